@@ -1,0 +1,102 @@
+"""The event log on the broker: one exchange, several ways to keep what passes.
+
+Every broker carries the events through one kombu exchange named ``celery_wsprogress``.
+What differs is what the exchange keeps and how a sidecar reads it, so a broker is two
+small objects made by :func:`open_writer` and :func:`open_reader`:
+
+* a :class:`Writer` appends one batch of bytes;
+* a :class:`Reader` returns the batches after a position.
+
+Only raw bytes pass here. Nothing is ever unpickled, and nothing is decoded:
+:mod:`celery_wsprogress.wire` does that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+EXCHANGE: Final = "celery_wsprogress"
+
+#: Batches are kept below this many bytes: it bounds what the log costs the broker's memory.
+MAX_BATCH_BYTES: Final = 32_768
+
+
+class BrokerAddress(NamedTuple):
+    """Where the log is, and how to get there; everything kombu needs for a connection."""
+
+    url: str
+    """A kombu URL. May hold a password: never print it, print :func:`masked`."""
+    transport_options: Mapping[str, Any] = {}
+    use_ssl: Any = None
+    """As Celery's ``broker_use_ssl``."""
+    login_method: str | None = None
+
+
+class Entry(NamedTuple):
+    """One batch as the log holds it."""
+
+    position: str
+    """Where the batch stands in the log; opaque, and the same for every reader where the
+    log is replayable."""
+    batch: bytes
+
+
+class Writer(Protocol):
+    """Appends batches to the log. Used by one thread: the flusher of a process."""
+
+    def publish(self, batch: bytes, *, confirm: bool) -> None:
+        """Append one batch.
+
+        Blocks for a few seconds at the most (socket timeouts are set).
+
+        Args:
+            batch: At most :data:`MAX_BATCH_BYTES`.
+            confirm: Return only when the broker has taken responsibility for it. False
+                for batches that carry nothing but progress.
+
+        Raises:
+            Exception: whatever the client library raises when the broker is away. The
+                caller closes this writer and opens another one after a pause.
+        """
+        ...
+
+    def keep_alive(self) -> None:
+        """Answer the broker's heartbeats; called about every second between batches, costs
+        nothing where there are none. Raises like :meth:`publish`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection. Never raises, never waits for a broker that is away."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads batches from the log. Used by one thread; only :meth:`close` may come from another."""
+
+    epoch: str
+    """Names this incarnation of the log: positions of one epoch mean nothing in another.
+    Short, of letters and digits. The same for every reader of a replayable log."""
+
+    replayable: bool
+    """Whether the log keeps what passed, so that a new reader can read it from the start."""
+
+    def read(self, position: str, *, wait: float) -> Sequence[Entry]:
+        """Return what comes after a position, oldest first.
+
+        Args:
+            position: The position of the last entry already read, or ``""`` for the start
+                of what is retained (a replayable log) or for now (a live one).
+            wait: Seconds to wait for at least one entry; then ``[]`` is returned.
+
+        Raises:
+            Exception: whatever the client library raises when the broker is away, and
+                after :meth:`close`.
+        """
+        ...
+
+    def close(self) -> None:
+        """End a :meth:`read` that waits, from any thread, and let go. Never raises."""
+        ...

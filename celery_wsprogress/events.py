@@ -1,0 +1,171 @@
+"""The event values: what can happen to an operation, as frozen values.
+
+One class per ``event_type`` of the wire protocol. The fields without a default are the
+protocol's base fields and are always sent; the others are left out of the JSON while they
+are unset. The same values travel from the worker to the broker, from the broker to the
+sidecar and, with an ``event_id``, to the clients: there is no second representation.
+
+Two fields say *whose* event it is:
+
+``run``
+    One receipt of one message by a worker. Empty only on ``queued``, which happens before
+    any worker has the message.
+``publication``
+    One publishing of one message, stamped by the caller. ``queued`` and the ``received``
+    and ``started`` of the run of that message carry it, so that a ``queued`` which arrives
+    late is told from a new publication of the same id. It does not leave the sidecar.
+
+Everything here is pure: times are passed in, values are already rendered
+(:mod:`celery_wsprogress.rendering`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Fraction: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
+Text: TypeAlias = Annotated[str, Meta(min_length=1)]
+Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
+
+QUEUED: Final = "queued"
+RECEIVED: Final = "received"
+STARTED: Final = "started"
+RETRYING: Final = "retrying"
+
+#: The status words of the life cycle. Any other word is the task's own and is only a label.
+LIFE_CYCLE: Final = frozenset({QUEUED, RECEIVED, STARTED, RETRYING})
+
+
+class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """``data`` of a ``status`` event."""
+
+    status: Text
+    message: str
+    details: dict[str, Any]
+
+    operation_type: str | UnsetType = UNSET
+    """The task's name. Always there on ``queued``, ``received`` and ``started``."""
+    metadata: dict[str, Any] | UnsetType = UNSET
+    """What the caller or the task says about the operation. Always there on ``started``."""
+    tags: list[str] | UnsetType = UNSET
+    attempt: int | UnsetType = UNSET
+    """Which try this is, counted from 1."""
+    worker: str | UnsetType = UNSET
+    queue: str | UnsetType = UNSET
+    retry_in: float | UnsetType = UNSET
+    """Seconds until the next attempt, on ``retrying``."""
+    parent_id: str | UnsetType = UNSET
+    root_id: str | UnsetType = UNSET
+    group_id: str | UnsetType = UNSET
+
+
+class ProgressData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """``data`` of a ``progress`` event."""
+
+    progress: Fraction
+    """0.0 to 1.0. While the total is unknown it repeats the last known fraction."""
+    message: str
+    details: dict[str, Any]
+
+    current: float | int | UnsetType = UNSET
+    total: float | int | UnsetType = UNSET
+    unit: str | UnsetType = UNSET
+    rate: float | UnsetType = UNSET
+    """Units a second, smoothed; fractions a second where there are no units."""
+    eta: float | UnsetType = UNSET
+    """Seconds until the end at that rate."""
+    indeterminate: bool | UnsetType = UNSET
+
+
+class LogData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """``data`` of a ``log`` event."""
+
+    level: Level
+    message: str
+
+    logger: str | UnsetType = UNSET
+    details: dict[str, Any] | UnsetType = UNSET
+
+
+class ResultData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """``data`` of a ``result`` event."""
+
+    result: Any
+
+    truncated: bool | UnsetType = UNSET
+    """True when the result was too large and ``result`` is a marked preview of it."""
+
+
+class CompletedData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """``data`` of a ``completed`` event."""
+
+    status: Literal["completed"]
+
+    duration: float | UnsetType = UNSET
+    """Seconds from start to end, measured where the task ran. The sidecar fills it in
+    from what it heard when the writer could not know; a client always gets it."""
+    attempt: int | UnsetType = UNSET
+
+
+class ErrorData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """``data`` of an ``error`` event."""
+
+    error: Text
+    error_type: Text
+
+    status: Literal["error", "cancelled"] | UnsetType = UNSET
+    duration: float | UnsetType = UNSET
+    """As for ``completed``."""
+    attempt: int | UnsetType = UNSET
+
+
+class _Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type"):
+    operation_id: Text
+    timestamp: float
+    """Epoch seconds, taken where it happened."""
+    event_id: str = ""
+    """Set by the sidecar: the log's epoch and the event's position in it."""
+    run: str = ""
+    publication: str = ""
+
+
+class Status(_Envelope, frozen=True, kw_only=True, tag="status"):
+    """The operation entered a state, or the task put a word of its own on it."""
+
+    data: StatusData
+
+
+class Progress(_Envelope, frozen=True, kw_only=True, tag="progress"):
+    """How far it is. The only event that a later one of its kind replaces."""
+
+    data: ProgressData
+
+
+class Log(_Envelope, frozen=True, kw_only=True, tag="log"):
+    """A line the task wrote."""
+
+    data: LogData
+
+
+class Result(_Envelope, frozen=True, kw_only=True, tag="result"):
+    """What the task returned; ``completed`` follows."""
+
+    data: ResultData
+
+
+class Completed(_Envelope, frozen=True, kw_only=True, tag="completed"):
+    """The good end."""
+
+    data: CompletedData
+
+
+class Error(_Envelope, frozen=True, kw_only=True, tag="error"):
+    """The other end: failed, lost or, with ``status: "cancelled"``, called off."""
+
+    data: ErrorData
+
+
+Event: TypeAlias = Status | Progress | Log | Result | Completed | Error
+"""Any event of the protocol, version 1, that a writer can send."""

@@ -1,0 +1,252 @@
+"""What can be set, and to what: one frozen value a side.
+
+A setting has one name everywhere. ``progress_interval`` is ``wsprogress_progress_interval`` in
+Celery's configuration, ``WSPROGRESS_PROGRESS_INTERVAL`` in the environment and, where the
+sidecar has it, ``--progress-interval`` on the command line; the later of these wins. A bad value raises
+:class:`~celery_wsprogress.errors.ConfigurationError`, which names the setting, the value and
+what is allowed.
+
+Pure: mappings come in, a value comes out. Nothing is read at import.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from celery_wsprogress.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+CONF_PREFIX: Final = "wsprogress_"
+ENVIRONMENT_PREFIX: Final = "WSPROGRESS_"
+
+T = TypeVar("T")
+Parser = Callable[[Any], Any]
+
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "false", "no", "off"})
+
+
+def _switch(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(value)
+    return value.strip()
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """A list of words, or one string with commas between them."""
+    words = value.split(",") if isinstance(value, str) else list(value)
+    return tuple(_text(word) for word in words if word != "")
+
+
+def _tasks(value: Any) -> str | tuple[str, ...]:
+    return value if value in {"streaming", "all"} else _words(value)
+
+
+def _between(low: float, high: float) -> Parser:
+    def parse(value: Any) -> float:
+        number = float(value)
+        if isinstance(value, bool) or not low <= number <= high:
+            raise ValueError(value)
+        return number
+
+    return parse
+
+
+def _whole(low: int, high: int) -> Parser:
+    def parse(value: Any) -> int:
+        number = int(value)
+        if isinstance(value, (bool, float)) or not low <= number <= high:
+            raise ValueError(value)
+        return number
+
+    return parse
+
+
+def _key(value: Any) -> str:
+    # RFC 7518, 3.2: an HS256 key must have at least the size of the hash.
+    key = _text(value)
+    if len(key.encode()) < MIN_KEY_BYTES:
+        raise ValueError
+    return key
+
+
+MIN_KEY_BYTES: Final = 32
+
+
+def setting(default: Any, parse: Parser, allowed: str, *, secret: bool = False) -> Any:
+    """Declare a setting: its default, how it is read, and what is allowed, in words."""
+    return dataclasses.field(
+        default=default,
+        repr=not secret,
+        metadata={"parse": parse, "allowed": allowed, "secret": secret},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the worker's side and the sidecar's side have in common."""
+
+    url: str | None = setting(None, _text, "a broker URL that kombu knows", secret=True)
+    """The broker of the events, where it is not Celery's own."""
+
+    @classmethod
+    def load(cls, *sources: Mapping[str, Any]) -> Self:
+        """Build the value from mappings of plain setting names; later ones win.
+
+        An empty string and None count as not set.
+
+        Raises:
+            ConfigurationError: for the first bad value.
+        """
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        values: dict[str, Any] = {}
+        for source in sources:
+            for name, value in source.items():
+                if name in known and value is not None and value != "":
+                    values[name] = _read(known[name], value)
+        return cls(**values)
+
+
+def _read(field: dataclasses.Field[Any], value: Any) -> Any:
+    try:
+        return field.metadata["parse"](value)
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        shown = "(hidden)" if field.metadata["secret"] else value
+        raise ConfigurationError(
+            CONF_PREFIX + field.name, shown, field.metadata["allowed"]
+        ) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings(Settings):
+    """How tasks publish. Read from Celery's configuration, then from the environment."""
+
+    enabled: bool = setting(True, _switch, "true or false")
+    """False: no signal does anything and ``update_progress`` only checks its arguments."""
+    tasks: str | tuple[str, ...] = setting(
+        "streaming", _tasks, "'streaming', 'all' or a list of task-name globs"
+    )
+    """Whose life cycle is published: that of ``StreamingTask``s, of every task, or of the
+    tasks whose name matches (and of ``StreamingTask``s)."""
+    stream_result: bool = setting(True, _switch, "true or false")
+    """Whether results leave with the events. A task's own ``stream_result`` wins."""
+    progress_interval: float = setting(0.1, _between(0, 60), "seconds from 0 to 60")
+    """At most one progress event an operation in this time, in seconds."""
+    event_interval: float = setting(0.01, _between(0, 10), "seconds from 0 to 10")
+    """The other events leave at most this many seconds after the previous batch."""
+    buffer_bytes: int = setting(
+        8_000_000, _whole(100_000, 1_000_000_000), "bytes from 100000 to 1000000000"
+    )
+    """What a process keeps while the broker is away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings(Settings):
+    """How the sidecar serves."""
+
+    host: str = setting("localhost", _text, "a host name or an address")
+    port: int = setting(8765, _whole(0, 65535), "a port from 0 to 65535 (0: any free one)")
+    key: str | None = setting(
+        None, _key, f"a secret of at least {MIN_KEY_BYTES} bytes", secret=True
+    )
+    """Once set, every watcher needs a token signed with it (``create_token``)."""
+    insecure: bool = setting(False, _switch, "true or false")
+    """Serve a public address without a key."""
+    origins: tuple[str, ...] = setting((), _words, "web origins, such as https://example.org")
+    """Pages that may connect besides those of loopback hosts."""
+    hosts: tuple[str, ...] = setting((), _words, "host names")
+    """Names this server may be called by besides loopback names and ``host``."""
+    monitor_unsubscribed: bool = setting(False, _switch, "true or false")
+    """Connections that send nothing for a second receive every event. Not with a key."""
+    heartbeat: float = setting(20.0, _between(1, 600), "seconds from 1 to 600")
+    """Seconds between pings, and to answer one."""
+    max_subscriptions: int = setting(
+        10_000, _whole(1, 1_000_000), "a number from 1 to 1000000"
+    )
+    """Operations one connection may watch by id."""
+    max_finished: int = setting(1000, _whole(0, 1_000_000), "a number from 0 to 1000000")
+    """Finished operations that are held."""
+    max_waiting: int = setting(100_000, _whole(1, 10_000_000), "a number from 1 to 10000000")
+    """Operations that are held though no worker has started them."""
+    max_age: float = setting(86_400.0, _between(1, 31_536_000), "seconds from 1 to 31536000")
+    """Seconds an operation is held after its last event."""
+    max_history_bytes: int = setting(
+        256_000_000, _whole(1_000_000, 1_000_000_000_000), "bytes from 1000000"
+    )
+    """What the histories of all operations together may take."""
+
+
+def from_conf(conf: Mapping[str, Any], cls: type[Settings]) -> dict[str, Any]:
+    """Take a side's settings out of Celery's configuration (``wsprogress_…``)."""
+    return _pick(((CONF_PREFIX + name, name) for name in _names(cls)), conf)
+
+
+def from_environ(environ: Mapping[str, str], cls: type[Settings]) -> dict[str, Any]:
+    """Take a side's settings out of the environment (``WSPROGRESS_…``).
+
+    For the sidecar ``WEBSOCKET_PORT`` counts where ``WSPROGRESS_PORT`` is not set.
+    """
+    found = _pick(((ENVIRONMENT_PREFIX + name.upper(), name) for name in _names(cls)), environ)
+    if issubclass(cls, ServeSettings) and environ.get("WEBSOCKET_PORT"):
+        found.setdefault("port", environ["WEBSOCKET_PORT"])
+    return found
+
+
+def websocket_enabled(environ: Mapping[str, str]) -> bool:
+    """Whether ``ENABLE_WEBSOCKET`` lets a sidecar start (it does unless it says no)."""
+    value = environ.get("ENABLE_WEBSOCKET", "")
+    try:
+        return _switch(value) if value else True
+    except ValueError:
+        raise ConfigurationError("ENABLE_WEBSOCKET", value, "true or false") from None
+
+
+def masked(url: str) -> str:
+    """The URL without its password, for logs and screens.
+
+    Several URLs separated by ``;`` (kombu's failover form) are masked one by one.
+    """
+    return ";".join(_masked(part) for part in url.split(";"))
+
+
+def _masked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(unreadable URL)"
+    userinfo, at, place = parts.netloc.rpartition("@")
+    user = userinfo.partition(":")[0]
+    netloc = f"{user}:**@{place}" if at and ":" in userinfo else parts.netloc
+    # A query may hold anything (kombu reads options from it): its values stay out.
+    query = "&".join(f"{pair.partition('=')[0]}=**" for pair in parts.query.split("&") if pair)
+    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+
+
+def _names(cls: type[Settings]) -> Iterable[str]:
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def _pick(names: Iterable[tuple[str, str]], source: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for there, here in names:
+        value = source.get(there)
+        if value is not None and value != "":
+            found[here] = value
+    return found
