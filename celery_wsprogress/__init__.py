@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from celery_wsprogress.access import create_token as create_token
+    from celery_wsprogress.tokens import create_token as create_token
     from celery_wsprogress.worker.signals import install as install
     from celery_wsprogress.worker.task import StreamingTask as StreamingTask
     from celery_wsprogress.worker.tracking import log as log
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HOMES: Final = {
     "StreamingTask": "celery_wsprogress.worker.task",
-    "create_token": "celery_wsprogress.access",
+    "create_token": "celery_wsprogress.tokens",
     "install": "celery_wsprogress.worker.signals",
     "log": "celery_wsprogress.worker.tracking",
     "update_progress": "celery_wsprogress.worker.tracking",

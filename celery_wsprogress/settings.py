@@ -2,9 +2,9 @@
 
 A setting has one name everywhere. ``progress_interval`` is ``wsprogress_progress_interval`` in
 Celery's configuration, ``WSPROGRESS_PROGRESS_INTERVAL`` in the environment and, where the
-sidecar has it, ``--progress-interval`` on the command line; the later of these wins. A bad value raises
-:class:`~celery_wsprogress.errors.ConfigurationError`, which names the setting, the value and
-what is allowed.
+sidecar has it, ``--progress-interval`` on the command line; the later of these wins. A bad value
+raises :class:`~celery_wsprogress.errors.ConfigurationError`, which names the setting, the value
+and what is allowed.
 
 Pure: mappings come in, a value comes out. Nothing is read at import.
 """
@@ -177,9 +177,7 @@ class ServeSettings(Settings):
     """Connections that send nothing for a second receive every event. Not with a key."""
     heartbeat: float = setting(20.0, _between(1, 600), "seconds from 1 to 600")
     """Seconds between pings, and to answer one."""
-    max_subscriptions: int = setting(
-        10_000, _whole(1, 1_000_000), "a number from 1 to 1000000"
-    )
+    max_subscriptions: int = setting(10_000, _whole(1, 1_000_000), "a number from 1 to 1000000")
     """Operations one connection may watch by id."""
     max_finished: int = setting(1000, _whole(0, 1_000_000), "a number from 0 to 1000000")
     """Finished operations that are held."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from celery_wsprogress.errors import BatchVersionUnknown, CommandError, MalformedBatch
 from celery_wsprogress.events import Event
@@ -109,9 +109,37 @@ def _decode_bit_by_bit(body: bytes) -> Batch:
     return Batch(batch.writer, batch.n, events, len(batch.events) - len(events))
 
 
-def encode_frame(frame: Event | dict[str, Any]) -> bytes:
-    """A frame to a client, as the text of one WebSocket message."""
+def encode_frame(frame: dict[str, Any]) -> bytes:
+    """A reply to a client, as the text of one WebSocket message."""
     return _encode(frame)
+
+
+def encode_event_frame(event: Event, event_id: str) -> bytes:
+    """An event to the clients, as the text of one WebSocket message.
+
+    It is never above :data:`MAX_FRAME_BYTES`: what a foreign writer made larger than that is
+    cut, with a mark.
+    """
+    event = structs.replace(event, event_id=event_id, publication="")
+    frame = _encode(event)
+    if len(frame) <= MAX_FRAME_BYTES:
+        return frame
+    return _encode(structs.replace(event, data=_cut(event, len(frame))))
+
+
+def _cut(event: Event, size: int) -> Any:
+    """The event's data with everything that may be large replaced by a mark."""
+    mark = f"… [cut: the event had {size:,} bytes]"
+    data = event.data
+    for name in data.__struct_fields__:
+        value = getattr(data, name)
+        if isinstance(value, str) and len(value) > 1_000:
+            data = structs.replace(data, **{name: value[:1_000] + mark})
+        elif isinstance(value, dict) and value:
+            data = structs.replace(data, **{name: {"truncated": True}})
+        elif isinstance(value, list):
+            data = structs.replace(data, **{name: [mark]})
+    return data
 
 
 def decode_command(text: str | bytes) -> dict[str, Any]:

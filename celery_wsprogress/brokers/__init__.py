@@ -7,16 +7,26 @@ small objects made by :func:`open_writer` and :func:`open_reader`:
 * a :class:`Writer` appends one batch of bytes;
 * a :class:`Reader` returns the batches after a position.
 
+============================  =====================  ==========  ==============================
+broker                        module                 replayable  the exchange keeps
+============================  =====================  ==========  ==============================
+Redis, TLS, socket, sentinel  ``redis_stream``       yes         a capped stream
+RabbitMQ                      ``rabbitmq_queue``     no          a queue per sidecar, for 5 min
+whatever else kombu speaks    ``exchange``           no          nothing
+============================  =====================  ==========  ==============================
+
 Only raw bytes pass here. Nothing is ever unpickled, and nothing is decoded:
 :mod:`celery_wsprogress.wire` does that.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import ModuleType
 
 EXCHANGE: Final = "celery_wsprogress"
 
@@ -64,8 +74,11 @@ class Writer(Protocol):
         ...
 
     def keep_alive(self) -> None:
-        """Answer the broker's heartbeats; called about every second between batches, costs
-        nothing where there are none. Raises like :meth:`publish`."""
+        """Answer the broker's heartbeats.
+
+        Called about every second between batches; costs nothing where there are none. Raises
+        like :meth:`publish`.
+        """
         ...
 
     def close(self) -> None:
@@ -100,3 +113,59 @@ class Reader(Protocol):
     def close(self) -> None:
         """End a :meth:`read` that waits, from any thread, and let go. Never raises."""
         ...
+
+
+#: Where a URL's scheme leads. The modules are imported when a broker is opened, so that
+#: nobody loads the client library of a broker they do not use.
+_MODULES: Final = {
+    "redis": "redis_stream",
+    "rediss": "redis_stream",
+    "sentinel": "redis_stream",
+    "amqp": "rabbitmq_queue",
+    "amqps": "rabbitmq_queue",
+    "pyamqp": "rabbitmq_queue",
+    "librabbitmq": "rabbitmq_queue",
+}
+
+
+def open_writer(address: BrokerAddress) -> Writer:
+    """Connect, and declare what keeps the batches. Blocks for a few seconds at the most.
+
+    Raises:
+        ConfigurationError: the address is none, whatever the network does.
+        Exception: whatever the client library raises when the broker is away.
+    """
+    writer: Writer = _module_of(address).open_writer(address)
+    return writer
+
+
+def open_reader(address: BrokerAddress, position: str = "", epoch: str = "") -> Reader:
+    """Connect, and find out whether the log is still the one that is known.
+
+    Whoever lost a reader opens the next one with the position and the epoch it had. When
+    the new reader's ``epoch`` is another one, the log is another one: the old positions
+    mean nothing any more and the caller must start at ``""``.
+
+    .. code-block:: python
+
+        reader = open_reader(address, position, epoch)
+        if reader.epoch != epoch:
+            position, epoch = "", reader.epoch
+
+    Args:
+        address: Where the log is.
+        position: Of the last entry read in ``epoch``; ``""`` when there was none.
+        epoch: That of the reader before this one; ``""`` for a first reader.
+
+    Raises:
+        ConfigurationError: the address is none, whatever the network does.
+        Exception: whatever the client library raises when the broker is away.
+    """
+    reader: Reader = _module_of(address).open_reader(address, position, epoch)
+    return reader
+
+
+def _module_of(address: BrokerAddress) -> ModuleType:
+    # `redis+socket://` and its like name the transport before the plus.
+    transport = address.url.partition("://")[0].partition("+")[0]
+    return import_module(f"{__name__}.{_MODULES.get(transport, 'exchange')}")

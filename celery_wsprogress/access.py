@@ -1,0 +1,166 @@
+"""Who may connect, and what a connection may watch.
+
+Closed from the start. Without a key the sidecar serves loopback addresses only, and whoever
+reaches it may watch; a page opened from disk (``Origin: null``) may watch by exact id and
+nothing more. With a key nobody may watch anything without a token, and ``*``, lists and
+selectors need a token that grants ``*``. Pages of other sites never get in: ``Host`` and
+``Origin`` are checked first, against DNS rebinding and cross-site connections.
+
+A token is a JWT signed with HS256. Its claims are ``ids`` (operation ids, or ``*``) and ``exp``.
+Tokens travel in a command or in an ``Authorization`` header, never in a URL.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import jwt
+
+from celery_wsprogress.errors import TokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ALGORITHM: Final = "HS256"
+EVERYTHING: Final = "*"
+MAX_GRANTS: Final = 100
+"""Tokens one connection may hold; the oldest goes."""
+
+
+class Grant(NamedTuple):
+    """What one token gives, and until when (epoch seconds)."""
+
+    ids: frozenset[str]
+    expires_at: float
+
+    def covers(self, operation_id: str) -> bool:
+        """Whether it lets its holder watch this operation."""
+        return operation_id in self.ids or EVERYTHING in self.ids
+
+
+def sign(key: str, ids: Iterable[str], *, issued_at: float, expires_at: float) -> str:
+    """Make a token. Times are epoch seconds."""
+    claims = {"ids": sorted(set(ids)), "iat": int(issued_at), "exp": int(expires_at)}
+    return jwt.encode(claims, key, algorithm=ALGORITHM)
+
+
+def read_token(key: str, token: object, *, now: float) -> Grant:
+    """Read a token.
+
+    Raises:
+        TokenError: it is malformed, signed with another key, or expired.
+    """
+    if not isinstance(token, str) or not token:
+        raise TokenError("The token is not a text")
+    try:
+        # The clock is passed in, so the time is checked here and not by the library.
+        claims = jwt.decode(
+            token, key, algorithms=[ALGORITHM], options=_CLAIMS_CHECKED_HERE, audience=None
+        )
+    except jwt.PyJWTError:
+        raise TokenError("The token is not valid") from None
+    ids, expires_at = claims.get("ids"), claims.get("exp")
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise TokenError("The token names no operations (claim `ids`)")
+    if isinstance(expires_at, bool) or not isinstance(expires_at, (int, float)):
+        raise TokenError("The token has no end (claim `exp`)")
+    if expires_at <= now:
+        raise TokenError("The token has expired")
+    return Grant(frozenset(ids), float(expires_at))
+
+
+_CLAIMS_CHECKED_HERE: Final[Any] = {
+    "verify_exp": False,
+    "verify_iat": False,
+    "verify_nbf": False,
+    "verify_aud": False,
+}
+
+
+@dataclass(slots=True)
+class Permit:
+    """What one connection may do."""
+
+    key: str | None = field(repr=False)
+    from_disk: bool = False
+    """It comes from a page with ``Origin: null``."""
+    grants: list[Grant] = field(default_factory=list)
+
+    def add(self, token: object, *, now: float) -> Grant:
+        """Take a token.
+
+        Raises:
+            TokenError: it does not hold. Without a key every token is as good as none.
+        """
+        if self.key is None:
+            return Grant(frozenset(), float("inf"))
+        grant = read_token(self.key, token, now=now)
+        self.grants = [*self.grants, grant][-MAX_GRANTS:]
+        return grant
+
+    def may_watch(self, operation_id: str, now: float) -> bool:
+        """Whether it may watch and read the operation with this id."""
+        return self.key is None or any(grant.covers(operation_id) for grant in self._living(now))
+
+    def may_list(self, now: float) -> bool:
+        """Whether it may watch everything and list what there is."""
+        return not self.from_disk and self.may_watch(EVERYTHING, now)
+
+    def may_count(self, now: float) -> bool:
+        """Whether it may read the statistics."""
+        return self.key is None or any(self._living(now))
+
+    def _living(self, now: float) -> Iterable[Grant]:
+        return (grant for grant in self.grants if grant.expires_at > now)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own, whatever the network."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = _address(name)
+    return address is not None and address.is_loopback
+
+
+def host_allowed(header: str | None, names: Iterable[str]) -> bool:
+    """Whether the ``Host`` of a request is one this server goes by.
+
+    An IP address always is: a foreign page can rebind a name, never an address.
+    """
+    host = _hostname(f"//{header or ''}")
+    if not host:
+        return False
+    return is_loopback(host) or _address(host) is not None or host in {n.lower() for n in names}
+
+
+def origin_allowed(origin: str | None, host: str | None, origins: Iterable[str]) -> bool:
+    """Whether the ``Origin`` of a request may connect.
+
+    That is: none (no browser), a page from disk, a loopback page, a page of this very host
+    (whose name was checked before), or a listed one.
+    """
+    if origin is None or origin == "null":
+        return True
+    name = _hostname(origin)
+    if name and is_loopback(name):
+        return True
+    same = bool(host) and urlsplit(origin).netloc.lower() == str(host).lower()
+    return same or origin.rstrip("/").lower() in {o.rstrip("/").lower() for o in origins}
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return None

@@ -1,0 +1,119 @@
+"""The kombu connection under a writer or a reader: our own, never one of Celery's pool.
+
+It connects at once and once: there is no retrying in here (callers pause and open anew), and
+every wait is bounded, because a stopped server would otherwise hold the flusher for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+from kombu.connection import Connection
+from kombu.entity import Exchange
+from kombu.messaging import Producer
+
+from celery_wsprogress.brokers import EXCHANGE
+from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.settings import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from celery_wsprogress.brokers import BrokerAddress
+
+#: Seconds that connecting, one write or one reply may take.
+TIMEOUT: Final = 5.0
+
+#: What a batch is published with: its bytes are JSON already, kombu serialises nothing.
+RAW_JSON: Final = {
+    "content_type": "application/json",
+    "content_encoding": "utf-8",
+    "retry": False,
+}
+
+_NOT_A_URL: Final = "a broker URL that kombu knows"
+
+
+def bounded(options: Mapping[str, Any], name: str) -> float:
+    """Return a timeout in seconds: what the user's transport options say, or less."""
+    return min(float(options.get(name) or TIMEOUT), TIMEOUT)
+
+
+def connect(
+    address: BrokerAddress,
+    options: Mapping[str, Any],
+    *,
+    connection_class: type[Any] = Connection,
+    heartbeat: float = 0,
+) -> Any:
+    """Return a ``kombu.Connection`` that is connected, to the first URL that answers.
+
+    Args:
+        address: Where to; its own transport options count only as far as ``options`` has them.
+        options: The transport options.
+        connection_class: ``kombu.Connection`` or a subclass of ours.
+        heartbeat: Seconds between AMQP heartbeats; 0 for none.
+
+    Raises:
+        ConfigurationError: no transport can be found for the URL, or it does not take it.
+        Exception: whatever the client library raises when no URL answers.
+    """
+    connection = _prepare(address, options, connection_class, heartbeat)
+    try:
+        # Every URL once. A pause between them would be one more wait for the flusher.
+        connection.ensure_connection(
+            max_retries=max(len(connection.alt) - 1, 0),
+            interval_start=0,
+            reraise_as_library_errors=False,
+        )
+    except (ValueError, ImportError) as exc:
+        # Redis numbers its databases, sentinels want a `master_name`: kombu looks at
+        # these only when it connects.
+        raise _refused(address, str(exc)) from None
+    except BaseException:
+        release(connection)
+        raise
+    return connection
+
+
+def make_producer(channel: Any, exchange_type: str, *, declare: bool = True) -> Any:
+    """Return a ``kombu.Producer`` for the exchange of the events, which is declared by it."""
+    exchange = Exchange(EXCHANGE, type=exchange_type, durable=True)  # type: ignore[no-untyped-call]
+    return Producer(channel, exchange=exchange, auto_declare=declare)  # type: ignore[no-untyped-call]
+
+
+def release(connection: Any) -> None:
+    """Let go of a connection, in whatever state it is; never raises."""
+    with contextlib.suppress(Exception):
+        connection.release()
+
+
+def _prepare(
+    address: BrokerAddress,
+    options: Mapping[str, Any],
+    connection_class: type[Any],
+    heartbeat: float,
+) -> Any:
+    try:
+        connection = connection_class(
+            address.url,
+            ssl=address.use_ssl or False,
+            login_method=address.login_method,
+            transport_options=dict(options),
+            connect_timeout=TIMEOUT,
+            heartbeat=heartbeat,
+        )
+        # Imports the transport, and says so when its driver is not installed.
+        connection.transport  # noqa: B018
+    except (KeyError, ImportError) as exc:
+        raise _refused(address, str(exc.args[0] if exc.args else exc)) from None
+    except (ValueError, TypeError, AttributeError):
+        # What these say may quote a part of the URL, and so of a password.
+        raise _refused(address) from None
+    return connection
+
+
+def _refused(address: BrokerAddress, reason: str = "") -> ConfigurationError:
+    allowed = f"{_NOT_A_URL} ({reason})" if reason else _NOT_A_URL
+    return ConfigurationError("broker URL", masked(address.url), allowed)

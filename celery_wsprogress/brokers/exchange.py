@@ -1,0 +1,172 @@
+"""No log: the exchange passes the events on to the sidecars that listen now.
+
+For everything kombu speaks besides Redis and AMQP. Where the transport has fanout, each reader
+has a queue of its own. Where it has not (SQS and most of the HTTP services), bindings are
+known only to the process that made them, so writers and *one* sidecar share one queue by its
+fixed name.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from queue import Empty
+from typing import TYPE_CHECKING, Any, Final
+
+from celery_wsprogress.brokers import EXCHANGE, Entry
+from celery_wsprogress.brokers.connection import RAW_JSON, connect, make_producer, release
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from celery_wsprogress.brokers import BrokerAddress
+
+#: Seconds between two looks, for transports where a look costs next to nothing. kombu's own
+#: interval is a second.
+POLLING: Final = {"memory": 0.02, "filesystem": 0.1}
+
+#: The most one read returns.
+READ_COUNT: Final = 300
+
+#: Seconds after which a waiting read looks whether it was closed meanwhile.
+PATIENCE: Final = 0.2
+
+
+def open_writer(address: BrokerAddress) -> ExchangeWriter:
+    """Connect a writer; see :func:`celery_wsprogress.brokers.open_writer`."""
+    return ExchangeWriter(_connect(address))
+
+
+def open_reader(address: BrokerAddress, position: str, epoch: str) -> ExchangeReader:  # noqa: ARG001
+    """Connect a reader; see :func:`celery_wsprogress.brokers.open_reader`.
+
+    Nothing is kept: each reader begins a new epoch, now.
+    """
+    return ExchangeReader(_connect(address))
+
+
+def _connect(address: BrokerAddress) -> Any:
+    options = dict(address.transport_options)
+    scheme = address.url.partition("://")[0]
+    if scheme in POLLING:
+        options.setdefault("polling_interval", POLLING[scheme])
+    # These transports make JSON of the message, in which bytes have no place.
+    options["body_encoding"] = "base64"
+    return connect(address, options)
+
+
+def _has_fanout(connection: Any) -> bool:
+    return "fanout" in connection.transport.implements.exchange_type
+
+
+def _open_channel(connection: Any, queue: str | None) -> Any:
+    """Open a channel on which the exchange exists and, if one is named, a queue bound to it."""
+    channel = connection.channel()
+    fanout = _has_fanout(connection)
+    channel.exchange_declare(EXCHANGE, "fanout" if fanout else "topic", durable=True)
+    if queue:
+        channel.queue_declare(queue, auto_delete=fanout)
+        channel.queue_bind(queue, EXCHANGE, EXCHANGE)
+    return channel
+
+
+class ExchangeWriter:
+    """Publishes to the exchange; the transport's own call is all the confirmation there is."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._process = os.getpid()
+        fanout = _has_fanout(connection)
+        try:
+            channel = _open_channel(connection, None if fanout else EXCHANGE)
+            kind = "fanout" if fanout else "topic"
+            self._producer = make_producer(channel, kind, declare=False)
+        except BaseException:
+            release(connection)
+            raise
+
+    def publish(self, batch: bytes, *, confirm: bool) -> None:  # noqa: ARG002
+        """Append one batch."""
+        self._producer.publish(batch, routing_key=EXCHANGE, **RAW_JSON)
+
+    def keep_alive(self) -> None:
+        """Do nothing: these transports have no heartbeats."""
+
+    def close(self) -> None:
+        """Let go of the connection, unless it is that of the process this one was forked of."""
+        if os.getpid() == self._process:
+            release(self._connection)
+
+
+class ExchangeReader:
+    """Listens. Bodies are handed on as they came; kombu decodes nothing of them."""
+
+    replayable = False
+
+    def __init__(self, connection: Any) -> None:
+        self.epoch = secrets.token_hex(4)
+        self._connection = connection
+        self._reading = threading.Lock()
+        self._closed = False
+        self._count = 0
+        self._arrived: list[Entry] = []
+        own = f"{EXCHANGE}.{socket.gethostname()}.{self.epoch}"
+        queue = own if _has_fanout(connection) else EXCHANGE
+        try:
+            channel = _open_channel(connection, queue)
+            channel.basic_consume(queue, True, self._on_message, self.epoch)  # noqa: FBT003
+        except BaseException:
+            release(connection)
+            raise
+
+    def read(self, position: str, *, wait: float) -> Sequence[Entry]:  # noqa: ARG002
+        """Return what arrived; see :class:`celery_wsprogress.brokers.Reader`.
+
+        Nothing passed comes again: the position is not looked at.
+        """
+        with self._reading:
+            try:
+                self._receive(wait)
+            finally:
+                if self._closed:
+                    release(self._connection)
+            arrived, self._arrived = self._arrived, []
+            return arrived
+
+    def close(self) -> None:
+        """End a waiting read, at its next look, and let go."""
+        self._closed = True
+        if self._reading.acquire(blocking=False):
+            try:
+                release(self._connection)
+            finally:
+                self._reading.release()
+
+    def _receive(self, wait: float) -> None:
+        deadline = time.monotonic() + wait
+        while True:
+            if self._closed:
+                raise ConnectionError("the reader is closed")
+            left = deadline - time.monotonic()
+            if self._drain(max(min(left, PATIENCE), 0.0)):
+                break
+            if left <= 0:
+                return
+        while len(self._arrived) < READ_COUNT and self._drain(0.0):
+            pass
+
+    def _drain(self, timeout: float) -> bool:
+        try:
+            self._connection.drain_events(timeout=timeout)
+        except (TimeoutError, Empty):
+            return False
+        return True
+
+    def _on_message(self, message: Any) -> None:
+        body = message.body
+        self._count += 1
+        batch = body.encode() if isinstance(body, str) else bytes(body or b"")
+        self._arrived.append(Entry(str(self._count), batch))

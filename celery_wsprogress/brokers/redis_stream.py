@@ -1,0 +1,248 @@
+"""The log on Redis: the exchange keeps a stream.
+
+Writers publish through kombu to an exchange of a type of ours, whose delivery is one ``XADD``
+to the stream of the exchange's name. It is capped by entries there, and by age by the readers,
+because it lives beside the user's queues.
+
+TLS, credentials, sentinels and unix sockets come with kombu's connection. The key prefix
+(``global_keyprefix``) does not: kombu puts it on the commands it knows, and a stream's are not
+among them, so it is put on here and kombu's own prefixing is left out.
+
+The epoch is a random word beside the stream, in the key ``<stream>.epoch``: the same for every
+reader, gone when the server lost its data, and replaced by the first reader that finds the
+log's end behind the position it had.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import redis
+from kombu.connection import Connection
+from kombu.transport import redis as kombu_redis
+from kombu.transport.virtual.exchange import ExchangeType
+
+from celery_wsprogress.brokers import EXCHANGE, Entry
+from celery_wsprogress.brokers.connection import RAW_JSON, bounded, connect, make_producer, release
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from celery_wsprogress.brokers import BrokerAddress
+
+#: Entries the stream keeps, more or less: with batches of 32 KB it takes 128 MB at the most.
+MAX_ENTRIES: Final = 4000
+#: Seconds after which an entry is dropped, more or less.
+MAX_AGE: Final = 86_400
+#: Seconds between a reader's rounds: dropping what is old, looking whether the log is the same.
+ROUND: Final = 60.0
+#: Entries that come in one reply: 10 MB at the most.
+READ_COUNT: Final = 300
+
+START: Final = "0-0"
+FIELD: Final = b"batch"
+
+
+class StreamExchange(ExchangeType):
+    """An exchange that appends its messages to a stream, and knows no queues."""
+
+    type: Any = "stream"
+
+    def deliver(self, message: Any, exchange: str, _routing_key: str, **_: Any) -> None:
+        """Append the body, as the bytes it is; properties and headers are not kept."""
+        self.channel.client.xadd(
+            self.channel.global_keyprefix + exchange,
+            {FIELD: message["body"]},
+            maxlen=MAX_ENTRIES,
+            approximate=True,
+        )
+
+
+class _StreamChannel:
+    """What makes kombu's channels know the exchange type."""
+
+    exchange_types: Final = {
+        **kombu_redis.Channel.exchange_types,
+        StreamExchange.type: StreamExchange,
+    }
+    #: Bytes stay bytes: base64 is for exchanges that make JSON of the whole message.
+    body_encoding = None
+
+    def _get_client(self) -> type[redis.Redis]:
+        # In place of kombu's client that puts the prefix on some commands.
+        return redis.Redis
+
+
+class _Channel(_StreamChannel, kombu_redis.Channel):  # type: ignore[misc]
+    pass
+
+
+class _SentinelChannel(_StreamChannel, kombu_redis.SentinelChannel):  # type: ignore[misc]
+    pass
+
+
+class _Connection(Connection):
+    """Gives kombu's own transports our channels, also after a switch to another URL."""
+
+    def create_transport(self) -> Any:
+        transport = super().create_transport()
+        sentinel = isinstance(transport, kombu_redis.SentinelTransport)
+        transport.Channel = _SentinelChannel if sentinel else _Channel
+        return transport
+
+
+def open_writer(address: BrokerAddress) -> StreamWriter:
+    """Connect a writer; see :func:`celery_wsprogress.brokers.open_writer`."""
+    return StreamWriter(_connect(address))
+
+
+def open_reader(address: BrokerAddress, position: str, epoch: str) -> StreamReader:
+    """Connect a reader; see :func:`celery_wsprogress.brokers.open_reader`."""
+    return StreamReader(_connect(address), position, epoch)
+
+
+def _connect(address: BrokerAddress) -> Any:
+    options = dict(address.transport_options)
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        options[name] = bounded(options, name)
+    # A command that is sent again may be carried out twice: that is the caller's decision.
+    options["retry_on_timeout"] = False
+    options.pop("body_encoding", None)
+    return connect(address, options, connection_class=_Connection)
+
+
+class StreamWriter:
+    """Appends to the stream. The reply to ``XADD`` is the confirmation, so each batch has it."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._process = os.getpid()
+        self._producer = make_producer(connection.channel(), StreamExchange.type)
+
+    def publish(self, batch: bytes, *, confirm: bool) -> None:  # noqa: ARG002
+        """Append one batch."""
+        self._producer.publish(batch, **RAW_JSON)
+
+    def keep_alive(self) -> None:
+        """Do nothing: Redis has no heartbeats."""
+
+    def close(self) -> None:
+        """Let go of the connection, unless it is that of the process this one was forked of."""
+        if os.getpid() == self._process:
+            release(self._connection)
+
+
+class StreamReader:
+    """Reads the stream by position. Its one connection is never renewed behind its back."""
+
+    replayable = True
+
+    def __init__(self, connection: Any, position: str, epoch: str) -> None:
+        self._connection = connection
+        try:
+            channel = connection.channel()
+            self._client: Any = channel.client
+            self._stream = channel.global_keyprefix + EXCHANGE
+            self._epoch_key = f"{self._stream}.epoch"
+            # A reply to a blocking command must come before the socket gives up.
+            self._longest_wait = channel.socket_timeout / 2
+            _refuse_reconnects(self._client.connection_pool)
+            self.epoch = self._find_epoch(position, epoch)
+        except BaseException:
+            release(connection)
+            raise
+        self._next_round = 0.0
+
+    def read(self, position: str, *, wait: float) -> Sequence[Entry]:
+        """Return what comes after a position; see :class:`celery_wsprogress.brokers.Reader`.
+
+        Raises ``redis.ConnectionError`` also when another reader found a new log.
+        """
+        deadline = time.monotonic() + wait
+        while True:
+            self._make_round()
+            left = max(deadline - time.monotonic(), 0.0)
+            entries = self._read(position or START, min(left, self._longest_wait))
+            if entries or time.monotonic() >= deadline:
+                return entries
+
+    def close(self) -> None:
+        """Close the socket under whoever reads: that read ends at once."""
+        release(self._connection)
+
+    def _read(self, position: str, wait: float) -> list[Entry]:
+        # To Redis, BLOCK 0 is for ever.
+        block = max(int(wait * 1000), 1)
+        reply = self._client.xread({self._stream: position}, count=READ_COUNT, block=block)
+        return [
+            Entry(entry_id.decode(), fields.get(FIELD, b""))
+            for entry_id, fields in (reply[0][1] if reply else ())
+        ]
+
+    def _make_round(self) -> None:
+        if time.monotonic() < self._next_round:
+            return
+        self._next_round = time.monotonic() + ROUND
+        # The server's clock is the one the entries were numbered by.
+        seconds, _ = self._client.time()
+        self._client.xtrim(self._stream, minid=(seconds - MAX_AGE) * 1000, approximate=True)
+        if self._agreed_epoch(self.epoch) != self.epoch:
+            raise redis.ConnectionError("another reader found a new event log")
+
+    def _find_epoch(self, position: str, epoch: str) -> str:
+        found = self._agreed_epoch(_new_epoch())
+        lost = bool(position) and self._end() < _number(position)
+        # Where the epoch is another one already, the loss has been noticed before.
+        return self._replace_epoch(found) if lost and found == (epoch or found) else found
+
+    def _agreed_epoch(self, proposed: str) -> str:
+        self._client.set(self._epoch_key, proposed, nx=True)
+        found: bytes | None = self._client.get(self._epoch_key)
+        return found.decode() if found else proposed
+
+    def _replace_epoch(self, lost: str) -> str:
+        """Put a new word in the place of the old one, unless somebody was faster."""
+
+        def replace(pipe: Any) -> None:
+            found = pipe.get(self._epoch_key)
+            pipe.multi()
+            if found == lost.encode():
+                pipe.set(self._epoch_key, _new_epoch())
+
+        self._client.transaction(replace, self._epoch_key)
+        return self._agreed_epoch(_new_epoch())
+
+    def _end(self) -> tuple[int, int]:
+        if not self._client.exists(self._stream):
+            return (0, 0)
+        end: bytes = self._client.xinfo_stream(self._stream)["last-generated-id"]
+        return _number(end.decode())
+
+
+def _refuse_reconnects(pool: Any) -> None:
+    """Make the pool's connection its only one, for good.
+
+    Redis's client renews a connection that it finds closed without saying so. After a restart of
+    the server a reader would go on in a log that may not be the one it knew.
+    """
+    pool.connection_kwargs["redis_connect_func"] = _refuse
+    connection = pool.get_connection()
+    connection.redis_connect_func = _refuse
+    pool.release(connection)
+
+
+def _refuse(_: Any) -> None:
+    raise redis.ConnectionError("the connection to Redis is closed")
+
+
+def _number(position: str) -> tuple[int, int]:
+    """A stream id as something that can be compared."""
+    milliseconds, _, counter = position.partition("-")
+    return int(milliseconds), int(counter or 0)
+
+
+def _new_epoch() -> str:
+    return secrets.token_hex(4)

@@ -1,0 +1,51 @@
+"""The command line: ``celery-wsprogress …``, and ``celery -A proj wsprogress …``.
+
+Every ``celery …`` command imports this module through its entry point, and so does every
+worker: it imports click and nothing else. What a command needs is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import click
+
+_COMMANDS: Final = {
+    "serve": ("celery_wsprogress.cli.serve", "Push progress over WebSocket to whoever watches."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands."""
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101 - the table above says so
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, what) for name, (_, what) in _COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup)
+def wsprogress() -> None:
+    """Live progress of Celery tasks over WebSocket."""
+
+
+@click.group(cls=LazyGroup, name="celery-wsprogress")
+@click.version_option(package_name="celery-wsprogress", prog_name="celery-wsprogress")
+def main() -> None:
+    """Live progress of Celery tasks over WebSocket."""

@@ -1,0 +1,167 @@
+"""One client: what it watches, how far it has read, and what it is to be sent next.
+
+A session knows no socket. The server asks it for frames (:meth:`Session.take`) whenever the
+socket can take some, and the hub tells it which operations have news (:meth:`Session.offer`).
+Between the two it holds one cursor per operation and nothing else, so being slow costs a
+client its intermediate progress, and the sidecar nothing.
+
+Replies to commands go before events: the confirmation of a subscription is sent before the
+first event of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from celery_wsprogress.access import Permit
+    from celery_wsprogress.history import Entry, History
+
+MAX_REPLY_BYTES: Final = 1_000_000
+"""Unsent replies above this make the server stop reading the client's commands."""
+
+
+class Watch:
+    """How far a session has read one operation."""
+
+    __slots__ = ("cursor", "standing")
+
+    def __init__(self, cursor: int, *, standing: bool = False) -> None:
+        self.cursor = cursor
+        self.standing = standing
+        """How things stood at the cursor is still to be sent."""
+
+
+class Session:
+    """The state of one connection.
+
+    Runs in: the event loop.
+    """
+
+    __slots__ = (
+        "_pending",
+        "_replies",
+        "_reply_bytes",
+        "client_id",
+        "commands",
+        "everything",
+        "permit",
+        "subscribed",
+        "too_slow",
+        "watches",
+    )
+
+    def __init__(self, client_id: int, permit: Permit) -> None:
+        self.client_id = client_id
+        self.permit = permit
+        self.subscribed: set[str] = set()
+        """The operations it watches by their id."""
+        self.watches: dict[str, Watch] = {}
+        """By operation id. That of an operation it watches only as one of all exists while
+        something of it is unsent."""
+        self.everything = False
+        """Watches every operation."""
+        self.commands = 0
+        """Commands taken so far."""
+        self.too_slow = False
+        """It has fallen off an operation's history and cannot be served any more."""
+        self._pending: dict[str, History] = {}
+        self._replies: deque[bytes] = deque()
+        self._reply_bytes = 0
+
+    @property
+    def backlogged(self) -> bool:
+        """Whether it owes the client so many replies that no command should be read now."""
+        return self._reply_bytes > MAX_REPLY_BYTES
+
+    @property
+    def has_news(self) -> bool:
+        """Whether :meth:`take` would return something."""
+        return bool(self._replies or self._pending)
+
+    def reply(self, frame: bytes) -> None:
+        """Queue the answer to a command."""
+        self._replies.append(frame)
+        self._reply_bytes += len(frame)
+
+    def watch(self, operation_id: str, history: History | None, watch: Watch) -> None:
+        """Begin to watch an operation, or go back to another cursor of it."""
+        self.watches[operation_id] = watch
+        if history is not None:
+            self._pending[operation_id] = history
+
+    def unwatch(self, operation_id: str) -> None:
+        """Stop watching an operation by its id.
+
+        What was not sent yet is not sent any more, unless the session watches everything.
+        """
+        self.subscribed.discard(operation_id)
+        if not self.everything:
+            self._drop(operation_id)
+
+    def _drop(self, operation_id: str) -> None:
+        self.watches.pop(operation_id, None)
+        self._pending.pop(operation_id, None)
+
+    def unwatch_everything(self) -> None:
+        """Stop watching what is not watched by its id."""
+        self.everything = False
+        for operation_id in self.watches.keys() - self.subscribed:
+            self._drop(operation_id)
+
+    def offer(self, operation_id: str, history: History, seq: int) -> None:
+        """Learn that an operation it watches has a new event."""
+        if operation_id not in self.watches:
+            self.watches[operation_id] = Watch(seq - 1)
+        self._pending[operation_id] = history
+
+    def take(self, limit: int) -> list[bytes]:
+        """Take the frames to send now, about ``limit`` bytes of them, and at least one.
+
+        What is left is there for the next call. Sets :attr:`too_slow` when an operation's
+        history has gone on without this client.
+        """
+        frames = self._take_replies(limit)
+        room = limit - sum(map(len, frames))
+        while self._pending and room > 0 and not self.too_slow:
+            operation_id, history = next(iter(self._pending.items()))
+            taken = self._take_events(operation_id, history, room)
+            room -= sum(map(len, taken))
+            frames += taken
+        return frames
+
+    def _take_replies(self, limit: int) -> list[bytes]:
+        frames: list[bytes] = []
+        room = limit
+        while self._replies and room > 0:
+            frames.append(self._replies.popleft())
+            room -= len(frames[-1])
+        self._reply_bytes -= limit - room
+        return frames
+
+    def _take_events(self, operation_id: str, history: History, room: int) -> list[bytes]:
+        watch = self.watches[operation_id]
+        if watch.cursor < history.dropped:
+            self.too_slow = True
+            return []
+        frames: list[bytes] = []
+        for entry in self._unread(watch, history):
+            if room <= 0:
+                return frames
+            frames.append(entry.frame)
+            room -= len(entry.frame)
+            watch.cursor = max(watch.cursor, entry.seq)
+        del self._pending[operation_id]
+        if operation_id not in self.subscribed:
+            del self.watches[operation_id]
+        return frames
+
+    @staticmethod
+    def _unread(watch: Watch, history: History) -> Iterator[Entry]:
+        if watch.standing:
+            watch.standing = False
+            yield from history.standing(watch.cursor)
+        yield from history.after(watch.cursor)

@@ -1,0 +1,1 @@
+"""What runs in the server: the log's reader, the sockets, the HTTP answers."""

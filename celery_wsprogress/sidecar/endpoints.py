@@ -1,0 +1,139 @@
+"""The plain HTTP side of the port: GET, a few paths, short answers.
+
+Pure functions from a request to a response; :mod:`.server` calls them before a WebSocket
+handshake. Health is open to everyone; the rest follows the rules of the commands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from celery_wsprogress import __version__
+from celery_wsprogress.commands import MAX_LISTED, list_page
+from celery_wsprogress.errors import TokenError
+from celery_wsprogress.wire import encode_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from celery_wsprogress.access import Permit
+    from celery_wsprogress.hub import Hub
+
+TEXT: Final = "text/plain; charset=utf-8"
+JSON: Final = "application/json"
+
+_PAGE: Final = """\
+celery-wsprogress {version}: live progress of Celery tasks, over WebSocket.
+
+This is the sidecar. Connect a WebSocket to this address and send
+    {{"command": "subscribe", "operation_id": "<task id>"}}
+
+/healthz          is it alive
+/readyz           is it reading from the broker
+/status           statistics
+/operations       what is known of all operations
+/operations/<id>  what is known of one
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response: its status, the type of its body, and the body."""
+
+    status: HTTPStatus
+    body: bytes
+    content_type: str = JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What the answers are made of, at one moment."""
+
+    hub: Hub
+    permit: Permit
+    now: float
+    stats: Mapping[str, Any]
+    readiness: Mapping[str, Any] = field(default_factory=dict)
+    """Why it is ready or not; ``ready`` decides."""
+
+
+def respond(target: str, authorization: str | None, view: View) -> Answer:
+    """Answer a GET that asks for no WebSocket.
+
+    Args:
+        target: The request's path with its query.
+        authorization: The header, for a ``Bearer`` token.
+        view: What to answer from.
+    """
+    parts = urlsplit(target)
+    if authorization is not None:
+        try:
+            view.permit.add(authorization.removeprefix("Bearer ").strip(), now=view.now)
+        except TokenError as exc:
+            return _json(HTTPStatus.UNAUTHORIZED, {"error": str(exc), "code": "unauthorized"})
+    plain = _PATHS.get(parts.path)
+    if plain is not None:
+        return plain(view, parts.query)
+    prefix, _, operation_id = parts.path.partition("/operations/")
+    if not prefix and operation_id:
+        return _operation(view, unquote(operation_id))
+    return _json(HTTPStatus.NOT_FOUND, {"error": "There is nothing here", "code": "not_found"})
+
+
+def _page(_view: View, _query: str) -> Answer:
+    return Answer(HTTPStatus.OK, _PAGE.format(version=__version__).encode(), TEXT)
+
+
+def _health(_view: View, _query: str) -> Answer:
+    return Answer(HTTPStatus.OK, b"ok\n", TEXT)
+
+
+def _ready(view: View, _query: str) -> Answer:
+    ready = view.readiness["ready"]
+    return _json(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, view.readiness)
+
+
+def _status(view: View, _query: str) -> Answer:
+    if not view.permit.may_count(view.now):
+        return _refused(view)
+    return _json(HTTPStatus.OK, {"available": True, "running": True, "stats": view.stats})
+
+
+def _operations(view: View, query: str) -> Answer:
+    if not view.permit.may_list(view.now):
+        return _refused(view)
+    cursor = parse_qs(query).get("cursor", [""])[0]
+    before = int(cursor) if cursor.isdecimal() and len(cursor) <= 18 else None
+    return _json(HTTPStatus.OK, list_page(view.hub.newest_first(before), MAX_LISTED))
+
+
+def _operation(view: View, operation_id: str) -> Answer:
+    if not view.permit.may_watch(operation_id, view.now):
+        return _refused(view)
+    snapshot = view.hub.get(operation_id)
+    status = HTTPStatus.NOT_FOUND if snapshot is None else HTTPStatus.OK
+    return _json(status, {"operation": snapshot})
+
+
+def _refused(view: View) -> Answer:
+    if view.permit.may_count(view.now):
+        body = {"error": "The token does not grant this", "code": "forbidden"}
+        return _json(HTTPStatus.FORBIDDEN, body)
+    body = {"error": "This needs `Authorization: Bearer <token>`", "code": "unauthorized"}
+    return _json(HTTPStatus.UNAUTHORIZED, body)
+
+
+def _json(status: HTTPStatus, value: Mapping[str, Any]) -> Answer:
+    return Answer(status, encode_frame(dict(value)) + b"\n")
+
+
+_PATHS: Final[Mapping[str, Callable[[View, str], Answer]]] = {
+    "/": _page,
+    "/healthz": _health,
+    "/readyz": _ready,
+    "/status": _status,
+    "/operations": _operations,
+}

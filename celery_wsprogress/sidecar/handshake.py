@@ -1,0 +1,77 @@
+"""Before the handshake: who is refused, and what a settings file may not open.
+
+Pure functions from a request, or from settings, to a decision.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from celery_wsprogress.access import host_allowed, is_loopback, origin_allowed
+from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.sidecar.endpoints import TEXT, Answer
+
+if TYPE_CHECKING:
+    from celery_wsprogress.settings import ServeSettings
+
+
+def check_exposure(settings: ServeSettings) -> None:
+    """Refuse settings that would show operations to people who were not asked.
+
+    Raises:
+        ConfigurationError: a public address has neither a key nor ``insecure``, or
+            ``monitor_unsubscribed`` is on together with a key.
+    """
+    closed = settings.key is not None or settings.insecure
+    if not closed and not is_loopback(settings.host):
+        raise ConfigurationError(
+            "wsprogress_host",
+            settings.host,
+            "a loopback address unless a key (WSPROGRESS_KEY) is set or --insecure is given",
+        )
+    if settings.monitor_unsubscribed and settings.key is not None:
+        raise ConfigurationError("wsprogress_monitor_unsubscribed", True, "off once a key is set")
+
+
+def refusal(request: Request, settings: ServeSettings) -> Answer | None:
+    """Why a request is not served, or None when it is."""
+    host = _one(request.headers, "Host")
+    if not host_allowed(host, (settings.host, *settings.hosts)):
+        text = "This host name is not served here (--allow-host)\n"
+        return Answer(HTTPStatus.FORBIDDEN, text.encode(), TEXT)
+    if not origin_allowed(_one(request.headers, "Origin"), host, settings.origins):
+        text = "Pages of this origin may not connect here (--origin)\n"
+        return Answer(HTTPStatus.FORBIDDEN, text.encode(), TEXT)
+    if request.method != "GET":
+        return Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"Only GET is served here\n", TEXT)
+    return None
+
+
+def operation_id_of(path: str) -> str:
+    """The id in ``/ws/<operation_id>``, or an empty text."""
+    prefix, _, operation_id = urlsplit(path).path.partition("/ws/")
+    return "" if prefix else unquote(operation_id)
+
+
+def _one(headers: Headers, name: str) -> str | None:
+    """A header's only value. One that is sent twice is as good as a foreign one."""
+    values = headers.get_all(name)
+    if len(values) > 1:
+        return ""
+    return values[0] if values else None
+
+
+def response(answer: Answer) -> Response:
+    """An answer as websockets sends it."""
+    headers = Headers()
+    headers["Content-Type"] = answer.content_type
+    headers["Content-Length"] = str(len(answer.body))
+    headers["Cache-Control"] = "no-store"
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Connection"] = "close"
+    return Response(answer.status, answer.status.phrase, headers, answer.body)

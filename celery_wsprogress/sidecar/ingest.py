@@ -1,0 +1,134 @@
+"""From the log to the event loop: one thread, one hop a read.
+
+The thread opens a reader, reads from the last position it handed over, and hands what it read
+to the loop in one call. When the broker goes away it says so once, tries again for ever with a
+growing and randomised pause, and says once when it is back. Nothing here decodes events: the
+loop does, so that the hub has one writer.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from celery_wsprogress.brokers import open_reader
+from celery_wsprogress.settings import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from celery_wsprogress.brokers import BrokerAddress, Entry, Reader
+
+logger = logging.getLogger(__name__)
+
+READ_WAIT: Final = 1.0
+"""Seconds one read waits for something to come."""
+
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 20.0
+STOP_TIMEOUT: Final = 5.0
+
+
+@dataclass(slots=True)
+class Connection:
+    """How the sidecar stands with the broker. Written by the ingest thread only."""
+
+    connected: bool = False
+    replayable: bool = False
+    reconnects: int = 0
+    read_at: float = 0.0
+    """When something was read last, epoch seconds; 0 for never."""
+
+
+class Ingest:
+    """Reads the log in a thread and hands the entries to ``deliver``.
+
+    Args:
+        address: Where the log is.
+        deliver: Called in the thread with the log's epoch and what was read, oldest first.
+            It must return soon; back-pressure is its affair.
+    """
+
+    def __init__(
+        self, address: BrokerAddress, deliver: Callable[[str, Sequence[Entry]], None]
+    ) -> None:
+        self.connection = Connection()
+        self._address = address
+        self._deliver = deliver
+        self._stopping = threading.Event()
+        self._reader: Reader | None = None
+        self._thread = threading.Thread(target=self._run, name="wsprogress-ingest", daemon=True)
+        self._epoch = ""
+        self._position = ""
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread. Blocks for a few seconds at the most; called from any thread."""
+        self._stopping.set()
+        reader = self._reader
+        if reader is not None:
+            reader.close()
+        self._thread.join(STOP_TIMEOUT)
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            try:
+                self._read_until_it_breaks()
+            # Whatever a client library raises when its broker goes away, the answer is the
+            # same: try again. This is the one place where the sidecar meets the broker.
+            except Exception as exc:  # noqa: BLE001
+                if self._stopping.is_set():
+                    break
+                pause = FIRST_PAUSE if self.connection.connected else pause
+                self._say_it_is_away(exc)
+                self._stopping.wait(random.uniform(pause / 2, pause))  # noqa: S311
+                pause = min(pause * 2, LONGEST_PAUSE)
+            finally:
+                self._let_go()
+
+    def _read_until_it_breaks(self) -> None:
+        reader = self._reader = open_reader(
+            self._address, position=self._position, epoch=self._epoch
+        )
+        if reader.epoch != self._epoch:
+            # Positions of another epoch mean nothing in this one.
+            self._epoch, self._position = reader.epoch, ""
+        self._say_it_is_here(reader)
+        while not self._stopping.is_set():
+            entries = reader.read(self._position, wait=READ_WAIT)
+            if entries:
+                self.connection.read_at = time.time()
+                self._deliver(self._epoch, entries)
+                self._position = entries[-1].position
+
+    def _say_it_is_here(self, reader: Reader) -> None:
+        connection = self.connection
+        connection.replayable = reader.replayable
+        connection.connected = True
+        again = " again" if connection.reconnects else ""
+        logger.info("Connected to the broker %s%s", masked(self._address.url), again)
+
+    def _say_it_is_away(self, exc: Exception) -> None:
+        connection = self.connection
+        if connection.connected or not connection.reconnects:
+            # The exception's text may hold the URL, so only its class is shown.
+            logger.warning(
+                "The broker %s is away (%s); trying again until it is back",
+                masked(self._address.url),
+                type(exc).__name__,
+            )
+        connection.connected = False
+        connection.reconnects += 1
+
+    def _let_go(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()

@@ -1,0 +1,354 @@
+"""The sidecar: one port, many watchers.
+
+One event loop owns the hub and every session. The ingest thread hands it what it read from the
+log; :meth:`Sidecar._drain` folds a bounded number of events at a time, and then each touched
+connection writes what its session has. No task and no lock is needed for an event.
+
+Shutting down goes against the stream: first no new connections, then the clients are told
+when to come back (1012), then the reader stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import random
+import threading
+import time
+from collections import deque
+from datetime import UTC, datetime
+from http import HTTPStatus
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from websockets.asyncio.server import Server, serve
+from celery_wsprogress import __version__, commands
+from celery_wsprogress.access import Permit
+from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
+from celery_wsprogress.hub import Hub, Limits
+from celery_wsprogress.session import Session
+from celery_wsprogress.sidecar.connection import ProgressConnection
+from celery_wsprogress.sidecar.endpoints import View, respond
+from celery_wsprogress.sidecar.handshake import (
+    check_exposure,
+    operation_id_of,
+    refusal,
+    response,
+)
+from celery_wsprogress.sidecar.ingest import Ingest
+from celery_wsprogress.sidecar.listening import listen
+from celery_wsprogress.wire import MAX_COMMAND_BYTES, VERSION, decode_batch, encode_frame
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from websockets.asyncio.server import ServerConnection
+    from websockets.http11 import Request, Response
+
+    from celery_wsprogress.brokers import BrokerAddress, Entry
+    from celery_wsprogress.settings import ServeSettings
+
+logger = logging.getLogger(__name__)
+
+READS_IN_FLIGHT: Final = 2
+"""Reads the ingest thread may be ahead of the loop."""
+
+EVENTS_A_TURN: Final = 500
+"""Events folded before the connections are written to. Below what a history holds, so that a
+client that keeps up never falls off it."""
+
+SWEEP_INTERVAL: Final = 5.0
+"""Seconds between looks for old operations and expired tokens."""
+
+UNSUBSCRIBED_AFTER: Final = 1.0
+"""Seconds without a command that make a base monitor, with ``monitor_unsubscribed``."""
+
+SILENCE: Final = 60.0
+"""Seconds without a single event after which a line says what may be wrong."""
+
+RESTARTING: Final = 1012
+TOKEN_EXPIRED: Final = 4001
+
+
+class Sidecar:
+    """Reads the log and serves it.
+
+    Args:
+        settings: How to serve.
+        address: Where the log is.
+
+    Raises:
+        ConfigurationError: the settings contradict each other or open what must be closed.
+    """
+
+    def __init__(self, settings: ServeSettings, address: BrokerAddress) -> None:
+        check_exposure(settings)
+        self.settings = settings
+        self.hub = Hub(_limits(settings))
+        self.ingest = Ingest(address, self._receive)
+        self.port = settings.port
+        """The port it listens on, also when any free one was asked for."""
+        self._connections: dict[Session, ProgressConnection] = {}
+        self._client_ids = count(1)
+        self._servers: list[Server] = []
+        self._room = threading.Semaphore(READS_IN_FLIGHT)
+        self._inbox: deque[tuple[str, deque[Entry]]] = deque()
+        self._loop: asyncio.AbstractEventLoop
+        self._sweeper: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._unreadable: set[str] = set()
+
+    async def start(self) -> None:
+        """Listen, then begin to read.
+
+        Raises:
+            OSError: the port is in use, or the host cannot be listened on.
+        """
+        self._loop = asyncio.get_running_loop()
+        sockets = listen(self.settings.host, self.settings.port)
+        self.port = sockets[0].getsockname()[1]
+        for one in sockets:
+            self._servers.append(await self._serve(one))
+        self._sweeper = self._loop.create_task(self._sweep())
+        self._loop.call_later(SILENCE, self._mention_silence)
+        self.ingest.start()
+
+    async def _serve(self, sock: socket.socket) -> Server:
+        return await serve(
+            self._watch_connection,
+            sock=sock,
+            create_connection=ProgressConnection,
+            process_request=self._process_request,
+            compression=None,
+            max_size=MAX_COMMAND_BYTES,
+            max_queue=16,
+            open_timeout=10,
+            close_timeout=3,
+            ping_interval=self.settings.heartbeat,
+            ping_timeout=self.settings.heartbeat,
+            write_limit=(65_536, 16_384),
+            server_header=None,
+            logger=_library_logger(),
+        )
+
+    async def stop(self) -> None:
+        """Close every connection (1012, with a time to come back) and let go of everything."""
+        self._stopping = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for server in self._servers:
+            server.close(close_connections=False)
+        closing = [
+            connection.close(RESTARTING, json.dumps({"retry_ms": random.randint(100, 2000)}))  # noqa: S311
+            for connection in self._connections.values()
+        ]
+        await asyncio.gather(*closing, return_exceptions=True)
+        for server in self._servers:
+            server.close()
+            await server.wait_closed()
+        await asyncio.to_thread(self.ingest.stop)
+
+    # From the log.
+
+    def _receive(self, epoch: str, entries: Sequence[Entry]) -> None:
+        """Take what was read. Runs in: the ingest thread."""
+        while not self._room.acquire(timeout=1.0):
+            if self._stopping:
+                return
+        # The loop may be closed already; then nobody wants to know.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._queue, epoch, deque(entries))
+
+    def _queue(self, epoch: str, entries: deque[Entry]) -> None:
+        self._inbox.append((epoch, entries))
+        if len(self._inbox) == 1:
+            self._drain()
+
+    def _drain(self) -> None:
+        """Fold some of what was read and write it out; come back for the rest."""
+        touched: set[Session] = set()
+        folded = 0
+        while self._inbox and folded < EVENTS_A_TURN:
+            epoch, entries = self._inbox[0]
+            entry = entries.popleft()
+            folded += self._accept(epoch, entry, touched)
+            if not entries:
+                self._inbox.popleft()
+                self._room.release()
+        for session in touched:
+            self._connections[session].flush()
+        if self._inbox:
+            self._loop.call_soon(self._drain)
+
+    def _accept(self, epoch: str, entry: Entry, touched: set[Session]) -> int:
+        try:
+            batch = decode_batch(entry.batch)
+        except (MalformedBatch, BatchVersionUnknown) as exc:
+            self._count_unreadable(exc)
+            return 1
+        position = entry.position
+        touched |= self.hub.accept(batch, epoch=epoch, position=position, now=time.time())
+        return len(batch.events) or 1
+
+    def _count_unreadable(self, exc: MalformedBatch | BatchVersionUnknown) -> None:
+        self.hub.counts["malformed"] += 1
+        what = str(exc) if isinstance(exc, BatchVersionUnknown) else "bytes that are no batch"
+        if what not in self._unreadable and len(self._unreadable) < 10:
+            self._unreadable.add(what)
+            logger.warning("The broker holds something unreadable: %s; it is left out", what)
+
+    # From the clients.
+
+    async def _watch_connection(self, connection: ServerConnection) -> None:
+        """The life of one connection, from its welcome to its end."""
+        assert isinstance(connection, ProgressConnection)  # noqa: S101 - see _serve
+        request = connection.request
+        session = Session(next(self._client_ids), self._permit(request))
+        connection.session = session
+        self._connections[session] = connection
+        try:
+            session.reply(encode_frame(self._welcome(session)))
+            self._subscribe_by_path(request, session)
+            connection.flush()
+            if self.settings.monitor_unsubscribed:
+                self._loop.call_later(UNSUBSCRIBED_AFTER, self._watch_unsubscribed, session)
+            await connection.read_commands(lambda frame: self._answer(frame, session))
+        finally:
+            self.hub.leave(session)
+            del self._connections[session]
+
+    def _answer(self, frame: str, session: Session) -> None:
+        if session.commands == 0 and session.everything:
+            # A monitor that never subscribes was watching everything until this command.
+            self.hub.unwatch_everything(session)
+        commands.answer(
+            frame,
+            session,
+            self.hub,
+            now=time.time(),
+            max_subscriptions=self.settings.max_subscriptions,
+            connected_clients=len(self._connections),
+        )
+
+    def _subscribe_by_path(self, request: Request | None, session: Session) -> None:
+        operation_id = operation_id_of(request.path if request else "")
+        if operation_id:
+            command = {"command": "subscribe", "operation_id": operation_id}
+            self._answer(json.dumps(command), session)
+
+    def _watch_unsubscribed(self, session: Session) -> None:
+        connection = self._connections.get(session)
+        if connection and session.commands == 0 and session.permit.may_list(time.time()):
+            self.hub.watch_everything(session, replay="none")
+
+    def _welcome(self, session: Session) -> dict[str, Any]:
+        now = time.time()
+        data = {
+            "message": "Connected to celery-wsprogress",
+            "client_id": session.client_id,
+            "timestamp": datetime.fromtimestamp(now, UTC).isoformat(),
+            "protocol": VERSION,
+            "server": f"celery-wsprogress/{__version__}",
+            "heartbeat": self.settings.heartbeat,
+            "auth_required": self.settings.key is not None,
+            "features": commands.FEATURES,
+            "limits": {
+                "command_bytes": MAX_COMMAND_BYTES,
+                "subscriptions": self.settings.max_subscriptions,
+            },
+        }
+        return {
+            "event_type": "connected",
+            "operation_id": "system",
+            "timestamp": now,
+            "data": data,
+        }
+
+    def _permit(self, request: Request | None) -> Permit:
+        origin = request.headers.get("Origin") if request else None
+        return Permit(self.settings.key, from_disk=origin == "null")
+
+    async def _process_request(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | None:
+        """Decide before the handshake: refuse, answer as plain HTTP, or go on (None)."""
+        refused = refusal(request, self.settings)
+        if refused is not None:
+            return response(refused)
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            authorization = request.headers.get("Authorization")
+            return response(respond(request.path, authorization, self._view(request)))
+        if self._stopping:
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Stopping\n")
+        return None
+
+    def _view(self, request: Request) -> View:
+        return View(
+            hub=self.hub,
+            permit=self._permit(request),
+            now=time.time(),
+            stats=self.stats(),
+            readiness=self.readiness(),
+        )
+
+    def stats(self) -> dict[str, int]:
+        """The figures of ``get_stats``."""
+        return {"connected_clients": len(self._connections), **self.hub.stats()}
+
+    def readiness(self) -> dict[str, Any]:
+        """Whether it is ready, and what that depends on."""
+        connection = self.ingest.connection
+        return {
+            "ready": connection.connected and not self._stopping,
+            "broker_connected": connection.connected,
+            "replayable": connection.replayable,
+            "stopping": self._stopping,
+            "gaps": self.hub.counts["gaps"],
+        }
+
+    # Now and then.
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL)
+            now = time.time()
+            self.hub.expire(now)
+            for session, connection in list(self._connections.items()):
+                if _watches_too_much(session, now):
+                    connection.close_soon(TOKEN_EXPIRED, "the token has expired")
+
+    def _mention_silence(self) -> None:
+        if not self.hub.counts["events"] and self.ingest.connection.connected:
+            logger.warning(
+                "No event in the first minute. Is a worker running on this broker, and do its "
+                "tasks say @app.task(base=StreamingTask)?"
+            )
+
+
+def _watches_too_much(session: Session, now: float) -> bool:
+    """Whether it watches something that no living token of it covers any more."""
+    permit = session.permit
+    if permit.key is None:
+        return False
+    if session.everything and not permit.may_list(now):
+        return True
+    return any(not permit.may_watch(one, now) for one in session.subscribed)
+
+
+def _limits(settings: ServeSettings) -> Limits:
+    return Limits(
+        max_finished=settings.max_finished,
+        max_waiting=settings.max_waiting,
+        max_age=settings.max_age,
+        max_history_bytes=settings.max_history_bytes,
+    )
+
+
+def _library_logger() -> logging.Logger:
+    """Where websockets logs. It has a line for every connection that comes and goes."""
+    library = logging.getLogger("celery_wsprogress.websockets")
+    library.setLevel(logging.ERROR)
+    return library

@@ -1,0 +1,1 @@
+"""A small web application whose tasks report their progress: the example, and the demo."""

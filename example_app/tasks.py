@@ -1,0 +1,148 @@
+"""The example's tasks: what the decorator, and a line or two in a loop, get you.
+
+Each of them does real work on input that every machine has (:mod:`example_app.work`) and says
+how far it is. Nothing sleeps to look busy.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+
+from celery_wsprogress import StreamingTask
+from example_app.work import fractal, library, orders, programs
+from example_app.work.backup import Backup
+
+# CELERY_BROKER_URL and CELERY_RESULT_BACKEND in the environment win over these.
+app = Celery("example_app", broker="redis://localhost:6379", backend="redis://localhost:6379")
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    # A queue of its own: on a broker that others use, too, their messages stay theirs.
+    task_default_queue="wsprogress_example",
+    task_send_sent_event=True,
+    worker_prefetch_multiplier=1,
+)
+
+MAX_HITS = 200
+
+
+def pictures() -> Path:
+    """Return the folder that the worker writes pictures to and the web app serves them from."""
+    named = os.environ.get("EXAMPLE_PICTURES")
+    folder = Path(named) if named else Path(tempfile.gettempdir(), "wsprogress-example")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@app.task(base=StreamingTask)
+def index_library(self: StreamingTask) -> dict[str, int]:
+    """Parse every file of Python's standard library and count what is in it."""
+    files = library.source_files()
+    totals: Counter[str] = Counter()
+    for n, path in enumerate(files, 1):
+        totals += library.count(path)
+        self.update_progress(current=n, total=len(files), unit="files", message=path.name)
+    return dict(totals)
+
+
+@app.task(base=StreamingTask)
+def search_library(self: StreamingTask, word: str) -> dict[str, Any]:
+    """Read the standard library token by token; every hit is a log line the moment it is found."""
+    files = library.source_files()
+    found: Counter[str] = Counter()
+    for n, path in enumerate(files, 1):
+        for hit in library.hits(path, word):
+            found[hit.kind] += 1
+            if found.total() <= MAX_HITS:
+                self.log("info", f"{path.name}:{hit.line}  {hit.text}", kind=hit.kind)
+        message = f"{found.total():,} hits · {path.name}"
+        self.update_progress(current=n, total=len(files), unit="files", message=message)
+    if found.total() > MAX_HITS:
+        self.log("warning", f"only the first {MAX_HITS} of {found.total():,} hits are shown")
+    return {"word": word, "hits": found.total(), **found}
+
+
+@app.task(base=StreamingTask)
+def render_fractal(self: StreamingTask) -> dict[str, Any]:
+    """Work out a corner of the Mandelbrot set, tile by tile; the result is a picture."""
+    picture = fractal.Picture(random.choice(fractal.PLACES))
+    tiles = picture.tiles()
+    for n, tile in enumerate(tiles, 1):
+        picture.draw(tile)
+        message = f"Drawing {picture.place.name}"
+        self.update_progress(current=n, total=len(tiles), unit="tiles", message=message)
+    file = pictures() / f"{self.request.id}.png"
+    file.write_bytes(picture.png())
+    return {"picture": f"/pictures/{file.name}", "shows": picture.place.name}
+
+
+@app.task(base=StreamingTask)
+def write_program(self: StreamingTask) -> dict[str, Any]:
+    """Write a program from a specification, run it, then prove that its checks would notice."""
+    wanted = programs.SPECIFICATION
+
+    self.update_status("generating", f"{len(wanted)} functions from their formulas")
+    functions = [programs.write_function(each) for each in wanted]
+    checks = [programs.write_checks(each) for each in wanted]
+    for n, function in enumerate(functions):
+        compile(function, wanted[n].name, "exec")
+        self.log("debug", function)
+        self.update_progress(0.1 * (n + 1) / len(wanted), wanted[n].name)
+
+    self.update_status("validating", "Running the program")
+    verdict = programs.run(programs.assemble(functions, checks))
+    if not verdict.passed:
+        raise RuntimeError(verdict.output)
+    self.log("info", verdict.output)
+
+    self.update_status("mutating", "Breaking one thing at a time")
+    caught = Counter[bool]()
+    broken = [(n, wrong) for n, right in enumerate(functions) for wrong in programs.mutants(right)]
+    for done, (n, wrong) in enumerate(broken, 1):
+        verdict = programs.run(programs.assemble([wrong], [checks[n]]))
+        caught[not verdict.passed] += 1
+        if verdict.passed:
+            self.log("warning", f"not noticed: {wrong.splitlines()[-1].strip()}")
+        self.update_progress(0.1 + 0.9 * done / len(broken), f"{caught[True]} faults noticed")
+    return {"functions": len(functions), "faults": len(broken), "noticed": caught[True]}
+
+
+@app.task(base=StreamingTask, max_retries=5)
+def import_orders(self: StreamingTask) -> dict[str, Any]:
+    """Import a CSV file from a source that breaks off twice; the task retries until it is in."""
+    ledger = orders.Ledger()
+    try:
+        for n, row in enumerate(orders.rows(orders.download(self.request.retries)), 1):
+            ledger.add(row)
+            # For every single row: most of these calls only compare a clock.
+            self.update_progress(current=n, total=orders.ROWS, unit="rows", message=row["day"])
+    except orders.SourceUnavailableError as exc:
+        self.log("warning", str(exc))
+        raise self.retry(exc=exc, countdown=2) from exc
+    return {"rows": n, "totals": ledger.totals()}
+
+
+@app.task(base=StreamingTask)
+def check_backup(self: StreamingTask) -> dict[str, int]:
+    """Pack the standard library and read it back. One byte is damaged, so this one fails."""
+    files = library.source_files()
+    backup = Backup(library.root())
+    self.update_status("packing")
+    for n, path in enumerate(files, 1):
+        backup.add(path)
+        self.update_progress(0.7 * n / len(files), path.name)
+    backup.damage()
+    backup.close()
+
+    self.update_status("verifying")
+    size = 0
+    for n, name in enumerate(backup.names(), 1):
+        size += backup.verify(name)
+        self.update_progress(0.7 + 0.3 * n / len(files), name)
+    return {"files": len(files), "bytes": size}

@@ -1,0 +1,1 @@
+"""What the tasks really do. Nothing in here knows of Celery, or of progress."""

@@ -1,0 +1,80 @@
+"""The Python standard library as it is installed: input that every machine has."""
+
+from __future__ import annotations
+
+import ast
+import io
+import sysconfig
+import tokenize
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_INSTALLED_LATER = {"site-packages", "dist-packages"}
+
+#: Some files of Python's own test-suite are broken on purpose.
+_UNREADABLE = (SyntaxError, ValueError, RecursionError, tokenize.TokenError)
+
+
+class Hit(NamedTuple):
+    """A place where a word stands."""
+
+    line: int
+    kind: str
+    """``code``, ``comment`` or ``text``."""
+    text: str
+
+
+def root() -> Path:
+    """Return the folder of the standard library."""
+    return Path(sysconfig.get_path("stdlib"))
+
+
+def source_files() -> list[Path]:
+    """Return every Python file of the standard library, sorted."""
+    top = root()
+    return sorted(
+        path
+        for path in top.rglob("*.py")
+        if not _INSTALLED_LATER.intersection(path.relative_to(top).parts)
+    )
+
+
+def count(path: Path) -> Counter[str]:
+    """Parse one file and count its lines, classes, functions and imports."""
+    source = path.read_bytes()
+    totals = Counter(files=1, lines=source.count(b"\n"))
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            tree = ast.parse(source)
+    except _UNREADABLE:
+        return totals + Counter(unreadable=1)
+    for node in ast.walk(tree):
+        match node:
+            case ast.ClassDef():
+                totals["classes"] += 1
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                totals["functions"] += 1
+            case ast.Import() | ast.ImportFrom():
+                totals["imports"] += 1
+    return totals
+
+
+def hits(path: Path, word: str) -> Iterator[Hit]:
+    """Read one file token by token and yield where the word stands, and as what."""
+    try:
+        for token in tokenize.tokenize(io.BytesIO(path.read_bytes()).readline):
+            if word in token.string:
+                yield Hit(token.start[0], _kind(token), token.line.strip()[:120])
+    except _UNREADABLE:
+        return
+
+
+def _kind(token: tokenize.TokenInfo) -> str:
+    if token.type == tokenize.COMMENT:
+        return "comment"
+    return "code" if token.type in {tokenize.NAME, tokenize.NUMBER, tokenize.OP} else "text"

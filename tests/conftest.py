@@ -1,0 +1,108 @@
+"""The brokers the tests run on.
+
+``redis_server`` and ``rabbitmq_server`` live as long as the test run and are shared: never
+stop or pause them. ``redis_url`` and ``rabbitmq_url`` are theirs, emptied for each test;
+``broker_url`` runs a test on each. ``own_redis`` and ``own_rabbitmq`` belong to one test, to be
+killed; a test that needs another kind of server makes it with :mod:`servers` and asks for
+``required`` where the program may be missing.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+from servers import RabbitMQServer, RedisServer, Server, ServerMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FORBID_SKIPS = "WSPROGRESS_FORBID_SKIPS"
+
+S = TypeVar("S", bound=Server)
+
+_MARKS = {
+    "redis": {"redis_server", "redis_url", "own_redis"},
+    "rabbitmq": {"rabbitmq_server", "rabbitmq_url", "own_rabbitmq"},
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a server: asking for its fixture is enough."""
+    for item in items:
+        asked = set(getattr(item, "fixturenames", ()))
+        for mark, fixtures in _MARKS.items():
+            if asked & fixtures:
+                item.add_marker(mark)
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip the test for want of something on this machine; fail it where skips are forbidden."""
+    if os.environ.get(FORBID_SKIPS) == "1":
+        pytest.fail(f"{reason}, and {FORBID_SKIPS} is set", pytrace=False)
+    pytest.skip(reason)
+
+
+def _make(kind: Callable[[], S]) -> S:
+    try:
+        return kind()
+    except ServerMissingError as exc:
+        skip_or_fail(str(exc))
+        raise
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with _make(RedisServer) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitMQServer]:
+    with _make(RabbitMQServer) as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A Redis that keeps its data when it is killed."""
+    with _make(lambda: RedisServer(persistent=True)) as server:
+        yield server
+
+
+@pytest.fixture
+def own_rabbitmq() -> Iterator[RabbitMQServer]:
+    with _make(RabbitMQServer) as server:
+        yield server
+
+
+@pytest.fixture
+def make_redis() -> Iterator[Callable[..., RedisServer]]:
+    """Start Redis servers with other arguments; they go with the test."""
+    with ExitStack() as stack:
+        yield lambda **how: stack.enter_context(_make(lambda: RedisServer(**how)))
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    redis_server.clear()
+    return redis_server.url
+
+
+@pytest.fixture
+def rabbitmq_url(rabbitmq_server: RabbitMQServer) -> str:
+    rabbitmq_server.clear()
+    return rabbitmq_server.url
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("redis_url", id="redis", marks=pytest.mark.redis),
+        pytest.param("rabbitmq_url", id="rabbitmq", marks=pytest.mark.rabbitmq),
+    ]
+)
+def broker_url(request: pytest.FixtureRequest) -> str:
+    """The URL of each real broker in turn, with nothing in it."""
+    return request.getfixturevalue(request.param)

@@ -1,0 +1,350 @@
+"""Real brokers for the tests: started on free ports, killed and restarted at will.
+
+Nothing here knows pytest. Every server is a context manager::
+
+    with RedisServer() as redis:
+        redis.url
+        redis.kill()              # SIGKILL; what was not on disk is gone
+        redis.start()             # same port, same folder
+        redis.start(fresh=True)   # same port, as if it had never run
+        redis.pause(); redis.resume()
+
+A server listens on 127.0.0.1 only, writes into a temporary folder of its own, and takes all
+its processes with it when it goes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Seconds a server may take to answer. RabbitMQ needs 20 s after a SIGKILL on a busy machine.
+PATIENCE: Final = 90.0
+
+
+class ServerMissingError(Exception):
+    """The server's program is not installed on this machine."""
+
+
+class ServerFailedError(Exception):
+    """The server ended, or did not answer in time; the message holds the end of its log."""
+
+
+def find_program(name: str, *more: str) -> str:
+    """Return the path of a program, looked for at some more places before the PATH.
+
+    Raises:
+        ServerMissingError: it is nowhere.
+    """
+    for place in more:
+        if os.access(place, os.X_OK):
+            return place
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if found is None:
+        raise ServerMissingError(f"{name} is not installed")
+    return found
+
+
+def free_port() -> int:
+    """Find a port nobody listens on, below those the kernel gives to outgoing connections.
+
+    A client that keeps trying to reach a server which is down would otherwise be given the
+    server's own port one day, connect to itself, and keep the port from the server.
+    """
+    chosen = random.SystemRandom()
+    while True:
+        port = chosen.randrange(15_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+class Server:
+    """One server process (and its children) with a folder of its own."""
+
+    name = "server"
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        # Not pytest's folder: the path of a unix socket may have 107 bytes at the most.
+        self.folder = Path(tempfile.mkdtemp(prefix=f"wsp-{self.name}-"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.remove()
+
+    @property
+    def url(self) -> str:
+        """The URL as Celery takes it."""
+        raise NotImplementedError
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there (it may be paused)."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, *, fresh: bool = False) -> None:
+        """Start on the port it always had; returns once it answers.
+
+        Args:
+            fresh: Forget all data first.
+
+        Raises:
+            ServerFailedError: it does not answer.
+        """
+        if self.running:
+            return
+        if fresh:
+            self._forget()
+        self._process = self._spawn(self._command(), self._environment())
+        self._wait_until_it_answers()
+
+    def stop(self) -> None:
+        """End it politely: everything that can be on disk is on disk."""
+        if self._process is None:
+            return
+        self.resume()
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE)
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL, at once."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay open, nobody answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo :meth:`pause`."""
+        self._signal(signal.SIGCONT)
+
+    def remove(self) -> None:
+        """Kill it and delete its folder."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def _environment(self) -> Mapping[str, str] | None:
+        return None
+
+    def _answers(self) -> bool:
+        raise NotImplementedError
+
+    def _forget(self) -> None:
+        raise NotImplementedError
+
+    def _spawn(
+        self, command: list[str], environment: Mapping[str, str] | None
+    ) -> subprocess.Popen[bytes]:
+        with (self.folder / "output.log").open("ab") as output:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # A process group of its own: signals reach all of it, and Ctrl-C none of it.
+                start_new_session=True,
+            )
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not self._answers():
+            if not self.running or time.monotonic() > deadline:
+                log = (self.folder / "output.log").read_text(errors="replace")[-3000:]
+                self.kill()
+                raise ServerFailedError(f"{self.name} does not answer:\n{log}")
+            time.sleep(0.05)
+
+
+class RedisServer(Server):
+    """A ``redis-server``.
+
+    Args:
+        persistent: Keep an append-only file, so that a killed server comes back with its data;
+            otherwise nothing survives it.
+        options: More of the server's own options, as in ``{"maxmemory": "10mb"}``.
+    """
+
+    name = "redis"
+
+    def __init__(
+        self, *, persistent: bool = False, options: Mapping[str, str] | None = None
+    ) -> None:
+        self._program = find_program("redis-server")
+        super().__init__()
+        self._options = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "dir": str(self.folder),
+            "unixsocket": str(self.folder / "redis.sock"),
+            "save": "",
+            "appendonly": "yes" if persistent else "no",
+            **(options or {}),
+        }
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def socket_url(self) -> str:
+        """The URL of its unix socket."""
+        return f"redis+socket://{self.folder}/redis.sock"
+
+    def clear(self) -> None:
+        """Delete every key of every database."""
+        import redis
+
+        with redis.Redis(port=self.port) as client:
+            client.flushall()
+
+    def _command(self) -> list[str]:
+        options = [word for name, value in self._options.items() for word in (f"--{name}", value)]
+        return [self._program, *options]
+
+    def _answers(self) -> bool:
+        import redis
+
+        with redis.Redis(port=self.port, socket_timeout=2) as client:
+            try:
+                # False while it still loads its file.
+                return bool(client.ping())
+            except redis.RedisError:
+                return False
+
+    def _forget(self) -> None:
+        shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
+        for file in (*self.folder.glob("*.rdb"), *self.folder.glob("*.aof")):
+            file.unlink()
+
+
+class RabbitMQServer(Server):
+    """A RabbitMQ node of its own name, with an ``epmd`` of its own beside it.
+
+    Starting takes 5 to 20 seconds.
+    """
+
+    name = "rabbitmq"
+
+    def __init__(self) -> None:
+        # Debian's wrapper on the PATH writes to /var and insists on its own user.
+        self._program = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server")
+        self._epmd_program = find_program("epmd")
+        super().__init__()
+        self._epmd_port = free_port()
+        self._dist_port = free_port()
+        self._epmd: subprocess.Popen[bytes] | None = None
+        (self.folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+            # The machine's fill level must not block publishers.
+            "disk_free_limit.absolute = 1MB\n"
+        )
+        (self.folder / "enabled_plugins").write_text("[].\n")
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def start(self, *, fresh: bool = False) -> None:
+        if self._epmd is None:
+            self._epmd = self._spawn([self._epmd_program], self._environment())
+        super().start(fresh=fresh)
+
+    def remove(self) -> None:
+        self.kill()
+        if self._epmd is not None:
+            self._epmd.kill()
+            self._epmd.wait()
+            self._epmd = None
+        super().remove()
+
+    def clear(self) -> None:
+        """Delete the exchange of the events and Celery's default queue, bindings included."""
+        with self.connect() as connection:
+            channel = connection.channel()
+            channel.exchange_delete("celery_wsprogress")
+            channel.queue_delete("celery")
+
+    def connect(self):
+        """Open a bare AMQP connection; a context manager, closed by the caller."""
+        import amqp
+
+        connection = amqp.Connection(
+            f"127.0.0.1:{self.port}", connect_timeout=10, read_timeout=20, write_timeout=20
+        )
+        try:
+            connection.connect()
+        except BaseException:
+            connection.collect()
+            raise
+        return connection
+
+    def _command(self) -> list[str]:
+        return [self._program]
+
+    def _environment(self) -> Mapping[str, str]:
+        # One folder holds data, logs, the cookie (in HOME) and the pid file.
+        folder = str(self.folder)
+        return {
+            "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin",
+            "LANG": "C.UTF-8",
+            "HOME": folder,
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"wsprogress{self.port}@localhost",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
+            "RABBITMQ_LOG_BASE": f"{folder}/log",
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_PID_FILE": f"{folder}/pid",
+            "RABBITMQ_CONF_ENV_FILE": f"{folder}/none",
+            "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
+            "RABBITMQ_ADVANCED_CONFIG_FILE": f"{folder}/none",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
+        }
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(Exception):
+            self.connect().close()
+            return True
+        return False
+
+    def _forget(self) -> None:
+        shutil.rmtree(self.folder / "mnesia", ignore_errors=True)
