@@ -275,9 +275,11 @@ class Operation:
         return self._advance(self.run, step)
 
     def _supersede(self, run: Run) -> None:
+        """Another run takes the place of this one, which waits if it has not begun."""
         run.superseded = run.state is State.RUNNING
-        self.past[run.id] = run
-        _keep_newest(self.past)
+        line = self.waiting if run.state is State.RECEIVED else self.past
+        line[run.id] = run
+        _keep_newest(line)
 
     def _advance(self, run: Run, step: Step) -> Verdict:
         outcome = TRANSITIONS[run.state][step]

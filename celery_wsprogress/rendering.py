@@ -37,7 +37,7 @@ _MAX_DEPTH: Final = 40
 _MAX_NODES: Final = 20_000
 """What the walk in Python visits before it gives up on a value."""
 
-_ELSEWHERE: Final = "… [unprintable {}]"
+_UNPRINTABLE: Final = "… [unprintable {}]"
 
 
 class Rendered(NamedTuple):
@@ -162,10 +162,10 @@ def _encode(value: Any) -> bytes:
 def _is_shallow(encoded: bytes) -> bool:
     if encoded.count(b"[") + encoded.count(b"{") <= _MAX_DEPTH:
         return True
-    level: list[Any] = [_guarded(msgspec.json.decode, encoded)]
+    layer: list[Any] = [_guarded(msgspec.json.decode, encoded)]
     for _ in range(_MAX_DEPTH):
-        level = [child for parent in level for child in _children(parent)]
-        if not level:
+        layer = [child for parent in layer for child in _children(parent)]
+        if not layer:
             return True
     return False
 
@@ -255,7 +255,7 @@ def _said(value: Any) -> str:
         said = _guarded(way, value)
         if isinstance(said, str):
             return str.__str__(said)
-    return _ELSEWHERE.format(type(value).__name__)
+    return _UNPRINTABLE.format(type(value).__name__)
 
 
 def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -8,6 +8,7 @@ fixed name.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -73,6 +74,10 @@ def _open_channel(connection: Any, queue: str | None) -> Any:
     return channel
 
 
+def _queue_name(epoch: str) -> str:
+    return f"{EXCHANGE}.{socket.gethostname()}.{epoch}"
+
+
 class ExchangeWriter:
     """Publishes to the exchange; the transport's own call is all the confirmation there is."""
 
@@ -113,11 +118,13 @@ class ExchangeReader:
         self._closed = False
         self._count = 0
         self._arrived: list[Entry] = []
-        own = f"{EXCHANGE}.{socket.gethostname()}.{self.epoch}"
-        queue = own if _has_fanout(connection) else EXCHANGE
+        self._own_queue = _has_fanout(connection)
+        self._queue = _queue_name(self.epoch) if self._own_queue else EXCHANGE
+        # Looking more often than the transport does by itself may cost money.
+        self._patience = max(PATIENCE, connection.transport.polling_interval or 0.0)
         try:
-            channel = _open_channel(connection, queue)
-            channel.basic_consume(queue, True, self._on_message, self.epoch)  # noqa: FBT003
+            self._channel = _open_channel(connection, self._queue)
+            self._channel.basic_consume(self._queue, True, self._on_message, self.epoch)
         except BaseException:
             release(connection)
             raise
@@ -132,7 +139,7 @@ class ExchangeReader:
                 self._receive(wait)
             finally:
                 if self._closed:
-                    release(self._connection)
+                    self._let_go()
             arrived, self._arrived = self._arrived, []
             return arrived
 
@@ -141,9 +148,16 @@ class ExchangeReader:
         self._closed = True
         if self._reading.acquire(blocking=False):
             try:
-                release(self._connection)
+                self._let_go()
             finally:
                 self._reading.release()
+
+    def _let_go(self) -> None:
+        if self._own_queue:
+            # It would go on filling: not every transport deletes queues by itself.
+            with contextlib.suppress(Exception):
+                self._channel.queue_delete(self._queue)
+        release(self._connection)
 
     def _receive(self, wait: float) -> None:
         deadline = time.monotonic() + wait
@@ -151,7 +165,7 @@ class ExchangeReader:
             if self._closed:
                 raise ConnectionError("the reader is closed")
             left = deadline - time.monotonic()
-            if self._drain(max(min(left, PATIENCE), 0.0)):
+            if self._drain(max(min(left, self._patience), 0.0)):
                 break
             if left <= 0:
                 return

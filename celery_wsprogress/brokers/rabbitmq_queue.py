@@ -23,7 +23,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from amqp.exceptions import MessageNacked, NotFound, PreconditionFailed
+from amqp.exceptions import (  # type: ignore[import-untyped]
+    MessageNacked,
+    NotFound,
+    PreconditionFailed,
+)
 
 from celery_wsprogress.brokers import EXCHANGE, Entry
 from celery_wsprogress.brokers.connection import (
@@ -211,10 +215,9 @@ class QueueReader:
                 self._check_open()
                 self._acknowledge()
                 self._receive(wait)
-            except BaseException:
+            finally:
                 if self._closed:
                     _drop(self._connection)
-                raise
             return self._hand_over()
 
     def close(self) -> None:
@@ -244,7 +247,7 @@ class QueueReader:
             queue, durable=True, exclusive=False, auto_delete=False, arguments=QUEUE_ARGUMENTS
         )
         channel.queue_bind(queue, EXCHANGE)
-        channel.basic_qos(0, PREFETCH, False)  # noqa: FBT003 (its names differ by version)
+        channel.basic_qos(0, PREFETCH, False)
         channel.basic_consume(queue, callback=self._arrived.append)
         return channel
 

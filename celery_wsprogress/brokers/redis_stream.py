@@ -88,7 +88,7 @@ class _Connection(Connection):
     """Gives kombu's own transports our channels, also after a switch to another URL."""
 
     def create_transport(self) -> Any:
-        transport = super().create_transport()
+        transport: Any = super().create_transport()  # type: ignore[no-untyped-call]
         sentinel = isinstance(transport, kombu_redis.SentinelTransport)
         transport.Channel = _SentinelChannel if sentinel else _Channel
         return transport

@@ -1,0 +1,197 @@
+"""What is said about a run: the events, encoded where they are born.
+
+Each function makes one :class:`Report`, ready for the buffer. Values are rendered here, in the
+caller's thread; times are passed in.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from msgspec import UNSET, UnsetType
+
+from celery_wsprogress import rendering, wire
+from celery_wsprogress.events import (
+    QUEUED,
+    RECEIVED,
+    RETRYING,
+    STARTED,
+    Completed,
+    CompletedData,
+    Error,
+    ErrorData,
+    Event,
+    Level,
+    Log,
+    LogData,
+    Progress,
+    ProgressData,
+    Result,
+    ResultData,
+    Status,
+    StatusData,
+)
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from celery_wsprogress.worker.runs import Run
+
+T = TypeVar("T")
+
+
+class Kind(IntEnum):
+    """How soon a report is given up when the buffer is full: the lower, the sooner."""
+
+    PROGRESS = 0
+    """A progress value that had to leave before a status of its run. A later one follows."""
+    LOG = 1
+    WORD = 2
+    """A status word of the task's own, or its metadata."""
+    RESULT = 3
+    LIFE = 4
+    """The life cycle and its ends."""
+
+
+class Report(NamedTuple):
+    """An encoded event on its way."""
+
+    kind: Kind
+    event: bytes
+    run: Run
+
+
+def queued(run: Run, now: float) -> Report:
+    """The message is with the broker. Said by the caller; ``run.run`` is empty."""
+    return _status(run, now, QUEUED, metadata=run.metadata or UNSET)
+
+
+def received(run: Run, now: float) -> Report:
+    """A worker has the message."""
+    return _status(run, now, RECEIVED, metadata=run.metadata or UNSET)
+
+
+def started(run: Run, now: float) -> Report:
+    """The task's code begins."""
+    return _status(run, now, STARTED, metadata=run.metadata)
+
+
+def retrying(run: Run, now: float, message: str, retry_in: float | None = None) -> Report:
+    """This run is over, another will follow.
+
+    Args:
+        run: The run that is over.
+        now: Epoch seconds.
+        message: Why.
+        retry_in: Seconds until the next one, where known.
+    """
+    data = StatusData(
+        status=RETRYING,
+        message=rendering.text(message),
+        details={},
+        attempt=run.attempt,
+        retry_in=_set(retry_in),
+    )
+    return _report(Kind.LIFE, run, Status(data=data, **_envelope(run, now)))
+
+
+def word(
+    run: Run,
+    now: float,
+    status: str,
+    message: str,
+    details: dict[str, Any],
+    metadata: dict[str, Any] | UnsetType = UNSET,
+) -> Report:
+    """The task's own word for what it does, with what it says about the operation."""
+    data = StatusData(status=status, message=message, details=details, metadata=metadata)
+    return _report(Kind.WORD, run, Status(data=data, **_envelope(run, now)))
+
+
+def progress(run: Run, now: float, data: ProgressData) -> Report:
+    """How far the task is."""
+    return _report(Kind.PROGRESS, run, Progress(data=data, **_envelope(run, now)))
+
+
+def log(run: Run, now: float, level: Level, message: Any, details: dict[str, Any]) -> Report:
+    """A line of the task."""
+    data = LogData(
+        level=level,
+        message=rendering.text(message),
+        details=rendering.mapping(details) if details else UNSET,
+    )
+    return _report(Kind.LOG, run, Log(data=data, **_envelope(run, now)))
+
+
+def dropped(run: Run, now: float, count: int) -> Report:
+    """How much of what the run said was given up because the buffer was full."""
+    message = f"{count} of this task's log lines and status words were dropped: the buffer was full"
+    data = LogData(level="warning", message=message, logger="celery_wsprogress")
+    return _report(Kind.LOG, run, Log(data=data, **_envelope(run, now)))
+
+
+def result(run: Run, now: float, value: Any) -> Report:
+    """What the task returned."""
+    rendered = rendering.result(value)
+    data = ResultData(result=rendered.value, truncated=rendered.truncated or UNSET)
+    return _report(Kind.RESULT, run, Result(data=data, **_envelope(run, now)))
+
+
+def completed(run: Run, now: float, duration: float | None = None) -> Report:
+    """The run ended well."""
+    data = CompletedData(status="completed", duration=_set(duration), attempt=run.attempt)
+    return _report(Kind.LIFE, run, Completed(data=data, **_envelope(run, now)))
+
+
+def failed(
+    run: Run,
+    now: float,
+    error: str,
+    error_type: str,
+    *,
+    status: Literal["error", "cancelled"] = "error",
+    duration: float | None = None,
+) -> Report:
+    """The run ended otherwise."""
+    data = ErrorData(
+        error=rendering.text(error) or error_type,
+        error_type=error_type,
+        status=status,
+        duration=_set(duration),
+        attempt=run.attempt,
+    )
+    return _report(Kind.LIFE, run, Error(data=data, **_envelope(run, now)))
+
+
+def _status(
+    run: Run, now: float, status: str, metadata: dict[str, Any] | UnsetType
+) -> Report:
+    data = StatusData(
+        status=status,
+        message="",
+        details={},
+        operation_type=run.operation_type,
+        metadata=metadata,
+        tags=list(run.tags) or UNSET,
+        attempt=run.attempt,
+        worker=_set(run.worker),
+        queue=_set(run.queue),
+        parent_id=_set(run.parent_id),
+        root_id=_set(run.root_id),
+        group_id=_set(run.group_id),
+    )
+    event = Status(data=data, publication=run.publication, **_envelope(run, now))
+    return _report(Kind.LIFE, run, event)
+
+
+def _envelope(run: Run, now: float) -> dict[str, Any]:
+    return {"operation_id": run.operation_id, "timestamp": now, "run": run.run}
+
+
+def _report(kind: Kind, run: Run, event: Event) -> Report:
+    return Report(kind, wire.encode_event(event), run)
+
+
+def _set(value: T | None) -> T | UnsetType:
+    return UNSET if value is None or value == "" else value

@@ -1,0 +1,1 @@
+"""How the demo starts what it needs, and ends it again."""

@@ -1,0 +1,109 @@
+"""Events as tests need them, and hypothesis strategies for whole lives of an operation."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from celery_wsprogress.events import (
+    Completed,
+    CompletedData,
+    Error,
+    ErrorData,
+    Event,
+    Log,
+    LogData,
+    Progress,
+    ProgressData,
+    Result,
+    ResultData,
+    Status,
+    StatusData,
+)
+
+OPERATION = "op-1"
+
+
+def status(word, *, run="r1", publication="p1", at=0.0, operation_id=OPERATION, **more):
+    data = StatusData(status=word, message=more.pop("message", ""), details={}, **more)
+    return Status(
+        operation_id=operation_id, timestamp=at, run=run, publication=publication, data=data
+    )
+
+
+def queued(*, publication="p1", at=0.0, **more):
+    return status("queued", run="", publication=publication, at=at, **more)
+
+
+def progress(fraction, *, run="r1", at=0.0, operation_id=OPERATION, **more):
+    data = ProgressData(progress=fraction, message=more.pop("message", ""), details={}, **more)
+    return Progress(operation_id=operation_id, timestamp=at, run=run, data=data)
+
+
+def log(message, *, run="r1", at=0.0, operation_id=OPERATION):
+    data = LogData(level="info", message=message)
+    return Log(operation_id=operation_id, timestamp=at, run=run, data=data)
+
+
+def result(value, *, run="r1", at=0.0, operation_id=OPERATION):
+    return Result(operation_id=operation_id, timestamp=at, run=run, data=ResultData(result=value))
+
+
+def completed(*, run="r1", at=0.0, operation_id=OPERATION, **more):
+    data = CompletedData(status="completed", **more)
+    return Completed(operation_id=operation_id, timestamp=at, run=run, data=data)
+
+
+def error(text="broke", *, run="r1", at=0.0, operation_id=OPERATION, **more):
+    data = ErrorData(error=text, error_type="ValueError", **more)
+    return Error(operation_id=operation_id, timestamp=at, run=run, data=data)
+
+
+@st.composite
+def child_lives(draw, run, publication):
+    """What the pool child of one run says, in its order."""
+    work = draw(st.lists(st.sampled_from(["progress", "log", "label"]), max_size=5))
+    said: list[Event] = [
+        status("started", run=run, publication=publication, at=10.0, metadata={}, attempt=1)
+    ]
+    for number, kind in enumerate(work):
+        at = 11.0 + number
+        if kind == "progress":
+            said.append(progress(number / 10, run=run, at=at))
+        elif kind == "log":
+            said.append(log(f"{run}-{number}", run=run, at=at))
+        else:
+            said.append(status(f"step {number}", run=run, publication="", at=at))
+    end = draw(st.sampled_from(["completed", "error", "cancelled", "retrying", "killed"]))
+    if end == "completed":
+        said += [result(1, run=run, at=20.0), completed(run=run, at=20.0, duration=10.0)]
+    elif end == "retrying":
+        said.append(status("retrying", run=run, publication="", at=20.0))
+    elif end != "killed":
+        said.append(error(run=run, at=20.0, status=end))
+    return said
+
+
+@st.composite
+def logs(draw, *, max_runs=3):
+    """A log of one operation: the events of its writers, each in its order, interleaved."""
+    writers: list[list[Event]] = []
+    for number in range(draw(st.integers(1, max_runs))):
+        run, publication = f"r{number}", f"p{number}"
+        writers.append([queued(publication=publication, at=1.0)])
+        main = [status("received", run=run, publication=publication, at=2.0)]
+        if draw(st.booleans()):
+            main.append(error("lost", run=run, at=30.0))
+        writers += [main, draw(child_lives(run, publication))]
+    return draw(interleavings(writers))
+
+
+@st.composite
+def interleavings(draw, writers):
+    """The events of several writers in one order that keeps each writer's own."""
+    waiting = [list(one) for one in writers if one]
+    mixed = []
+    while waiting:
+        chosen = draw(st.integers(0, len(waiting) - 1))
+        mixed.append(waiting[chosen].pop(0))
+        waiting = [one for one in waiting if one]
+    return mixed

@@ -1,0 +1,85 @@
+"""A history is bounded, conflates progress only, and says what it dropped."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from celery_wsprogress.history import MAX_BYTES, MAX_ENTRIES, Entry, History, Kind, Position
+
+
+def entry(seq, kind=Kind.LINE, *, run="r", frame=b"x"):
+    return Entry(seq, Position((seq,), 0), kind, run, frame)
+
+
+def seqs(entries):
+    return [one.seq for one in entries]
+
+
+def filled(*entries):
+    history = History()
+    for one in entries:
+        history.append(one)
+    return history
+
+
+def test_a_later_progress_of_the_same_run_supersedes():
+    history = filled(entry(1, Kind.PROGRESS), entry(2), entry(3, Kind.PROGRESS))
+    assert seqs(history.after(0)) == [2, 3]
+    assert history.dropped == 0
+
+
+def test_the_last_progress_of_an_earlier_run_stays():
+    history = filled(entry(1, Kind.PROGRESS, run="a"), entry(2, Kind.PROGRESS, run="b"))
+    assert seqs(history.after(0)) == [1, 2]
+
+
+def test_a_cursor_between_entries_goes_on_behind_it():
+    history = filled(entry(10), entry(20), entry(30))
+    assert seqs(history.after(10)) == seqs(history.after(15)) == [20, 30]
+    assert seqs(history.after(30)) == []
+
+
+def test_a_full_history_keeps_the_last_status_the_latest_progress_and_the_end():
+    first = [entry(1, Kind.STATUS), entry(2, Kind.PROGRESS), entry(3, Kind.END)]
+    history = filled(*first, *(entry(seq) for seq in range(4, 4 + 2 * MAX_ENTRIES)))
+    assert len(history) <= MAX_ENTRIES
+    assert seqs(history.after(0))[:3] == [1, 2, 3]
+    assert 4 <= history.dropped < 4 + 2 * MAX_ENTRIES
+    assert history.dropped_position == Position((history.dropped,), 0)
+
+
+def test_a_history_is_bounded_in_bytes():
+    history = filled(*(entry(seq, frame=b"x" * 30_000) for seq in range(1, 100)))
+    assert history.size <= MAX_BYTES
+    assert seqs(history.after(0))[-1] == 99
+
+
+def test_how_things_stand_is_the_last_of_each_kind_of_the_current_run():
+    history = filled(
+        entry(1, Kind.STATUS), entry(2, Kind.END), entry(3, Kind.STATUS), entry(4, Kind.PROGRESS)
+    )
+    history.start = 3
+    history.append(entry(5))
+    assert seqs(history.standing(5)) == [3, 4]
+    assert seqs(history.standing(3)) == [3]
+
+
+@given(st.lists(st.tuples(st.sampled_from(Kind), st.sampled_from("ab"), st.integers(1, 60_000))))
+def test_whatever_comes_it_stays_in_order_and_accounts_for_its_bytes(appended):
+    history = History()
+    for seq, (kind, run, size) in enumerate(appended, start=1):
+        history.append(entry(seq, kind, run=run, frame=b"x" * size))
+    held = list(history.after(0))
+    assert seqs(held) == sorted(set(seqs(held)))
+    assert history.size == sum(one.size for one in held)
+    assert len(history) == len(held)
+    lossless = [s for s, (kind, _, _) in enumerate(appended, start=1) if kind is not Kind.PROGRESS]
+    assert set(seqs(held)) >= {seq for seq in lossless if seq > history.dropped}
+
+
+@given(st.integers(0, 40), st.sets(st.integers(1, 40), min_size=1))
+def test_the_cursor_at_a_position_has_nothing_before_it_and_all_behind_it(place, present):
+    history = filled(*(entry(seq) for seq in sorted(present)))
+    cursor = history.cursor_at(Position((place,), 0))
+    assert seqs(history.after(cursor)) == sorted(seq for seq in present if seq > place)

@@ -1,0 +1,369 @@
+"""What a client gets: in order, once, and to the end, however it reads and subscribes."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lives import completed, error, interleavings, log, logs, progress, queued, status
+
+from celery_wsprogress.access import Permit
+from celery_wsprogress.events import Progress
+from celery_wsprogress.history import MAX_ENTRIES
+from celery_wsprogress.hub import Hub, Limits, parse_event_id
+from celery_wsprogress.operation import Operation, Verdict
+from celery_wsprogress.session import Session
+from celery_wsprogress.wire import Batch
+
+EPOCH = "e1"
+
+
+class Log:
+    """A log that is written to a hub, one batch at a time."""
+
+    def __init__(self, hub=None):
+        self.hub = hub or Hub()
+        self.position = 0
+        self.counter = 0
+
+    def write(self, *events, writer="w", counter=None, epoch=EPOCH):
+        self.position += 1
+        self.counter += 1
+        batch = Batch(writer, counter or self.counter, events)
+        return self.hub.accept(batch, epoch=epoch, position=f"{self.position}-0", now=100.0)
+
+
+def session(number=1):
+    return Session(number, Permit(None))
+
+
+def read(reader, limit=1_000_000):
+    """Everything the session has to send, decoded."""
+    frames = []
+    while reader.has_news and not reader.too_slow:
+        frames += reader.take(limit)
+    return [msgspec.json.decode(frame) for frame in frames]
+
+
+def kinds(frames):
+    return [f["data"].get("status") or f["event_type"] for f in frames]
+
+
+def subscribe(hub, reader, operation_id="op-1", *, replay=None, since=None):
+    return hub.watch(reader, operation_id, replay=replay, since=since)
+
+
+LIFE = (
+    queued(at=1.0),
+    status("received", at=2.0),
+    status("started", metadata={}, at=3.0),
+    progress(0.1, at=4.0),
+    log("a", at=5.0),
+    progress(0.9, at=6.0),
+    completed(at=7.0, duration=4.0),
+)
+
+
+def test_a_late_subscriber_gets_the_current_run_with_its_progress_conflated():
+    log_ = Log()
+    log_.write(*LIFE)
+    reader = session()
+    subscribe(log_.hub, reader)
+    frames = read(reader)
+    assert kinds(frames) == ["queued", "received", "started", "log", "progress", "completed"]
+    assert frames[4]["data"]["progress"] == 0.9
+
+
+def test_an_event_id_names_epoch_position_and_place():
+    log_ = Log()
+    log_.write(*LIFE)
+    reader = session()
+    subscribe(log_.hub, reader)
+    assert read(reader)[0]["event_id"] == "e1.1-0.0"
+    assert parse_event_id("e1.1-0.0") == ("e1", ((1, 0), 0))
+
+
+def test_an_operation_that_ran_twice_shows_its_current_run_only():
+    log_ = Log()
+    log_.write(status("started", run="a", metadata={}), error(run="a"))
+    log_.write(status("started", run="b", metadata={}), completed(run="b", duration=1.0))
+    reader = session()
+    subscribe(log_.hub, reader)
+    assert kinds(read(reader)) == ["started", "completed"]
+
+
+@given(logs(), st.data())
+def test_a_client_sees_what_was_delivered_in_order_and_once(events, data):
+    """Against an oracle: the fold itself. The client subscribes at any time and reads at any
+    pace, by its id, by ``*`` or by both."""
+    log_ = Log()
+    reader = session()
+    oracle = Operation("op-1", heard_at=events[0].timestamp)
+    owed, seen, joined = [], [], None
+    by = data.draw(st.sampled_from(["id", "everything", "both"]))
+    join_at = data.draw(st.integers(0, len(events)))
+    for number, event in enumerate(events):
+        if number == join_at:
+            joined = len(owed)
+            if by != "id":
+                log_.hub.watch_everything(reader, replay="all")
+            if by != "everything":
+                subscribe(log_.hub, reader)
+        log_.write(event)
+        verdict, event = oracle.fold(event)
+        if verdict is Verdict.DELIVER:
+            owed.append((f"{EPOCH}.{number + 1}-0.0", event))
+        if data.draw(st.booleans()):
+            seen += [
+                frame["event_id"] for frame in read(reader, limit=data.draw(st.integers(1, 900)))
+            ]
+    if joined is None:
+        joined = len(owed)
+        subscribe(log_.hub, reader)
+    seen += [frame["event_id"] for frame in read(reader)]
+    assert seen == sorted(set(seen), key=[name for name, _ in owed].index)
+    lossless = [name for name, event in owed[joined:] if not isinstance(event, Progress)]
+    assert set(lossless) <= set(seen)
+    if owed and isinstance(owed[-1][1], Progress):
+        assert seen[-1] == owed[-1][0]
+
+
+@given(st.lists(st.sampled_from(["write", "drop", "read"]), max_size=40))
+def test_resuming_misses_nothing_and_repeats_nothing(steps):
+    log_ = Log()
+    log_.write(status("started", metadata={}))
+    reader, seen, number = session(), [], 0
+    subscribe(log_.hub, reader)
+    for step in steps:
+        if step == "write":
+            number += 1
+            log_.write(log(str(number)))
+        elif step == "read":
+            seen += read(reader)
+        else:
+            log_.hub.leave(reader)
+            reader = session()
+            since = seen[-1]["event_id"] if seen else None
+            recovered = subscribe(log_.hub, reader, since=since)
+            assert recovered is (since is not None)
+    seen += read(reader)
+    assert [f["data"]["message"] for f in seen[1:]] == [str(n + 1) for n in range(number)]
+
+
+def test_resuming_with_a_progress_that_is_no_longer_held():
+    log_ = Log()
+    log_.write(status("started", metadata={}), progress(0.1), log("a"))
+    reader = session()
+    subscribe(log_.hub, reader)
+    seen = read(reader)
+    log_.write(progress(0.2), log("b"))
+    again = session(2)
+    assert subscribe(log_.hub, again, since="e1.1-0.1") is True
+    assert [f["event_id"] for f in seen][:2] == ["e1.1-0.0", "e1.1-0.1"]
+    assert kinds(read(again)) == ["log", "progress", "log"]
+
+
+@pytest.mark.parametrize("since", ["other.1-0.0", "e1.0-0.0", "nonsense", "e1.x.y"])
+def test_resuming_from_another_epoch_or_from_before_what_is_held(since):
+    log_ = Log()
+    log_.write(*LIFE)
+    reader = session()
+    assert subscribe(log_.hub, reader, since=since) is False
+    assert kinds(read(reader))[-1] == "completed"
+
+
+def test_subscribing_again_replays_nothing_unless_asked():
+    log_ = Log()
+    log_.write(*LIFE)
+    reader = session()
+    subscribe(log_.hub, reader)
+    read(reader)
+    subscribe(log_.hub, reader)
+    assert read(reader) == []
+    subscribe(log_.hub, reader, replay="all")
+    assert kinds(read(reader))[-1] == "completed"
+
+
+def test_replay_last_says_how_things_stand():
+    log_ = Log()
+    log_.write(*LIFE[:6])
+    reader = session()
+    subscribe(log_.hub, reader, replay="last")
+    log_.write(log("b"))
+    assert kinds(read(reader)) == ["started", "progress", "log"]
+
+
+def test_replay_none_says_only_what_is_new():
+    log_ = Log()
+    log_.write(*LIFE[:6])
+    reader = session()
+    subscribe(log_.hub, reader, replay="none")
+    assert read(reader) == []
+    log_.write(LIFE[6])
+    assert kinds(read(reader)) == ["completed"]
+
+
+def test_an_id_nobody_has_heard_of_is_waited_for():
+    log_ = Log()
+    reader = session()
+    subscribe(log_.hub, reader)
+    assert log_.write(queued()) == {reader}
+    assert kinds(read(reader)) == ["queued"]
+
+
+def test_everything_begins_with_how_the_unfinished_stand():
+    log_ = Log()
+    log_.write(*LIFE)
+    log_.write(
+        status("started", operation_id="op-2", metadata={}), progress(0.5, operation_id="op-2")
+    )
+    reader = session()
+    log_.hub.watch_everything(reader, replay="last")
+    frames = read(reader)
+    assert {frame["operation_id"] for frame in frames} == {"op-2"}
+    assert kinds(frames) == ["started", "progress"]
+
+
+def test_after_unsubscribing_nothing_comes():
+    log_ = Log()
+    reader = session()
+    subscribe(log_.hub, reader)
+    log_.hub.watch_everything(reader, replay="none")
+    log_.hub.unwatch(reader, "op-1")
+    log_.write(queued())
+    assert kinds(read(reader)) == ["queued"]  # everything is still watched
+    log_.hub.unwatch_everything(reader)
+    log_.write(status("received"))
+    assert read(reader) == []
+
+
+def test_an_exact_subscription_outlives_that_of_everything():
+    log_ = Log()
+    reader = session()
+    log_.hub.watch_everything(reader, replay="none")
+    subscribe(log_.hub, reader)
+    log_.hub.unwatch_everything(reader)
+    log_.write(queued())
+    assert kinds(read(reader)) == ["queued"]
+
+
+def test_a_session_that_left_is_forgotten():
+    log_ = Log()
+    reader = session()
+    subscribe(log_.hub, reader)
+    log_.hub.watch_everything(reader, replay="none")
+    log_.hub.leave(reader)
+    assert log_.write(queued()) == set()
+    assert log_.hub.stats()["subscriptions"] == 0
+
+
+def test_a_batch_written_twice_counts_once_and_a_missing_one_is_a_gap():
+    log_ = Log()
+    log_.write(queued(), writer="a", counter=1)
+    log_.write(queued(), writer="a", counter=1)
+    log_.write(status("received"), writer="a", counter=4)
+    assert log_.hub.counts["repeats"] == 1
+    assert log_.hub.counts["gaps"] == 1
+    assert log_.hub.counts["delivered"] == 2
+
+
+def test_a_client_that_falls_off_the_history_is_too_slow():
+    log_ = Log()
+    reader, brisk = session(1), session(2)
+    for one in (reader, brisk):
+        subscribe(log_.hub, one)
+    log_.write(status("started", metadata={}))
+    for number in range(MAX_ENTRIES + 10):
+        log_.write(log(str(number)))
+        read(brisk)
+    assert reader.take(1000) == []
+    assert reader.too_slow
+    assert not brisk.too_slow
+
+
+def test_a_slow_client_gets_no_progress_that_is_outdated():
+    log_ = Log()
+    reader = session()
+    subscribe(log_.hub, reader)
+    log_.write(status("started", metadata={}))
+    for number in range(5_000):
+        log_.write(progress(number / 5_000))
+    log_.write(completed(duration=1.0))
+    assert kinds(read(reader)) == ["started", "progress", "completed"]
+
+
+def test_finished_operations_are_bounded_by_number():
+    hub = Hub(Limits(max_finished=2))
+    log_ = Log(hub)
+    for number in range(5):
+        log_.write(completed(operation_id=f"op-{number}"))
+    assert [hub.get(f"op-{n}") is not None for n in range(5)] == [False, False, False, True, True]
+    assert hub.stats()["total_operations"] == 5
+
+
+def test_an_evicted_operation_still_reaches_who_watches_it():
+    hub = Hub(Limits(max_finished=0))
+    log_ = Log(hub)
+    reader = session()
+    subscribe(hub, reader)
+    log_.write(status("started", metadata={}), completed(duration=1.0))
+    assert hub.get("op-1") is None
+    assert kinds(read(reader)) == ["started", "completed"]
+
+
+def test_waiting_operations_are_bounded_by_number():
+    hub = Hub(Limits(max_waiting=2))
+    log_ = Log(hub)
+    for number in range(5):
+        log_.write(queued(operation_id=f"op-{number}"))
+    assert hub.stats()["held_operations"] == 2
+
+
+def test_histories_are_bounded_in_bytes_and_finished_ones_go_first():
+    hub = Hub(Limits(max_history_bytes=20_000))
+    log_ = Log(hub)
+    log_.write(status("started", operation_id="running", metadata={}))
+    for number in range(20):
+        name = f"op-{number}"
+        log_.write(log("x" * 3000, operation_id=name), completed(operation_id=name))
+    assert hub.stats()["history_bytes"] <= 20_000
+    assert hub.get("running") is not None
+
+
+def test_what_is_silent_for_too_long_is_let_go():
+    hub = Hub(Limits(max_age=10.0))
+    log_ = Log(hub)
+    log_.write(queued(operation_id="a"), completed(operation_id="b"))
+    hub.expire(109.0)
+    assert hub.stats()["held_operations"] == 2
+    hub.expire(110.0)
+    assert hub.stats()["held_operations"] == hub.stats()["history_bytes"] == 0
+
+
+@given(st.data())
+def test_two_operations_do_not_touch_each_other(data):
+    lives = [
+        [status("started", operation_id=name, metadata={}), log("a", operation_id=name),
+         completed(operation_id=name, duration=1.0)]
+        for name in ("a", "b")
+    ]  # fmt: skip
+    log_ = Log()
+    readers = {name: session(number) for number, name in enumerate("ab")}
+    for name, reader in readers.items():
+        subscribe(log_.hub, reader, name)
+    for event in data.draw(interleavings(lives)):
+        log_.write(event)
+    for name, reader in readers.items():
+        frames = read(reader, limit=1)
+        assert {frame["operation_id"] for frame in frames} == {name}
+        assert kinds(frames) == ["started", "log", "completed"]
+
+
+def test_replies_go_before_events():
+    log_ = Log()
+    log_.write(*LIFE)
+    reader = session()
+    subscribe(log_.hub, reader)
+    reader.reply(b'{"event_type":"reply","data":{}}')
+    assert read(reader)[0]["event_type"] == "reply"
