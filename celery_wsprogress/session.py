@@ -113,20 +113,27 @@ class Session:
             self._drop(operation_id)
 
     def offer(self, operation_id: str, history: History, seq: int) -> None:
-        """Learn that an operation it watches has a new event."""
-        if operation_id not in self.watches:
-            self.watches[operation_id] = Watch(seq - 1)
+        """Learn that an operation it watches has a new event.
+
+        Sets :attr:`too_slow` when the history has gone on without this client.
+        """
+        watch = self.watches.get(operation_id)
+        if watch is None:
+            watch = self.watches[operation_id] = Watch(seq - 1)
+        # What it had not read may have been dropped, or have gone with the whole history.
+        unread = self._pending.get(operation_id, history)
+        if watch.cursor < history.dropped or unread is not history:
+            self.too_slow = True
         self._pending[operation_id] = history
 
     def take(self, limit: int) -> list[bytes]:
         """Take the frames to send now, about ``limit`` bytes of them, and at least one.
 
-        What is left is there for the next call. Sets :attr:`too_slow` when an operation's
-        history has gone on without this client.
+        What is left is there for the next call.
         """
         frames = self._take_replies(limit)
         room = limit - sum(map(len, frames))
-        while self._pending and room > 0 and not self.too_slow:
+        while self._pending and room > 0:
             operation_id, history = next(iter(self._pending.items()))
             taken = self._take_events(operation_id, history, room)
             room -= sum(map(len, taken))
@@ -144,9 +151,6 @@ class Session:
 
     def _take_events(self, operation_id: str, history: History, room: int) -> list[bytes]:
         watch = self.watches[operation_id]
-        if watch.cursor < history.dropped:
-            self.too_slow = True
-            return []
         frames: list[bytes] = []
         for entry in self._unread(watch, history):
             if room <= 0:

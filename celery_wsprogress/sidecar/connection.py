@@ -28,6 +28,9 @@ WRITE_BYTES: Final = 65_536
 MAX_WRITES_AT_ONCE: Final = 4
 """Then the other connections have their turn."""
 
+CLOSE_TIMEOUT: Final = 3.0
+"""Seconds a client has to take the close frame and answer it."""
+
 TOO_SLOW: Final = 4008
 BINARY: Final = 1003
 
@@ -95,9 +98,20 @@ class ProgressConnection(ServerConnection):
             await asyncio.sleep(0)
 
     def close_soon(self, code: int, reason: str) -> None:
-        """Close without waiting for the client."""
+        """Begin to close. Never waits."""
         if self._closing is None:
-            self._closing = self.loop.create_task(self.close(code, reason))
+            self._closing = self.loop.create_task(self.dismiss(code, reason))
+
+    async def dismiss(self, code: int, reason: str) -> None:
+        """Close, and cut the line of a client that does not take even that.
+
+        ``close`` alone waits for the socket to take the close frame, however long.
+        """
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.close(code, reason)
+        except TimeoutError:
+            self.transport.abort()
 
 
 def joined(frames: Iterable[bytes]) -> bytes:

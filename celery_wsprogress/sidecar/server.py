@@ -24,12 +24,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from websockets.asyncio.server import Server, serve
+
 from celery_wsprogress import __version__, commands
 from celery_wsprogress.access import Permit
 from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
 from celery_wsprogress.hub import Hub, Limits
 from celery_wsprogress.session import Session
-from celery_wsprogress.sidecar.connection import ProgressConnection
+from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, ProgressConnection
 from celery_wsprogress.sidecar.endpoints import View, respond
 from celery_wsprogress.sidecar.handshake import (
     check_exposure,
@@ -126,7 +127,7 @@ class Sidecar:
             max_size=MAX_COMMAND_BYTES,
             max_queue=16,
             open_timeout=10,
-            close_timeout=3,
+            close_timeout=CLOSE_TIMEOUT,
             ping_interval=self.settings.heartbeat,
             ping_timeout=self.settings.heartbeat,
             write_limit=(65_536, 16_384),
@@ -142,7 +143,7 @@ class Sidecar:
         for server in self._servers:
             server.close(close_connections=False)
         closing = [
-            connection.close(RESTARTING, json.dumps({"retry_ms": random.randint(100, 2000)}))  # noqa: S311
+            connection.dismiss(RESTARTING, json.dumps({"retry_ms": random.randint(100, 2000)}))  # noqa: S311
             for connection in self._connections.values()
         ]
         await asyncio.gather(*closing, return_exceptions=True)

@@ -1,0 +1,333 @@
+"""The sidecar on a real Redis, watched through real sockets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from threading import Thread
+
+import pytest
+from lives import completed, error, log, progress, queued, status
+from sidecars import SidecarThread
+from waiting import eventually
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from celery_wsprogress import create_token, wire
+from celery_wsprogress.brokers import BrokerAddress, open_writer
+
+KEY = "a key that is long enough for HS256"
+
+
+@pytest.fixture
+def address(redis_url):
+    return BrokerAddress(redis_url)
+
+
+@pytest.fixture
+def served(address):
+    with SidecarThread(address) as sidecar:
+        yield sidecar
+
+
+@pytest.fixture
+def write(address):
+    """Write events to the log, as one batch of one writer."""
+    writer = open_writer(address)
+    counter = 0
+
+    def write(*events):
+        nonlocal counter
+        counter += 1
+        encoded = [wire.encode_event(event) for event in events]
+        writer.publish(wire.join_batch("w", counter, encoded), confirm=True)
+
+    yield write
+    writer.close()
+
+
+class Client:
+    """A connection that speaks JSON."""
+
+    def __init__(self, websocket):
+        self.websocket = websocket
+        self.welcome = self.receive()
+
+    def receive(self):
+        return json.loads(self.websocket.recv(timeout=30))
+
+    def ask(self, command, **fields):
+        self.websocket.send(json.dumps({"command": command, **fields}))
+        return self.receive()
+
+    def until(self, kind):
+        frames = [self.receive()]
+        while frames[-1]["event_type"] != kind:
+            frames.append(self.receive())
+        return frames
+
+    def close_code(self):
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                self.websocket.recv(timeout=30)
+        return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+@contextmanager
+def client(sidecar, path="", **options):
+    with connect(sidecar.url + path, compression=None, **options) as websocket:
+        yield Client(websocket)
+
+
+def get(sidecar, path, **headers):
+    request = urllib.request.Request(f"http://127.0.0.1:{sidecar.port}{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as exc:
+        return exc.code, exc.read()
+
+
+LIFE = (
+    queued(at=1.0, operation_type="t", metadata={"room": 7}),
+    status("started", at=2.0, metadata={}),
+    progress(0.5, at=3.0),
+    completed(at=4.0, duration=2.0),
+)
+
+
+def test_the_welcome(served):
+    with client(served) as one, client(served) as other:
+        welcome = one.welcome
+        assert (welcome["event_type"], welcome["operation_id"]) == ("connected", "system")
+        assert isinstance(welcome["data"]["client_id"], int)
+        assert welcome["data"]["client_id"] != other.welcome["data"]["client_id"]
+        assert welcome["data"]["protocol"] == 1
+
+
+def test_an_event_reaches_everyone_who_watches_and_nobody_else(served, write):
+    with client(served) as one, client(served) as other, client(served) as stranger:
+        for watcher in (one, other):
+            assert watcher.ask("subscribe", operation_id="op-1")["operation"] is None
+        stranger.ask("subscribe", operation_id="op-2")
+        write(*LIFE)
+        assert one.until("completed") == other.until("completed")
+        write(log("theirs", operation_id="op-2", run="x"))
+        assert stranger.receive()["operation_id"] == "op-2"
+
+
+def test_many_operations_on_one_connection(served, write):
+    ids = [f"op-{number}" for number in range(200)]
+    with client(served) as one:
+        reply = one.ask("subscribe", operation_ids=ids)
+        assert reply["status"] == "subscribed"
+        write(*(status("started", operation_id=name, metadata={}) for name in ids[:100]))
+        write(*(status("started", operation_id=name, metadata={}) for name in ids[100:]))
+        assert {one.receive()["operation_id"] for _ in ids} == set(ids)
+
+
+def test_a_late_subscriber_gets_snapshot_and_replay_in_one_step(served, write):
+    write(*LIFE)
+    eventually(lambda: served.sidecar.hub.get("op-1"))
+    with client(served) as one:
+        reply = one.ask("subscribe", operation_id="op-1")
+        assert reply["operation"]["status"] == "completed"
+        assert reply["operation"]["metadata"] == {"room": 7}
+        assert len(one.until("completed")) == reply["operation"]["event_count"]
+
+
+def test_the_path_subscribes(served, write):
+    write(*LIFE)
+    with client(served, "/ws/op-1") as one:
+        assert one.receive()["status"] == "subscribed"
+        assert one.until("completed")
+
+
+def test_a_subscription_is_cleaned_up_when_the_connection_closes(served):
+    with client(served) as one:
+        one.ask("subscribe", operation_id="op-1")
+        assert served.sidecar.stats()["subscriptions"] == 1
+    eventually(lambda: served.sidecar.stats()["subscriptions"] == 0)
+    assert served.sidecar.stats()["connected_clients"] == 0
+
+
+def test_a_new_sidecar_on_the_same_log_shows_the_same_ids(address, write):
+    write(*LIFE)
+    seen = []
+    for _ in range(2):
+        with SidecarThread(address) as sidecar:
+            eventually(lambda: sidecar.sidecar.hub.get("op-1"))
+            with client(sidecar) as one:
+                one.ask("subscribe", operation_id="op-1")
+                seen.append(one.until("completed"))
+    assert seen[0] == seen[1]
+
+
+def test_bytes_that_are_no_batch_are_counted_and_cost_nothing(served, write, address):
+    writer = open_writer(address)
+    for body in (b"\x80\x04nonsense", b"{}", b'{"v":99,"writer":"w","n":1,"events":[]}'):
+        writer.publish(body, confirm=True)
+    writer.close()
+    with client(served) as one:
+        one.ask("subscribe", operation_id="op-1")
+        write(*LIFE)
+        assert one.until("completed")
+    assert served.sidecar.stats()["malformed_total"] == 3
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"), [(b"\x00", 1003), ("x" * 70_000, 1009)], ids=["binary", "too big"]
+)
+def test_a_frame_that_is_none_closes_the_connection(served, frame, code):
+    with client(served) as one:
+        one.websocket.send(frame)
+        assert one.close_code()[0] == code
+
+
+def test_bad_commands_are_answered_and_the_connection_stays(served):
+    with client(served) as one:
+        one.websocket.send("{")
+        assert one.receive()["error"] == "Invalid JSON"
+        assert one.ask("dance")["error"] == "Unknown command: dance"
+        assert one.ask("ping", request_id="a")["request_id"] == "a"
+
+
+def test_stopping_tells_the_clients_when_to_come_back(address):
+    with SidecarThread(address) as sidecar:
+        with client(sidecar) as one:
+            stopping = Thread(target=sidecar.__exit__, args=(None, None, None))
+            stopping.start()
+            code, reason = one.close_code()
+            stopping.join()
+    assert code == 1012
+    assert json.loads(reason)["retry_ms"] > 0
+
+
+def test_a_client_that_never_reads_is_closed_and_delays_nobody(served, write):
+    with socket.create_connection(("127.0.0.1", served.port)) as deaf, client(served) as one:
+        deaf.sendall(
+            b"GET /ws/op-1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        eventually(lambda: served.sidecar.stats()["connected_clients"] == 2)
+        one.ask("subscribe", operation_id="op-1")
+        write(LIFE[1])
+        one.until("status")
+        for number in range(5_000):
+            write(*(log(f"{number} {'x' * 6_000}") for _ in range(4)))
+            for _ in range(4):
+                assert one.receive()["data"]["message"].startswith(f"{number} ")
+            if served.sidecar.stats()["connected_clients"] < 2:
+                break
+        write(LIFE[3])
+        assert one.until("completed")
+        eventually(lambda: served.sidecar.stats()["connected_clients"] == 1)
+
+
+def test_a_monitor_that_never_subscribes(address, write):
+    with SidecarThread(address, monitor_unsubscribed=True) as sidecar:
+        with client(sidecar) as one, client(sidecar) as other:
+            eventually(lambda: sidecar.sidecar.stats()["subscriptions"] == 2)
+            assert other.ask("ping")["status"] == "pong"
+            assert sidecar.sidecar.stats()["subscriptions"] == 1
+            write(*LIFE)
+            assert one.until("completed")
+            assert other.ask("ping")["status"] == "pong"
+
+
+def test_with_a_key_nothing_is_shown_without_a_token(address, write):
+    write(*LIFE)
+    with SidecarThread(address, key=KEY) as sidecar, client(sidecar) as one:
+        assert one.welcome["data"]["auth_required"] is True
+        for command in ("subscribe", "get_operation"):
+            assert one.ask(command, operation_id="op-1")["code"] == "unauthorized"
+        for command in ("list_operations", "get_stats"):
+            assert one.ask(command)["code"] == "unauthorized"
+        assert get(sidecar, "/operations/op-1")[0] == 401
+        assert get(sidecar, "/healthz")[0] == 200
+        with client(sidecar, "/ws/op-1") as by_path:
+            assert by_path.receive()["code"] == "unauthorized"
+
+
+def test_a_token_shows_what_it_names_and_nothing_else(address, write):
+    write(*LIFE)
+    token = create_token(["op-1"], 60, key=KEY)
+    with SidecarThread(address, key=KEY) as sidecar:
+        eventually(lambda: sidecar.sidecar.hub.get("op-1"))
+        with client(sidecar) as one:
+            assert one.ask("subscribe", operation_id="op-1", token=token)["status"] == "subscribed"
+            assert one.until("completed")
+            assert one.ask("subscribe", operation_id="op-2")["code"] == "forbidden"
+            assert one.ask("subscribe", operation_id="*")["code"] == "forbidden"
+            assert one.ask("list_operations")["code"] == "forbidden"
+        with client(sidecar) as one:
+            assert one.ask("authenticate", token="nonsense")["code"] == "unauthorized"
+            assert one.ask("authenticate", token=token)["status"] == "authenticated"
+            assert one.ask("get_operation", operation_id="op-1")["operation"]["status"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert get(sidecar, "/operations/op-1", **bearer)[0] == 200
+        assert get(sidecar, "/operations", **bearer)[0] == 403
+
+
+def test_a_token_that_expires_closes_the_connection(address):
+    with SidecarThread(address, key=KEY) as sidecar, client(sidecar) as one:
+        token = create_token("op-1", 2, key=KEY)
+        assert one.ask("subscribe", operation_id="op-1", token=token)["status"] == "subscribed"
+        assert one.close_code()[0] == 4001
+
+
+def test_a_page_from_disk_watches_by_exact_id_only(served, write):
+    write(*LIFE)
+    with client(served, origin="null") as one:
+        assert one.ask("subscribe", operation_id="*")["code"] == "forbidden"
+        assert one.ask("list_operations")["code"] == "forbidden"
+        assert one.ask("get_stats")["stats"]["connected_clients"] == 1
+        assert one.ask("subscribe", operation_id="op-1")["status"] == "subscribed"
+        assert one.until("completed")
+
+
+@pytest.mark.parametrize("header", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}])
+def test_foreign_pages_and_foreign_names_do_not_get_in(served, header):
+    assert get(served, "/", **header)[0] == 403
+    if "Origin" in header:
+        with pytest.raises(InvalidStatus), client(served, origin=header["Origin"]):
+            pass
+
+
+def test_it_starts_without_a_broker_and_finds_it_later(own_redis, caplog):
+    own_redis.kill()
+    address = BrokerAddress(own_redis.url)
+    with SidecarThread(address, wait=False) as sidecar:
+        eventually(lambda: "is away" in caplog.text)
+        assert get(sidecar, "/readyz")[0] == 503
+        assert get(sidecar, "/healthz")[0] == 200
+        own_redis.start()
+        eventually(lambda: get(sidecar, "/readyz")[0] == 200)
+        with client(sidecar) as one:
+            one.ask("subscribe", operation_id="op-1")
+            writer = open_writer(address)
+            writer.publish(wire.join_batch("w", 1, [wire.encode_event(error())]), confirm=True)
+            assert one.until("error")
+            writer.close()
+    assert sum("is away" in record.message for record in caplog.records) == 1
+
+
+def test_the_broker_dies_and_comes_back_while_someone_watches(own_redis):
+    address = BrokerAddress(own_redis.url)
+    with SidecarThread(address) as sidecar, client(sidecar) as one:
+        one.ask("subscribe", operation_id="op-1")
+        for number in (1, 2):
+            writer = open_writer(address)
+            body = wire.join_batch("w", number, [wire.encode_event(log(str(number)))])
+            writer.publish(body, confirm=True)
+            writer.close()
+            assert one.until("log")[-1]["data"]["message"] == str(number)
+            own_redis.kill()
+            eventually(lambda: not sidecar.sidecar.ingest.connection.connected)
+            own_redis.start()
+            eventually(lambda: sidecar.sidecar.ingest.connection.connected)
+        assert one.ask("get_operation", operation_id="op-1")["operation"]["event_count"] == 2

@@ -1,0 +1,142 @@
+"""Sidecars for tests: the real program as a process, or the same thing in this one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from waiting import eventually
+
+from celery_wsprogress.settings import ServeSettings
+from celery_wsprogress.sidecar.server import Sidecar
+
+if TYPE_CHECKING:
+    from celery_wsprogress.brokers import BrokerAddress
+
+_STARTED = re.compile(r"WebSocket server started on ws://(\S+):(\d+)")
+
+
+class SidecarProcess:
+    """``celery-wsprogress serve`` on a free port, to be used as a context manager.
+
+    Args:
+        broker: Its URL.
+        options: More of the command line.
+        environment: More of the environment.
+    """
+
+    def __init__(self, broker: str, *options: str, environment: dict[str, str] | None = None):
+        self._command = [
+            *(sys.executable, "-m", "celery_wsprogress", "serve"),
+            *("--broker", broker, "--port", "0", *options),
+        ]
+        self._environment = {**os.environ, **(environment or {})}
+        self._process: subprocess.Popen[str] | None = None
+        self._output: list[str] = []
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        return f"ws://localhost:{self.port}"
+
+    @property
+    def http(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far, on both streams."""
+        return "".join(self._output)
+
+    def start(self) -> None:
+        """Start it, on the port it had before if it had one, and wait until it listens."""
+        command = [*self._command, "--port", str(self.port)] if self.port else self._command
+        self._process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self._environment,
+            cwd=Path(__file__).parent / "projects",
+        )
+        self._output.clear()
+        threading.Thread(target=self._collect, args=(self._process,), daemon=True).start()
+        found = eventually(lambda: _STARTED.search(self.output), timeout=30)
+        self.port = int(found[2])
+
+    def _collect(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._output.append(line)
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does."""
+        return self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(number)
+        return process.wait(20)
+
+
+class SidecarThread:
+    """The sidecar in a thread of this process, on a free port.
+
+    Args:
+        address: Where the log is.
+        wait: Whether entering waits until it reads from the broker.
+        settings: More of its settings.
+    """
+
+    def __init__(self, address: BrokerAddress, *, wait: bool = True, **settings: object) -> None:
+        self._address = address
+        self._wait = wait
+        self._settings = ServeSettings.load({"port": 0, **settings})
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.sidecar = Sidecar(self._settings, self._address)
+        self._run(self.sidecar.start())
+        if self._wait:
+            eventually(lambda: self.sidecar.ingest.connection.connected)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._loop.is_closed():
+            return
+        self._run(self.sidecar.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _run(self, work):
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    @property
+    def port(self) -> int:
+        return self.sidecar.port
+
+    @property
+    def url(self) -> str:
+        return f"ws://localhost:{self.port}"
