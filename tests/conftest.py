@@ -3,8 +3,8 @@
 ``redis_server`` and ``rabbitmq_server`` live as long as the test run and are shared: never
 stop or pause them. ``redis_url`` and ``rabbitmq_url`` are theirs, emptied for each test;
 ``broker_url`` runs a test on each. ``own_redis`` and ``own_rabbitmq`` belong to one test, to be
-killed; a test that needs another kind of server makes it with :mod:`servers` and asks for
-``required`` where the program may be missing.
+killed; ``make_redis`` starts Redis servers of other kinds. A test that lacks something else on
+this machine calls :func:`skip_or_fail`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FORBID_SKIPS = "WSPROGRESS_FORBID_SKIPS"
 S = TypeVar("S", bound=Server)
 
 _MARKS = {
-    "redis": {"redis_server", "redis_url", "own_redis"},
+    "redis": {"redis_server", "redis_url", "own_redis", "make_redis"},
     "rabbitmq": {"rabbitmq_server", "rabbitmq_url", "own_rabbitmq"},
 }
 

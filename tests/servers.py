@@ -338,6 +338,10 @@ class RabbitMQServer(Server):
             "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
             "RABBITMQ_ADVANCED_CONFIG_FILE": f"{folder}/none",
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
+            # The start script becomes the node instead of waiting for it, so that a killed
+            # node is known to be gone; without reading from the console for which this is.
+            "RABBITMQ_ALLOW_INPUT": "1",
+            "RABBITMQ_SERVER_START_ARGS": "-noinput",
         }
 
     def _answers(self) -> bool:

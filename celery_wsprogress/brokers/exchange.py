@@ -154,9 +154,10 @@ class ExchangeReader:
 
     def _let_go(self) -> None:
         if self._own_queue:
-            # It would go on filling: not every transport deletes queues by itself.
+            # It would go on filling: not every transport deletes queues and bindings by itself.
             with contextlib.suppress(Exception):
                 self._channel.queue_delete(self._queue)
+                self._channel.queue_unbind(self._queue, EXCHANGE, EXCHANGE)
         release(self._connection)
 
     def _receive(self, wait: float) -> None:

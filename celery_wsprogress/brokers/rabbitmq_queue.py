@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import secrets
 import socket
 import threading
@@ -30,13 +29,16 @@ from amqp.exceptions import (  # type: ignore[import-untyped]
 )
 
 from celery_wsprogress.brokers import EXCHANGE, Entry
-from celery_wsprogress.brokers.connection import (
-    RAW_JSON,
-    bounded,
+from celery_wsprogress.brokers.amqp_connection import (
+    beat,
     connect,
-    make_producer,
-    release,
+    drain,
+    drop,
+    shut,
+    socket_of,
+    take_leave,
 )
+from celery_wsprogress.brokers.connection import RAW_JSON, bounded, make_producer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +47,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between heartbeats; either side gives up after two without a sign of the other.
-HEARTBEAT: Final = 15.0
 #: Messages the broker sends ahead of their acknowledgement, and the most one read returns.
 PREFETCH: Final = 300
-#: Seconds a polite close may take, before the socket is simply closed.
-FAREWELL: Final = 0.2
 
 QUEUE_ARGUMENTS: Final = {
     "x-queue-type": "classic",
@@ -62,30 +60,17 @@ QUEUE_ARGUMENTS: Final = {
 _PERSISTENT: Final = 2
 _TRANSIENT: Final = 1
 
-# kombu's `amqp` may mean another library, one without the parts that are used here.
-_OTHER_LIBRARY: Final = re.compile(r"(^|;)(?:librabbitmq|amqp)://")
-
 _warned_of_exchange = threading.Event()
 
 
 def open_writer(address: BrokerAddress) -> ConfirmingWriter:
     """Connect a writer; see :func:`celery_wsprogress.brokers.open_writer`."""
-    return ConfirmingWriter(_connect(address), bounded(address.transport_options, "read_timeout"))
+    return ConfirmingWriter(connect(address), bounded(address.transport_options, "read_timeout"))
 
 
 def open_reader(address: BrokerAddress, position: str, epoch: str) -> QueueReader:
     """Connect a reader; see :func:`celery_wsprogress.brokers.open_reader`."""
-    return QueueReader(_connect(address), position, epoch)
-
-
-def _connect(address: BrokerAddress) -> Any:
-    options = dict(address.transport_options)
-    for name in ("read_timeout", "write_timeout"):
-        options[name] = bounded(options, name)
-    # kombu's own confirming takes any answer for its own; see `_wait_for`.
-    options["confirm_publish"] = False
-    url = _OTHER_LIBRARY.sub(r"\1pyamqp://", address.url)
-    return connect(address._replace(url=url), options, heartbeat=HEARTBEAT)
+    return QueueReader(connect(address), position, epoch)
 
 
 def _open_channel(connection: Any) -> Any:
@@ -119,7 +104,7 @@ class ConfirmingWriter:
         try:
             self._producer = self._open()
         except BaseException:
-            _drop(connection)
+            drop(connection)
             raise
 
     def publish(self, batch: bytes, *, confirm: bool) -> None:
@@ -142,9 +127,9 @@ class ConfirmingWriter:
     def keep_alive(self) -> None:
         """Take what the broker said meanwhile, and send a heartbeat when one is due."""
         self._healthy = False
-        while _drain(self._connection, 0):
+        while drain(self._connection, 0):
             pass
-        self._connection.heartbeat_check()
+        beat(self._connection)
         self._healthy = True
 
     def close(self) -> None:
@@ -152,9 +137,9 @@ class ConfirmingWriter:
         if os.getpid() != self._process:
             return
         if self._healthy:
-            _take_leave(self._connection)
+            take_leave(self._connection)
         else:
-            _drop(self._connection)
+            drop(self._connection)
 
     def _open(self) -> Any:
         channel = _open_channel(self._connection)
@@ -169,7 +154,7 @@ class ConfirmingWriter:
         deadline = time.monotonic() + self._timeout
         while self._awaited:
             left = deadline - time.monotonic()
-            if left <= 0 or not _drain(self._connection, left):
+            if left <= 0 or not drain(self._connection, left):
                 raise TimeoutError("the broker has not confirmed a batch in time")
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
@@ -192,7 +177,7 @@ class QueueReader:
 
     def __init__(self, connection: Any, position: str, epoch: str) -> None:
         self._connection = connection
-        self._socket: socket.socket = connection.connection.transport.sock
+        self._socket: socket.socket = socket_of(connection)
         self._reading = threading.Lock()
         self._closed = False
         self._arrived: deque[Any] = deque()
@@ -202,7 +187,7 @@ class QueueReader:
             self._count = int(position or 0) if self.epoch == epoch else 0
             self._channel = self._consume()
         except BaseException:
-            _drop(connection)
+            drop(connection)
             raise
 
     def read(self, position: str, *, wait: float) -> Sequence[Entry]:  # noqa: ARG002
@@ -217,17 +202,17 @@ class QueueReader:
                 self._receive(wait)
             finally:
                 if self._closed:
-                    _drop(self._connection)
+                    drop(self._connection)
             return self._hand_over()
 
     def close(self) -> None:
         """End the connection without the broker, under whoever reads."""
         self._closed = True
-        _shut(self._socket)
+        shut(self._socket)
         # A reader that waits has been woken just now and cleans up itself.
         if self._reading.acquire(blocking=False):
             try:
-                _drop(self._connection)
+                drop(self._connection)
             finally:
                 self._reading.release()
 
@@ -242,6 +227,8 @@ class QueueReader:
 
     def _consume(self) -> Any:
         channel = _open_channel(self._connection)
+        # Otherwise the library makes text of what it can.
+        channel.auto_decode = False
         queue = _queue_name(self.epoch)
         channel.queue_declare(
             queue, durable=True, exclusive=False, auto_delete=False, arguments=QUEUE_ARGUMENTS
@@ -266,13 +253,13 @@ class QueueReader:
         self._take_what_is_there()
         while not self._arrived and (left := deadline - time.monotonic()) > 0:
             # Not longer than a second: the broker wants its heartbeats meanwhile.
-            _drain(self._connection, min(left, 1.0))
+            drain(self._connection, min(left, 1.0))
             self._check_open()
             self._take_what_is_there()
 
     def _take_what_is_there(self) -> None:
-        self._connection.heartbeat_check()
-        while len(self._arrived) < PREFETCH and _drain(self._connection, 0):
+        beat(self._connection)
+        while len(self._arrived) < PREFETCH and drain(self._connection, 0):
             pass
 
     def _hand_over(self) -> list[Entry]:
@@ -281,48 +268,9 @@ class QueueReader:
             message = self._arrived.popleft()
             self._count += 1
             self._unacknowledged = message.delivery_tag
-            entries.append(Entry(str(self._count), _bytes_of(message.body)))
+            entries.append(Entry(str(self._count), message.body))
         return entries
 
 
 def _queue_name(epoch: str) -> str:
     return f"{EXCHANGE}.{socket.gethostname()}.{epoch}"
-
-
-def _bytes_of(body: Any) -> bytes:
-    return body.encode() if isinstance(body, str) else bytes(body)
-
-
-def _drain(connection: Any, timeout: float) -> bool:
-    """Take one thing the broker said; False when it said nothing in this time."""
-    try:
-        connection.drain_events(timeout=timeout)
-    except TimeoutError:
-        return False
-    return True
-
-
-def _take_leave(connection: Any) -> None:
-    """Close as the protocol wants it, so that what was written arrives; but not at any price."""
-    try:
-        connection.connection.transport.sock.settimeout(FAREWELL)
-        connection.release()
-    except Exception:  # noqa: BLE001
-        _drop(connection)
-
-
-def _drop(connection: Any) -> None:
-    """Close the socket, and ask nobody."""
-    try:
-        _shut(connection.connection.transport.sock)
-        connection.collect()
-    except Exception:  # noqa: BLE001
-        release(connection)
-
-
-def _shut(connected: Any) -> None:
-    try:
-        # Not that of a TLS socket, which would first talk with the other side.
-        socket.socket.shutdown(connected, socket.SHUT_RDWR)
-    except (OSError, TypeError):
-        return

@@ -24,6 +24,8 @@ import redis
 from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
 from kombu.transport.virtual.exchange import ExchangeType
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from celery_wsprogress.brokers import EXCHANGE, Entry
 from celery_wsprogress.brokers.connection import RAW_JSON, bounded, connect, make_producer, release
@@ -111,6 +113,13 @@ def _connect(address: BrokerAddress) -> Any:
     # A command that is sent again may be carried out twice: that is the caller's decision.
     options["retry_on_timeout"] = False
     options.pop("body_encoding", None)
+    # A sentinel that is down would be tried ten times before the next one is asked.
+    options["sentinel_kwargs"] = {
+        "socket_timeout": options["socket_timeout"],
+        "socket_connect_timeout": options["socket_connect_timeout"],
+        "retry": Retry(NoBackoff(), 0),
+        **(options.get("sentinel_kwargs") or {}),
+    }
     return connect(address, options, connection_class=_Connection)
 
 

@@ -1,0 +1,95 @@
+"""AMQP connections: opened with limits on every wait, and closed without waiting.
+
+The functions take a ``kombu.Connection`` over py-amqp.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+from celery_wsprogress.brokers import connection as any_connection
+
+if TYPE_CHECKING:
+    from celery_wsprogress.brokers import BrokerAddress
+
+#: Seconds between heartbeats; either side gives up after two without a sign of the other.
+HEARTBEAT: Final = 15.0
+#: Seconds a polite close may take, before the socket is simply closed.
+FAREWELL: Final = 0.2
+
+# kombu's `amqp` may mean another library, one without the parts that are used here.
+_OTHER_LIBRARY: Final = re.compile(r"(^|;)(?:librabbitmq|amqp)://")
+
+
+def connect(address: BrokerAddress) -> Any:
+    """Return a connection with heartbeats; see :func:`.connection.connect`."""
+    options = dict(address.transport_options)
+    for name in ("read_timeout", "write_timeout"):
+        options[name] = any_connection.bounded(options, name)
+    # kombu's own confirming takes any answer for the one it waits for.
+    options["confirm_publish"] = False
+    url = _OTHER_LIBRARY.sub(r"\1pyamqp://", address.url)
+    return any_connection.connect(address._replace(url=url), options, heartbeat=HEARTBEAT)
+
+
+def drain(connection: Any, timeout: float) -> bool:
+    """Take one thing the broker said; False when it said nothing in this time."""
+    try:
+        _established(connection).drain_events(timeout=timeout)
+    except TimeoutError:
+        return False
+    return True
+
+
+def beat(connection: Any) -> None:
+    """Send a heartbeat when one is due; raises when the broker's own have stopped."""
+    _established(connection).heartbeat_tick()
+
+
+def socket_of(connection: Any) -> Any:
+    """Return the socket under the connection."""
+    return _established(connection).transport.sock
+
+
+def take_leave(connection: Any) -> None:
+    """Close as the protocol wants it, so that what was written arrives; but not at any price.
+
+    Waits for :data:`FAREWELL` seconds at the most, and never raises.
+    """
+    try:
+        socket_of(connection).settimeout(FAREWELL)
+        connection.release()
+    except Exception:  # noqa: BLE001
+        drop(connection)
+
+
+def drop(connection: Any) -> None:
+    """Close the socket, and ask nobody; never raises."""
+    try:
+        shut(socket_of(connection))
+        connection.collect()
+    except Exception:  # noqa: BLE001
+        any_connection.release(connection)
+
+
+def shut(connected: Any) -> None:
+    """Shut a socket in both directions, which wakes whoever reads from it; never raises."""
+    try:
+        # Not that of a TLS socket, which would first talk with the other side.
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)
+    except (OSError, TypeError):
+        return
+
+
+def _established(connection: Any) -> Any:
+    """Return py-amqp's connection, if it stands.
+
+    kombu's own way to it would set up another one where this one is broken: that would hide the
+    loss, and make even closing wait for a broker that is away.
+    """
+    established = connection._connection  # noqa: SLF001
+    if established is None or not established.connected:
+        raise ConnectionError("the connection to the broker is closed")
+    return established

@@ -1,0 +1,28 @@
+"""Sphinx configuration. `make docs` builds it with warnings as errors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from generate import settings_tables, states_table  # noqa: E402 - beside this file
+
+from celery_wsprogress import __version__  # noqa: E402
+
+project = "celery-wsprogress"
+author = "The celery-wsprogress authors"
+release = version = __version__
+extensions = ["myst_parser"]
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build", "_generated"]
+html_theme = "furo"
+html_title = "celery-wsprogress"
+
+_generated = HERE / "_generated"
+_generated.mkdir(exist_ok=True)
+(_generated / "states.md").write_text(states_table())
+(_generated / "settings.md").write_text(settings_tables())

@@ -1,0 +1,70 @@
+"""The parts of the documentation that are made from the code, so that they cannot lie."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+from typing import TYPE_CHECKING
+
+from celery_wsprogress import settings
+from celery_wsprogress.operation import TRANSITIONS, State, Step, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+def states_table() -> str:
+    """The transitions of a run, as a table: states down, steps across."""
+    rows = [
+        [state.value if state else "(new)", *(_cell(TRANSITIONS[state][step]) for step in Step)]
+        for state in (None, *State)
+    ]
+    return _table(["", *(step.value for step in Step)], rows)
+
+
+def _cell(outcome: State | Verdict) -> str:
+    return f"**{outcome.value}**" if isinstance(outcome, State) else f"_{outcome.value}_"
+
+
+def settings_tables() -> str:
+    """Every setting of both sides, with its default, what is allowed and what it does."""
+    sides = (("Of the tasks", settings.WorkerSettings), ("Of the sidecar", settings.ServeSettings))
+    return "\n".join(f"### {title}\n\n{_settings_table(cls)}" for title, cls in sides)
+
+
+def _settings_table(cls: type[settings.Settings]) -> str:
+    told = dict([*_docs(settings.Settings), *_docs(cls)])
+    rows = [
+        [
+            f"`{settings.CONF_PREFIX}{field.name}`",
+            _default(field.default),
+            field.metadata["allowed"].replace("|", "\\|"),
+            told.get(field.name, ""),
+        ]
+        for field in dataclasses.fields(cls)
+    ]
+    return _table(["setting", "default", "allowed", ""], rows)
+
+
+def _default(value: object) -> str:
+    return "not set" if value in (None, ()) else f"`{value}`"
+
+
+def _docs(cls: type) -> Iterator[tuple[str, str]]:
+    """The texts that stand below a class's fields."""
+    [definition] = ast.parse(inspect.getsource(cls)).body
+    assert isinstance(definition, ast.ClassDef)  # noqa: S101 - it is the source of a class
+    for field, text in zip(definition.body, definition.body[1:], strict=False):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        ):
+            yield field.target.id, " ".join(str(text.value.value).replace("``", "`").split())
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

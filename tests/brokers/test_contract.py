@@ -1,0 +1,228 @@
+"""What every broker's writer and reader promise, whatever keeps the batches."""
+
+import pickle
+import threading
+from pathlib import Path
+
+import kombu
+import pytest
+from waiting import eventually
+
+from celery_wsprogress.brokers import EXCHANGE, MAX_BATCH_BYTES, BrokerAddress
+from celery_wsprogress.brokers import open_reader as connect_reader
+from celery_wsprogress.brokers import open_writer as connect_writer
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("redis_url", id="redis", marks=pytest.mark.redis),
+        pytest.param("rabbitmq_url", id="rabbitmq", marks=pytest.mark.rabbitmq),
+        pytest.param(None, id="memory"),
+    ]
+)
+def address(request):
+    url = request.getfixturevalue(request.param) if request.param else "memory://"
+    return BrokerAddress(url)
+
+
+@pytest.fixture
+def opened():
+    things = []
+    yield things
+    for thing in things:
+        thing.close()
+
+
+@pytest.fixture
+def open_writer(address, opened):
+    def opener():
+        opened.append(connect_writer(address))
+        return opened[-1]
+
+    return opener
+
+
+@pytest.fixture
+def open_reader(address, opened):
+    def opener(position="", epoch=""):
+        opened.append(connect_reader(address, position, epoch))
+        return opened[-1]
+
+    return opener
+
+
+def read_until(reader, count, position=""):
+    """Read until so many entries have come."""
+    entries = []
+
+    def enough():
+        entries.extend(reader.read(entries[-1].position if entries else position, wait=0.5))
+        return len(entries) >= count
+
+    eventually(enough, what=f"{count} entries")
+    return entries
+
+
+def batches(entries):
+    return [entry.batch for entry in entries]
+
+
+def test_batches_come_back_as_the_bytes_they_were(open_writer, open_reader):
+    reader, writer = open_reader(), open_writer()
+    sent = [b'{"v":1}', b"\x00\xff\xfe not text", "Grüße".encode(), b"x" * MAX_BATCH_BYTES]
+    for batch in sent:
+        writer.publish(batch, confirm=True)
+    assert batches(read_until(reader, len(sent))) == sent
+
+
+def test_order_is_kept_between_confirmed_and_unconfirmed(open_writer, open_reader):
+    reader, writer = open_reader(), open_writer()
+    sent = [b"%d" % n for n in range(1000)]
+    for n, batch in enumerate(sent):
+        writer.publish(batch, confirm=n % 7 == 0)
+    assert batches(read_until(reader, len(sent))) == sent
+
+
+def test_a_read_returns_many(open_writer, open_reader):
+    reader, writer = open_reader(), open_writer()
+    for n in range(200):
+        writer.publish(b"%d" % n, confirm=True)
+    sizes = []
+
+    def all_read():
+        sizes.append(len(reader.read(str(sum(sizes)), wait=0.5)))
+        return sum(sizes) >= 200
+
+    if reader.replayable:
+        assert len(reader.read("", wait=0.5)) == 200
+    else:
+        eventually(all_read)
+        assert len(sizes) < 100
+
+
+def test_positions_are_distinct_and_known_to_the_next_read(open_writer, open_reader):
+    reader, writer = open_reader(), open_writer()
+    for n in range(3):
+        writer.publish(b"%d" % n, confirm=True)
+    entries = read_until(reader, 3)
+    writer.publish(b"3", confirm=True)
+    entries += read_until(reader, 1, entries[-1].position)
+    assert batches(entries) == [b"0", b"1", b"2", b"3"]
+    assert len({entry.position for entry in entries}) == 4
+
+
+def test_two_readers_both_get_everything(open_writer, open_reader):
+    one, other, writer = open_reader(), open_reader(), open_writer()
+    for n in range(50):
+        writer.publish(b"%d" % n, confirm=True)
+    expected = [b"%d" % n for n in range(50)]
+    assert batches(read_until(one, 50)) == expected
+    assert batches(read_until(other, 50)) == expected
+
+
+def test_two_writers_reach_one_reader(open_writer, open_reader):
+    reader, one, other = open_reader(), open_writer(), open_writer()
+    one.publish(b"one", confirm=True)
+    other.publish(b"other", confirm=True)
+    assert batches(read_until(reader, 2)) == [b"one", b"other"]
+
+
+def test_a_read_that_waits_in_vain_returns_nothing(open_reader):
+    reader = open_reader()
+    assert list(reader.read("", wait=0.2)) == []
+    assert list(reader.read("", wait=0)) == []
+
+
+def test_a_waiting_read_gets_what_is_published_meanwhile(open_writer, open_reader):
+    reader, writer = open_reader(), open_writer()
+    timer = threading.Timer(0.2, writer.publish, [b"late"], {"confirm": True})
+    timer.start()
+    assert batches(read_until(reader, 1)) == [b"late"]
+    timer.join()
+
+
+def test_closing_from_another_thread_ends_a_waiting_read(open_reader):
+    reader = open_reader()
+    outcome = []
+
+    def read():
+        try:
+            while True:
+                reader.read("", wait=600)
+        except Exception as exc:
+            outcome.append(exc)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    # Whether the read has begun to wait by now does not matter: it must end in any case.
+    reader.close()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert len(outcome) == 1
+
+
+def test_closing_ends_a_read_that_has_been_waiting(open_reader):
+    reader = open_reader()
+    ended = threading.Event()
+
+    def read():
+        with pytest.raises(Exception, match=r"."):
+            reader.read("", wait=600)
+        ended.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    assert not ended.wait(0.5)
+    reader.close()
+    assert ended.wait(30)
+
+
+def test_a_closed_reader_raises(open_reader):
+    reader = open_reader()
+    reader.close()
+    with pytest.raises(Exception, match="closed"):
+        reader.read("", wait=5)
+
+
+def test_closing_twice_is_closing_once(open_writer, open_reader):
+    for thing in (open_reader(), open_writer()):
+        thing.close()
+        thing.close()
+
+
+def test_an_idle_writer_is_kept_alive(open_writer, open_reader):
+    reader, writer = open_reader(), open_writer()
+    for _ in range(3):
+        writer.publish(b"x", confirm=False)
+        writer.keep_alive()
+    assert len(read_until(reader, 3)) == 3
+
+
+def test_an_epoch_is_a_short_word(open_reader):
+    assert open_reader().epoch.isalnum()
+
+
+class _Trap:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_nothing_is_ever_unpickled(address, open_reader, open_writer, tmp_path: Path):
+    reader, writer = open_reader(), open_writer()
+    sprung = tmp_path / "sprung"
+    trap = pickle.dumps(_Trap(sprung))
+    if address.url.startswith("redis"):
+        writer.publish(trap, confirm=True)
+    else:
+        with kombu.Connection(address.url) as connection:
+            connection.Producer().publish(
+                trap,
+                exchange=EXCHANGE,
+                routing_key=EXCHANGE,
+                content_type="application/x-python-serialize",
+                content_encoding="binary",
+            )
+    assert batches(read_until(reader, 1)) == [trap]
+    assert not sprung.exists()

@@ -1,0 +1,91 @@
+import pytest
+from kombu.transport import TRANSPORT_ALIASES, memory
+from kombu.transport.virtual import BrokerState
+
+from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_reader, open_writer
+from celery_wsprogress.errors import ConfigurationError
+
+MEMORY = BrokerAddress("memory://")
+
+
+class _TopicChannel(memory.Channel):
+    supports_fanout = False
+
+
+class _TopicTransport(memory.Transport):
+    """A transport without fanout, as most of the HTTP services are."""
+
+    Channel = _TopicChannel
+    global_state = BrokerState()
+    implements = memory.Transport.implements.extend(exchange_type=frozenset(["direct", "topic"]))
+
+
+@pytest.fixture
+def topics_only(monkeypatch):
+    monkeypatch.setitem(TRANSPORT_ALIASES, "topics", f"{__name__}:_TopicTransport")
+    return BrokerAddress("topics://")
+
+
+def test_each_reader_begins_now_in_an_epoch_of_its_own():
+    one, writer = open_reader(MEMORY), open_writer(MEMORY)
+    writer.publish(b"before", confirm=True)
+    other = open_reader(MEMORY, "1", one.epoch)
+    writer.publish(b"after", confirm=True)
+    assert other.epoch != one.epoch
+    assert not other.replayable
+    assert [tuple(entry) for entry in other.read("", wait=5)] == [("1", b"after")]
+    one.close()
+    other.close()
+
+
+def test_a_closed_reader_leaves_no_queue_that_fills():
+    reader, writer = open_reader(MEMORY), open_writer(MEMORY)
+    queue = f".{reader.epoch}"
+    reader.close()
+    writer.publish(b"nobody listens", confirm=True)
+    assert not [name for name in memory.Channel.queues if name.endswith(queue)]
+    table = memory.Transport.global_state.exchanges[EXCHANGE]["table"]
+    assert not [binding for binding in table if binding[-1].endswith(queue)]
+
+
+def test_without_fanout_one_queue_is_shared(topics_only):
+    writer = open_writer(topics_only)
+    writer.publish(b"\x00before", confirm=True)
+    reader = open_reader(topics_only)
+    writer.publish(b"after", confirm=True)
+    entries = list(reader.read("", wait=5)) + list(reader.read("", wait=0))
+    assert [entry.batch for entry in entries] == [b"\x00before", b"after"]
+    reader.close()
+
+
+def test_files_will_do(tmp_path):
+    folders = {name: str(tmp_path / name) for name in ("in", "control")}
+    for folder in folders.values():
+        (tmp_path / folder).mkdir()
+    options = {
+        "data_folder_in": folders["in"],
+        "data_folder_out": folders["in"],
+        "control_folder": folders["control"],
+    }
+    address = BrokerAddress("filesystem://", options)
+    one, other, writer = open_reader(address), open_reader(address), open_writer(address)
+    writer.publish(b"\xff", confirm=True)
+    assert [entry.batch for entry in one.read("", wait=10)] == [b"\xff"]
+    assert [entry.batch for entry in other.read("", wait=10)] == [b"\xff"]
+    for reader in (one, other):
+        reader.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("nope://user:secret@host", "No such transport: nope"),
+        ("redis://user:secret@host:port/0", "a broker URL"),
+        ("os.path://user:secret@host", "a broker URL"),
+        ("redis://127.0.0.1:1/0;nope.nope://user:secret@host", "a broker URL"),
+    ],
+)
+def test_a_url_that_is_none_is_the_operators_error(url, sentence):
+    with pytest.raises(ConfigurationError, match=sentence) as caught:
+        open_writer(BrokerAddress(url))
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,331 @@
+import shutil
+import subprocess
+import threading
+
+import pytest
+import redis
+from conftest import skip_or_fail
+from servers import Server, find_program, free_port
+from waiting import eventually
+
+from celery_wsprogress.brokers import (
+    EXCHANGE,
+    BrokerAddress,
+    open_reader,
+    open_writer,
+    redis_stream,
+)
+from celery_wsprogress.errors import ConfigurationError
+
+SHORT = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
+
+
+@pytest.fixture
+def address(redis_url):
+    return BrokerAddress(redis_url)
+
+
+@pytest.fixture
+def client(redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+def publish(address, *batches):
+    writer = open_writer(address)
+    for batch in batches:
+        writer.publish(batch, confirm=True)
+    writer.close()
+
+
+def publish_for_ever(writer):
+    while True:
+        writer.publish(b"x" * 30_000, confirm=True)
+
+
+def reopen(address, entry, epoch):
+    return open_reader(address, entry.position, epoch)
+
+
+def test_a_new_reader_reads_from_the_start(address):
+    publish(address, b"1", b"2")
+    reader = open_reader(address)
+    assert reader.replayable
+    assert [entry.batch for entry in reader.read("", wait=0)] == [b"1", b"2"]
+
+
+def test_a_position_means_the_same_to_every_reader(address):
+    publish(address, b"1", b"2", b"3")
+    one, other = open_reader(address), open_reader(address)
+    first = one.read("", wait=0)[0]
+    assert one.epoch == other.epoch
+    assert [entry.batch for entry in other.read(first.position, wait=0)] == [b"2", b"3"]
+
+
+def test_a_reader_that_comes_back_goes_on(address):
+    publish(address, b"1")
+    reader = open_reader(address)
+    (last,) = reader.read("", wait=0)
+    reader.close()
+    publish(address, b"2")
+    again = reopen(address, last, reader.epoch)
+    assert again.epoch == reader.epoch
+    assert [entry.batch for entry in again.read(last.position, wait=0)] == [b"2"]
+
+
+def test_long_logs_come_in_pieces(address, monkeypatch):
+    monkeypatch.setattr(redis_stream, "READ_COUNT", 2)
+    publish(address, b"1", b"2", b"3")
+    reader = open_reader(address)
+    first = reader.read("", wait=0)
+    assert [len(first), len(reader.read(first[-1].position, wait=0))] == [2, 1]
+
+
+def test_an_emptied_server_is_a_new_epoch(address, client):
+    publish(address, b"old")
+    reader = open_reader(address)
+    (last,) = reader.read("", wait=0)
+    client.flushall()
+    publish(address, b"new")
+    again = reopen(address, last, reader.epoch)
+    assert again.epoch != reader.epoch
+    assert [entry.batch for entry in again.read("", wait=0)] == [b"new"]
+
+
+@pytest.mark.parametrize("restored", [0, 1])
+def test_a_log_that_ends_behind_the_position_is_a_new_epoch(address, client, restored):
+    publish(address, b"old")
+    reader = open_reader(address)
+    (last,) = reader.read("", wait=0)
+    client.delete(EXCHANGE)
+    for _ in range(restored):
+        earlier = int(last.position.partition("-")[0]) - 1000
+        client.xadd(EXCHANGE, {"batch": b"restored"}, id=earlier)
+    one, other = (reopen(address, last, reader.epoch) for _ in range(2))
+    assert one.epoch != reader.epoch
+    assert one.epoch == other.epoch
+    assert len(one.read("", wait=0)) == restored
+
+
+def test_a_reader_notices_that_another_found_a_new_log(address, client, monkeypatch):
+    monkeypatch.setattr(redis_stream, "ROUND", 0.0)
+    reader = open_reader(address)
+    assert list(reader.read("", wait=0)) == []
+    client.set(f"{EXCHANGE}.epoch", "another")
+    with pytest.raises(redis.ConnectionError, match="new event log"):
+        reader.read("", wait=0)
+
+
+def test_a_lost_epoch_key_is_put_back(address, client, monkeypatch):
+    monkeypatch.setattr(redis_stream, "ROUND", 0.0)
+    reader = open_reader(address)
+    client.delete(f"{EXCHANGE}.epoch")
+    reader.read("", wait=0)
+    assert open_reader(address).epoch == reader.epoch
+
+
+def test_the_key_prefix_is_honoured(redis_url, client):
+    address = BrokerAddress(redis_url, {"global_keyprefix": "tenant:"})
+    publish(address, b"1")
+    reader = open_reader(address)
+    assert [entry.batch for entry in reader.read("", wait=0)] == [b"1"]
+    assert set(client.keys()) == {b"tenant:celery_wsprogress", b"tenant:celery_wsprogress.epoch"}
+
+
+def test_an_entry_is_the_batch_and_nothing_else(address, client):
+    publish(address, b"\xff\x00")
+    ((_, fields),) = client.xrange(EXCHANGE)
+    assert fields == {b"batch": b"\xff\x00"}
+
+
+def test_an_entry_of_somebody_else_is_an_empty_batch(address, client):
+    client.xadd(EXCHANGE, {"foreign": "entry"})
+    assert [entry.batch for entry in open_reader(address).read("", wait=0)] == [b""]
+
+
+def test_the_writer_caps_the_entries(address, client, monkeypatch):
+    monkeypatch.setattr(redis_stream, "MAX_ENTRIES", 300)
+    publish(address, *(b"%d" % n for n in range(1000)))
+    # Redis drops whole nodes of up to a hundred entries.
+    assert 300 <= client.xlen(EXCHANGE) <= 400
+
+
+def test_the_reader_drops_what_is_old(address, client):
+    for n in range(1, 1001):
+        client.xadd(EXCHANGE, {"batch": b"x"}, id=f"{n}-1")
+    publish(address, b"new")
+    reader = open_reader(address)
+    reader.read("", wait=0)
+    assert client.xlen(EXCHANGE) < 200
+    assert client.xrevrange(EXCHANGE, count=1)[0][1] == {b"batch": b"new"}
+
+
+def test_a_stopped_server_hangs_neither_writer_nor_reader(make_redis):
+    server = make_redis()
+    address = BrokerAddress(server.url, SHORT)
+    writer, reader = open_writer(address), open_reader(address)
+    reader.read("", wait=0)
+    server.pause()
+    with pytest.raises(redis.TimeoutError):
+        writer.publish(b"x", confirm=True)
+    with pytest.raises(redis.TimeoutError):
+        reader.read("", wait=600)
+    with pytest.raises(redis.RedisError):
+        open_writer(address)
+    writer.close()
+    reader.close()
+
+
+def test_waiting_longer_than_the_socket_would_is_no_error(redis_url):
+    reader = open_reader(BrokerAddress(redis_url, {"socket_timeout": 0.5}))
+    assert list(reader.read("", wait=1.5)) == []
+
+
+def test_after_a_kill_everything_kept_is_read_on(own_redis):
+    address = BrokerAddress(own_redis.url)
+    writer, reader = open_writer(address), open_reader(address)
+    writer.publish(b"1", confirm=True)
+    (last,) = reader.read("", wait=5)
+    own_redis.kill()
+    with pytest.raises(redis.ConnectionError):
+        writer.publish(b"lost", confirm=True)
+    with pytest.raises(redis.ConnectionError):
+        reader.read(last.position, wait=5)
+    with pytest.raises(redis.ConnectionError):
+        open_writer(address)
+    own_redis.start()
+    publish(address, b"2")
+    again = reopen(address, last, reader.epoch)
+    assert again.epoch == reader.epoch
+    assert [entry.batch for entry in again.read(last.position, wait=5)] == [b"2"]
+
+
+def test_a_reader_does_not_reconnect_behind_its_back(make_redis):
+    server = make_redis()
+    address = BrokerAddress(server.url)
+    reader = open_reader(address)
+    reader.read("", wait=0)
+    server.kill()
+    server.start()
+    publish(address, b"1")
+    for _ in range(2):
+        with pytest.raises(redis.ConnectionError):
+            reader.read("", wait=0)
+    assert open_reader(address, "1-1", reader.epoch).epoch != reader.epoch
+
+
+def test_a_read_ends_when_the_server_is_killed(make_redis):
+    server = make_redis()
+    reader = open_reader(BrokerAddress(server.url))
+    ended = threading.Event()
+
+    def read():
+        with pytest.raises(redis.ConnectionError):
+            reader.read("", wait=600)
+        ended.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    server.kill()
+    assert ended.wait(30)
+
+
+def test_a_full_server_refuses_aloud(make_redis):
+    server = make_redis(options={"maxmemory": "1mb"})
+    writer = open_writer(BrokerAddress(server.url))
+    with pytest.raises(redis.OutOfMemoryError):
+        publish_for_ever(writer)
+
+
+def test_a_unix_socket_will_do(redis_server, redis_url):
+    address = BrokerAddress(redis_server.socket_url)
+    publish(address, b"1")
+    assert len(open_reader(address).read("", wait=0)) == 1
+
+
+def test_the_first_url_that_answers_is_taken(redis_url, client):
+    nobody = f"redis://127.0.0.1:{free_port()}"
+    publish(BrokerAddress(f"{nobody};{redis_url}"), b"1")
+    assert client.xlen(EXCHANGE) == 1
+
+
+def test_a_database_that_is_no_number_is_the_operators_error(redis_server):
+    with pytest.raises(ConfigurationError, match="Database"):
+        open_writer(BrokerAddress(f"redis://127.0.0.1:{redis_server.port}/name"))
+
+
+def test_tls(make_redis, tmp_path):
+    if shutil.which("openssl") is None:
+        skip_or_fail("openssl is not installed")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+         "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    port = free_port()
+    make_redis(
+        options={
+            "tls-port": str(port),
+            "tls-cert-file": str(tmp_path / "cert.pem"),
+            "tls-key-file": str(tmp_path / "key.pem"),
+            "tls-auth-clients": "no",
+        }
+    )
+    use_ssl = {"ssl_cert_reqs": "required", "ssl_ca_certs": str(tmp_path / "cert.pem")}
+    address = BrokerAddress(f"rediss://localhost:{port}/0", use_ssl=use_ssl)
+    publish(address, b"1")
+    reader = open_reader(address)
+    assert len(reader.read("", wait=0)) == 1
+    timer = threading.Timer(0.2, reader.close)
+    timer.start()
+    with pytest.raises(redis.RedisError):
+        reader.read("9999999999999-0", wait=600)
+
+
+class _Sentinel(Server):
+    name = "sentinel"
+
+    def __init__(self, master_port: int) -> None:
+        self._program = find_program("redis-server")
+        super().__init__()
+        (self.folder / "sentinel.conf").write_text(
+            f"port {self.port}\nbind 127.0.0.1\nsentinel monitor events 127.0.0.1 {master_port} 1\n"
+        )
+
+    @property
+    def url(self) -> str:
+        return f"sentinel://127.0.0.1:{self.port}"
+
+    def _command(self) -> list[str]:
+        return [self._program, str(self.folder / "sentinel.conf"), "--sentinel"]
+
+    def _answers(self) -> bool:
+        with redis.Redis(port=self.port) as client:
+            try:
+                return bool(client.ping())
+            except redis.RedisError:
+                return False
+
+
+def test_sentinels_lead_to_the_master(redis_server, redis_url, client):
+    with _Sentinel(redis_server.port) as sentinel:
+        nobody = f"sentinel://127.0.0.1:{free_port()}"
+        address = BrokerAddress(f"{nobody};{sentinel.url}", {"master_name": "events"})
+        publish(address, b"1")
+        reader = open_reader(address)
+        assert len(reader.read("", wait=0)) == 1
+        assert client.xlen(EXCHANGE) == 1
+        reader.close()
+
+
+def test_closing_leaves_no_connection(make_redis):
+    server = make_redis()
+    with redis.Redis(port=server.port) as watching:
+        writer, reader = (
+            open_writer(BrokerAddress(server.url)),
+            open_reader(BrokerAddress(server.url)),
+        )
+        assert watching.info("clients")["connected_clients"] == 3
+        writer.close()
+        reader.close()
+        eventually(lambda: watching.info("clients")["connected_clients"] == 1)

@@ -1,0 +1,69 @@
+"""The tasks of the end-to-end scenario, for a worker process and for a worker in this one.
+
+``BROKER_URL`` and ``RESULT_BACKEND`` say where; :func:`make_app` makes the same app elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+
+from celery import Celery
+
+from celery_wsprogress import StreamingTask
+
+
+def wait_for(path):
+    """Wait until a test creates the file; fail when it does not for a long time."""
+    deadline = time.monotonic() + 60
+    while not Path(path).exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{path} never appeared")
+        time.sleep(0.01)
+
+
+def steps(self, gate):
+    self.update_progress(0.25, "quarter", details={"part": 1})
+    self.log(logging.WARNING, "careful", gate=str(gate))
+    wait_for(gate)
+    self.update_progress(float("nan"), "who knows")
+    self.update_status("halfway")
+    self.update_progress(current=3, total=4, unit="parts")
+    return {"parts": 4}
+
+
+def big(self):
+    self.log(30, "this will be large")
+    return "x" * 2_000_000
+
+
+def second_time_lucky(self, path):
+    if Path(path).exists():
+        return "lucky"
+    Path(path).touch()
+    raise ValueError("not the first time")
+
+
+def retries_once(self):
+    if self.request.retries == 0:
+        raise self.retry(countdown=0.5, exc=ValueError("again"))
+    return "done"
+
+
+def make_app(broker, backend):
+    app = Celery("scenario", broker=broker, backend=backend)
+    app.conf.update(
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={"polling_interval": 0.02} if "memory" in broker else {},
+        worker_hijack_root_logger=False,
+        task_track_started=True,
+    )
+    for function in (steps, big, second_time_lucky, retries_once):
+        app.task(base=StreamingTask, name=f"scenario.{function.__name__}")(function)
+    return app
+
+
+if "BROKER_URL" in os.environ:
+    app = make_app(os.environ["BROKER_URL"], os.environ["RESULT_BACKEND"])
