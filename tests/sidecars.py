@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -30,9 +32,17 @@ class SidecarProcess:
         broker: Its URL.
         options: More of the command line.
         environment: More of the environment.
+        wait: Whether starting waits until it reads from the broker; else until it listens.
     """
 
-    def __init__(self, broker: str, *options: str, environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        broker: str,
+        *options: str,
+        environment: dict[str, str] | None = None,
+        wait: bool = True,
+    ):
+        self._wait = wait
         self._command = [
             *(sys.executable, "-m", "celery_wsprogress", "serve"),
             *("--broker", broker, "--port", "0", *options),
@@ -63,7 +73,7 @@ class SidecarProcess:
         return "".join(self._output)
 
     def start(self) -> None:
-        """Start it, on the port it had before if it had one, and wait until it listens."""
+        """Start it, on the port it had before if it had one."""
         command = [*self._command, "--port", str(self.port)] if self.port else self._command
         self._process = subprocess.Popen(
             command,
@@ -77,6 +87,16 @@ class SidecarProcess:
         threading.Thread(target=self._collect, args=(self._process,), daemon=True).start()
         found = eventually(lambda: _STARTED.search(self.output), timeout=30)
         self.port = int(found[2])
+        if self._wait:
+            eventually(self.ready)
+
+    def ready(self) -> bool:
+        """What ``/readyz`` says."""
+        try:
+            with urllib.request.urlopen(f"{self.http}/readyz", timeout=10) as response:
+                return response.status == 200
+        except urllib.error.HTTPError:
+            return False
 
     def _collect(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None

@@ -148,7 +148,8 @@ def configure(
     Raises:
         ConfigurationError: a setting has a value it cannot have, or no broker is named.
     """
-    from celery_wsprogress import brokers  # noqa: PLC0415 - see the package's docstring
+    from celery_wsprogress.brokers import BrokerAddress  # noqa: PLC0415 - see the package
+    from celery_wsprogress.brokers.address import address_of  # noqa: PLC0415
 
     app = _application(ctx, app_path)
     conf = from_conf(app.conf, ServeSettings) if app else {}
@@ -156,10 +157,10 @@ def configure(
     settings = ServeSettings.load(conf, from_environ(os.environ, ServeSettings), given)
     url = broker or settings.url
     if app is not None:
-        return settings, brokers.address_of(app, url)
+        return settings, address_of(app, url)
     if url is None:
         raise click.UsageError("Name the application with -A, or the broker with --broker")
-    return settings, brokers.BrokerAddress(url)
+    return settings, BrokerAddress(url)
 
 
 def _application(ctx: click.Context, app_path: str | None) -> Any:

@@ -97,8 +97,10 @@ def shown(kind, data):
     if kind == "progress":
         return [f"{data['progress'] * 100:.0f}% {data['message'] + ''} {dict(data['details'])}"]
     if kind == "status":
-        more = f" {data['operation_type']} {dict(data['metadata'])}" * (data["status"] == "started")
-        return [f"status {data['status']}: {data['message'] + ''}{more}"]
+        line = f"status {data['status']}: {data['message'] + ''}"
+        if data["status"] == "started":
+            line += f" {data['operation_type']} {dict(data['metadata'])}"
+        return [line]
     if kind == "log":
         return [f"[{data['level'].upper()}] {data['message'] + ''}"]
     if kind == "result":

@@ -20,7 +20,7 @@ from waiting import eventually
 from websockets.sync.client import connect
 from workers import Worker
 
-from celery_wsprogress.brokers import address_of
+from celery_wsprogress.brokers.address import address_of
 
 
 class Stack:
