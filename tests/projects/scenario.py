@@ -52,6 +52,18 @@ def retries_once(self):
     return "done"
 
 
+def carries_on(self, gate, done):
+    """Reports a lot after the gate opens, and says in a file that it got through."""
+    self.update_progress(0.1)
+    wait_for(gate)
+    for number in range(1, 10_001):
+        self.update_progress(current=number, total=10_000)
+        if number % 1_000 == 0:
+            self.log("info", f"line {number}")
+    Path(done).touch()
+    return "through"
+
+
 def make_app(broker, backend):
     app = Celery("scenario", broker=broker, backend=backend)
     app.conf.update(
@@ -60,7 +72,7 @@ def make_app(broker, backend):
         worker_hijack_root_logger=False,
         task_track_started=True,
     )
-    for function in (steps, big, second_time_lucky, retries_once):
+    for function in (steps, big, second_time_lucky, retries_once, carries_on):
         app.task(base=StreamingTask, name=f"scenario.{function.__name__}")(function)
     return app
 
