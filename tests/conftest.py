@@ -13,15 +13,28 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
+import hypothesis
 import pytest
+from browsers import chromium
 from servers import RabbitMQServer, RedisServer, Server, ServerMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from playwright.sync_api import Browser
+
 FORBID_SKIPS = "WSPROGRESS_FORBID_SKIPS"
 
 S = TypeVar("S", bound=Server)
+
+# Few enough to run all the time, and no limit on time: the machine may be busy.
+hypothesis.settings.register_profile(
+    "tests",
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tests")
 
 _MARKS = {
     "redis": {"redis_server", "redis_url", "own_redis", "make_redis"},
@@ -106,3 +119,15 @@ def rabbitmq_url(rabbitmq_server: RabbitMQServer) -> str:
 def broker_url(request: pytest.FixtureRequest) -> str:
     """The URL of each real broker in turn, with nothing in it."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, headless; tests open contexts or pages of their own in it."""
+    try:
+        closes = ExitStack()
+        started = closes.enter_context(chromium())
+    except ServerMissingError as exc:
+        skip_or_fail(str(exc))
+    with closes:
+        yield started

@@ -1,0 +1,106 @@
+"""A page that knows the base rows only, opened from disk and from another server."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import uuid
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+import scenario
+from sidecars import SidecarProcess
+from workers import Worker
+
+HERE = Path(__file__).parent
+PAGE = "base_client.html"
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@contextmanager
+def web_server():
+    handler = functools.partial(QuietHandler, directory=str(HERE))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def stack(redis_server):
+    url = redis_server.url
+    with Worker("scenario", broker=url, backend=url), SidecarProcess(url) as sidecar:
+        yield scenario.make_app(url, url), sidecar
+
+
+@pytest.fixture(params=["file", "http"])
+def page_url(request):
+    if request.param == "file":
+        yield (HERE / PAGE).as_uri()
+    else:
+        with web_server() as root:
+            yield f"{root}/{PAGE}"
+
+
+@pytest.fixture
+def open_page(browser, stack, page_url):
+    complaints = []
+    context = browser.new_context()
+
+    def open_page(task_id):
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{page_url}?{urlencode({'url': stack[1].url, 'id': task_id})}")
+        page.wait_for_selector("li")
+        return page
+
+    yield open_page
+    context.close()
+    assert complaints == []
+
+
+def end_of(page):
+    page.wait_for_function("document.getElementById('end').textContent", timeout=60_000)
+    return page.locator("#end").text_content(), page.locator("li").all_text_contents()
+
+
+@pytest.mark.parametrize("when", ["before", "during", "after"])
+def test_a_page_shows_a_task_to_its_end(stack, open_page, tmp_path, when):
+    task, gate, task_id = stack[0].tasks["scenario.steps"], tmp_path / "gate", str(uuid.uuid4())
+    if when == "before":
+        page = open_page(task_id)
+        gate.touch()
+        task.apply_async([str(gate)], task_id=task_id)
+    elif when == "during":
+        task.apply_async([str(gate)], task_id=task_id)
+        page = open_page(task_id)
+        page.wait_for_selector("text=25% quarter")
+        gate.touch()
+    else:
+        gate.touch()
+        task.apply_async([str(gate)], task_id=task_id).get(timeout=60)
+        page = open_page(task_id)
+    end, lines = end_of(page)
+    assert end.startswith("completed in ")
+    assert "WARNING careful" in lines
+    assert 'result {"parts":4}' in lines
+    assert [line for line in lines if line.startswith("75%")]
+
+
+def test_a_large_result_and_a_second_run(stack, open_page, tmp_path):
+    app, _ = stack
+    big = app.tasks["scenario.big"].delay()
+    assert end_of(open_page(big.id))[0].startswith("completed in ")
+    lucky, tried = app.tasks["scenario.second_time_lucky"], str(tmp_path / "tried")
+    task_id = lucky.delay(tried).id
+    assert end_of(open_page(task_id))[0] == "ValueError: not the first time"
+    lucky.apply_async([tried], task_id=task_id).get(timeout=60, propagate=False)
+    page = open_page(task_id)
+    page.wait_for_function("document.getElementById('end').textContent.startsWith('completed')")

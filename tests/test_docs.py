@@ -1,0 +1,153 @@
+"""Every example in the README and the documentation runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from celery import Celery
+from celery.contrib.testing.worker import start_worker
+from click.testing import CliRunner
+from sidecars import SidecarThread
+from waiting import eventually
+
+from celery_wsprogress import settings, wire
+from celery_wsprogress.brokers.address import address_of
+from celery_wsprogress.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative_to(ROOT).parts}]
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LANGUAGES = {"python", "bash", "html", "json", "text"}
+
+
+def blocks(language):
+    return [
+        pytest.param(page, text, id=f"{page.name}-{number}")
+        for page in PAGES
+        for number, (kind, text) in enumerate(_BLOCK.findall(page.read_text()))
+        if kind == language
+    ]
+
+
+def python_of(page):
+    return "\n".join(text for kind, text in _BLOCK.findall(page.read_text()) if kind == "python")
+
+
+def test_every_block_is_of_a_language_that_is_run_here():
+    kinds = {kind for page in PAGES for kind, _ in _BLOCK.findall(page.read_text())}
+    assert kinds <= LANGUAGES
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("json"))
+def test_a_frame_is_one_of_the_protocol(page, text):
+    event = json.loads(text)
+    assert event["event_type"] == "progress"
+    batch = wire.decode_batch(wire.join_batch("w", 1, [text.encode()]))
+    assert msgspec.to_builtins(batch.events[0]) == event
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("bash"))
+def test_a_command_is_one_that_exists(page, text):
+    for line in text.splitlines():
+        check_command(line)
+
+
+def check_command(line):
+    program, *arguments = shlex.split(line)
+    if program == "celery-wsprogress":
+        # Parsed like the real thing; --help after it keeps it from serving.
+        outcome = CliRunner().invoke(main, [*arguments, "--help"])
+        assert outcome.exit_code == 0, outcome.output
+        serve = main.get_command(None, arguments[0])
+        serve.make_context(arguments[0], arguments[1:])
+    elif program == "curl":
+        path = arguments[0].removeprefix("http://localhost:8765")
+        assert path in {"/readyz", "/status", "/operations/<task"}
+    elif program == "make":
+        assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    elif program == "pip":
+        assert arguments == ["install", "celery-wsprogress"]
+    elif program == "export":
+        check_key(line)
+    else:
+        raise AssertionError(f"nothing here knows how to check: {line}")
+
+
+def check_key(line):
+    python = Path(sys.executable).parent
+    script = f'PATH="{python}:$PATH"; {line}; printf %s "$WSPROGRESS_KEY"'
+    made = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert settings.ServeSettings.load({"key": made.stdout}).key
+
+
+def test_the_tasks_of_the_documentation_run():
+    """On a worker by threads, watched by a sidecar; each of them is seen to its end."""
+    page = {"__name__": "page"}
+    exec(compile(python_of(ROOT / "docs" / "tasks.md"), "docs/tasks.md", "exec"), page)
+    app = page["app"]
+    app.conf.broker_transport_options = {"polling_interval": 0.02}
+    with (
+        start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
+        SidecarThread(address_of(app)) as sidecar,
+    ):
+        hub = sidecar.sidecar.hub
+        for name, arguments in (("import_rows", [[1, 2]]), ("publish", ["a.pdf"]), ("parallel", [])):
+            task_id = page[name].apply_async(
+                arguments, headers={"wsprogress": {"tags": ["nightly"]}}
+            ).id
+            found = eventually(
+                lambda: (seen := hub.get(task_id)) and seen["state"] == "completed" and seen  # noqa: B023
+            )
+            assert found["tags"] == ["nightly"]
+        assert hub.counts["malformed"] == 0
+
+
+def test_the_token_of_the_documentation_holds(monkeypatch):
+    monkeypatch.setenv("WSPROGRESS_KEY", "k" * 40)
+    page = {"__name__": "page"}
+    exec(compile(python_of(ROOT / "docs" / "serving.md"), "docs/serving.md", "exec"), page)
+    assert page["token"].count(".") == 2
+
+
+def test_no_other_page_holds_python_that_nothing_runs():
+    run = {"README.md", "tasks.md", "serving.md"}
+    assert {page.name for page in PAGES if python_of(page)} == run
+
+
+@pytest.mark.browser
+def test_the_three_lines_of_the_readme_fill_a_bar(browser, tmp_path):
+    """The README's task on a worker, its page in a browser, and a bar that fills."""
+    readme = (ROOT / "README.md").read_text()
+    [html] = [text for kind, text in _BLOCK.findall(readme) if kind == "html"]
+    app = Celery(
+        "proj",
+        broker="memory://",
+        backend="cache+memory://",
+    )
+    app.conf.broker_transport_options = {"polling_interval": 0.02}
+    names = {"app": app, "__name__": "proj"}
+    exec(compile(python_of(ROOT / "README.md"), "README.md", "exec"), names)
+    with (
+        start_worker(app, pool="threads", concurrency=1, perform_ping_check=False),
+        SidecarThread(address_of(app)) as sidecar,
+    ):
+        page_file = tmp_path / "page.html"
+        page_file.write_text(html.replace("ws://localhost:8765", sidecar.url))
+        task_id = str(uuid.uuid4())
+        page = browser.new_page()
+        page.goto(f"{page_file.as_uri()}?{urlencode({'task': task_id})}")
+        eventually(lambda: sidecar.sidecar.stats()["subscriptions"] == 1)
+        names["import_rows"].apply_async([list(range(50))], task_id=task_id)
+        page.wait_for_selector("text=done")
+        assert page.evaluate("document.getElementById('bar').value") == 1
+        page.close()
