@@ -2,8 +2,8 @@
 
 One prefork worker with one pool process on a Redis of its own runs both kinds. The messages are
 published while the worker does not consume; then it does, and what is taken is the time until
-the last of them has run, and the processor time of the worker's processes meanwhile. Runs of the two
-kinds alternate. Pairs of plain against plain show how much the machine itself wanders.
+the last of them has run, and the processor time of the worker's processes meanwhile. Runs of
+the two kinds alternate. Pairs of plain against plain show how much the machine itself wanders.
 """
 
 from __future__ import annotations

@@ -101,10 +101,10 @@ def test_the_tasks_of_the_documentation_run():
         SidecarThread(address_of(app)) as sidecar,
     ):
         hub = sidecar.sidecar.hub
-        for name, arguments in (("import_rows", [[1, 2]]), ("publish", ["a.pdf"]), ("parallel", [])):
-            task_id = page[name].apply_async(
-                arguments, headers={"wsprogress": {"tags": ["nightly"]}}
-            ).id
+        calls = {"import_rows": [[1, 2]], "publish": ["a.pdf"], "parallel": []}
+        for name, arguments in calls.items():
+            headers = {"wsprogress": {"tags": ["nightly"]}}
+            task_id = page[name].apply_async(arguments, headers=headers).id
             found = eventually(
                 lambda: (seen := hub.get(task_id)) and seen["state"] == "completed" and seen  # noqa: B023
             )

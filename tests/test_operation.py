@@ -31,9 +31,9 @@ def fold(events):
     operation = Operation(OPERATION, heard_at=events[0].timestamp)
     delivered = []
     for event in events:
-        verdict, event = operation.fold(event)
+        verdict, told = operation.fold(event)
         if verdict is Verdict.DELIVER:
-            delivered.append(event)
+            delivered.append(told)
     return operation, delivered
 
 

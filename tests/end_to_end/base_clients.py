@@ -105,11 +105,11 @@ def shown(kind, data):
         return [f"[{data['level'].upper()}] {data['message'] + ''}"]
     if kind == "result":
         return [f"result {json.dumps(data['result'])[:80]}"]
-    if kind == "completed":
-        return [f"{data['status']} in {data['duration']:.2f}s"]
-    if kind == "error":
-        return [f"error {data['error_type'] + ''}: {data['error'] + ''}"]
-    return []
+    ends = {
+        "completed": lambda: [f"{data['status']} in {data['duration']:.2f}s"],
+        "error": lambda: [f"error {data['error_type'] + ''}: {data['error'] + ''}"],
+    }
+    return ends.get(kind, list)()
 
 
 CLIENTS = (by_every_frame, by_position, twice)

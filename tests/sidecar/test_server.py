@@ -70,10 +70,11 @@ class Client:
         return frames
 
     def close_code(self):
-        with pytest.raises(ConnectionClosed) as closed:
+        try:
             while True:
                 self.websocket.recv(timeout=30)
-        return closed.value.rcvd.code, closed.value.rcvd.reason
+        except ConnectionClosed as closed:
+            return closed.rcvd.code, closed.rcvd.reason
 
 
 @contextmanager
@@ -196,12 +197,11 @@ def test_bad_commands_are_answered_and_the_connection_stays(served):
 
 
 def test_stopping_tells_the_clients_when_to_come_back(address):
-    with SidecarThread(address) as sidecar:
-        with client(sidecar) as one:
-            stopping = Thread(target=sidecar.__exit__, args=(None, None, None))
-            stopping.start()
-            code, reason = one.close_code()
-            stopping.join()
+    with SidecarThread(address) as sidecar, client(sidecar) as one:
+        stopping = Thread(target=sidecar.__exit__, args=(None, None, None))
+        stopping.start()
+        code, reason = one.close_code()
+        stopping.join()
     assert code == 1012
     assert json.loads(reason)["retry_ms"] > 0
 
@@ -229,14 +229,17 @@ def test_a_client_that_never_reads_is_closed_and_delays_nobody(served, write):
 
 
 def test_a_monitor_that_never_subscribes(address, write):
-    with SidecarThread(address, monitor_unsubscribed=True) as sidecar:
-        with client(sidecar) as one, client(sidecar) as other:
-            eventually(lambda: sidecar.sidecar.stats()["subscriptions"] == 2)
-            assert other.ask("ping")["status"] == "pong"
-            assert sidecar.sidecar.stats()["subscriptions"] == 1
-            write(*LIFE)
-            assert one.until("completed")
-            assert other.ask("ping")["status"] == "pong"
+    with (
+        SidecarThread(address, monitor_unsubscribed=True) as sidecar,
+        client(sidecar) as one,
+        client(sidecar) as other,
+    ):
+        eventually(lambda: sidecar.sidecar.stats()["subscriptions"] == 2)
+        assert other.ask("ping")["status"] == "pong"
+        assert sidecar.sidecar.stats()["subscriptions"] == 1
+        write(*LIFE)
+        assert one.until("completed")
+        assert other.ask("ping")["status"] == "pong"
 
 
 def test_with_a_key_nothing_is_shown_without_a_token(address, write):
