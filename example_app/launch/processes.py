@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,7 +103,7 @@ class Family:
                 raise ChildFailedError(child, f"does not answer after {PATIENCE:g} s")
             self.watch_once()
 
-    def watch(self) -> None:
+    def watch(self) -> NoReturn:
         """Stay until a child dies or somebody wants to stop; raises like :meth:`wait_until`."""
         while True:
             self.watch_once()

@@ -89,8 +89,11 @@ export function restore(operation, snapshot) {
   };
 }
 
-const measureOf = ({ current, total, unit, rate, eta, indeterminate }) => ({ current, total, unit, rate, eta, indeterminate });
-const countOf = ({ current, total, unit }) => ({ current, total, unit });
+const measureOf = (data) => pick(data, ["current", "total", "unit", "rate", "eta", "indeterminate"]);
+const countOf = (measure) => pick(measure, ["current", "total", "unit"]);
+
+/** What is set: events leave out what they do not know, snapshots say null. */
+const pick = (source, names) => Object.fromEntries(names.map((name) => [name, source[name] ?? undefined]));
 
 // ---------------------------------------------------------------- the socket
 
@@ -270,13 +273,14 @@ class Card {
   }
 
   paintResult({ result, truncated, title }) {
-    this.find(".result").hidden = result === undefined;
-    if (result === undefined) return;
+    const none = result === undefined || result === null; // a task that returns nothing
+    this.find(".result").hidden = none;
+    if (none) return;
     const text = typeof result === "string" ? result : JSON.stringify(result, null, 2);
     write(this.find(".result pre"), truncated ? `${text}\n(cut: the whole result is too large)` : text);
     const picture = this.find(".picture");
     // Only a picture of our own: a result could name any address.
-    if (picture.hidden && /^\/pictures\/[0-9a-f-]+\.png$/.test(result?.picture)) {
+    if (picture.hidden && /^\/pictures\/[0-9a-f-]+\.png$/.test(result.picture)) {
       picture.src = result.picture;
       picture.alt = String(result.shows ?? title);
       picture.hidden = false;
@@ -287,6 +291,7 @@ class Card {
 // ---------------------------------------------------------------- the page
 
 const STORE = "wsprogress-example-operations";
+const UNKNOWN = "nothing heard";
 
 const operations = new Map(); // id -> operation
 const cards = new Map(); // id -> card
@@ -331,8 +336,8 @@ function paint() {
   element("clear").disabled = ![...operations.values()].some(isOver);
 }
 
-/** Finished, or from an earlier visit and no longer held by the sidecar. */
-const isOver = (operation) => isFinished(operation) || operation.label === "no longer known";
+/** Finished, or from before a reload and unknown to the sidecar: it may be over for long. */
+const isOver = (operation) => isFinished(operation) || operation.label === UNKNOWN;
 
 function clearFinished() {
   for (const operation of [...operations.values()].filter(isOver)) {
@@ -362,7 +367,7 @@ function receive(frame) {
 
 function confirmed(operation, snapshot) {
   const gone = !snapshot && !operation.state && operation.fromEarlier;
-  update(operation.id, gone ? { ...operation, label: "no longer known" } : restore(operation, snapshot ?? null));
+  update(operation.id, gone ? { ...operation, label: UNKNOWN } : restore(operation, snapshot ?? null));
 }
 
 /** A new subscription replays what may be here already. */
@@ -383,7 +388,7 @@ async function start(name, word) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ word }),
   });
-  const answer = await response.json();
+  const answer = await response.json().catch(() => ({})); // a crash is no JSON
   if (!response.ok) throw new Error(typeof answer.detail === "string" ? answer.detail : "That cannot be started");
   const operation = begin(answer.operation_id, answer.title);
   add(operation);

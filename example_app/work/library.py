@@ -65,11 +65,15 @@ def count(path: Path) -> Counter[str]:
 
 
 def hits(path: Path, word: str) -> Iterator[Hit]:
-    """Read one file token by token and yield where the word stands, and as what."""
+    """Read one file token by token and yield the lines where the word stands, and as what."""
     try:
-        for token in tokenize.tokenize(io.BytesIO(path.read_bytes()).readline):
-            if word in token.string:
-                yield Hit(token.start[0], _kind(token), token.line.strip()[:120])
+        with tokenize.open(path) as file:
+            source = file.read()
+        lines = source.split("\n")
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            for n, part in enumerate(token.string.split("\n"), token.start[0]):
+                if word in part:
+                    yield Hit(n, _kind(token), lines[n - 1].strip()[:120])
     except _UNREADABLE:
         return
 

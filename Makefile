@@ -1,0 +1,55 @@
+# Everything runs in a virtual environment of its own, .venv, which is made when it is needed.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint docs bench clean system-packages
+
+help: ## Show this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+demo: $(VENV)/.demo ## Start the example with everything it needs; Ctrl-C ends it
+	@$(BIN)/python -m example_app.demo $(DEMO_OPTIONS)
+
+test: lint system-packages $(VENV)/.test ## Check the code and run all tests
+	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+lint: $(VENV)/.test ## Check style, types and who imports whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+docs: $(VENV)/.test ## Build the documentation
+	@$(BIN)/sphinx-build -q -n -W docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: $(VENV)/.test ## Measure
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove the virtual environment and all caches
+	@rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .grimp_cache build dist docs/_build tests/screenshots
+	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system-packages:
+	@.ci/system-packages
+
+$(VENV)/.made:
+	@python=$$(.ci/find-python) && echo "Making $(VENV) with $$python" && \
+		"$$python" -m venv --clear $(VENV)
+	@touch $@
+
+# One after the other, also with -j: two pips at once would spoil the environment.
+$(VENV)/.demo: pyproject.toml | $(VENV)/.made
+	@echo "Installing what the demo needs"
+	@$(PIP) --editable '.[demo,speed]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	@echo "Installing what the tests need"
+	@$(PIP) --editable '.[test,demo,speed,docs]'
+	@touch $@
