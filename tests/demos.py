@@ -57,6 +57,14 @@ class Demo:
         """Return every process it started, and those that these started."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def pool(self) -> list[psutil.Process]:
+        """Return the worker's pool processes: the children of its main process."""
+        workers = [
+            one for one in self.family() if "celery" in (line := one.cmdline()) and "worker" in line
+        ]
+        mains = [one for one in workers if one.ppid() == self.process.pid]
+        return [child for main in mains for child in main.children()]
+
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)

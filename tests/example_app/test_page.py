@@ -20,38 +20,28 @@ expect = playwright.expect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Locator, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.redis, pytest.mark.timeout(240)]
 
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-)
 LONG = 120_000  # ms; for machines that are busy
 
 
 @pytest.fixture(scope="module")
-def where(tmp_path_factory) -> Iterator[dict[str, str]]:
+def demo(tmp_path_factory) -> Iterator[Demo]:
     try:
         find_program("redis-server")
     except ServerMissingError as exc:
         skip_or_fail(str(exc))
     with Demo(tmp_path_factory.mktemp("demo")) as demo:
-        yield demo.wait_until_ready()
+        demo.wait_until_ready()
+        yield demo
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    try:
-        program = find_program("chromium", "/usr/bin/chromium")
-    except ServerMissingError as exc:
-        skip_or_fail(str(exc))
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=FLAGS.split())
-        yield browser
-        browser.close()
+def where(demo) -> dict[str, str]:
+    return demo.wait_until_ready()
 
 
 @pytest.fixture
@@ -157,6 +147,15 @@ def test_a_program_passes_through_its_own_words(page):
     expect(card.locator(".badge")).to_have_text("mutating", timeout=LONG)
     expect(card).to_have_attribute("data-state", "completed", timeout=LONG)
     expect(card.locator(".log")).to_contain_text("12 functions, all checks passed")
+
+
+def test_a_pool_process_that_is_killed_is_an_error_on_the_page(page, demo):
+    card = start(page, "render_fractal")
+    eventually(lambda: percent(card) > 0)
+    for process in demo.pool():
+        process.kill()
+    expect(card).to_have_attribute("data-state", "error", timeout=LONG)
+    expect(card.locator(".failure")).to_contain_text("WorkerLostError")
 
 
 def test_a_connection_that_breaks_is_made_again_and_nothing_comes_twice(page, where):
