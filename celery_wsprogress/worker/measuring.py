@@ -13,6 +13,8 @@ import operator
 from enum import Enum
 from typing import Any, NamedTuple
 
+from celery_wsprogress import rendering
+
 
 class Advice(Enum):
     """What was odd about the arguments; each is said once a run."""
@@ -130,4 +132,5 @@ def spelled(advice: Advice, **arguments: Any) -> str:
     """
     percent = number("progress", arguments["progress"])
     shown = 0.5 if percent is None else min(1.0, max(0.0, percent / 100))
-    return advice.value.format(**arguments, percent=f"{shown:g}")
+    texts = {name: rendering.text(value, 100) for name, value in arguments.items()}
+    return advice.value.format(**texts, percent=f"{shown:g}")

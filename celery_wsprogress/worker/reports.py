@@ -102,6 +102,7 @@ def word(
     status: str,
     message: str,
     details: dict[str, Any],
+    *,
     metadata: dict[str, Any] | UnsetType = UNSET,
 ) -> Report:
     """The task's own word for what it does, with what it says about the operation."""
@@ -164,9 +165,7 @@ def failed(
     return _report(Kind.LIFE, run, Error(data=data, **_envelope(run, now)))
 
 
-def _status(
-    run: Run, now: float, status: str, metadata: dict[str, Any] | UnsetType
-) -> Report:
+def _status(run: Run, now: float, status: str, metadata: dict[str, Any] | UnsetType) -> Report:
     data = StatusData(
         status=status,
         message="",

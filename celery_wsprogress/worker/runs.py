@@ -61,7 +61,7 @@ class Run:
             request: As for :func:`stamp_of`.
             operation_type: The task's name.
         """
-        return cls._read(request, operation_type, str(stamp_of(request).get("run") or mint()))
+        return cls._read(request, operation_type, _name(stamp_of(request).get("run")) or mint())
 
     @classmethod
     def published(cls, headers: Mapping[str, Any], operation_type: str, queue: str) -> Run:
@@ -72,15 +72,18 @@ class Run:
     def _read(cls, request: Any, operation_type: str, run: str, queue: str = "") -> Run:
         stamp = stamp_of(request)
         delivery = request.get("delivery_info") or {}
+        operation_id = str(request.get("id") or "")
+        parent_id = _name(request.get("parent_id"))
         return cls(
-            operation_id=str(request.get("id") or ""),
+            operation_id=operation_id,
             operation_type=_name(operation_type),
             run=run,
-            publication=str(stamp.get("publication") or ""),
+            publication=_name(stamp.get("publication")),
             attempt=_attempt(request.get("retries")),
             worker=_name(request.get("hostname")),
             queue=_name(queue or delivery.get("routing_key")),
-            parent_id=_name(request.get("parent_id")),
+            # A retry is published by the task itself, and Celery calls it its parent.
+            parent_id="" if parent_id == operation_id else parent_id,
             root_id=_name(request.get("root_id")),
             group_id=_name(request.get("group")),
             metadata=rendering.mapping(stamp.get("metadata")),

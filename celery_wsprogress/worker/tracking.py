@@ -1,256 +1,29 @@
-"""The tracker of a run: what a task says while it runs, and how code finds it.
+"""The run whose code this is, and the functions for code that has no ``self``.
 
-One tracker a run, made when the task starts, kept in a :class:`~contextvars.ContextVar`: helper
-functions find it without being handed anything, and so does a thread that was started with
+The tracker of the current run is kept in a :class:`~contextvars.ContextVar`: helper functions
+find it without being handed anything, and so does a thread that was started with
 ``contextvars.copy_context().run``.
-
-A progress value is a *slot*: the newest one replaces the one before, and the tracker asks the
-publisher to come by only when it is not already waiting for it. So a call that comes too soon
-after another costs neither a lock nor a system call. Everything else is encoded and handed
-over where it is said.
 """
 
 from __future__ import annotations
 
-import logging
-import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any
 
-from msgspec import UNSET
-
-from celery_wsprogress import rendering
-from celery_wsprogress.events import LIFE_CYCLE, ProgressData
-from celery_wsprogress.worker import measuring, reports
-from celery_wsprogress.worker.estimating import Estimator
+from celery_wsprogress.worker.measuring import measure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from celery_wsprogress.worker.reports import Report
-    from celery_wsprogress.worker.runs import Run
-
-logger = logging.getLogger(__name__)
-
-_NO_DETAILS: Final[dict[str, Any]] = {}
-
-
-class Outlet(Protocol):
-    """Where a tracker's reports go."""
-
-    def offer(self, tracker: Tracker) -> None:
-        """Have the tracker's newest value fetched (:meth:`Tracker.take`) when it is due."""
-        ...
-
-    def emit(self, reports: Sequence[Report], *, after: Tracker | None = None) -> None:
-        """Take over reports, behind the value that ``after`` may still have to give."""
-        ...
-
-
-class Tracker:
-    """What one run says.
-
-    Any thread that runs in the task's context may call it. It never blocks and raises only
-    what its methods promise.
-
-    Args:
-        run: Whose reports these are.
-        outlet: Where they go; None for a run that only checks its arguments (eager, direct).
-        outer: The tracker of the run inside which this one runs (an eager ``apply``).
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "_advised",
-        "_estimator",
-        "_fraction",
-        "_latest",
-        "_metadata",
-        "_said",
-        "_shown",
-        "_taken",
-        "_word",
-        "ended",
-        "outer",
-        "outlet",
-        "replaced",
-        "run",
-        "started",
-        "taken_at",
-        "waiting",
-    )
-
-    def __init__(self, run: Run, outlet: Outlet | None, outer: Tracker | None = None) -> None:
-        self.run = run
-        self.outlet = outlet
-        self.outer = outer
-        self.started = time.monotonic()
-        self.ended = False
-        """The run's end was said; what the task still says is nobody's."""
-        self.replaced = False
-        """The run published its own id: its successor goes on."""
-        self.waiting = outlet is None
-        """The outlet knows that there is a value to fetch. The outlet changes it."""
-        self.taken_at = float("-inf")
-        """When the outlet last fetched a value, by its clock. The outlet changes it."""
-        self._fraction = 0.0
-        # timestamp, fraction, indeterminate, message, details, current, total, unit
-        self._latest: tuple[Any, ...] | None = None
-        self._taken: tuple[Any, ...] | None = None
-        self._word = "running"
-        self._said: tuple[float, str, dict[str, Any]] = (0.0, "", _NO_DETAILS)
-        self._metadata = run.metadata
-        self._estimator = Estimator()
-        self._advised: set[object] = set()
-
-    @property
-    def duration(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.started
-
-    def update_progress(
-        self,
-        progress: Any = None,
-        message: Any = "",
-        *,
-        current: Any = None,
-        total: Any = None,
-        unit: Any = None,
-        details: Any = None,
-    ) -> None:
-        """As :meth:`StreamingTask.update_progress`."""
-        indeterminate = False
-        if type(progress) is float and 0.0 <= progress <= 1.0 and current is None and total is None:
-            self._fraction = progress
-        elif progress is None and type(current) is int and type(total) is int and (
-            0 <= current <= total > 0
-        ):
-            self._fraction = current / total
-        else:
-            current, total, indeterminate = self._measure(progress, message, current, total)
-        if type(message) is not str:
-            message = rendering.text(message)
-        if details is not None:
-            details = rendering.mapping(details)
-        self._latest = (
-            time.time(), self._fraction, indeterminate, message, details, current, total, unit,
-        )  # fmt: skip
-        if not self.waiting and not self.ended and self.outlet is not None:
-            self.outlet.offer(self)
-
-    def _measure(
-        self, progress: Any, message: Any, current: Any, total: Any
-    ) -> tuple[float | None, float | None, bool]:
-        found = measuring.measure(progress, message, current, total)
-        for advice in found.advice:
-            said = {"progress": progress, "message": message, "current": current, "total": total}
-            self._advise(advice, "%s", measuring.spelled(advice, **said))
-        if found.fraction is not None:
-            self._fraction = found.fraction
-        return found.current, found.total, found.fraction is None
-
-    def take(self) -> Report | None:
-        """The newest value, encoded; None when it was taken before. Called by the outlet,
-        under its lock, from whichever thread."""
-        latest = self._latest
-        if latest is None or latest is self._taken:
-            return None
-        self._taken = latest
-        at, fraction, indeterminate, message, details, current, total, unit = latest
-        rate, eta = self._estimated(at, fraction, indeterminate, current, total)
-        data = ProgressData(
-            progress=fraction,
-            message=rendering.text(message),
-            details=details or _NO_DETAILS,
-            current=UNSET if current is None else current,
-            total=UNSET if total is None else total,
-            unit=UNSET if unit is None else rendering.text(unit, rendering.MAX_NAME_BYTES),
-            rate=UNSET if rate is None else rate,
-            eta=UNSET if eta is None else eta,
-            indeterminate=indeterminate or UNSET,
-        )
-        return reports.progress(self.run, at, data)
-
-    def _estimated(
-        self,
-        at: float,
-        fraction: float,
-        indeterminate: bool,
-        current: float | None,
-        total: float | None,
-    ) -> tuple[float | None, float | None]:
-        if current is not None:
-            return self._estimator.add(at, current, total)
-        return (None, None) if indeterminate else self._estimator.add(at, fraction, 1.0)
-
-    def update_status(self, status: Any, message: Any = "", details: Any = None) -> None:
-        """As :meth:`StreamingTask.update_status`."""
-        word = rendering.text(status, rendering.MAX_NAME_BYTES).strip()
-        if not word:
-            self._advise("empty", "update_status() needs a word; this call says nothing")
-            return
-        if word in LIFE_CYCLE:
-            self._advise(
-                word,
-                "%r is a word of the life cycle, which a task cannot enter by itself; "
-                "it is shown as %r",
-                word,
-                word.capitalize(),
-            )
-            word = word.capitalize()
-        self._word = word
-        self._said = (time.time(), rendering.text(message), rendering.mapping(details))
-        self._say_word()
-
-    def set_metadata(self, **metadata: Any) -> None:
-        """As :meth:`StreamingTask.set_metadata`."""
-        self._metadata = rendering.mapping({**self._metadata, **metadata})
-        self._say_word(self._metadata)
-
-    def _say_word(self, metadata: dict[str, Any] | None = None) -> None:
-        """Say the current word. Watchers show its message, so it has the one said last."""
-        now = time.time()
-        latest = self._latest
-        _, message, details = self._said
-        if latest is not None and latest[0] > self._said[0]:
-            message, details = rendering.text(latest[3]), latest[4] or _NO_DETAILS
-        given = UNSET if metadata is None else metadata
-        self._emit(reports.word(self.run, now, self._word, message, details, given), seal=True)
-
-    def log(self, level: Any, message: Any, /, **details: Any) -> None:
-        """As :meth:`StreamingTask.log`."""
-        known = rendering.level(level)
-        if known is None:
-            self._advise("level", "%r is no log level; it is taken for info", level)
-        self._emit(reports.log(self.run, time.time(), known or "info", message, details))
-
-    def end(self, *ends: Report) -> None:
-        """Say how the run ended. Only the first call says anything."""
-        if not self.ended:
-            self.ended = True
-            if self.outlet is not None:
-                self.outlet.emit(ends, after=self)
-
-    def _emit(self, report: Report, *, seal: bool = False) -> None:
-        if self.outlet is not None and not self.ended:
-            self.outlet.emit((report,), after=self if seal else None)
-
-    def _advise(self, what: object, sentence: str, *arguments: Any) -> None:
-        """Log a sentence about the way the task calls us, once a run."""
-        if what not in self._advised:
-            self._advised.add(what)
-            logger.warning("%s: " + sentence, self.run.operation_type, *arguments)
-
+    from celery_wsprogress.worker.tracker import Tracker
 
 #: The run whose code this is; None outside of tasks that are followed.
-current: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.tracker", default=None)
+running: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.tracker", default=None)
 
 
 def update_progress(
     progress: Any = None,
     message: Any = "",
     *,
-    current: Any = None,  # noqa: A002,RUF100
+    current: Any = None,
     total: Any = None,
     unit: Any = None,
     details: Any = None,
@@ -259,9 +32,9 @@ def update_progress(
 
     As :meth:`celery_wsprogress.StreamingTask.update_progress`, for code that has no ``self``.
     """
-    tracker = _current()
+    tracker = running.get()
     if tracker is None:
-        measuring.measure(progress, message, current, total)
+        measure(progress, message, current, total)
     else:
         tracker.update_progress(
             progress, message, current=current, total=total, unit=unit, details=details
@@ -273,7 +46,7 @@ def update_status(status: Any, message: Any = "", details: Any = None) -> None:
 
     As :meth:`celery_wsprogress.StreamingTask.update_status`, for code that has no ``self``.
     """
-    tracker = _current()
+    tracker = running.get()
     if tracker is not None:
         tracker.update_status(status, message, details)
 
@@ -283,20 +56,16 @@ def set_metadata(**metadata: Any) -> None:
 
     As :meth:`celery_wsprogress.StreamingTask.set_metadata`, for code that has no ``self``.
     """
-    tracker = _current()
+    tracker = running.get()
     if tracker is not None:
         tracker.set_metadata(**metadata)
 
 
-def log(level: Any, message: Any, /, **details: Any) -> None:
+def log(level: Any, message: Any, **details: Any) -> None:
     """Send a line to those who watch the task that runs; outside of one do nothing.
 
     As :meth:`celery_wsprogress.StreamingTask.log`, for code that has no ``self``.
     """
-    tracker = _current()
+    tracker = running.get()
     if tracker is not None:
         tracker.log(level, message, **details)
-
-
-# `current` is also the name of an argument above.
-_current: Final = current.get

@@ -1,0 +1,172 @@
+"""What is kept about each Celery app of a process: its settings and its publisher.
+
+Celery's signals are one set per process, its apps may be many, so every handler asks here
+first, with the app of the signal's sender.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final
+
+from celery import _state
+
+from celery_wsprogress import brokers
+from celery_wsprogress.brokers.address import address_of
+from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.settings import WorkerSettings, from_conf, from_environ, masked
+from celery_wsprogress.worker.publisher import Publisher
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+logger = logging.getLogger(__name__)
+
+#: Celery's own housekeeping. Everything else it brings (``celery.map``, the body that stands
+#: for a group) is somebody's operation.
+_HOUSEKEEPING: Final = frozenset({"celery.chord_unlock", "celery.backend_cleanup"})
+
+
+class Reporting:
+    """How one app reports.
+
+    Args:
+        app: The Celery app. It is not kept alive.
+        settings: Its settings.
+    """
+
+    def __init__(self, app: Any, settings: WorkerSettings) -> None:
+        self.settings = settings
+        self._app = weakref.ref(app)
+        self._publisher: Publisher | None = None
+        self._follows: dict[str, bool] = {}
+
+    @property
+    def publisher(self) -> Publisher:
+        """The app's publisher in this process, made when it is first asked for."""
+        if self._publisher is None:
+            self._publisher = self._open_publisher()
+        return self._publisher
+
+    def _open_publisher(self) -> Publisher:
+        app = self._app()
+        address = address_of(app, self.settings.url, write=True)
+        # A module that another thread imports while this process forks can never be imported
+        # in the child, so the broker's is imported here and not by the flusher thread.
+        with suppress(Exception):
+            brokers._module_of(address)  # noqa: SLF001 - `open_writer` would connect
+        publisher = Publisher(
+            lambda: brokers.open_writer(address), masked(address.url), self.settings
+        )
+        # The flusher thread keeps its publisher alive, so the app's end must be its end.
+        weakref.finalize(app, publisher.close)
+        return publisher
+
+    def follows(self, name: str, *, streaming: bool, stamp: Mapping[str, Any]) -> bool:
+        """Whether the life of this task is published.
+
+        Args:
+            name: The task's name.
+            streaming: Whether it is a ``StreamingTask``.
+            stamp: Our header of its message: a task that stands in for another one (after
+                ``replace``) is followed because the other one was.
+        """
+        if not self.settings.enabled:
+            return False
+        return streaming or bool(stamp.get("follow")) or self._matches(name)
+
+    def _matches(self, name: str) -> bool:
+        known = self._follows.get(name)
+        if known is None:
+            known = self._follows[name] = _selected(self.settings.tasks, name)
+        return known
+
+
+def _selected(tasks: str | tuple[str, ...], name: str) -> bool:
+    if tasks == "streaming" or name in _HOUSEKEEPING:
+        return False
+    return tasks == "all" or any(fnmatchcase(name, pattern) for pattern in tasks)
+
+
+def read_settings(app: Any) -> WorkerSettings:
+    """The app's settings, from its configuration, then the environment.
+
+    Raises:
+        ConfigurationError: one of them is bad.
+    """
+    return WorkerSettings.load(
+        from_conf(app.conf, WorkerSettings), from_environ(os.environ, WorkerSettings)
+    )
+
+
+_reporting: weakref.WeakKeyDictionary[Any, Reporting] = weakref.WeakKeyDictionary()
+
+
+def reporting_of(app: Any) -> Reporting:
+    """How this app reports. A bad setting is logged once and switches the app's events off."""
+    app = _itself(app)
+    found = _reporting.get(app)
+    if found is None:
+        found = _reporting[app] = Reporting(app, _settings_or_off(app))
+    return found
+
+
+def _itself(app: Any) -> Any:
+    """The app behind the proxy by which tasks know it at times."""
+    return getattr(app, "_get_current_object", lambda: app)()
+
+
+def reporting_for(task: Any, stamp: Mapping[str, Any]) -> Reporting | None:
+    """How this task's life is published; None where it is not.
+
+    Args:
+        task: The task, bound to its app.
+        stamp: Our header of its message.
+    """
+    reporting = reporting_of(task.app)
+    streaming = getattr(task, "_streams_progress", False)
+    return reporting if reporting.follows(task.name, streaming=streaming, stamp=stamp) else None
+
+
+def _settings_or_off(app: Any) -> WorkerSettings:
+    try:
+        return read_settings(app)
+    except ConfigurationError as exc:
+        logger.error("Task events are switched off: %s", exc)  # noqa: TRY400 - no traceback
+        return WorkerSettings(enabled=False)
+
+
+# Whose message is published: Celery's signals about publishing name a task, and no app.
+
+_streaming: dict[str, weakref.WeakSet[Any]] = {}
+_installed: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def remember_task(name: str, app: Any) -> None:
+    """This app has a ``StreamingTask`` of this name."""
+    _streaming.setdefault(name, weakref.WeakSet()).add(_itself(app))
+
+
+def remember_app(app: Any) -> None:
+    """Settings of this app may say that plain tasks are followed."""
+    _installed.add(_itself(app))
+
+
+def publisher_of_message(name: str) -> tuple[Any, bool] | None:
+    """The app that probably publishes a message for this task; None where nobody knows the task.
+
+    Returns:
+        The app, and whether the task is a ``StreamingTask`` of it.
+    """
+    streaming = _streaming.get(name)
+    current = _state.get_current_app()
+    for known in (streaming, _installed):
+        if known:
+            app = current if current in known else next(iter(known), None)
+            if app is not None:
+                return app, known is streaming
+    return None

@@ -1,0 +1,241 @@
+"""What a process has to say and has not written yet: bounded, and paced.
+
+Knows no thread and no lock: the publisher calls it under its own. The times of the pacing are
+seconds of one monotonic clock, passed in.
+
+Two kinds of things wait here. **Reports** leave in their order, none is left out while there
+is room. **Trackers** are slots: each waits once, however often its value changes, and is asked
+for it when it leaves.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from celery_wsprogress.events import MAX_ID_LENGTH
+from celery_wsprogress.worker import reports
+from celery_wsprogress.worker.reports import Kind, Report
+
+if TYPE_CHECKING:
+    from celery_wsprogress.worker.runs import Run
+    from celery_wsprogress.worker.tracker import Tracker
+
+logger = logging.getLogger(__name__)
+
+Inquiry: TypeAlias = Callable[[], Sequence[Report]]
+"""Reports that have to be asked for first (the result backend). Called by the flusher thread,
+without the lock, in its turn."""
+
+_ENTRY_OVERHEAD: Final = 200
+"""About what an entry costs besides its bytes."""
+
+_SHARE_OF_KIND: Final = {
+    Kind.PROGRESS: 1,
+    Kind.LOG: 1,
+    Kind.WORD: 1,
+    Kind.RESULT: 2,
+    Kind.LIFE: 4,
+}
+"""How many times the buffer's limit may be passed before a kind is given up, oldest first.
+What a log or a status word takes stays within the limit. Results and ends are kept beyond
+it, but not for ever: a worker whose events have a broker of their own goes on working for days
+while that one is away, and must not die of what it could not say."""
+
+
+class Taken(NamedTuple):
+    """What leaves in one batch."""
+
+    events: list[bytes]
+    confirm: bool
+    """Whether there is more in it than progress."""
+    inquiry: Inquiry | None = None
+    """To be made before anything else leaves; ``events`` is empty then."""
+
+
+class Buffer:
+    """Reports and slots that wait for the flusher.
+
+    Args:
+        limit: Bytes that may wait.
+        event_interval: Seconds between two batches.
+        progress_interval: Seconds between two values of one tracker.
+    """
+
+    def __init__(self, limit: int, event_interval: float, progress_interval: float) -> None:
+        self._limit = limit
+        self._event_interval = event_interval
+        self._progress_interval = progress_interval
+        self._entries: OrderedDict[int, Report | Inquiry] = OrderedDict()
+        self._of_kind: dict[Kind, deque[int]] = {kind: deque() for kind in Kind}
+        self._next = 0
+        self._first = 0
+        self._slots: dict[Tracker, None] = {}
+        self._last_batch = float("-inf")
+        self._dropped: OrderedDict[str, tuple[Run, int]] = OrderedDict()
+        self.size = 0
+        """Bytes that wait, about."""
+
+    def __bool__(self) -> bool:
+        return bool(self._entries or self._slots)
+
+    # What comes in.
+
+    def put(self, entries: Iterable[Report | Inquiry]) -> None:
+        """Append to what leaves in order."""
+        for entry in entries:
+            if isinstance(entry, Report) and len(entry.run.operation_id) > MAX_ID_LENGTH:
+                logger.error("No reader takes so long a task id: %.100s…", entry.run.operation_id)
+                continue
+            self._next += 1
+            self._insert(self._next, entry)
+        if self.size > self._limit:
+            self._make_room()
+
+    def put_first(self, found: Sequence[Report]) -> None:
+        """Put the answer of an inquiry where the inquiry was."""
+        for report in reversed(found):
+            self._first -= 1
+            self._insert(self._first, report)
+            self._entries.move_to_end(self._first, last=False)
+
+    def offer(self, tracker: Tracker) -> None:
+        """Have the tracker asked for its value when it is due."""
+        self._slots[tracker] = None
+        tracker.waiting = True
+
+    def seal(self, tracker: Tracker, now: float) -> None:
+        """Put the tracker's value, if it has one to give, where the next report will follow."""
+        if tracker in self._slots:
+            del self._slots[tracker]
+            report = self._value_of(tracker, now)
+            if report is not None:
+                self.put((report,))
+
+    def forget_slots(self) -> None:
+        """Let the trackers offer themselves anew, to another buffer."""
+        for tracker in self._slots:
+            tracker.waiting = False
+        self._slots.clear()
+
+    # What goes out.
+
+    def due(self, *, hurry: bool = False) -> float | None:
+        """When the next batch should leave; None while there is nothing to say.
+
+        Args:
+            hurry: Leave out the pacing.
+        """
+        if not self:
+            return None
+        if hurry:
+            return float("-inf")
+        paced = self._last_batch + self._event_interval
+        if self._entries:
+            return paced
+        return max(paced, min(map(self._due_of, self._slots)))
+
+    def take(self, now: float, room: int, *, hurry: bool = False) -> Taken:
+        """Take out what leaves now.
+
+        Reports come before values: a value must not arrive before the ``started`` of its run.
+
+        Args:
+            now: The time.
+            room: Bytes the events may have together, each with one byte for a comma.
+            hurry: Take values that are not due yet, too.
+        """
+        self._last_batch = now
+        self._admit_losses()
+        taken = self._take_entries(room)
+        if self._entries:
+            return taken
+        room -= sum(len(event) + 1 for event in taken.events)
+        for tracker in [t for t in self._slots if hurry or self._due_of(t) <= now]:
+            del self._slots[tracker]
+            report = self._value_of(tracker, now)
+            if report is None:
+                continue
+            room -= len(report.event) + 1
+            if room < 0:
+                self.put((report,))
+                break
+            taken.events.append(report.event)
+        return taken
+
+    def _due_of(self, tracker: Tracker) -> float:
+        return tracker.taken_at + self._progress_interval
+
+    def _value_of(self, tracker: Tracker, now: float) -> Report | None:
+        # In this order: a value that comes in between is offered again.
+        tracker.waiting = False
+        tracker.taken_at = now
+        return tracker.take()
+
+    def _take_entries(self, room: int) -> Taken:
+        taken = Taken([], confirm=False)
+        while self._entries:
+            number, entry = next(iter(self._entries.items()))
+            if not isinstance(entry, Report):
+                if taken.events:
+                    break
+                self._remove(number)
+                return Taken([], confirm=True, inquiry=entry)
+            room -= len(entry.event) + 1
+            # One that is larger than a whole batch leaves alone.
+            if room < 0 and taken.events:
+                break
+            self._remove(number)
+            taken.events.append(entry.event)
+            if entry.kind is not Kind.PROGRESS and not taken.confirm:
+                taken = taken._replace(confirm=True)
+        return taken
+
+    # Room.
+
+    def _insert(self, number: int, entry: Report | Inquiry) -> None:
+        self._entries[number] = entry
+        self.size += _cost(entry)
+        if isinstance(entry, Report):
+            self._of_kind[entry.kind].append(number)
+
+    def _remove(self, number: int) -> Report | Inquiry:
+        entry = self._entries.pop(number)
+        self.size -= _cost(entry)
+        if isinstance(entry, Report):
+            waiting = self._of_kind[entry.kind]
+            # Nearly always the first one; an answer of an inquiry may be the last.
+            if waiting[0] == number:
+                waiting.popleft()
+            else:
+                waiting.remove(number)
+        return entry
+
+    def _make_room(self) -> None:
+        for kind in Kind:
+            waiting = self._of_kind[kind]
+            while waiting and self.size > self._limit * _SHARE_OF_KIND[kind]:
+                entry = self._remove(waiting[0])
+                if isinstance(entry, Report) and kind in {Kind.LOG, Kind.WORD}:
+                    self._count_loss(entry.run)
+
+    def _count_loss(self, run: Run) -> None:
+        _, count = self._dropped.pop(run.run, (run, 0))
+        self._dropped[run.run] = (run, count + 1)
+        # They are few (those with something in the buffer), but nothing here is without bound.
+        while len(self._dropped) > 1_000:
+            self._dropped.popitem(last=False)
+
+    def _admit_losses(self) -> None:
+        """Say what was dropped, before anything that was said after it."""
+        if self._dropped:
+            now = time.time()
+            self.put_first([reports.dropped(run, now, n) for run, n in self._dropped.values()])
+            self._dropped.clear()
+
+
+def _cost(entry: Report | Inquiry) -> int:
+    return _ENTRY_OVERHEAD + (len(entry.event) if isinstance(entry, Report) else 0)

@@ -1,0 +1,116 @@
+"""In the process that publishes a task: a web process, a script, beat, or a running task.
+
+The message is stamped before it leaves, and ``queued`` is said once the broker has it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from celery.canvas import _chain, _chord
+
+from celery_wsprogress import rendering
+from celery_wsprogress.worker import reports, tracking
+from celery_wsprogress.worker.apps import publisher_of_message, reporting_of
+from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from celery_wsprogress.worker.apps import Reporting
+    from celery_wsprogress.worker.tracker import Tracker
+
+
+def before_publish(sender: Any = None, headers: Any = None, **_: Any) -> None:
+    """Stamp the message with a publication id, beside what the caller put there."""
+    if not _can_be_stamped(headers):
+        return
+    stamp = stamp_of(headers)
+    replaced = _replaced_by(headers)
+    if replaced is not None:
+        replaced.replaced = True
+        stamp = inherited(replaced) | stamp
+    if stamp.get("follow") or _reporting_of(sender, stamp) is not None:
+        # A new value: the old one may be a constant of the caller's or, when a task is
+        # retried, its request.
+        headers[STAMP] = _bounded(stamp) | {"publication": mint()}
+
+
+def after_publish(
+    sender: Any = None,
+    headers: Any = None,
+    exchange: Any = None,
+    routing_key: Any = None,
+    **_: Any,
+) -> None:
+    """Say ``queued``: the broker has the message.
+
+    Not for a retry (``retrying`` is said where it happens), nor when a running task publishes
+    its own id: it is being replaced, and goes on for those who watch it.
+    """
+    if not _can_be_stamped(headers) or headers.get("retries"):
+        return
+    reporting = _reporting_of(sender, stamp_of(headers))
+    if reporting is not None and _replaced_by(headers) is None:
+        queue = rendering.text(routing_key or exchange or "")
+        run = Run.published(headers, str(sender), queue)
+        reporting.publisher.emit((reports.queued(run, time.time()),))
+
+
+def mark_replacement(signature: Any, tracker: Tracker) -> None:
+    """Have the task that takes over the id of the running one followed as that one was.
+
+    Of a chain that is the last task, of a chord its body.
+
+    Args:
+        signature: What :meth:`celery.Task.on_replace` got.
+        tracker: Of the task that is replaced.
+    """
+    tracker.replaced = True
+    last = signature
+    while isinstance(last, (_chain, _chord)):
+        last = last.tasks[-1] if isinstance(last, _chain) else last.body
+    headers = dict(last.options.get("headers") or {})
+    headers[STAMP] = _bounded(inherited(tracker) | stamp_of(headers))
+    last.set(headers=headers)
+
+
+def inherited(tracker: Tracker) -> dict[str, Any]:
+    """The stamp that a replacement gets from the run it replaces."""
+    run = tracker.run
+    return {"metadata": run.metadata, "tags": list(run.tags), "follow": True}
+
+
+def _bounded(stamp: Mapping[str, Any]) -> dict[str, Any]:
+    """A stamp that is fit to travel: plain values, of limited size, and nothing of a run's."""
+    kept: dict[str, Any] = {}
+    if stamp.get("metadata"):
+        kept["metadata"] = rendering.mapping(stamp["metadata"])
+    if stamp.get("tags"):
+        kept["tags"] = rendering.tags(stamp["tags"])
+    if stamp.get("follow"):
+        kept["follow"] = True
+    return kept
+
+
+def _can_be_stamped(headers: Any) -> bool:
+    # Messages of Celery's protocol 1 have no id in their headers.
+    return isinstance(headers, dict) and "id" in headers
+
+
+def _reporting_of(name: Any, stamp: Mapping[str, Any]) -> Reporting | None:
+    found = publisher_of_message(str(name))
+    if found is None:
+        return None
+    app, streaming = found
+    reporting = reporting_of(app)
+    return reporting if reporting.follows(str(name), streaming=streaming, stamp=stamp) else None
+
+
+def _replaced_by(headers: Mapping[str, Any]) -> Tracker | None:
+    """The tracker of the running task, where this message takes its place."""
+    tracker = tracking.running.get()
+    if tracker is None or tracker.outlet is None or headers.get("retries"):
+        return None
+    return tracker if tracker.run.operation_id == headers["id"] else None

@@ -1,0 +1,165 @@
+"""In the process, thread or greenlet that runs a task: its start, what it says, and its end."""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from celery import states
+
+from celery_wsprogress.worker import reports, tracking, wording
+from celery_wsprogress.worker.apps import reporting_for
+from celery_wsprogress.worker.runs import Run, stamp_of
+from celery_wsprogress.worker.tracker import Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from celery_wsprogress.worker.reports import Report
+
+#: The run that ended last here: an internal error of Celery is signalled after its end.
+_last: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.last", default=None)
+
+
+def started(task_id: Any = None, task: Any = None, **_: Any) -> None:
+    """Make the run's tracker the current one, and say ``started``.
+
+    An eager run says nothing: nobody has its id before it is over. It still has a tracker,
+    so that what it says is not taken for the words of the task that runs it.
+    """
+    request = task.request
+    reporting = reporting_for(task, stamp_of(request))
+    outer = tracking.running.get() if request.is_eager else None
+    if reporting is None and outer is None:
+        return
+    if reporting is None or request.is_eager:
+        run = Run(operation_id=str(task_id), operation_type=task.name)
+        tracking.running.set(Tracker(run, None, outer))
+        return
+    run = Run.of(request, task.name)
+    tracking.running.set(Tracker(run, reporting.publisher))
+    reporting.publisher.emit((reports.started(run, time.time()),))
+
+
+def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
+    """Say ``result``, where it is wanted, and ``completed``."""
+    tracker = _running(sender.request.id)
+    if tracker is None or tracker.outlet is None:
+        return
+    run, now = tracker.run, time.time()
+    end = reports.completed(run, now, tracker.duration)
+    if _streams_result(sender):
+        tracker.end(reports.result(run, now, result), end)
+    else:
+        tracker.end(end)
+
+
+def failed(task_id: Any = None, exception: Any = None, **_: Any) -> bool:
+    """Say ``error``. False when it is not this process that runs the task."""
+    tracker = _running(task_id)
+    if tracker is not None:
+        _fail(tracker, *wording.failure(exception))
+    return tracker is not None
+
+
+def retried(request: Any = None, reason: Any = None, **_: Any) -> bool:
+    """Say ``retrying``. False when it is not this process that runs the task."""
+    tracker = _running(request.id)
+    if tracker is not None:
+        message, retry_in = wording.retry(reason)
+        tracker.end(reports.retrying(tracker.run, time.time(), message, retry_in))
+    return tracker is not None
+
+
+def finished(
+    task_id: Any = None, task: Any = None, retval: Any = None, state: Any = None, **_: Any
+) -> None:
+    """The task's code is left, whatever the way. Say the ends that have no signal of their own."""
+    tracker = _running(task_id)
+    if tracker is None:
+        return
+    tracking.running.set(tracker.outer)
+    _last.set(tracker)
+    if tracker.ended or tracker.outlet is None:
+        return
+    if state == states.IGNORED:
+        _ignore(tracker, task, retval)
+    elif state == states.REJECTED:
+        _reject(tracker, task, retval)
+
+
+def broken(
+    sender: Any = None, task_id: Any = None, request: Any = None, exception: Any = None, **_: Any
+) -> None:
+    """Celery itself failed around the task, for instance because the result could not be stored."""
+    request = request or {"id": task_id}
+    reporting = reporting_for(sender, stamp_of(request))
+    if reporting is None or request.get("is_eager"):
+        return
+    error, error_type = wording.failure(exception)
+    tracker = _last.get()
+    if tracker is not None and tracker.run.run == stamp_of(request).get("run"):
+        _fail(tracker, error, error_type)
+    else:
+        run = Run.of(request, sender.name)
+        reporting.publisher.emit((reports.failed(run, time.time(), error, error_type),))
+
+
+def _running(task_id: Any) -> Tracker | None:
+    tracker = tracking.running.get()
+    return tracker if tracker is not None and tracker.run.operation_id == str(task_id) else None
+
+
+def _streams_result(task: Any) -> bool:
+    own = getattr(task, "stream_result", None)
+    reporting = reporting_for(task, {"follow": True})
+    return bool(own) if own is not None else reporting is None or reporting.settings.stream_result
+
+
+def _fail(tracker: Tracker, error: str, error_type: str) -> None:
+    end = reports.failed(tracker.run, time.time(), error, error_type, duration=tracker.duration)
+    tracker.end(end)
+
+
+def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
+    """Nothing is known of the end but that Celery will say nothing about it."""
+    if tracker.replaced or ignore.args[:1] == ("Replaced by new task",):
+        # Its successor has the same id and goes on.
+        tracker.ended = True
+        return
+    run, now, duration = tracker.run, time.time(), tracker.duration
+    # The backend may be slow or away, so this is asked by the flusher, in its turn.
+    tracker.end(lambda: _as_backend_says(task, run, now, duration))
+
+
+def _as_backend_says(task: Any, run: Run, now: float, duration: float) -> Sequence[Report]:
+    """How a task ended that stored its outcome itself and then raised ``Ignore``."""
+    try:
+        meta = task.backend.get_task_meta(run.operation_id)
+    except (KeyError, TypeError, ValueError):
+        # A state of an exception, stored by hand with something that is none: it is common.
+        meta = {"status": states.FAILURE, "result": "the task says that it failed"}
+    except Exception:  # noqa: BLE001 - whatever the backend raises; it may have none at all
+        meta = {}
+    status, result = meta.get("status"), meta.get("result")
+    if status == states.SUCCESS and _streams_result(task):
+        return reports.result(run, now, result), reports.completed(run, now, duration)
+    if status == states.FAILURE:
+        said, kind = wording.failure(result)
+        return (reports.failed(run, now, said, kind, duration=duration),)
+    if status == states.REVOKED:
+        said, kind = wording.revocation(None, terminated=False, expired=False)
+        end = reports.failed(run, now, said, kind, status="cancelled", duration=duration)
+        return (end,)
+    return (reports.completed(run, now, duration),)
+
+
+def _reject(tracker: Tracker, task: Any, reject: Any) -> None:
+    """The task threw its message away, or back into its queue."""
+    said, kind = wording.rejection(reject)
+    # What was acknowledged early cannot go back.
+    if reject.requeue and task.acks_late:
+        tracker.end(reports.retrying(tracker.run, time.time(), f"back in its queue; {said}"))
+    else:
+        _fail(tracker, said, kind)

@@ -1,0 +1,145 @@
+"""The line from a process to its broker: a writer that is opened, lost and opened again.
+
+Used by one thread, the flusher's. What the network does is never an exception here: a batch
+that could not be written is kept and written again, with the same counter, by which readers
+know a repeat.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from celery_wsprogress import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from celery_wsprogress.brokers import Writer
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 20.0
+
+#: Seconds without a batch after which the connection is let go. Opening another one costs the
+#: flusher some milliseconds; a web process that starts a task now and then holds none, and is
+#: not woken once a second to keep one alive.
+IDLE: Final = 60.0
+
+
+class Line:
+    """Writes batches, one at a time.
+
+    Args:
+        open_writer: Connects to the broker, or raises.
+        place: The broker, as it may be shown in a log.
+        jitter: The seconds to pause, when given the most they may be.
+    """
+
+    def __init__(
+        self,
+        open_writer: Callable[[], Writer],
+        place: str,
+        jitter: Callable[[float], float] = lambda most: random.uniform(0, most),  # noqa: S311
+    ) -> None:
+        self._open_writer = open_writer
+        self._place = place
+        self._jitter = jitter
+        self._name = secrets.token_hex(4)
+        self._counter = 0
+        self._writer: Writer | None = None
+        self._pending: tuple[bytes, bool] | None = None
+        self._failures = 0
+        self._used_at = 0.0
+        self.retry_at = float("-inf")
+        """When the batch that could not be written is to be tried again."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether a batch could not be written yet."""
+        return self._pending is not None
+
+    @property
+    def away(self) -> bool:
+        """Whether the broker is known not to be there."""
+        return self._failures > 1
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection to be kept alive."""
+        return self._writer is not None
+
+    @property
+    def overhead(self) -> int:
+        """Bytes a batch has besides its events."""
+        return len(wire.join_batch(self._name, self._counter + 1, ()))
+
+    def load(self, events: Sequence[bytes], *, confirm: bool) -> None:
+        """Make the next batch. Only while none is pending."""
+        self._counter += 1
+        self._pending = (wire.join_batch(self._name, self._counter, events), confirm)
+
+    def write(self, now: float) -> bool:
+        """Try to write the pending batch.
+
+        Returns:
+            Whether it is written; else it is to be tried again at :attr:`retry_at`.
+        """
+        if self._pending is None:
+            return True
+        batch, confirm = self._pending
+        try:
+            if self._writer is None:
+                self._writer = self._open_writer()
+            self._writer.publish(batch, confirm=confirm)
+        except Exception as exc:  # noqa: BLE001 - whatever the client library raises
+            self._fail(now, exc)
+            return False
+        self._pending = None
+        self._succeed(now)
+        return True
+
+    def rest(self, now: float) -> None:
+        """Between batches, about once a second: answer heartbeats, or let go when idle."""
+        if self._writer is None:
+            return
+        if now - self._used_at >= IDLE:
+            self.close()
+            return
+        try:
+            self._writer.keep_alive()
+        except Exception as exc:  # noqa: BLE001 - whatever the client library raises
+            # Nothing is lost yet: the next batch opens another connection, or says so.
+            logger.debug("The connection for task events is gone: %s", exc)
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the connection. A pending batch stays."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _succeed(self, now: float) -> None:
+        if self.away:
+            logger.warning("Task events reach %s again", self._place)
+        self._failures = 0
+        self._used_at = now
+
+    def _fail(self, now: float, exc: Exception) -> None:
+        # A connection that was idle may simply have been closed at the other end: the first
+        # failure is followed by another try at once, and only the second one means something.
+        self.close()
+        self._failures += 1
+        if self._failures == 2:
+            logger.warning(
+                "Task events cannot reach %s and wait here until they can: %s: %s",
+                self._place,
+                type(exc).__name__,
+                exc,
+            )
+        doublings = min(self._failures - 2, 10)
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**doublings) if doublings >= 0 else 0.0
+        self.retry_at = now + (self._jitter(pause) if pause else 0.0)

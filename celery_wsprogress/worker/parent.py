@@ -1,0 +1,95 @@
+"""In the worker's main process: what arrives, and the ends that no child can tell any more.
+
+In pools of threads or greenlets, and in the solo pool, the tasks run in this process, too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from celery.exceptions import Reject
+
+from celery_wsprogress.worker import reports, wording
+from celery_wsprogress.worker.apps import reporting_for
+from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
+
+if TYPE_CHECKING:
+    from celery_wsprogress.worker.reports import Report
+
+#: The requests this process has received, by task id: some signals of an end come without one,
+#: and Celery has dropped its own list by then. A request lives as long as it can still end.
+_requests: WeakValueDictionary[str, Any] = WeakValueDictionary()
+
+#: Runs whose end was said here: a hard time limit is signalled twice.
+_ended: deque[str] = deque(maxlen=1_000)
+
+
+def received(request: Any = None, **_: Any) -> None:
+    """Give the run its id, and say that a worker has it."""
+    headers = request.request_dict
+    stamp = stamp_of(headers)
+    reporting = reporting_for(request.task, stamp)
+    if reporting is None:
+        return
+    # A new value: the old one belongs to the message, which may be delivered again.
+    headers[STAMP] = stamp | {"run": mint()}
+    _requests[request.id] = request
+    run = Run.of(headers, request.task.name)
+    reporting.publisher.emit((reports.received(run, time.time()),))
+
+
+def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: Any) -> None:
+    """A lost worker, or a time limit.
+
+    A rejection is said by the process of the task, behind all that the task had to say.
+    """
+    if isinstance(exception, Reject):
+        return
+    request = sender.request
+    if request.id != task_id:
+        found = _requests.get(task_id)
+        request = {"id": task_id} if found is None else found.request_dict
+    run = Run.of(request, sender.name)
+    error, error_type = wording.failure(exception)
+    _end(sender, request, run, reports.failed(run, time.time(), error, error_type))
+
+
+def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: Any) -> None:
+    """A run that the worker gives up: its child was lost, or it shuts down coldly.
+
+    At a cold shutdown Celery says "retry" of every task that ran, but a message that was
+    acknowledged early has left its queue: nobody will run that one again.
+    """
+    run, now = Run.of(request, sender.name), time.time()
+    found = _requests.get(request.id)
+    if reason is not None or (found is not None and not found.acknowledged):
+        message, retry_in = wording.retry(reason)
+        end = reports.retrying(run, now, message, retry_in)
+    else:
+        end = reports.failed(run, now, *wording.shutdown(), status="cancelled")
+    _end(sender, request, run, end)
+
+
+def revoked(
+    sender: Any = None,
+    request: Any = None,
+    terminated: Any = None,
+    signum: Any = None,
+    expired: Any = None,
+    **_: Any,
+) -> None:
+    """Called off, at whatever point of its life; or expired."""
+    run = Run.of(request, sender.name)
+    said, kind = wording.revocation(signum, terminated=terminated, expired=expired)
+    end = reports.failed(run, time.time(), said, kind, status="cancelled")
+    _end(sender, request, run, end)
+
+
+def _end(task: Any, request: Any, run: Run, end: Report) -> None:
+    reporting = reporting_for(task, stamp_of(request))
+    if reporting is not None and run.run not in _ended:
+        _ended.append(run.run)
+        reporting.publisher.emit((end,))

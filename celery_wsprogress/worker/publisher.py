@@ -1,0 +1,269 @@
+"""The publisher of a process: a buffer, a lock, and one thread that empties it.
+
+The threads of tasks only ever put something into the buffer: they make no socket call, and
+wait for nothing but the lock, which is never held across one. The flusher thread is started
+by the first event. It sleeps while there is nothing to say, is woken by the first event after
+a pause, and paces itself after that.
+
+A process that forks takes the lock first, so that a child never inherits it held, and the child
+starts with an empty buffer, no thread and no connection: what waited at the fork is its
+parent's to say.
+
+The same code serves pools of threads, of greenlets (the threads and sockets are patched then)
+and the callers of tasks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
+
+from celery_wsprogress.brokers import MAX_BATCH_BYTES
+from celery_wsprogress.worker.buffer import Buffer, Inquiry
+from celery_wsprogress.worker.line import Line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from celery_wsprogress.brokers import Writer
+    from celery_wsprogress.settings import WorkerSettings
+    from celery_wsprogress.worker.reports import Report
+    from celery_wsprogress.worker.tracker import Tracker
+
+logger = logging.getLogger(__name__)
+
+_KEEP_ALIVE: Final = 1.0
+_NEVER: Final = float("inf")
+_NOW: Final = float("-inf")
+
+
+class Publisher:
+    """Takes reports from any thread and has them written by its own.
+
+    Args:
+        open_writer: Connects to the broker; called by the flusher thread.
+        place: The broker, as it may be shown in a log.
+        settings: Intervals and the size of the buffer.
+    """
+
+    def __init__(
+        self, open_writer: Callable[[], Writer], place: str, settings: WorkerSettings
+    ) -> None:
+        self._open_writer = open_writer
+        self._place = place
+        self._settings = settings
+        self._abandoned: list[Line] = []
+        self._equip()
+        _publishers.add(self)
+
+    def _equip(self) -> None:
+        settings = self._settings
+        # Re-entrant: a signal handler or a destructor of the task may report something while
+        # its thread is in here.
+        self._lock = threading.RLock()
+        self._work = threading.Condition(self._lock)
+        self._idle = threading.Condition(self._lock)
+        self._buffer = Buffer(
+            settings.buffer_bytes, settings.event_interval, settings.progress_interval
+        )
+        self._line = Line(self._open_writer, self._place)
+        self._thread: threading.Thread | None = None
+        self._awake_at = _NEVER
+        self._writing = False
+        self._draining = 0
+        self._closed = False
+
+    # Called by any thread.
+
+    def offer(self, tracker: Tracker) -> None:
+        """Have the tracker's newest value fetched when it is due."""
+        with self._lock:
+            self._buffer.offer(tracker)
+            self._wake()
+
+    def emit(self, reports: Sequence[Report | Inquiry], *, after: Tracker | None = None) -> None:
+        """Take over reports, behind the value that ``after`` may still have to give."""
+        with self._lock:
+            if after is not None:
+                self._buffer.seal(after, time.monotonic())
+            self._buffer.put(reports)
+            self._wake()
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until everything is written.
+
+        Args:
+            seconds: How long at the most. Not at all when the broker is known to be away.
+
+        Returns:
+            Whether everything is.
+        """
+        deadline = time.monotonic() + seconds
+        with self._lock:
+            self._draining += 1
+            try:
+                self._wake()
+                while not self._is_done():
+                    left = deadline - time.monotonic()
+                    if left <= 0 or self._line.away or self._thread is None:
+                        return False
+                    self._idle.wait(left)
+            finally:
+                self._draining -= 1
+        return True
+
+    def close(self) -> None:
+        """Let the thread end after what it is doing. Nothing more is written then."""
+        with self._lock:
+            self._closed = True
+            self._work.notify()
+
+    def _be_born(self) -> None:
+        """Start anew in the child of a fork. Only that."""
+        self._buffer.forget_slots()
+        # The connection is the parent's. It must not even be collected here: some clients say
+        # goodbye on the wire when they are.
+        self._abandoned.append(self._line)
+        self._equip()
+
+    def _is_done(self) -> bool:
+        return not (self._buffer or self._writing or self._line.pending)
+
+    def _wake(self) -> None:
+        """Have the flusher wake up in time for what the buffer holds now."""
+        if self._closed:
+            return
+        if self._thread is None:
+            self._start()
+        due = self._due()
+        if due is not None and due < self._awake_at:
+            self._awake_at = due
+            self._work.notify()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name="celery-wsprogress", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The interpreter is shutting down, or the machine has no more threads; the next
+            # event tries again.
+            logger.debug("No thread for task events", exc_info=True)
+        else:
+            self._thread = thread
+
+    def _due(self) -> float | None:
+        if self._line.pending:
+            return self._line.retry_at
+        return self._buffer.due(hurry=self._draining > 0)
+
+    # Called by the flusher thread.
+
+    def _run(self) -> None:
+        while not self._closed:
+            try:
+                self._turn()
+            except Exception:
+                # A fault of ours must neither end the events nor fill the log.
+                logger.exception("Task events: unexpected error; trying again")
+                time.sleep(_KEEP_ALIVE)
+        self._line.close()
+
+    def _turn(self) -> None:
+        """Sleep until something is due, or for a second while a connection is open, and do it."""
+        with self._lock:
+            inquiry = self._load() if self._sleep() else None
+            resting = not (inquiry or self._line.pending)
+            self._writing = not resting
+        if resting:
+            self._line.rest(time.monotonic())
+            return
+        found = _asked(inquiry) if inquiry is not None else []
+        if inquiry is None:
+            self._line.write(time.monotonic())
+        with self._lock:
+            self._buffer.put_first(found)
+            self._writing = False
+            if self._is_done() or self._line.away:
+                self._idle.notify_all()
+
+    def _sleep(self) -> bool:
+        """Wait, releasing the lock, until something is due; False when nothing is, yet."""
+        rest_at = time.monotonic() + _KEEP_ALIVE if self._line.connected else _NEVER
+        while not self._closed:
+            due = self._due()
+            now = time.monotonic()
+            if due is not None and due <= now:
+                self._awake_at = _NOW
+                return True
+            if rest_at <= now:
+                break
+            self._awake_at = rest_at if due is None else min(rest_at, due)
+            self._work.wait(None if self._awake_at == _NEVER else self._awake_at - now)
+        self._awake_at = _NOW
+        return False
+
+    def _load(self) -> Inquiry | None:
+        """Make the next batch, unless one is pending."""
+        if self._line.pending:
+            return None
+        room = MAX_BATCH_BYTES - self._line.overhead
+        taken = self._buffer.take(time.monotonic(), room, hurry=self._draining > 0)
+        if taken.events:
+            self._line.load(taken.events, confirm=taken.confirm)
+        return taken.inquiry
+
+
+def _asked(inquiry: Inquiry) -> Sequence[Report]:
+    try:
+        return inquiry()
+    except Exception:
+        logger.exception("Task events: a question could not be asked")
+        return ()
+
+
+# What happens to all publishers of a process at once.
+
+_publishers: WeakSet[Publisher] = WeakSet()
+_held: list[Publisher] = []
+_forking = threading.Lock()
+"""One fork at a time; taken before any publisher's lock."""
+
+
+def drain_all(seconds: float) -> None:
+    """Wait until all that this process has to say is written, for so long at the most."""
+    deadline = time.monotonic() + seconds
+    for publisher in list(_publishers):
+        publisher.drain(max(0.0, deadline - time.monotonic()))
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    for publisher in list(_publishers):
+        publisher._lock.acquire()  # noqa: SLF001 - this module's own
+        _held.append(publisher)
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop()._lock.release()  # noqa: SLF001 - this module's own
+    _forking.release()
+
+
+def _after_fork_in_child() -> None:
+    global _forking  # noqa: PLW0603 - whoever held it is not in this process
+    _forking = threading.Lock()
+    _held.clear()
+    for publisher in list(_publishers):
+        publisher._be_born()  # noqa: SLF001 - this module's own
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

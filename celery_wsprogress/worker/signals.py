@@ -1,0 +1,107 @@
+"""Celery's signals, connected once per process, and the line that connects them by hand.
+
+Creating a ``StreamingTask`` connects them. ``install(app)`` is needed only where nothing else
+imports the package: for ``wsprogress_tasks = "all"`` or a list of globs.
+
+No handler ever raises: what goes wrong here is a line in the log, and the task runs on.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from celery import signals
+
+from celery_wsprogress.worker import apps, caller, child, parent
+from celery_wsprogress.worker.publisher import drain_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+WARM_DRAIN: Final = 5.0
+"""Seconds a process that ends in peace waits for its last events to leave."""
+QUICK_DRAIN: Final = 0.1
+"""Seconds a pool process that is recycled or terminated waits: it holds the slot in which the
+next task would run."""
+
+
+def install(app: Any) -> None:
+    """Publish the life of this app's tasks as its settings say.
+
+    Call it beside the app, after the app is configured, in every process: callers and workers.
+
+    Raises:
+        ConfigurationError: a ``wsprogress_…`` setting is bad.
+    """
+    apps.read_settings(app)
+    apps.remember_app(app)
+    connect()
+
+
+@functools.cache
+def connect() -> None:
+    """Connect the handlers. Once per process, however often it is called."""
+    for signal, handler in _HANDLERS:
+        signal.connect(_quiet(handler), weak=False, dispatch_uid=f"celery_wsprogress.{signal.name}")
+    atexit.register(_at_exit)
+
+
+def _on_failure(**named: Any) -> None:
+    if not child.failed(**named):
+        parent.failed(**named)
+
+
+def _on_retry(**named: Any) -> None:
+    if not child.retried(**named):
+        parent.retried(**named)
+
+
+def _on_process_shutdown(exitcode: Any = None, **_: Any) -> None:
+    # Anything but 0 is a pool process that was terminated, or recycled for its age or size.
+    drain_all(WARM_DRAIN if exitcode == 0 else QUICK_DRAIN)
+
+
+def _on_worker_shutdown(**_: Any) -> None:
+    atexit.unregister(_at_exit)
+    drain_all(WARM_DRAIN)
+
+
+def _at_exit() -> None:
+    drain_all(WARM_DRAIN)
+
+
+def _quiet(handler: Callable[..., Any]) -> Callable[..., None]:
+    """The handler with its errors logged: the first one in full."""
+    level = logging.ERROR
+
+    @functools.wraps(handler)
+    def handle(**named: Any) -> None:
+        nonlocal level
+        try:
+            handler(**named)
+        except Exception:
+            logger.log(level, "Task events: %s failed", handler.__name__, exc_info=True)
+            level = logging.DEBUG
+
+    return handle
+
+
+_HANDLERS: Final[tuple[tuple[Any, Callable[..., Any]], ...]] = (
+    (signals.before_task_publish, caller.before_publish),
+    (signals.after_task_publish, caller.after_publish),
+    (signals.task_received, parent.received),
+    (signals.task_prerun, child.started),
+    (signals.task_success, child.succeeded),
+    (signals.task_failure, _on_failure),
+    (signals.task_retry, _on_retry),
+    (signals.task_revoked, parent.revoked),
+    (signals.task_internal_error, child.broken),
+    (signals.task_postrun, child.finished),
+    (signals.worker_process_shutdown, _on_process_shutdown),
+    (signals.worker_shutdown, _on_worker_shutdown),
+)

@@ -1,0 +1,131 @@
+"""``StreamingTask``: the base class of tasks that say how far they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task
+
+from celery_wsprogress.worker import apps, caller, signals, tracking
+from celery_wsprogress.worker.binding import bind_self
+
+
+class StreamingTask(Task):
+    """A Celery task whose life and progress can be watched while it runs.
+
+    .. code-block:: python
+
+        @app.task(base=StreamingTask)
+        def index(self, folder):
+            for n, file in enumerate(files := list_files(folder), 1):
+                ...
+                self.update_progress(current=n, total=len(files), message=file.name)
+
+    A first parameter named ``self`` binds the task, with or without ``bind=True``. The class
+    also serves ``@shared_task(base=…)``, ``Celery(task_cls=…)``, tasks written as classes, and
+    stands beside a project's own base class, in either order.
+
+    Every method may be called from the task, from what it calls and, where a task is run
+    eagerly or called directly, from anywhere: then nothing is sent. A task that is called
+    directly inside another one speaks for that one, as a function would. None of the methods
+    makes a network call or waits for one, and none raises for what a network does.
+    """
+
+    stream_result: bool | None = None
+    """Whether the task's result leaves with its events. None: as ``wsprogress_stream_result``
+    says."""
+
+    _streams_progress = True
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        bind_self(cls)
+        signals.connect()
+
+    @classmethod
+    def bind(cls, app: Any) -> Any:
+        """Connect the task to its app. Celery calls it.
+
+        What ``__init_subclass__`` does is done here once more, for projects whose own base class
+        has one that does not call ``super()``.
+        """
+        bind_self(cls)
+        signals.connect()
+        bound = super().bind(app)
+        if cls.name:
+            apps.remember_task(cls.name, app)
+        return bound
+
+    def on_replace(self, sig: Any) -> Any:
+        """Hand the operation on to the task that replaces this one. Celery calls it."""
+        tracker = tracking.running.get()
+        if tracker is not None and tracker.outlet is not None:
+            caller.mark_replacement(sig, tracker)
+        return super().on_replace(sig)
+
+    def update_progress(
+        self,
+        progress: Any = None,
+        message: Any = "",
+        *,
+        current: Any = None,
+        total: Any = None,
+        unit: Any = None,
+        details: Any = None,
+    ) -> None:
+        """Report how far the task is. Cheap enough to be called in an inner loop.
+
+        The newest report replaces one that has not been sent yet; the last one before a pause
+        always arrives.
+
+        Args:
+            progress: The fraction that is done, 0.0 to 1.0. Without it the fraction follows from
+                ``current`` and ``total``; without those the progress is indeterminate.
+            message: What the task does, for a person to read.
+            current: How many units are done.
+            total: How many there are.
+            unit: What they are ("files").
+            details: Anything else, as a mapping.
+
+        The numbers may be of any type that ``float()`` takes. What is out of range is clamped,
+        NaN is indeterminate; both are answered with advice in the log, once a run.
+
+        Raises:
+            TypeError: ``progress``, ``current`` or ``total`` is no number (``bool`` and ``str``
+                are none).
+        """
+        tracking.update_progress(
+            progress, message, current=current, total=total, unit=unit, details=details
+        )
+
+    def update_status(self, status: Any, message: Any = "", details: Any = None) -> None:
+        """Put a word of the task's own on what it does, such as ``"uploading"``.
+
+        It is a label and changes nothing in the task's life; a word of the life cycle
+        (``queued``, ``received``, ``started``, ``retrying``) is shown with a capital.
+
+        Args:
+            status: The word.
+            message: What the task does, for a person to read.
+            details: Anything else, as a mapping.
+        """
+        tracking.update_status(status, message, details)
+
+    def log(self, level: Any, message: Any, **details: Any) -> None:
+        """Send a line to those who watch. None is left out.
+
+        Args:
+            level: ``debug``, ``info``, ``warning``, ``error``, ``critical``, or one of Python's
+                level numbers.
+            message: The line.
+            details: Anything else.
+        """
+        tracking.log(level, message, **details)
+
+    def set_metadata(self, **metadata: Any) -> None:
+        """Say something about the operation as a whole; earlier words of other names stay.
+
+        It is sent at once, with a status event that repeats the current word, so that it is
+        there also when the task says nothing else for a long time.
+        """
+        tracking.set_metadata(**metadata)

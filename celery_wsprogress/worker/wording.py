@@ -1,0 +1,67 @@
+"""Celery's exceptions in the words that watchers read. Never arguments, never tracebacks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from celery.utils.serialization import UnpickleableExceptionWrapper
+
+from celery_wsprogress import rendering
+
+
+def failure(exception: Any) -> tuple[str, str]:
+    """The text and the type of what a task failed with."""
+    if isinstance(exception, UnpickleableExceptionWrapper):
+        # Celery's stand-in for an exception that cannot leave its process.
+        said = ", ".join(rendering.text(argument) for argument in exception.exc_args)
+        return said or exception.exc_cls_name, exception.exc_cls_name
+    return rendering.error(exception)
+
+
+def retry(reason: Any) -> tuple[str, float | None]:
+    """Why a task is tried again, and in how many seconds, where that is known.
+
+    Args:
+        reason: Celery's ``Retry``, or None when the worker itself gives the message back.
+    """
+    if reason is None:
+        return "the worker gave the task back to its queue", None
+    if reason.exc is not None:
+        error, error_type = failure(reason.exc)
+        said = error if error == error_type else f"{error_type}: {error}"
+    else:
+        said = rendering.text(reason.excs or reason.message or "")
+    return said, _seconds_until(reason.when)
+
+
+def _seconds_until(when: Any) -> float | None:
+    if isinstance(when, datetime):
+        now = datetime.now(UTC) if when.tzinfo else datetime.now()  # noqa: DTZ005 - as `when`
+        when = (when - now).total_seconds()
+    return max(0.0, float(when)) if isinstance(when, (int, float)) else None
+
+
+def rejection(reject: Any) -> tuple[str, str]:
+    """Why a task's message was thrown away."""
+    reason = getattr(reject, "reason", None)
+    if isinstance(reason, BaseException):
+        return f"rejected: {rendering.cause(reason)}", "Reject"
+    said = rendering.text(reason) if reason is not None else ""
+    return f"rejected: {said}" if said else "the task rejected its message", "Reject"
+
+
+def revocation(signum: Any, *, terminated: Any, expired: Any) -> tuple[str, str]:
+    """How a task was called off."""
+    if expired:
+        said = "the task expired before it could start"
+    elif terminated:
+        said = f"the task was terminated (signal {rendering.text(signum)})"
+    else:
+        said = "the task was revoked"
+    return said, "TaskRevokedError"
+
+
+def shutdown() -> tuple[str, str]:
+    """How a task ended that its worker did not wait for."""
+    return "the worker was shut down while the task ran", "WorkerTerminate"

@@ -1,0 +1,242 @@
+"""A Celery project whose tasks live every life a task can live.
+
+``BROKER_URL`` and ``RESULT_BACKEND`` in the environment say where; everything else that a test
+wants otherwise comes as arguments of the tasks or as options of the worker.
+"""
+
+import os
+import signal
+import time
+
+from celery import Celery, group
+from celery.exceptions import Ignore, Reject
+
+from celery_wsprogress import StreamingTask, log, update_progress
+
+app = Celery("life", broker=os.environ["BROKER_URL"], backend=os.environ.get("RESULT_BACKEND"))
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    # A worker that is killed gives its messages back soon.
+    broker_transport_options={
+        "visibility_timeout": int(os.environ.get("VISIBILITY_TIMEOUT", "3600")),
+        "unacked_restore_interval": 1,
+        "unacked_restore_throttle": 1,
+    },
+    worker_prefetch_multiplier=1,
+    # A result that cannot be stored is given up soon.
+    result_backend_transport_options={
+        "retry_policy": {"max_retries": 1, "interval_start": 0, "interval_max": 0.1},
+    },
+)
+
+
+@app.task(base=StreamingTask)
+def steps(self, n=5, pause=0.0, message="step"):
+    """Progress, n times."""
+    for i in range(1, n + 1):
+        self.update_progress(current=i, total=n, message=f"{message} {i}")
+        time.sleep(pause)
+    return n
+
+
+@app.task(base=StreamingTask)
+def logs(self, n=5):
+    """Log lines, counted from 0."""
+    for i in range(n):
+        self.log("info", f"line {i}", number=i)
+
+
+@app.task(base=StreamingTask)
+def talk(self):
+    """One of everything a task can say, through self and without."""
+    self.set_metadata(owner="me")
+    self.update_progress(0.25, "a quarter")
+    self.update_status("uploading", "to the mirror", {"mirror": 1})
+    self.log("warn", "slow mirror", speed=3)
+    _help()
+    return {"said": "everything"}
+
+
+def _help():
+    update_progress(0.5, "half")
+    log(10, "a helper speaks")
+
+
+@app.task(base=StreamingTask)
+def add(x, y):
+    """A task without self."""
+    return x + y
+
+
+@app.task
+def plain(x=1):
+    """A task of Celery's own class."""
+    return x
+
+
+@app.task(base=StreamingTask)
+def fails(self, text="broken"):
+    """Says something and fails."""
+    self.log("info", "about to fail")
+    raise ValueError(text)
+
+
+@app.task(base=StreamingTask, default_retry_delay=0.1)
+def retries_once(self):
+    """Fails the first time, in its own words."""
+    if self.request.retries == 0:
+        raise self.retry(exc=ConnectionError("no route"), countdown=0.1)
+    return "at last"
+
+
+@app.task(base=StreamingTask, autoretry_for=(OSError,), retry_kwargs={"countdown": 0.1})
+def autoretries_once(self):
+    """Fails the first time, and Celery retries it."""
+    if self.request.retries == 0:
+        raise OSError("disk full")
+    return "at last"
+
+
+@app.task(base=StreamingTask)
+def big_result(self, size=2_000_000):
+    """A result far above every limit."""
+    return "x" * size
+
+
+@app.task(base=StreamingTask, stream_result=False)
+def secret_result(self):
+    """A result that must not leave."""
+    return "secret"
+
+
+@app.task(base=StreamingTask, soft_time_limit=1)
+def soft_limited(self):
+    """Runs into its soft time limit."""
+    self.log("info", "waiting")
+    time.sleep(60)
+
+
+@app.task(base=StreamingTask, time_limit=1)
+def hard_limited(self):
+    """Runs into its hard time limit."""
+    self.log("info", "waiting")
+    time.sleep(60)
+
+
+@app.task(base=StreamingTask)
+def sleeps(self, seconds=60.0):
+    """Waits to be revoked or killed."""
+    self.log("info", "sleeping")
+    self.update_progress(0.5, "asleep")
+    time.sleep(seconds)
+    return "awake"
+
+
+@app.task(base=StreamingTask)
+def kills_itself(self):
+    """Loses its process in the middle."""
+    self.log("info", "good bye")
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(base=StreamingTask, acks_late=True, reject_on_worker_lost=True)
+def kills_itself_once(self, key):
+    """Loses its process the first time, and is delivered again."""
+    if _first_time(key):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "survived"
+
+
+@app.task(base=StreamingTask)
+def ignores(self):
+    """Ends, and wants nobody to know how."""
+    self.log("info", "ignore me")
+    raise Ignore
+
+
+@app.task(base=StreamingTask)
+def ignores_with_state(self, state="SUCCESS", result="stored"):
+    """Stores its outcome by itself."""
+    self.update_state(state=state, meta=result)
+    raise Ignore
+
+
+@app.task(base=StreamingTask)
+def rejects(self):
+    """Throws its message away."""
+    self.log("info", "not for me")
+    raise Reject("not for me", requeue=False)
+
+
+@app.task(base=StreamingTask, acks_late=True)
+def rejects_once(self, key):
+    """Puts its message back the first time."""
+    if _first_time(key):
+        raise Reject("not now", requeue=True)
+    return "taken"
+
+
+@app.task(base=StreamingTask)
+def replaced(self, by="add"):
+    """Hands its id on to another task, or to a group or a chain."""
+    self.update_progress(0.1, "looking for somebody else")
+    signatures = {
+        "add": lambda: add.s(1, 2),
+        "plain": lambda: plain.s(7),
+        "group": lambda: group(plain.s(1), plain.s(2)),
+        "chain": lambda: plain.s(1) | add.s(2),
+    }
+    raise self.replace(signatures[by]())
+
+
+@app.task(base=StreamingTask)
+def nests(self):
+    """Runs another task inside itself, eagerly."""
+    self.update_progress(0.3, "before")
+    inner = talk.apply().get(disable_sync_subtasks=False)
+    update_progress(0.7, "after")
+    return inner
+
+
+@app.task(base=StreamingTask, acks_late=True)
+def late(self, seconds=0.0):
+    """Acknowledges late."""
+    time.sleep(seconds)
+    return "late"
+
+
+@app.task(base=StreamingTask)
+def odd(self):
+    """Reports what JSON cannot hold."""
+    self.update_progress(float("nan"), "nan")
+    self.log(30, "odd", value=float("inf"), raw=b"\xff", what=object, error=ValueError("inner"))
+    return {"nan": float("nan"), 1: [2, 3]}
+
+
+class DiesAfterwards(StreamingTask):
+    """Loses its process when its result is stored, before anybody is told."""
+
+    def on_success(self, *args):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(base=DiesAfterwards)
+def dies_afterwards(self):
+    """Its result is there, and it has no signal at all."""
+    return "stored"
+
+
+@app.task(base=DiesAfterwards, ignore_result=True)
+def dies_unheard(self):
+    """There is no result that could save it."""
+
+
+@app.task(base=StreamingTask)
+def exits(self):
+    """Leaves its process as a program would."""
+    raise SystemExit(3)
+
+
+def _first_time(key):
+    return app.backend.client.incr(f"first:{key}") == 1

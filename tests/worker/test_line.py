@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import pytest
+
+from celery_wsprogress import wire
+from celery_wsprogress.events import Completed, CompletedData
+from celery_wsprogress.worker.line import IDLE, LONGEST_PAUSE, Line
+
+EVENT = wire.encode_event(
+    Completed(operation_id="op-1", timestamp=1.0, data=CompletedData(status="completed"))
+)
+
+
+class Broker:
+    """Takes batches while it is there; opens writers that break with it."""
+
+    def __init__(self):
+        self.batches = []
+        self.opened = 0
+        self.there = True
+
+    def open_writer(self):
+        if not self.there:
+            raise ConnectionError("no")
+        self.opened += 1
+        return BrokerWriter(self)
+
+
+class BrokerWriter:
+    def __init__(self, broker):
+        self.broker = broker
+        self.closed = False
+        self.generation = broker.opened
+
+    def publish(self, batch, *, confirm):
+        assert not self.closed
+        if not self.broker.there or self.generation != self.broker.opened:
+            raise ConnectionError("broken pipe")
+        self.broker.batches.append((wire.decode_batch(batch), confirm))
+
+    def keep_alive(self):
+        if not self.broker.there:
+            raise ConnectionError("broken pipe")
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def broker():
+    return Broker()
+
+
+@pytest.fixture
+def line(broker):
+    return Line(broker.open_writer, "test://broker", jitter=lambda most: most)
+
+
+def send(line, now=0.0, *, confirm=True):
+    line.load([EVENT], confirm=confirm)
+    return line.write(now)
+
+
+def test_batches_are_counted_and_named(line, broker):
+    assert send(line, confirm=True)
+    assert send(line, confirm=False)
+    (one, first), (two, second) = broker.batches
+    assert (one.counter, two.counter) == (1, 2)
+    assert one.writer == two.writer != ""
+    assert (first, second) == (True, False)
+    assert broker.opened == 1
+
+
+def test_a_broken_connection_is_replaced_at_once_and_without_a_word(line, broker, caplog):
+    send(line)
+    broker.opened += 1
+    assert not send(line, now=7.0)
+    assert line.pending
+    assert line.retry_at == 7.0
+    assert not line.away
+    assert line.write(7.0)
+    assert [batch.counter for batch, _ in broker.batches] == [1, 2]
+    assert caplog.text == ""
+
+
+def test_a_batch_that_failed_keeps_its_counter(line, broker):
+    broker.there = False
+    assert not send(line)
+    for _ in range(3):
+        assert not line.write(0.0)
+    broker.there = True
+    assert line.write(0.0)
+    assert not line.pending
+    assert send(line)
+    assert [batch.counter for batch, _ in broker.batches] == [1, 2]
+
+
+def test_pauses_grow_up_to_a_limit(line, broker):
+    broker.there = False
+    send(line)
+    pauses = []
+    for _ in range(10):
+        line.write(100.0)
+        pauses.append(line.retry_at - 100.0)
+    assert pauses == sorted(pauses)
+    assert pauses[0] == 0.5
+    assert pauses[-1] == LONGEST_PAUSE
+
+
+def test_one_line_when_the_broker_goes_and_one_when_it_returns(line, broker, caplog):
+    broker.there = False
+    send(line)
+    for _ in range(20):
+        line.write(0.0)
+    assert line.away
+    broker.there = True
+    line.write(0.0)
+    send(line)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Task events cannot reach test://broker and wait here until they can: ConnectionError: no",
+        "Task events reach test://broker again",
+    ]
+
+
+def test_an_idle_connection_is_let_go(line, broker):
+    send(line, now=100.0)
+    line.rest(100.0 + IDLE - 1)
+    assert line.connected
+    line.rest(100.0 + IDLE)
+    assert not line.connected
+    assert send(line, now=1000.0)
+    assert broker.opened == 2
+
+
+def test_a_connection_that_dies_while_idle_is_no_loss(line, broker, caplog):
+    send(line)
+    broker.there = False
+    line.rest(1.0)
+    assert not line.connected
+    line.rest(2.0)
+    broker.there = True
+    assert send(line)
+    assert caplog.text == ""
+
+
+def test_the_overhead_is_that_of_the_next_batch(line):
+    assert line.overhead == len(wire.join_batch("x" * 8, 1, ()))

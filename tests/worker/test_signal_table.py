@@ -1,0 +1,323 @@
+"""Every life a task can have on one machine: what its watchers are told.
+
+One test a row of the table of signals. Workers, pool processes and Redis are real.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from log_reader import end_of, in_task, result_of, spoken
+from servers import RedisServer
+from waiting import eventually
+from workers import Worker
+
+from celery_wsprogress.events import Log, Progress, Status
+
+LIFE = ["started", "result", "completed"]
+
+
+def status(events, word):
+    [found] = [e for e in events if isinstance(e, Status) and e.data.status == word]
+    return found
+
+
+def test_success(life, worker, log):
+    headers = {"wsprogress": {"metadata": {"file": "a.csv"}, "tags": ["nightly"]}}
+    task = life.add.apply_async((2, 3), headers=headers)
+    events = log.wait_for_end(task.id)
+    assert in_task(events) == LIFE
+    assert sorted(spoken(events)) == sorted([*LIFE, "queued", "received"])
+    assert result_of(events).result == 5
+    assert end_of(events).attempt == 1
+    assert end_of(events).duration >= 0
+    for word in ("queued", "received", "started"):
+        said = status(events, word)
+        assert said.data.operation_type == "life.add"
+        assert said.data.metadata == {"file": "a.csv"}
+        assert said.data.tags == ["nightly"]
+        assert said.data.queue == "celery"
+        assert said.publication == status(events, "queued").publication != ""
+    assert status(events, "queued").run == ""
+    assert status(events, "received").run == status(events, "started").run != ""
+    assert status(events, "started").data.worker == worker.name
+
+
+def test_what_a_task_says_comes_in_its_order(life, worker, log):
+    task = life.talk.delay()
+    events = log.wait_for_end(task.id)
+    assert in_task(events) == [
+        "started", "running", "uploading", "log", "log", "result", "completed",
+    ]  # fmt: skip
+    assert status(events, "running").data.metadata == {"owner": "me"}
+    assert status(events, "uploading").data.details == {"mirror": 1}
+    progress = [e.data.progress for e in events if isinstance(e, Progress)]
+    assert progress == [0.25, 0.5]
+    words = [type(e).__name__ if isinstance(e, Progress) else e.data for e in events]
+    assert words.index("Progress") < words.index(status(events, "uploading").data)
+    assert [e.data.level for e in events if isinstance(e, Log)] == ["warning", "debug"]
+
+
+def test_the_last_progress_always_comes(life, worker, log):
+    task = life.steps.delay(n=1000)
+    events = log.wait_for_end(task.id)
+    progress = [e.data for e in events if isinstance(e, Progress)]
+    assert progress[-1].current == progress[-1].total == 1000
+    assert len(progress) < 1000
+
+
+def test_failure(life, worker, log):
+    task = life.fails.delay("no such file")
+    events = log.wait_for_end(task.id)
+    assert in_task(events) == ["started", "log", "error"]
+    assert (end_of(events).error, end_of(events).error_type) == ("no such file", "ValueError")
+    assert end_of(events).status == "error"
+
+
+@pytest.mark.parametrize("name", ["retries_once", "autoretries_once"])
+def test_retry_is_another_run(life, worker, log, name):
+    task = getattr(life, name).delay()
+    log.wait_for_end(task.id)
+    first, second = sorted(log.runs(task.id), key=lambda run: "completed" in spoken(run))
+    assert in_task(first) == ["started", "retrying"]
+    assert status(first, "retrying").data.retry_in == pytest.approx(0.1)
+    assert "Error: " in status(first, "retrying").data.message
+    assert in_task(second) == LIFE
+    assert status(second, "started").data.attempt == end_of(second).attempt == 2
+    assert spoken(log.events(task.id)).count("queued") == 1
+
+
+def test_large_result_is_a_marked_preview(life, worker, log):
+    task = life.big_result.delay(2_000_000)
+    result = result_of(log.wait_for_end(task.id))
+    assert result.truncated is True
+    assert result.result.endswith("… [truncated: 2,000,002 bytes]")
+
+
+def test_result_that_must_not_leave(life, worker, log):
+    task = life.secret_result.delay()
+    assert in_task(log.wait_for_end(task.id)) == ["started", "completed"]
+
+
+def test_odd_values(life, worker, log):
+    task = life.odd.delay()
+    events = log.wait_for_end(task.id)
+    assert result_of(events).result == {"nan": None, "1": [2, 3]}
+    [progress] = [e.data for e in events if isinstance(e, Progress)]
+    assert progress.indeterminate is True
+    assert "life.odd: NaN and infinity say nothing" in worker.log
+
+
+def test_soft_time_limit(life, worker, log):
+    task = life.soft_limited.delay()
+    events = log.wait_for_end(task.id)
+    assert in_task(events) == ["started", "log", "error"]
+    assert end_of(events).error_type == "SoftTimeLimitExceeded"
+
+
+def test_hard_time_limit_ends_once(life, worker, log):
+    task = life.hard_limited.delay()
+    log.wait_for_end(task.id)
+    settle(life, worker, log)
+    events = log.events(task.id)
+    assert in_task(events) == ["started", "log", "error"]
+    assert end_of(events).error_type == "TimeLimitExceeded"
+    assert len({event.run for event in events if event.run}) == 1
+
+
+def test_lost_child(life, worker, log):
+    task = life.kills_itself.delay()
+    events = log.wait_for_end(task.id)
+    assert in_task(events) == ["started", "log", "error"]
+    assert end_of(events).error_type == "WorkerLostError"
+    assert len({event.run for event in events if event.run}) == 1
+
+
+def test_child_lost_after_its_result_was_stored_is_not_heard_of(life, worker, log):
+    task = life.dies_afterwards.delay()
+    eventually(lambda: f"[{task.id}] succeeded before the worker was lost" in worker.log)
+    settle(life, worker, log)
+    assert log.ends(task.id) == []
+
+
+def test_child_lost_without_a_result_that_tells(life, worker, log):
+    task = life.dies_unheard.delay()
+    assert end_of(log.wait_for_end(task.id)).error_type == "WorkerLostError"
+
+
+def test_delivered_again_after_its_child_was_lost(life, worker, log):
+    task = life.kills_itself_once.delay(uuid.uuid4().hex)
+    log.wait_for_end(task.id)
+    first, second = log.runs(task.id)
+    assert set(spoken(first)) <= {"received", "started"}
+    assert in_task(second) == LIFE
+
+
+def test_program_exit_in_a_task(life, worker, log):
+    task = life.exits.delay()
+    assert end_of(log.wait_for_end(task.id)).error_type == "WorkerLostError"
+
+
+def test_ignore_is_completed_without_a_result(life, worker, log):
+    task = life.ignores.delay()
+    assert in_task(log.wait_for_end(task.id)) == ["started", "log", "completed"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (("SUCCESS", "stored"), LIFE),
+        (("FAILURE", "no exception"), ["started", "error"]),
+        (("REVOKED", None), ["started", "error"]),
+        (("HALFWAY", "stored"), ["started", "completed"]),
+    ],
+)
+def test_ignore_ends_as_the_backend_says(life, worker, log, outcome, words):
+    task = life.ignores_with_state.delay(*outcome)
+    events = log.wait_for_end(task.id)
+    # Celery's own listener for results chokes on a failure that is no exception.
+    task.forget()
+    assert in_task(events) == words
+    if "SUCCESS" in outcome:
+        assert result_of(events).result == "stored"
+    if "REVOKED" in outcome:
+        assert end_of(events).status == "cancelled"
+
+
+@pytest.mark.parametrize("by", ["add", "plain", "group", "chain"])
+def test_replaced_run_ends_silently_and_its_successor_goes_on(life, worker, log, by):
+    headers = {"wsprogress": {"metadata": {"for": "alice"}, "tags": ["vip"]}}
+    task = life.replaced.apply_async((by,), headers=headers)
+    log.wait_for_end(task.id)
+    settle(life, worker, log)
+    first, second = log.runs(task.id)
+    assert in_task(first) == ["started"]
+    assert in_task(second) == LIFE
+    assert status(second, "started").data.metadata == {"for": "alice"}
+    assert status(second, "started").data.tags == ["vip"]
+
+
+def test_reject(life, worker, log):
+    task = life.rejects.delay()
+    log.wait_for_end(task.id)
+    settle(life, worker, log)
+    events = log.events(task.id)
+    assert in_task(events) == ["started", "log", "error"]
+    assert (end_of(events).error, end_of(events).error_type) == ("rejected: not for me", "Reject")
+
+
+def test_reject_back_into_the_queue(life, worker, log):
+    task = life.rejects_once.delay(uuid.uuid4().hex)
+    log.wait_for_end(task.id)
+    first, second = log.runs(task.id)
+    assert in_task(first) == ["started", "retrying"]
+    assert status(first, "retrying").data.message == "back in its queue; rejected: not now"
+    assert in_task(second) == LIFE
+
+
+def test_revoked_while_it_runs(life, worker, log):
+    task = life.sleeps.delay()
+    log.wait_for_words(task.id, "log")
+    task.revoke(terminate=True)
+    events = log.wait_for_end(task.id)
+    assert in_task(events) == ["started", "log", "error"]
+    assert end_of(events).status == "cancelled"
+    assert end_of(events).error_type == "TaskRevokedError"
+    assert len({event.run for event in events if event.run}) == 1
+
+
+def test_revoked_while_it_waits(life, worker, log):
+    task = life.add.apply_async((1, 1), countdown=2)
+    log.wait_for_words(task.id, "received")
+    task.revoke()
+    events = log.wait_for_end(task.id)
+    assert in_task(events) == ["error"]
+    assert end_of(events).status == "cancelled"
+    assert end_of(events).error == "the task was revoked"
+
+
+def test_revoked_before_it_arrives(life, worker, log):
+    task_id = str(uuid.uuid4())
+    life.app.control.revoke(task_id)
+    eventually(lambda: f"{task_id}" in worker.log)
+    life.add.apply_async((1, 1), task_id=task_id)
+    events = log.wait_for_end(task_id)
+    assert sorted(spoken(events)) == ["error", "queued"]
+    assert end_of(events).status == "cancelled"
+    assert events[-1].run != ""
+
+
+def test_expired(life, worker, log):
+    task = life.add.apply_async((1, 1), expires=-1)
+    events = log.wait_for_end(task.id)
+    assert sorted(spoken(events)) == ["error", "queued"]
+    assert end_of(events).status == "cancelled"
+    assert end_of(events).error == "the task expired before it could start"
+
+
+def test_nested_eager_tasks_are_silent(life, worker, log):
+    task = life.nests.delay()
+    events = log.wait_for_end(task.id)
+    assert in_task(events) == LIFE
+    assert [e.data.progress for e in events if isinstance(e, Progress)][-1] == 0.7
+
+
+def test_plain_tasks_are_silent(life, worker, log):
+    task = life.plain.delay()
+    eventually(lambda: f"life.plain[{task.id}] succeeded" in worker.log)
+    settle(life, worker, log)
+    assert log.events(task.id) == []
+
+
+def test_cold_shutdown(life, redis_server, log):
+    """What was acknowledged early is lost; what was not comes again, and says so by itself."""
+    with own_worker(redis_server, "cold") as worker:
+        early = life.sleeps.apply_async((60,), queue="cold")
+        late = life.late.apply_async((60,), queue="cold")
+        log.wait_for_words(early.id, "log")
+        log.wait_for_words(late.id, "started")
+        worker.quit()
+    events = log.events(early.id)
+    assert in_task(events) == ["started", "log", "error"]
+    assert (end_of(events).error_type, end_of(events).status) == ("WorkerTerminate", "cancelled")
+    assert in_task(log.events(late.id)) == ["started"]
+
+
+def test_delivered_again_while_it_runs(life, redis_server, log):
+    """The visibility timeout of Redis: two runs of one id overlap."""
+    with own_worker(redis_server, "twice", VISIBILITY_TIMEOUT="2"):
+        task = life.late.apply_async((4,), queue="twice")
+        log.wait_for_end(task.id, ends=2)
+    runs = [in_task(run) for run in log.runs(task.id)]
+    assert runs.count(LIFE) >= 2
+    assert len({run[0].run for run in log.runs(task.id)}) == len(runs)
+
+
+def test_result_that_cannot_be_stored(life, redis_server, log):
+    with RedisServer() as backend:
+        settings = {"RESULT_BACKEND": backend.url}
+        with own_worker(redis_server, "storeless", **settings):
+            task = life.sleeps.apply_async((1,), queue="storeless", ignore_result=False)
+            log.wait_for_words(task.id, "log")
+            backend.kill()
+            events = log.wait_for_end(task.id)
+    assert in_task(events)[:3] == ["started", "log", "error"]
+    assert "Error" in log.ends(task.id)[0].data.error_type
+
+
+def own_worker(server, queue, **environment):
+    """A worker for one test, on a queue that no other one takes tasks from."""
+    return Worker(
+        "life",
+        broker=server.url,
+        backend=server.url,
+        options=("-Q", queue),
+        environment=environment,
+    )
+
+
+def settle(life, worker, log):
+    """Wait until everything that the worker says by now has arrived: it would come before this."""
+    for _ in range(2):
+        log.wait_for_end(life.add.delay(0, 0).id)
