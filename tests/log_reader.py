@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import msgspec
 import redis
 from waiting import eventually
 
 from celery_wsprogress import wire
+from celery_wsprogress.access import Permit
 from celery_wsprogress.brokers import EXCHANGE
 from celery_wsprogress.brokers.redis_stream import FIELD
 from celery_wsprogress.events import Completed, Error, Result, Status
+from celery_wsprogress.hub import Hub
+from celery_wsprogress.session import Session
+
+ENDS = ("completed", "error")
 
 
 class LogReader:
@@ -32,6 +38,25 @@ class LogReader:
                 seen.add((batch.writer, batch.counter))
                 found += [e for e in batch.events if e.operation_id == operation_id]
         return found
+
+    def watched(self, operation_id):
+        """The words that someone who watched from the beginning was shown, in their order."""
+        hub, watcher = Hub(), Session(1, Permit(None))
+        hub.watch(watcher, operation_id, replay=None, since=None)
+        shown = []
+        for number, batch in enumerate(self.batches()):
+            hub.accept(batch, epoch="e", position=str(number), now=0.0)
+            shown += [msgspec.json.decode(frame) for frame in watcher.take(10_000_000)]
+        kinds = [frame["event_type"] for frame in shown]
+        return [
+            frame["data"]["status"] if kind == "status" else kind
+            for kind, frame in zip(kinds, shown, strict=True)
+            if kind != "progress"
+        ]
+
+    def ends_watched(self, operation_id):
+        """The ends among those words."""
+        return [said for said in self.watched(operation_id) if said in ENDS]
 
     def runs(self, operation_id):
         """What each run said, in the order of their first words; ``queued`` is in none."""

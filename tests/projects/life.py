@@ -23,6 +23,7 @@ app.conf.update(
         "unacked_restore_throttle": 1,
     },
     worker_prefetch_multiplier=1,
+    worker_deduplicate_successful_tasks="DEDUPLICATE" in os.environ,
     # A result that cannot be stored is given up soon.
     result_backend_transport_options={
         "retry_policy": {"max_retries": 1, "interval_start": 0, "interval_max": 0.1},

@@ -5,9 +5,11 @@ One test a row of the table of signals. Workers, pool processes and Redis are re
 
 from __future__ import annotations
 
+import json
 import uuid
 
 import pytest
+import redis
 from log_reader import end_of, in_task, result_of, spoken
 from servers import RedisServer
 from waiting import eventually
@@ -31,6 +33,7 @@ def test_success(life, worker, log):
     assert sorted(spoken(events)) == sorted([*LIFE, "queued", "received"])
     assert result_of(events).result == 5
     assert end_of(events).attempt == 1
+    assert log.watched(task.id)[-3:] == LIFE
     assert end_of(events).duration >= 0
     for word in ("queued", "received", "started"):
         said = status(events, word)
@@ -72,6 +75,7 @@ def test_failure(life, worker, log):
     events = log.wait_for_end(task.id)
     assert in_task(events) == ["started", "log", "error"]
     assert (end_of(events).error, end_of(events).error_type) == ("no such file", "ValueError")
+    assert log.watched(task.id)[-1] == "error"
     assert end_of(events).status == "error"
 
 
@@ -86,6 +90,8 @@ def test_retry_is_another_run(life, worker, log, name):
     assert in_task(second) == LIFE
     assert status(second, "started").data.attempt == end_of(second).attempt == 2
     assert spoken(log.events(task.id)).count("queued") == 1
+    seen = [said for said in log.watched(task.id) if said not in {"queued", "received"}]
+    assert seen == ["started", "retrying", *LIFE]
 
 
 def test_large_result_is_a_marked_preview(life, worker, log):
@@ -123,6 +129,7 @@ def test_hard_time_limit_ends_once(life, worker, log):
     events = log.events(task.id)
     assert in_task(events) == ["started", "log", "error"]
     assert end_of(events).error_type == "TimeLimitExceeded"
+    assert log.ends_watched(task.id) == ["error"]
     assert len({event.run for event in events if event.run}) == 1
 
 
@@ -131,6 +138,7 @@ def test_lost_child(life, worker, log):
     events = log.wait_for_end(task.id)
     assert in_task(events) == ["started", "log", "error"]
     assert end_of(events).error_type == "WorkerLostError"
+    assert log.ends_watched(task.id) == ["error"]
     assert len({event.run for event in events if event.run}) == 1
 
 
@@ -139,11 +147,13 @@ def test_child_lost_after_its_result_was_stored_is_not_heard_of(life, worker, lo
     eventually(lambda: f"[{task.id}] succeeded before the worker was lost" in worker.log)
     settle(life, worker, log)
     assert log.ends(task.id) == []
+    assert log.ends_watched(task.id) == []
 
 
 def test_child_lost_without_a_result_that_tells(life, worker, log):
     task = life.dies_unheard.delay()
     assert end_of(log.wait_for_end(task.id)).error_type == "WorkerLostError"
+    assert log.ends_watched(task.id) == ["error"]
 
 
 def test_delivered_again_after_its_child_was_lost(life, worker, log):
@@ -152,6 +162,7 @@ def test_delivered_again_after_its_child_was_lost(life, worker, log):
     first, second = log.runs(task.id)
     assert set(spoken(first)) <= {"received", "started"}
     assert in_task(second) == LIFE
+    assert log.ends_watched(task.id) == ["completed"]
 
 
 def test_program_exit_in_a_task(life, worker, log):
@@ -162,6 +173,7 @@ def test_program_exit_in_a_task(life, worker, log):
 def test_ignore_is_completed_without_a_result(life, worker, log):
     task = life.ignores.delay()
     assert in_task(log.wait_for_end(task.id)) == ["started", "log", "completed"]
+    assert log.watched(task.id)[-1] == "completed"
 
 
 @pytest.mark.parametrize(
@@ -194,6 +206,7 @@ def test_replaced_run_ends_silently_and_its_successor_goes_on(life, worker, log,
     first, second = log.runs(task.id)
     assert in_task(first) == ["started"]
     assert in_task(second) == LIFE
+    assert log.ends_watched(task.id) == ["completed"]
     assert status(second, "started").data.metadata == {"for": "alice"}
     assert status(second, "started").data.tags == ["vip"]
 
@@ -205,6 +218,7 @@ def test_reject(life, worker, log):
     events = log.events(task.id)
     assert in_task(events) == ["started", "log", "error"]
     assert (end_of(events).error, end_of(events).error_type) == ("rejected: not for me", "Reject")
+    assert log.ends_watched(task.id) == ["error"]
 
 
 def test_reject_back_into_the_queue(life, worker, log):
@@ -214,6 +228,7 @@ def test_reject_back_into_the_queue(life, worker, log):
     assert in_task(first) == ["started", "retrying"]
     assert status(first, "retrying").data.message == "back in its queue; rejected: not now"
     assert in_task(second) == LIFE
+    assert log.ends_watched(task.id) == ["completed"]
 
 
 def test_revoked_while_it_runs(life, worker, log):
@@ -224,6 +239,7 @@ def test_revoked_while_it_runs(life, worker, log):
     assert in_task(events) == ["started", "log", "error"]
     assert end_of(events).status == "cancelled"
     assert end_of(events).error_type == "TaskRevokedError"
+    assert log.ends_watched(task.id) == ["error"]
     assert len({event.run for event in events if event.run}) == 1
 
 
@@ -235,6 +251,7 @@ def test_revoked_while_it_waits(life, worker, log):
     assert in_task(events) == ["error"]
     assert end_of(events).status == "cancelled"
     assert end_of(events).error == "the task was revoked"
+    assert log.ends_watched(task.id) == ["error"]
 
 
 def test_revoked_before_it_arrives(life, worker, log):
@@ -246,6 +263,7 @@ def test_revoked_before_it_arrives(life, worker, log):
     assert sorted(spoken(events)) == ["error", "queued"]
     assert end_of(events).status == "cancelled"
     assert events[-1].run != ""
+    assert log.ends_watched(task_id) == ["error"]
 
 
 def test_expired(life, worker, log):
@@ -254,6 +272,7 @@ def test_expired(life, worker, log):
     assert sorted(spoken(events)) == ["error", "queued"]
     assert end_of(events).status == "cancelled"
     assert end_of(events).error == "the task expired before it could start"
+    assert log.ends_watched(task.id) == ["error"]
 
 
 def test_nested_eager_tasks_are_silent(life, worker, log):
@@ -281,6 +300,7 @@ def test_cold_shutdown(life, redis_server, log):
     events = log.events(early.id)
     assert in_task(events) == ["started", "log", "error"]
     assert (end_of(events).error_type, end_of(events).status) == ("WorkerTerminate", "cancelled")
+    assert log.ends_watched(early.id) == ["error"]
     assert in_task(log.events(late.id)) == ["started"]
 
 
@@ -292,6 +312,7 @@ def test_delivered_again_while_it_runs(life, redis_server, log):
     runs = [in_task(run) for run in log.runs(task.id)]
     assert runs.count(LIFE) >= 2
     assert len({run[0].run for run in log.runs(task.id)}) == len(runs)
+    assert log.ends_watched(task.id) == ["completed"]
 
 
 def test_result_that_cannot_be_stored(life, redis_server, log):
@@ -304,6 +325,24 @@ def test_result_that_cannot_be_stored(life, redis_server, log):
             events = log.wait_for_end(task.id)
     assert in_task(events)[:3] == ["started", "log", "error"]
     assert "Error" in log.ends(task.id)[0].data.error_type
+    assert log.ends_watched(task.id) == ["error"]
+
+
+def test_success_that_is_delivered_again_and_recognised(life, redis_server, log):
+    """``worker_deduplicate_successful_tasks``: the second receipt runs nothing and ends nothing."""
+    with own_worker(redis_server, "known", DEDUPLICATE="1") as worker:
+        task = life.late.apply_async((0,), queue="known")
+        log.wait_for_end(task.id)
+        life.late.apply_async((0,), queue="parked", task_id=task.id)
+        with redis.Redis.from_url(redis_server.url) as client:
+            message = json.loads(client.lpop("parked"))
+            message["properties"]["delivery_info"]["redelivered"] = True
+            client.lpush("known", json.dumps(message))
+        eventually(lambda: "Task already completed successfully" in worker.log)
+        log.wait_for_words(task.id, "received")
+        eventually(lambda: spoken(log.events(task.id)).count("received") == 2)
+    assert log.ends_watched(task.id) == ["completed"]
+    assert log.watched(task.id)[-1] == "received"
 
 
 def own_worker(server, queue, **environment):
