@@ -13,6 +13,7 @@ Tokens travel in a command or in an ``Authorization`` header, never in a URL.
 from __future__ import annotations
 
 import ipaddress
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -42,8 +43,8 @@ class Grant(NamedTuple):
 
 
 def sign(key: str, ids: Iterable[str], *, issued_at: float, expires_at: float) -> str:
-    """Make a token. Times are epoch seconds."""
-    claims = {"ids": sorted(set(ids)), "iat": int(issued_at), "exp": int(expires_at)}
+    """Make a token. Times are epoch seconds; the end is rounded up to a whole one."""
+    claims = {"ids": sorted(set(ids)), "iat": int(issued_at), "exp": math.ceil(expires_at)}
     return jwt.encode(claims, key, algorithm=ALGORITHM)
 
 
@@ -60,17 +61,24 @@ def read_token(key: str, token: object, *, now: float) -> Grant:
         claims = jwt.decode(
             token, key, algorithms=[ALGORITHM], options=_CLAIMS_CHECKED_HERE, audience=None
         )
-    except jwt.PyJWTError:
+    # Beside what the library raises on purpose: a text that is no ASCII, or nests too deep.
+    except (jwt.PyJWTError, ValueError, RecursionError):
         raise TokenError("The token is not valid") from None
     ids, expires_at = claims.get("ids"), claims.get("exp")
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
         raise TokenError("The token names no operations (claim `ids`)")
     if isinstance(expires_at, bool) or not isinstance(expires_at, (int, float)):
         raise TokenError("The token has no end (claim `exp`)")
+    # Python's JSON knows NaN, which no comparison would ever end.
+    if not expires_at < _LATEST_END:
+        raise TokenError("The token has no end (claim `exp`)")
     if expires_at <= now:
         raise TokenError("The token has expired")
     return Grant(frozenset(ids), float(expires_at))
 
+
+_LATEST_END: Final = 1e11
+"""Epoch seconds; what is above counts something else."""
 
 _CLAIMS_CHECKED_HERE: Final[Any] = {
     "verify_exp": False,
@@ -132,9 +140,10 @@ def host_allowed(header: str | None, names: Iterable[str]) -> bool:
     An IP address always is: a foreign page can rebind a name, never an address.
     """
     host = _hostname(f"//{header or ''}")
-    if not host:
+    if host is None:
         return False
-    return is_loopback(host) or _address(host) is not None or host in {n.lower() for n in names}
+    known = {_hostname(f"//{name}") for name in names}
+    return is_loopback(host) or _address(host) is not None or host in known
 
 
 def origin_allowed(origin: str | None, host: str | None, origins: Iterable[str]) -> bool:
@@ -145,18 +154,23 @@ def origin_allowed(origin: str | None, host: str | None, origins: Iterable[str])
     """
     if origin is None or origin == "null":
         return True
-    name = _hostname(origin)
-    if name and is_loopback(name):
+    if origin.rstrip("/").lower() in {one.rstrip("/").lower() for one in origins}:
         return True
-    same = bool(host) and urlsplit(origin).netloc.lower() == str(host).lower()
-    return same or origin.rstrip("/").lower() in {o.rstrip("/").lower() for o in origins}
+    name = _hostname(origin)
+    if name is None:
+        return False
+    return is_loopback(name) or urlsplit(origin).netloc.lower() == str(host).lower()
 
 
 def _hostname(url: str) -> str | None:
+    """The host of an origin, or None where there is none or more than browsers send."""
     try:
-        return urlsplit(url).hostname
+        parts = urlsplit(url)
+        # Reading the port checks it, and so that the host ends where it seems to end.
+        more = parts.port == 0 or "@" in parts.netloc or parts.path or parts.query or parts.fragment
     except ValueError:
         return None
+    return None if more or not parts.hostname else parts.hostname.rstrip(".")
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

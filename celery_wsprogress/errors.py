@@ -7,9 +7,10 @@
     ├── MalformedBatch                   a writer's: bytes on the broker that are no batch of ours
     ├── BatchVersionUnknown              a newer writer's: a batch format this reader does not know
     ├── CommandError                     a client's: answered on the socket, never fatal
-    └── TokenError                       a client's: a token that does not hold
+    ├── TokenError                       a client's: a token that does not hold
+    └── NoConnection                     a client's: no sidecar there, or it is over for good
 
-What a network does (a broker that is away, a socket that breaks) is never in this
+What else a network does (a broker that is away, a socket that breaks) is never in this
 tree: it is retried where it happens and shown in the log and in ``/readyz``.
 """
 
@@ -74,3 +75,24 @@ class TokenError(WSProgressError):
 
     The sentence never contains the token.
     """
+
+
+class NoConnection(WSProgressError):
+    """A client has no connection to a sidecar and will not get one by waiting.
+
+    Args:
+        url: Where it is not, without a password.
+        why: What a person should read.
+        code: The close code, where a connection was ended for good.
+    """
+
+    def __init__(self, url: str, why: str, code: int | None = None) -> None:
+        self.url = url
+        self.why = why
+        self.code = code
+        super().__init__(url, why, code)
+
+    def __str__(self) -> str:
+        if self.code is None:
+            return f"Cannot connect to {self.url}: {self.why}"
+        return f"{self.url} closed the connection for good ({self.code}): {self.why}"

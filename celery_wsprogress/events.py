@@ -25,8 +25,15 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+MAX_ID_LENGTH: Final = 1_000
+"""Characters of an operation's id: no longer one can be asked for, and so none is taken."""
+
 Fraction: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
 Text: TypeAlias = Annotated[str, Meta(min_length=1)]
+OperationId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
+Word: TypeAlias = Annotated[str, Meta(max_length=MAX_ID_LENGTH)]
+# Beyond this it counts something else than seconds, and differences of it may not be finite.
+Timestamp: TypeAlias = Annotated[float, Meta(ge=0.0, le=1e11)]
 Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
 
 QUEUED: Final = "queued"
@@ -122,13 +129,13 @@ class ErrorData(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type"):
-    operation_id: Text
-    timestamp: float
+    operation_id: OperationId
+    timestamp: Timestamp
     """Epoch seconds, taken where it happened."""
     event_id: str = ""
     """Set by the sidecar: the log's epoch and the event's position in it."""
-    run: str = ""
-    publication: str = ""
+    run: Word = ""
+    publication: Word = ""
 
 
 class Status(_Envelope, frozen=True, kw_only=True, tag="status"):

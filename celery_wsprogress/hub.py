@@ -5,10 +5,8 @@ folds its events and offers them to the sessions that watch; :meth:`Hub.watch` b
 subscription. Both are plain calls without a pause in between, so no event falls between a
 snapshot and what follows it, and none comes twice.
 
-What is held is bounded by count, bytes and age. Finished operations go first, then those that
-no worker has started, then the ones that have been silent longest. Watching does not hold an
-operation: a session that watches an id nobody has heard of, or one that went, is told when
-it appears.
+Watching does not hold an operation: a session that watches an id nobody has heard of, or one
+that :mod:`~celery_wsprogress.holdings` let go, is told when it appears.
 """
 
 from __future__ import annotations
@@ -18,46 +16,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.events import Completed, Error, Event, Progress, Status
-from celery_wsprogress.history import Entry, History, Kind, Position
-from celery_wsprogress.operation import Operation, State, Verdict
+from celery_wsprogress.history import Entry, Kind, Position
+from celery_wsprogress.holdings import Holdings
+from celery_wsprogress.operation import Verdict
 from celery_wsprogress.session import Watch
 from celery_wsprogress.wire import encode_event_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
+    from celery_wsprogress.history import History
+    from celery_wsprogress.holdings import Held
+    from celery_wsprogress.selector import Selector
     from celery_wsprogress.session import Session
     from celery_wsprogress.wire import Batch
 
 MAX_WRITERS: Final = 10_000
 """Writers whose counters are remembered; the one that was silent longest is forgotten."""
-
-
-_LIVES: Final = ("finished", "waiting", "running")
-"""In the order in which they are let go."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What the hub may hold. Ages are in seconds."""
-
-    max_finished: int = 1_000
-    max_waiting: int = 100_000
-    max_age: float = 86_400.0
-    max_history_bytes: int = 256_000_000
-
-
-@dataclass(slots=True)
-class Held:
-    """One operation with its history."""
-
-    operation: Operation
-    number: int
-    """Counted over all operations ever held; the newest has the highest."""
-    heard: float = 0.0
-    """When its last event was taken, by the sidecar's clock."""
-    history: History = field(default_factory=History)
 
 
 @dataclass(slots=True)
@@ -67,21 +42,16 @@ class Hub:
     Runs in: the event loop. Pure: the time is passed in, epoch seconds.
     """
 
-    limits: Limits = field(default_factory=Limits)
+    holdings: Holdings = field(default_factory=Holdings)
     counts: Counter[str] = field(default_factory=Counter)
     """Of events and batches, for statistics: ``events``, ``delivered``, ``behind``, ``over``,
     ``malformed``, ``repeats`` (batches written twice) and ``gaps`` (batches missing)."""
-    total: int = 0
-    """Operations ever held."""
-    _held: dict[str, Held] = field(default_factory=dict)
-    _by_life: dict[str, OrderedDict[str, Held]] = field(
-        default_factory=lambda: {life: OrderedDict() for life in _LIVES}
-    )
-    _bytes: int = 0
     _seq: int = 0
     _writers: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _watchers: dict[str, set[Session]] = field(default_factory=dict)
-    _everything: set[Session] = field(default_factory=set)
+    _selectors: dict[Selector, set[Session]] = field(default_factory=dict)
+    _selections: int = 0
+    """Counts the changes of ``_selectors``, so that each operation asks them once a change."""
     _epoch: str = ""
     _first: Position | None = None
 
@@ -129,22 +99,14 @@ class Hub:
         self, event: Event, event_id: str, place: Position, now: float
     ) -> AbstractSet[Session]:
         self.counts["events"] += 1
-        held = self._held.get(event.operation_id) or self._hold(event)
+        held = self.holdings.get_or_hold(event.operation_id, event.timestamp)
         run_before = held.operation.run
         verdict, event = held.operation.fold(event)
         if verdict is Verdict.DELIVER:
             self._append(held, event, event_id, place, opens=held.operation.run is not run_before)
         self.counts[_COUNTED[verdict]] += 1
-        held.heard = now
-        self._file(held)
-        self._evict()
+        self.holdings.heard(held, now)
         return self._offer(held) if verdict is Verdict.DELIVER else _NOBODY
-
-    def _hold(self, event: Event) -> Held:
-        self.total += 1
-        held = Held(Operation(event.operation_id, heard_at=event.timestamp), self.total)
-        self._held[event.operation_id] = held
-        return held
 
     def _append(
         self, held: Held, event: Event, event_id: str, place: Position, *, opens: bool
@@ -157,56 +119,26 @@ class Hub:
         if opens:
             history.start = self._seq
         frame = encode_event_frame(event, event_id)
-        before = history.size
-        history.append(Entry(self._seq, place, _kind(event), event.run, frame))
-        self._bytes += history.size - before
+        self.holdings.append(held, Entry(self._seq, place, _kind(event), event.run, frame))
 
     def _offer(self, held: Held) -> AbstractSet[Session]:
         operation_id = held.operation.operation_id
-        sessions = self._watchers.get(operation_id, _NOBODY) | self._everything
+        sessions = self._watchers.get(operation_id, _NOBODY) | self._selecting(held)
         for session in sessions:
             session.offer(operation_id, held.history, self._seq)
         return sessions
 
-    # What is held, and for how long.
-
-    def _file(self, held: Held) -> None:
-        """Move it to the end of the line of its likes: the front is silent longest."""
-        operation_id = held.operation.operation_id
-        for life, line in self._by_life.items():
-            if life == _LIFE[held.operation.state]:
-                line[operation_id] = held
-                line.move_to_end(operation_id)
-            else:
-                line.pop(operation_id, None)
-
-    def _evict(self) -> None:
-        finished, waiting = self._by_life["finished"], self._by_life["waiting"]
-        while len(finished) > self.limits.max_finished:
-            self._forget(next(iter(finished)))
-        while len(waiting) > self.limits.max_waiting:
-            self._forget(next(iter(waiting)))
-        while self._bytes > self.limits.max_history_bytes and len(self._held) > 1:
-            self._forget(next(iter(self._oldest_first())))
-
-    def expire(self, now: float) -> None:
-        """Let go of what has been silent for too long. Called now and then."""
-        for line in self._by_life.values():
-            while line:
-                operation_id, held = next(iter(line.items()))
-                if now - held.heard < self.limits.max_age:
-                    break
-                self._forget(operation_id)
-
-    def _oldest_first(self) -> Iterator[str]:
-        for life in _LIVES:
-            yield from self._by_life[life]
-
-    def _forget(self, operation_id: str) -> None:
-        held = self._held.pop(operation_id)
-        self._bytes -= held.history.size
-        for line in self._by_life.values():
-            line.pop(operation_id, None)
+    def _selecting(self, held: Held) -> AbstractSet[Session]:
+        """Who watches the operation by a selector."""
+        if not self._selectors:
+            return _NOBODY
+        one = held.operation
+        known = (self._selections, one.operation_type, one.tags, one.group_id, one.root_id)
+        if held.selected_as != known:
+            held.selected_as = known
+            chosen = [who for what, who in self._selectors.items() if what.matches(one)]
+            held.selected_by = set().union(*chosen)
+        return held.selected_by
 
     # For the clients.
 
@@ -225,13 +157,13 @@ class Hub:
         Returns:
             With ``since``: whether exactly what is missing follows.
         """
-        again = session.everything or operation_id in session.subscribed
+        held = self.holdings.get(operation_id)
+        again = operation_id in session.subscribed or self._selects(session, held)
         session.subscribed.add(operation_id)
         self._watchers.setdefault(operation_id, set()).add(session)
         if again and since is None and replay is None:
             session.watches.setdefault(operation_id, Watch(self._seq))
             return False
-        held = self._held.get(operation_id)
         if held is None:
             session.watch(operation_id, None, Watch(0))
             return False
@@ -258,70 +190,110 @@ class Hub:
             return False
         return history.dropped_position is None or place >= history.dropped_position
 
-    def watch_everything(self, session: Session, *, replay: str) -> None:
-        """Begin to watch every operation.
+    def _selects(self, session: Session, held: Held | None) -> bool:
+        return held is not None and session in self._selecting(held)
+
+    def select(self, session: Session, selector: Selector, *, replay: str) -> None:
+        """Begin to watch every operation that a selector matches, now or later.
 
         Args:
             session: Who.
-            replay: ``last``: how things stand with each operation that has not ended;
-                ``all``: the current run of every operation held; ``none``: news only.
+            selector: What.
+            replay: ``last``: how things stand with each of them that has not ended; ``all``:
+                the current run of each that is held; ``none``: news only.
         """
-        again = session.everything
-        session.everything = True
-        self._everything.add(session)
-        if again or replay == "none":
+        if selector in session.selectors:
             return
-        for operation_id, held in self._held.items():
-            if operation_id in session.watches:
-                continue
-            if replay == "all":
-                cursor = max(held.history.start - 1, held.history.dropped)
-                session.watch(operation_id, held.history, Watch(cursor))
-            elif not held.operation.state.ended:
-                watch = Watch(self._seq, standing=True)
-                session.watch(operation_id, held.history, watch)
+        seen = {one for one, held in self.holdings.items() if self._selects(session, held)}
+        session.selectors.add(selector)
+        self._selectors.setdefault(selector, set()).add(session)
+        self._selections += 1
+        if replay == "none":
+            return
+        for operation_id, held in self.holdings.items():
+            fresh = operation_id not in seen and operation_id not in session.subscribed
+            if fresh and selector.matches(held.operation):
+                self._replay_selected(session, held, replay)
+
+    def _replay_selected(self, session: Session, held: Held, replay: str) -> None:
+        operation_id, history = held.operation.operation_id, held.history
+        if replay == "all":
+            cursor = max(history.start - 1, history.dropped)
+            session.watch(operation_id, history, Watch(cursor))
+        elif not held.operation.state.ended:
+            session.watch(operation_id, history, Watch(self._seq, standing=True))
+
+    def unselect(self, session: Session, selector: Selector) -> None:
+        """Stop watching what a selector matches, as far as it is not watched otherwise."""
+        session.selectors.discard(selector)
+        sessions = self._selectors.get(selector)
+        if sessions is None or session not in sessions:
+            return
+        sessions.discard(session)
+        if not sessions:
+            del self._selectors[selector]
+        self._selections += 1
+        for operation_id in session.watches.keys() - session.subscribed:
+            self._drop_unless_selected(session, operation_id)
 
     def unwatch(self, session: Session, operation_id: str) -> None:
-        """Stop watching an operation; nothing happens when it was not watched."""
-        session.unwatch(operation_id)
+        """Stop watching an operation by its id; nothing happens when it was not watched."""
+        session.subscribed.discard(operation_id)
         watchers = self._watchers.get(operation_id)
         if watchers is not None:
             watchers.discard(session)
             if not watchers:
                 del self._watchers[operation_id]
+        self._drop_unless_selected(session, operation_id)
 
-    def unwatch_everything(self, session: Session) -> None:
-        """Stop watching what is not watched by its id."""
-        self._everything.discard(session)
-        session.unwatch_everything()
+    def _drop_unless_selected(self, session: Session, operation_id: str) -> None:
+        if not self._selects(session, self.holdings.get(operation_id)):
+            session.drop(operation_id)
 
     def leave(self, session: Session) -> None:
         """Forget a session whose connection is gone."""
-        self.unwatch_everything(session)
-        for operation_id in list(session.watches):
+        for selector in list(session.selectors):
+            self.unselect(session, selector)
+        for operation_id in list(session.subscribed):
             self.unwatch(session, operation_id)
 
     def get(self, operation_id: str) -> dict[str, Any] | None:
         """The operation's snapshot, or None when nobody has heard of it."""
-        held = self._held.get(operation_id)
+        held = self.holdings.get(operation_id)
         return held.operation.snapshot() if held else None
 
-    def newest_first(self, before: int | None = None) -> Iterator[Held]:
-        """What is held, newest first, of numbers below ``before``."""
-        for held in reversed(self._held.values()):
-            if before is None or held.number < before:
-                yield held
+    def history(self, operation_id: str, limit: int, room: int) -> tuple[list[bytes], bool]:
+        """The newest events held of an operation, as encoded frames, oldest first.
+
+        Earlier runs are included; progress that a later one replaced is gone.
+
+        Args:
+            operation_id: Whose.
+            limit: How many at the most.
+            room: How many bytes at the most.
+
+        Returns:
+            The frames, and whether nothing that was heard is missing before them.
+        """
+        held = self.holdings.get(operation_id)
+        if held is None:
+            return [], False
+        frames = [entry.frame for entry in held.history.after(0)]
+        first = len(frames)
+        while first and len(frames) - first < limit and room >= len(frames[first - 1]):
+            first -= 1
+            room -= len(frames[first])
+        return frames[first:], first == 0 and held.history.dropped == 0
 
     def stats(self) -> dict[str, int]:
         """Figures for ``get_stats``, all integers."""
-        active = len(self._by_life["waiting"]) + len(self._by_life["running"])
-        watches = sum(len(sessions) for sessions in self._watchers.values())
+        sessions = [*self._watchers.values(), *self._selectors.values()]
         return {
-            "active_operations": active,
-            "total_operations": self.total,
-            "subscriptions": watches + len(self._everything),
-            "held_operations": len(self._held),
-            "history_bytes": self._bytes,
+            "active_operations": self.holdings.active,
+            "total_operations": self.holdings.total,
+            "subscriptions": sum(map(len, sessions)),
+            "held_operations": len(self.holdings),
+            "history_bytes": self.holdings.history_bytes,
             **{f"{name}_total": self.counts[name] for name in _COUNTS},
         }
 
@@ -344,16 +316,6 @@ def position_numbers(position: str) -> tuple[int, ...]:
     """
     return tuple(int(part) for part in position.split("-"))
 
-
-_LIFE: Final = {
-    State.QUEUED: "waiting",
-    State.RECEIVED: "waiting",
-    State.RUNNING: "running",
-    State.RETRYING: "running",
-    State.COMPLETED: "finished",
-    State.ERROR: "finished",
-    State.CANCELLED: "finished",
-}
 
 _COUNTED: Final = {Verdict.DELIVER: "delivered", Verdict.BEHIND: "behind", Verdict.OVER: "over"}
 _COUNTS: Final = ("events", "delivered", "behind", "over", "malformed", "repeats", "gaps")

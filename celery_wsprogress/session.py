@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.access import Permit
     from celery_wsprogress.history import Entry, History
+    from celery_wsprogress.selector import Selector
 
 MAX_REPLY_BYTES: Final = 1_000_000
 """Unsent replies above this make the server stop reading the client's commands."""
@@ -47,8 +48,8 @@ class Session:
         "_reply_bytes",
         "client_id",
         "commands",
-        "everything",
         "permit",
+        "selectors",
         "subscribed",
         "too_slow",
         "watches",
@@ -60,10 +61,10 @@ class Session:
         self.subscribed: set[str] = set()
         """The operations it watches by their id."""
         self.watches: dict[str, Watch] = {}
-        """By operation id. That of an operation it watches only as one of all exists while
+        """By operation id. That of an operation it watches only by a selector exists while
         something of it is unsent."""
-        self.everything = False
-        """Watches every operation."""
+        self.selectors: set[Selector] = set()
+        """What it watches besides: all operations, or all of a kind."""
         self.commands = 0
         """Commands taken so far."""
         self.too_slow = False
@@ -93,24 +94,10 @@ class Session:
         if history is not None:
             self._pending[operation_id] = history
 
-    def unwatch(self, operation_id: str) -> None:
-        """Stop watching an operation by its id.
-
-        What was not sent yet is not sent any more, unless the session watches everything.
-        """
-        self.subscribed.discard(operation_id)
-        if not self.everything:
-            self._drop(operation_id)
-
-    def _drop(self, operation_id: str) -> None:
+    def drop(self, operation_id: str) -> None:
+        """Stop watching an operation: what was not sent yet is not sent any more."""
         self.watches.pop(operation_id, None)
         self._pending.pop(operation_id, None)
-
-    def unwatch_everything(self) -> None:
-        """Stop watching what is not watched by its id."""
-        self.everything = False
-        for operation_id in self.watches.keys() - self.subscribed:
-            self._drop(operation_id)
 
     def offer(self, operation_id: str, history: History, seq: int) -> None:
         """Learn that an operation it watches has a new event.

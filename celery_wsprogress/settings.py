@@ -12,10 +12,10 @@ Pure: mappings come in, a value comes out. Nothing is read at import.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from celery_wsprogress.errors import ConfigurationError
 
@@ -56,7 +56,9 @@ def _words(value: Any) -> tuple[str, ...]:
 
 
 def _tasks(value: Any) -> str | tuple[str, ...]:
-    return value if value in {"streaming", "all"} else _words(value)
+    if isinstance(value, str) and value.strip() in {"streaming", "all"}:
+        return value.strip()
+    return _words(value)
 
 
 def _between(low: float, high: float) -> Parser:
@@ -219,22 +221,34 @@ def websocket_enabled(environ: Mapping[str, str]) -> bool:
 def masked(url: str) -> str:
     """The URL without its password, for logs and screens.
 
-    Several URLs separated by ``;`` (kombu's failover form) are masked one by one.
+    Several URLs separated by ``;`` (kombu's failover form) are masked one by one. What a
+    password should not hold unquoted (``@ / # ? ;``) does not bring it to light; where it is
+    not clear what belongs to it, too much is masked.
     """
-    return ";".join(_masked(part) for part in url.split(";"))
+    return ";".join(_masked(part) for part in _NEXT_URL.split(url))
 
 
 def _masked(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "(unreadable URL)"
-    userinfo, at, place = parts.netloc.rpartition("@")
+    found = _SCHEME.match(url)
+    scheme = found[0] if found else ""
+    rest = url.removeprefix(scheme)
+    # The last `@`, not the first: a password may hold one.
+    userinfo, at, place = rest.rpartition("@")
+    if not at and not _PLACE.match(place):
+        return f"{scheme}**"
     user = userinfo.partition(":")[0]
-    netloc = f"{user}:**@{place}" if at and ":" in userinfo else parts.netloc
+    shown = f"{user}:**" if ":" in userinfo and _USER.fullmatch(user) else "**"
     # A query may hold anything (kombu reads options from it): its values stay out.
-    query = "&".join(f"{pair.partition('=')[0]}=**" for pair in parts.query.split("&") if pair)
-    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+    place, _, query = place.partition("#")[0].partition("?")
+    names = "&".join(f"{pair.partition('=')[0]}=**" for pair in query.split("&") if pair)
+    return scheme + (shown + at if at else "") + place + (f"?{names}" if names else "")
+
+
+_SCHEME: Final = re.compile(r"[A-Za-z][\w+.-]*://")
+_NEXT_URL: Final = re.compile(rf";(?={_SCHEME.pattern})")
+_USER: Final = re.compile(r"[^/?#]*")
+_PLACE: Final = re.compile(r"([^\s:/?#\[\]]*|\[[^\s/?#\]]*\])(:\d+)?(?=[/?#]|$)")
+"""A host with or without a port, and not the beginning of a user and a password."""
 
 
 def _names(cls: type[Settings]) -> Iterable[str]:

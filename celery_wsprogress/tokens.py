@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.access import sign
 from celery_wsprogress.errors import ConfigurationError
@@ -18,7 +18,9 @@ from celery_wsprogress.settings import ServeSettings, from_conf, from_environ
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-DEFAULT_EXPIRES_IN = 3600.0
+DEFAULT_EXPIRES_IN: Final = 3600.0
+LONGEST_EXPIRES_IN: Final = 1e10
+"""Seconds: some three hundred years, for ever in human terms."""
 
 
 def create_token(
@@ -36,13 +38,16 @@ def create_token(
             current Celery application.
 
     Raises:
-        ConfigurationError: there is no key, the key is too short, or ``expires_in`` is not
-            above 0.
+        ConfigurationError: there is no key, the key is too short, ``ids`` are no texts, or
+            ``expires_in`` is not above 0 or too long.
     """
-    if not expires_in > 0:
-        raise ConfigurationError("expires_in", expires_in, "seconds above 0")
+    names = [ids] if isinstance(ids, str) else list(ids)
+    if not all(isinstance(name, str) and name for name in names):
+        raise ConfigurationError("ids", names, "operation ids, which are texts that are not empty")
+    if not 0 < expires_in <= LONGEST_EXPIRES_IN:
+        allowed = f"seconds above 0, and at most {LONGEST_EXPIRES_IN:.0f}"
+        raise ConfigurationError("expires_in", expires_in, allowed)
     now = time.time()
-    names = [ids] if isinstance(ids, str) else ids
     return sign(_key(key), names, issued_at=now, expires_at=now + expires_in)
 
 

@@ -20,10 +20,10 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from celery_wsprogress.errors import BatchVersionUnknown, CommandError, MalformedBatch
-from celery_wsprogress.events import Event
+from celery_wsprogress.events import Event, ResultData
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 VERSION: Final = 1
 """Of the batch format and of the protocol."""
@@ -33,6 +33,13 @@ MAX_FRAME_BYTES: Final = 1_000_000
 
 MAX_COMMAND_BYTES: Final = 65_536
 """No frame from a client may be larger."""
+
+MAX_DEPTH: Final = 400
+"""Lists and objects within each other in one event. A deeper one could be read here and then,
+a few calls deeper in the stack, not be written any more."""
+
+_CUT_ABOVE: Final = 6_000
+"""Bytes of JSON that a value may keep in what is too large as a whole."""
 
 
 class Batch(NamedTuple):
@@ -52,8 +59,11 @@ class _Batch(Struct):
     events: list[Event]
 
 
-class _LooseBatch(Struct):
+class _Version(Struct):
     v: int
+
+
+class _LooseBatch(Struct):
     writer: str
     n: int
     events: list[Raw]
@@ -61,8 +71,12 @@ class _LooseBatch(Struct):
 
 _encode = msgspec.json.Encoder().encode
 _decode_batch = msgspec.json.Decoder(_Batch).decode
+_decode_version = msgspec.json.Decoder(_Version).decode
 _decode_loose = msgspec.json.Decoder(_LooseBatch).decode
 _decode_event = msgspec.json.Decoder(Event).decode
+_decode_any = msgspec.json.Decoder().decode
+
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 def encode_event(event: Event) -> bytes:
@@ -85,33 +99,73 @@ def decode_batch(body: bytes) -> Batch:
     """
     try:
         batch = _decode_batch(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return _decode_bit_by_bit(body)
     if batch.v != VERSION:
         raise BatchVersionUnknown(batch.v)
+    # Each event opens two objects at least. If one were too deep, it alone would open so many.
+    if _opened(body) - 2 * len(batch.events) > MAX_DEPTH:
+        return _decode_bit_by_bit(body)
     return Batch(batch.writer, batch.n, batch.events)
 
 
 def _decode_bit_by_bit(body: bytes) -> Batch:
     """The slow way, which keeps the good events of a batch that holds a bad one."""
     try:
+        version = _decode_version(body).v
+        if version != VERSION:
+            raise BatchVersionUnknown(version)
         batch = _decode_loose(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except _UNREADABLE as exc:
         raise MalformedBatch(str(exc)) from None
-    if batch.v != VERSION:
-        raise BatchVersionUnknown(batch.v)
-    events: list[Event] = []
-    for raw in batch.events:
-        try:
-            events.append(_decode_event(raw))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
+    read = map(_read_event, batch.events)
+    events = [event for event in read if event is not None]
     return Batch(batch.writer, batch.n, events, len(batch.events) - len(events))
 
 
+def _read_event(raw: Raw) -> Event | None:
+    try:
+        event = _decode_event(raw)
+        return None if _is_too_deep(bytes(raw)) else event
+    except _UNREADABLE:
+        return None
+
+
+def _opened(text: bytes) -> int:
+    """How many lists and objects begin in it, at the most: brackets in texts count, too."""
+    return len(text) - len(text.translate(None, b"[{"))
+
+
+def _is_too_deep(event: bytes) -> bool:
+    if _opened(event) <= MAX_DEPTH:
+        return False
+    level = [_decode_any(event)]
+    for _ in range(MAX_DEPTH):
+        level = [part for one in level for part in _parts(one)]
+    return any(isinstance(one, (dict, list)) for one in level)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
 def encode_frame(frame: dict[str, Any]) -> bytes:
-    """A reply to a client, as the text of one WebSocket message."""
+    """Anything but an event to a client, as the text of one WebSocket message."""
     return _encode(frame)
+
+
+def encode_reply(reply: dict[str, Any]) -> bytes:
+    """The reply to a command, as the text of one WebSocket message.
+
+    What a snapshot in it has too much is cut, with a mark, so that it is never above
+    :data:`MAX_FRAME_BYTES`.
+    """
+    frame = _encode(reply)
+    if len(frame) <= MAX_FRAME_BYTES or not reply.get("operation"):
+        return frame
+    return _encode({**reply, "operation": cut(reply["operation"], len(frame))})
 
 
 def encode_event_frame(event: Event, event_id: str) -> bytes:
@@ -128,18 +182,25 @@ def encode_event_frame(event: Event, event_id: str) -> bytes:
 
 
 def _cut(event: Event, size: int) -> Any:
-    """The event's data with everything that may be large replaced by a mark."""
-    mark = f"… [cut: the event had {size:,} bytes]"
+    """The event's data with everything that is large replaced by a mark."""
     data = event.data
-    for name in data.__struct_fields__:
-        value = getattr(data, name)
-        if isinstance(value, str) and len(value) > 1_000:
-            data = structs.replace(data, **{name: value[:1_000] + mark})
-        elif isinstance(value, dict) and value:
-            data = structs.replace(data, **{name: {"truncated": True}})
-        elif isinstance(value, list):
-            data = structs.replace(data, **{name: [mark]})
-    return data
+    kept = {name: getattr(data, name) for name in data.__struct_fields__}
+    data = structs.replace(data, **cut(kept, size))
+    return structs.replace(data, truncated=True) if isinstance(data, ResultData) else data
+
+
+def cut(fields: dict[str, Any], size: int) -> dict[str, Any]:
+    """The fields of something that has ``size`` bytes, what is large in them marked as cut."""
+    mark = f"… [cut: it had {size:,} bytes]"
+    return {name: _cut_value(value, mark) for name, value in fields.items()}
+
+
+def _cut_value(value: Any, mark: str) -> Any:
+    if not isinstance(value, (str, dict, list)) or len(_encode(value)) <= _CUT_ABOVE:
+        return value
+    if isinstance(value, str):
+        return value[: _CUT_ABOVE // 6] + mark
+    return {"truncated": True} if isinstance(value, dict) else [mark]
 
 
 def decode_command(text: str | bytes) -> dict[str, Any]:
@@ -149,8 +210,8 @@ def decode_command(text: str | bytes) -> dict[str, Any]:
         CommandError: with the protocol's words; ``Invalid JSON`` is fixed by it.
     """
     try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, UnicodeEncodeError, RecursionError):
+        value = _decode_any(text)
+    except _UNREADABLE:
         raise CommandError("invalid_json", "Invalid JSON") from None
     if not isinstance(value, dict):
         raise CommandError("invalid_command", "A command is a JSON object with a `command`")

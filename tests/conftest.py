@@ -9,6 +9,7 @@ this machine calls :func:`skip_or_fail`.
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
@@ -30,7 +31,7 @@ S = TypeVar("S", bound=Server)
 # Few enough to run all the time, and no limit on time: the machine may be busy.
 hypothesis.settings.register_profile(
     "tests",
-    max_examples=40,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
@@ -64,6 +65,14 @@ def _make(kind: Callable[[], S]) -> S:
     except ServerMissingError as exc:
         skip_or_fail(str(exc))
         raise
+
+
+@pytest.fixture(autouse=True)
+def root_log_level() -> Iterator[None]:
+    """Undo what a Celery worker in this process does to the level of all logging."""
+    level = logging.root.level
+    yield
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,9 @@ from lives import completed, error, interleavings, log, logs, progress, queued, 
 from celery_wsprogress.access import Permit
 from celery_wsprogress.events import Progress
 from celery_wsprogress.history import MAX_ENTRIES
-from celery_wsprogress.hub import Hub, Limits, parse_event_id
+from celery_wsprogress.holdings import Holdings, Limits
+from celery_wsprogress.hub import Hub, parse_event_id
+from celery_wsprogress.selector import EVERYTHING, By, Selector
 from celery_wsprogress.operation import Operation, Verdict
 from celery_wsprogress.session import Session
 from celery_wsprogress.wire import Batch
@@ -107,7 +109,7 @@ def test_a_client_sees_what_was_delivered_in_order_and_once(events, data):
         if number == join_at:
             joined = len(owed)
             if by != "id":
-                log_.hub.watch_everything(reader, replay="all")
+                log_.hub.select(reader, EVERYTHING, replay="all")
             if by != "everything":
                 subscribe(log_.hub, reader)
         log_.write(event)
@@ -219,7 +221,7 @@ def test_everything_begins_with_how_the_unfinished_stand():
         status("started", operation_id="op-2", metadata={}), progress(0.5, operation_id="op-2")
     )
     reader = session()
-    log_.hub.watch_everything(reader, replay="last")
+    log_.hub.select(reader, EVERYTHING, replay="last")
     frames = read(reader)
     assert {frame["operation_id"] for frame in frames} == {"op-2"}
     assert kinds(frames) == ["started", "progress"]
@@ -229,11 +231,11 @@ def test_after_unsubscribing_nothing_comes():
     log_ = Log()
     reader = session()
     subscribe(log_.hub, reader)
-    log_.hub.watch_everything(reader, replay="none")
+    log_.hub.select(reader, EVERYTHING, replay="none")
     log_.hub.unwatch(reader, "op-1")
     log_.write(queued())
     assert kinds(read(reader)) == ["queued"]  # everything is still watched
-    log_.hub.unwatch_everything(reader)
+    log_.hub.unselect(reader, EVERYTHING)
     log_.write(status("received"))
     assert read(reader) == []
 
@@ -241,9 +243,9 @@ def test_after_unsubscribing_nothing_comes():
 def test_an_exact_subscription_outlives_that_of_everything():
     log_ = Log()
     reader = session()
-    log_.hub.watch_everything(reader, replay="none")
+    log_.hub.select(reader, EVERYTHING, replay="none")
     subscribe(log_.hub, reader)
-    log_.hub.unwatch_everything(reader)
+    log_.hub.unselect(reader, EVERYTHING)
     log_.write(queued())
     assert kinds(read(reader)) == ["queued"]
 
@@ -252,7 +254,7 @@ def test_a_session_that_left_is_forgotten():
     log_ = Log()
     reader = session()
     subscribe(log_.hub, reader)
-    log_.hub.watch_everything(reader, replay="none")
+    log_.hub.select(reader, EVERYTHING, replay="none")
     log_.hub.leave(reader)
     assert log_.write(queued()) == set()
     assert log_.hub.stats()["subscriptions"] == 0
@@ -293,7 +295,7 @@ def test_a_slow_client_gets_no_progress_that_is_outdated():
 
 
 def test_finished_operations_are_bounded_by_number():
-    hub = Hub(Limits(max_finished=2))
+    hub = Hub(Holdings(Limits(max_finished=2)))
     log_ = Log(hub)
     for number in range(5):
         log_.write(completed(operation_id=f"op-{number}"))
@@ -302,7 +304,7 @@ def test_finished_operations_are_bounded_by_number():
 
 
 def test_an_evicted_operation_still_reaches_who_watches_it():
-    hub = Hub(Limits(max_finished=0))
+    hub = Hub(Holdings(Limits(max_finished=0)))
     log_ = Log(hub)
     reader = session()
     subscribe(hub, reader)
@@ -312,7 +314,7 @@ def test_an_evicted_operation_still_reaches_who_watches_it():
 
 
 def test_a_client_that_misses_a_whole_history_is_too_slow():
-    hub = Hub(Limits(max_finished=0))
+    hub = Hub(Holdings(Limits(max_finished=0)))
     log_ = Log(hub)
     reader = session()
     subscribe(hub, reader)
@@ -322,7 +324,7 @@ def test_a_client_that_misses_a_whole_history_is_too_slow():
 
 
 def test_waiting_operations_are_bounded_by_number():
-    hub = Hub(Limits(max_waiting=2))
+    hub = Hub(Holdings(Limits(max_waiting=2)))
     log_ = Log(hub)
     for number in range(5):
         log_.write(queued(operation_id=f"op-{number}"))
@@ -330,7 +332,7 @@ def test_waiting_operations_are_bounded_by_number():
 
 
 def test_histories_are_bounded_in_bytes_and_finished_ones_go_first():
-    hub = Hub(Limits(max_history_bytes=20_000))
+    hub = Hub(Holdings(Limits(max_history_bytes=20_000)))
     log_ = Log(hub)
     log_.write(status("started", operation_id="running", metadata={}))
     for number in range(20):
@@ -341,12 +343,12 @@ def test_histories_are_bounded_in_bytes_and_finished_ones_go_first():
 
 
 def test_what_is_silent_for_too_long_is_let_go():
-    hub = Hub(Limits(max_age=10.0))
+    hub = Hub(Holdings(Limits(max_age=10.0)))
     log_ = Log(hub)
     log_.write(queued(operation_id="a"), completed(operation_id="b"))
-    hub.expire(109.0)
+    hub.holdings.expire(109.0)
     assert hub.stats()["held_operations"] == 2
-    hub.expire(110.0)
+    hub.holdings.expire(110.0)
     assert hub.stats()["held_operations"] == hub.stats()["history_bytes"] == 0
 
 
@@ -376,3 +378,71 @@ def test_replies_go_before_events():
     subscribe(log_.hub, reader)
     reader.reply(b'{"event_type":"reply","data":{}}')
     assert read(reader)[0]["event_type"] == "reply"
+
+
+OF_A_KIND = {
+    By.OPERATION_TYPE: Selector(By.OPERATION_TYPE, "report.*"),
+    By.TAG: Selector(By.TAG, "nightly"),
+    By.GROUP: Selector(By.GROUP, "g1"),
+    By.ROOT: Selector(By.ROOT, "root"),
+}
+CHOSEN = {"operation_type": "report.pdf", "tags": ["nightly"], "group_id": "g1", "root_id": "root"}
+
+
+@pytest.mark.parametrize("selector", OF_A_KIND.values(), ids=OF_A_KIND)
+def test_a_selector_shows_what_it_matches_and_nothing_else(selector):
+    log_ = Log()
+    log_.write(status("started", operation_id="old", metadata={}, **CHOSEN))
+    log_.write(completed(operation_id="old"))
+    log_.write(status("started", operation_id="going", metadata={}, **CHOSEN))
+    reader = session()
+    log_.hub.select(reader, selector, replay="last")
+    assert [frame["operation_id"] for frame in read(reader)] == ["going"]
+    log_.write(queued(operation_id="new", **CHOSEN), queued(operation_id="other"))
+    log_.write(completed(operation_id="going"), completed(operation_id="other"))
+    frames = read(reader)
+    assert [frame["operation_id"] for frame in frames] == ["new", "going"]
+    log_.hub.unselect(reader, selector)
+    log_.write(completed(operation_id="new"))
+    assert read(reader) == []
+
+
+def test_an_operation_that_becomes_known_as_one_of_a_kind_is_shown_from_then_on():
+    log_ = Log()
+    reader = session()
+    log_.hub.select(reader, OF_A_KIND[By.TAG], replay="last")
+    log_.write(queued())
+    log_.write(status("started", metadata={}, tags=["nightly"]), log("after"))
+    assert kinds(read(reader)) == ["started", "log"]
+
+
+def test_what_is_watched_in_several_ways_comes_once_and_until_the_last_of_them_ends():
+    log_ = Log()
+    reader = session()
+    for selector in (OF_A_KIND[By.TAG], EVERYTHING):
+        log_.hub.select(reader, selector, replay="last")
+    subscribe(log_.hub, reader)
+    log_.write(queued(**CHOSEN))
+    assert kinds(read(reader)) == ["queued"]
+    log_.hub.unselect(reader, EVERYTHING)
+    log_.hub.unwatch(reader, "op-1")
+    log_.write(status("received"))
+    assert kinds(read(reader)) == ["received"]
+    log_.hub.unselect(reader, OF_A_KIND[By.TAG])
+    log_.write(completed())
+    assert read(reader) == []
+    assert log_.hub.stats()["subscriptions"] == 0
+
+
+def test_the_history_holds_earlier_runs_and_says_when_it_is_not_all():
+    log_ = Log()
+    log_.write(status("started", run="a", metadata={}), error(run="a"))
+    log_.write(status("started", run="b", metadata={}), completed(run="b"))
+    frames, complete = log_.hub.history("op-1", 100, 100_000)
+    assert kinds(map(msgspec.json.decode, frames)) == ["started", "error", "started", "completed"]
+    assert complete
+    frames, complete = log_.hub.history("op-1", 2, 100_000)
+    assert kinds(map(msgspec.json.decode, frames)) == ["started", "completed"]
+    assert not complete
+    assert log_.hub.history("op-1", 100, 10) == ([], False)
+    assert log_.hub.history("unheard of", 100, 100_000) == ([], False)

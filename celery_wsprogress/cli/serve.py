@@ -168,15 +168,22 @@ def _application(ctx: click.Context, app_path: str | None) -> Any:
     outer = getattr(ctx.obj, "app", None)
     if app_path is None:
         return outer
-    from celery.app.utils import find_app  # noqa: PLC0415 - --broker needs no Celery
+    from celery import Celery  # noqa: PLC0415 - --broker needs no Celery
+    from celery.app.utils import find_app  # noqa: PLC0415
 
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `celery -A` does
     try:
-        return find_app(app_path)
-    except (ImportError, AttributeError) as exc:
-        raise click.BadParameter(
-            f"cannot load the Celery application {app_path!r}: {exc}", param_hint="-A"
-        ) from None
+        found = find_app(app_path)
+    except (ImportError, AttributeError, ValueError) as exc:
+        raise _no_application(app_path, str(exc)) from None
+    if not isinstance(found, Celery):
+        raise _no_application(app_path, "this is no Celery application")
+    return found
+
+
+def _no_application(app_path: str, why: str) -> click.BadParameter:
+    text = f"cannot load the Celery application {app_path!r}: {why}"
+    return click.BadParameter(text, param_hint="-A")
 
 
 def _sidecar(settings: ServeSettings, address: BrokerAddress) -> Sidecar:

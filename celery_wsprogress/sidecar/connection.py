@@ -84,7 +84,7 @@ class ProgressConnection(ServerConnection):
         with contextlib.suppress(ConnectionClosed):
             async for message in self:
                 if isinstance(message, bytes):
-                    await self.close(BINARY, "frames are JSON text")
+                    await self.dismiss(BINARY, "frames are JSON text")
                     return
                 take(message)
                 self.flush()

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from celery_wsprogress import __version__
-from celery_wsprogress.commands import MAX_LISTED, list_page
-from celery_wsprogress.errors import TokenError
+from celery_wsprogress.errors import CommandError, TokenError
+from celery_wsprogress.listing import list_operations
 from celery_wsprogress.wire import encode_frame
 
 if TYPE_CHECKING:
@@ -68,19 +68,25 @@ def respond(target: str, authorization: str | None, view: View) -> Answer:
         authorization: The header, for a ``Bearer`` token.
         view: What to answer from.
     """
-    parts = urlsplit(target)
+    path, _, query = target.partition("?")
+    if path in _OPEN:
+        return _OPEN[path](view, query)
     if authorization is not None:
         try:
-            view.permit.add(authorization.removeprefix("Bearer ").strip(), now=view.now)
+            view.permit.add(_bearer(authorization), now=view.now)
         except TokenError as exc:
             return _json(HTTPStatus.UNAUTHORIZED, {"error": str(exc), "code": "unauthorized"})
-    plain = _PATHS.get(parts.path)
-    if plain is not None:
-        return plain(view, parts.query)
-    prefix, _, operation_id = parts.path.partition("/operations/")
+    if path in _BY_PERMIT:
+        return _BY_PERMIT[path](view, query)
+    prefix, _, operation_id = path.partition("/operations/")
     if not prefix and operation_id:
         return _operation(view, unquote(operation_id))
     return _json(HTTPStatus.NOT_FOUND, {"error": "There is nothing here", "code": "not_found"})
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _page(_view: View, _query: str) -> Answer:
@@ -105,9 +111,13 @@ def _status(view: View, _query: str) -> Answer:
 def _operations(view: View, query: str) -> Answer:
     if not view.permit.may_list(view.now):
         return _refused(view)
-    cursor = parse_qs(query).get("cursor", [""])[0]
-    before = int(cursor) if cursor.isdecimal() and len(cursor) <= 18 else None
-    return _json(HTTPStatus.OK, list_page(view.hub.newest_first(before), MAX_LISTED))
+    fields: dict[str, Any] = {name: values[-1] for name, values in parse_qs(query).items()}
+    if fields.get("limit", "").isdecimal():
+        fields["limit"] = int(fields["limit"])
+    try:
+        return _json(HTTPStatus.OK, list_operations(view.hub.holdings, fields))
+    except CommandError as exc:
+        return _json(HTTPStatus.BAD_REQUEST, {"error": str(exc), "code": exc.code})
 
 
 def _operation(view: View, operation_id: str) -> Answer:
@@ -130,10 +140,13 @@ def _json(status: HTTPStatus, value: Mapping[str, Any]) -> Answer:
     return Answer(status, encode_frame(dict(value)) + b"\n")
 
 
-_PATHS: Final[Mapping[str, Callable[[View, str], Answer]]] = {
+_OPEN: Final[Mapping[str, Callable[[View, str], Answer]]] = {
     "/": _page,
     "/healthz": _health,
     "/readyz": _ready,
+}
+
+_BY_PERMIT: Final[Mapping[str, Callable[[View, str], Answer]]] = {
     "/status": _status,
     "/operations": _operations,
 }

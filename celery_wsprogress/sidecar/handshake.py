@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -40,11 +40,11 @@ def check_exposure(settings: ServeSettings) -> None:
 
 def refusal(request: Request, settings: ServeSettings) -> Answer | None:
     """Why a request is not served, or None when it is."""
-    host = _one(request.headers, "Host")
+    host = one_value(request.headers, "Host")
     if not host_allowed(host, (settings.host, *settings.hosts)):
         text = "This host name is not served here (--allow-host)\n"
         return Answer(HTTPStatus.FORBIDDEN, text.encode(), TEXT)
-    if not origin_allowed(_one(request.headers, "Origin"), host, settings.origins):
+    if not origin_allowed(one_value(request.headers, "Origin"), host, settings.origins):
         text = "Pages of this origin may not connect here (--origin)\n"
         return Answer(HTTPStatus.FORBIDDEN, text.encode(), TEXT)
     if request.method != "GET":
@@ -54,12 +54,12 @@ def refusal(request: Request, settings: ServeSettings) -> Answer | None:
 
 def operation_id_of(path: str) -> str:
     """The id in ``/ws/<operation_id>``, or an empty text."""
-    prefix, _, operation_id = urlsplit(path).path.partition("/ws/")
+    prefix, _, operation_id = path.partition("?")[0].partition("/ws/")
     return "" if prefix else unquote(operation_id)
 
 
-def _one(headers: Headers, name: str) -> str | None:
-    """A header's only value. One that is sent twice is as good as a foreign one."""
+def one_value(headers: Headers, name: str) -> str | None:
+    """A header's only value, or None. One that is sent twice is as good as a foreign one."""
     values = headers.get_all(name)
     if len(values) > 1:
         return ""

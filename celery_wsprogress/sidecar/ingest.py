@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.brokers import open_reader
+from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import masked
 
 if TYPE_CHECKING:
@@ -119,11 +120,11 @@ class Ingest:
     def _say_it_is_away(self, exc: Exception) -> None:
         connection = self.connection
         if connection.connected or not connection.reconnects:
-            # The exception's text may hold the URL, so only its class is shown.
+            # The text of a library's exception may hold the URL, so only its class is shown.
             logger.warning(
                 "The broker %s is away (%s); trying again until it is back",
                 masked(self._address.url),
-                type(exc).__name__,
+                exc if isinstance(exc, ConfigurationError) else type(exc).__name__,
             )
         connection.connected = False
         connection.reconnects += 1

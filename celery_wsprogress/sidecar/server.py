@@ -28,12 +28,15 @@ from websockets.asyncio.server import Server, serve
 from celery_wsprogress import __version__, commands
 from celery_wsprogress.access import Permit
 from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
-from celery_wsprogress.hub import Hub, Limits
+from celery_wsprogress.holdings import Holdings, Limits
+from celery_wsprogress.hub import Hub
+from celery_wsprogress.selector import EVERYTHING
 from celery_wsprogress.session import Session
 from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, ProgressConnection
 from celery_wsprogress.sidecar.endpoints import View, respond
 from celery_wsprogress.sidecar.handshake import (
     check_exposure,
+    one_value,
     operation_id_of,
     refusal,
     response,
@@ -88,7 +91,7 @@ class Sidecar:
     def __init__(self, settings: ServeSettings, address: BrokerAddress) -> None:
         check_exposure(settings)
         self.settings = settings
-        self.hub = Hub(_limits(settings))
+        self.hub = Hub(Holdings(_limits(settings)))
         self.ingest = Ingest(address, self._receive)
         self.port = settings.port
         """The port it listens on, also when any free one was asked for."""
@@ -187,11 +190,16 @@ class Sidecar:
     def _accept(self, epoch: str, entry: Entry, touched: set[Session]) -> int:
         try:
             batch = decode_batch(entry.batch)
+            position = entry.position
+            touched |= self.hub.accept(batch, epoch=epoch, position=position, now=time.time())
         except (MalformedBatch, BatchVersionUnknown) as exc:
             self._count_unreadable(exc)
             return 1
-        position = entry.position
-        touched |= self.hub.accept(batch, epoch=epoch, position=position, now=time.time())
+        except Exception:
+            # A fault of ours in one batch must not end the reading of all others.
+            self.hub.counts["malformed"] += 1
+            logger.exception("A batch could not be taken; it is left out")
+            return 1
         return len(batch.events) or 1
 
     def _count_unreadable(self, exc: MalformedBatch | BatchVersionUnknown) -> None:
@@ -222,9 +230,9 @@ class Sidecar:
             del self._connections[session]
 
     def _answer(self, frame: str, session: Session) -> None:
-        if session.commands == 0 and session.everything:
+        if session.commands == 0 and session.selectors:
             # A monitor that never subscribes was watching everything until this command.
-            self.hub.unwatch_everything(session)
+            self.hub.unselect(session, EVERYTHING)
         commands.answer(
             frame,
             session,
@@ -243,7 +251,7 @@ class Sidecar:
     def _watch_unsubscribed(self, session: Session) -> None:
         connection = self._connections.get(session)
         if connection and session.commands == 0 and session.permit.may_list(time.time()):
-            self.hub.watch_everything(session, replay="none")
+            self.hub.select(session, EVERYTHING, replay="none")
 
     def _welcome(self, session: Session) -> dict[str, Any]:
         now = time.time()
@@ -279,8 +287,8 @@ class Sidecar:
         refused = refusal(request, self.settings)
         if refused is not None:
             return response(refused)
-        if request.headers.get("Upgrade", "").lower() != "websocket":
-            authorization = request.headers.get("Authorization")
+        if (one_value(request.headers, "Upgrade") or "").lower() != "websocket":
+            authorization = one_value(request.headers, "Authorization")
             return response(respond(request.path, authorization, self._view(request)))
         if self._stopping:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Stopping\n")
@@ -316,7 +324,7 @@ class Sidecar:
         while True:
             await asyncio.sleep(SWEEP_INTERVAL)
             now = time.time()
-            self.hub.expire(now)
+            self.hub.holdings.expire(now)
             for session, connection in list(self._connections.items()):
                 if _watches_too_much(session, now):
                     connection.close_soon(TOKEN_EXPIRED, "the token has expired")
@@ -334,7 +342,7 @@ def _watches_too_much(session: Session, now: float) -> bool:
     permit = session.permit
     if permit.key is None:
         return False
-    if session.everything and not permit.may_list(now):
+    if session.selectors and not permit.may_list(now):
         return True
     return any(not permit.may_watch(one, now) for one in session.subscribed)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 from websockets.asyncio.client import connect
 
@@ -115,7 +116,15 @@ def shown(kind, data):
 CLIENTS = (by_every_frame, by_position, twice)
 
 
-async def watch(client, url, operation_id, ready=None):
-    """Run a client, with patience but not for ever."""
-    async with asyncio.timeout(PATIENCE):
-        return await client(url, operation_id, ready)
+def watch(client, url, operation_id, ready=None):
+    """Run a client to its end, with patience but not for ever.
+
+    In a thread: Playwright, where a test has used it, leaves its loop running in this one.
+    """
+
+    async def patiently():
+        async with asyncio.timeout(PATIENCE):
+            return await client(url, operation_id, ready)
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, patiently()).result()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import contextmanager
 
@@ -97,6 +96,6 @@ def test_an_end_whose_start_is_no_longer_held(redis_server, tmp_path, client):
             eventually(lambda: "careful" in repr(connection.xrange("celery_wsprogress")))
             connection.xtrim("celery_wsprogress", maxlen=0, approximate=False)
         with SidecarProcess(redis_server.url) as sidecar:
-            printed = asyncio.run(base_clients.watch(client, sidecar.url, task_id, gate.touch))
+            printed = base_clients.watch(client, sidecar.url, task_id, gate.touch)
     assert printed[-1].startswith("completed in ")
     assert not [line for line in printed if "careful" in line or "started" in line]

@@ -6,7 +6,6 @@ further than a process, a worker by threads beside the sidecar.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from contextlib import ExitStack
@@ -48,7 +47,7 @@ class Stack:
         )
 
     def watch(self, client, task_id, ready=None):
-        return asyncio.run(base_clients.watch(client, self.url, task_id, ready))
+        return base_clients.watch(client, self.url, task_id, ready)
 
 
 def _memory_stack(stack):

@@ -1,0 +1,156 @@
+"""What is held of the operations, and for how long: bounded by count, bytes and age.
+
+Operations stand in three lines by where they are in their life, each with the one that has been
+silent longest in front. Finished operations go first, then those that no worker has started,
+then the running ones.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from celery_wsprogress.history import Entry, History
+from celery_wsprogress.operation import Operation, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from celery_wsprogress.session import Session
+
+_LIVES: Final = ("finished", "waiting", "running")
+"""In the order in which they are let go."""
+
+
+_LIFE: Final = {
+    State.QUEUED: "waiting",
+    State.RECEIVED: "waiting",
+    State.RUNNING: "running",
+    State.RETRYING: "running",
+    State.COMPLETED: "finished",
+    State.ERROR: "finished",
+    State.CANCELLED: "finished",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the hub may hold. Ages are in seconds."""
+
+    max_finished: int = 1_000
+    max_waiting: int = 100_000
+    max_age: float = 86_400.0
+    max_history_bytes: int = 256_000_000
+
+
+@dataclass(slots=True)
+class Held:
+    """One operation with its history."""
+
+    operation: Operation
+    number: int
+    """Counted over all operations ever held; the newest has the highest."""
+    heard: float = 0.0
+    """When its last event was taken, by the sidecar's clock."""
+    history: History = field(default_factory=History)
+    selected_by: set[Session] = field(default_factory=set)
+    """Who watches it by a selector. Kept for :attr:`selected_as`."""
+    selected_as: tuple[Any, ...] = ()
+    """What :attr:`selected_by` was worked out from."""
+
+
+@dataclass(slots=True)
+class Holdings:
+    """The operations that are held."""
+
+    limits: Limits = field(default_factory=Limits)
+    total: int = 0
+    """Operations ever held."""
+    history_bytes: int = 0
+    """What the histories of all of them take."""
+    _held: dict[str, Held] = field(default_factory=dict)
+    _lines: dict[str, OrderedDict[str, Held]] = field(
+        default_factory=lambda: {life: OrderedDict() for life in _LIVES}
+    )
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def active(self) -> int:
+        """How many of them have not ended."""
+        return len(self._lines["waiting"]) + len(self._lines["running"])
+
+    def get(self, operation_id: str) -> Held | None:
+        """The operation, if it is held."""
+        return self._held.get(operation_id)
+
+    def get_or_hold(self, operation_id: str, heard_at: float) -> Held:
+        """The operation; it is held from now on if it was not."""
+        held = self._held.get(operation_id)
+        if held is None:
+            self.total += 1
+            held = Held(Operation(operation_id, heard_at=heard_at), self.total)
+            self._held[operation_id] = held
+        return held
+
+    def append(self, held: Held, entry: Entry) -> None:
+        """Add to the history of an operation."""
+        before = held.history.size
+        held.history.append(entry)
+        self.history_bytes += held.history.size - before
+
+    def heard(self, held: Held, now: float) -> None:
+        """An event of the operation was taken: file it anew, and let go of what is too much."""
+        held.heard = now
+        self._file(held)
+        self._evict()
+
+    def _file(self, held: Held) -> None:
+        """Move it to the end of the line of its likes: the front is silent longest."""
+        operation_id = held.operation.operation_id
+        for life, line in self._lines.items():
+            if life == _LIFE[held.operation.state]:
+                line[operation_id] = held
+                line.move_to_end(operation_id)
+            else:
+                line.pop(operation_id, None)
+
+    def _evict(self) -> None:
+        finished, waiting = self._lines["finished"], self._lines["waiting"]
+        while len(finished) > self.limits.max_finished:
+            self._forget(next(iter(finished)))
+        while len(waiting) > self.limits.max_waiting:
+            self._forget(next(iter(waiting)))
+        while self.history_bytes > self.limits.max_history_bytes and len(self._held) > 1:
+            self._forget(next(iter(self._oldest_first())))
+
+    def expire(self, now: float) -> None:
+        """Let go of what has been silent for too long. Called now and then."""
+        for line in self._lines.values():
+            while line:
+                operation_id, held = next(iter(line.items()))
+                if now - held.heard < self.limits.max_age:
+                    break
+                self._forget(operation_id)
+
+    def _oldest_first(self) -> Iterator[str]:
+        for life in _LIVES:
+            yield from self._lines[life]
+
+    def _forget(self, operation_id: str) -> None:
+        held = self._held.pop(operation_id)
+        self.history_bytes -= held.history.size
+        for line in self._lines.values():
+            line.pop(operation_id, None)
+
+    def newest_first(self, before: int | None = None) -> Iterator[Held]:
+        """What is held, newest first, of numbers below ``before``."""
+        for held in reversed(self._held.values()):
+            if before is None or held.number < before:
+                yield held
+
+    def items(self) -> Iterator[tuple[str, Held]]:
+        """The operations by their ids, oldest first. Nothing may be changed meanwhile."""
+        yield from self._held.items()

@@ -1,0 +1,300 @@
+"""``serve`` as a process: what it says, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from servers import free_port
+from waiting import eventually
+from websockets.sync.client import connect
+
+from celery_wsprogress import __version__
+from celery_wsprogress.settings import ServeSettings
+
+PROJECTS = Path(__file__).parent.parent / "projects"
+KEY = "a key that is long enough for HS256"
+PASSWORD = "hunter2"
+OURS = (sys.executable, "-m", "celery_wsprogress")
+CELERY = (sys.executable, "-m", "celery", "-A", "tiny", "wsprogress")
+
+#: A broker that refuses every connection: nobody may listen on port 1.
+AWAY = f"redis://:{PASSWORD}@localhost:1/0"
+
+
+def environment(**more):
+    """The environment without what would set something."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("WSPROGRESS_") and name not in {"WEBSOCKET_PORT", "ENABLE_WEBSOCKET"}
+    }
+    return {**clean, **more}
+
+
+def run(*arguments, command=OURS, **variables):
+    """Run a command that ends by itself."""
+    return subprocess.run(
+        [*command, *arguments],
+        cwd=PROJECTS,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+class Serving:
+    """A ``serve`` that goes on until it is told to end."""
+
+    def __init__(self, folder, *arguments, command=OURS, **variables):
+        self.stdout, self.stderr = folder / "stdout", folder / "stderr"
+        with self.stdout.open("w") as out, self.stderr.open("w") as err:
+            self.process = subprocess.Popen(
+                [*command, "serve", *arguments],
+                cwd=PROJECTS,
+                env=environment(**variables),
+                stdout=out,
+                stderr=err,
+            )
+
+    def wait_for(self, pattern):
+        """Wait until it has said this, on either stream."""
+
+        def look():
+            found = re.search(pattern, self.output)
+            assert found or self.process.poll() is None, self.output
+            return found
+
+        return eventually(look, timeout=60, what=pattern)
+
+    @property
+    def output(self):
+        return self.stdout.read_text() + self.stderr.read_text()
+
+    @property
+    def port(self):
+        return int(self.wait_for(r"started on ws://\S+:(\d+)\n")[1])
+
+    def end(self, number):
+        self.process.send_signal(number)
+        return self.process.wait(timeout=60)
+
+
+@pytest.fixture
+def serving(tmp_path):
+    """Start a ``serve``; it does not outlive the test."""
+    started = []
+
+    def start(*arguments, **how):
+        started.append(Serving(tmp_path, *arguments, **how))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.wait(timeout=60)
+
+
+def refused(done, *words):
+    """It ended with an error that says this, and without a traceback."""
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("Error: ")
+    assert [word for word in words if word not in last] == [], last
+    assert "Traceback" not in done.stderr
+    assert PASSWORD not in done.stderr
+
+
+# What ends by itself.
+
+
+@pytest.mark.parametrize("command", [OURS, CELERY], ids=["ours", "celery"])
+def test_help_lists_the_commands(command):
+    done = run("--help", command=command)
+    assert done.returncode == 0
+    assert re.search(r"serve +Push progress", done.stdout)
+
+
+def test_help_of_serve_names_every_setting():
+    done = run("serve", "--help")
+    assert done.returncode == 0
+    for name in ServeSettings.__dataclass_fields__:
+        option = {"url": "broker", "origins": "origin", "hosts": "allow-host"}.get(name, name)
+        shown = f"--{option.replace('_', '-')}" if name != "key" else "WSPROGRESS_KEY"
+        assert shown in done.stdout, name
+    for word in ("-A", "WEBSOCKET_PORT", "ENABLE_WEBSOCKET", "8765"):
+        assert word in done.stdout
+
+
+def test_version():
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"celery-wsprogress, version {__version__}\n")
+
+
+@pytest.mark.parametrize("port", ["abc", "65536", "-1"])
+@pytest.mark.parametrize("where", ["option", "WSPROGRESS_PORT", "WEBSOCKET_PORT"])
+def test_a_bad_port_is_named_wherever_it_comes_from(where, port):
+    if where == "option":
+        done = run("serve", "--broker", AWAY, f"--port={port}")
+    else:
+        done = run("serve", "--broker", AWAY, **{where: port})
+    refused(done, "wsprogress_port", f"'{port}'", "from 0 to 65535")
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"WSPROGRESS_HEARTBEAT": "0"}, ["wsprogress_heartbeat is '0'", "from 1 to 600"]),
+        ({"WSPROGRESS_INSECURE": "maybe"}, ["wsprogress_insecure is 'maybe'", "true or false"]),
+        ({"WSPROGRESS_KEY": PASSWORD}, ["wsprogress_key is '(hidden)'", "at least 32 bytes"]),
+        ({"ENABLE_WEBSOCKET": "maybe"}, ["ENABLE_WEBSOCKET is 'maybe'", "true or false"]),
+        ({"WSPROGRESS_LOG_LEVEL": "loud"}, ["--log-level", "'loud'", "'warning'"]),
+    ],
+    ids=repr,
+)
+def test_a_bad_value_in_the_environment_is_named(variables, words):
+    refused(run("serve", "--broker", AWAY, **variables), *words)
+
+
+@pytest.mark.parametrize("value", ["false", "0", "No"])
+def test_enable_websocket_false_says_so_and_is_no_error(value):
+    done = run("serve", "--broker", AWAY, ENABLE_WEBSOCKET=value)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "ENABLE_WEBSOCKET is false: not serving\n"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_a_public_address_without_a_key_is_refused_with_what_helps(host):
+    done = run("serve", "--broker", AWAY, "--host", host)
+    refused(done, "wsprogress_host", host, "WSPROGRESS_KEY", "--insecure")
+
+
+def test_everything_for_everyone_is_refused_with_a_key():
+    done = run("serve", "--broker", AWAY, "--monitor-unsubscribed", WSPROGRESS_KEY=KEY)
+    refused(done, "wsprogress_monitor_unsubscribed", "off once a key is set")
+    assert KEY not in done.stderr
+
+
+def test_without_an_application_or_a_broker():
+    refused(run("serve"), "-A", "--broker")
+
+
+@pytest.mark.parametrize(
+    "app", ["nowhere", "nowhere.at.all", "tiny:nothing", "tiny:helper", "tiny:add", "os", ".", ""]
+)
+def test_an_application_that_is_none(app):
+    refused(run("serve", "-A", app), "-A", "Celery application", repr(app))
+
+
+def test_an_application_that_is_none_in_the_environment():
+    refused(run("serve", WSPROGRESS_APP="nowhere"), "-A", "Celery application", "'nowhere'")
+
+
+def test_a_command_that_is_none():
+    refused(run("dance"), "No such command 'dance'")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_port_in_use_is_one_line(host):
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        done = run("serve", "--broker", AWAY, "--host", host, "--port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"Error: Port {port} on {host} is in use; choose another one with --port\n"
+    )
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid", "a..b"])
+def test_a_host_that_is_not_ours_is_one_line(host):
+    done = run("serve", "--broker", AWAY, "--host", host, "--insecure", "--port", "0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(rf"Error: Cannot listen on {re.escape(host)}, port 0: .+\n", done.stderr)
+
+
+# What goes on until it is told to end.
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_though_the_broker_is_away_and_ends_when_told(serving, number):
+    served = serving("--broker", AWAY, "--port", "0")
+    served.wait_for(r"The broker redis://:\*\*@localhost:1/0 is away")
+    with urllib.request.urlopen(f"http://localhost:{served.port}/status", timeout=30) as response:
+        assert response.status == 200
+    with connect(f"ws://localhost:{served.port}", compression=None) as client:
+        assert '"connected"' in client.recv(timeout=30)
+        assert served.end(number) == 0
+    assert served.stdout.read_text() == (
+        f"WebSocket server started on ws://localhost:{served.port}\n"
+        "Broker: redis://:**@localhost:1/0\n"
+        f"Status: curl http://localhost:{served.port}/status\n"
+        "Stopping\n"
+    )
+    assert served.stderr.read_text().count("\n") == 1, "one line for a broker that is away"
+    assert "Traceback" not in served.output
+    assert PASSWORD not in served.output
+
+
+def test_it_reads_from_a_broker(serving, redis_server):
+    served = serving("--broker", redis_server.url, "--port", "0")
+    served.wait_for(r"Connected to the broker redis://")
+    with urllib.request.urlopen(f"http://localhost:{served.port}/readyz", timeout=30) as response:
+        assert response.status == 200
+    assert served.end(signal.SIGTERM) == 0
+
+
+def test_celerys_own_command_takes_celerys_own_application(serving):
+    served = serving("--port", "0", command=CELERY)
+    served.wait_for(r"The broker redis://user:\*\*@localhost:1/0 is away")
+    assert served.port
+    assert served.end(signal.SIGINT) == 0
+    assert PASSWORD not in served.output
+
+
+@pytest.mark.parametrize("app", ["tiny", "tiny:app"])
+def test_an_application_is_found_in_the_folder_one_stands_in(serving, app):
+    served = serving("-A", app, "--port", "0")
+    served.wait_for(r"Broker: redis://user:\*\*@localhost:1/0\n")
+
+
+def test_another_broker_than_the_applications(serving):
+    served = serving("-A", "tiny", "--broker", "redis://elsewhere.invalid/7", "--port", "0")
+    served.wait_for(r"Broker: redis://elsewhere.invalid/7\n")
+
+
+def test_the_environment_sets_what_options_do_not(serving):
+    port, other = free_port(), free_port()
+    variables = {"WSPROGRESS_BROKER": AWAY, "WEBSOCKET_PORT": "1", "WSPROGRESS_HOST": "127.0.0.1"}
+    served = serving("--port", str(port), WSPROGRESS_PORT=str(other), **variables)
+    served.wait_for(rf"started on ws://127.0.0.1:{port}\n")
+
+
+def test_a_public_address_with_a_key(serving):
+    served = serving("--broker", AWAY, "--host", "0.0.0.0", "--port", "0", WSPROGRESS_KEY=KEY)
+    assert served.port
+    assert KEY not in served.output
+
+
+@pytest.mark.parametrize(
+    ("broker", "why"),
+    [
+        ("nonsense://user:hunter2@x", "No such transport: nonsense"),
+        ("redis://user:hunter2@localhost:1/zero", "Database is int"),
+        ("sentinel://:hunter2@localhost:1", "master_name"),
+    ],
+)
+def test_a_broker_url_that_is_none_is_named_and_explained(serving, broker, why):
+    served = serving("--broker", broker, "--port", "0")
+    served.wait_for(rf"broker URL is .*{why}")
+    assert "Traceback" not in served.output
+    assert PASSWORD not in served.output

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import pytest
+from lives import log
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+
+from celery_wsprogress import history, wire
+from celery_wsprogress.access import Permit
+from celery_wsprogress.hub import Hub
+from celery_wsprogress.session import MAX_REPLY_BYTES, Session
+from celery_wsprogress.sidecar.connection import (
+    BINARY,
+    TOO_SLOW,
+    WRITE_BYTES,
+    ProgressConnection,
+    joined,
+)
+
+TIMEOUT = 30
+
+
+# Frames.
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 124, 125, 126, 127, 65_534, 65_535, 65_536, 65_537,
+                                    999_999, 1_000_000])  # fmt: skip
+def test_a_frame_is_what_the_library_would_have_written(length):
+    data = b"x" * length
+    assert joined([data]) == Frame(Opcode.TEXT, data).serialize(mask=False)
+
+
+def test_frames_stand_one_behind_the_other():
+    frames = [b"x" * length for length in (1, 126, 65_536, 0)]
+    written = b"".join(Frame(Opcode.TEXT, one).serialize(mask=False) for one in frames)
+    assert joined(frames) == written
+    assert joined(iter(frames)) == written
+    assert joined([]) == b""
+
+
+# Connections.
+
+
+class Served:
+    """A server of one session, without a hub, and what its client sent."""
+
+    def __init__(self):
+        self.session = Session(1, Permit(None))
+        self.taken = []
+        self.owed = 0
+        """The most bytes of replies that were unsent at once."""
+        self.connection = None
+        self.ended = asyncio.Event()
+        self.url = ""
+
+    def take(self, frame):
+        """As a command is taken: count it, and reply where the client asks for bytes."""
+        self.taken.append(frame)
+        if frame.isdecimal():
+            self.session.reply(b"x" * int(frame))
+            self.owed = max(self.owed, self.session._reply_bytes)
+
+    async def accept(self, connection):
+        connection.session = self.session
+        self.connection = connection
+        try:
+            await connection.read_commands(self.take)
+        finally:
+            self.ended.set()
+
+    def frame(self, frame):
+        """Queue a frame and write it."""
+        self.session.reply(frame)
+        self.connection.flush()
+
+
+def run(scenario):
+    """Run it on a loop of its own, also where a loop of somebody else's runs in this thread."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, scenario).result()
+
+
+async def until(condition):
+    async with asyncio.timeout(TIMEOUT):
+        while not condition():  # noqa: ASYNC110 - it may be anything
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def connected(**options):
+    """A server of one session and its client."""
+    served = Served()
+    how = {"compression": None, "ping_interval": None}
+    async with (
+        serve(
+            served.accept,
+            "127.0.0.1",
+            0,
+            create_connection=ProgressConnection,
+            max_size=wire.MAX_COMMAND_BYTES,
+            write_limit=(65_536, 16_384),
+            **how,
+        ) as server,
+        asyncio.timeout(4 * TIMEOUT),
+    ):
+        port = server.sockets[0].getsockname()[1]
+        async with connect(f"ws://127.0.0.1:{port}", **how, **options) as client:
+            await until(lambda: served.connection is not None)
+            yield served, client
+
+
+async def closed(client):
+    """Read until the connection is closed; the code it was closed with."""
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            while True:
+                await client.recv()
+    except ConnectionClosed as exc:
+        return exc.rcvd.code
+
+
+def test_what_the_session_has_arrives_whole_and_in_order():
+    async def scenario():
+        async with connected() as (served, client):
+            sizes = [0, 1, 125, 126, 65_535, 65_536, 1_000_000, *range(500)]
+            for size in sizes:
+                served.session.reply(b"x" * size)
+            served.connection.flush()
+            assert [len(await client.recv()) for _ in sizes] == sizes
+
+    run(scenario())
+
+
+def test_frames_and_those_the_library_writes_do_not_mix():
+    async def scenario():
+        async with connected() as (served, client):
+            for _ in range(20):
+                served.frame(b"x" * 100_000)
+                pong = await client.ping()
+                assert len(await client.recv()) == 100_000
+                await pong
+
+    run(scenario())
+
+
+def test_commands_come_one_by_one_and_are_answered_at_once():
+    async def scenario():
+        async with connected() as (served, client):
+            for number in (1, 2, 3):
+                await client.send(str(number))
+                assert await client.recv() == "x" * number
+            assert served.taken == ["1", "2", "3"]
+
+    run(scenario())
+
+
+def test_a_client_that_does_not_read_costs_a_bounded_number_of_bytes_and_misses_nothing():
+    frames = [json.dumps({"n": number, "fill": "x" * 50_000}).encode() for number in range(400)]
+
+    async def scenario():
+        async with connected(max_queue=1) as (served, client):
+            for one in frames:
+                served.frame(one)
+            await until(lambda: not served.connection._writable.is_set())
+            assert served.session.has_news
+            size = served.connection.transport.get_write_buffer_size()
+            assert size < 65_536 + WRITE_BYTES + len(frames[0])
+            # It reads again, and everything follows.
+            for number in range(400):
+                assert json.loads(await client.recv())["n"] == number
+            assert not served.session.has_news
+
+    run(scenario())
+
+
+def test_the_commands_of_a_client_that_does_not_read_wait():
+    size = MAX_REPLY_BYTES // 4
+    asked = 200
+
+    async def scenario():
+        async with connected(max_queue=1) as (served, client):
+            asking = asyncio.create_task(_send(client, [str(size)] * asked))
+            await until(
+                lambda: served.session.backlogged and not served.connection._writable.is_set()
+            )
+            assert len(served.taken) < asked
+            for _ in range(asked):
+                assert len(await client.recv()) == size
+            await asking
+            assert len(served.taken) == asked
+            assert MAX_REPLY_BYTES < served.owed <= MAX_REPLY_BYTES + size
+
+    run(scenario())
+
+
+async def _send(client, frames):
+    for one in frames:
+        await client.send(one)
+
+
+def test_a_client_that_fell_off_the_history_is_told_so():
+    async def scenario():
+        hub = Hub()
+        async with connected(max_queue=1) as (served, client):
+            session = served.session
+            hub.watch(session, "op-1", replay=None, since=None)
+            for number in range(2 * history.MAX_ENTRIES):
+                batch = wire.Batch("w", number + 1, [log("x" * 1_000)])
+                hub.accept(batch, epoch="e", position=str(number + 1), now=0.0)
+            served.connection.flush()
+            assert await closed(client) == TOO_SLOW
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (b"{}", BINARY),
+        (b"", BINARY),
+        ("x" * wire.MAX_COMMAND_BYTES, None),
+        ("x" * (wire.MAX_COMMAND_BYTES + 1), 1009),
+        ("é" * (wire.MAX_COMMAND_BYTES // 2 + 1), 1009),
+    ],
+    ids=["binary", "empty binary", "largest", "too large", "too large in bytes"],
+)
+def test_frames_that_are_no_commands_close_the_connection(message, code):
+    async def scenario():
+        async with connected() as (served, client):
+            await client.send(message)
+            if code is None:
+                await until(lambda: served.taken == [message])
+                return
+            assert await closed(client) == code
+            await served.ended.wait()
+            assert served.taken == []
+
+    run(scenario())
+
+
+def test_text_that_is_no_utf8_closes_the_connection():
+    async def scenario():
+        async with connected() as (served, client):
+            await client.send(b"\xff", text=True)
+            assert await closed(client) == 1007
+            assert served.taken == []
+
+    run(scenario())
+
+
+def test_a_client_that_goes_without_a_word_is_no_error():
+    async def scenario():
+        async with connected() as (served, client):
+            served.session.reply(b"x" * 10_000_000)
+            client.transport.abort()
+            await served.ended.wait()
+            served.connection.flush()
+            served.connection.close_soon(1000, "")
+            served.connection.close_soon(1000, "")
+
+    run(scenario())
+
+
+def test_nothing_is_written_once_it_closes():
+    async def scenario():
+        async with connected() as (served, client):
+            served.connection.close_soon(4001, "the token has expired")
+            served.session.reply(b"late")
+            await asyncio.sleep(0)
+            served.connection.flush()
+            assert await closed(client) == 4001
+            assert served.session.has_news
+
+    run(scenario())
