@@ -72,7 +72,7 @@ def _command(fields: Mapping[str, Any]) -> Callable[[Asking], dict[str, Any]]:
     name = fields.get("command")
     if not isinstance(name, str):
         raise CommandError("invalid_command", "A command is a JSON object with a `command`")
-    command = _COMMANDS.get(name)
+    command = COMMANDS.get(name)
     if command is None:
         raise CommandError("unknown_command", f"Unknown command: {name[:100]}")
     return command
@@ -111,7 +111,7 @@ def _ping(asking: Asking) -> dict[str, Any]:
     return {"status": "pong", "timestamp": asking.now}
 
 
-_COMMANDS: Final[Mapping[str, Callable[[Asking], dict[str, Any]]]] = {
+COMMANDS: Final[Mapping[str, Callable[[Asking], dict[str, Any]]]] = {
     "subscribe": subscribe,
     "unsubscribe": unsubscribe,
     "get_operation": _get_operation,

@@ -8,7 +8,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from celery_wsprogress import settings
-from celery_wsprogress.operation import TRANSITIONS, State, Step, Verdict
+from celery_wsprogress.lifecycle import TRANSITIONS, State, Step, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

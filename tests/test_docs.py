@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -16,18 +17,21 @@ import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from click.testing import CliRunner
+from servers import free_port
 from sidecars import SidecarThread
 from waiting import eventually
 
-from celery_wsprogress import settings, wire
+from celery_wsprogress import commands, settings, wire
+from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.brokers.address import address_of
 from celery_wsprogress.cli import main
 
 ROOT = Path(__file__).parents[1]
+GUIDE = ROOT / "docs" / "guide.md"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative_to(ROOT).parts}]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LANGUAGES = {"python", "bash", "html", "json", "text"}
+LANGUAGES = {"python", "bash", "html", "javascript", "json", "text"}
 
 
 def blocks(language):
@@ -51,6 +55,9 @@ def test_every_block_is_of_a_language_that_is_run_here():
 @pytest.mark.parametrize(("page", "text"), blocks("json"))
 def test_a_frame_is_one_of_the_protocol(page, text):
     event = json.loads(text)
+    if "command" in event:
+        assert event["command"] in commands.COMMANDS
+        return
     assert event["event_type"] == "progress"
     batch = wire.decode_batch(wire.join_batch("w", 1, [text.encode()]))
     assert msgspec.to_builtins(batch.events[0]) == event
@@ -65,22 +72,34 @@ def test_a_command_is_one_that_exists(page, text):
 def check_command(line):
     program, *arguments = shlex.split(line)
     if program == "celery-wsprogress":
-        # Parsed like the real thing; --help after it keeps it from serving.
+        # Parsed like the real thing; --help after it keeps it from doing it.
         outcome = CliRunner().invoke(main, [*arguments, "--help"])
         assert outcome.exit_code == 0, outcome.output
-        serve = main.get_command(None, arguments[0])
-        serve.make_context(arguments[0], arguments[1:])
+        if arguments[0] != "--version":
+            command = main.get_command(None, arguments[0])
+            command.make_context(arguments[0], arguments[1:])
     elif program == "curl":
         path = arguments[0].removeprefix("http://localhost:8765")
-        assert path in {"/readyz", "/status", "/operations/<task"}
+        assert path in {"/healthz", "/readyz", "/status", "/operations/<task"}
     elif program == "make":
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif program == "pip":
         assert arguments == ["install", "celery-wsprogress"]
     elif program == "export":
-        check_key(line)
+        check_variable(line)
     else:
         raise AssertionError(f"nothing here knows how to check: {line}")
+
+
+def check_variable(line):
+    name, value = line.removeprefix("export ").split("=", 1)
+    if name == "WSPROGRESS_KEY":
+        check_key(line)
+    elif name == "ENABLE_WEBSOCKET":
+        assert settings.websocket_enabled({name: value})
+    else:
+        found = settings.from_environ({name: value}, settings.ServeSettings)
+        assert settings.ServeSettings.load(found).port == int(value)
 
 
 def check_key(line):
@@ -120,8 +139,71 @@ def test_the_token_of_the_documentation_holds(monkeypatch):
 
 
 def test_no_other_page_holds_python_that_nothing_runs():
-    run = {"README.md", "tasks.md", "serving.md"}
+    run = {"README.md", "tasks.md", "serving.md", "guide.md"}
     assert {page.name for page in PAGES if python_of(page)} == run
+
+
+@pytest.fixture(scope="module")
+def guide(redis_server, tmp_path_factory):
+    """The guide's Python, run from top to bottom as a program of its own on Redis.
+
+    Returns:
+        The ids it made: of an operation that completed, and of one that failed.
+    """
+    redis_server.clear()
+    program = tmp_path_factory.mktemp("guide") / "guide.py"
+    said = 'print("ids", report_id, failed_id)\n'
+    text = python_of(ROOT / "docs" / "guide.md").replace("8765", str(free_port()))
+    program.write_text(text + said)
+    environment = {**os.environ, "WSPROGRESS_URL": redis_server.url}
+    command = [sys.executable, program]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.splitlines()[-1].split()[1:]
+
+
+@pytest.fixture
+def sidecar(redis_server):
+    with SidecarThread(BrokerAddress(redis_server.url)) as sidecar:
+        yield sidecar
+
+
+def test_the_operations_of_the_guide_ended_as_it_says(guide, sidecar):
+    hub = sidecar.sidecar.hub
+    report, failed = guide
+    found = eventually(lambda: (seen := hub.get(failed)) and seen["state"] == "error" and seen)
+    assert found["error_type"] == "ValueError"
+    assert hub.get(report)["state"] == "completed"
+    held = [one.operation for one in hub.holdings.newest_first()]
+    kinds = {one.operation_type for one in held}
+    expected = {"report", "import", "export", "analysis", "conversion", "training", "transfer"}
+    assert kinds == expected
+    assert {str(one.state) for one in held if one.operation_id != failed} == {"completed"}
+
+
+@pytest.mark.browser
+def test_the_javascript_of_the_guide_shows_an_operation(guide, sidecar, browser):
+    [script] = [t for kind, t in _BLOCK.findall(GUIDE.read_text()) if kind == "javascript"]
+    page = browser.new_page()
+    lines = []
+    page.on("console", lambda line: lines.append(line.text))
+    script = script.replace("ws://localhost:8765", sidecar.url)
+    page.add_script_tag(content=f"const operationId = {json.dumps(guide[0])};\n{script}")
+    eventually(lambda: page.evaluate("1") and [one for one in lines if "done in" in one])
+    assert "[INFO] reading orders" in lines
+    page.close()
+
+
+@pytest.mark.browser
+def test_the_page_of_the_guide_fills_its_bar(guide, sidecar, browser, tmp_path):
+    [html] = [t for kind, t in _BLOCK.findall(GUIDE.read_text()) if kind == "html"]
+    file = tmp_path / "page.html"
+    file.write_text(html.replace("ws://localhost:8765", sidecar.url))
+    page = browser.new_page()
+    page.goto(f"{file.as_uri()}?{urlencode({'operation': guide[0]})}")
+    page.wait_for_selector("text=completed")
+    assert page.evaluate("document.getElementById('bar').value") == 1
+    page.close()
 
 
 @pytest.mark.browser
