@@ -128,6 +128,16 @@ _MODULES: Final = {
 }
 
 
+def prepare(address: BrokerAddress) -> None:
+    """Import what the broker needs, and refuse an address that is none. Connects to nothing.
+
+    Raises:
+        ConfigurationError: kombu has no transport for the URL, or its driver is missing.
+    """
+    _module_of(address)
+    import_module(f"{__name__}.connection").check(address)
+
+
 def open_writer(address: BrokerAddress) -> Writer:
     """Connect, and declare what keeps the batches. Blocks for a few seconds at the most.
 

@@ -77,6 +77,15 @@ def connect(
     return connection
 
 
+def check(address: BrokerAddress) -> None:
+    """Find the transport of an address without connecting to it.
+
+    Raises:
+        ConfigurationError: there is none, or its driver is not installed.
+    """
+    release(_prepare(address, {}, Connection, 0))
+
+
 def make_producer(channel: Any, exchange_type: str, *, declare: bool = True) -> Any:
     """Return a ``kombu.Producer`` for the exchange of the events, which is declared by it."""
     exchange = Exchange(EXCHANGE, type=exchange_type, durable=True)  # type: ignore[no-untyped-call]

@@ -148,7 +148,7 @@ def configure(
     Raises:
         ConfigurationError: a setting has a value it cannot have, or no broker is named.
     """
-    from celery_wsprogress.brokers import BrokerAddress  # noqa: PLC0415 - see the package
+    from celery_wsprogress.brokers import BrokerAddress, prepare  # noqa: PLC0415 - see the package
     from celery_wsprogress.brokers.address import address_of  # noqa: PLC0415
 
     app = _application(ctx, app_path)
@@ -156,11 +156,11 @@ def configure(
     given = {name: value for name, value in options.items() if value not in (None, ())}
     settings = ServeSettings.load(conf, from_environ(os.environ, ServeSettings), given)
     url = broker or settings.url
-    if app is not None:
-        return settings, address_of(app, url)
-    if url is None:
+    if app is None and url is None:
         raise click.UsageError("Name the application with -A, or the broker with --broker")
-    return settings, BrokerAddress(url)
+    address = BrokerAddress(str(url)) if app is None else address_of(app, url)
+    prepare(address)
+    return settings, address
 
 
 def _application(ctx: click.Context, app_path: str | None) -> Any:

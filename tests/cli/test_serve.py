@@ -200,6 +200,11 @@ def test_an_application_that_is_none_in_the_environment():
     refused(run("serve", WSPROGRESS_APP="nowhere"), "-A", "Celery application", "'nowhere'")
 
 
+def test_a_broker_that_kombu_does_not_know():
+    done = run("serve", "--broker", f"nonsense://user:{PASSWORD}@x")
+    refused(done, "nonsense://user:**@x", "No such transport: nonsense")
+
+
 def test_a_command_that_is_none():
     refused(run("dance"), "No such command 'dance'")
 
@@ -288,7 +293,6 @@ def test_a_public_address_with_a_key(serving):
 @pytest.mark.parametrize(
     ("broker", "why"),
     [
-        ("nonsense://user:hunter2@x", "No such transport: nonsense"),
         ("redis://user:hunter2@localhost:1/zero", "Database is int"),
         ("sentinel://:hunter2@localhost:1", "master_name"),
     ],

@@ -1,0 +1,106 @@
+"""Where a process sends the events that belong to no Celery task, and reads them.
+
+An edge: it looks at the environment and, where the program has loaded Celery, at its
+applications. Celery itself is never imported here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from celery_wsprogress.brokers import BrokerAddress
+from celery_wsprogress.brokers.address import address_of
+from celery_wsprogress.settings import Settings, from_conf, from_environ
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Reaches no further than this process, and keeps nothing.
+MEMORY: Final = "memory://"
+
+_POLLING: Final = 0.02
+"""Seconds between two looks into memory."""
+
+S = TypeVar("S", bound=Settings)
+
+
+class _Broker(NamedTuple):
+    read: BrokerAddress
+    write: BrokerAddress
+
+
+_chosen: _Broker | None = None
+
+
+def settings_of_process(cls: type[S]) -> S:
+    """A side's settings, from the configuration of the process's app, then the environment.
+
+    Raises:
+        ConfigurationError: one of them is bad.
+    """
+    app = _application()
+    conf = from_conf(app.conf, cls) if app is not None else {}
+    return cls.load(conf, from_environ(os.environ, cls))
+
+
+def address_of_process(*, write: bool = False) -> BrokerAddress:
+    """The broker of this process's operations. Connects to nothing.
+
+    That of the process's Celery application, where there is one that names its broker
+    (``wsprogress_url`` names another one for the events); else ``WSPROGRESS_URL``; else none:
+    ``memory://``, which joins what is in this process and nothing else.
+
+    The first answer holds for the life of the process and that of its forks, so that whatever
+    writes and whatever reads here meet. Make the Celery application before.
+
+    Args:
+        write: The address to write to, where Celery is told of two.
+
+    Raises:
+        ConfigurationError: a setting is bad.
+    """
+    global _chosen  # noqa: PLW0603 - one a process
+    if _chosen is None:
+        _chosen = _choose()
+    return _chosen.write if write else _chosen.read
+
+
+def _choose() -> _Broker:
+    url = settings_of_process(Settings).url
+    app = _application()
+    if app is not None:
+        return _Broker(address_of(app, url), address_of(app, url, write=True))
+    if url is not None:
+        return _Broker(BrokerAddress(url), BrokerAddress(url))
+    memory = BrokerAddress(MEMORY, {"polling_interval": _POLLING})
+    return _Broker(memory, memory)
+
+
+def _application() -> Any:
+    """The Celery application of this process that names its broker; None where there is none.
+
+    The current one. It is current only in the thread that made it, so elsewhere it is whichever
+    names a broker, if all that do name the same.
+    """
+    celery = sys.modules.get("celery")
+    if celery is None:
+        return None
+    if _names_broker(celery.current_app):
+        return celery.current_app
+    found = {str(_urls(app)): app for app in _applications() if _names_broker(app)}
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def _applications() -> Iterator[Any]:
+    state = sys.modules.get("celery._state")
+    yield from list(getattr(state, "_apps", ()))
+
+
+def _urls(app: Any) -> tuple[Any, Any]:
+    return app.conf.broker_read_url, app.conf.broker_write_url
+
+
+def _names_broker(app: Any) -> bool:
+    return any(_urls(app)) or bool(from_conf(app.conf, Settings))
