@@ -1,10 +1,11 @@
 """Who may connect, and what a connection may watch.
 
 Closed from the start. Without a key the sidecar serves loopback addresses only, and whoever
-reaches it may watch; a page opened from disk (``Origin: null``) may watch by exact id and
-nothing more. With a key nobody may watch anything without a token, and ``*``, lists and
-selectors need a token that grants ``*``. Pages of other sites never get in: ``Host`` and
-``Origin`` are checked first, against DNS rebinding and cross-site connections.
+reaches it may watch; a page opened from disk (``Origin: null``), or whoever reaches an address
+that is served with ``exact_only``, may watch by exact id and nothing more. With a key nobody may
+watch anything without a token, and ``*``, lists and selectors need a token that grants ``*``.
+Pages of other sites never get in: ``Host`` and ``Origin`` are checked first, against DNS
+rebinding and cross-site connections.
 
 A token is a JWT signed with HS256. Its claims are ``ids`` (operation ids, or ``*``) and ``exp``.
 Tokens travel in a command or in an ``Authorization`` header, never in a URL.
@@ -93,8 +94,9 @@ class Permit:
     """What one connection may do."""
 
     key: str | None = field(repr=False)
-    from_disk: bool = False
-    """It comes from a page with ``Origin: null``."""
+    exact_only: bool = False
+    """It may watch by exact id and nothing more: a page with ``Origin: null``, or whoever reaches
+    a public address without a key."""
     grants: list[Grant] = field(default_factory=list)
 
     def add(self, token: object, *, now: float) -> Grant:
@@ -115,7 +117,7 @@ class Permit:
 
     def may_list(self, now: float) -> bool:
         """Whether it may watch everything and list what there is."""
-        return not self.from_disk and self.may_watch(EVERYTHING, now)
+        return not self.exact_only and self.may_watch(EVERYTHING, now)
 
     def may_count(self, now: float) -> bool:
         """Whether it may read the statistics."""

@@ -59,8 +59,9 @@ class Asking:
         permit = self.session.permit
         if permit.may_list(self.now):
             return
-        if permit.from_disk:
-            raise CommandError("forbidden", "A page opened from disk may watch by exact id only")
+        if permit.exact_only:
+            who = "A page opened from disk, or a client of a public address without a key,"
+            raise CommandError("forbidden", f"{who} may watch by exact id only")
         if permit.may_count(self.now):
             raise CommandError("forbidden", "The token does not grant everything (`*`)")
         raise CommandError("unauthorized", "This needs a token here: send `authenticate` first")

@@ -4,6 +4,7 @@
 
     WSProgressError
     ├── ConfigurationError(ValueError)   the operator's: a setting, an option or a token request
+    ├── ServerNotStarted(RuntimeError)   the machine's: the in-process server cannot listen
     ├── MalformedBatch                   a writer's: bytes on the broker that are no batch of ours
     ├── BatchVersionUnknown              a newer writer's: a batch format this reader does not know
     ├── CommandError                     a client's: answered on the socket, never fatal
@@ -36,6 +37,10 @@ class ConfigurationError(WSProgressError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.setting} is {self.value!r}, but must be {self.allowed}"
+
+
+class ServerNotStarted(WSProgressError, RuntimeError):
+    """The in-process server could not be started; the sentence says why and what to do."""
 
 
 class MalformedBatch(WSProgressError):

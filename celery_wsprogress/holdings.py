@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.history import Entry, History
-from celery_wsprogress.operation import Operation, State
+from celery_wsprogress.lifecycle import Operation, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

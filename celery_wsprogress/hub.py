@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from celery_wsprogress.events import Completed, Error, Event, Progress, Status
 from celery_wsprogress.history import Entry, Kind, Position
 from celery_wsprogress.holdings import Holdings
-from celery_wsprogress.operation import Verdict
+from celery_wsprogress.lifecycle import Verdict
 from celery_wsprogress.session import Watch
 from celery_wsprogress.wire import encode_event_frame
 

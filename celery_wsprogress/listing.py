@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.errors import CommandError
-from celery_wsprogress.operation import State
+from celery_wsprogress.lifecycle import State
 from celery_wsprogress.selector import By, Selector, check_glob
 from celery_wsprogress.wire import MAX_FRAME_BYTES, cut, encode_frame
 

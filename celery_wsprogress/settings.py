@@ -171,6 +171,9 @@ class ServeSettings(Settings):
     """Once set, every watcher needs a token signed with it (``create_token``)."""
     insecure: bool = setting(False, _switch, "true or false")
     """Serve a public address without a key."""
+    exact_only: bool = setting(False, _switch, "true or false")
+    """Without a key, let clients watch by exact id and nothing more. An id that cannot be guessed
+    is all that a public address then asks for."""
     origins: tuple[str, ...] = setting((), _words, "web origins, such as https://example.org")
     """Pages that may connect besides those of loopback hosts."""
     hosts: tuple[str, ...] = setting((), _words, "host names")

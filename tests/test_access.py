@@ -301,8 +301,8 @@ def test_without_a_key_all_may_be_watched_and_listed():
     assert permit.may_count(NOW)
 
 
-def test_a_page_from_disk_may_watch_and_count_and_nothing_more():
-    permit = Permit(None, from_disk=True)
+def test_a_page_exact_only_may_watch_and_count_and_nothing_more():
+    permit = Permit(None, exact_only=True)
     assert permit.may_watch("op", NOW)
     assert permit.may_count(NOW)
     assert not permit.may_list(NOW)
@@ -335,8 +335,8 @@ def test_a_token_for_everything_grants_lists_too():
     assert permit.may_list(NOW)
 
 
-def test_even_such_a_token_lists_nothing_for_a_page_from_disk():
-    permit = Permit(KEY, from_disk=True)
+def test_even_such_a_token_lists_nothing_for_a_page_exact_only():
+    permit = Permit(KEY, exact_only=True)
     permit.add(token([EVERYTHING]), now=NOW)
     assert permit.may_watch("op", NOW)
     assert not permit.may_list(NOW)

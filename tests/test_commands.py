@@ -25,9 +25,9 @@ def refuse(constant):
 class Client:
     """A client of one hub: commands in, decoded frames out."""
 
-    def __init__(self, hub, *, key=None, from_disk=False):
+    def __init__(self, hub, *, key=None, exact_only=False):
         self.hub = hub
-        self.session = Session(7, Permit(key, from_disk=from_disk))
+        self.session = Session(7, Permit(key, exact_only=exact_only))
 
     def send(self, frame):
         """Send one frame and take everything that comes of it."""
@@ -92,7 +92,7 @@ def refusal(reply):
 
 # Whatever comes is answered once.
 
-names = st.sampled_from([*commands._COMMANDS, "cancel", "get_history", "nonsense"])
+names = st.sampled_from([*commands.COMMANDS, "cancel", "get_history", "nonsense"])
 ids = st.sampled_from(["done", "live", "unheard", "*", ""])
 sensible = {
     "operation_id": ids | values,
@@ -118,11 +118,11 @@ frames = st.one_of(
 
 
 @given(st.lists(frames, min_size=1, max_size=4), st.sampled_from([None, KEY]), st.booleans())
-def test_any_frame_gets_exactly_one_reply_which_is_strict_json(sent, key, from_disk):
+def test_any_frame_gets_exactly_one_reply_which_is_strict_json(sent, key, exact_only):
     hub = Hub()
     write(hub, queued(operation_id="done"), completed(run="r1", operation_id="done"))
     write(hub, status("started", operation_id="live"), progress(0.1, operation_id="live"))
-    client = Client(hub, key=key, from_disk=from_disk)
+    client = Client(hub, key=key, exact_only=exact_only)
     for frame in sent:
         got = client.send(frame)
         replies = [one for one in got if one["event_type"] == "reply"]
@@ -510,8 +510,8 @@ def test_a_token_may_come_with_the_subscription(hub):
 @pytest.mark.parametrize(
     ("command", "fields"), [("subscribe", {"operation_id": "*"}), ("list_operations", {})]
 )
-def test_a_page_from_disk_may_not_see_everything(hub, command, fields):
-    client = Client(hub, from_disk=True)
+def test_a_page_exact_only_may_not_see_everything(hub, command, fields):
+    client = Client(hub, exact_only=True)
     assert refusal(client.ask(command, **fields)) == "forbidden"
     assert not client.session.selectors
 
@@ -524,8 +524,8 @@ def test_a_page_from_disk_may_not_see_everything(hub, command, fields):
         ("get_stats", {}),
     ],
 )
-def test_a_page_from_disk_may_watch_by_exact_id(hub, command, fields):
-    assert "error" not in Client(hub, from_disk=True).ask(command, **fields)
+def test_a_page_exact_only_may_watch_by_exact_id(hub, command, fields):
+    assert "error" not in Client(hub, exact_only=True).ask(command, **fields)
 
 
 @pytest.mark.parametrize(
@@ -550,7 +550,7 @@ def test_selectors_are_bounded_and_need_the_right_to_list(hub, client):
         assert client.ask("subscribe", tag=str(number))["status"] == "subscribed"
     assert refusal(client.ask("subscribe", tag="one more")) == "too_many_subscriptions"
     assert client.ask("subscribe", tag="99")["status"] == "subscribed"
-    assert refusal(Client(hub, from_disk=True).ask("subscribe", tag="a")) == "forbidden"
+    assert refusal(Client(hub, exact_only=True).ask("subscribe", tag="a")) == "forbidden"
     assert refusal(Client(hub, key=KEY).ask("subscribe", operation_type="*")) == "unauthorized"
 
 

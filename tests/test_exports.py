@@ -11,7 +11,14 @@ import celery_wsprogress
 
 def test_what_is_public_is_what_is_loaded_when_asked_for():
     assert set(celery_wsprogress.__all__) == {"__version__", *celery_wsprogress._HOMES}
-    assert celery_wsprogress.__all__ == sorted(celery_wsprogress.__all__)
+    assert len(celery_wsprogress.__all__) == len(set(celery_wsprogress.__all__))
+
+
+def test_no_public_name_is_that_of_a_module():
+    """Whoever imported the module would find it where the name should be."""
+    package = Path(celery_wsprogress.__file__).parent
+    modules = {entry.name.removesuffix(".py") for entry in package.iterdir()}
+    assert not modules & set(celery_wsprogress.__all__)
 
 
 @pytest.mark.parametrize("name", celery_wsprogress.__all__)

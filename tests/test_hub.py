@@ -13,8 +13,8 @@ from celery_wsprogress.events import Progress
 from celery_wsprogress.history import MAX_ENTRIES
 from celery_wsprogress.holdings import Holdings, Limits
 from celery_wsprogress.hub import Hub, parse_event_id
+from celery_wsprogress.lifecycle import Operation, Verdict
 from celery_wsprogress.selector import EVERYTHING, By, Selector
-from celery_wsprogress.operation import Operation, Verdict
 from celery_wsprogress.session import Session
 from celery_wsprogress.wire import Batch
 

@@ -6,6 +6,7 @@ every wait is bounded, because a stopped server would otherwise hold the flusher
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from celery_wsprogress.brokers import BrokerAddress
+
+# Looking up a host imports this codec. A module that a thread is importing while its process
+# forks can never be imported in the child, so it is here before there is a thread.
+codecs.lookup("idna")
 
 #: Seconds that connecting, one write or one reply may take.
 TIMEOUT: Final = 5.0

@@ -13,6 +13,10 @@ import click
 
 _COMMANDS: Final = {
     "serve": ("celery_wsprogress.cli.serve", "Push progress over WebSocket to whoever watches."),
+    "watch": ("celery_wsprogress.cli.watch", "Show operations until all of them have ended."),
+    "monitor": ("celery_wsprogress.cli.monitor", "Show every operation, until Ctrl-C."),
+    "stats": ("celery_wsprogress.cli.stats", "Print the sidecar's figures."),
+    "interactive": ("celery_wsprogress.cli.interactive", "Type commands, and see events."),
 }
 
 

@@ -78,6 +78,12 @@ WEBSOCKET_PORT is honoured too, and ENABLE_WEBSOCKET=false makes this command do
     help="Serve a public address without a key: whoever reaches it may watch everything.",
 )
 @click.option(
+    "--exact-only",
+    is_flag=True,
+    default=None,
+    help="Without a key, let clients watch by exact id only, also on a public address.",
+)
+@click.option(
     "--monitor-unsubscribed",
     is_flag=True,
     default=None,

@@ -24,15 +24,17 @@ def check_exposure(settings: ServeSettings) -> None:
     """Refuse settings that would show operations to people who were not asked.
 
     Raises:
-        ConfigurationError: a public address has neither a key nor ``insecure``, or
+        ConfigurationError: a public address has neither a key nor ``insecure`` nor
+            ``exact_only``, or
             ``monitor_unsubscribed`` is on together with a key.
     """
-    closed = settings.key is not None or settings.insecure
+    closed = settings.key is not None or settings.insecure or settings.exact_only
     if not closed and not is_loopback(settings.host):
         raise ConfigurationError(
             "wsprogress_host",
             settings.host,
-            "a loopback address unless a key (WSPROGRESS_KEY) is set or --insecure is given",
+            "a loopback address unless a key (WSPROGRESS_KEY) is set, or --exact-only or "
+            "--insecure is given",
         )
     if settings.monitor_unsubscribed and settings.key is not None:
         raise ConfigurationError("wsprogress_monitor_unsubscribed", True, "off once a key is set")

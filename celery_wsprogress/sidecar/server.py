@@ -95,6 +95,8 @@ class Sidecar:
         self.ingest = Ingest(address, self._receive)
         self.port = settings.port
         """The port it listens on, also when any free one was asked for."""
+        self.sockets: list[socket.socket] = []
+        """Where it listens, once it does."""
         self._connections: dict[Session, ProgressConnection] = {}
         self._client_ids = count(1)
         self._servers: list[Server] = []
@@ -112,9 +114,9 @@ class Sidecar:
             OSError: the port is in use, or the host cannot be listened on.
         """
         self._loop = asyncio.get_running_loop()
-        sockets = listen(self.settings.host, self.settings.port)
-        self.port = sockets[0].getsockname()[1]
-        for one in sockets:
+        self.sockets = listen(self.settings.host, self.settings.port)
+        self.port = self.sockets[0].getsockname()[1]
+        for one in self.sockets:
             self._servers.append(await self._serve(one))
         self._sweeper = self._loop.create_task(self._sweep())
         self._loop.call_later(SILENCE, self._mention_silence)
@@ -278,7 +280,8 @@ class Sidecar:
 
     def _permit(self, request: Request | None) -> Permit:
         origin = request.headers.get("Origin") if request else None
-        return Permit(self.settings.key, from_disk=origin == "null")
+        without_key = self.settings.exact_only and self.settings.key is None
+        return Permit(self.settings.key, exact_only=origin == "null" or without_key)
 
     async def _process_request(
         self, connection: ServerConnection, request: Request

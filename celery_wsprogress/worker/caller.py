@@ -110,7 +110,7 @@ def _reporting_of(name: Any, stamp: Mapping[str, Any]) -> Reporting | None:
 
 def _replaced_by(headers: Mapping[str, Any]) -> Tracker | None:
     """The tracker of the running task, where this message takes its place."""
-    tracker = tracking.running.get()
+    tracker = tracking.running_of(headers["id"])
     if tracker is None or tracker.outlet is None or headers.get("retries"):
         return None
-    return tracker if tracker.run.operation_id == headers["id"] else None
+    return tracker

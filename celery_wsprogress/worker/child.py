@@ -107,8 +107,8 @@ def broken(
 
 
 def _running(task_id: Any) -> Tracker | None:
-    tracker = tracking.running.get()
-    return tracker if tracker is not None and tracker.run.operation_id == str(task_id) else None
+    # Not only the innermost: the task may have left an operation of its own open.
+    return tracking.running_of(str(task_id))
 
 
 def _streams_result(task: Any) -> bool:

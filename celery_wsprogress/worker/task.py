@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Task
 
 from celery_wsprogress.worker import apps, caller, signals, tracking
 from celery_wsprogress.worker.binding import bind_self
+
+if TYPE_CHECKING:
+    from celery_wsprogress.worker.steps import Steps
 
 
 class StreamingTask(Task):
@@ -58,7 +61,7 @@ class StreamingTask(Task):
 
     def on_replace(self, sig: Any) -> Any:
         """Hand the operation on to the task that replaces this one. Celery calls it."""
-        tracker = tracking.running.get()
+        tracker = tracking.running_of(self.request.id)
         if tracker is not None and tracker.outlet is not None:
             caller.mark_replacement(sig, tracker)
         return super().on_replace(sig)
@@ -121,6 +124,27 @@ class StreamingTask(Task):
             details: Anything else.
         """
         tracking.log(level, message, **details)
+
+    def steps(self, total: Any) -> Steps:
+        """Count steps instead of computing fractions.
+
+        .. code-block:: python
+
+            steps = self.steps(len(files))
+            for file in files:
+                steps.step(f"Reading {file.name}")
+
+        ``step(message, details=None)`` takes one and reports it, ``complete()`` reports the last
+        one, ``current_step`` and ``total_steps`` say how far it is. The result of the task is
+        what it returns: ``complete(result)`` does not look at its argument in a task.
+
+        Args:
+            total: How many there are; 0 where nobody knows.
+
+        Raises:
+            TypeError: ``total`` is no number.
+        """
+        return tracking.steps(total)
 
     def set_metadata(self, **metadata: Any) -> None:
         """Say something about the operation as a whole; earlier words of other names stay.

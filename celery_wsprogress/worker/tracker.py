@@ -18,9 +18,10 @@ from celery_wsprogress import rendering
 from celery_wsprogress.events import LIFE_CYCLE, ProgressData
 from celery_wsprogress.worker import measuring, reports
 from celery_wsprogress.worker.estimating import Estimator
+from celery_wsprogress.worker.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from celery_wsprogress.worker.buffer import Inquiry
     from celery_wsprogress.worker.reports import Report
@@ -224,6 +225,15 @@ class Tracker:
         if known is None:
             self._advise("level", "%r is no log level; it is taken for info", level)
         self._emit(reports.log(self.run, time.time(), known or "info", message, details))
+
+    def steps(self, total: Any, finish: Callable[[Any], None] | None = None) -> Steps:
+        """As :meth:`StreamingTask.steps`.
+
+        Args:
+            total: How many there are.
+            finish: What ``complete(result)`` does with its result.
+        """
+        return Steps(total, self.update_progress, finish, self.run.operation_type)
 
     def end(self, *ends: Report | Inquiry) -> None:
         """Say how the run ended. Only the first call says anything."""

@@ -11,12 +11,21 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from celery_wsprogress.worker.measuring import measure
+from celery_wsprogress.worker.steps import Steps
 
 if TYPE_CHECKING:
     from celery_wsprogress.worker.tracker import Tracker
 
-#: The run whose code this is; None outside of tasks that are followed.
+#: The run whose code this is; None outside of operations that are followed.
 running: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.tracker", default=None)
+
+
+def running_of(operation_id: object) -> Tracker | None:
+    """The tracker of this operation, where it is its code that runs, or an operation inside it."""
+    tracker = running.get()
+    while tracker is not None and tracker.run.operation_id != operation_id:
+        tracker = tracker.outer
+    return tracker
 
 
 def update_progress(
@@ -69,3 +78,12 @@ def log(level: Any, message: Any, **details: Any) -> None:
     tracker = running.get()
     if tracker is not None:
         tracker.log(level, message, **details)
+
+
+def steps(total: Any) -> Steps:
+    """Count the steps of the task that runs; outside of one only count.
+
+    As :meth:`celery_wsprogress.StreamingTask.steps`, for code that has no ``self``.
+    """
+    tracker = running.get()
+    return Steps(total) if tracker is None else tracker.steps(total)

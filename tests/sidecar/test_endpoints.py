@@ -34,10 +34,10 @@ def hub():
 def get(hub):
     """Ask for a path; its status and its body, decoded where it is JSON."""
 
-    def get(target, authorization=None, *, key=None, from_disk=False, ready=True):
+    def get(target, authorization=None, *, key=None, exact_only=False, ready=True):
         view = View(
             hub=hub,
-            permit=Permit(key, from_disk=from_disk),
+            permit=Permit(key, exact_only=exact_only),
             now=NOW,
             stats=STATS,
             readiness={"ready": ready, "replayable": True},
@@ -188,7 +188,7 @@ def test_the_scheme_may_be_written_as_one_likes(get):
     assert get("/status", bearer("x", scheme="bearer"), key=KEY)[0] == HTTPStatus.OK
 
 
-def test_a_page_from_disk_may_not_list(get):
-    assert get("/operations", from_disk=True)[0] == HTTPStatus.FORBIDDEN
-    assert get("/operations/done", from_disk=True)[0] == HTTPStatus.OK
-    assert get("/status", from_disk=True)[0] == HTTPStatus.OK
+def test_a_page_exact_only_may_not_list(get):
+    assert get("/operations", exact_only=True)[0] == HTTPStatus.FORBIDDEN
+    assert get("/operations/done", exact_only=True)[0] == HTTPStatus.OK
+    assert get("/status", exact_only=True)[0] == HTTPStatus.OK

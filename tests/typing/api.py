@@ -9,12 +9,24 @@ from celery import Celery
 
 import celery_wsprogress
 from celery_wsprogress import (
+    WEBSOCKETS_AVAILABLE,
+    ProgressTracker,
+    StreamingMixin,
     StreamingTask,
+    create_log_callback,
+    create_progress_callback,
     create_token,
+    get_websocket_status,
     install,
+    is_websocket_running,
     log,
+    operation,
+    start_websocket_background,
+    steps,
+    stop_websocket_background,
     update_progress,
     update_status,
+    ws_manager,
 )
 from celery_wsprogress.errors import ConfigurationError, WSProgressError
 
@@ -40,6 +52,15 @@ def index(self: StreamingTask, folder: str) -> int:
     return 1
 
 
+def count(self: StreamingTask, files: list[str]) -> None:
+    """A task that counts its steps."""
+    counting = self.steps(len(files))
+    assert_type(counting.step("one", {"file": 1}), None)
+    assert_type(counting.complete(), None)
+    assert_type(counting.current_step, float | int)
+    steps(3).step()
+
+
 class Nightly(StreamingTask):
     """A task written as a class."""
 
@@ -56,6 +77,65 @@ def help_along() -> None:
     assert_type(update_progress(0.5, "half", details={"a": 1}), None)
     assert_type(update_status("uploading"), None)
     assert_type(log("warning", "slow", seconds=3), None)
+
+
+def load() -> str:
+    """What is no task."""
+    with operation("load", metadata={"a": 1}, tags=["t"]) as op:
+        assert_type(op.operation_id, str)
+        assert_type(op.update_progress(0.5, "half", details={"a": 1}), None)
+        op.update_progress(current=1, total=2)
+        op.update_status("busy", "very")
+        op.log("info", "a line", n=1)
+        op.set_metadata(rows=1)
+        op.steps(3).complete({"n": 3})
+        assert_type(op.result(7), None)
+    return op.operation_id
+
+
+class Generator(StreamingMixin):
+    """An object with operations."""
+
+    async def generate(self) -> str:
+        """Do it."""
+        async with self.stream_operation("generate", {"a": 1}) as operation_id:
+            assert_type(operation_id, str)
+            assert_type(await self.emit_progress(0.5, "half", {"a": 1}), None)
+            await self.emit_status("busy", "very")
+            await self.emit_log("info", "a line")
+            await self.emit_result({"a": 1})
+        async with operation("more"):
+            pass
+        return operation_id
+
+
+async def work_with_ids() -> None:
+    """What knows ids only."""
+    name = await ws_manager.create_operation("import", {"a": 1})
+    assert_type(name, str)
+    await ws_manager.emit_progress(name, 0.5, "half", details={"a": 1})
+    await ws_manager.emit_status(name, "busy", "very")
+    await ws_manager.emit_log(name, "info", "a line")
+    tracker = ProgressTracker(name, 3)
+    await tracker.step("one", details={"a": 1})
+    await create_progress_callback(name)(0.5, "half")
+    await create_log_callback(name)("info", "a line")
+    await tracker.complete({"a": 1})
+    await ws_manager.emit_error(name, ValueError("no"))
+    await ws_manager.emit_error(name, "no", "MyError")
+    assert_type(ws_manager.get_operation(name), dict[str, Any] | None)
+    assert_type(ws_manager.get_active_operations(), list[dict[str, Any]])
+    assert_type(ws_manager.get_stats(), dict[str, int])
+
+
+def serve() -> None:
+    """The in-process server."""
+    if assert_type(WEBSOCKETS_AVAILABLE, bool) and not is_websocket_running():
+        server = start_websocket_background(host="127.0.0.1", port=0)
+        if server is not None:
+            assert_type(server.url, str)
+    assert_type(get_websocket_status(), dict[str, Any])
+    assert_type(stop_websocket_background(), None)
 
 
 def grant(task_id: str) -> str:

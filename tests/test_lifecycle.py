@@ -23,7 +23,7 @@ from lives import (
 )
 
 from celery_wsprogress.events import Completed, Error, Log, Progress, Status
-from celery_wsprogress.operation import TRANSITIONS, Operation, State, Step, Verdict
+from celery_wsprogress.lifecycle import TRANSITIONS, Operation, State, Step, Verdict
 
 
 def fold(events):

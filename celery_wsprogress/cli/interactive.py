@@ -1,0 +1,151 @@
+"""``interactive``: commands at a prompt, and events while it waits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from celery_wsprogress.cli import connecting
+from celery_wsprogress.cli.lines import clean, percent, table
+from celery_wsprogress.cli.printing import Printer, is_terminal
+from celery_wsprogress.cli.typed import typed_lines
+from celery_wsprogress.errors import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from celery_wsprogress.client import Client
+
+PROMPT: Final = "> "
+
+LISTED: Final = 20
+"""Operations `list` shows."""
+
+HELP: Final = (
+    ("subscribe ID", "watch an operation; * is all of them"),
+    ("unsubscribe ID", "stop watching it"),
+    ("list", f"the newest {LISTED} operations"),
+    ("get ID", "what is known of an operation"),
+    ("stats", "the sidecar's figures"),
+    ("help", "this"),
+    ("quit", "end; so does Ctrl-D"),
+)
+
+
+@click.command(epilog=connecting.EPILOG)
+@connecting.options
+@click.pass_context
+def interactive(ctx: click.Context, url: str, token_file: Path | None, *, as_json: bool) -> None:
+    """Type commands, and see events while you do.
+
+    The commands are: subscribe ID, unsubscribe ID, list, get ID, stats, help, quit. They are
+    also read from a pipe, one a line; the end of input ends the program.
+    """
+    prompt = PROMPT if is_terminal(sys.stdin) else ""
+    printer = Printer(as_json=as_json, prompt=prompt)
+    try:
+        ctx.exit(connecting.run(_interactive(url, token_file, printer)))
+    finally:
+        printer.close()
+
+
+async def _interactive(url: str, token_file: Path | None, printer: Printer) -> int:
+    async with connecting.client(url, token_file, printer) as client:
+        asking = asyncio.create_task(Dialogue(client, printer).hold())
+        showing = asyncio.create_task(_show(client, printer))
+        try:
+            done, _ = await asyncio.wait({asking, showing}, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+        finally:
+            asking.cancel()
+            showing.cancel()
+    return connecting.COMPLETED
+
+
+async def _show(client: Client, printer: Printer) -> None:
+    async for event in client:
+        printer.event(event)
+
+
+class Dialogue:
+    """Takes lines and answers them, until EOF or `quit`."""
+
+    def __init__(self, client: Client, printer: Printer) -> None:
+        self._client = client
+        self._printer = printer
+        self._words: dict[str, Callable[[str], Awaitable[None]]] = {
+            "subscribe": self._subscribe,
+            "unsubscribe": self._unsubscribe,
+            "list": self._list,
+            "get": self._get,
+            "stats": self._stats,
+            "help": self._help,
+        }
+
+    async def hold(self) -> None:
+        """Answer line after line."""
+        if self._printer.prompts:
+            self._printer.line("Connected. Type help for the commands, quit to end.")
+        async for line in typed_lines():
+            word, _, argument = line.strip().partition(" ")
+            if word in {"quit", "exit"}:
+                self._printer.stop_prompting()
+                return
+            await self._answer(word, argument.strip())
+
+    async def _answer(self, word: str, argument: str) -> None:
+        command = self._words.get(word)
+        if not word:
+            self._printer.ask()
+        elif command is None:
+            self._printer.note(f"Unknown command: {clean(word)}; type help")
+        elif word in {"subscribe", "unsubscribe", "get"} and not argument:
+            self._printer.note(f"{word} what? Type: {word} ID")
+        else:
+            try:
+                await command(argument)
+            except CommandError as exc:
+                self._printer.note(clean(str(exc)))
+
+    async def _subscribe(self, operation_id: str) -> None:
+        (reply,) = await self._client.subscribe(operation_id)
+        unknown = operation_id != "*" and reply.get("operation") is None
+        self._say(reply, [f"subscribed{' (nothing is known of it yet)' if unknown else ''}"])
+
+    async def _unsubscribe(self, operation_id: str) -> None:
+        (reply,) = await self._client.unsubscribe(operation_id)
+        self._say(reply, ["unsubscribed"])
+
+    async def _list(self, _: str) -> None:
+        reply = await self._client.ask("list_operations", limit=LISTED)
+        self._say(reply, [_row(one) for one in reply["operations"]] or ["no operations"])
+
+    async def _get(self, operation_id: str) -> None:
+        reply = await self._client.ask("get_operation", operation_id=operation_id)
+        found = reply["operation"] or {}
+        known = ((name, value) for name, value in found.items() if value not in (None, "", {}, []))
+        self._say(reply, table(known) or ["nothing is known of it"])
+
+    async def _stats(self, _: str) -> None:
+        reply = await self._client.ask("get_stats")
+        self._say(reply, table(reply["stats"].items()))
+
+    async def _help(self, _: str) -> None:
+        for line in table(HELP):
+            self._printer.line(line)
+
+    def _say(self, reply: dict[str, Any], lines: list[str]) -> None:
+        for line in [json.dumps(reply)] if self._printer.as_json else lines:
+            self._printer.line(line)
+
+
+def _row(operation: dict[str, Any]) -> str:
+    state = clean(str(operation.get("state") or operation["status"]))
+    name = clean(str(operation["operation_type"]))
+    return f"{clean(operation['operation_id'])}  {state:<9}  {percent(operation):3d}%  {name}"

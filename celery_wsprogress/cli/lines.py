@@ -1,0 +1,194 @@
+"""Events as lines of text for people: what happened, in one line that stays one line.
+
+Pure. What tasks say is shown with its control characters spelled out, so that nothing of it
+moves the cursor or begins a line of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    Event = Mapping[str, Any]
+
+MAX_RESULT: Final = 2_000
+"""Characters of a result that are shown; ``--json`` shows all of it."""
+
+_WORD: Final = 10
+_UUID: Final = 36
+_LONGEST_NAME: Final = 24
+_BAR: Final = 24
+
+
+def event_line(event: Event, name: str = "") -> str:
+    """One line: time, which operation (where several are watched), what happened."""
+    word, text = _what(event)
+    label = f"{name}  " if name else ""
+    return f"{clock(event.get('timestamp', 0.0))}  {label}{word:<{_WORD}} {text}".rstrip()
+
+
+def progress_bar(event: Event) -> str:
+    """A progress event as a line that is rewritten in place."""
+    data = event["data"]
+    done = round(_BAR * float(data.get("progress", 0.0)))
+    bar = "-" * _BAR if data.get("indeterminate") else "#" * done + "." * (_BAR - done)
+    word, text = _what(event)
+    return f"{clock(event.get('timestamp', 0.0))}  {word:<{_WORD}} [{bar}] {text}".rstrip()
+
+
+def _what(event: Event) -> tuple[str, str]:
+    kind, data = str(event.get("event_type", "")), event.get("data") or {}
+    describe = _KINDS.get(kind)
+    word, text = describe(data) if describe else (kind, _compact(data))
+    return clean(word), clean(text)
+
+
+def _status(data: Event) -> tuple[str, str]:
+    word, message = str(data.get("status", "")), str(data.get("message", ""))
+    attempt = data.get("attempt") or 1
+    more = [
+        f"on {data['worker']}" if word == "started" and data.get("worker") else "",
+        f"attempt {attempt}" if word != "retrying" and attempt > 1 else "",
+        f"again in {duration(data['retry_in'])}" if data.get("retry_in") is not None else "",
+    ]
+    what = ": ".join(filter(None, [str(data.get("operation_type") or ""), message]))
+    text = _with(what, more)
+    if word in {"queued", "received", "started", "retrying"}:
+        return word, text
+    return "status", f"{word}: {text}" if text else word
+
+
+def _progress(data: Event) -> tuple[str, str]:
+    unknown = bool(data.get("indeterminate"))
+    word = "...%" if unknown else f"{percent(data):3d}%"
+    return word, _with(str(data.get("message", "")), figures(data))
+
+
+def _error(data: Event) -> tuple[str, str]:
+    word = "cancelled" if data.get("status") == "cancelled" else "error"
+    return word, f"{data.get('error_type', '')}: {data.get('error', '')}"
+
+
+def _completed(data: Event) -> tuple[str, str]:
+    return "completed", f"in {duration(data['duration'])}" if "duration" in data else ""
+
+
+def _result(data: Event) -> tuple[str, str]:
+    cut = " (cut)" if data.get("truncated") else ""
+    return "result", _shortened(_compact(data.get("result")), MAX_RESULT) + cut
+
+
+_KINDS: Final = {
+    "status": _status,
+    "progress": _progress,
+    "log": lambda data: (str(data.get("level", "log")), str(data.get("message", ""))),
+    "result": _result,
+    "completed": _completed,
+    "error": _error,
+}
+
+
+def percent(data: Event) -> int:
+    """How far it is, in whole percent, rounded down: 100 is the end and nothing before it."""
+    # 0.29 times 100 is a little less than 29.
+    return int(float(data.get("progress", 0.0)) * 100 + 1e-9)
+
+
+def figures(data: Event) -> list[str]:
+    """``250 of 1,000 rows``, ``120 rows/s``, ``6 s left``: as many of them as are known."""
+    unit, total = data.get("unit") or "", data.get("total")
+    found = []
+    if data.get("current") is not None:
+        of = "" if total is None else f" of {total:,}"
+        found.append(f"{data['current']:,}{of} {unit}".rstrip())
+        if data.get("rate"):
+            found.append(f"{data['rate']:,.3g} {unit}/s".replace(" /", "/"))
+    if data.get("eta") is not None:
+        found.append(f"{duration(data['eta'])} left")
+    return found
+
+
+def duration(seconds: float) -> str:
+    """A number of seconds: ``2.1 s``, ``1 min 5 s``, ``2 h 3 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def clock(timestamp: float) -> str:
+    """The local time of day of an event."""
+    return f"{datetime.fromtimestamp(timestamp, UTC).astimezone():%H:%M:%S}"
+
+
+def short_names(ids: Iterable[str]) -> dict[str, str]:
+    """A short name for each operation; its whole id where two would be called the same."""
+    all_ids = list(dict.fromkeys(ids))
+    short = {one: short_name(one) for one in all_ids}
+    names = list(short.values())
+    return {one: name if names.count(name) == 1 else clean(one) for one, name in short.items()}
+
+
+def short_name(operation_id: str) -> str:
+    """The first part of a UUID; of any other id what fits."""
+    if len(operation_id) == _UUID and operation_id.count("-") == 4:
+        return operation_id.partition("-")[0]
+    return clean(_shortened(operation_id, _LONGEST_NAME))
+
+
+def clean(text: str) -> str:
+    """The text with everything spelled out that a terminal would obey or not show."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else _spelled(one) for one in text)
+
+
+def _spelled(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def fitted(text: str, columns: int) -> str:
+    """As much of the text as a terminal shows in so many columns."""
+    room = columns
+    for place, one in enumerate(text):
+        room -= 2 if unicodedata.east_asian_width(one) in "WF" else 1
+        if room < 0:
+            return text[:place]
+    return text
+
+
+def table(rows: Iterable[tuple[str, object]]) -> list[str]:
+    """Names and values in two columns; where all values are whole numbers, to the right."""
+    shown = [(clean(name), _cell(value), type(value) is int) for name, value in rows]
+    wide = max((len(name) for name, _, _ in shown), default=0)
+    right = max((len(text) for _, text, _ in shown), default=0)
+    if not all(number for _, _, number in shown):
+        right = 0
+    return [f"{name:<{wide}}  {text:>{right}}" for name, text, _ in shown]
+
+
+def _cell(value: object) -> str:
+    if type(value) is int:
+        return f"{value:,}"
+    return clean(value if isinstance(value, str) else _compact(value))
+
+
+def _with(text: str, more: Iterable[str]) -> str:
+    """The text, and what else there is to say in parentheses."""
+    rest = ", ".join(filter(None, more))
+    return f"{text} ({rest})".strip() if rest else text
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

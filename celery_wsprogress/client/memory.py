@@ -1,0 +1,152 @@
+"""What a client remembers, so that a lost connection costs it nothing.
+
+Which operations it subscribed to, the last event it saw of each, and the ids of the events it
+saw lately. :meth:`Memory.resume` makes the commands of the next connection out of that;
+:meth:`Memory.accept` keeps what comes a second time from being shown a second time.
+
+A sidecar that has just been restarted may not have read its log again when a client comes
+back. It then says ``recovered: false``, and everything follows as it reads: a replay that is
+mostly known, and may hold progress the client has long passed.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+EVERYTHING: Final = "*"
+
+MAX_SEEN: Final = 100_000
+"""Event ids that are remembered, about 15 MB of them."""
+
+MAX_KNOWN: Final = 1_000
+"""Operations nobody subscribed to by id (there is ``*``) of which the last event is known."""
+
+_ROOM: Final = 32_000
+"""Characters a list of ids may take in a command: half of what a sidecar takes."""
+
+
+@dataclass(slots=True)
+class Known:
+    """Where a client is with one operation."""
+
+    last_event_id: str = ""
+    run: str = ""
+    progressed_at: float = 0.0
+    """The time of the newest progress of that run, epoch seconds."""
+    ended: bool = False
+
+
+class Memory:
+    """What one client has subscribed to and seen."""
+
+    def __init__(self) -> None:
+        self.subscribed: dict[str, None] = {}
+        """Ids, and perhaps ``*``, in the order in which they were asked for."""
+        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def add(self, ids: Iterable[str]) -> None:
+        """Remember that these are watched."""
+        self.subscribed.update(dict.fromkeys(ids))
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Forget that these were watched."""
+        for one in ids:
+            self.subscribed.pop(one, None)
+            self._known.pop(one, None)
+
+    def accept(self, event: Mapping[str, Any]) -> bool:
+        """Take an event; False when it is known already, or progress that is out of date."""
+        event_id = event.get("event_id")
+        if not isinstance(event_id, str) or not event_id:
+            return True
+        if event_id in self._seen:
+            return False
+        self._seen[event_id] = None
+        if len(self._seen) > MAX_SEEN:
+            self._seen.popitem(last=False)
+        known = self._recall(str(event.get("operation_id")))
+        if _is_stale(event, known):
+            return False
+        _advance(known, event, event_id)
+        return True
+
+    def _recall(self, operation_id: str) -> Known:
+        known = self._known.setdefault(operation_id, Known())
+        if operation_id not in self.subscribed:
+            self._known.move_to_end(operation_id)
+            self._shrink()
+        return known
+
+    def _shrink(self) -> None:
+        """Forget the operation that was silent longest, of those that came with ``*``."""
+        if len(self._known) > MAX_KNOWN + len(self.subscribed):
+            oldest = next(one for one in self._known if one not in self.subscribed)
+            del self._known[oldest]
+
+    def resume(self) -> Iterator[dict[str, Any]]:
+        """The commands of a new connection, in their order.
+
+        What came with ``*`` and has not ended is subscribed by id for a moment: ``since`` is
+        known for ids only. An operation that began meanwhile is shown as it stands, and one
+        that ended meanwhile as well is not shown.
+        """
+        yield from self._subscriptions(one for one in self.subscribed if one != EVERYTHING)
+        if EVERYTHING not in self.subscribed:
+            return
+        passing = [
+            one
+            for one, known in self._known.items()
+            if one not in self.subscribed and not known.ended
+        ]
+        yield from self._subscriptions(passing)
+        yield {"command": "subscribe", "operation_id": EVERYTHING}
+        for ids in chunks(passing):
+            yield {"command": "unsubscribe", "operation_ids": ids}
+
+    def _subscriptions(self, ids: Iterable[str]) -> Iterator[dict[str, Any]]:
+        for some in chunks(ids):
+            since = {one: self._known[one].last_event_id for one in some if one in self._known}
+            command = {"command": "subscribe", "operation_ids": some}
+            yield {**command, "since": since} if since else command
+
+
+def _is_stale(event: Mapping[str, Any], known: Known) -> bool:
+    """Whether it is progress from before what was seen of the same run."""
+    if event.get("event_type") != "progress" or event.get("run", "") != known.run:
+        return False
+    return bool(event.get("timestamp", 0.0) < known.progressed_at)
+
+
+def _advance(known: Known, event: Mapping[str, Any], event_id: str) -> None:
+    run = event.get("run", "")
+    if run != known.run:
+        known.run, known.progressed_at = run, 0.0
+    if event.get("event_type") == "progress":
+        known.progressed_at = event.get("timestamp", 0.0)
+    known.last_event_id = event_id
+    known.ended = event.get("event_type") in {"completed", "error"}
+
+
+def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    """The ids in lists that fit into a command, with a ``since`` for each."""
+    some: list[str] = []
+    room = _ROOM
+    for one in ids:
+        # Twice the id, and an event id of ordinary length.
+        size = 2 * len(json.dumps(one)) + 100
+        if some and size > room:
+            yield some
+            some, room = [], _ROOM
+        some.append(one)
+        room -= size
+    if some:
+        yield some

@@ -1,0 +1,133 @@
+"""``ws_manager``: operations by their ids, for code that works with these."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from celery_wsprogress.operations import register
+from celery_wsprogress.operations.life import begin, describe
+from celery_wsprogress.sidecar import background
+
+if TYPE_CHECKING:
+    from celery_wsprogress.sidecar.server import Sidecar
+
+MAX_LISTED: Final = 1_000
+
+
+class OperationsById:
+    """Begins operations, speaks for them and asks about them, by their ids.
+
+    .. code-block:: python
+
+        operation_id = await ws_manager.create_operation("import", {"file": "a.csv"})
+        await ws_manager.emit_progress(operation_id, 0.5, "Half of it")
+        await ws_manager.emit_result(operation_id, {"rows": 1000})
+
+    Where the code is yours to write, :func:`~celery_wsprogress.operation` is the better form: it
+    cannot forget the end.
+
+    An id means something in the process that made it. What is said for an id that nobody knows
+    here, or after the operation's end, is not sent and not an error; :meth:`get_stats` counts it.
+    Inside a Celery task that is watched the id of the task may be used as well, to report
+    progress, status and log: its end is the task's own. Of 100,000 operations that go on at
+    once the oldest is forgotten. One whose process dies stays open for now: nobody notices yet.
+
+    The awaitable methods only put something into a buffer: none of them waits. The others ask
+    the server that runs in this process (``start_websocket_background``); it hears of an
+    operation as every server does, some milliseconds after it was said.
+    """
+
+    async def create_operation(self, operation_type: str, metadata: Any = None) -> str:
+        """Begin an operation: ``status`` with ``started``, its type and its metadata.
+
+        Returns:
+            Its id, for those who want to watch.
+        """
+        return begin(describe(operation_type, metadata)).operation_id
+
+    async def emit_progress(
+        self, operation_id: str, progress: Any, message: Any = "", details: Any = None
+    ) -> None:
+        """Say how far it is.
+
+        Args:
+            operation_id: Which operation.
+            progress: 0.0 to 1.0.
+            message: What is done, for a person to read.
+            details: Anything else, as a mapping.
+
+        Raises:
+            TypeError: ``progress`` is no number.
+        """
+        tracker = register.find_tracker(operation_id)
+        if tracker is not None:
+            tracker.update_progress(progress, message, details=details)
+
+    async def emit_status(
+        self, operation_id: str, status: Any, message: Any = "", details: Any = None
+    ) -> None:
+        """Put a word of one's own on what it does."""
+        tracker = register.find_tracker(operation_id)
+        if tracker is not None:
+            tracker.update_status(status, message, details)
+
+    async def emit_log(self, operation_id: str, level: Any, message: Any) -> None:
+        """Send a line to those who watch."""
+        tracker = register.find_tracker(operation_id)
+        if tracker is not None:
+            tracker.log(level, message)
+
+    async def emit_result(self, operation_id: str, result: Any) -> None:
+        """End it well: ``result``, then ``completed`` with its duration."""
+        life = register.find(operation_id)
+        if life is not None:
+            life.complete(result)
+
+    async def emit_error(self, operation_id: str, error: Any, error_type: Any = None) -> None:
+        """End it otherwise.
+
+        Args:
+            operation_id: Which operation.
+            error: A text, or an exception.
+            error_type: What kind of error; by default the exception's class, or
+                ``UnknownError``.
+        """
+        life = register.find(operation_id)
+        if life is not None:
+            life.fail(error, error_type)
+
+    def get_operation(self, operation_id: str) -> dict[str, Any] | None:
+        """The operation's snapshot.
+
+        None where the server in this process has not heard of it, or none runs.
+        """
+        return background.ask(lambda sidecar: sidecar.hub.get(str(operation_id)), None)
+
+    def get_active_operations(self) -> list[dict[str, Any]]:
+        """Snapshots of the operations that have not ended, newest first, 1,000 at the most.
+
+        Empty where no server runs in this process.
+        """
+        return background.ask(_active, [])
+
+    def get_stats(self) -> dict[str, int]:
+        """The server's figures, all 0 where none runs in this process, and those of the process.
+
+        The process's own are ``own_operations``, begun and not ended here, and
+        ``ignored_emits``.
+        """
+        return {**background.stats(), **register.stats()}
+
+
+def _active(sidecar: Sidecar) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for held in sidecar.hub.holdings.newest_first():
+        if not held.operation.state.ended:
+            found.append(held.operation.snapshot())
+        if len(found) == MAX_LISTED:
+            break
+    return found
+
+
+ws_manager: Final = OperationsById()
+"""The operations of this process."""

@@ -1,0 +1,114 @@
+"""The life of one operation: how it begins, and the first of its ends.
+
+Whose process dies without a word leaves its operations open: nothing ends them yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from typing import Any, Final
+
+from celery_wsprogress import rendering
+from celery_wsprogress.events import MAX_ID_LENGTH
+from celery_wsprogress.operations import register
+from celery_wsprogress.operations.outlet import outlet
+from celery_wsprogress.worker import reports, tracking
+from celery_wsprogress.worker.runs import Run, mint
+from celery_wsprogress.worker.tracker import Tracker
+
+#: Stands for a result that was never given; None is one.
+NO_RESULT: Final = object()
+
+_CANCELLED: Final = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
+"""Left from outside, not failed."""
+
+
+def describe(
+    operation_type: Any, metadata: Any = None, tags: Any = None, operation_id: Any = None
+) -> Run:
+    """What is to be known of an operation before it begins.
+
+    Raises:
+        ValueError: the id is empty or too long for anyone to ask for it.
+    """
+    name = str(uuid.uuid4() if operation_id is None else operation_id)
+    if not 0 < len(name) <= MAX_ID_LENGTH:
+        raise ValueError(f"operation_id has {len(name)} characters, not 1 to {MAX_ID_LENGTH}")
+    return Run(
+        operation_id=name,
+        operation_type=rendering.text(operation_type, rendering.MAX_NAME_BYTES),
+        run=mint(),
+        metadata=rendering.mapping(metadata),
+        tags=tuple(rendering.tags(tags)),
+    )
+
+
+class Life:
+    """An operation that has begun. Any thread of its process may speak for it."""
+
+    __slots__ = ("_process", "tracker")
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.tracker = tracker
+        self._process = os.getpid()
+
+    @property
+    def operation_id(self) -> str:
+        """Its id."""
+        return self.tracker.run.operation_id
+
+    def complete(self, result: Any = NO_RESULT) -> None:
+        """Say ``result``, where there is one, and ``completed``."""
+        run, now = self.tracker.run, time.time()
+        end = reports.completed(run, now, self.tracker.duration)
+        if result is NO_RESULT:
+            self._end(end)
+        else:
+            self._end(reports.result(run, now, result), end)
+
+    def fail(self, error: Any, error_type: Any = None) -> None:
+        """Say ``error``.
+
+        Args:
+            error: An exception, or a text.
+            error_type: Its kind; None for the exception's class, or ``UnknownError``.
+        """
+        said, kind = rendering.error(error)
+        if error_type is not None:
+            kind = rendering.text(error_type, rendering.MAX_NAME_BYTES) or kind
+        end = reports.failed(
+            self.tracker.run,
+            time.time(),
+            said,
+            kind,
+            status="cancelled" if isinstance(error, _CANCELLED) else "error",
+            duration=self.tracker.duration,
+        )
+        self._end(end)
+
+    def _end(self, *ends: reports.Report) -> None:
+        register.remove(self)
+        # A fork of the process that began it has it, too, and is not its owner.
+        if self._process == os.getpid():
+            self.tracker.end(*ends)
+
+
+def begin(run: Run) -> Life:
+    """Say ``started``. What is said of the operation from now on is sent."""
+    publisher = outlet()
+    life = Life(Tracker(run, publisher, _outer()))
+    register.add(life)
+    if publisher is not None:
+        publisher.emit((reports.started(run, time.time()),))
+    return life
+
+
+def _outer() -> Tracker | None:
+    """What goes on around it. Not what is over: a chain of those would never be let go."""
+    tracker = tracking.running.get()
+    while tracker is not None and tracker.ended:
+        tracker = tracker.outer
+    return tracker

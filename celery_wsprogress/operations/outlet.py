@@ -1,0 +1,89 @@
+"""Where the operations of this process are written to: one publisher, made when first needed.
+
+It is as safe to fork as every :class:`~celery_wsprogress.worker.publisher.Publisher`. Whoever
+ends in peace waits for it: a script, a child of :mod:`multiprocessing`, a pool process of
+Celery's.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+from contextlib import suppress
+from importlib import import_module
+from typing import Final
+
+from celery_wsprogress import brokers
+from celery_wsprogress.brokers.process import address_of_process, settings_of_process
+from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.settings import WorkerSettings, masked
+from celery_wsprogress.worker.publisher import Publisher, drain_all
+
+logger = logging.getLogger(__name__)
+
+DRAIN: Final = 5.0
+"""Seconds a process that ends waits for its last events to leave; 0 when the broker is known to
+be away."""
+
+_choosing = threading.Lock()
+_chosen: list[Publisher | None] = []
+"""Empty until the first operation. None in it: the settings switch events off."""
+_arranged_in = 0
+"""The process that was last arranged to wait at its end."""
+
+
+def outlet() -> Publisher | None:
+    """The publisher of this process's operations; None where events are switched off.
+
+    A bad setting is logged once, and switches them off.
+    """
+    if not _chosen:
+        with _choosing:
+            if not _chosen:
+                _chosen.append(_choose())
+    if _arranged_in != os.getpid():
+        _arrange_to_drain()
+    return _chosen[0]
+
+
+def _choose() -> Publisher | None:
+    try:
+        settings = settings_of_process(WorkerSettings)
+        address = address_of_process(write=True)
+    except ConfigurationError as exc:
+        logger.error("Operation events are switched off: %s", exc)  # noqa: TRY400 - no traceback
+        return None
+    if not settings.enabled:
+        return None
+    # As in worker/apps: imported here, because the flusher's import may be cut by a fork.
+    with suppress(Exception):
+        brokers._module_of(address)  # noqa: SLF001 - `open_writer` would connect
+    return Publisher(lambda: brokers.open_writer(address), masked(address.url), settings)
+
+
+def _arrange_to_drain() -> None:
+    """Have this process wait at its end until its events are written."""
+    global _arranged_in
+    first, _arranged_in = not _arranged_in, os.getpid()
+    if first:
+        atexit.register(drain_all, DRAIN)
+    if "celery" in sys.modules:
+        # Celery's pool processes leave without a word to `atexit`, but not to its signals.
+        import_module("celery_wsprogress.worker.signals").connect()
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        # Its children do, too.
+        util = import_module("multiprocessing.util")
+        util.Finalize(None, drain_all, args=(DRAIN,), exitpriority=10)
+
+
+def _after_fork_in_child() -> None:
+    global _choosing  # noqa: PLW0603 - whoever held it is not in this process
+    _choosing = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

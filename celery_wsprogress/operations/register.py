@@ -1,0 +1,97 @@
+"""The operations of this process that are going on, by their ids.
+
+Ids are known in the process that made them only: a child begins with none.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from celery_wsprogress.worker import tracking
+
+if TYPE_CHECKING:
+    from celery_wsprogress.operations.life import Life
+    from celery_wsprogress.worker.tracker import Tracker
+
+logger = logging.getLogger(__name__)
+
+MAX_LIVE: Final = 100_000
+"""Operations whose ids are known. Then the oldest is forgotten: who never ends what he begins
+must not fill the memory."""
+
+
+class Register:
+    """Ids and what they stand for. Any thread may use it."""
+
+    def __init__(self) -> None:
+        # Re-entrant, as the publisher's.
+        self._lock = threading.RLock()
+        self._live: OrderedDict[str, Life] = OrderedDict()
+        self._forgotten = 0
+        self._ignored = 0
+
+    def add(self, life: Life) -> None:
+        """Know an operation by its id."""
+        with self._lock:
+            self._live[life.operation_id] = life
+            self._live.move_to_end(life.operation_id)
+            if len(self._live) > MAX_LIVE:
+                self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        self._live.popitem(last=False)
+        self._forgotten += 1
+        if self._forgotten == 1:
+            logger.warning(
+                "%d operations of this process have not ended; the oldest are forgotten. "
+                "End each with emit_result() or emit_error(), or write `with operation(...)`",
+                MAX_LIVE,
+            )
+
+    def remove(self, life: Life) -> None:
+        """Forget an operation; another one that took over its id stays."""
+        with self._lock:
+            if self._live.get(life.operation_id) is life:
+                del self._live[life.operation_id]
+
+    def find(self, operation_id: object) -> Life | None:
+        """The operation, if it goes on here. Whoever asks for another one is counted."""
+        with self._lock:
+            life = self._live.get(str(operation_id))
+            if life is None:
+                self._ignored += 1
+            return life
+
+    def find_tracker(self, operation_id: object) -> Tracker | None:
+        """As :meth:`find`, also for the Celery task whose code asks."""
+        name = str(operation_id)
+        tracker = tracking.running_of(name)
+        if tracker is not None and not tracker.ended:
+            return tracker
+        life = self.find(name)
+        return life.tracker if life else None
+
+    def stats(self) -> dict[str, int]:
+        """Figures of this process."""
+        return {"own_operations": len(self._live), "ignored_emits": self._ignored}
+
+
+_register = Register()
+
+
+def _after_fork_in_child() -> None:
+    _register.__init__()  # type: ignore[misc]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+add = _register.add
+remove = _register.remove
+find = _register.find
+find_tracker = _register.find_tracker
+stats = _register.stats

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from celery_wsprogress.cli import lines
+
+UUID = "550e8400-e29b-41d4-a716-446655440000"
+
+
+@pytest.fixture(autouse=True)
+def in_utc(monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def event(kind, **data):
+    return {"event_type": kind, "operation_id": "op-1", "timestamp": 45_005.7, "data": data}
+
+
+@pytest.mark.parametrize(
+    ("happened", "line"),
+    [
+        (
+            event("status", status="queued", message="", details={}, operation_type="t.build"),
+            "12:30:05  queued     t.build",
+        ),
+        (
+            event(
+                "status", status="started", message="", operation_type="t", attempt=2, worker="w@h"
+            ),
+            "12:30:05  started    t (on w@h, attempt 2)",
+        ),
+        (
+            event("status", status="retrying", message="ValueError", retry_in=0.5, attempt=1),
+            "12:30:05  retrying   ValueError (again in 0.5 s)",
+        ),
+        (
+            event("status", status="uploading", message="to the archive", details={}),
+            "12:30:05  status     uploading: to the archive",
+        ),
+        (event("status", status="idle", message=""), "12:30:05  status     idle"),
+        (event("progress", progress=0.29, message="rows"), "12:30:05   29%       rows"),
+        (event("progress", progress=0.999, message=""), "12:30:05   99%"),
+        (
+            event(
+                "progress",
+                progress=0.25,
+                message="rows",
+                current=1_000,
+                total=4_000,
+                unit="rows",
+                rate=123.456,
+                eta=24.3,
+            ),
+            "12:30:05   25%       rows (1,000 of 4,000 rows, 123 rows/s, 24 s left)",
+        ),
+        (
+            event("progress", progress=0.2, message="", current=7, indeterminate=True),
+            "12:30:05  ...%       (7)",
+        ),
+        (event("log", level="warning", message="careful"), "12:30:05  warning    careful"),
+        (event("result", result={"a": "ö"}), '12:30:05  result     {"a": "ö"}'),
+        (event("result", result=None), "12:30:05  result     null"),
+        (event("completed", status="completed", duration=61), "12:30:05  completed  in 1 min 1 s"),
+        (event("error", error="no", error_type="KeyError"), "12:30:05  error      KeyError: no"),
+        (
+            event("error", error="off", error_type="Revoked", status="cancelled"),
+            "12:30:05  cancelled  Revoked: off",
+        ),
+        (event("later", new=1), '12:30:05  later      {"new": 1}'),
+    ],
+)
+def test_an_event_is_a_line(happened, line):
+    assert lines.event_line(happened) == line
+
+
+def test_the_operation_is_named_where_there_are_several():
+    line = lines.event_line(event("log", level="info", message="x"), "550e8400")
+    assert line == "12:30:05  550e8400  info       x"
+
+
+@pytest.mark.parametrize("field", ["message", "level"])
+def test_what_a_task_says_is_shown_and_never_obeyed(field):
+    bad = "a\x1b[2J\r\nb\x9b\u202e"
+    line = lines.event_line(event("log", **{"level": "info", "message": "x", field: bad}))
+    assert line.isprintable()
+    assert r"a\x1b[2J\r\nb\x9b\u202e" in line
+
+
+def test_a_long_result_is_cut():
+    line = lines.event_line(event("result", result="x" * 1_000_000))
+    assert len(line) < lines.MAX_RESULT + 50
+    assert line.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("progress", "bar"),
+    [(0.0, "." * 24), (0.5, "#" * 12 + "." * 12), (1.0, "#" * 24)],
+)
+def test_a_bar(progress, bar):
+    line = lines.progress_bar(event("progress", progress=progress, message="m"))
+    assert line == f"12:30:05  {round(progress * 100):3d}%       [{bar}] m"
+
+
+def test_a_bar_without_a_total():
+    assert "[" + "-" * 24 + "]" in lines.progress_bar(
+        event("progress", progress=0.5, message="", indeterminate=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0 s"), (2.14, "2.1 s"), (59.4, "59 s"), (60, "1 min 0 s"), (7_384, "2 h 3 min")],
+)
+def test_a_duration(seconds, text):
+    assert lines.duration(seconds) == text
+
+
+def test_short_names():
+    assert lines.short_names([UUID, "nightly", "x" * 30]) == {
+        UUID: "550e8400",
+        "nightly": "nightly",
+        "x" * 30: "x" * 23 + "…",
+    }
+
+
+def test_two_operations_are_never_called_the_same():
+    other = UUID[:-1] + "1"
+    assert lines.short_names([UUID, other]) == {UUID: UUID, other: other}
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"), [("abcdef", "abcd"), ("日本語", "日本"), ("a日本", "a日")]
+)
+def test_a_line_fits_the_terminal(text, fits):
+    assert lines.fitted(text, 4) == fits
+
+
+def test_a_table():
+    assert lines.table([("a", 1), ("long", 1_000)]) == ["a         1", "long  1,000"]
+    assert lines.table([("a", 1), ("b", "x\n"), ("c", {"d": 1.5})]) == [
+        *("a  1", r"b  x\n", 'c  {"d": 1.5}')
+    ]
+    assert lines.table([]) == []

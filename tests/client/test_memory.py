@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from celery_wsprogress.client import memory
+from celery_wsprogress.client.memory import Memory, chunks
+from celery_wsprogress.wire import MAX_COMMAND_BYTES
+
+
+def event(event_id, kind="log", *, operation_id="a", run="r1", at=0.0):
+    return {
+        "event_type": kind,
+        "operation_id": operation_id,
+        "event_id": event_id,
+        "run": run,
+        "timestamp": at,
+        "data": {},
+    }
+
+
+def test_an_event_is_taken_once():
+    known = Memory()
+    assert known.accept(event("e.1"))
+    assert not known.accept(event("e.1"))
+    assert known.accept(event("e.2"))
+
+
+def test_what_has_no_id_is_always_taken():
+    known = Memory()
+    assert known.accept({"event_type": "log", "data": {}})
+    assert known.accept({"event_type": "log", "data": {}})
+
+
+def test_progress_from_before_what_was_seen_is_left_out():
+    known = Memory()
+    assert known.accept(event("e.5", "progress", at=5.0))
+    assert not known.accept(event("e.4", "progress", at=4.0))
+    assert known.accept(event("e.3", "log", at=3.0)), "only progress replaces progress"
+    assert known.accept(event("e.6", "progress", at=1.0, run="r2")), "another run begins anew"
+
+
+def test_a_new_connection_goes_on_behind_the_last_event():
+    known = Memory()
+    known.add(["a", "b"])
+    known.accept(event("e.1"))
+    known.accept(event("e.2"))
+    assert list(known.resume()) == [
+        {"command": "subscribe", "operation_ids": ["a", "b"], "since": {"a": "e.2"}}
+    ]
+
+
+def test_what_is_not_watched_any_more_is_not_asked_for():
+    known = Memory()
+    known.add(["a"])
+    known.accept(event("e.1"))
+    known.remove(["a"])
+    assert list(known.resume()) == []
+
+
+def test_everything_goes_on_where_it_had_not_ended():
+    known = Memory()
+    known.add(["*"])
+    known.accept(event("e.1", operation_id="runs"))
+    known.accept(event("e.2", "completed", operation_id="ended"))
+    assert list(known.resume()) == [
+        {"command": "subscribe", "operation_ids": ["runs"], "since": {"runs": "e.1"}},
+        {"command": "subscribe", "operation_id": "*"},
+        {"command": "unsubscribe", "operation_ids": ["runs"]},
+    ]
+
+
+def test_many_ids_fit_into_commands():
+    known = Memory()
+    ids = [f"{number:036}" for number in range(2_000)]
+    known.add(ids)
+    for one in ids:
+        known.accept(event(f"0123abcd.1735734005456-0.{one}", operation_id=one))
+    commands = list(known.resume())
+    assert [one for command in commands for one in command["operation_ids"]] == ids
+    assert len(commands) < 40
+    assert max(len(json.dumps(one)) for one in commands) < MAX_COMMAND_BYTES - 1_000
+
+
+@pytest.mark.parametrize("one", ["x" * 1_000, "\N{GRINNING FACE}" * 1_000])
+def test_long_ids_go_by_themselves(one):
+    assert [one for some in chunks([one, "b"]) for one in some] == [one, "b"]
+
+
+def test_it_does_not_grow_for_ever(monkeypatch):
+    monkeypatch.setattr(memory, "MAX_SEEN", 10)
+    monkeypatch.setattr(memory, "MAX_KNOWN", 10)
+    known = Memory()
+    known.add(["*", "kept"])
+    known.accept(event("first", operation_id="kept"))
+    for number in range(100):
+        known.accept(event(f"e.{number}", operation_id=f"op-{number}"))
+    assert len(known._seen) == 10
+    assert len(known._known) <= 12
+    assert next(iter(known.resume()))["since"] == {"kept": "first"}

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from celery_wsprogress.client.retrying import LONGEST, Backoff, is_final, restart_delay
+
+
+def test_waits_grow_to_twenty_seconds_and_begin_again():
+    backoff = Backoff(chance=lambda: 1.0)
+    assert [backoff.next() for _ in range(8)] == [0.5, 1, 2, 4, 8, 16, 20, 20]
+    backoff.reset()
+    assert backoff.next() == 0.5
+
+
+def test_the_jitter_is_full():
+    assert Backoff(chance=lambda: 0.0).next() == 0.0
+    backoff = Backoff()
+    waits = [backoff.next() for _ in range(100)]
+    assert all(0 <= wait <= LONGEST for wait in waits)
+    assert len(set(waits)) > 90
+
+
+@pytest.mark.parametrize("code", [1003, 1007, 1008, 1009, 4500, 4999])
+def test_codes_that_mean_never_again(code):
+    assert is_final(code)
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1006, 1011, 1012, 4000, 4001, 4008, 4499, 5000])
+def test_codes_that_do_not(code):
+    assert not is_final(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "delay"),
+    [
+        (1012, '{"retry_ms": 1500}', 1.5),
+        (1012, '{"retry_ms": 0}', 0.0),
+        (1012, '{"retry_ms": -5}', 0.0),
+        (1012, '{"retry_ms": 1e9}', 60.0),
+        (1012, '{"retry_ms": "soon"}', None),
+        (1012, '{"retry_ms": null}', None),
+        (1012, "{}", None),
+        (1012, "[1]", None),
+        (1012, "", None),
+        (1012, "restarting", None),
+        (1006, '{"retry_ms": 1500}', None),
+    ],
+)
+def test_a_restarting_sidecar_says_when(code, reason, delay):
+    assert restart_delay(code, reason) == delay

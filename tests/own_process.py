@@ -1,0 +1,41 @@
+"""A process that has not chosen yet where its operations go: this one, made to forget."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from celery_wsprogress.brokers import process
+from celery_wsprogress.operations import outlet
+from celery_wsprogress.sidecar import background
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+
+@contextlib.contextmanager
+def fresh(patch: pytest.MonkeyPatch, url: str | None = None, app=None) -> Iterator[None]:
+    """Run a block in a process that is as good as new, and stop what it starts.
+
+    Args:
+        patch: Undone by its owner.
+        url: ``WSPROGRESS_URL``.
+        app: The only Celery application of the process; there may be many from other tests.
+    """
+    patch.setattr(process, "_application", lambda: app)
+    patch.setattr(process, "_chosen", None)
+    patch.setattr(outlet, "_chosen", [])
+    for name in ("WSPROGRESS_URL", "WSPROGRESS_PORT", "WEBSOCKET_PORT", "ENABLE_WEBSOCKET"):
+        patch.delenv(name, raising=False)
+    if url:
+        patch.setenv("WSPROGRESS_URL", url)
+    try:
+        yield
+    finally:
+        background.stop_websocket_background()
+        for publisher in outlet._chosen:
+            if publisher is not None:
+                publisher.drain(10)
+                publisher.close()
