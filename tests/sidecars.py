@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import signal
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING, Self
 from waiting import eventually
 
 from celery_wsprogress.settings import ServeSettings
-from celery_wsprogress.sidecar.server import Sidecar
+from celery_wsprogress.sidecar.in_thread import SidecarInThread
 
 if TYPE_CHECKING:
     from celery_wsprogress.brokers import BrokerAddress
+    from celery_wsprogress.sidecar.server import Sidecar
 
 _STARTED = re.compile(r"WebSocket server started on ws://(\S+):(\d+)")
 
@@ -128,30 +128,21 @@ class SidecarThread:
     """
 
     def __init__(self, address: BrokerAddress, *, wait: bool = True, **settings: object) -> None:
-        self._address = address
         self._wait = wait
-        self._settings = ServeSettings.load({"port": 0, **settings})
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._server = SidecarInThread(ServeSettings.load({"port": 0, **settings}), address)
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self.sidecar = Sidecar(self._settings, self._address)
-        self._run(self.sidecar.start())
+        self._server.start()
         if self._wait:
             eventually(lambda: self.sidecar.ingest.connection.connected)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._loop.is_closed():
-            return
-        self._run(self.sidecar.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
+        self._server.stop()
 
-    def _run(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+    @property
+    def sidecar(self) -> Sidecar:
+        return self._server.sidecar
 
     @property
     def port(self) -> int:

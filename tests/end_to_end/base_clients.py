@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
 
+import loops
 from websockets.asyncio.client import connect
 
 PATIENCE = 60
@@ -117,14 +117,10 @@ CLIENTS = (by_every_frame, by_position, twice)
 
 
 def watch(client, url, operation_id, ready=None):
-    """Run a client to its end, with patience but not for ever.
-
-    In a thread: Playwright, where a test has used it, leaves its loop running in this one.
-    """
+    """Run a client to its end, with patience but not for ever."""
 
     async def patiently():
         async with asyncio.timeout(PATIENCE):
             return await client(url, operation_id, ready)
 
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, patiently()).result()
+    return loops.run(patiently())
