@@ -67,12 +67,16 @@ def _make(kind: Callable[[], S]) -> S:
         raise
 
 
+#: Before any test; a fixture of a whole module may start a worker before a test begins.
+_LOG_LEVEL = logging.root.level
+
+
 @pytest.fixture(autouse=True)
 def root_log_level() -> Iterator[None]:
     """Undo what a Celery worker in this process does to the level of all logging."""
-    level = logging.root.level
+    logging.root.setLevel(_LOG_LEVEL)
     yield
-    logging.root.setLevel(level)
+    logging.root.setLevel(_LOG_LEVEL)
 
 
 @pytest.fixture(scope="session")

@@ -83,6 +83,19 @@ def test_the_sidecar_loads_no_celery():
     assert not packages(code) & CELERYS
 
 
+def test_a_client_loads_no_celery_and_no_sidecar():
+    code = "import celery_wsprogress.client"
+    assert not packages(code) & {*CELERYS, "jwt", "click"}
+    assert not {one for one in ours(code) if one.split(".")[1:2] in (["sidecar"], ["cli"])}
+
+
+@pytest.mark.parametrize("name", ["watch", "monitor", "stats", "interactive"])
+def test_a_command_that_watches_loads_no_celery_and_no_sidecar(name):
+    code = f"import celery_wsprogress.cli.{name}"
+    assert not packages(code) & {*CELERYS, "jwt"}
+    assert not {one for one in ours(code) if ".sidecar" in one or ".worker" in one}
+
+
 def test_the_options_of_serve_load_no_server():
     code = "import celery_wsprogress.cli.serve"
     assert not packages(code) & {*CELERYS, "websockets", "uvloop", "jwt"}

@@ -7,6 +7,7 @@ import json
 import threading
 from contextlib import asynccontextmanager
 
+import loops
 import pytest
 from lives import completed, log, progress, queued, result, status
 from log_writer import log_writer
@@ -49,7 +50,7 @@ def run(work):
         async with asyncio.timeout(60):
             return await work
 
-    return asyncio.run(with_patience())
+    return loops.run(with_patience())
 
 
 async def until_end(client, kind="completed"):
@@ -342,6 +343,29 @@ def test_it_comes_back_otherwise(code):
     lost = next(one for one in changes if isinstance(one, Lost))
     assert lost.code == code
     assert lost.retry_in == 0.012 if code == 1012 else 0 <= lost.retry_in <= 0.5
+
+
+def test_what_overlaps_when_nothing_was_recovered_is_shown_once():
+    asked = []
+
+    async def meet(websocket):
+        await websocket.send(WELCOME)
+        asked.append(json.loads(await websocket.recv()))
+        reply = {"event_type": "reply", "data": {}, "recovered": {"op-1": False}}
+        await websocket.send(json.dumps({**reply, "request_id": asked[-1]["request_id"]}))
+        for number in range(2 * len(asked)):
+            event = {"event_type": "log", "operation_id": "op-1", "data": {}}
+            await websocket.send(json.dumps({**event, "event_id": f"e.{number}"}))
+        if len(asked) > 1:
+            await websocket.wait_closed()
+
+    async def work():
+        async with server(meet) as url, Client(url) as client:
+            await client.subscribe("op-1")
+            return [(await anext(client))["event_id"] for _ in range(4)]
+
+    assert run(work()) == ["e.0", "e.1", "e.2", "e.3"]
+    assert asked[1]["since"] == {"op-1": "e.1"}
 
 
 @pytest.mark.parametrize("said", ["{", "[]", '{"event_type": "progress"}'])
