@@ -53,7 +53,10 @@ class Hub:
     _selections: int = 0
     """Counts the changes of ``_selectors``, so that each operation asks them once a change."""
     _epoch: str = ""
+    _epochs: int = 0
+    """Counts the epochs: positions begin with it, so that those of a later epoch are later."""
     _first: Position | None = None
+    """Where the log begins that was read without a gap."""
 
     # From the log.
 
@@ -74,7 +77,8 @@ class Hub:
             return set()
         if epoch != self._epoch:
             self._epoch, self._first = epoch, None
-        numbers = position_numbers(position)
+            self._epochs += 1
+        numbers = (self._epochs, *position_numbers(position))
         touched: set[Session] = set()
         self.counts["malformed"] += batch.malformed
         for index, event in enumerate(batch.events):
@@ -89,6 +93,8 @@ class Hub:
             return False
         if last is not None and batch.counter > last + 1:
             self.counts["gaps"] += 1
+            # Nobody knows of which operation something is missing.
+            self._first = None
         self._writers[batch.writer] = batch.counter
         self._writers.move_to_end(batch.writer)
         if len(self._writers) > MAX_WRITERS:
@@ -165,7 +171,8 @@ class Hub:
             session.watches.setdefault(operation_id, Watch(self._seq))
             return False
         if held is None:
-            session.watch(operation_id, None, Watch(0))
+            # What is unsent of one that was let go still comes, from where the session was.
+            session.watches.setdefault(operation_id, Watch(0))
             return False
         cursor = self._cursor(held.history, replay=replay, since=since)
         watch = Watch(max(cursor, held.history.dropped), standing=replay == "last")
@@ -178,15 +185,21 @@ class Hub:
         Behind the last event it saw where that is of this epoch, else where the current run
         begins, or now.
         """
-        if since is not None:
-            epoch, place = parse_event_id(since)
-            if place is not None and epoch == self._epoch:
-                return history.cursor_at(place)
+        place = self._place(since)
+        if place is not None:
+            return history.cursor_at(place)
         return self._seq if replay in {"none", "last"} else history.start - 1
 
+    def _place(self, event_id: str | None) -> Position | None:
+        """Where an event stands in the log; None where it is of another epoch, or none."""
+        epoch, place = parse_event_id(event_id or "")
+        if place is None or epoch != self._epoch:
+            return None
+        return Position((self._epochs, *place.batch), place.number)
+
     def _recovers(self, history: History, since: str) -> bool:
-        epoch, place = parse_event_id(since)
-        if place is None or epoch != self._epoch or self._first is None or place < self._first:
+        place = self._place(since)
+        if place is None or self._first is None or place < self._first:
             return False
         return history.dropped_position is None or place >= history.dropped_position
 

@@ -81,7 +81,7 @@ def limit_of(value: object) -> int:
 
 
 def _state(value: object) -> object:
-    if value is not None and value not in set(State):
+    if value is not None and value not in tuple(State):
         raise CommandError("invalid_command", f"`state` must be one of: {', '.join(State)}")
     return value
 

@@ -96,7 +96,7 @@ def error(exception: Any) -> tuple[str, str]:
 
     What is no exception (Celery hands on a text here and there) is an ``UnknownError``.
     """
-    known = isinstance(exception, BaseException)
+    known = _is_a(exception, BaseException)
     name = text(type(exception).__name__, MAX_NAME_BYTES) if known else "UnknownError"
     return text(exception).strip() or name, name
 
@@ -109,11 +109,11 @@ def cause(exception: BaseException) -> str:
 
 def tags(value: Any) -> list[str]:
     """A list of short texts. One text is a list of one; what is no list is none."""
-    if isinstance(value, str):
+    if _is_a(value, str):
         value = [value]
-    if not isinstance(value, (list, tuple, set, frozenset)):
+    if not _is_a(value, (list, tuple, set, frozenset)):
         return []
-    found = [text(tag, MAX_TAG_BYTES) for tag in list(value)[:MAX_TAGS]]
+    found = [text(tag, MAX_TAG_BYTES) for tag in (_guarded(list, value) or [])[:MAX_TAGS]]
     return [tag for tag in found if tag]
 
 
@@ -130,9 +130,9 @@ def level(value: Any) -> Level | None:
 
     None for what is neither.
     """
-    if isinstance(value, str):
-        return _LEVELS.get(value.strip().lower())
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if _is_a(value, str):
+        return _LEVELS.get(_said(value).strip().lower())
+    if _is_a(value, bool) or not _is_a(value, (int, float)):
         return None
     words: tuple[tuple[int, Level], ...] = (
         (50, "critical"),
@@ -206,6 +206,11 @@ class _Walk:
         self._left = _MAX_NODES
 
     def render(self, value: Any, depth: int) -> Any:
+        """Never raises: what cannot even be looked at becomes a text."""
+        found = _guarded(lambda: [self._render(value, depth)])
+        return found[0] if found else _encodable(_said(value))
+
+    def _render(self, value: Any, depth: int) -> Any:
         self._left -= 1
         if isinstance(value, str):
             return _encodable(str.__str__(value))
@@ -229,7 +234,7 @@ class _Walk:
 
     def _leaf(self, value: Any, depth: int) -> Any:
         if isinstance(value, (bytes, bytearray, memoryview)):
-            return base64.b64encode(value).decode()
+            return base64.b64encode(bytes(value)).decode()
         fields = getattr(type(value), "__dataclass_fields__", None)
         if fields is not None:
             return self._mapping({name: _attribute(value, name) for name in fields}, depth)
@@ -256,6 +261,11 @@ def _said(value: Any) -> str:
         if isinstance(said, str):
             return str.__str__(said)
     return _UNPRINTABLE.format(type(value).__name__)
+
+
+def _is_a(value: Any, kind: type[Any] | tuple[type[Any], ...]) -> bool:
+    """``isinstance``, of a value that may be a lazy proxy: it runs the code of such a one."""
+    return bool(_guarded(isinstance, value, kind))
 
 
 def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -15,7 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from celery_wsprogress.access import Permit
     from celery_wsprogress.history import Entry, History
@@ -88,11 +88,10 @@ class Session:
         self._replies.append(frame)
         self._reply_bytes += len(frame)
 
-    def watch(self, operation_id: str, history: History | None, watch: Watch) -> None:
+    def watch(self, operation_id: str, history: History, watch: Watch) -> None:
         """Begin to watch an operation, or go back to another cursor of it."""
         self.watches[operation_id] = watch
-        if history is not None:
-            self._pending[operation_id] = history
+        self._pending[operation_id] = history
 
     def drop(self, operation_id: str) -> None:
         """Stop watching an operation: what was not sent yet is not sent any more."""
@@ -138,21 +137,23 @@ class Session:
 
     def _take_events(self, operation_id: str, history: History, room: int) -> list[bytes]:
         watch = self.watches[operation_id]
-        frames: list[bytes] = []
-        for entry in self._unread(watch, history):
+        # How things stand is a few frames without a cursor among them: all of them, or none.
+        frames = [entry.frame for entry in self._standing(watch, history)]
+        room -= sum(map(len, frames))
+        for entry in history.after(watch.cursor):
             if room <= 0:
                 return frames
             frames.append(entry.frame)
             room -= len(entry.frame)
-            watch.cursor = max(watch.cursor, entry.seq)
+            watch.cursor = entry.seq
         del self._pending[operation_id]
         if operation_id not in self.subscribed:
             del self.watches[operation_id]
         return frames
 
     @staticmethod
-    def _unread(watch: Watch, history: History) -> Iterator[Entry]:
-        if watch.standing:
-            watch.standing = False
-            yield from history.standing(watch.cursor)
-        yield from history.after(watch.cursor)
+    def _standing(watch: Watch, history: History) -> Iterable[Entry]:
+        if not watch.standing:
+            return ()
+        watch.standing = False
+        return history.standing(watch.cursor)

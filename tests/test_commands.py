@@ -404,6 +404,8 @@ def test_a_page_fits_a_frame(client, hub):
     [
         {"state": "lost"},
         {"state": 7},
+        {"state": []},
+        {"state": {}},
         {"operation_type": 7},
         {"operation_type": "*" * 201},
         {"tag": ["red"]},

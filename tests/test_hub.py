@@ -196,6 +196,18 @@ def test_replay_last_says_how_things_stand():
     assert kinds(read(reader)) == ["started", "progress", "log"]
 
 
+@pytest.mark.parametrize("room", [1, 300, 500, 700, 900])
+def test_replay_last_is_whole_wherever_a_write_ends(room):
+    log_ = Log()
+    for name in ("a", "b", "c"):
+        log_.write(
+            status("started", metadata={}, operation_id=name), progress(0.5, operation_id=name)
+        )
+    reader = session()
+    log_.hub.select(reader, EVERYTHING, replay="last")
+    assert kinds(read(reader, room)) == ["started", "progress"] * 3
+
+
 def test_replay_none_says_only_what_is_new():
     log_ = Log()
     log_.write(*LIFE[:6])
@@ -270,6 +282,26 @@ def test_a_batch_written_twice_counts_once_and_a_missing_one_is_a_gap():
     assert log_.hub.counts["delivered"] == 2
 
 
+def test_resuming_across_a_gap_does_not_claim_that_nothing_is_missing():
+    log_ = Log()
+    log_.write(status("started", metadata={}), log("a"), counter=1)
+    log_.write(log("c"), counter=3)
+    assert subscribe(log_.hub, session(1), since="e1.1-0.1") is False
+    assert subscribe(log_.hub, session(2), since="e1.2-0.0") is True
+
+
+def test_resuming_in_an_epoch_whose_positions_began_anew():
+    log_ = Log()
+    log_.write(status("started", metadata={}), log("a"), epoch="e0")
+    log_.write(log("b"), epoch="e0")
+    log_.position = 0
+    log_.write(log("c"))
+    log_.write(log("d"))
+    reader = session()
+    assert subscribe(log_.hub, reader, since="e1.1-0.0") is True
+    assert [f["data"]["message"] for f in read(reader)] == ["d"]
+
+
 def test_a_client_that_falls_off_the_history_is_too_slow():
     log_ = Log()
     reader, brisk = session(1), session(2)
@@ -311,6 +343,18 @@ def test_an_evicted_operation_still_reaches_who_watches_it():
     log_.write(status("started", metadata={}), completed(duration=1.0))
     assert hub.get("op-1") is None
     assert kinds(read(reader)) == ["started", "completed"]
+
+
+def test_subscribing_again_to_what_was_evicted_repeats_nothing():
+    log_ = Log(Hub(Holdings(Limits(max_finished=0))))
+    reader = session()
+    subscribe(log_.hub, reader)
+    log_.write(status("started", metadata={}), log("a"))
+    seen = read(reader)
+    log_.write(log("b"), completed(duration=1.0))
+    assert log_.hub.get("op-1") is None
+    subscribe(log_.hub, reader, replay="all")
+    assert kinds(seen + read(reader)) == ["started", "log", "log", "completed"]
 
 
 def test_a_client_that_misses_a_whole_history_is_too_slow():

@@ -31,6 +31,14 @@ class Mute:
         return 1
 
 
+class Unbound:
+    """A lazy proxy outside of what it stands for: even `isinstance` raises."""
+
+    @property
+    def __class__(self):
+        raise RuntimeError("working outside of a request")
+
+
 class Name(str):
     __slots__ = ()
 
@@ -64,6 +72,8 @@ leaves = st.one_of(
     st.builds(ValueError, any_text),
     st.sampled_from([Mute, Colour.RED, object, len, np.float64("nan"), np.int64(3), np.arange(9)]),
     st.builds(Mute),
+    st.builds(Unbound),
+    st.builds(lambda some: memoryview(some)[::2], st.binary()),
 )
 keys = st.one_of(
     any_text, st.integers(), st.floats(), st.none(), st.tuples(st.integers()), st.builds(Mute)
@@ -96,6 +106,9 @@ def test_anything_becomes_strict_json_of_a_bounded_size(value):
     assert size(rendering.mapping(value)) <= rendering.MAX_DETAILS_BYTES
     assert size(rendering.result(value).value) <= rendering.MAX_RESULT_BYTES
     assert size(rendering.text(value)) <= rendering.MAX_MESSAGE_BYTES + 2
+    assert all(rendering.error(value))
+    assert isinstance(rendering.tags(value), list)
+    rendering.level(value)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +137,7 @@ def test_anything_becomes_strict_json_of_a_bounded_size(value):
         (2**70, 2**70),
         ([b"abc", "\ud800"], ["YWJj", "?"]),
         ([Point(1, "\ud800")], [{"x": 1, "y": "?"}]),
+        ({1: memoryview(b"aXbXcX")[::2]}, {"1": "YWJj"}),
     ],
 )
 def test_values_keep_what_json_can_hold_of_them(value, rendered):

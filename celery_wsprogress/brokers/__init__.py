@@ -24,6 +24,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from celery_wsprogress.settings import masked
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import ModuleType
@@ -38,11 +40,15 @@ class BrokerAddress(NamedTuple):
     """Where the log is, and how to get there; everything kombu needs for a connection."""
 
     url: str
-    """A kombu URL. May hold a password: never print it, print :func:`masked`."""
+    """A kombu URL. May hold a password: never print it, print the address itself."""
     transport_options: Mapping[str, Any] = {}
     use_ssl: Any = None
     """As Celery's ``broker_use_ssl``."""
     login_method: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the password; the options may hold one, too."""
+        return f"<BrokerAddress {masked(self.url)}>"
 
 
 class Entry(NamedTuple):

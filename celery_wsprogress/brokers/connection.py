@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from kombu.connection import Connection
 from kombu.entity import Exchange
@@ -129,5 +130,10 @@ def _prepare(
 
 
 def _refused(address: BrokerAddress, reason: str = "") -> ConfigurationError:
+    shown = masked(address.url)
+    hidden = f"{address.url} {unquote(address.url)}"
+    if any(word in hidden and word not in shown for word in reason.split()):
+        # It quotes a part of the URL, and so perhaps of a password with a slash in it.
+        reason = ""
     allowed = f"{_NOT_A_URL} ({reason})" if reason else _NOT_A_URL
-    return ConfigurationError("broker URL", masked(address.url), allowed)
+    return ConfigurationError("broker URL", shown, allowed)

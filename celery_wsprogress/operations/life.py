@@ -32,11 +32,12 @@ def describe(
     """What is to be known of an operation before it begins.
 
     Raises:
-        ValueError: the id is empty or too long for anyone to ask for it.
+        ValueError: the id is empty, too long for anyone to ask for it, or no text that UTF-8 holds.
     """
     name = str(uuid.uuid4() if operation_id is None else operation_id)
     if not 0 < len(name) <= MAX_ID_LENGTH:
         raise ValueError(f"operation_id has {len(name)} characters, not 1 to {MAX_ID_LENGTH}")
+    name.encode()
     return Run(
         operation_id=name,
         operation_type=rendering.text(operation_type, rendering.MAX_NAME_BYTES),

@@ -52,7 +52,7 @@ def operation(
         A context manager that can be entered once.
 
     Raises:
-        ValueError: the id is empty or has more than 1,000 characters.
+        ValueError: the id is empty, has more than 1,000 characters or lone surrogates.
     """
     return Scope(describe(name, metadata, tags, operation_id))
 

@@ -112,8 +112,10 @@ def _operations(view: View, query: str) -> Answer:
     if not view.permit.may_list(view.now):
         return _refused(view)
     fields: dict[str, Any] = {name: values[-1] for name, values in parse_qs(query).items()}
-    if fields.get("limit", "").isdecimal():
-        fields["limit"] = int(fields["limit"])
+    limit = fields.get("limit", "")
+    # Python refuses to read thousands of digits as a number; so does the list, of a text.
+    if limit.isdecimal() and len(limit) < 10:
+        fields["limit"] = int(limit)
     try:
         return _json(HTTPStatus.OK, list_operations(view.hub.holdings, fields))
     except CommandError as exc:

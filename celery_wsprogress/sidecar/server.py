@@ -64,6 +64,10 @@ EVENTS_A_TURN: Final = 500
 """Events folded before the connections are written to. Below what a history holds, so that a
 client that keeps up never falls off it."""
 
+BYTES_A_TURN: Final = 200_000
+"""What these events may take in all, for the same reason; and not more than a connection writes
+in its turn."""
+
 SWEEP_INTERVAL: Final = 5.0
 """Seconds between looks for old operations and expired tokens."""
 
@@ -176,10 +180,11 @@ class Sidecar:
     def _drain(self) -> None:
         """Fold some of what was read and write it out; come back for the rest."""
         touched: set[Session] = set()
-        folded = 0
-        while self._inbox and folded < EVENTS_A_TURN:
+        folded = size = 0
+        while self._inbox and folded < EVENTS_A_TURN and size < BYTES_A_TURN:
             epoch, entries = self._inbox[0]
             entry = entries.popleft()
+            size += len(entry.batch)
             folded += self._accept(epoch, entry, touched)
             if not entries:
                 self._inbox.popleft()

@@ -42,15 +42,17 @@ class Reporting:
     def __init__(self, app: Any, settings: WorkerSettings) -> None:
         self.settings = settings
         self._app = weakref.ref(app)
-        self._publisher: Publisher | None = None
+        self._publishers: list[Publisher] = []
         self._follows: dict[str, bool] = {}
 
     @property
     def publisher(self) -> Publisher:
         """The app's publisher in this process, made when it is first asked for."""
-        if self._publisher is None:
-            self._publisher = self._open_publisher()
-        return self._publisher
+        if not self._publishers:
+            # Of two threads that come here at once each makes one; both take the first, and the
+            # other, which nobody ever gives anything, has no thread.
+            self._publishers.append(self._open_publisher())
+        return self._publishers[0]
 
     def _open_publisher(self) -> Publisher:
         app = self._app()
@@ -62,8 +64,9 @@ class Reporting:
         publisher = Publisher(
             lambda: brokers.open_writer(address), masked(address.url), self.settings
         )
-        # The flusher thread keeps its publisher alive, so the app's end must be its end.
-        weakref.finalize(app, publisher.close)
+        # The flusher thread keeps its publisher alive, so the app's end must be its end. Not the
+        # end of the process: that waits until the last events have left, and is signals' affair.
+        weakref.finalize(app, publisher.close).atexit = False
         return publisher
 
     def follows(self, name: str, *, streaming: bool, stamp: Mapping[str, Any]) -> bool:
@@ -111,7 +114,7 @@ def reporting_of(app: Any) -> Reporting:
     app = _itself(app)
     found = _reporting.get(app)
     if found is None:
-        found = _reporting[app] = Reporting(app, _settings_or_off(app))
+        found = _reporting.setdefault(app, Reporting(app, _settings_or_off(app)))
     return found
 
 

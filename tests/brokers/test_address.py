@@ -4,6 +4,7 @@ import sys
 import pytest
 from celery import Celery
 
+from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.brokers.address import DEFAULT_URL, address_of
 
 
@@ -58,6 +59,14 @@ def test_naming_celerys_own_broker_changes_nothing():
 )
 def test_what_celery_takes_as_a_url(broker_url, url):
     assert address_of(make(broker_url=broker_url)).url == url
+
+
+def test_an_address_shows_no_password():
+    options = {"sentinel_kwargs": {"password": "secret"}}
+    address = BrokerAddress("redis://:secret@host:1/0", options, use_ssl={"password": "secret"})
+    assert f"{address} {[address]}" == (
+        "<BrokerAddress redis://:**@host:1/0> [<BrokerAddress redis://:**@host:1/0>]"
+    )
 
 
 def test_the_contract_loads_no_client_library():

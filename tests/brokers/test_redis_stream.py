@@ -253,6 +253,14 @@ def test_a_database_that_is_no_number_is_the_operators_error(redis_server):
         open_writer(BrokerAddress(f"redis://127.0.0.1:{redis_server.port}/name"))
 
 
+@pytest.mark.parametrize("password", ["1/secret", "1/secret%40and", "1/secret?and"])
+def test_a_password_that_looks_like_a_database_does_not_come_to_light(password):
+    # Unquoted slashes end the place of a URL: kombu takes the rest for the database's name.
+    with pytest.raises(ConfigurationError, match="a broker URL") as caught:
+        open_writer(BrokerAddress(f"redis://:{password}@127.0.0.1:1/0"))
+    assert "secret" not in str(caught.value)
+
+
 def test_tls(make_redis, tmp_path):
     if shutil.which("openssl") is None:
         skip_or_fail("openssl is not installed")

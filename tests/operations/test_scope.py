@@ -153,9 +153,13 @@ def test_it_may_have_an_id_of_ones_own(log):
     assert end_of(log.wait_for_end(chosen)).status == "completed"
 
 
-@pytest.mark.parametrize("wrong", ["", "x" * 1001])
-def test_an_id_nobody_could_ask_for(wrong):
-    with pytest.raises(ValueError, match="1 to 1000"):
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [("", "1 to 1000"), ("x" * 1001, "1 to 1000"), ("\ud800", "surrogates")],
+    ids=repr,
+)
+def test_an_id_nobody_could_ask_for(wrong, sentence):
+    with pytest.raises(ValueError, match=sentence):
         operation("import", operation_id=wrong)
 
 

@@ -106,7 +106,15 @@ def test_a_page_of_operations(get, query, found):
 
 
 @pytest.mark.parametrize(
-    "query", ["cursor=nonsense", f"cursor={'9' * 30}", "cursor=%ff&cursor=[", "limit=0", "state=x"]
+    "query",
+    [
+        "cursor=nonsense",
+        f"cursor={'9' * 30}",
+        "cursor=%ff&cursor=[",
+        "limit=0",
+        f"limit={'9' * 5_000}",
+        "state=x",
+    ],
 )
 def test_a_filter_that_is_none_is_answered_with_a_sentence(get, query):
     status, body = get(f"/operations?{query}")

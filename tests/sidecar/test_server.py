@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
@@ -226,6 +227,19 @@ def test_a_client_that_never_reads_is_closed_and_delays_nobody(served, write):
         write(LIFE[3])
         assert one.until("completed")
         eventually(lambda: served.sidecar.stats()["connected_clients"] == 1)
+
+
+def test_a_client_that_keeps_up_gets_all_of_a_burst(served, write):
+    with client(served) as one:
+        one.ask("subscribe", operation_id="op-1")
+        write(LIFE[1])
+        one.until("status")
+        # While the loop is busy the log runs ahead of it, by much more than a history holds.
+        served.sidecar._loop.call_soon_threadsafe(time.sleep, 1.0)
+        for _ in range(60):
+            write(*(log("x" * 7_000) for _ in range(4)))
+        write(LIFE[3])
+        assert len(one.until("completed")) == 241
 
 
 def test_a_monitor_that_never_subscribes(address, write):

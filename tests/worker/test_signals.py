@@ -157,3 +157,27 @@ def test_a_script_that_ends_at_once_still_says_queued(redis_url):
         """
     )
     assert spoken(LogReader(redis_url).events(said[0])) == ["queued"]
+
+
+def test_a_script_that_ends_in_the_middle_of_much_says_all_of_it(redis_url):
+    from log_reader import LogReader, spoken
+
+    said, _ = python(
+        f"""
+        import atexit, time
+        began = time.monotonic()
+        atexit.register(lambda: print(time.monotonic() - began))
+        from celery import Celery
+        from celery_wsprogress import StreamingTask
+        app = Celery("x", broker={redis_url!r})
+        @app.task(base=StreamingTask)
+        def demo(self):
+            pass
+        for _ in range(200):
+            print(demo.delay().id)
+        """
+    )
+    *ids, seconds = said
+    events = LogReader(redis_url).events
+    assert [one for one in ids if spoken(events(one)) != ["queued"]] == []
+    assert float(seconds) < 5
