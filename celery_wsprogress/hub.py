@@ -269,6 +269,7 @@ class Hub:
             self.unselect(session, selector)
         for operation_id in list(session.subscribed):
             self.unwatch(session, operation_id)
+        session.forget()
 
     def get(self, operation_id: str) -> dict[str, Any] | None:
         """The operation's snapshot, or None when nobody has heard of it."""

@@ -98,6 +98,13 @@ class Session:
         self.watches.pop(operation_id, None)
         self._pending.pop(operation_id, None)
 
+    def forget(self) -> None:
+        """Let go of everything that is unsent: the client is gone."""
+        self.watches.clear()
+        self._pending.clear()
+        self._replies.clear()
+        self._reply_bytes = 0
+
     def offer(self, operation_id: str, history: History, seq: int) -> None:
         """Learn that an operation it watches has a new event.
 

@@ -490,3 +490,14 @@ def test_the_history_holds_earlier_runs_and_says_when_it_is_not_all():
     assert not complete
     assert log_.hub.history("op-1", 100, 10) == ([], False)
     assert log_.hub.history("unheard of", 100, 100_000) == ([], False)
+
+
+def test_a_session_that_left_holds_on_to_nothing():
+    log_ = Log()
+    log_.write(*LIFE)
+    reader = session()
+    log_.hub.select(reader, EVERYTHING, replay="all")
+    reader.reply(b"{}")
+    log_.hub.leave(reader)
+    assert not reader.has_news
+    assert reader.watches == {}

@@ -15,6 +15,7 @@ log's end behind the position it had.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import time
@@ -195,9 +196,12 @@ class StreamReader:
         if time.monotonic() < self._next_round:
             return
         self._next_round = time.monotonic() + ROUND
-        # The server's clock is the one the entries were numbered by.
-        seconds, _ = self._client.time()
-        self._client.xtrim(self._stream, minid=(seconds - MAX_AGE) * 1000, approximate=True)
+        # Trimming is housekeeping: a server that knows no MINID (before 6.2), or does not let us,
+        # still bounds the stream by the writers' MAXLEN.
+        with contextlib.suppress(redis.ResponseError):
+            # The server's clock is the one the entries were numbered by.
+            seconds, _ = self._client.time()
+            self._client.xtrim(self._stream, minid=(seconds - MAX_AGE) * 1000, approximate=True)
         if self._agreed_epoch(self.epoch) != self.epoch:
             raise redis.ConnectionError("another reader found a new event log")
 

@@ -215,11 +215,9 @@ async def _serve(sidecar: Sidecar, address: BrokerAddress) -> None:
 
 
 def _announce(sidecar: Sidecar, address: BrokerAddress) -> None:
-    host = sidecar.settings.host
-    place = f"{f'[{host}]' if ':' in host else host}:{sidecar.port}"
-    click.echo(f"WebSocket server started on ws://{place}")
+    click.echo(f"WebSocket server started on ws://{sidecar.place}")
     click.echo(f"Broker: {masked(address.url)}")
-    click.echo(f"Status: curl http://{place}/status")
+    click.echo(f"Status: curl http://{sidecar.place}/status")
 
 
 def _why_not_listening(settings: ServeSettings, exc: OSError) -> str:

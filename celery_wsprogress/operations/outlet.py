@@ -60,7 +60,7 @@ def _choose() -> Publisher | None:
         return None
     # As in worker/apps: imported here, because the flusher's import may be cut by a fork.
     with suppress(Exception):
-        brokers._module_of(address)  # noqa: SLF001 - `open_writer` would connect
+        brokers.prepare(address)
     return Publisher(lambda: brokers.open_writer(address), masked(address.url), settings)
 
 

@@ -65,9 +65,8 @@ class SidecarInThread:
     @property
     def place(self) -> RunningServer:
         """Where it listens."""
-        host, port = self.sidecar.settings.host, self.sidecar.port
-        near = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
-        return RunningServer(host, port, f"ws://{f'[{near}]' if ':' in near else near}:{port}")
+        sidecar = self.sidecar
+        return RunningServer(sidecar.settings.host, sidecar.port, f"ws://{sidecar.place}")
 
     def start(self) -> None:
         """Start the thread; return when it listens.

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import random
 import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -41,8 +40,6 @@ class Connection:
     connected: bool = False
     replayable: bool = False
     reconnects: int = 0
-    read_at: float = 0.0
-    """When something was read last, epoch seconds; 0 for never."""
 
 
 class Ingest:
@@ -63,6 +60,7 @@ class Ingest:
         self._stopping = threading.Event()
         self._reader: Reader | None = None
         self._thread = threading.Thread(target=self._run, name="wsprogress-ingest", daemon=True)
+        self._pause = FIRST_PAUSE
         self._epoch = ""
         self._position = ""
 
@@ -79,7 +77,6 @@ class Ingest:
         self._thread.join(STOP_TIMEOUT)
 
     def _run(self) -> None:
-        pause = FIRST_PAUSE
         while not self._stopping.is_set():
             try:
                 self._read_until_it_breaks()
@@ -88,10 +85,10 @@ class Ingest:
             except Exception as exc:  # noqa: BLE001
                 if self._stopping.is_set():
                     break
-                pause = FIRST_PAUSE if self.connection.connected else pause
                 self._say_it_is_away(exc)
+                pause = self._pause
                 self._stopping.wait(random.uniform(pause / 2, pause))  # noqa: S311
-                pause = min(pause * 2, LONGEST_PAUSE)
+                self._pause = min(pause * 2, LONGEST_PAUSE)
             finally:
                 self._let_go()
 
@@ -105,8 +102,9 @@ class Ingest:
         self._say_it_is_here(reader)
         while not self._stopping.is_set():
             entries = reader.read(self._position, wait=READ_WAIT)
+            # Only now: a broker may let itself be opened and still refuse to be read.
+            self._pause = FIRST_PAUSE
             if entries:
-                self.connection.read_at = time.time()
                 self._deliver(self._epoch, entries)
                 self._position = entries[-1].position
 

@@ -111,6 +111,14 @@ class Sidecar:
         self._stopping = False
         self._unreadable: set[str] = set()
 
+    @property
+    def place(self) -> str:
+        """Host and port, for clients on this machine."""
+        host = self.settings.host
+        # An address that means all of them is none to connect to.
+        near = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
+        return f"{f'[{near}]' if ':' in near else near}:{self.port}"
+
     async def start(self) -> None:
         """Listen, then begin to read.
 
@@ -189,10 +197,10 @@ class Sidecar:
             if not entries:
                 self._inbox.popleft()
                 self._room.release()
-        for session in touched:
-            self._connections[session].flush()
         if self._inbox:
             self._loop.call_soon(self._drain)
+        for session in touched:
+            self._connections[session].flush()
 
     def _accept(self, epoch: str, entry: Entry, touched: set[Session]) -> int:
         try:

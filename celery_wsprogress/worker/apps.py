@@ -60,7 +60,7 @@ class Reporting:
         # A module that another thread imports while this process forks can never be imported
         # in the child, so the broker's is imported here and not by the flusher thread.
         with suppress(Exception):
-            brokers._module_of(address)  # noqa: SLF001 - `open_writer` would connect
+            brokers.prepare(address)
         publisher = Publisher(
             lambda: brokers.open_writer(address), masked(address.url), self.settings
         )

@@ -160,6 +160,17 @@ def test_the_reader_drops_what_is_old(address, client):
     assert client.xrevrange(EXCHANGE, count=1)[0][1] == {b"batch": b"new"}
 
 
+def test_a_server_that_refuses_to_trim_is_read_all_the_same(make_redis):
+    server = make_redis()
+    with redis.Redis.from_url(server.url) as client:
+        client.execute_command("ACL", "SETUSER", "default", "-xtrim")
+    address = BrokerAddress(server.url)
+    publish(address, b"one")
+    reader = open_reader(address)
+    assert [entry.batch for entry in reader.read("", wait=5)] == [b"one"]
+    reader.close()
+
+
 def test_a_stopped_server_hangs_neither_writer_nor_reader(make_redis):
     server = make_redis()
     address = BrokerAddress(server.url, SHORT)
