@@ -120,7 +120,12 @@ def test_the_tasks_of_the_documentation_run():
         SidecarThread(address_of(app)) as sidecar,
     ):
         hub = sidecar.sidecar.hub
-        calls = {"import_rows": [[1, 2]], "publish": ["a.pdf"], "parallel": []}
+        calls = {
+            "import_rows": [[1, 2]],
+            "convert": [["a.png", "b.png"]],
+            "publish": ["a.pdf"],
+            "parallel": [],
+        }
         for name, arguments in calls.items():
             headers = {"wsprogress": {"tags": ["nightly"]}}
             task_id = page[name].apply_async(arguments, headers=headers).id
