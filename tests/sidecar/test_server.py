@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from websockets.sync.client import connect
 
 from celery_wsprogress import create_token, wire
 from celery_wsprogress.brokers import BrokerAddress, open_writer
+from celery_wsprogress.sidecar import server
 
 KEY = "a key that is long enough for HS256"
 
@@ -313,6 +313,19 @@ def test_foreign_pages_and_foreign_names_do_not_get_in(served, header):
     if "Origin" in header:
         with pytest.raises(InvalidStatus), client(served, origin=header["Origin"]):
             pass
+
+
+def test_a_first_minute_without_an_event_is_mentioned(address, monkeypatch, caplog):
+    monkeypatch.setattr(server, "SILENCE", 0.5)
+    with SidecarThread(address):
+        eventually(lambda: "No event in the first minute" in caplog.text)
+
+
+def test_a_first_minute_with_an_event_is_not(served, write, caplog):
+    write(*LIFE)
+    eventually(lambda: served.sidecar.hub.get("op-1"))
+    served.sidecar._mention_silence()
+    assert "No event" not in caplog.text
 
 
 def test_it_starts_without_a_broker_and_finds_it_later(own_redis, caplog):
