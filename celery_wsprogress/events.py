@@ -40,6 +40,8 @@ QUEUED: Final = "queued"
 RECEIVED: Final = "received"
 STARTED: Final = "started"
 RETRYING: Final = "retrying"
+STALLED: Final = "stalled"
+"""No sign of the run's process for a while. A sidecar says it; the run may speak again."""
 
 #: The status words of the life cycle. Any other word is the task's own and is only a label.
 LIFE_CYCLE: Final = frozenset({QUEUED, RECEIVED, STARTED, RETRYING})
@@ -66,6 +68,8 @@ class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     parent_id: str | UnsetType = UNSET
     root_id: str | UnsetType = UNSET
     group_id: str | UnsetType = UNSET
+    stream_result: bool | UnsetType = UNSET
+    """False on ``started`` when the task's result does not leave its worker."""
 
 
 class ProgressData(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -136,6 +140,9 @@ class _Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field
     """Set by the sidecar: the log's epoch and the event's position in it."""
     run: Word = ""
     publication: Word = ""
+    inferred: bool = False
+    """A sidecar concluded it from the silence of the run's own process. It does not leave the
+    sidecar either: to a client it is an event like any other."""
 
 
 class Status(_Envelope, frozen=True, kw_only=True, tag="status"):

@@ -157,6 +157,8 @@ class WorkerSettings(Settings):
         8_000_000, _whole(100_000, 1_000_000_000), "bytes from 100000 to 1000000000"
     )
     """What a process keeps while the broker is away."""
+    sign_interval: float = setting(10.0, _between(0.1, 20), "seconds from 0.1 to 20")
+    """A process that has runs says that they go on, once in this many seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +196,19 @@ class ServeSettings(Settings):
         256_000_000, _whole(1_000_000, 1_000_000_000_000), "bytes from 1000000"
     )
     """What the histories of all operations together may take."""
+    lost_after: float = setting(60.0, _between(1, 86_400), "seconds from 1 to 86400")
+    """Seconds without a sign of a run's process after which the run is lost; ``stalled`` after
+    half of them. At least three times the workers' ``sign_interval``."""
+    result_backend: str | None = setting(
+        None, _text, "a result backend that Celery knows", secret=True
+    )
+    """Celery's result backend, which is asked how a lost run ended. With an application that of
+    the application, unless another one is named."""
+    answer_unknown: bool = setting(False, _switch, "true or false")
+    """Ask the result backend also about operations nobody has heard of, when someone subscribes
+    to one: how they ended is shown, results included."""
+    drain: float = setting(5.0, _between(0, 600), "seconds from 0 to 600")
+    """Seconds over which the connections are closed when the sidecar stops."""
 
 
 def from_conf(conf: Mapping[str, Any], cls: type[Settings]) -> dict[str, Any]:

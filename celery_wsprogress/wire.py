@@ -2,11 +2,12 @@
 
 The batch, one JSON object::
 
-    {"v": 1, "writer": "9f3c2a1b", "n": 17, "events": [...]}
+    {"v": 1, "writer": "9f3c2a1b", "n": 17, "events": [...], "alive": [["<id>", "<run>"], ...]}
 
 ``writer`` names the process that wrote it and ``n`` counts its batches from 1, so a reader can
-tell a repeat (the writer sent it again after a lost reply) from a gap. Fields it does not know
-are ignored; a version it does not know is refused as a whole.
+tell a repeat (the writer sent it again after a lost reply) from a gap. ``alive`` is left out or
+names runs that go on, whether or not they say anything: a sign of life. Fields a reader does not
+know are ignored; a version it does not know is refused as a whole.
 
 JSON is strict in both directions: there is no NaN, and no field holds another type than the
 protocol says. One bad event does not cost its neighbours.
@@ -14,13 +15,13 @@ protocol says. One bad event does not cost its neighbours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Raw, Struct, structs
 
 from celery_wsprogress.errors import BatchVersionUnknown, CommandError, MalformedBatch
-from celery_wsprogress.events import Event, ResultData
+from celery_wsprogress.events import Event, OperationId, ResultData, Word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,6 +43,10 @@ _CUT_ABOVE: Final = 6_000
 """Bytes of JSON that a value may keep in what is too large as a whole."""
 
 
+RunName: TypeAlias = tuple[OperationId, Word]
+"""An operation's id, and which run of it."""
+
+
 class Batch(NamedTuple):
     """What one flush of one writer carries."""
 
@@ -50,6 +55,8 @@ class Batch(NamedTuple):
     events: Sequence[Event]
     malformed: int = 0
     """Events in it that were no events of the protocol; they are left out of ``events``."""
+    alive: Sequence[RunName] = ()
+    """Runs whose process says that they go on."""
 
 
 class _Batch(Struct):
@@ -57,6 +64,7 @@ class _Batch(Struct):
     writer: str
     n: int
     events: list[Event]
+    alive: tuple[RunName, ...] = ()
 
 
 class _Version(Struct):
@@ -67,6 +75,7 @@ class _LooseBatch(Struct):
     writer: str
     n: int
     events: list[Raw]
+    alive: Raw = Raw(b"[]")
 
 
 _encode = msgspec.json.Encoder().encode
@@ -74,6 +83,7 @@ _decode_batch = msgspec.json.Decoder(_Batch).decode
 _decode_version = msgspec.json.Decoder(_Version).decode
 _decode_loose = msgspec.json.Decoder(_LooseBatch).decode
 _decode_event = msgspec.json.Decoder(Event).decode
+_decode_alive = msgspec.json.Decoder(tuple[RunName, ...]).decode
 _decode_any = msgspec.json.Decoder().decode
 
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
@@ -84,10 +94,13 @@ def encode_event(event: Event) -> bytes:
     return _encode(event)
 
 
-def join_batch(writer: str, counter: int, events: Sequence[bytes]) -> bytes:
+def join_batch(
+    writer: str, counter: int, events: Sequence[bytes], alive: Sequence[RunName] = ()
+) -> bytes:
     """Make a batch of events that are already encoded."""
     head = b'{"v":%d,"writer":"%s","n":%d,"events":[' % (VERSION, writer.encode(), counter)
-    return b"".join((head, b",".join(events), b"]}"))
+    tail = b'],"alive":%b}' % _encode(alive) if alive else b"]}"
+    return b"".join((head, b",".join(events), tail))
 
 
 def decode_batch(body: bytes) -> Batch:
@@ -106,7 +119,7 @@ def decode_batch(body: bytes) -> Batch:
     # Each event opens two objects at least. If one were too deep, it alone would open so many.
     if _opened(body) - 2 * len(batch.events) > MAX_DEPTH:
         return _decode_bit_by_bit(body)
-    return Batch(batch.writer, batch.n, batch.events)
+    return Batch(batch.writer, batch.n, batch.events, alive=batch.alive)
 
 
 def _decode_bit_by_bit(body: bytes) -> Batch:
@@ -120,7 +133,11 @@ def _decode_bit_by_bit(body: bytes) -> Batch:
         raise MalformedBatch(str(exc)) from None
     read = map(_read_event, batch.events)
     events = [event for event in read if event is not None]
-    return Batch(batch.writer, batch.n, events, len(batch.events) - len(events))
+    try:
+        alive = _decode_alive(batch.alive)
+    except _UNREADABLE:
+        alive = ()
+    return Batch(batch.writer, batch.n, events, len(batch.events) - len(events), alive)
 
 
 def _read_event(raw: Raw) -> Event | None:
@@ -174,7 +191,7 @@ def encode_event_frame(event: Event, event_id: str) -> bytes:
     It is never above :data:`MAX_FRAME_BYTES`: what a foreign writer made larger than that is
     cut, with a mark.
     """
-    event = structs.replace(event, event_id=event_id, publication="")
+    event = structs.replace(event, event_id=event_id, publication="", inferred=False)
     frame = _encode(event)
     if len(frame) <= MAX_FRAME_BYTES:
         return frame

@@ -399,3 +399,24 @@ def test_any_frame_is_an_object_or_refused(frame):
 @given(objects)
 def test_an_object_is_read_as_it_is(value):
     assert wire.decode_command(json.dumps(value)) == value
+
+
+RUNS = st.lists(st.tuples(words, texts), max_size=3).map(tuple)
+
+
+@given(RUNS)
+def test_the_runs_that_go_on_come_back(runs):
+    batch = wire.decode_batch(wire.join_batch("w", 1, [], runs))
+    assert batch == wire.Batch("w", 1, [], alive=runs)
+
+
+def test_a_bad_event_does_not_cost_the_signs_of_life():
+    body = wire.join_batch("w", 1, [b'{"event_type":"none"}'], [("op-1", "r1")])
+    assert wire.decode_batch(body) == wire.Batch("w", 1, [], 1, (("op-1", "r1"),))
+
+
+@pytest.mark.parametrize("alive", [b"7", b'[["", "r1"]]', b'[["op-1"]]', b'{"op-1": "r1"}'])
+def test_bad_signs_of_life_do_not_cost_the_events(alive):
+    body = wire.join_batch("w", 1, [wire.encode_event(log("a"))])
+    body = body.removesuffix(b"}") + b',"alive":' + alive + b"}"
+    assert wire.decode_batch(body) == wire.Batch("w", 1, [log("a")])

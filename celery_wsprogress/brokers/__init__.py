@@ -102,6 +102,10 @@ class Reader(Protocol):
     replayable: bool
     """Whether the log keeps what passed, so that a new reader can read it from the start."""
 
+    end: str
+    """A position near the end of the log when the reader was opened, ``""`` where nothing is
+    retained or nothing passed yet. Whoever has read up to it knows what was there before."""
+
     def read(self, position: str, *, wait: float) -> Sequence[Entry]:
         """Return what comes after a position, oldest first.
 

@@ -110,6 +110,7 @@ class ExchangeReader:
     """Listens. Bodies are handed on as they came; kombu decodes nothing of them."""
 
     replayable = False
+    end = ""
 
     def __init__(self, connection: Any) -> None:
         self.epoch = secrets.token_hex(4)

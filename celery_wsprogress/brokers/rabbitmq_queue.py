@@ -174,6 +174,7 @@ class QueueReader:
     """
 
     replayable = False
+    end = ""
 
     def __init__(self, connection: Any, position: str, epoch: str) -> None:
         self._connection = connection

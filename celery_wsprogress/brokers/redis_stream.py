@@ -161,6 +161,7 @@ class StreamReader:
             self._longest_wait = channel.socket_timeout / 2
             _refuse_reconnects(self._client.connection_pool)
             self.epoch = self._find_epoch(position, epoch)
+            self.end = _text(self._end())
         except BaseException:
             release(connection)
             raise
@@ -255,6 +256,11 @@ def _number(position: str) -> tuple[int, int]:
     """A stream id as something that can be compared."""
     milliseconds, _, counter = position.partition("-")
     return int(milliseconds), int(counter or 0)
+
+
+def _text(number: tuple[int, int]) -> str:
+    """The stream id that :func:`_number` was made of; empty before the first entry."""
+    return f"{number[0]}-{number[1]}" if any(number) else ""
 
 
 def _new_epoch() -> str:
