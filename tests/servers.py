@@ -295,11 +295,12 @@ class RabbitMQServer(Server):
         super().remove()
 
     def clear(self) -> None:
-        """Delete the exchange of the events and Celery's default queue, bindings included."""
+        """Delete the exchange of the events, the queues of its log, and Celery's default queue."""
         with self.connect() as connection:
             channel = connection.channel()
             channel.exchange_delete("celery_wsprogress")
-            channel.queue_delete("celery")
+            for queue in ("celery_wsprogress.log", "celery_wsprogress.epochs", "celery"):
+                channel.queue_delete(queue)
 
     def connect(self):
         """Open a bare AMQP connection; a context manager, closed by the caller."""
