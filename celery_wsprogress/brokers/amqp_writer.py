@@ -17,7 +17,7 @@ from celery_wsprogress.brokers.amqp_connection import (
     drop,
     take_leave,
 )
-from celery_wsprogress.brokers.amqp_exchange import open_channel
+from celery_wsprogress.brokers.amqp_topology import open_channel
 from celery_wsprogress.brokers.connection import RAW_JSON, make_producer
 
 _PERSISTENT: Final = 2

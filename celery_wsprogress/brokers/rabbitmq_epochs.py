@@ -20,13 +20,10 @@ from amqp.basic_message import Message  # type: ignore[import-untyped]
 from celery_wsprogress.brokers import EXCHANGE
 from celery_wsprogress.brokers.amqp_connection import drain_until
 from celery_wsprogress.brokers.amqp_inbox import body_of
-from celery_wsprogress.brokers.rabbitmq_streams import catch_up, consume, declare, exists
+from celery_wsprogress.brokers.amqp_topology import exists
+from celery_wsprogress.brokers.rabbitmq_streams import catch_up, consume, declare
 
 EPOCHS: Final = f"{EXCHANGE}.epochs"
-
-#: Seconds after which the stream is taken for an empty one. It costs nothing to be wrong: a word
-#: that is proposed as the first one does not count where there is another.
-SILENCE: Final = 0.3
 
 
 def follow(current: str, message: bytes) -> str:
@@ -40,7 +37,7 @@ class Epochs:
 
     Args:
         connection: A ``kombu.Connection`` over py-amqp.
-        timeout: Seconds a proposal may take to come back.
+        timeout: Seconds the first word may take to come, and a proposal to come back.
 
     Raises:
         StreamRefused: the broker makes no stream queue.
@@ -48,15 +45,16 @@ class Epochs:
 
     def __init__(self, connection: Any, timeout: float) -> None:
         self.word = ""
-        """The current epoch; ``""`` before the first."""
+        """The current epoch; ``""`` before the first. Nothing is wrong where the first has only
+        not come in time: what is proposed in its place does not count."""
         self._connection = connection
         self._timeout = timeout
         self._heard: bytes | None = None
         is_new = not exists(connection, EPOCHS)
         declare(connection, EPOCHS, {})
         self._channel = consume(connection, EPOCHS, "first", self._on_message)
-        if not is_new and drain_until(connection, lambda: self._heard is not None, SILENCE):
-            catch_up(self._channel)
+        if not is_new and drain_until(connection, lambda: self._heard is not None, timeout):
+            self._follow_to_the_end()
 
     def propose(self) -> None:
         """Propose a new word, and follow the stream up to it; another one may be faster.
@@ -72,6 +70,13 @@ class Epochs:
     def close(self) -> None:
         """Follow no more."""
         self._channel.close()
+
+    def _follow_to_the_end(self) -> None:
+        """Ask the broker until nothing came before its answer: it sends only so many at once."""
+        followed = None
+        while followed is not self._heard:
+            followed = self._heard
+            catch_up(self._channel)
 
     def _on_message(self, message: Any) -> None:
         message.channel.basic_ack(message.delivery_tag)

@@ -15,12 +15,10 @@ import secrets
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
-from amqp.exceptions import NotFound  # type: ignore[import-untyped]
-
 from celery_wsprogress.brokers import EXCHANGE, Entry
 from celery_wsprogress.brokers.amqp_connection import connect, drop
-from celery_wsprogress.brokers.amqp_exchange import open_channel
 from celery_wsprogress.brokers.amqp_inbox import PREFETCH, Inbox, body_of
+from celery_wsprogress.brokers.amqp_topology import exists, open_channel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +53,8 @@ class QueueReader:
         self._unacknowledged: int | None = None
         try:
             self._inbox = Inbox(connection)
-            self.epoch = epoch if epoch and self._exists(epoch) else secrets.token_hex(4)
+            known = epoch and exists(connection, _queue_name(epoch))
+            self.epoch = epoch if known else secrets.token_hex(4)
             self._count = int(position or 0) if self.epoch == epoch else 0
             self._channel = self._consume()
         except BaseException:
@@ -74,15 +73,6 @@ class QueueReader:
     def close(self) -> None:
         """End the connection without the broker, under whoever reads."""
         self._inbox.close()
-
-    def _exists(self, epoch: str) -> bool:
-        channel = self._connection.channel()
-        try:
-            channel.queue_declare(_queue_name(epoch), passive=True)
-        except NotFound:
-            return False
-        channel.close()
-        return True
 
     def _consume(self) -> Any:
         channel = open_channel(self._connection)

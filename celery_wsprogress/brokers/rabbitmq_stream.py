@@ -20,8 +20,8 @@ from amqp.exceptions import AccessRefused  # type: ignore[import-untyped]
 
 from celery_wsprogress.brokers import EXCHANGE, Entry, rabbitmq_queue
 from celery_wsprogress.brokers.amqp_connection import connect, drain_until, drop
-from celery_wsprogress.brokers.amqp_exchange import open_channel
 from celery_wsprogress.brokers.amqp_inbox import Inbox, body_of
+from celery_wsprogress.brokers.amqp_topology import exists, open_channel
 from celery_wsprogress.brokers.amqp_writer import ConfirmingWriter
 from celery_wsprogress.brokers.connection import bounded
 from celery_wsprogress.brokers.rabbitmq_epochs import Epochs
@@ -31,7 +31,6 @@ from celery_wsprogress.brokers.rabbitmq_streams import (
     catch_up,
     consume,
     declare,
-    exists,
 )
 from celery_wsprogress.settings import masked
 
@@ -52,7 +51,9 @@ LOG_ARGUMENTS: Final = {
     "x-stream-max-segment-size-bytes": 16_000_000,
 }
 
-#: Seconds after which a stream that delivers nothing is taken for an empty one.
+#: Seconds in which the log must deliver the entry that was read last, or it is another log.
+PATIENCE: Final = 5.0
+#: Seconds after which a log that delivers nothing is taken for an empty one.
 SILENCE: Final = 0.5
 
 _warned_of_arguments = threading.Event()
@@ -120,12 +121,14 @@ def _open_log(connection: Any, timeout: float) -> str:
 def _make_log(connection: Any, timeout: float) -> None:
     """Make the stream, and a new epoch for it.
 
-    Of several who do so at once, all know the same epoch before, so the new one is the same. To
-    know it, one must look at the epochs before one looks whether there is a stream.
+    Of several who do so at once, all know the same epoch before, so the first proposal counts.
+    To know it, they must look at the epochs before they look whether there is a stream.
     """
     epochs = Epochs(connection, timeout)
-    if not exists(connection, LOG):
+    missing = not exists(connection, LOG)
+    if missing:
         declare(connection, LOG, LOG_ARGUMENTS)
+    if missing or not epochs.word:
         epochs.propose()
     epochs.close()
 
@@ -140,7 +143,6 @@ class StreamReader:
 
     def __init__(self, connection: Any, timeout: float, position: str, epoch: str) -> None:
         self._connection = connection
-        self._timeout = timeout
         self._inbox = Inbox(connection)
         self._channel: Any = None
         self._position = ""
@@ -182,7 +184,7 @@ class StreamReader:
         if not position or epoch != self._epochs.word:
             return True
         self._consume(position)
-        return drain_until(self._connection, lambda: self._delivered is not None, self._timeout)
+        return drain_until(self._connection, lambda: self._delivered is not None, PATIENCE)
 
     def _consume(self, position: str) -> None:
         """Begin to receive what comes after a position, and the entry at the position itself."""

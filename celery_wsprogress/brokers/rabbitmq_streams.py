@@ -6,16 +6,17 @@ whatever the arguments it was made with.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from amqp.exceptions import (  # type: ignore[import-untyped]
     AccessRefused,
     InternalError,
-    NotFound,
     PreconditionFailed,
 )
 
 from celery_wsprogress.brokers.amqp_inbox import PREFETCH
+from celery_wsprogress.brokers.amqp_topology import exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,22 +27,14 @@ Offset: TypeAlias = int | Literal["first", "last"]
 #: The header of a message that says where it stands.
 OFFSET: Final = "x-stream-offset"
 
+#: Seconds after which a stream that nobody delivers is not merely being made.
+BIRTH: Final = 2.0
+
 _STREAM: Final = {"x-queue-type": "stream"}
 
 
 class StreamRefused(Exception):
     """The broker makes no stream queue for us; the sentence is its own."""
-
-
-def exists(connection: Any, queue: str) -> bool:
-    """Say whether there is a queue of this name, of whatever kind."""
-    channel = connection.channel()
-    try:
-        channel.queue_declare(queue, passive=True)
-    except NotFound:
-        return False
-    channel.close()
-    return True
 
 
 def declare(connection: Any, queue: str, arguments: Mapping[str, Any]) -> str:
@@ -79,21 +72,31 @@ def declare(connection: Any, queue: str, arguments: Mapping[str, Any]) -> str:
 def consume(connection: Any, queue: str, offset: Offset, callback: Callable[[Any], None]) -> Any:
     """Have a stream's messages delivered from an offset on.
 
+    A stream that somebody else is making just now is waited for, for :data:`BIRTH` seconds.
+
     Returns:
         The channel, which carries nothing else. The messages are to be acknowledged on it.
     """
-    channel = connection.channel()
-    # Otherwise the library makes text of what it can.
-    channel.auto_decode = False
-    channel.basic_qos(0, PREFETCH, False)
-    channel.basic_consume(queue, callback=callback, arguments={OFFSET: offset})
-    return channel
+    deadline = time.monotonic() + BIRTH
+    while True:
+        channel = connection.channel()
+        # Otherwise the library makes text of what it can.
+        channel.auto_decode = False
+        channel.basic_qos(0, PREFETCH, False)
+        try:
+            channel.basic_consume(queue, callback=callback, arguments={OFFSET: offset})
+        except PreconditionFailed:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return channel
 
 
 def catch_up(channel: Any) -> None:
-    """Have all delivered that the stream held when it began to be delivered.
+    """Have what the stream held when it began to be delivered come, after the first of it.
 
-    The broker sends that in one go, before it answers anything else on the channel; so whoever
-    has got the first of it asks for an answer.
+    The broker sends in one go what it may send unacknowledged, and then answers what it is asked
+    on the same channel.
     """
     channel.basic_qos(0, PREFETCH, False)

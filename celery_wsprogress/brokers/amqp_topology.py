@@ -1,4 +1,4 @@
-"""The exchange on AMQP: a durable fanout, whatever is bound to it."""
+"""What has to be there on AMQP: the exchange, a durable fanout; and whether a queue is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import Any
 
-from amqp.exceptions import PreconditionFailed  # type: ignore[import-untyped]
+from amqp.exceptions import NotFound, PreconditionFailed  # type: ignore[import-untyped]
 
 from celery_wsprogress.brokers import EXCHANGE
 
@@ -31,3 +31,20 @@ def open_channel(connection: Any) -> Any:
                 exc.reply_text,
             )
     return channel
+
+
+def exists(connection: Any, queue: str) -> bool:
+    """Say whether there is a queue of this name, of whatever kind.
+
+    Raises:
+        NotFound: there is one, but the broker is still starting and does not have it yet.
+    """
+    channel = connection.channel()
+    try:
+        channel.queue_declare(queue, passive=True)
+    except NotFound as exc:
+        if "no queue" not in exc.reply_text:
+            raise
+        return False
+    channel.close()
+    return True
