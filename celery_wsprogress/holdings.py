@@ -52,7 +52,9 @@ class Held:
     number: int
     """Counted over all operations ever held; the newest has the highest."""
     heard: float = 0.0
-    """When its last event was taken, by the sidecar's clock."""
+    """When its last event was taken, by the clock of :meth:`Hub.accept`."""
+    signed_at: float = 0.0
+    """When its current run last gave a sign of life, by the same clock."""
     history: History = field(default_factory=History)
     selected_by: set[Session] = field(default_factory=set)
     """Who watches it by a selector. Kept for :attr:`selected_as`."""
@@ -134,6 +136,12 @@ class Holdings:
                 if now - held.heard < self.limits.max_age:
                     break
                 self._forget(operation_id)
+
+    def running(self) -> Iterator[Held]:
+        """The operations that a worker runs now. Nothing may be changed meanwhile."""
+        for held in self._lines["running"].values():
+            if held.operation.state is State.RUNNING:
+                yield held
 
     def _oldest_first(self) -> Iterator[str]:
         for life in _LIVES:
