@@ -11,8 +11,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.folding import Operation
 from celery_wsprogress.history import Entry, History
-from celery_wsprogress.lifecycle import Operation, State
+from celery_wsprogress.lifecycle import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,9 @@ class Held:
     number: int
     """Counted over all operations ever held; the newest has the highest."""
     heard: float = 0.0
-    """When its last event was taken, by the sidecar's clock."""
+    """When its last event was taken, by the clock of :meth:`Hub.accept`."""
+    signed_at: float = 0.0
+    """When its current run last gave a sign of life, by the same clock."""
     history: History = field(default_factory=History)
     selected_by: set[Session] = field(default_factory=set)
     """Who watches it by a selector. Kept for :attr:`selected_as`."""
@@ -134,6 +137,12 @@ class Holdings:
                 if now - held.heard < self.limits.max_age:
                     break
                 self._forget(operation_id)
+
+    def running(self) -> Iterator[Held]:
+        """The operations that a worker runs now. Nothing may be changed meanwhile."""
+        for held in self._lines["running"].values():
+            if held.operation.state is State.RUNNING:
+                yield held
 
     def _oldest_first(self) -> Iterator[str]:
         for life in _LIVES:
