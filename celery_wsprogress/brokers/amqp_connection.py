@@ -51,8 +51,10 @@ def drain_until(connection: Any, happened: Callable[[], bool], timeout: float) -
     deadline = time.monotonic() + timeout
     while not happened():
         left = deadline - time.monotonic()
-        if left <= 0 or not drain(connection, left):
+        if left <= 0:
             return False
+        # Not for long at once: with each heartbeat of the broker the library waits anew.
+        drain(connection, min(left, 0.5))
     return True
 
 

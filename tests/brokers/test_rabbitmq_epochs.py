@@ -42,8 +42,15 @@ def connections(rabbitmq_url):
         drop(connection)
 
 
+def impatient(connection):
+    """One that has not waited for the first word."""
+    epochs = Epochs(connection, 0.0)
+    epochs._timeout = 10.0
+    return epochs
+
+
 def test_all_who_propose_at_once_agree(connections):
-    one, other = (Epochs(connection, 10.0) for connection in connections)
+    one, other = map(impatient, connections)
     assert one.word == other.word == ""
     for epochs in (one, other):
         epochs.propose()
@@ -73,9 +80,8 @@ def test_many_are_read_to_the_last(connections):
 def test_who_takes_the_stream_for_empty_proposes_in_vain(connections):
     one = Epochs(connections[0], 10.0)
     one.propose()
-    other = Epochs(connections[1], 0.0)
+    other = impatient(connections[1])
     assert other.word == ""
-    other._timeout = 10.0
     other.propose()
     assert other.word == one.word
 
