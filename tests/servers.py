@@ -199,14 +199,19 @@ class RedisServer(Server):
         persistent: Keep an append-only file, so that a killed server comes back with its data;
             otherwise nothing survives it.
         options: More of the server's own options, as in ``{"maxmemory": "10mb"}``.
+        program: Another ``redis-server`` than the system's.
     """
 
     name = "redis"
 
     def __init__(
-        self, *, persistent: bool = False, options: Mapping[str, str] | None = None
+        self,
+        *,
+        persistent: bool = False,
+        options: Mapping[str, str] | None = None,
+        program: str = "",
     ) -> None:
-        self._program = find_program("redis-server")
+        self._program = program or find_program("redis-server")
         super().__init__()
         self._options = {
             "port": str(self.port),
