@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from celery import states
 
 from celery_wsprogress.worker import reports, tracking, wording
-from celery_wsprogress.worker.apps import reporting_for
+from celery_wsprogress.worker.apps import reporting_for, reporting_of
 from celery_wsprogress.worker.runs import Run, stamp_of
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -39,7 +39,8 @@ def started(task_id: Any = None, task: Any = None, **_: Any) -> None:
         return
     run = Run.of(request, task.name)
     tracking.running.set(Tracker(run, reporting.publisher))
-    reporting.publisher.emit((reports.started(run, time.time()),))
+    streams = reporting.streams_result(task)
+    reporting.publisher.emit((reports.started(run, time.time(), stream_result=streams),))
 
 
 def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
@@ -49,7 +50,7 @@ def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
         return
     run, now = tracker.run, time.time()
     end = reports.completed(run, now, tracker.duration)
-    if _streams_result(sender):
+    if reporting_of(sender.app).streams_result(sender):
         tracker.end(reports.result(run, now, result), end)
     else:
         tracker.end(end)
@@ -111,12 +112,6 @@ def _running(task_id: Any) -> Tracker | None:
     return tracking.running_of(str(task_id))
 
 
-def _streams_result(task: Any) -> bool:
-    own = getattr(task, "stream_result", None)
-    reporting = reporting_for(task, {"follow": True})
-    return bool(own) if own is not None else reporting is None or reporting.settings.stream_result
-
-
 def _fail(tracker: Tracker, error: str, error_type: str) -> None:
     end = reports.failed(tracker.run, time.time(), error, error_type, duration=tracker.duration)
     tracker.end(end)
@@ -143,7 +138,7 @@ def _as_backend_says(task: Any, run: Run, now: float, duration: float) -> Sequen
     except Exception:  # noqa: BLE001 - whatever the backend raises; it may have none at all
         meta = {}
     status, result = meta.get("status"), meta.get("result")
-    if status == states.SUCCESS and _streams_result(task):
+    if status == states.SUCCESS and reporting_of(task.app).streams_result(task):
         return reports.result(run, now, result), reports.completed(run, now, duration)
     if status == states.FAILURE:
         said, kind = wording.failure(result)
