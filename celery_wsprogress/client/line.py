@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
-from celery_wsprogress.client.retrying import LOST
+from celery_wsprogress.client.retrying import LOST, retry_after
 from celery_wsprogress.errors import CommandError, NoConnection
 from celery_wsprogress.settings import masked
 
@@ -128,7 +128,7 @@ async def open_line(url: str) -> Line:
             url, compression=None, open_timeout=OPEN_TIMEOUT, close_timeout=CLOSE_TIMEOUT
         )
     except (OSError, WebSocketException, ValueError) as exc:
-        raise NoConnection(masked(url), _why(exc)) from None
+        raise NoConnection(masked(url), _why(exc), retry_in=_retry_in(exc)) from None
     try:
         return Line(websocket, await _welcome(websocket))
     except (OSError, WebSocketException, ValueError):
@@ -149,6 +149,12 @@ def _frame(message: str | bytes) -> Frame:
     if not isinstance(frame, dict):
         raise ValueError(frame)  # noqa: TRY004 - as for what is no JSON
     return frame
+
+
+def _retry_in(exc: Exception) -> float | None:
+    if not isinstance(exc, InvalidStatus):
+        return None
+    return retry_after(exc.response.status_code, exc.response.headers.get("Retry-After"))
 
 
 def _why(exc: Exception) -> str:

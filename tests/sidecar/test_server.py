@@ -323,7 +323,7 @@ def test_a_client_that_is_stuck_is_closed_whether_it_asked_for_snapshots_or_not(
     )
     with (
         SidecarThread(address, heartbeat=600) as sidecar,
-        client(sidecar, max_queue=1) as slow,
+        client(sidecar, max_queue=1, close_timeout=0.1) as slow,
         client(sidecar) as idle,
         client(sidecar) as one,
     ):
