@@ -43,6 +43,11 @@ RETRYING: Final = "retrying"
 STALLED: Final = "stalled"
 """No sign of the run's process for a while. A sidecar says it; the run may speak again."""
 
+WORKER_LOST: Final = "WorkerLost"
+"""``error_type`` of a run whose worker fell silent and of whose end nobody knows."""
+OWNER_LOST: Final = "OwnerLost"
+"""The same, of an operation that no worker runs: its process is its owner."""
+
 #: The status words of the life cycle. Any other word is the task's own and is only a label.
 LIFE_CYCLE: Final = frozenset({QUEUED, RECEIVED, STARTED, RETRYING})
 

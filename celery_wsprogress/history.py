@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from celery_wsprogress.lifecycle import Operation
+    from celery_wsprogress.positions import Position
 
 MAX_ENTRIES: Final = 1_000
 MAX_BYTES: Final = 512_000
@@ -37,14 +38,6 @@ class Kind(IntEnum):
     LINE = 2
     """A log line or another event that stands for itself."""
     END = 3
-
-
-class Position(NamedTuple):
-    """Where an event stands in the log, comparable within one epoch."""
-
-    batch: tuple[int, ...]
-    number: int
-    """Which event of the batch it is, counted from 0."""
 
 
 class Entry:

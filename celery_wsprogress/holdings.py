@@ -17,7 +17,7 @@ from celery_wsprogress.lifecycle import Operation, State
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from celery_wsprogress.history import Position
+    from celery_wsprogress.positions import Position
     from celery_wsprogress.session import Session
 
 _LIVES: Final = ("finished", "waiting", "running")
@@ -54,7 +54,9 @@ class Held:
     number: int
     """Counted over all operations ever held; the newest has the highest."""
     heard: float = 0.0
-    """When its last event was taken, by the sidecar's clock."""
+    """When its last event was taken, by the clock of :meth:`Hub.accept`."""
+    signed_at: float = 0.0
+    """When its current run last gave a sign of life, by the same clock."""
     selected_by: set[Session] = field(default_factory=set)
     """Who watches it by a selector. Kept for :attr:`selected_as`."""
     selected_as: tuple[Any, ...] = ()
@@ -138,6 +140,12 @@ class Holdings:
                 if now - held.heard < self.limits.max_age:
                     break
                 self._forget(operation_id)
+
+    def running(self) -> Iterator[Held]:
+        """The operations that a worker runs now. Nothing may be changed meanwhile."""
+        for held in self._lines["running"].values():
+            if held.operation.state is State.RUNNING:
+                yield held
 
     def _oldest_first(self) -> Iterator[str]:
         for life in _LIVES:

@@ -15,10 +15,11 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.events import Completed, Error, Event, Progress, Status
-from celery_wsprogress.history import Entry, Kind, Position
+from celery_wsprogress.events import STARTED, Completed, Error, Event, Progress, Status
+from celery_wsprogress.history import Entry, Kind
 from celery_wsprogress.holdings import Holdings
 from celery_wsprogress.lifecycle import Verdict
+from celery_wsprogress.positions import Place, Position, parse_event_id, position_numbers
 from celery_wsprogress.watch import Watch
 from celery_wsprogress.wire import encode_event_frame
 
@@ -42,7 +43,7 @@ MAX_EVENT_ID_LENGTH: Final = 100
 class Hub:
     """The sidecar's knowledge.
 
-    Runs in: the event loop. Pure: the time is passed in, epoch seconds.
+    Runs in: the event loop. Pure: the time is passed in.
     """
 
     holdings: Holdings = field(default_factory=Holdings)
@@ -71,7 +72,7 @@ class Hub:
             batch: What :func:`~celery_wsprogress.wire.decode_batch` returned.
             epoch: The log's epoch.
             position: Where the batch stands in the log.
-            now: The time.
+            now: Seconds of a clock that never goes back.
 
         Returns:
             The sessions that have something to send now.
@@ -85,9 +86,16 @@ class Hub:
         touched: set[Session] = set()
         self.counts["malformed"] += batch.malformed
         for index, event in enumerate(batch.events):
-            place = Position(numbers, index)
-            self._first = self._first or place
-            touched |= self._accept_event(event, f"{epoch}.{position}.{index}", place, now)
+            place = Place(epoch, position, numbers, index)
+            self._first = self._first or place.position
+            touched |= self._accept_event(event, place, now)
+        for index, (operation_id, run) in enumerate(batch.alive, len(batch.events)):
+            held = self.holdings.get(operation_id)
+            if held is not None and held.operation.runs_as(run):
+                held.signed_at = now
+                place = Place(epoch, position, numbers, index)
+                touched |= self._hear(held, run, batch.at, place)
+                self.holdings.heard(held, now)
         return touched
 
     def _enter(self, epoch: str) -> None:
@@ -112,23 +120,36 @@ class Hub:
             self._writers.popitem(last=False)
         return True
 
-    def _accept_event(
-        self, event: Event, event_id: str, place: Position, now: float
-    ) -> AbstractSet[Session]:
+    def _accept_event(self, event: Event, place: Place, now: float) -> AbstractSet[Session]:
         self.counts["events"] += 1
         held = self.holdings.get_or_hold(event.operation_id, event.timestamp)
+        # What a sidecar inferred is no word of the run itself, and `queued` is of none.
+        spoken = bool(event.run) and not event.inferred
+        told = self._hear(held, event.run, event.timestamp, place) if spoken else set()
         run_before = held.operation.run
         verdict, event = held.operation.fold(event)
+        if spoken and held.operation.runs_as(event.run):
+            held.signed_at = now
         if verdict is Verdict.DELIVER:
-            self._append(held, event, event_id, place, opens=held.operation.run is not run_before)
+            opens = held.operation.run is not run_before
+            told |= self._deliver(held, event, place.event_id, place.position, opens=opens)
         self.counts[_COUNTED[verdict]] += 1
         self.holdings.heard(held, now)
-        return self._offer(held) if verdict is Verdict.DELIVER else _NOBODY
+        return told
 
-    def _append(
+    def _hear(self, held: Held, run: str, at: float, place: Place) -> set[Session]:
+        """Take a sign of life of a run, and deliver what it means."""
+        event = held.operation.hear(run, at)
+        if event is None:
+            return set()
+        self.counts["resumed"] += 1
+        opens = event.data.status == STARTED
+        return self._deliver(held, event, place.id_before, place.before, opens=opens)
+
+    def _deliver(
         self, held: Held, event: Event, event_id: str, place: Position, *, opens: bool
-    ) -> None:
-        """Put the event, as a frame, into the operation's history."""
+    ) -> set[Session]:
+        """Put the event, as a frame, into the operation's history, and offer it."""
         self._seq += 1
         operation, history = held.operation, held.history
         operation.event_count += 1
@@ -137,10 +158,11 @@ class Hub:
             history.start = self._seq
         frame = encode_event_frame(event, event_id)
         self.holdings.append(held, Entry(self._seq, place, _kind(event), event.run, frame))
+        return self._offer(held)
 
-    def _offer(self, held: Held) -> AbstractSet[Session]:
+    def _offer(self, held: Held) -> set[Session]:
         operation_id = held.operation.operation_id
-        sessions = self._watchers.get(operation_id, _NOBODY) | self._selecting(held)
+        sessions = set(self._watchers.get(operation_id, _NOBODY) | self._selecting(held))
         for session in sessions:
             session.offer(operation_id, held.history, self._seq)
         return sessions
@@ -333,32 +355,15 @@ class Hub:
         }
 
 
-def parse_event_id(event_id: str) -> tuple[str, Position | None]:
-    """Take an ``event_id`` apart; the position is None when it is none of ours."""
-    epoch, _, rest = event_id.partition(".")
-    position, _, index = rest.rpartition(".")
-    try:
-        return epoch, Position(position_numbers(position), int(index))
-    except ValueError:
-        return epoch, None
-
-
 def _foreign(event_id: str | None, place: Position | None) -> str | None:
     """An event id worth keeping until its epoch is known."""
     return event_id if place is None and len(event_id or "") <= MAX_EVENT_ID_LENGTH else None
 
 
-def position_numbers(position: str) -> tuple[int, ...]:
-    """A position of the log as numbers that compare: ``1735734005456-0``, or ``17``.
-
-    Raises:
-        ValueError: it is no position.
-    """
-    return tuple(int(part) for part in position.split("-"))
-
-
 _COUNTED: Final = {Verdict.DELIVER: "delivered", Verdict.BEHIND: "behind", Verdict.OVER: "over"}
-_COUNTS: Final = ("events", "delivered", "behind", "over", "malformed", "repeats", "gaps")
+_COUNTS: Final = (
+    "events", "delivered", "behind", "over", "resumed", "malformed", "repeats", "gaps",
+)  # fmt: skip
 _NOBODY: Final[frozenset[Any]] = frozenset()
 
 

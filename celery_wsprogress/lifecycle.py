@@ -19,6 +19,11 @@ A run that was only ``received`` waits beside the current one: a retry is receiv
 attempt that asked for it says ``retrying``. After the operation's end only ``started`` opens
 it again.
 
+A run whose process falls silent is spoken for by the sidecars. What they *inferred* stands in
+the log like everything else, and holds as long as the log does not refute it: ``stalled`` is
+news once, and an end counts only behind a ``stalled`` that no sign of the run has followed. A
+run that was given up as lost and gives a sign after all is opened again (:meth:`Operation.hear`).
+
 :data:`TRANSITIONS` is the whole table; the picture in the documentation is made from it.
 """
 
@@ -33,10 +38,13 @@ from msgspec import UNSET, UnsetType, structs
 
 from celery_wsprogress.events import (
     LIFE_CYCLE,
+    OWNER_LOST,
     QUEUED,
     RECEIVED,
     RETRYING,
+    STALLED,
     STARTED,
+    WORKER_LOST,
     Completed,
     Error,
     Event,
@@ -79,6 +87,7 @@ class Step(StrEnum):
     RECEIVE = "receive"
     START = "start"
     WORK = "work"
+    STALL = "stall"
     RETRY = "retry"
     COMPLETE = "complete"
     FAIL = "fail"
@@ -98,6 +107,7 @@ _FORWARD: Final[Mapping[Step, State]] = {
     Step.RECEIVE: State.RECEIVED,
     Step.START: State.RUNNING,
     Step.WORK: State.RUNNING,
+    Step.STALL: State.RUNNING,
     Step.RETRY: State.RETRYING,
     Step.COMPLETE: State.COMPLETED,
     Step.FAIL: State.ERROR,
@@ -115,8 +125,8 @@ def _row(behind: tuple[Step, ...], *, over: bool = False) -> dict[Step, State | 
     return row
 
 
-_QUEUED: Final = (Step.QUEUE,)
-_RECEIVED: Final = (Step.QUEUE, Step.RECEIVE)
+_QUEUED: Final = (Step.QUEUE, Step.STALL)
+_RECEIVED: Final = (Step.QUEUE, Step.RECEIVE, Step.STALL)
 _STARTED: Final = (Step.QUEUE, Step.RECEIVE, Step.START)
 
 #: For the state of a run (None: nothing is known of it) and a step: the state it is in then,
@@ -146,7 +156,10 @@ MAX_PAST_RUNS: Final = 32
 def step_of(event: Event) -> Step:
     """What the event means to its run."""
     if isinstance(event, Status):
-        return _STEP_OF_STATUS.get(event.data.status, Step.WORK)
+        word = event.data.status
+        if event.inferred and word == STALLED:
+            return Step.STALL
+        return _STEP_OF_STATUS.get(word, Step.WORK)
     if isinstance(event, Completed):
         return Step.COMPLETE
     if isinstance(event, Error):
@@ -162,6 +175,15 @@ class Run:
     publication: str
     state: State | None = None
     superseded: bool = False
+    stalled: bool = False
+    """Nothing was heard of its process since a sidecar said so."""
+    lost: bool = False
+    """It was given up, and ended by a sidecar that knew no better."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether it goes on, as far as is known, and nothing is heard of it."""
+        return self.stalled and self.state is State.RUNNING
 
 
 @dataclass(slots=True)
@@ -175,6 +197,8 @@ class Operation:
     state: State = State.QUEUED
     status: str = QUEUED
     """The last status word, whoever's it was."""
+    word: str = QUEUED
+    """The last one that was not a sidecar's."""
     progress: float = 0.0
     message: str = ""
     details: dict[str, Any] = field(default_factory=dict)
@@ -197,6 +221,8 @@ class Operation:
     parent_id: str | None = None
     root_id: str | None = None
     group_id: str | None = None
+    streams_result: bool = True
+    """Whether its result may be shown."""
     error: str | None = None
     error_type: str | None = None
     event_count: int = 0
@@ -223,8 +249,54 @@ class Operation:
             event = self._with_duration(event)
             self._learn(event, step)
         elif verdict is Verdict.BEHIND and isinstance(event, Status):
-            self._complete(event)
+            self._complete(event, late=True)
         return verdict, event
+
+    def runs_as(self, run: str) -> bool:
+        """Whether this is the current run."""
+        return self.run is not None and self.run.id == run
+
+    def hear(self, run: str, at: float) -> Status | None:
+        """Take a sign of life of a run's own process, before what it says is folded.
+
+        Args:
+            run: Which run.
+            at: When it was given, epoch seconds.
+
+        Returns:
+            What is to be delivered for it: ``started`` of a run that was given up as lost, the
+            word before ``stalled`` of one that was silent; None of all others.
+        """
+        current = self.run
+        if current is None or current.id != run or not (current.silent or current.lost):
+            return None
+        data = self._resumed() if current.lost else self._going_on()
+        current.stalled = current.lost = False
+        current.state = self.state = State.RUNNING
+        event = Status(operation_id=self.operation_id, timestamp=at, run=run, data=data)
+        self.status = data.status
+        self.error = self.error_type = self.finished_at = self.duration = None
+        return event
+
+    def _resumed(self) -> StatusData:
+        return StatusData(
+            status=STARTED,
+            message="",
+            details={"resumed": True},
+            operation_type=self.operation_type,
+            metadata=self.metadata,
+            tags=self.tags or UNSET,
+            attempt=_set(self.attempt),
+            worker=_set(self.worker),
+            queue=_set(self.queue),
+            parent_id=_set(self.parent_id),
+            root_id=_set(self.root_id),
+            group_id=_set(self.group_id),
+        )
+
+    def _going_on(self) -> StatusData:
+        word = "running" if self.word == STARTED else self.word
+        return StatusData(status=word, message=self.message, details=self.details)
 
     # Which run it is about, and whether that run is still going.
 
@@ -245,6 +317,8 @@ class Operation:
             return self._fold_in_past(past, event, step)
         if self.run is None or self.run.id != event.run:
             return self._fold_in_other(event, step)
+        if event.inferred and _is_refuted(self.run, step):
+            return Verdict.BEHIND
         return self._advance(self.run, step)
 
     def _fold_in_past(self, run: Run, event: Event, step: Step) -> Verdict:
@@ -256,6 +330,8 @@ class Operation:
     def _fold_in_other(self, event: Event, step: Step) -> Verdict:
         """The event's run is not the current one: it waits, or takes its place."""
         current = self.run
+        if event.inferred and current is not None:
+            return Verdict.BEHIND
         if current is None or not current.id:
             run = current or Run(event.run, event.publication)
             run.id = event.run
@@ -288,6 +364,7 @@ class Operation:
         if run.state is not State.RUNNING and outcome is State.RUNNING:
             self._begin()
         run.state = outcome
+        run.stalled = run.stalled or step is Step.STALL
         self.state = outcome
         return Verdict.DELIVER
 
@@ -323,6 +400,8 @@ class Operation:
         elif isinstance(event, Error):
             self._learn_end(event)
             self.error, self.error_type = event.data.error, event.data.error_type
+            if self.run is not None:
+                self.run.lost = event.inferred and self.error_type in _LOST
 
     def _learn_progress(self, event: Progress) -> None:
         data = event.data
@@ -334,10 +413,13 @@ class Operation:
 
     def _learn_status(self, event: Status, step: Step, *, overtaken: bool) -> None:
         data = event.data
-        self._complete(event)
+        self._complete(event, late=data.status in {QUEUED, RECEIVED})
         if overtaken:
             return
         self.status = data.status
+        if step is Step.STALL:
+            return
+        self.word = data.status
         if data.attempt is not UNSET:
             self.attempt = data.attempt
         if data.status not in LIFE_CYCLE or step is Step.RETRY:
@@ -353,8 +435,13 @@ class Operation:
         if data.attempt is not UNSET:
             self.attempt = data.attempt
 
-    def _complete(self, event: Status) -> None:
-        """Take from a status what holds in whatever order it comes."""
+    def _complete(self, event: Status, *, late: bool) -> None:
+        """Take from a status what holds in whatever order it comes.
+
+        Args:
+            event: The status.
+            late: What it says was said before what is known already.
+        """
         data = event.data
         word = data.status
         if word == QUEUED:
@@ -363,13 +450,12 @@ class Operation:
             self.received_at = self.received_at or event.timestamp
         elif word == STARTED and (self.run is None or self.run.id == event.run):
             self.started_at = event.timestamp
-        self._complete_identity(data)
+        self._complete_identity(data, late=late)
 
-    def _complete_identity(self, data: StatusData) -> None:
+    def _complete_identity(self, data: StatusData, *, late: bool) -> None:
         self.operation_type = _known(data.operation_type) or self.operation_type
         if data.metadata is not UNSET and data.metadata:
-            # A late word of the caller does not undo what the task has set since.
-            late = data.status in {QUEUED, RECEIVED}
+            # A late word does not undo what the task has set since.
             old, new = self.metadata, data.metadata
             self.metadata = {**new, **old} if late else {**old, **new}
         self.tags = _known(data.tags) or self.tags
@@ -378,6 +464,7 @@ class Operation:
         self.parent_id = _known(data.parent_id) or self.parent_id
         self.root_id = _known(data.root_id) or self.root_id
         self.group_id = _known(data.group_id) or self.group_id
+        self.streams_result = self.streams_result and data.stream_result is not False
 
     def snapshot(self) -> dict[str, Any]:
         """The operation as the protocol shows it: base fields are never null."""
@@ -415,6 +502,18 @@ class Operation:
             "last_event_id": self.last_event_id,
             "run": self.run.id if self.run else "",
         }
+
+
+_LOST: Final = frozenset({WORKER_LOST, OWNER_LOST})
+
+
+def _is_refuted(run: Run, step: Step) -> bool:
+    """Whether what a sidecar inferred of a run is not, or no longer, what the log shows."""
+    return run.stalled if step is Step.STALL else not run.silent
+
+
+def _set(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
 
 
 def _known(value: T | UnsetType) -> T | None:

@@ -23,7 +23,8 @@ from celery_wsprogress.history import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from celery_wsprogress.history import Entry, History, Position
+    from celery_wsprogress.history import Entry, History
+    from celery_wsprogress.positions import Position
 
 
 class Told(NamedTuple):

@@ -2,12 +2,13 @@
 
 The batch, one JSON object::
 
-    {"v": 1, "writer": "9f3c2a1b", "n": 17, "events": [...], "alive": [["<id>", "<run>"], ...]}
+    {"v": 1, "writer": "9f3c2a1b", "n": 17, "events": [...],
+     "alive": [["<id>", "<run>"], ...], "at": 1735734005.456}
 
 ``writer`` names the process that wrote it and ``n`` counts its batches from 1, so a reader can
 tell a repeat (the writer sent it again after a lost reply) from a gap. ``alive`` is left out or
-names runs that go on, whether or not they say anything: a sign of life. Fields a reader does not
-know are ignored; a version it does not know is refused as a whole.
+names runs that go on ``at`` this time, whether or not they say anything: a sign of life. Fields
+a reader does not know are ignored; a version it does not know is refused as a whole.
 
 JSON is strict in both directions: there is no NaN, and no field holds another type than the
 protocol says. One bad event does not cost its neighbours.
@@ -21,7 +22,7 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from celery_wsprogress.errors import BatchVersionUnknown, CommandError, MalformedBatch
-from celery_wsprogress.events import Event, OperationId, ResultData, Word
+from celery_wsprogress.events import Event, OperationId, ResultData, Timestamp, Word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,6 +58,8 @@ class Batch(NamedTuple):
     """Events in it that were no events of the protocol; they are left out of ``events``."""
     alive: Sequence[RunName] = ()
     """Runs whose process says that they go on."""
+    at: float = 0.0
+    """When it said so, epoch seconds."""
 
 
 class _Batch(Struct):
@@ -65,6 +68,7 @@ class _Batch(Struct):
     n: int
     events: list[Event]
     alive: tuple[RunName, ...] = ()
+    at: Timestamp = 0.0
 
 
 class _Version(Struct):
@@ -76,6 +80,7 @@ class _LooseBatch(Struct):
     n: int
     events: list[Raw]
     alive: Raw = Raw(b"[]")
+    at: Raw = Raw(b"0")
 
 
 _encode = msgspec.json.Encoder().encode
@@ -84,6 +89,7 @@ _decode_version = msgspec.json.Decoder(_Version).decode
 _decode_loose = msgspec.json.Decoder(_LooseBatch).decode
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode_alive = msgspec.json.Decoder(tuple[RunName, ...]).decode
+_decode_at = msgspec.json.Decoder(Timestamp).decode
 _decode_any = msgspec.json.Decoder().decode
 
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
@@ -95,11 +101,15 @@ def encode_event(event: Event) -> bytes:
 
 
 def join_batch(
-    writer: str, counter: int, events: Sequence[bytes], alive: Sequence[RunName] = ()
+    writer: str,
+    counter: int,
+    events: Sequence[bytes],
+    alive: Sequence[RunName] = (),
+    at: float = 0.0,
 ) -> bytes:
-    """Make a batch of events that are already encoded."""
+    """Make a batch of events that are already encoded, and of runs that go on at a time."""
     head = b'{"v":%d,"writer":"%s","n":%d,"events":[' % (VERSION, writer.encode(), counter)
-    tail = b'],"alive":%b}' % _encode(alive) if alive else b"]}"
+    tail = b'],"alive":%b,"at":%b}' % (_encode(alive), _encode(at)) if alive else b"]}"
     return b"".join((head, b",".join(events), tail))
 
 
@@ -119,7 +129,7 @@ def decode_batch(body: bytes) -> Batch:
     # Each event opens two objects at least. If one were too deep, it alone would open so many.
     if _opened(body) - 2 * len(batch.events) > MAX_DEPTH:
         return _decode_bit_by_bit(body)
-    return Batch(batch.writer, batch.n, batch.events, alive=batch.alive)
+    return Batch(batch.writer, batch.n, batch.events, 0, batch.alive, batch.at)
 
 
 def _decode_bit_by_bit(body: bytes) -> Batch:
@@ -134,10 +144,10 @@ def _decode_bit_by_bit(body: bytes) -> Batch:
     read = map(_read_event, batch.events)
     events = [event for event in read if event is not None]
     try:
-        alive = _decode_alive(batch.alive)
+        alive, at = _decode_alive(batch.alive), _decode_at(batch.at)
     except _UNREADABLE:
-        alive = ()
-    return Batch(batch.writer, batch.n, events, len(batch.events) - len(events), alive)
+        alive, at = (), 0.0
+    return Batch(batch.writer, batch.n, events, len(batch.events) - len(events), alive, at)
 
 
 def _read_event(raw: Raw) -> Event | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
+from msgspec import structs
 
 from celery_wsprogress.events import (
     Completed,
@@ -32,6 +33,18 @@ def status(word, *, run="r1", publication="p1", at=0.0, operation_id=OPERATION, 
 
 def queued(*, publication="p1", at=0.0, **more):
     return status("queued", run="", publication=publication, at=at, **more)
+
+
+def stalled(*, run="r1", at=0.0, operation_id=OPERATION):
+    """What a sidecar says of a run that is silent."""
+    said = status("stalled", run=run, publication="", at=at, operation_id=operation_id)
+    return structs.replace(said, inferred=True)
+
+
+def lost(*, run="r1", at=0.0, operation_id=OPERATION, kind="WorkerLost"):
+    """What a sidecar says of a run that was silent for too long."""
+    data = ErrorData(error="no sign of its worker", error_type=kind)
+    return Error(operation_id=operation_id, timestamp=at, run=run, data=data, inferred=True)
 
 
 def progress(fraction, *, run="r1", at=0.0, operation_id=OPERATION, **more):
@@ -95,6 +108,24 @@ def logs(draw, *, max_runs=3):
             main.append(error("lost", run=run, at=30.0))
         writers += [main, draw(child_lives(run, publication))]
     return draw(interleavings(writers))
+
+
+@st.composite
+def doubted_logs(draw):
+    """As :func:`logs`, with what sidecars concluded of its runs, at any time after they began."""
+    events = draw(logs())
+    for _ in range(draw(st.integers(0, 4))):
+        begun = [one for one in events if isinstance(one, Status) and one.data.status == "started"]
+        first = draw(st.sampled_from(begun))
+        place = draw(st.integers(events.index(first) + 1, len(events)))
+        for said in draw(_conclusions(first.run)):
+            events.insert(place, said)
+            place = draw(st.integers(place + 1, len(events)))
+    return events
+
+
+def _conclusions(run):
+    return st.sampled_from([[stalled(run=run)], [lost(run=run)], [stalled(run=run), lost(run=run)]])
 
 
 @st.composite

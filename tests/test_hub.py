@@ -6,14 +6,27 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lives import completed, error, interleavings, log, logs, progress, queued, status
+from lives import (
+    completed,
+    doubted_logs,
+    error,
+    interleavings,
+    log,
+    logs,
+    lost,
+    progress,
+    queued,
+    stalled,
+    status,
+)
 
 from celery_wsprogress.access import Permit
 from celery_wsprogress.events import Progress
 from celery_wsprogress.history import MAX_ENTRIES
 from celery_wsprogress.holdings import Holdings, Limits
-from celery_wsprogress.hub import Hub, parse_event_id
+from celery_wsprogress.hub import Hub
 from celery_wsprogress.lifecycle import Operation, Verdict
+from celery_wsprogress.positions import parse_event_id
 from celery_wsprogress.selector import EVERYTHING, By, Selector
 from celery_wsprogress.session import Session
 from celery_wsprogress.wire import Batch
@@ -29,11 +42,11 @@ class Log:
         self.position = 0
         self.counter = 0
 
-    def write(self, *events, writer="w", counter=None, epoch=EPOCH):
+    def write(self, *events, writer="w", counter=None, epoch=EPOCH, alive=(), at=0.0, now=100.0):
         self.position += 1
         self.counter += 1
-        batch = Batch(writer, counter or self.counter, events)
-        return self.hub.accept(batch, epoch=epoch, position=f"{self.position}-0", now=100.0)
+        batch = Batch(writer, counter or self.counter, events, 0, alive, at)
+        return self.hub.accept(batch, epoch=epoch, position=f"{self.position}-0", now=now)
 
 
 def session(number=1):
@@ -501,3 +514,91 @@ def test_a_session_that_left_holds_on_to_nothing():
     log_.hub.leave(reader)
     assert not reader.has_news
     assert reader.watches == {}
+
+
+# Signs of life.
+
+
+def test_a_word_of_a_run_and_a_sign_of_it_are_signs_and_nothing_else_is():
+    log_ = Log()
+    log_.write(status("started", metadata={}), now=1.0)
+    held = log_.hub.holdings.get("op-1")
+    assert held.signed_at == 1.0
+    log_.write(alive=[("op-1", "r1"), ("op-2", "r1")], now=2.0)
+    assert held.signed_at == 2.0
+    log_.write(alive=[("op-1", "another")], now=3.0)
+    log_.write(stalled(), now=4.0)
+    log_.write(queued(publication="p2"), now=5.0)
+    assert held.signed_at == 2.0
+    log_.write(progress(0.1), now=6.0)
+    assert held.signed_at == 6.0
+    assert log_.hub.get("op-2") is None
+
+
+def test_the_running_are_those_that_a_worker_runs_now():
+    log_ = Log()
+    for number, said in enumerate(["queued", "received", "started", "retrying", "done"]):
+        one = f"op-{number}"
+        log_.write(
+            completed(operation_id=one)
+            if said == "done"
+            else status(said, run=f"r{number}", operation_id=one)
+        )
+    assert [held.operation.operation_id for held in log_.hub.holdings.running()] == ["op-2"]
+
+
+def test_a_lost_run_that_speaks_is_opened_again_before_what_it_says():
+    log_ = Log()
+    log_.write(status("started", metadata={}))
+    log_.write(stalled())
+    log_.write(lost())
+    reader = session()
+    subscribe(log_.hub, reader)
+    read(reader)
+    log_.write(log("other", operation_id="op-2"), log("here"))
+    frames = read(reader)
+    assert kinds(frames) == ["started", "log"]
+    assert [frame["event_id"] for frame in frames] == ["e1.4-0.1r", "e1.4-0.1"]
+    assert parse_event_id("e1.4-0.1r")[1] < parse_event_id("e1.4-0.1")[1]
+    assert parse_event_id("e1.4-0.1r")[1] > parse_event_id("e1.4-0.0")[1]
+
+
+def test_a_late_subscriber_of_a_run_that_was_opened_again_is_not_told_of_its_loss():
+    log_ = Log()
+    log_.write(status("started", metadata={}))
+    log_.write(stalled())
+    log_.write(lost())
+    log_.write(alive=[("op-1", "r1")], at=70.0)
+    reader = session()
+    subscribe(log_.hub, reader)
+    frames = read(reader)
+    assert kinds(frames) == ["started"]
+    assert (frames[0]["timestamp"], frames[0]["event_id"]) == (70.0, "e1.4-0.0r")
+
+
+def test_resuming_between_an_opening_and_what_it_stands_before():
+    log_ = Log()
+    log_.write(status("started", metadata={}))
+    log_.write(stalled())
+    log_.write(lost())
+    log_.write(log("here"))
+    reader = session()
+    assert subscribe(log_.hub, reader, since="e1.4-0.0r")
+    assert kinds(read(reader)) == ["log"]
+
+
+@given(st.integers(1, 3), st.data())
+def test_sidecars_that_read_the_same_log_name_everything_alike(count, data):
+    """Also what they conclude: it stands in the log."""
+    events = data.draw(doubted_logs())
+    readers, logs_ = [], [Log() for _ in range(count)]
+    for log_ in logs_:
+        readers.append(session())
+        log_.hub.select(readers[-1], EVERYTHING, replay="all")
+        for event in events:
+            log_.write(event)
+    [first, *others] = [
+        [(frame["event_id"], frame["event_type"]) for frame in read(reader)] for reader in readers
+    ]
+    assert all(other == first for other in others)
+    assert len({name for name, _ in first}) == len(first)

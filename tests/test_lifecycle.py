@@ -12,15 +12,19 @@ from lives import (
     OPERATION,
     child_lives,
     completed,
+    doubted_logs,
     error,
     interleavings,
     log,
     logs,
+    lost,
     progress,
     queued,
     result,
+    stalled,
     status,
 )
+from msgspec import structs
 
 from celery_wsprogress.events import Completed, Error, Log, Progress, Status
 from celery_wsprogress.lifecycle import TRANSITIONS, Operation, State, Step, Verdict
@@ -31,6 +35,8 @@ def fold(events):
     operation = Operation(OPERATION, heard_at=events[0].timestamp)
     delivered = []
     for event in events:
+        if event.run and not event.inferred:
+            delivered += filter(None, [operation.hear(event.run, event.timestamp)])
         verdict, told = operation.fold(event)
         if verdict is Verdict.DELIVER:
             delivered.append(told)
@@ -276,3 +282,162 @@ def test_progress_is_taken_over_whole():
         "current": 3, "total": 10, "unit": "rows", "rate": 1.5, "eta": 4.5,
     }  # fmt: skip
     assert isinstance(progress(0.1), Progress)
+
+
+# What sidecars conclude of silent runs.
+
+STARTED = status("started", metadata={"who": "task"}, at=1.0, attempt=2, worker="w")
+
+
+@given(doubted_logs())
+def test_whatever_is_concluded_each_run_ends_once_unless_it_is_opened_again(events):
+    _, delivered = fold(events)
+    over = {}
+    for event in delivered:
+        if isinstance(event, Status) and event.data.status in {"queued", "received"}:
+            continue
+        if isinstance(event, Status) and event.data.details.get("resumed"):
+            assert over.pop(event.run).inferred
+        assert event.run not in over
+        if is_end(event):
+            over[event.run] = event
+
+
+@given(doubted_logs())
+def test_an_inferred_end_stands_behind_a_stall_that_no_sign_has_followed(events):
+    silent, known = set(), set()
+    operation = Operation(OPERATION, heard_at=0.0)
+    for event in events:
+        if event.run and not event.inferred:
+            operation.hear(event.run, event.timestamp)
+            silent.discard(event.run)
+        verdict, _ = operation.fold(event)
+        if event.inferred and verdict is Verdict.DELIVER and event.run in known:
+            assert (event.run in silent) is is_end(event)
+        if event.inferred and verdict is Verdict.DELIVER:
+            silent.add(event.run)
+        known.add(event.run)
+
+
+@given(doubted_logs())
+def test_what_a_run_says_of_its_end_is_believed_however_late(events):
+    """A conclusion never hides the truth: with and without it the operation ends alike."""
+    told = [event for event in events if not event.inferred]
+    truth, _ = fold(told)
+    doubted, _ = fold(events)
+    if truth.state.ended:
+        assert doubted.state is truth.state
+
+
+def test_a_silent_run_is_stalled_then_lost_and_a_word_of_it_opens_it_again():
+    operation, delivered = fold(
+        [
+            STARTED,
+            progress(0.4, message="reading", at=2.0),
+            stalled(at=30.0),
+            lost(at=60.0),
+            log("still here", at=61.0),
+            completed(at=62.0),
+        ]
+    )
+    assert words(delivered) == [
+        "started", "progress", "stalled", "error", "started", "log", "completed",
+    ]  # fmt: skip
+    resumed = delivered[4]
+    assert resumed.data.details == {"resumed": True}
+    assert (resumed.timestamp, resumed.run) == (61.0, "r1")
+    assert (resumed.data.metadata, resumed.data.attempt) == ({"who": "task"}, 2)
+    assert operation.snapshot()["error"] is None
+    assert delivered[-1].data.duration == 61.0
+
+
+def test_a_lost_run_that_is_opened_again_goes_on_where_it_was():
+    operation, _ = fold([STARTED, progress(0.4, message="reading"), stalled(), lost()])
+    assert (operation.snapshot()["state"], operation.snapshot()["status"]) == ("error", "error")
+    operation.hear("r1", 61.0)
+    snapshot = operation.snapshot()
+    assert (snapshot["state"], snapshot["status"]) == ("running", "running")
+    assert (snapshot["progress"], snapshot["message"]) == (0.4, "reading")
+    assert (snapshot["started_at"], snapshot["finished_at"]) == (1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"), [(None, "running"), ("uploading", "uploading")], ids=["none", "own"]
+)
+def test_a_stalled_run_that_gives_a_sign_says_its_own_word_again(word, shown):
+    said = [status(word, message="3 files")] if word else []
+    operation, _ = fold([STARTED, *said, stalled()])
+    assert operation.snapshot()["status"] == "stalled"
+    assert operation.snapshot()["state"] == "running"
+    event = operation.hear("r1", 40.0)
+    assert event.data.status == operation.snapshot()["status"] == shown
+    assert event.data.message == ("3 files" if word else "")
+    assert operation.hear("r1", 41.0) is None
+
+
+def test_a_second_stall_is_no_news():
+    _, delivered = fold([STARTED, stalled(), stalled(), lost(), lost()])
+    assert words(delivered) == ["started", "stalled", "error"]
+
+
+def test_a_run_that_gave_a_sign_is_not_lost_by_an_old_conclusion():
+    operation, delivered = fold([STARTED, stalled(), log("here"), lost()])
+    assert words(delivered) == ["started", "stalled", "running", "log"]
+    assert operation.state is State.RUNNING
+
+
+def test_what_the_backend_knew_is_not_undone_by_a_late_word():
+    told = structs.replace(completed(at=60.0), inferred=True)
+    operation, delivered = fold([STARTED, stalled(), told, log("late"), completed(at=70.0)])
+    assert words(delivered) == ["started", "stalled", "completed"]
+    assert operation.state is State.COMPLETED
+
+
+def test_a_redelivered_run_opens_what_was_lost():
+    operation, delivered = fold(
+        [
+            STARTED,
+            stalled(),
+            lost(),
+            status("received", run="r2"),
+            status("started", run="r2", metadata={}),
+            log("late", run="r1"),
+            completed(run="r2"),
+        ]
+    )
+    assert words(delivered) == [
+        "started", "stalled", "error", "received", "started", "completed",
+    ]  # fmt: skip
+    assert operation.state is State.COMPLETED
+
+
+def test_a_conclusion_about_a_run_that_another_one_has_followed_is_dropped():
+    _, delivered = fold(
+        [STARTED, stalled(), status("started", run="r2", metadata={}), lost(), stalled()]
+    )
+    assert words(delivered) == ["started", "stalled", "started"]
+
+
+def test_an_end_that_was_inferred_of_an_unknown_operation_is_its_end():
+    _, delivered = fold([lost(kind="OwnerLost", at=5.0)])
+    assert words(delivered) == ["error"]
+
+
+def test_a_start_that_is_said_again_completes_and_undoes_nothing():
+    operation, delivered = fold(
+        [
+            progress(0.4),
+            status("now", metadata={"who": "task", "rows": 7}),
+            status("started", metadata={"who": "caller", "room": 1}, at=1.0, stream_result=False),
+        ]
+    )
+    assert words(delivered) == ["progress", "now"]
+    assert operation.metadata == {"who": "task", "rows": 7, "room": 1}
+    assert (operation.started_at, operation.streams_result) == (1.0, False)
+    assert operation.snapshot()["status"] == "now"
+
+
+def test_a_task_may_say_stalled_itself():
+    operation, delivered = fold([STARTED, status("stalled"), status("stalled"), log("and on")])
+    assert words(delivered) == ["started", "stalled", "stalled", "log"]
+    assert operation.snapshot()["status"] == "stalled"

@@ -404,15 +404,15 @@ def test_an_object_is_read_as_it_is(value):
 RUNS = st.lists(st.tuples(words, texts), max_size=3).map(tuple)
 
 
-@given(RUNS)
-def test_the_runs_that_go_on_come_back(runs):
-    batch = wire.decode_batch(wire.join_batch("w", 1, [], runs))
-    assert batch == wire.Batch("w", 1, [], alive=runs)
+@given(RUNS, seconds)
+def test_the_runs_that_go_on_come_back(runs, at):
+    batch = wire.decode_batch(wire.join_batch("w", 1, [], runs, at))
+    assert batch == wire.Batch("w", 1, [], alive=runs, at=at if runs else 0.0)
 
 
 def test_a_bad_event_does_not_cost_the_signs_of_life():
-    body = wire.join_batch("w", 1, [b'{"event_type":"none"}'], [("op-1", "r1")])
-    assert wire.decode_batch(body) == wire.Batch("w", 1, [], 1, (("op-1", "r1"),))
+    body = wire.join_batch("w", 1, [b'{"event_type":"none"}'], [("op-1", "r1")], 7.5)
+    assert wire.decode_batch(body) == wire.Batch("w", 1, [], 1, (("op-1", "r1"),), 7.5)
 
 
 @pytest.mark.parametrize("alive", [b"7", b'[["", "r1"]]', b'[["op-1"]]', b'{"op-1": "r1"}'])

@@ -1,0 +1,76 @@
+"""Where an event stands in the log: as clients name it, and as it is compared.
+
+An ``event_id`` is ``<epoch>.<position>.<number>``: the log's epoch, the position of the batch in
+the log, and which event of the batch it is. Nothing but the log goes into it, so on a replayable
+log it is the same on every sidecar. What a sidecar's fold puts before an event (a lost run that
+speaks again is opened again) has that event's id with an ``r`` behind it.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+_BEFORE: Final = "r"
+
+
+class Position(NamedTuple):
+    """Where an event stands in the log, comparable within one epoch."""
+
+    batch: tuple[int, ...]
+    number: float
+    """Which event of the batch it is, counted from 0; half of one less for what a fold puts
+    before it."""
+
+
+class Place(NamedTuple):
+    """Where an event stands in the log, in all the forms that are needed."""
+
+    epoch: str
+    log_position: str
+    numbers: tuple[int, ...]
+    """The epoch's number, and the position as numbers."""
+    number: int
+    """Which event of its batch it is."""
+
+    @property
+    def event_id(self) -> str:
+        """What clients see."""
+        return f"{self.epoch}.{self.log_position}.{self.number}"
+
+    @property
+    def position(self) -> Position:
+        """What histories compare."""
+        return Position(self.numbers, self.number)
+
+    @property
+    def id_before(self) -> str:
+        """The ``event_id`` of what the fold puts before it: the same on every sidecar."""
+        return f"{self.event_id}{_BEFORE}"
+
+    @property
+    def before(self) -> Position:
+        """The position of that."""
+        return Position(self.numbers, self.number - 0.5)
+
+
+def parse_event_id(event_id: str) -> tuple[str, Position | None]:
+    """Take an ``event_id`` apart; the position is None when it is none of ours."""
+    epoch, _, rest = event_id.partition(".")
+    position, _, index = rest.rpartition(".")
+    before = index.endswith(_BEFORE)
+    try:
+        number = int(index.removesuffix(_BEFORE))
+        return epoch, Position(position_numbers(position), number - 0.5 if before else number)
+    except ValueError:
+        return epoch, None
+
+
+def position_numbers(position: str) -> tuple[int, ...]:
+    """A position of the log as numbers that compare: ``1735734005456-0``, or ``17``.
+
+    Raises:
+        ValueError: it is no position.
+    """
+    return tuple(int(part) for part in position.split("-"))
