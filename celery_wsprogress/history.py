@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from celery_wsprogress.lifecycle import Operation
+    from celery_wsprogress.folding import Operation
     from celery_wsprogress.positions import Position
 
 MAX_ENTRIES: Final = 1_000

@@ -24,6 +24,7 @@ from celery_wsprogress.watch import Watch
 from celery_wsprogress.wire import encode_event_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Set as AbstractSet
 
     from celery_wsprogress.history import History
@@ -50,6 +51,8 @@ class Hub:
     counts: Counter[str] = field(default_factory=Counter)
     """Of events and batches, for statistics: ``events``, ``delivered``, ``behind``, ``over``,
     ``malformed``, ``repeats`` (batches written twice) and ``gaps`` (batches missing)."""
+    on_unknown: Callable[[str], None] | None = None
+    """Called with an id that somebody begins to watch and nobody has heard of."""
     _seq: int = 0
     _writers: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _watchers: dict[str, set[Session]] = field(default_factory=dict)
@@ -205,6 +208,8 @@ class Hub:
             return False
         place = self._place(since)
         if held is None:
+            if self.on_unknown is not None:
+                self.on_unknown(operation_id)
             # What is unsent of one that was let go still comes, from where the session was.
             watch = session.watches.setdefault(operation_id, Watch(0))
             watch.seen, watch.since = place, _foreign(since, place)

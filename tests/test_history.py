@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from celery_wsprogress.folding import Operation
 from celery_wsprogress.history import MAX_BYTES, MAX_ENTRIES, Entry, History, Kind
-from celery_wsprogress.lifecycle import Operation
 from celery_wsprogress.positions import Position
 
 

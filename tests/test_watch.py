@@ -17,9 +17,10 @@ from lives import completed, doubted_logs, error, log, logs, lost, progress, que
 from celery_wsprogress import history
 from celery_wsprogress.access import Permit
 from celery_wsprogress.events import Progress
+from celery_wsprogress.folding import Operation
 from celery_wsprogress.holdings import Holdings, Limits
 from celery_wsprogress.hub import Hub
-from celery_wsprogress.lifecycle import Operation, Verdict
+from celery_wsprogress.lifecycle import Verdict
 from celery_wsprogress.positions import parse_event_id
 from celery_wsprogress.selector import EVERYTHING
 from celery_wsprogress.session import Session
