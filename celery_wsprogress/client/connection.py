@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from celery_wsprogress.client.line import Closed, Line, LineLost, open_line
+from celery_wsprogress.client.line import Closed, Line, LineLost, open_line, wait_for_line
 from celery_wsprogress.client.memory import EVERYTHING, Memory, chunks
 from celery_wsprogress.client.retrying import (
     LOST,
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     Frame = dict[str, Any]
 
 Token: TypeAlias = str | Callable[[], str] | None
-
-PATIENCE: Final = 60.0
-"""Seconds that entering waits for a sidecar that says when it will be there."""
 
 MAX_WAITING: Final = 1_000
 """Events nobody has taken yet; then nothing more is read but replies that are waited for."""
@@ -112,7 +109,7 @@ class Client:
         self._running: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        line = await self._open()
+        line = await wait_for_line(self.url)
         self._running = asyncio.create_task(self._run(line))
         self._running.add_done_callback(self._end)
         try:
@@ -219,18 +216,6 @@ class Client:
         if self._resync and command["command"] == "subscribe":
             return {**command, "resync": True}
         return command
-
-    async def _open(self) -> Line:
-        """Connect; wait where the sidecar itself says how long."""
-        deadline = asyncio.get_running_loop().time() + PATIENCE
-        while True:
-            try:
-                return await open_line(self.url)
-            except NoConnection as exc:
-                left = deadline - asyncio.get_running_loop().time()
-                if exc.retry_in is None or exc.retry_in > left:
-                    raise
-                await asyncio.sleep(exc.retry_in)
 
     async def _reopen(self, closed: Closed) -> Line:
         """Wait and connect, until it succeeds."""

@@ -30,6 +30,9 @@ OPEN_TIMEOUT: Final = 10.0
 
 CLOSE_TIMEOUT: Final = 2.0
 
+PATIENCE: Final = 60.0
+"""Seconds that a sidecar is waited for which says when it will be there."""
+
 UNREADABLE: Final = 1007
 
 
@@ -134,6 +137,23 @@ async def open_line(url: str) -> Line:
     except (OSError, WebSocketException, ValueError):
         await websocket.close()
         raise NoConnection(masked(url), "what answers there is no sidecar") from None
+
+
+async def wait_for_line(url: str) -> Line:
+    """As :func:`open_line`, but wait where the sidecar itself says how long.
+
+    Raises:
+        NoConnection: as there; or it is not there within :data:`PATIENCE`.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE
+    while True:
+        try:
+            return await open_line(url)
+        except NoConnection as exc:
+            if exc.retry_in is None or loop.time() + exc.retry_in > deadline:
+                raise
+            await asyncio.sleep(exc.retry_in)
 
 
 async def _welcome(websocket: ClientConnection) -> Frame:

@@ -5,8 +5,7 @@ log; :meth:`Sidecar._drain` folds a bounded number of events at a time, and then
 connection writes what its session has. No task and no lock is needed for an event.
 
 Shutting down goes against the stream: first no new connections, then the clients are told
-when to come back (1012), then the reader stops. They are told one after the other, so that they
-do not all come to the next sidecar at once; until it is their turn they are served.
+when to come back (1012, see :mod:`.leaving`), then the reader stops.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import random
 import threading
 import time
 from collections import deque
@@ -44,6 +42,7 @@ from celery_wsprogress.sidecar.handshake import (
 )
 from celery_wsprogress.sidecar.inferring import Inferring
 from celery_wsprogress.sidecar.ingest import Ingest
+from celery_wsprogress.sidecar.leaving import dismiss_all
 from celery_wsprogress.sidecar.listening import listen
 from celery_wsprogress.sidecar.rebuilding import HOLD, Rebuilding
 from celery_wsprogress.wire import MAX_COMMAND_BYTES, VERSION, decode_batch, encode_frame
@@ -81,14 +80,6 @@ UNSUBSCRIBED_AFTER: Final = 1.0
 SILENCE: Final = 60.0
 """Seconds without a single event after which a line says what may be wrong."""
 
-CLOSINGS_A_SECOND: Final = 200
-"""Connections that are closed in a second of stopping, where there is time. Each of them comes back
-to somebody, as a handshake and a replay."""
-
-LONGEST_RETURN: Final = 2.0
-"""Seconds after which a client that is sent away for a restart is to come back, at the most."""
-
-RESTARTING: Final = 1012
 TOKEN_EXPIRED: Final = 4001
 
 
@@ -198,7 +189,8 @@ class Sidecar:
         self._stopping = True
         self._rebuilding.give_up()
         await self._fold_what_was_read()
-        await self._dismiss_all(self.settings.drain if drain is None else drain)
+        over = self.settings.drain if drain is None else drain
+        await dismiss_all(list(self._connections.values()), over)
         self._abandoned = True
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -207,18 +199,6 @@ class Sidecar:
             await server.wait_closed()
         await asyncio.to_thread(self.ingest.stop)
         await self._inferring.stop()
-
-    async def _dismiss_all(self, drain: float) -> None:
-        connections = list(self._connections.values())
-        spread = min(drain, len(connections) / CLOSINGS_A_SECOND)
-        leaving = [self._dismiss(one, random.uniform(0, spread)) for one in connections]  # noqa: S311
-        await asyncio.gather(*leaving, return_exceptions=True)
-
-    async def _dismiss(self, connection: ProgressConnection, delay: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(connection.wait_closed(), delay)
-        retry_ms = random.randint(100, int(LONGEST_RETURN * 1000))  # noqa: S311
-        await connection.dismiss(RESTARTING, json.dumps({"retry_ms": retry_ms}), flush=True)
 
     async def _fold_what_was_read(self) -> None:
         """Wait until what waits in the inbox now is folded."""
