@@ -58,7 +58,7 @@ def read(reader, limit=1_000_000):
     """Everything the session has to send, decoded."""
     frames = []
     while reader.has_news and not reader.too_slow:
-        frames += reader.take(limit)
+        frames += reader.take(limit, 200.0)
     return [msgspec.json.decode(frame) for frame in frames]
 
 

@@ -15,7 +15,7 @@ from celery_wsprogress.sidecar.conclusions import Silence
 def silence():
     operation = Operation("op-1", heard_at=1.0)
     operation.fold(status("started", metadata={}, worker="celery@here"))
-    return Silence(silence, operation.run, 30.0, 50.0)
+    return Silence(operation, operation.run, 30.0, 50.0)
 
 
 def test_every_conclusion_is_marked_and_names_its_run(silence):
