@@ -243,6 +243,22 @@ def test_revoked_while_it_runs(life, worker, log):
     assert len({event.run for event in events if event.run}) == 1
 
 
+def test_revoked_while_it_goes_on_talking(life, worker, log, tmp_path):
+    """What its process says after the main process has said its end is nobody's."""
+    gate = tmp_path / "gate"
+    task = life.talks.delay(str(gate))
+    eventually(lambda: any(isinstance(e, Progress) for e in log.events(task.id)))
+    # The signal does nothing, as in a task that takes its time to leave.
+    task.revoke(terminate=True, signal="SIGCONT")
+    log.wait_for_end(task.id)
+    eventually(lambda: isinstance(log.events(task.id)[-1], Progress))
+    gate.touch()
+    events = log.wait_for_end(task.id, ends=2)
+    assert in_task(events) == ["started", "error", "log", "result", "completed"]
+    assert log.frames(task.id)[-1]["event_type"] == "error"
+    assert log.frames(task.id)[-1]["data"]["status"] == "cancelled"
+
+
 def test_revoked_while_it_waits(life, worker, log):
     task = life.add.apply_async((1, 1), countdown=2)
     log.wait_for_words(task.id, "received")
