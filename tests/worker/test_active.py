@@ -105,7 +105,7 @@ def test_a_child_that_never_lets_go_of_the_lock_is_vouched_for(life, signing, lo
 
 
 def test_only_the_main_process_vouches(life, redis_server, log, gate):
-    """Processes of the pool that are born later have inherited what it knows."""
+    """Not a process of its pool either that is born while a run goes on."""
     with own_worker(redis_server, "forks", options=("--max-tasks-per-child", "1")) as worker:
         task = life.waits.apply_async((str(gate),), queue="forks")
         run = log.wait_for_sign(task.id)
