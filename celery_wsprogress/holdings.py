@@ -11,8 +11,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.folding import Operation
 from celery_wsprogress.history import Entry, History
-from celery_wsprogress.lifecycle import Operation, State
+from celery_wsprogress.lifecycle import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,11 +138,15 @@ class Holdings:
                     break
                 self._forget(operation_id)
 
-    def running(self) -> Iterator[Held]:
-        """The operations that a worker runs now. Nothing may be changed meanwhile."""
-        for held in self._lines["running"].values():
-            if held.operation.state is State.RUNNING:
-                yield held
+    def silent(self, state: State, since: float) -> list[Held]:
+        """The operations in a state of which nothing was heard since then."""
+        found = []
+        for held in self._lines[_LIFE[state]].values():
+            if held.heard > since:
+                break
+            if held.operation.state is state:
+                found.append(held)
+        return found
 
     def _oldest_first(self) -> Iterator[str]:
         for life in _LIVES:

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from celery.exceptions import Reject
 
+from celery_wsprogress import results
 from celery_wsprogress.worker import reports, wording
 from celery_wsprogress.worker.active import ActiveRuns
 from celery_wsprogress.worker.apps import reporting_for
@@ -57,7 +58,7 @@ def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: 
         found = _requests.get(task_id)
         request = {"id": task_id} if found is None else found.request_dict
     run = Run.of(request, sender.name)
-    error, error_type = wording.failure(exception)
+    error, error_type = results.failure(exception)
     _end(sender, request, run, reports.failed(run, time.time(), error, error_type))
 
 

@@ -1,0 +1,104 @@
+"""What a sidecar concludes of an operation, as the events it appends to the log.
+
+Pure: times are passed in. Each is marked as ``inferred``; the fold decides what of it holds
+(:mod:`celery_wsprogress.lifecycle`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from msgspec import UNSET
+
+from celery_wsprogress import rendering
+from celery_wsprogress.events import (
+    OWNER_LOST,
+    STALLED,
+    WORKER_LOST,
+    Completed,
+    CompletedData,
+    Error,
+    ErrorData,
+    Result,
+    ResultData,
+    Status,
+    StatusData,
+)
+
+if TYPE_CHECKING:
+    from celery_wsprogress.events import Event
+    from celery_wsprogress.folding import Operation
+    from celery_wsprogress.lifecycle import Run
+    from celery_wsprogress.results import Outcome
+
+BACKEND_RUN: Final = "backend"
+"""The run of an operation of which nothing is known but what the result backend says."""
+
+
+class Silence(NamedTuple):
+    """An operation whose current run is silent."""
+
+    operation: Operation
+    run: Run
+    seconds: float
+    """For how long."""
+    now: float
+    """Until when, in epoch seconds."""
+
+
+def stalled(silence: Silence) -> Event:
+    """The run may be busy, or gone."""
+    details = {"silence": round(silence.seconds, 1)}
+    data = StatusData(status=STALLED, message=_no_sign(silence), details=details)
+    return Status(data=data, **_envelope(silence))
+
+
+def lost(silence: Silence) -> Event:
+    """The run is given up."""
+    kind = WORKER_LOST if silence.operation.worker else OWNER_LOST
+    data = ErrorData(error=_no_sign(silence), error_type=kind, status="error")
+    return Error(data=data, **_envelope(silence))
+
+
+def told(silence: Silence, outcome: Outcome) -> list[Event]:
+    """How the run ended, as the result backend says."""
+    streams_result = silence.operation.streams_result
+    return _ends(outcome, _envelope(silence), streams_result=streams_result)
+
+
+def answered(operation_id: str, now: float, outcome: Outcome) -> list[Event]:
+    """How an operation ended that nobody has heard of, as the result backend says."""
+    envelope: dict[str, Any] = {
+        "operation_id": operation_id,
+        "run": BACKEND_RUN,
+        "timestamp": now,
+        "inferred": True,
+    }
+    return _ends(outcome, envelope, streams_result=True)
+
+
+def _ends(outcome: Outcome, envelope: dict[str, Any], *, streams_result: bool) -> list[Event]:
+    if outcome.end != "completed":
+        error = ErrorData(error=outcome.error, error_type=outcome.error_type, status=outcome.end)
+        return [Error(data=error, **envelope)]
+    events: list[Event] = [Completed(data=CompletedData(status="completed"), **envelope)]
+    if streams_result:
+        value, truncated = rendering.result(outcome.result)
+        data = ResultData(result=value, truncated=truncated or UNSET)
+        events.insert(0, Result(data=data, **envelope))
+    return events
+
+
+def _no_sign(silence: Silence) -> str:
+    worker = silence.operation.worker
+    who = f"its worker {worker}" if worker else "the process that owns it"
+    return f"no sign of {who} for {silence.seconds:.0f} seconds"
+
+
+def _envelope(silence: Silence) -> dict[str, Any]:
+    return {
+        "operation_id": silence.operation.operation_id,
+        "run": silence.run.id,
+        "timestamp": silence.now,
+        "inferred": True,
+    }

@@ -1,0 +1,152 @@
+"""Who is silent, and what is to be made of it.
+
+A run gives signs: whatever it says, and what its process says of it now and then. One that has
+given none for half of ``lost_after`` is said to be stalled. One that still gives none at the end
+of it is asked for at Celery's result backend, if there is one; what that knows is its end, and
+otherwise it is lost. What is concluded goes into the log and means something when it is read
+back, here and in every other sidecar: so all of them agree, and nobody is given up by a sidecar
+that cannot hear.
+
+Silence counts only while the log is heard: from the moment when everything that is in it was
+read, to the moment when the broker is gone.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from celery_wsprogress.lifecycle import State
+from celery_wsprogress.sidecar import conclusions
+from celery_wsprogress.sidecar.backend import AWAY
+from celery_wsprogress.sidecar.conclusions import Silence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from celery_wsprogress.events import Event
+    from celery_wsprogress.holdings import Holdings
+    from celery_wsprogress.sidecar.backend import Answer
+
+PATIENCE_WITH_BACKEND: Final = 2.0
+"""Times ``lost_after`` that a backend which cannot be asked is waited for."""
+
+
+Ask: TypeAlias = "Callable[[str, Callable[[Answer], None]], None]"
+
+
+class Liveness:
+    """Watches over the running operations.
+
+    Runs in: the event loop. Pure: times are passed in, ``now`` by the clock of
+    :meth:`Hub.accept <celery_wsprogress.hub.Hub.accept>`.
+
+    Args:
+        holdings: The operations.
+        lost_after: Seconds of silence.
+        conclude: Appends events to the log.
+        ask: Asks the result backend about an operation and calls back, in the event loop; None
+            where there is none.
+    """
+
+    def __init__(
+        self,
+        holdings: Holdings,
+        lost_after: float,
+        conclude: Callable[[Sequence[Event]], None],
+        ask: Ask | None = None,
+    ) -> None:
+        self._holdings = holdings
+        self._lost_after = lost_after
+        self._conclude = conclude
+        self._ask = ask
+        self._heard_since: float | None = None
+        self._looked_at = float("-inf")
+        self._again_at: dict[str, float] = {}
+        """When an operation about which something was concluded is looked at again."""
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks."""
+        return min(5.0, self._lost_after / 12)
+
+    def listen(self, now: float) -> None:
+        """The log is heard from now on."""
+        self._heard_since = now
+
+    def deafen(self) -> None:
+        """The log is not heard any more."""
+        self._heard_since = None
+
+    def look(self, now: float, epoch_now: float) -> None:
+        """Look for silent runs.
+
+        Args:
+            now: The time.
+            epoch_now: The same moment in epoch seconds, for the events.
+        """
+        late = now - self._looked_at > 3 * self.interval
+        self._looked_at = now
+        if self._heard_since is None:
+            return
+        if late:
+            # This process was suspended, or much too busy: it is the one that was silent.
+            self._heard_since = now
+        self._again_at = {one: at for one, at in self._again_at.items() if at > now}
+        for silence in self._silent(State.RUNNING, now, epoch_now):
+            self._consider(silence, now)
+        if self._ask is not None:
+            for silence in self._silent(State.RECEIVED, now, epoch_now):
+                self._ask_early(self._ask, silence, now)
+
+    def _silent(self, state: State, now: float, epoch_now: float) -> Iterator[Silence]:
+        """Operations that may have been silent for long, and are not waited for already."""
+        # What was concluded of an operation counts as heard, and is no sign of its run.
+        for held in self._holdings.silent(state, now - self._lost_after / 3):
+            operation = held.operation
+            # A run without a name can give no sign: who writes such events says its end himself.
+            if operation.run is None or not operation.run.id:
+                continue
+            if operation.operation_id not in self._again_at:
+                since = max(self._heard_since or 0.0, held.signed_at)
+                yield Silence(operation, operation.run, now - since, epoch_now)
+
+    def _consider(self, silence: Silence, now: float) -> None:
+        """Conclude what is to be concluded of a run that should be running."""
+        if silence.seconds < self._lost_after / 2:
+            return
+        if not silence.run.stalled:
+            self._conclude([conclusions.stalled(silence)])
+        elif silence.seconds < self._lost_after:
+            return
+        elif self._ask is None:
+            self._conclude([conclusions.lost(silence)])
+        else:
+            self._ask(silence.operation.operation_id, partial(self._take, silence))
+        # The log may not have taken it, or the backend not answer.
+        self._again_at[silence.operation.operation_id] = now + self._lost_after / 6
+
+    def _take(self, silence: Silence, answer: Answer) -> None:
+        if silence.operation.run is not silence.run or not silence.run.silent:
+            return
+        if answer.outcome is not None:
+            self._conclude(conclusions.told(silence, answer.outcome))
+        elif answer is not AWAY or silence.seconds >= PATIENCE_WITH_BACKEND * self._lost_after:
+            self._conclude([conclusions.lost(silence)])
+
+    def _ask_early(self, ask: Ask, silence: Silence, now: float) -> None:
+        """Ask about a run that was received, and of which there was not a word since.
+
+        It waits for its turn, as a rule, and its message is safe. But its process may have died
+        with its first word unsaid and its success stored, of which Celery says nothing.
+        """
+        if silence.seconds < self._lost_after:
+            return
+        ask(silence.operation.operation_id, partial(self._take_early, silence))
+        # Each time when it has waited twice as long: there may be many of these.
+        self._again_at[silence.operation.operation_id] = now + silence.seconds
+
+    def _take_early(self, silence: Silence, answer: Answer) -> None:
+        received = silence.run.state is State.RECEIVED
+        if silence.operation.run is silence.run and received and answer.outcome is not None:
+            self._conclude(conclusions.told(silence, answer.outcome))
