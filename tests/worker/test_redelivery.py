@@ -35,7 +35,8 @@ def test_the_next_run_says_by_beginning_that_the_first_one_is_over(
     assert runs[0][0].run == first
     assert sorted(spoken(runs[0])) == ["received", "started"]
     assert in_task(runs[1]) == ["started", "completed"]
-    shown = [frame["run"] for frame in log.frames(task_id)]
+    # `queued` is of no run.
+    shown = [frame["run"] for frame in log.frames(task_id) if "run" in frame]
     assert first in shown
     assert shown == sorted(shown, key=lambda run: run != first)
     assert log.ends_watched(task_id) == ["completed"]
