@@ -238,6 +238,12 @@ def dies_afterwards(self, gate=None):
     return "stored"
 
 
+@app.task(base=DiesAfterwards, stream_result=False)
+def dies_with_a_secret(self):
+    """The same, with a result that must not leave."""
+    return "secret"
+
+
 @app.task(base=DiesAfterwards, ignore_result=True)
 def dies_unheard(self):
     """There is no result that could save it."""
@@ -255,6 +261,15 @@ def waits_late(self, gate):
     """The same, acknowledged late, with a result that must not leave."""
     _wait_for(gate)
     return "secret"
+
+
+@app.task(base=StreamingTask)
+def talks(self, gate):
+    """Goes on saying how far it is until somebody makes this file."""
+    while not Path(gate).exists():
+        self.update_progress(message="still here")
+        time.sleep(0.01)
+    self.log("info", "enough")
 
 
 @app.task(base=StreamingTask)
