@@ -308,7 +308,8 @@ def test_it_reads_from_a_broker(serving, redis_server):
     served = serving("--broker", redis_server.url, "--port", "0")
     served.wait_for(r"Connected to the broker redis://")
     # Who is let in is let in to one that has read the log.
-    connect(f"ws://localhost:{served.port}", compression=None).close()
+    with connect(f"ws://localhost:{served.port}", compression=None):
+        pass
     with urllib.request.urlopen(f"http://localhost:{served.port}/readyz", timeout=30) as response:
         assert response.status == 200
     assert served.end(signal.SIGTERM) == 0
