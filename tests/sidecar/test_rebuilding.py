@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 from lives import completed, status
 from log_writer import log_writer
+from loops import run
 from servers import free_port
 from sidecars import SidecarThread
 from waiting import eventually
@@ -32,7 +33,7 @@ def test_who_waits_is_let_in_when_it_is_done():
         assert await waiting
         assert await one.wait()
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_who_waits_too_long_or_in_vain_is_not(monkeypatch):
@@ -46,7 +47,7 @@ def test_who_waits_too_long_or_in_vain_is_not(monkeypatch):
         one.give_up()
         assert not await waiting
 
-    asyncio.run(main())
+    run(main())
 
 
 def test_how_far_it_is_is_said_once_in_a_while(monkeypatch, caplog):
