@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from celery import Celery
@@ -26,11 +26,17 @@ class Listener:
 
     def read_until(self, condition):
         """Read on until this is true."""
-        reader = brokers.open_reader(self._address, self._position, self._epoch)
+        reader = eventually(self._open, timeout=90)
         assert reader.epoch == (self._epoch or reader.epoch)
         self._epoch = reader.epoch
         with closing(reader):
             eventually(lambda: self._read(reader) or condition(), timeout=90)
+
+    def _open(self):
+        """A broker that is back may not have found all of its queues yet."""
+        with suppress(Exception):
+            return brokers.open_reader(self._address, self._position, self._epoch)
+        return None
 
     def has_heard(self, word):
         """Whether this was said."""
