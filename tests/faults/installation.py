@@ -1,0 +1,228 @@
+"""Everything a real installation has, with a network between its parts that can be broken.
+
+::
+
+    sender ───────────────▶ broker ◀─────────────── tail (the oracle's eye)
+                            ▲    ▲
+                   Celery's │    │ network "sidecars"
+                            │    └──────────── sidecars ◀── network "clients" ── watchers
+    tasks in workers ───────┘
+      └── their events ── network "workers" ──▶ broker
+
+Workers run under a parent that starts them again; each has a clock of its own. Celery's own
+traffic does not go through the networks: what Celery does when its broker hangs is its affair.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+import uuid
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import emitting
+import psutil
+from accounts import read_records
+from oracle import Duty, Findings, check, has_ended, has_ended_for, owed
+from proxies import Proxy
+from restarting import RestartedWorker
+from sidecars import SidecarProcess
+from tail import Tail, whenever
+from watchers import Audience, Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from servers import Server
+
+SIGN_INTERVAL = 0.2
+LOST_AFTER = 4.0
+PATIENCE = 90.0
+
+
+class Installation:
+    """A context manager that starts it all and ends it all.
+
+    Args:
+        broker: A server that belongs to it: it will be killed.
+        backend: Where results are stored; a server of its own.
+        skews: One worker each, whose clock is so many seconds ahead.
+        sidecars: How many.
+        concurrency: Processes of each worker.
+        serve: More settings of the sidecars, as in ``{"WSPROGRESS_HEARTBEAT": "1"}``.
+        lost_after: Seconds of silence after which a run is lost.
+    """
+
+    def __init__(
+        self,
+        broker: Server,
+        backend: str,
+        *,
+        skews: Sequence[float] = (0.0, 300.0),
+        sidecars: int = 2,
+        concurrency: int = 2,
+        serve: dict[str, str] | None = None,
+        lost_after: float = LOST_AFTER,
+    ) -> None:
+        self.broker = broker
+        self.records = Path(tempfile.mkdtemp(prefix="wsp-records-"))
+        self.app = emitting.make_app(broker.url, backend, result_expires=600)
+        self.networks = {name: Proxy(broker.port) for name in ("workers", "sidecars")}
+        self.sent: list[str] = []
+        self._sidecar_count = sidecars
+        self._stack = ExitStack()
+        self._backend = backend
+        self._skews = skews
+        self._concurrency = concurrency
+        self._serving = {
+            "WSPROGRESS_LOST_AFTER": str(lost_after),
+            "WSPROGRESS_RESULT_BACKEND": backend,
+            **(serve or {}),
+        }
+        self.workers: list[RestartedWorker] = []
+        self.sidecars: list[SidecarProcess] = []
+        self.doors: list[Proxy] = []
+        """The network between each sidecar and its clients."""
+        self.audience = Audience()
+        self.tail = Tail(broker.url)
+
+    def __enter__(self) -> Self:
+        with self._stack as stack:
+            stack.callback(shutil.rmtree, self.records, ignore_errors=True)
+            for network in self.networks.values():
+                stack.enter_context(network)
+            for _ in range(self._sidecar_count):
+                self._add_sidecar(stack)
+            stack.enter_context(self.tail)
+            for skew in self._skews:
+                self._add_worker(stack, skew)
+            stack.enter_context(self.audience)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        # Celery keeps what it holds open for later.
+        self.app.close()
+        self._stack.close()
+
+    @property
+    def urls(self) -> list[str]:
+        """The sidecars, as clients reach them."""
+        return [f"ws://127.0.0.1:{door.port}" for door in self.doors]
+
+    def url_through(self, network: str) -> str:
+        """The broker, as it is reached through a network."""
+        return self.broker.url.replace(str(self.broker.port), str(self.networks[network].port), 1)
+
+    def _add_sidecar(self, stack: ExitStack) -> None:
+        broker = self.url_through("sidecars")
+        sidecar = SidecarProcess(broker, environment=self._serving)
+        self.sidecars.append(stack.enter_context(sidecar))
+        self.doors.append(stack.enter_context(Proxy(sidecar.port)))
+
+    def _add_worker(self, stack: ExitStack, skew: float) -> None:
+        worker = RestartedWorker(
+            "emitting",
+            broker=self.broker.url,
+            backend=self._backend,
+            concurrency=self._concurrency,
+            environment={
+                "WSPROGRESS_URL": self.url_through("workers"),
+                "WSPROGRESS_SIGN_INTERVAL": str(SIGN_INTERVAL),
+                "RECORDS": str(self.records),
+                "CLOCK_SKEW": str(skew),
+            },
+        )
+        self.workers.append(stack.enter_context(worker))
+
+    # What the tests do with it.
+
+    def join(self, name: str, *, sidecar: int = 0, ids: Iterable[str] = (), **how: Any) -> Watcher:
+        """Let one more client watch, which knows all sidecars and begins with this one."""
+        urls = self.urls
+        return self.audience.join(name, urls[sidecar:] + urls[:sidecar], ids, **how)
+
+    def plan(self, count: int) -> list[str]:
+        """Ids for operations that are to come."""
+        return [str(uuid.uuid4()) for _ in range(count)]
+
+    def send(self, ids: Iterable[str], task: str = "once", **arguments: Any) -> None:
+        """Start a task for each id, again and again while the broker is away."""
+        for one in ids:
+            self.sent.append(one)
+            deadline = time.monotonic() + PATIENCE
+            while not self._try_to_send(one, task, arguments):
+                assert time.monotonic() < deadline, "the broker takes no tasks"
+                time.sleep(0.1)
+
+    def _try_to_send(self, operation_id: str, task: str, arguments: dict[str, Any]) -> bool:
+        try:
+            self.app.tasks[f"emitting.{task}"].apply_async(
+                kwargs=arguments, task_id=operation_id, retry=False
+            )
+        except Exception:
+            return False
+        return True
+
+    def living(self) -> set[int]:
+        """The processes that are there."""
+        return {pid for worker in self.workers for pid in worker.pids}
+
+    def whole(self) -> bool:
+        """Whether everything runs."""
+        return all(worker.ready for worker in self.workers) and all(
+            sidecar.running and sidecar.ready() for sidecar in self.sidecars
+        )
+
+    def states(self, ids: Iterable[str]) -> Counter[str]:
+        """How many operations the log knows nothing of, how many go on, and how many ended."""
+        found: Counter[str] = Counter()
+        for one in ids:
+            events = list(self.tail.log.events.get(one, ()))
+            started = any(event.run for event in events)
+            found["ended" if has_ended(events) else "running" if started else "waiting"] += 1
+        return found
+
+    def settled(self, ids: Iterable[str]) -> bool:
+        """Whether these ended, and everyone who watches them has been shown what the log holds."""
+        return all(map(self._is_settled, ids))
+
+    def _is_settled(self, operation_id: str) -> bool:
+        events = list(self.tail.log.events.get(operation_id, ()))
+        if not has_ended(events):
+            return False
+        final = [one for one, duty in owed(events).items() if duty is Duty.MUST][-1]
+        for transcript in self.audience.transcripts:
+            if operation_id not in transcript.entries:
+                continue
+            frames = transcript.frames(operation_id)
+            if not has_ended_for(frames) or final not in {one.event_id for one in frames[-8:]}:
+                return False
+        return True
+
+    def come_to_rest(self, ids: Iterable[str], timeout: float = PATIENCE) -> Findings:
+        """Wait until these have ended for everyone, and hold the accounts against each other.
+
+        What is still open after the time is not waited for: the oracle will say what it is.
+        """
+        ids = list(ids)
+        waited = whenever(lambda: self.settled(ids), timeout, 0.2)
+        whenever(lambda: self.tail.quiet_for > 0.3, 5)
+        findings = check(
+            self.tail.log,
+            self.audience.transcripts,
+            read_records(self.records),
+            operations=ids,
+            living=self.living(),
+        )
+        findings.counts["not in time"] += not waited
+        return findings
+
+    def peak_rss(self) -> int:
+        """Bytes of the largest sidecar process right now."""
+        running = [sidecar.pid for sidecar in self.sidecars if sidecar.pid]
+        return max((psutil.Process(pid).memory_info().rss for pid in running), default=0)
