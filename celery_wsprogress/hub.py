@@ -24,6 +24,7 @@ from celery_wsprogress.session import Watch
 from celery_wsprogress.wire import encode_event_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Set as AbstractSet
 
     from celery_wsprogress.history import History
@@ -47,6 +48,8 @@ class Hub:
     counts: Counter[str] = field(default_factory=Counter)
     """Of events and batches, for statistics: ``events``, ``delivered``, ``behind``, ``over``,
     ``malformed``, ``repeats`` (batches written twice) and ``gaps`` (batches missing)."""
+    on_unknown: Callable[[str], None] | None = None
+    """Called with an id that somebody begins to watch and nobody has heard of."""
     _seq: int = 0
     _writers: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _watchers: dict[str, set[Session]] = field(default_factory=dict)
@@ -193,6 +196,8 @@ class Hub:
             session.watches.setdefault(operation_id, Watch(self._seq))
             return False
         if held is None:
+            if self.on_unknown is not None:
+                self.on_unknown(operation_id)
             # What is unsent of one that was let go still comes, from where the session was.
             session.watches.setdefault(operation_id, Watch(0))
             return False

@@ -24,7 +24,8 @@ def fresh(patch: pytest.MonkeyPatch, url: str | None = None, app=None) -> Iterat
         url: ``WSPROGRESS_URL``.
         app: The only Celery application of the process; there may be many from other tests.
     """
-    patch.setattr(process, "_application", lambda: app)
+    for module in (process, background):
+        patch.setattr(module, "application_of_process", lambda: app)
     patch.setattr(process, "_chosen", None)
     patch.setattr(outlet, "_chosen", [])
     for name in ("WSPROGRESS_URL", "WSPROGRESS_PORT", "WEBSOCKET_PORT", "ENABLE_WEBSOCKET"):

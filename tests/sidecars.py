@@ -20,6 +20,7 @@ from celery_wsprogress.sidecar.in_thread import SidecarInThread
 
 if TYPE_CHECKING:
     from celery_wsprogress.brokers import BrokerAddress
+    from celery_wsprogress.sidecar.backend import ResultBackend
     from celery_wsprogress.sidecar.server import Sidecar
 
 _STARTED = re.compile(r"WebSocket server started on ws://(\S+):(\d+)")
@@ -134,12 +135,21 @@ class SidecarThread:
     Args:
         address: Where the log is.
         wait: Whether entering waits until it reads from the broker.
+        backend: What it asks about silent runs.
         settings: More of its settings.
     """
 
-    def __init__(self, address: BrokerAddress, *, wait: bool = True, **settings: object) -> None:
+    def __init__(
+        self,
+        address: BrokerAddress,
+        *,
+        wait: bool = True,
+        backend: ResultBackend | None = None,
+        **settings: object,
+    ) -> None:
         self._wait = wait
-        self._server = SidecarInThread(ServeSettings.load({"port": 0, **settings}), address)
+        loaded = ServeSettings.load({"port": 0, **settings})
+        self._server = SidecarInThread(loaded, address, backend=backend)
 
     def __enter__(self) -> Self:
         self._server.start()
@@ -161,3 +171,7 @@ class SidecarThread:
     @property
     def url(self) -> str:
         return f"ws://localhost:{self.port}"
+
+    @property
+    def http(self) -> str:
+        return f"http://localhost:{self.port}"

@@ -40,7 +40,7 @@ def settings_of_process(cls: type[S]) -> S:
     Raises:
         ConfigurationError: one of them is bad.
     """
-    app = _application()
+    app = application_of_process()
     conf = from_conf(app.conf, cls) if app is not None else {}
     return cls.load(conf, from_environ(os.environ, cls))
 
@@ -69,7 +69,7 @@ def address_of_process(*, write: bool = False) -> BrokerAddress:
 
 def _choose() -> _Broker:
     url = settings_of_process(Settings).url
-    app = _application()
+    app = application_of_process()
     if app is not None:
         return _Broker(address_of(app, url), address_of(app, url, write=True))
     if url is not None:
@@ -78,7 +78,7 @@ def _choose() -> _Broker:
     return _Broker(memory, memory)
 
 
-def _application() -> Any:
+def application_of_process() -> Any:
     """The Celery application of this process that names its broker; None where there is none.
 
     The current one. It is current only in the thread that made it, so elsewhere it is whichever

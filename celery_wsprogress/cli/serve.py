@@ -53,6 +53,12 @@ WEBSOCKET_PORT is honoured too, and ENABLE_WEBSOCKET=false makes this command do
     help="Broker of the events, instead of that of the application.",
 )
 @click.option(
+    "--result-backend",
+    metavar="URL",
+    help="Celery's result backend, asked how silent runs ended, instead of that of the "
+    "application.",
+)
+@click.option(
     "--host",
     help="Host name or address to listen on.  [default: localhost, both loopback addresses]",
 )
@@ -116,6 +122,17 @@ WEBSOCKET_PORT is honoured too, and ENABLE_WEBSOCKET=false makes this command do
     help="What all histories together may take.  [default: 256000000]",
 )
 @click.option(
+    "--lost-after",
+    metavar="SECONDS",
+    help="Silence after which a run is given up as lost.  [default: 60]",
+)
+@click.option(
+    "--answer-unknown",
+    is_flag=True,
+    default=None,
+    help="Ask the result backend about ids nobody has heard of; their results are shown.",
+)
+@click.option(
     "--log-level",
     envvar="WSPROGRESS_LOG_LEVEL",
     type=click.Choice(LEVELS, case_sensitive=False),
@@ -139,8 +156,7 @@ def serve(
         if not websocket_enabled(os.environ):
             click.echo("ENABLE_WEBSOCKET is false: not serving")
             return
-        settings, address = configure(ctx, app_path, broker, options)
-        sidecar = _sidecar(settings, address)
+        sidecar, address = configure(ctx, app_path, broker, options)
     except ConfigurationError as exc:
         raise click.UsageError(str(exc)) from None
     run(_serve(sidecar, address))
@@ -148,14 +164,16 @@ def serve(
 
 def configure(
     ctx: click.Context, app_path: str | None, broker: str | None, options: dict[str, Any]
-) -> tuple[ServeSettings, BrokerAddress]:
-    """Put the settings together, and find out where the events are.
+) -> tuple[Sidecar, BrokerAddress]:
+    """Put the settings together, find out where the events are, and make a sidecar of that.
 
     Raises:
         ConfigurationError: a setting has a value it cannot have, or no broker is named.
     """
     from celery_wsprogress.brokers import BrokerAddress, prepare  # noqa: PLC0415 - see the package
     from celery_wsprogress.brokers.address import address_of  # noqa: PLC0415
+    from celery_wsprogress.sidecar.backend import find_backend  # noqa: PLC0415
+    from celery_wsprogress.sidecar.server import Sidecar  # noqa: PLC0415
 
     app = _application(ctx, app_path)
     conf = from_conf(app.conf, ServeSettings) if app else {}
@@ -166,7 +184,9 @@ def configure(
         raise click.UsageError("Name the application with -A, or the broker with --broker")
     address = BrokerAddress(str(url)) if app is None else address_of(app, url)
     prepare(address)
-    return settings, address
+    write_address = address if app is None else address_of(app, url, write=True)
+    backend = find_backend(app, settings.result_backend)
+    return Sidecar(settings, address, write_address=write_address, backend=backend), address
 
 
 def _application(ctx: click.Context, app_path: str | None) -> Any:
@@ -190,12 +210,6 @@ def _application(ctx: click.Context, app_path: str | None) -> Any:
 def _no_application(app_path: str, why: str) -> click.BadParameter:
     text = f"cannot load the Celery application {app_path!r}: {why}"
     return click.BadParameter(text, param_hint="-A")
-
-
-def _sidecar(settings: ServeSettings, address: BrokerAddress) -> Sidecar:
-    from celery_wsprogress.sidecar.server import Sidecar  # noqa: PLC0415
-
-    return Sidecar(settings, address)
 
 
 async def _serve(sidecar: Sidecar, address: BrokerAddress) -> None:

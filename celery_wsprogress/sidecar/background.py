@@ -19,9 +19,14 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from celery_wsprogress.brokers.process import address_of_process, settings_of_process
+from celery_wsprogress.brokers.process import (
+    address_of_process,
+    application_of_process,
+    settings_of_process,
+)
 from celery_wsprogress.errors import ServerNotStarted
 from celery_wsprogress.settings import ServeSettings, masked, websocket_enabled
+from celery_wsprogress.sidecar.backend import find_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,7 +149,12 @@ def _start(host: str, port: int) -> SidecarInThread:
     address = address_of_process()
     from celery_wsprogress.sidecar.in_thread import SidecarInThread  # noqa: PLC0415
 
-    server = SidecarInThread(settings, address)
+    server = SidecarInThread(
+        settings,
+        address,
+        write_address=address_of_process(write=True),
+        backend=find_backend(application_of_process(), settings.result_backend),
+    )
     try:
         server.start()
     except TimeoutError:

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
 
+NOT_YET: Final = "The log is still being read"
+
+RETRY_AFTER: Final = 5
+"""Seconds after which who was sent away may come back."""
+
 _PAGE: Final = """\
 celery-wsprogress {version}: live progress of Celery tasks, over WebSocket.
 
@@ -46,6 +51,8 @@ class Answer:
     status: HTTPStatus
     body: bytes
     content_type: str = JSON
+    retry_after: int | None = None
+    """Seconds after which the question may be asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +65,8 @@ class View:
     stats: Mapping[str, Any]
     readiness: Mapping[str, Any] = field(default_factory=dict)
     """Why it is ready or not; ``ready`` decides."""
+    rebuilt: bool = True
+    """Whether the operations are known; before that nobody is told how one stands."""
 
 
 def respond(target: str, authorization: str | None, view: View) -> Answer:
@@ -111,6 +120,8 @@ def _status(view: View, _query: str) -> Answer:
 def _operations(view: View, query: str) -> Answer:
     if not view.permit.may_list(view.now):
         return _refused(view)
+    if not view.rebuilt:
+        return come_back(NOT_YET)
     fields: dict[str, Any] = {name: values[-1] for name, values in parse_qs(query).items()}
     limit = fields.get("limit", "")
     # Python refuses to read thousands of digits as a number; so does the list, of a text.
@@ -125,9 +136,16 @@ def _operations(view: View, query: str) -> Answer:
 def _operation(view: View, operation_id: str) -> Answer:
     if not view.permit.may_watch(operation_id, view.now):
         return _refused(view)
+    if not view.rebuilt:
+        return come_back(NOT_YET)
     snapshot = view.hub.get(operation_id)
     status = HTTPStatus.NOT_FOUND if snapshot is None else HTTPStatus.OK
     return _json(status, {"operation": snapshot})
+
+
+def come_back(why: str) -> Answer:
+    """What is said to who cannot be served yet, or not any more."""
+    return Answer(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}\n".encode(), TEXT, RETRY_AFTER)
 
 
 def _refused(view: View) -> Answer:

@@ -76,4 +76,6 @@ def response(answer: Answer) -> Response:
     headers["Cache-Control"] = "no-store"
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Connection"] = "close"
+    if answer.retry_after is not None:
+        headers["Retry-After"] = str(answer.retry_after)
     return Response(answer.status, answer.status.phrase, headers, answer.body)

@@ -8,7 +8,7 @@ import threading
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from celery_wsprogress.sidecar.server import Sidecar
 
@@ -44,11 +44,12 @@ class SidecarInThread:
 
     Args:
         settings: How to serve.
-        address: What to read.
+        address: Where the log is read.
+        more: What else :class:`.Sidecar` takes.
     """
 
-    def __init__(self, settings: ServeSettings, address: BrokerAddress) -> None:
-        self.sidecar = Sidecar(settings, address)
+    def __init__(self, settings: ServeSettings, address: BrokerAddress, **more: Any) -> None:
+        self.sidecar = Sidecar(settings, address, **more)
         self._loop: asyncio.AbstractEventLoop
         self._leave: asyncio.Event
         self._listening: Future[None] = Future()

@@ -12,14 +12,15 @@ import logging
 import random
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from celery_wsprogress.brokers import open_reader
 from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.positions import position_numbers
 from celery_wsprogress.settings import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from celery_wsprogress.brokers import BrokerAddress, Entry, Reader
 
@@ -33,6 +34,23 @@ LONGEST_PAUSE: Final = 20.0
 STOP_TIMEOUT: Final = 5.0
 
 
+class Deliver(Protocol):
+    """What takes over what was read."""
+
+    def __call__(self, epoch: str, entries: Sequence[Entry], *, current: bool) -> None:
+        """Take entries, oldest first.
+
+        Called in the thread. It must return soon; back-pressure is its affair.
+
+        Args:
+            epoch: The log's epoch.
+            entries: What was read; may be empty where it is ``current``.
+            current: With these everything has been read that was in the log when the broker was
+                reached. Said once each time.
+        """
+        ...
+
+
 @dataclass(slots=True)
 class Connection:
     """How the sidecar stands with the broker. Written by the ingest thread only."""
@@ -40,6 +58,8 @@ class Connection:
     connected: bool = False
     replayable: bool = False
     reconnects: int = 0
+    end: str = ""
+    """The end of the log when the broker was reached."""
 
 
 class Ingest:
@@ -47,13 +67,10 @@ class Ingest:
 
     Args:
         address: Where the log is.
-        deliver: Called in the thread with the log's epoch and what was read, oldest first.
-            It must return soon; back-pressure is its affair.
+        deliver: Takes what was read.
     """
 
-    def __init__(
-        self, address: BrokerAddress, deliver: Callable[[str, Sequence[Entry]], None]
-    ) -> None:
+    def __init__(self, address: BrokerAddress, deliver: Deliver) -> None:
         self.connection = Connection()
         self._address = address
         self._deliver = deliver
@@ -100,17 +117,26 @@ class Ingest:
             # Positions of another epoch mean nothing in this one.
             self._epoch, self._position = reader.epoch, ""
         self._say_it_is_here(reader)
+        behind = True
         while not self._stopping.is_set():
+            if behind and _reaches(self._position, reader.end):
+                behind = False
+                self._deliver(self._epoch, (), current=True)
             entries = reader.read(self._position, wait=READ_WAIT)
             # Only now: a broker may let itself be opened and still refuse to be read.
             self._pause = FIRST_PAUSE
             if entries:
-                self._deliver(self._epoch, entries)
+                self._deliver(self._epoch, entries, current=False)
                 self._position = entries[-1].position
+            elif behind:
+                # The end itself has been dropped from the log meanwhile.
+                behind = False
+                self._deliver(self._epoch, (), current=True)
 
     def _say_it_is_here(self, reader: Reader) -> None:
         connection = self.connection
         connection.replayable = reader.replayable
+        connection.end = reader.end
         connection.connected = True
         again = " again" if connection.reconnects else ""
         logger.info("Connected to the broker %s%s", masked(self._address.url), again)
@@ -131,3 +157,7 @@ class Ingest:
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()
+
+
+def _reaches(position: str, end: str) -> bool:
+    return not end or (bool(position) and position_numbers(position) >= position_numbers(end))

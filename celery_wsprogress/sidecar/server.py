@@ -18,8 +18,8 @@ import random
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from http import HTTPStatus
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +33,7 @@ from celery_wsprogress.hub import Hub
 from celery_wsprogress.selector import EVERYTHING
 from celery_wsprogress.session import Session
 from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, ProgressConnection
-from celery_wsprogress.sidecar.endpoints import View, respond
+from celery_wsprogress.sidecar.endpoints import NOT_YET, View, come_back, respond
 from celery_wsprogress.sidecar.handshake import (
     check_exposure,
     one_value,
@@ -41,8 +41,10 @@ from celery_wsprogress.sidecar.handshake import (
     refusal,
     response,
 )
+from celery_wsprogress.sidecar.inferring import Inferring
 from celery_wsprogress.sidecar.ingest import Ingest
 from celery_wsprogress.sidecar.listening import listen
+from celery_wsprogress.sidecar.rebuilding import HOLD, Rebuilding
 from celery_wsprogress.wire import MAX_COMMAND_BYTES, VERSION, decode_batch, encode_frame
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress, Entry
     from celery_wsprogress.settings import ServeSettings
+    from celery_wsprogress.sidecar.backend import ResultBackend
 
 logger = logging.getLogger(__name__)
 
@@ -86,17 +89,35 @@ class Sidecar:
 
     Args:
         settings: How to serve.
-        address: Where the log is.
+        address: Where the log is read.
+        write_address: Where the log is written to, if that is elsewhere.
+        backend: Celery's result backend, which is asked about runs that fell silent; None where
+            there is none.
 
     Raises:
         ConfigurationError: the settings contradict each other or open what must be closed.
     """
 
-    def __init__(self, settings: ServeSettings, address: BrokerAddress) -> None:
+    def __init__(
+        self,
+        settings: ServeSettings,
+        address: BrokerAddress,
+        *,
+        write_address: BrokerAddress | None = None,
+        backend: ResultBackend | None = None,
+    ) -> None:
         check_exposure(settings)
         self.settings = settings
         self.hub = Hub(Holdings(_limits(settings)))
         self.ingest = Ingest(address, self._receive)
+        self._inferring = Inferring(
+            self.hub,
+            self.ingest.connection,
+            settings,
+            write_address or address,
+            backend,
+        )
+        self._rebuilding = Rebuilding()
         self.port = settings.port
         """The port it listens on, also when any free one was asked for."""
         self.sockets: list[socket.socket] = []
@@ -105,7 +126,7 @@ class Sidecar:
         self._client_ids = count(1)
         self._servers: list[Server] = []
         self._room = threading.Semaphore(READS_IN_FLIGHT)
-        self._inbox: deque[tuple[str, deque[Entry]]] = deque()
+        self._inbox: deque[_Read] = deque()
         self._loop: asyncio.AbstractEventLoop
         self._sweeper: asyncio.Task[None] | None = None
         self._stopping = False
@@ -132,6 +153,7 @@ class Sidecar:
             self._servers.append(await self._serve(one))
         self._sweeper = self._loop.create_task(self._sweep())
         self._loop.call_later(SILENCE, self._mention_silence)
+        self._inferring.start()
         self.ingest.start()
 
     async def _serve(self, sock: socket.socket) -> Server:
@@ -143,7 +165,8 @@ class Sidecar:
             compression=None,
             max_size=MAX_COMMAND_BYTES,
             max_queue=16,
-            open_timeout=10,
+            # The hold is a part of the handshake.
+            open_timeout=HOLD + 10,
             close_timeout=CLOSE_TIMEOUT,
             ping_interval=self.settings.heartbeat,
             ping_timeout=self.settings.heartbeat,
@@ -155,6 +178,7 @@ class Sidecar:
     async def stop(self) -> None:
         """Close every connection (1012, with a time to come back) and let go of everything."""
         self._stopping = True
+        self._rebuilding.give_up()
         if self._sweeper is not None:
             self._sweeper.cancel()
         for server in self._servers:
@@ -168,20 +192,21 @@ class Sidecar:
             server.close()
             await server.wait_closed()
         await asyncio.to_thread(self.ingest.stop)
+        await self._inferring.stop()
 
     # From the log.
 
-    def _receive(self, epoch: str, entries: Sequence[Entry]) -> None:
+    def _receive(self, epoch: str, entries: Sequence[Entry], *, current: bool) -> None:
         """Take what was read. Runs in: the ingest thread."""
         while not self._room.acquire(timeout=1.0):
             if self._stopping:
                 return
         # The loop may be closed already; then nobody wants to know.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._queue, epoch, deque(entries))
+            self._loop.call_soon_threadsafe(self._queue, _Read(epoch, deque(entries), current))
 
-    def _queue(self, epoch: str, entries: deque[Entry]) -> None:
-        self._inbox.append((epoch, entries))
+    def _queue(self, read: _Read) -> None:
+        self._inbox.append(read)
         if len(self._inbox) == 1:
             self._drain()
 
@@ -190,23 +215,35 @@ class Sidecar:
         touched: set[Session] = set()
         folded = size = 0
         while self._inbox and folded < EVENTS_A_TURN and size < BYTES_A_TURN:
-            epoch, entries = self._inbox[0]
-            entry = entries.popleft()
-            size += len(entry.batch)
-            folded += self._accept(epoch, entry, touched)
-            if not entries:
+            read = self._inbox[0]
+            if read.entries:
+                entry = read.entries.popleft()
+                size += len(entry.batch)
+                folded += self._accept(read.epoch, entry, touched)
+            if not read.entries:
                 self._inbox.popleft()
                 self._room.release()
+                self._finish(read)
         if self._inbox:
             self._loop.call_soon(self._drain)
         for session in touched:
             self._connections[session].flush()
 
+    def _finish(self, read: _Read) -> None:
+        if read.current:
+            self._rebuilding.finish()
+            self._inferring.listen()
+
     def _accept(self, epoch: str, entry: Entry, touched: set[Session]) -> int:
+        """Fold a batch.
+
+        Returns:
+            How many events it had, and one at least.
+        """
+        now = time.monotonic()
         try:
             batch = decode_batch(entry.batch)
-            position = entry.position
-            touched |= self.hub.accept(batch, epoch=epoch, position=position, now=time.time())
+            touched |= self.hub.accept(batch, epoch=epoch, position=entry.position, now=now)
         except (MalformedBatch, BatchVersionUnknown) as exc:
             self._count_unreadable(exc)
             return 1
@@ -215,6 +252,9 @@ class Sidecar:
             self.hub.counts["malformed"] += 1
             logger.exception("A batch could not be taken; it is left out")
             return 1
+        if not self._rebuilding.done:
+            end = self.ingest.connection.end
+            self._rebuilding.read(entry.position, end, len(batch.events))
         return len(batch.events) or 1
 
     def _count_unreadable(self, exc: MalformedBatch | BatchVersionUnknown) -> None:
@@ -297,7 +337,7 @@ class Sidecar:
         return Permit(self.settings.key, exact_only=origin == "null" or without_key)
 
     async def _process_request(
-        self, connection: ServerConnection, request: Request
+        self, _connection: ServerConnection, request: Request
     ) -> Response | None:
         """Decide before the handshake: refuse, answer as plain HTTP, or go on (None)."""
         refused = refusal(request, self.settings)
@@ -306,9 +346,10 @@ class Sidecar:
         if (one_value(request.headers, "Upgrade") or "").lower() != "websocket":
             authorization = one_value(request.headers, "Authorization")
             return response(respond(request.path, authorization, self._view(request)))
+        rebuilt = await self._rebuilding.wait()
         if self._stopping:
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Stopping\n")
-        return None
+            return response(come_back("Stopping"))
+        return None if rebuilt else response(come_back(NOT_YET))
 
     def _view(self, request: Request) -> View:
         return View(
@@ -317,6 +358,7 @@ class Sidecar:
             now=time.time(),
             stats=self.stats(),
             readiness=self.readiness(),
+            rebuilt=self._rebuilding.done,
         )
 
     def stats(self) -> dict[str, int]:
@@ -327,8 +369,9 @@ class Sidecar:
         """Whether it is ready, and what that depends on."""
         connection = self.ingest.connection
         return {
-            "ready": connection.connected and not self._stopping,
+            "ready": connection.connected and self._rebuilding.done and not self._stopping,
             "broker_connected": connection.connected,
+            "rebuilt": self._rebuilding.done,
             "replayable": connection.replayable,
             "stopping": self._stopping,
             "gaps": self.hub.counts["gaps"],
@@ -340,7 +383,7 @@ class Sidecar:
         while True:
             await asyncio.sleep(SWEEP_INTERVAL)
             now = time.time()
-            self.hub.holdings.expire(now)
+            self.hub.holdings.expire(time.monotonic())
             for session, connection in list(self._connections.items()):
                 if _watches_too_much(session, now):
                     connection.close_soon(TOKEN_EXPIRED, "the token has expired")
@@ -351,6 +394,15 @@ class Sidecar:
                 "No event in the first minute. Is a worker running on this broker, and do its "
                 "tasks say @app.task(base=StreamingTask)?"
             )
+
+
+@dataclass(slots=True)
+class _Read:
+    """What one read of the log returned; see :class:`.ingest.Deliver`."""
+
+    epoch: str
+    entries: deque[Entry]
+    current: bool
 
 
 def _watches_too_much(session: Session, now: float) -> bool:

@@ -5,7 +5,6 @@ import socket
 from http import HTTPStatus
 
 import pytest
-from servers import free_port
 from sidecars import SidecarThread
 from websockets.datastructures import Headers
 from websockets.http11 import Request
@@ -180,9 +179,7 @@ def test_a_response_says_what_it_is_and_ends():
 
 @pytest.fixture(scope="module")
 def port():
-    """A sidecar whose broker is away: that hinders none of this."""
-    address = BrokerAddress(f"redis://localhost:{free_port()}/0")
-    with SidecarThread(address, wait=False, key=KEY) as sidecar:
+    with SidecarThread(BrokerAddress("memory://"), key=KEY) as sidecar:
         yield sidecar.port
 
 

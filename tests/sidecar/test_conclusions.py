@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+from lives import status
+
+from celery_wsprogress import rendering, wire
+from celery_wsprogress.brokers import MAX_BATCH_BYTES
+from celery_wsprogress.lifecycle import Operation
+from celery_wsprogress.results import Outcome
+from celery_wsprogress.sidecar import conclusions
+
+
+@pytest.fixture
+def operation():
+    made = Operation("op-1", heard_at=1.0)
+    made.fold(status("started", metadata={}, worker="celery@here"))
+    return made
+
+
+def test_every_conclusion_is_marked_and_names_its_run(operation):
+    outcome = Outcome("completed", 42)
+    found = [
+        conclusions.stalled(operation, 50.0, 30.0),
+        conclusions.lost(operation, 50.0, 60.0),
+        *conclusions.told(operation, 50.0, outcome),
+        *conclusions.answered("op-1", 50.0, outcome),
+    ]
+    assert all(event.inferred and event.operation_id == "op-1" for event in found)
+    assert [event.run for event in found] == ["r1"] * 4 + [conclusions.BACKEND_RUN] * 2
+    assert {event.timestamp for event in found} == {50.0}
+
+
+def test_a_client_does_not_see_the_mark(operation):
+    frame = wire.encode_event_frame(conclusions.lost(operation, 50.0, 60.0), "e.1.0")
+    assert b"inferred" not in frame
+    assert b'"event_type":"error"' in frame
+
+
+def test_a_large_result_is_cut_as_a_workers_would_be(operation):
+    ends = conclusions.told(operation, 50.0, Outcome("completed", "x" * 2_000_000))
+    assert ends[0].data.truncated
+    body = wire.join_batch("w", 1, [wire.encode_event(event) for event in ends])
+    assert len(body) < rendering.MAX_RESULT_BYTES < MAX_BATCH_BYTES
+
+
+@pytest.mark.parametrize(("end", "shown"), [("error", "error"), ("cancelled", "cancelled")])
+def test_other_ends(operation, end, shown):
+    [error] = conclusions.told(operation, 50.0, Outcome(end, None, "revoked", "TaskRevokedError"))
+    assert (error.data.status, error.data.error_type) == (shown, "TaskRevokedError")

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from celery import Celery, states
+
+from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.results import Outcome, open_backend, outcome_of
+
+
+@pytest.fixture
+def backend():
+    app = Celery("tests", backend="cache+memory://", set_as_current=False)
+    return open_backend(app)
+
+
+@pytest.fixture
+def task_id():
+    # Celery's memory is one for all of a process.
+    return str(uuid.uuid4())
+
+
+@pytest.mark.parametrize(
+    ("state", "stored", "expected"),
+    [
+        (states.SUCCESS, {"a": 1}, Outcome("completed", {"a": 1})),
+        (states.SUCCESS, None, Outcome("completed", None)),
+        (states.FAILURE, ValueError("broke"), Outcome("error", None, "broke", "ValueError")),
+        (
+            states.REVOKED,
+            ValueError("x"),
+            Outcome("cancelled", None, "the task was revoked", "TaskRevokedError"),
+        ),
+        (states.STARTED, {}, None),
+        (states.RETRY, ValueError("x"), None),
+        ("PROGRESS", {"current": 1}, None),
+    ],
+)
+def test_what_a_backend_says(backend, task_id, state, stored, expected):
+    backend.store_result(task_id, stored, state)
+    assert outcome_of(backend, task_id) == expected
+
+
+def test_a_task_nobody_knows(backend):
+    assert outcome_of(backend, "nobody's") is None
+
+
+def test_a_failure_that_was_stored_by_hand_with_something_else(backend, task_id):
+    backend.store_result(task_id, {"no": "exception"}, states.FAILURE)
+    found = outcome_of(backend, task_id)
+    assert (found.end, found.error) == ("error", "the task says that it failed")
+
+
+@pytest.mark.parametrize("url", ["bogus://:hunter2@host", "nonsense"])
+def test_what_celery_does_not_know_is_named_without_its_password(url):
+    with pytest.raises(ConfigurationError) as caught:
+        open_backend(None, url)
+    assert "a result backend that Celery knows" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_application_without_a_backend_has_none():
+    assert open_backend(Celery("without", set_as_current=False)) is None
+    assert open_backend(None) is None
