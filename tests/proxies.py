@@ -58,6 +58,7 @@ class Proxy:
         """Seconds that everything takes, each way."""
         self.port = 0
         self._links: set[_Link] = set()
+        self._forwarding: set[asyncio.Task[None]] = set()
         self._whole = True
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -65,7 +66,7 @@ class Proxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        starting = asyncio.start_server(self._forward, "127.0.0.1", 0)
+        starting = asyncio.start_server(self._accept, "127.0.0.1", 0)
         self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(30)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -115,6 +116,11 @@ class Proxy:
         for link in self._links:
             link.flowing.clear()
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._forward(reader, writer))
+        self._forwarding.add(task)
+        task.add_done_callback(self._forwarding.discard)
+
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(writer)
         try:
@@ -157,7 +163,6 @@ class Proxy:
         if self._server is not None:
             self._server.close()
         self._reset()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for one in others:
-            one.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        for task in self._forwarding:
+            task.cancel()
+        await asyncio.gather(*self._forwarding, return_exceptions=True)

@@ -32,6 +32,7 @@ from proxies import Proxy
 from restarting import RestartedWorker
 from sidecars import SidecarProcess
 from tail import Tail, whenever
+from waiting import eventually
 from watchers import Audience, Watcher
 
 if TYPE_CHECKING:
@@ -40,8 +41,11 @@ if TYPE_CHECKING:
     from servers import Server
 
 SIGN_INTERVAL = 0.2
-LOST_AFTER = 4.0
+LOST_AFTER = 3.0
 PATIENCE = 90.0
+VISIBILITY_TIMEOUT = 3
+#: Seconds of silence after which a message that the broker still had would have been delivered.
+RESEND_AFTER = VISIBILITY_TIMEOUT + 3.0
 
 
 class Installation:
@@ -71,8 +75,8 @@ class Installation:
         self.broker = broker
         self.records = Path(tempfile.mkdtemp(prefix="wsp-records-"))
         self.app = emitting.make_app(broker.url, backend, result_expires=600)
+        self.lost_after = lost_after
         self.networks = {name: Proxy(broker.port) for name in ("workers", "sidecars")}
-        self.sent: list[str] = []
         self._sidecar_count = sidecars
         self._stack = ExitStack()
         self._backend = backend
@@ -110,6 +114,11 @@ class Installation:
         self._stack.close()
 
     @property
+    def legs(self) -> dict[str, list[Proxy]]:
+        """The networks, by whose connections go through them."""
+        return {"clients": self.doors, **{name: [one] for name, one in self.networks.items()}}
+
+    @property
     def urls(self) -> list[str]:
         """The sidecars, as clients reach them."""
         return [f"ws://127.0.0.1:{door.port}" for door in self.doors]
@@ -133,6 +142,7 @@ class Installation:
             environment={
                 "WSPROGRESS_URL": self.url_through("workers"),
                 "WSPROGRESS_SIGN_INTERVAL": str(SIGN_INTERVAL),
+                "VISIBILITY_TIMEOUT": str(VISIBILITY_TIMEOUT),
                 "RECORDS": str(self.records),
                 "CLOCK_SKEW": str(skew),
             },
@@ -153,7 +163,6 @@ class Installation:
     def send(self, ids: Iterable[str], task: str = "once", **arguments: Any) -> None:
         """Start a task for each id, again and again while the broker is away."""
         for one in ids:
-            self.sent.append(one)
             deadline = time.monotonic() + PATIENCE
             while not self._try_to_send(one, task, arguments):
                 assert time.monotonic() < deadline, "the broker takes no tasks"
@@ -172,7 +181,12 @@ class Installation:
         """The processes that are there."""
         return {pid for worker in self.workers for pid in worker.pids}
 
-    def whole(self) -> bool:
+    def wait_until_whole(self, timeout: float = PATIENCE) -> None:
+        """Wait until everything runs, and every client is connected."""
+        eventually(self.is_whole, timeout, interval=0.1, what="everything to run again")
+        self.audience.wait_until_connected(timeout=timeout)
+
+    def is_whole(self) -> bool:
         """Whether everything runs."""
         return all(worker.ready for worker in self.workers) and all(
             sidecar.running and sidecar.ready() for sidecar in self.sidecars
@@ -207,10 +221,19 @@ class Installation:
     def come_to_rest(self, ids: Iterable[str], timeout: float = PATIENCE) -> Findings:
         """Wait until these have ended for everyone, and hold the accounts against each other.
 
-        What is still open after the time is not waited for: the oracle will say what it is.
+        What is still open after the time is not waited for: the oracle will say what it is. A
+        task whose message Celery has lost (it acknowledges before it runs one) is sent again, as
+        its caller would: ``sent again`` counts them.
         """
         ids = list(ids)
-        waited = whenever(lambda: self.settled(ids), timeout, 0.2)
+        deadline = time.monotonic() + timeout
+        again = 0
+        while not (settled := self.settled(ids)) and time.monotonic() < deadline:
+            if self.tail.quiet_for > RESEND_AFTER and self.is_whole():
+                forgotten = self._forgotten(ids)
+                again += len(forgotten)
+                self.send(forgotten, lines=1)
+            time.sleep(0.2)
         whenever(lambda: self.tail.quiet_for > 0.3, 5)
         findings = check(
             self.tail.log,
@@ -219,8 +242,22 @@ class Installation:
             operations=ids,
             living=self.living(),
         )
-        findings.counts["not in time"] += not waited
+        findings.counts["not in time"] = int(not settled)
+        findings.counts["sent again"] = again
         return findings
+
+    def _forgotten(self, ids: Sequence[str]) -> list[str]:
+        """Those of which nothing is heard any more though no task of theirs came to an end."""
+        came_to_an_end = {
+            one.operation_id
+            for one in read_records(self.records)
+            if one.kind in {"result", "error"}
+        }
+        return [
+            one
+            for one in ids
+            if one not in came_to_an_end and not has_ended(list(self.tail.log.events.get(one, ())))
+        ]
 
     def peak_rss(self) -> int:
         """Bytes of the largest sidecar process right now."""

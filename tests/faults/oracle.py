@@ -36,7 +36,8 @@ class Course:
 
     def __init__(self) -> None:
         self.ended = False
-        self._current = ""
+        self.current = ""
+        """The run that started last."""
         self._phase: dict[str, int] = {}
         self._overtaken: set[str] = set()
         self._publications: set[str] = set()
@@ -68,7 +69,7 @@ class Course:
 
     def _hear(self, run: str) -> None:
         """A run that speaks is neither silent nor lost."""
-        if run != self._current or not run:
+        if run != self.current or not run:
             return
         self._silent.discard(run)
         if run in self._lost:
@@ -83,7 +84,7 @@ class Course:
             self._take_over(run)
             if event.is_end:
                 self._silent.add(run)
-        if run != self._current or self._phase.get(run) != _STARTED:
+        if run != self.current or self._phase.get(run) != _STARTED:
             return Duty.NEVER
         if event.kind == "status":
             known = run in self._silent
@@ -101,7 +102,7 @@ class Course:
         if event.run in self._phase:
             return Duty.NEVER
         self._phase[event.run] = _RECEIVED
-        self._current = self._current or event.run
+        self.current = self.current or event.run
         return Duty.MUST
 
     def _judge_started(self, event: Said) -> Duty:
@@ -115,7 +116,7 @@ class Course:
         if self._phase.get(run) == _OVER:
             told_late = run in self._overtaken and event.kind == "log"
             return Duty.MUST if told_late else Duty.NEVER
-        if run != self._current and self.ended:
+        if run != self.current and self.ended:
             return Duty.NEVER
         self._take_over(run)
         if event.is_end:
@@ -125,11 +126,11 @@ class Course:
         return Duty.MAY if event.kind == "progress" else Duty.MUST
 
     def _take_over(self, run: str) -> None:
-        before = self._current
+        before = self.current
         if before and before != run and self._phase[before] == _STARTED:
             self._phase[before] = _OVER
             self._overtaken.add(before)
-        self._current, self._phase[run] = run, _STARTED
+        self.current, self._phase[run] = run, _STARTED
         self.ended = False
 
     def _end(self, run: str) -> None:
@@ -317,13 +318,19 @@ def _begins(
     at_first = sum(isinstance(one, Subscribed) for one in entries[:first])
     if not frames or not came or (came[0].first and at_first == 1):
         return 0
-    run = frames[0].run
-    publication = {one.publication for one in events if one.run == run and one.publication}
+    return _opened(events)[frames[0].event_id]
+
+
+def _opened(events: Iterable[Said]) -> dict[str, int]:
+    """For each event, the number of the one that opened the run which was the current one then."""
+    course, opened, begins, before = Course(), {}, 0, ""
     for number, event in enumerate(events):
-        queued = not event.run and event.publication in publication
-        if event.run == run or queued or event.event_id == frames[0].event_id:
-            return number
-    return 0
+        course.judge(event)
+        if before and course.current != before:
+            begins = number
+        before = course.current
+        opened[event.event_id] = begins
+    return opened
 
 
 def _check_tasks(

@@ -86,7 +86,7 @@ def make_app(broker, backend, **conf):
         worker_prefetch_multiplier=2,
         # A worker that is killed gives its messages back soon.
         broker_transport_options={
-            "visibility_timeout": int(os.environ.get("VISIBILITY_TIMEOUT", "5")),
+            "visibility_timeout": int(os.environ.get("VISIBILITY_TIMEOUT", "3600")),
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
         }
