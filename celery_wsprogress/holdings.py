@@ -11,8 +11,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.folding import Operation
 from celery_wsprogress.history import Entry, History
-from celery_wsprogress.lifecycle import Operation, State
+from celery_wsprogress.lifecycle import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

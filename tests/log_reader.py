@@ -39,19 +39,22 @@ class LogReader:
                 found += [e for e in batch.events if e.operation_id == operation_id]
         return found
 
-    def watched(self, operation_id):
-        """The words that someone who watched from the beginning was shown, in their order."""
+    def frames(self, operation_id):
+        """What someone who watched from the beginning was shown, in its order."""
         hub, watcher = Hub(), Session(1, Permit(None))
         hub.watch(watcher, operation_id, replay=None, since=None)
         shown = []
         for number, batch in enumerate(self.batches()):
             hub.accept(batch, epoch="e", position=str(number), now=0.0)
             shown += [msgspec.json.decode(frame) for frame in watcher.take(10_000_000)]
-        kinds = [frame["event_type"] for frame in shown]
+        return shown
+
+    def watched(self, operation_id):
+        """The words of these frames, without progress: how much of that is shown is chance."""
         return [
-            frame["data"]["status"] if kind == "status" else kind
-            for kind, frame in zip(kinds, shown, strict=True)
-            if kind != "progress"
+            frame["data"]["status"] if frame["event_type"] == "status" else frame["event_type"]
+            for frame in self.frames(operation_id)
+            if frame["event_type"] != "progress"
         ]
 
     def ends_watched(self, operation_id):
@@ -65,6 +68,19 @@ class LogReader:
             if event.run:
                 runs[event.run].append(event)
         return list(runs.values())
+
+    def signs(self):
+        """What each sign of life named: ids of operations to runs of them, oldest sign first."""
+        return [dict(batch.alive) for batch in self.batches() if batch.alive]
+
+    def wait_for_sign(self, operation_id):
+        """The run that a sign of life names for this operation; the newest of them."""
+        return eventually(
+            lambda: next(
+                (sign[operation_id] for sign in self.signs()[::-1] if operation_id in sign), None
+            ),
+            what=f"a sign of {operation_id}",
+        )
 
     def wait_for_end(self, operation_id, ends=1):
         """The operation's events, once it ended so often."""

@@ -22,10 +22,11 @@ from lives import (
 
 from celery_wsprogress.access import Permit
 from celery_wsprogress.events import Progress
+from celery_wsprogress.folding import Operation
 from celery_wsprogress.history import MAX_ENTRIES
 from celery_wsprogress.holdings import Holdings, Limits
 from celery_wsprogress.hub import Hub
-from celery_wsprogress.lifecycle import Operation, Verdict
+from celery_wsprogress.lifecycle import Verdict
 from celery_wsprogress.positions import parse_event_id
 from celery_wsprogress.selector import EVERYTHING, By, Selector
 from celery_wsprogress.session import Session

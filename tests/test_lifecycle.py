@@ -27,7 +27,8 @@ from lives import (
 from msgspec import structs
 
 from celery_wsprogress.events import Completed, Error, Log, Progress, Status
-from celery_wsprogress.lifecycle import TRANSITIONS, Operation, State, Step, Verdict
+from celery_wsprogress.folding import Operation
+from celery_wsprogress.lifecycle import TRANSITIONS, State, Step, Verdict
 
 
 def fold(events):

@@ -12,15 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.client.line import Closed, Line, LineLost, open_line
 from celery_wsprogress.client.memory import EVERYTHING, Memory, chunks
-from celery_wsprogress.client.retrying import (
-    LOST,
-    TOKEN_EXPIRED,
-    Backoff,
-    is_final,
-    restart_delay,
-)
+from celery_wsprogress.client.retrying import LOST, TOKEN_EXPIRED, is_final, restart_delay
 from celery_wsprogress.errors import NoConnection
 from celery_wsprogress.settings import masked
 

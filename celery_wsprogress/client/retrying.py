@@ -1,22 +1,12 @@
-"""When to come back after a connection ended: what a close code says, and a wait with jitter.
+"""When to come back after a connection ended: what its close code says.
 
-Pure, but for the chance that is passed in.
+Pure. Where it says nothing, a :class:`~celery_wsprogress.backoff.Backoff` says it.
 """
 
 from __future__ import annotations
 
 import json
-import random
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SHORTEST: Final = 0.5
-"""Seconds the first wait lasts at the most."""
-
-LONGEST: Final = 20.0
-"""Seconds any wait lasts at the most."""
+from typing import Final
 
 LOST: Final = 1006
 RESTARTING: Final = 1012
@@ -40,24 +30,3 @@ def restart_delay(code: int, reason: str) -> float | None:
         return min(max(float(asked) / 1000, 0.0), _LONGEST_RESTART)
     except (ValueError, TypeError, KeyError):
         return None
-
-
-class Backoff:
-    """Waits that grow, with full jitter: clients that were lost together come back apart.
-
-    Args:
-        chance: Gives a number from 0 to 1.
-    """
-
-    def __init__(self, chance: Callable[[], float] = random.random) -> None:
-        self._chance = chance
-        self._most = SHORTEST
-
-    def next(self) -> float:
-        """The seconds to wait now; the next wait may be twice as long."""
-        most, self._most = self._most, min(self._most * 2, LONGEST)
-        return self._chance() * most
-
-    def reset(self) -> None:
-        """Begin again with the shortest wait."""
-        self._most = SHORTEST

@@ -30,7 +30,8 @@ class OperationsById:
     here, or after the operation's end, is not sent and not an error; :meth:`get_stats` counts it.
     Inside a Celery task that is watched the id of the task may be used as well, to report
     progress, status and log: its end is the task's own. Of 100,000 operations that go on at
-    once the oldest is forgotten. One whose process dies stays open for now: nobody notices yet.
+    once the oldest is forgotten. One whose process dies is ended by a sidecar, as an ``error``
+    of the type ``OwnerLost``.
 
     The awaitable methods only put something into a buffer: none of them waits. The others ask
     the server that runs in this process (``start_websocket_background``); it hears of an

@@ -1,6 +1,7 @@
 """The life of one operation: how it begins, and the first of its ends.
 
-Whose process dies without a word leaves its operations open: nothing ends them yet.
+The process that began it vouches for it until then. When the process dies without a word, its
+signs of life stop, and a sidecar ends the operation as an ``error`` of the type ``OwnerLost``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import os
 import time
 import uuid
+from dataclasses import replace
 from typing import Any, Final
 
 from celery_wsprogress import rendering
@@ -17,6 +19,7 @@ from celery_wsprogress.operations import register
 from celery_wsprogress.operations.outlet import outlet
 from celery_wsprogress.worker import reports, tracking
 from celery_wsprogress.worker.runs import Run, mint
+from celery_wsprogress.worker.signs import Going
 from celery_wsprogress.worker.tracker import Tracker
 
 #: Stands for a result that was never given; None is one.
@@ -50,16 +53,28 @@ def describe(
 class Life:
     """An operation that has begun. Any thread of its process may speak for it."""
 
-    __slots__ = ("_process", "tracker")
+    __slots__ = ("_began", "_process", "tracker")
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
+        self._began = time.time()
         self._process = os.getpid()
 
     @property
     def operation_id(self) -> str:
         """Its id."""
         return self.tracker.run.operation_id
+
+    @property
+    def going(self) -> Going:
+        """It, as its process vouches for it."""
+        run = self.tracker.run
+        return Going(run.operation_id, run.run, self._began, self.announce)
+
+    def announce(self) -> reports.Report:
+        """Make its ``started``, with what is known of it by now."""
+        run = replace(self.tracker.run, metadata=self.tracker.metadata)
+        return reports.started(run, self._began)
 
     def complete(self, result: Any = NO_RESULT) -> None:
         """Say ``result``, where there is one, and ``completed``."""
@@ -103,7 +118,8 @@ def begin(run: Run) -> Life:
     life = Life(Tracker(run, publisher, _outer()))
     register.add(life)
     if publisher is not None:
-        publisher.emit((reports.started(run, time.time()),))
+        publisher.vouch(register.going)
+        publisher.emit((life.announce(),))
     return life
 
 

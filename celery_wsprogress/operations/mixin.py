@@ -48,8 +48,8 @@ class StreamingMixin:
         """Begin an operation for an ``async with`` block, which gets its id.
 
         An exception ends it with ``error`` and goes on; leaving the block without a result ends
-        it ``completed``. As :func:`~celery_wsprogress.operation` says, an operation whose process
-        dies stays open for now.
+        it ``completed``. When its process dies, it ends as :func:`~celery_wsprogress.operation`
+        says.
 
         Args:
             operation_type: What kind of operation it is.

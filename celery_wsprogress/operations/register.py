@@ -9,12 +9,16 @@ import logging
 import os
 import threading
 from collections import OrderedDict
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.worker import tracking
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from celery_wsprogress.operations.life import Life
+    from celery_wsprogress.worker.signs import Going
     from celery_wsprogress.worker.tracker import Tracker
 
 logger = logging.getLogger(__name__)
@@ -22,6 +26,10 @@ logger = logging.getLogger(__name__)
 MAX_LIVE: Final = 100_000
 """Operations whose ids are known. Then the oldest is forgotten: who never ends what he begins
 must not fill the memory."""
+
+MAX_VOUCHED: Final = 10_000
+"""Operations that this process vouches for, the newest: their names must not fill the log either.
+An older one lives as long as it says something itself."""
 
 
 class Register:
@@ -75,6 +83,12 @@ class Register:
         life = self.find(name)
         return life.tracker if life else None
 
+    def going(self) -> Sequence[Going] | None:
+        """The operations that go on; a :data:`~celery_wsprogress.worker.signs.Witness`."""
+        with self._lock:
+            newest = list(islice(reversed(self._live.values()), MAX_VOUCHED))
+        return [life.going for life in newest] or None
+
     def stats(self) -> dict[str, int]:
         """Figures of this process."""
         return {"own_operations": len(self._live), "ignored_emits": self._ignored}
@@ -94,4 +108,5 @@ add = _register.add
 remove = _register.remove
 find = _register.find
 find_tracker = _register.find_tracker
+going = _register.going
 stats = _register.stats

@@ -40,7 +40,8 @@ def operation(
     else to ``WSPROGRESS_URL``. Without either it can be seen in this process only, by the server
     of ``start_websocket_background``, and only live. Nothing here waits for a network.
 
-    An operation whose process dies stays open for now: nobody notices yet.
+    The process says every ten seconds that it goes on. When the process dies a sidecar misses
+    that, and ends the operation as an ``error`` of the type ``OwnerLost``.
 
     Args:
         name: The operation's type, as a task's name is that of a task.

@@ -27,7 +27,7 @@ from celery_wsprogress.events import (
 
 if TYPE_CHECKING:
     from celery_wsprogress.events import Event
-    from celery_wsprogress.lifecycle import Operation
+    from celery_wsprogress.folding import Operation
     from celery_wsprogress.results import Outcome
 
 BACKEND_RUN: Final = "backend"

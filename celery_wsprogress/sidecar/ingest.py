@@ -9,11 +9,11 @@ loop does, so that the hub has one writer.
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.brokers import open_reader
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.positions import position_numbers
@@ -29,8 +29,6 @@ logger = logging.getLogger(__name__)
 READ_WAIT: Final = 1.0
 """Seconds one read waits for something to come."""
 
-FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 20.0
 STOP_TIMEOUT: Final = 5.0
 
 
@@ -77,7 +75,7 @@ class Ingest:
         self._stopping = threading.Event()
         self._reader: Reader | None = None
         self._thread = threading.Thread(target=self._run, name="wsprogress-ingest", daemon=True)
-        self._pause = FIRST_PAUSE
+        self._backoff = Backoff()
         self._epoch = ""
         self._position = ""
 
@@ -103,9 +101,7 @@ class Ingest:
                 if self._stopping.is_set():
                     break
                 self._say_it_is_away(exc)
-                pause = self._pause
-                self._stopping.wait(random.uniform(pause / 2, pause))  # noqa: S311
-                self._pause = min(pause * 2, LONGEST_PAUSE)
+                self._stopping.wait(self._backoff.next())
             finally:
                 self._let_go()
 
@@ -124,7 +120,7 @@ class Ingest:
                 self._deliver(self._epoch, (), current=True)
             entries = reader.read(self._position, wait=READ_WAIT)
             # Only now: a broker may let itself be opened and still refuse to be read.
-            self._pause = FIRST_PAUSE
+            self._backoff.reset()
             if entries:
                 self._deliver(self._epoch, entries, current=False)
                 self._position = entries[-1].position

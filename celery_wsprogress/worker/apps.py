@@ -82,6 +82,11 @@ class Reporting:
             return False
         return streaming or bool(stamp.get("follow")) or self._matches(name)
 
+    def streams_result(self, task: Any) -> bool:
+        """Whether the task's result leaves with its events."""
+        own = getattr(task, "stream_result", None)
+        return self.settings.stream_result if own is None else bool(own)
+
     def _matches(self, name: str) -> bool:
         known = self._follows.get(name)
         if known is None:

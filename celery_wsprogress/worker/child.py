@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from celery import states
 
+from celery_wsprogress import results
 from celery_wsprogress.worker import reports, tracking, wording
-from celery_wsprogress.worker.apps import reporting_for
+from celery_wsprogress.worker.apps import reporting_for, reporting_of
 from celery_wsprogress.worker.runs import Run, stamp_of
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -39,7 +40,8 @@ def started(task_id: Any = None, task: Any = None, **_: Any) -> None:
         return
     run = Run.of(request, task.name)
     tracking.running.set(Tracker(run, reporting.publisher))
-    reporting.publisher.emit((reports.started(run, time.time()),))
+    streams = reporting.streams_result(task)
+    reporting.publisher.emit((reports.started(run, time.time(), stream_result=streams),))
 
 
 def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
@@ -49,7 +51,7 @@ def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
         return
     run, now = tracker.run, time.time()
     end = reports.completed(run, now, tracker.duration)
-    if _streams_result(sender):
+    if reporting_of(sender.app).streams_result(sender):
         tracker.end(reports.result(run, now, result), end)
     else:
         tracker.end(end)
@@ -59,7 +61,7 @@ def failed(task_id: Any = None, exception: Any = None, **_: Any) -> bool:
     """Say ``error``. False when it is not this process that runs the task."""
     tracker = _running(task_id)
     if tracker is not None:
-        _fail(tracker, *wording.failure(exception))
+        _fail(tracker, *results.failure(exception))
     return tracker is not None
 
 
@@ -97,7 +99,7 @@ def broken(
     reporting = reporting_for(sender, stamp_of(request))
     if reporting is None or request.get("is_eager"):
         return
-    error, error_type = wording.failure(exception)
+    error, error_type = results.failure(exception)
     tracker = _last.get()
     if tracker is not None and tracker.run.run == stamp_of(request).get("run"):
         _fail(tracker, error, error_type)
@@ -109,12 +111,6 @@ def broken(
 def _running(task_id: Any) -> Tracker | None:
     # Not only the innermost: the task may have left an operation of its own open.
     return tracking.running_of(str(task_id))
-
-
-def _streams_result(task: Any) -> bool:
-    own = getattr(task, "stream_result", None)
-    reporting = reporting_for(task, {"follow": True})
-    return bool(own) if own is not None else reporting is None or reporting.settings.stream_result
 
 
 def _fail(tracker: Tracker, error: str, error_type: str) -> None:
@@ -136,23 +132,16 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
 def _as_backend_says(task: Any, run: Run, now: float, duration: float) -> Sequence[Report]:
     """How a task ended that stored its outcome itself and then raised ``Ignore``."""
     try:
-        meta = task.backend.get_task_meta(run.operation_id)
-    except (KeyError, TypeError, ValueError):
-        # A state of an exception, stored by hand with something that is none: it is common.
-        meta = {"status": states.FAILURE, "result": "the task says that it failed"}
-    except Exception:  # noqa: BLE001 - whatever the backend raises; it may have none at all
-        meta = {}
-    status, result = meta.get("status"), meta.get("result")
-    if status == states.SUCCESS and _streams_result(task):
-        return reports.result(run, now, result), reports.completed(run, now, duration)
-    if status == states.FAILURE:
-        said, kind = wording.failure(result)
-        return (reports.failed(run, now, said, kind, duration=duration),)
-    if status == states.REVOKED:
-        said, kind = wording.revocation(None, terminated=False, expired=False)
-        end = reports.failed(run, now, said, kind, status="cancelled", duration=duration)
-        return (end,)
-    return (reports.completed(run, now, duration),)
+        outcome = results.outcome_of(task.backend, run.operation_id)
+    except Exception:  # noqa: BLE001 - whatever the backend raises; there may be none at all
+        outcome = None
+    if outcome is None or outcome.end == "completed":
+        completed = reports.completed(run, now, duration)
+        if outcome is None or not reporting_of(task.app).streams_result(task):
+            return (completed,)
+        return reports.result(run, now, outcome.result), completed
+    said, kind, end = outcome.error, outcome.error_type, outcome.end
+    return (reports.failed(run, now, said, kind, status=end, duration=duration),)
 
 
 def _reject(tracker: Tracker, task: Any, reject: Any) -> None:

@@ -2,27 +2,30 @@
 
 Used by one thread, the flusher's. What the network does is never an exception here: a batch
 that could not be written is kept and written again, with the same counter, by which readers
-know a repeat.
+know a repeat. Only a sign of life is not kept while the broker is away, for it would be no sign
+any more when it arrives: its batch is written empty, so that no number is missing.
+
+What a client library says of a failure may quote the URL, and so a password: only the class of
+its error is ever logged.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 import secrets
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress import wire
+from celery_wsprogress.backoff import Backoff
+from celery_wsprogress.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from celery_wsprogress.brokers import Writer
+    from celery_wsprogress.worker.signs import Sign
 
 logger = logging.getLogger(__name__)
-
-FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 20.0
 
 #: Seconds without a batch after which the connection is let go. Opening another one costs the
 #: flusher some milliseconds; a web process that starts a task now and then holds none, and is
@@ -36,22 +39,20 @@ class Line:
     Args:
         open_writer: Connects to the broker, or raises.
         place: The broker, as it may be shown in a log.
-        jitter: The seconds to pause, when given the most they may be.
+        backoff: How long to pause while the broker is away.
     """
 
     def __init__(
-        self,
-        open_writer: Callable[[], Writer],
-        place: str,
-        jitter: Callable[[float], float] = lambda most: random.uniform(0, most),  # noqa: S311
+        self, open_writer: Callable[[], Writer], place: str, backoff: Backoff | None = None
     ) -> None:
         self._open_writer = open_writer
         self._place = place
-        self._jitter = jitter
+        self._backoff = backoff or Backoff()
         self._name = secrets.token_hex(4)
         self._counter = 0
         self._writer: Writer | None = None
         self._pending: tuple[bytes, bool] | None = None
+        self._passing = False
         self._failures = 0
         self._used_at = 0.0
         self.retry_at = float("-inf")
@@ -81,6 +82,14 @@ class Line:
         """Make the next batch. Only while none is pending."""
         self._counter += 1
         self._pending = (wire.join_batch(self._name, self._counter, events), confirm)
+        self._passing = False
+
+    def load_sign(self, sign: Sign) -> None:
+        """Make the next batch of a sign of life, which is given up when the broker is away."""
+        self._counter += 1
+        batch = wire.join_batch(self._name, self._counter, sign.events, sign.alive, sign.at)
+        self._pending = (batch, False)
+        self._passing = True
 
     def write(self, now: float) -> bool:
         """Try to write the pending batch.
@@ -113,7 +122,7 @@ class Line:
             self._writer.keep_alive()
         except Exception as exc:  # noqa: BLE001 - whatever the client library raises
             # Nothing is lost yet: the next batch opens another connection, or says so.
-            logger.debug("The connection for task events is gone: %s", exc)
+            logger.debug("The connection for task events is gone: %s", type(exc).__name__)
             self.close()
 
     def close(self) -> None:
@@ -126,6 +135,7 @@ class Line:
         if self.away:
             logger.warning("Task events reach %s again", self._place)
         self._failures = 0
+        self._backoff.reset()
         self._used_at = now
 
     def _fail(self, now: float, exc: Exception) -> None:
@@ -133,13 +143,15 @@ class Line:
         # failure is followed by another try at once, and only the second one means something.
         self.close()
         self._failures += 1
+        self.retry_at = now
+        if not self.away:
+            return
+        self.retry_at += self._backoff.next()
+        if self._passing:
+            self._pending = (wire.join_batch(self._name, self._counter, ()), False)
         if self._failures == 2:
             logger.warning(
-                "Task events cannot reach %s and wait here until they can: %s: %s",
+                "Task events cannot reach %s and wait here until they can (%s)",
                 self._place,
-                type(exc).__name__,
-                exc,
+                exc if isinstance(exc, ConfigurationError) else type(exc).__name__,
             )
-        doublings = min(self._failures - 2, 10)
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**doublings) if doublings >= 0 else 0.0
-        self.retry_at = now + (self._jitter(pause) if pause else 0.0)

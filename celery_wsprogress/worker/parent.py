@@ -12,7 +12,9 @@ from weakref import WeakValueDictionary
 
 from celery.exceptions import Reject
 
+from celery_wsprogress import results
 from celery_wsprogress.worker import reports, wording
+from celery_wsprogress.worker.active import ActiveRuns
 from celery_wsprogress.worker.apps import reporting_for
 from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
 
@@ -37,8 +39,11 @@ def received(request: Any = None, **_: Any) -> None:
     # A new value: the old one belongs to the message, which may be delivered again.
     headers[STAMP] = stamp | {"run": mint()}
     _requests[request.id] = request
+    publisher = reporting.publisher
+    if not publisher.vouches:
+        publisher.vouch(ActiveRuns(reporting, _requests))
     run = Run.of(headers, request.task.name)
-    reporting.publisher.emit((reports.received(run, time.time()),))
+    publisher.emit((reports.received(run, time.time()),))
 
 
 def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: Any) -> None:
@@ -53,7 +58,7 @@ def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: 
         found = _requests.get(task_id)
         request = {"id": task_id} if found is None else found.request_dict
     run = Run.of(request, sender.name)
-    error, error_type = wording.failure(exception)
+    error, error_type = results.failure(exception)
     _end(sender, request, run, reports.failed(run, time.time(), error, error_type))
 
 

@@ -3,7 +3,8 @@
 The threads of tasks only ever put something into the buffer: they make no socket call, and
 wait for nothing but the lock, which is never held across one. The flusher thread is started
 by the first event. It sleeps while there is nothing to say, is woken by the first event after
-a pause, and paces itself after that.
+a pause, and paces itself after that. While runs go on it also gives their signs of life
+(:mod:`.signs`), whatever their threads are busy with.
 
 A process that forks takes the lock first, so that a child never inherits it held, and the child
 starts with an empty buffer, no thread and no connection: what waited at the fork is its
@@ -15,6 +16,7 @@ and the callers of tasks.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import threading
@@ -25,6 +27,7 @@ from weakref import WeakSet
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
 from celery_wsprogress.worker.buffer import Buffer, Inquiry
 from celery_wsprogress.worker.line import Line
+from celery_wsprogress.worker.signs import Signs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +35,11 @@ if TYPE_CHECKING:
     from celery_wsprogress.brokers import Writer
     from celery_wsprogress.settings import WorkerSettings
     from celery_wsprogress.worker.reports import Report
+    from celery_wsprogress.worker.signs import Witness
     from celery_wsprogress.worker.tracker import Tracker
+
+    Job = Callable[[], Sequence[Report]]
+    """What the flusher does without the lock. Returns reports that leave before all others."""
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +77,7 @@ class Publisher:
         self._buffer = Buffer(
             settings.buffer_bytes, settings.event_interval, settings.progress_interval
         )
+        self._signs = Signs(settings.sign_interval)
         self._line = Line(self._open_writer, self._place)
         self._thread: threading.Thread | None = None
         self._awake_at = _NEVER
@@ -92,6 +100,18 @@ class Publisher:
                 self._buffer.seal(after, time.monotonic())
             self._buffer.put(reports)
             self._wake()
+
+    @property
+    def vouches(self) -> bool:
+        """Whether there is a witness."""
+        return self._signs.witness is not None
+
+    def vouch(self, witness: Witness) -> None:
+        """Have the witness asked for the runs that go on, from the next report on.
+
+        It speaks for this process only: a child of it begins without one.
+        """
+        self._signs.witness = witness
 
     def drain(self, seconds: float) -> bool:
         """Wait until everything is written.
@@ -139,6 +159,8 @@ class Publisher:
             return
         if self._thread is None:
             self._start()
+        if self._signs.asleep:
+            self._signs.rouse(time.monotonic())
         due = self._due()
         if due is not None and due < self._awake_at:
             self._awake_at = due
@@ -158,7 +180,10 @@ class Publisher:
     def _due(self) -> float | None:
         if self._line.pending:
             return self._line.retry_at
-        return self._buffer.due(hurry=self._draining > 0)
+        event, sign = self._buffer.due(hurry=self._draining > 0), self._signs.due
+        if event is None or sign is None:
+            return sign if event is None else event
+        return min(event, sign)
 
     # Called by the flusher thread.
 
@@ -175,15 +200,12 @@ class Publisher:
     def _turn(self) -> None:
         """Sleep until something is due, or for a second while a connection is open, and do it."""
         with self._lock:
-            inquiry = self._load() if self._sleep() else None
-            resting = not (inquiry or self._line.pending)
-            self._writing = not resting
-        if resting:
+            job = self._choose() if self._sleep() else None
+            self._writing = job is not None
+        if job is None:
             self._line.rest(time.monotonic())
             return
-        found = _asked(inquiry) if inquiry is not None else []
-        if inquiry is None:
-            self._line.write(time.monotonic())
+        found = job()
         with self._lock:
             self._buffer.put_first(found)
             self._writing = False
@@ -206,18 +228,40 @@ class Publisher:
         self._awake_at = _NOW
         return False
 
-    def _load(self) -> Inquiry | None:
-        """Make the next batch, unless one is pending."""
+    def _choose(self) -> Job | None:
+        """What to do now."""
         if self._line.pending:
-            return None
+            return self._write
+        now = time.monotonic()
+        if self._signs.are_due(now):
+            return self._sign
         room = MAX_BATCH_BYTES - self._line.overhead
-        taken = self._buffer.take(time.monotonic(), room, hurry=self._draining > 0)
-        if taken.events:
-            self._line.load(taken.events, confirm=taken.confirm)
-        return taken.inquiry
+        taken = self._buffer.take(now, room, hurry=self._draining > 0)
+        if taken.inquiry is not None:
+            return functools.partial(_ask, taken.inquiry)
+        if not taken.events:
+            return None
+        self._line.load(taken.events, confirm=taken.confirm)
+        return self._write
+
+    # The jobs.
+
+    def _write(self) -> Sequence[Report]:
+        self._line.write(time.monotonic())
+        return ()
+
+    def _sign(self) -> Sequence[Report]:
+        at, room = time.time(), MAX_BATCH_BYTES - self._line.overhead
+        for sign in self._signs.take(time.monotonic(), at, room):
+            self._line.load_sign(sign)
+            if not self._line.write(time.monotonic()):
+                # What is left of it would not be fresh any more when the broker is back.
+                return ()
+        self._signs.said(at)
+        return ()
 
 
-def _asked(inquiry: Inquiry) -> Sequence[Report]:
+def _ask(inquiry: Inquiry) -> Sequence[Report]:
     try:
         return inquiry()
     except Exception:

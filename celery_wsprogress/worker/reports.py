@@ -72,9 +72,15 @@ def received(run: Run, now: float) -> Report:
     return _status(run, now, RECEIVED, metadata=run.metadata or UNSET)
 
 
-def started(run: Run, now: float) -> Report:
-    """The task's code begins."""
-    return _status(run, now, STARTED, metadata=run.metadata)
+def started(run: Run, now: float, *, stream_result: bool = True) -> Report:
+    """The task's code begins.
+
+    Args:
+        run: The run.
+        now: Epoch seconds. When it is said again it is still the time it began.
+        stream_result: False when the task's result must not leave its worker.
+    """
+    return _status(run, now, STARTED, metadata=run.metadata, stream_result=stream_result)
 
 
 def retrying(run: Run, now: float, message: str, retry_in: float | None = None) -> Report:
@@ -165,7 +171,14 @@ def failed(
     return _report(Kind.LIFE, run, Error(data=data, **_envelope(run, now)))
 
 
-def _status(run: Run, now: float, status: str, metadata: dict[str, Any] | UnsetType) -> Report:
+def _status(
+    run: Run,
+    now: float,
+    status: str,
+    metadata: dict[str, Any] | UnsetType,
+    *,
+    stream_result: bool = True,
+) -> Report:
     data = StatusData(
         status=status,
         message="",
@@ -179,6 +192,7 @@ def _status(run: Run, now: float, status: str, metadata: dict[str, Any] | UnsetT
         parent_id=_set(run.parent_id),
         root_id=_set(run.root_id),
         group_id=_set(run.group_id),
+        stream_result=UNSET if stream_result else False,
     )
     event = Status(data=data, publication=run.publication, **_envelope(run, now))
     return _report(Kind.LIFE, run, event)

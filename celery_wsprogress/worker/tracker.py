@@ -104,6 +104,11 @@ class Tracker:
         """Seconds since the start."""
         return time.monotonic() - self._started
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the caller and the task have said of the operation."""
+        return self._metadata
+
     def update_progress(
         self,
         progress: Any = None,

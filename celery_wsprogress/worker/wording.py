@@ -5,18 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from celery.utils.serialization import UnpickleableExceptionWrapper
-
-from celery_wsprogress import rendering
-
-
-def failure(exception: Any) -> tuple[str, str]:
-    """The text and the type of what a task failed with."""
-    if isinstance(exception, UnpickleableExceptionWrapper):
-        # Celery's stand-in for an exception that cannot leave its process.
-        said = ", ".join(rendering.text(argument) for argument in exception.exc_args)
-        return said or exception.exc_cls_name, exception.exc_cls_name
-    return rendering.error(exception)
+from celery_wsprogress import rendering, results
 
 
 def retry(reason: Any) -> tuple[str, float | None]:
@@ -28,7 +17,7 @@ def retry(reason: Any) -> tuple[str, float | None]:
     if reason is None:
         return "the worker gave the task back to its queue", None
     if reason.exc is not None:
-        error, error_type = failure(reason.exc)
+        error, error_type = results.failure(reason.exc)
         said = error if error == error_type else f"{error_type}: {error}"
     else:
         said = rendering.text(reason.excs or reason.message or "")

@@ -4,14 +4,17 @@
 wants otherwise comes as arguments of the tasks or as options of the worker.
 """
 
+import ctypes
 import os
 import signal
 import time
+from pathlib import Path
 
 from celery import Celery, group
 from celery.exceptions import Ignore, Reject
 
-from celery_wsprogress import StreamingTask, log, update_progress
+from celery_wsprogress import StreamingTask, log, operation, update_progress
+from celery_wsprogress.worker import apps, signs
 
 app = Celery("life", broker=os.environ["BROKER_URL"], backend=os.environ.get("RESULT_BACKEND"))
 app.conf.update(
@@ -29,6 +32,10 @@ app.conf.update(
         "retry_policy": {"max_retries": 1, "interval_start": 0, "interval_max": 0.1},
     },
 )
+
+
+# Nobody wants to wait for a minute.
+signs.ANNOUNCE_EVERY = float(os.environ.get("ANNOUNCE_EVERY", signs.ANNOUNCE_EVERY))
 
 
 @app.task(base=StreamingTask)
@@ -134,17 +141,19 @@ def sleeps(self, seconds=60.0):
 
 
 @app.task(base=StreamingTask)
-def kills_itself(self):
+def kills_itself(self, gate=None):
     """Loses its process in the middle."""
     self.log("info", "good bye")
     time.sleep(0.5)
+    _wait_for(gate)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @app.task(base=StreamingTask, acks_late=True, reject_on_worker_lost=True)
-def kills_itself_once(self, key):
+def kills_itself_once(self, key, gate=None):
     """Loses its process the first time, and is delivered again."""
     if _first_time(key):
+        _wait_for(gate)
         os.kill(os.getpid(), signal.SIGKILL)
     return "survived"
 
@@ -223,8 +232,9 @@ class DiesAfterwards(StreamingTask):
 
 
 @app.task(base=DiesAfterwards)
-def dies_afterwards(self):
+def dies_afterwards(self, gate=None):
     """Its result is there, and it has no signal at all."""
+    _wait_for(gate)
     return "stored"
 
 
@@ -234,9 +244,55 @@ def dies_unheard(self):
 
 
 @app.task(base=StreamingTask)
+def waits(self, gate):
+    """Lasts until somebody makes this file."""
+    _wait_for(gate)
+    return "through"
+
+
+@app.task(base=StreamingTask, stream_result=False, acks_late=True)
+def waits_late(self, gate):
+    """The same, acknowledged late, with a result that must not leave."""
+    _wait_for(gate)
+    return "secret"
+
+
+@app.task(base=StreamingTask)
+def holds_the_lock(self, fifo):
+    """Waits for a reader of this pipe, in C code that never lets go of Python's lock."""
+    self.log("info", "here I go")
+    ctypes.PyDLL(None).open(fifo.encode(), os.O_WRONLY)
+
+
+@app.task(base=StreamingTask)
+def owns(self, name, gate):
+    """Begins an operation of its own inside itself."""
+    with operation("inner", operation_id=name):
+        _wait_for(gate)
+
+
+@app.task(base=StreamingTask)
+def says_a_million_things(self, gate):
+    """Says more than any buffer holds, and looks how full it gets; begins at the gate."""
+    _wait_for(gate)
+    buffer, fullest = apps.reporting_of(app).publisher._buffer, 0
+    for number in range(1, 1_000_001):
+        self.update_progress(current=number, total=1_000_000)
+        if number % 10 == 0:
+            self.log("info", f"line {number}")
+            fullest = max(fullest, buffer.size)
+    return {"fullest": fullest, "limit": apps.reporting_of(app).settings.buffer_bytes}
+
+
+@app.task(base=StreamingTask)
 def exits(self):
     """Leaves its process as a program would."""
     raise SystemExit(3)
+
+
+def _wait_for(gate):
+    while gate and not Path(gate).exists():
+        time.sleep(0.01)
 
 
 def _first_time(key):

@@ -3,12 +3,16 @@ from __future__ import annotations
 import pytest
 
 from celery_wsprogress import wire
+from celery_wsprogress.backoff import LONGEST, Backoff
+from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.events import Completed, CompletedData
-from celery_wsprogress.worker.line import IDLE, LONGEST_PAUSE, Line
+from celery_wsprogress.worker.line import IDLE, Line
+from celery_wsprogress.worker.signs import Sign
 
 EVENT = wire.encode_event(
     Completed(operation_id="op-1", timestamp=1.0, data=CompletedData(status="completed"))
 )
+SIGN = Sign([EVENT], [("op-1", "r1")], 7.5)
 
 
 class Broker:
@@ -18,10 +22,11 @@ class Broker:
         self.batches = []
         self.opened = 0
         self.there = True
+        self.error = ConnectionError("no route to amqp://me:secret@broker")
 
     def open_writer(self):
         if not self.there:
-            raise ConnectionError("no")
+            raise self.error
         self.opened += 1
         return BrokerWriter(self)
 
@@ -53,7 +58,7 @@ def broker():
 
 @pytest.fixture
 def line(broker):
-    return Line(broker.open_writer, "test://broker", jitter=lambda most: most)
+    return Line(broker.open_writer, "test://broker", Backoff(chance=lambda: 1.0))
 
 
 def send(line, now=0.0, *, confirm=True):
@@ -104,7 +109,13 @@ def test_pauses_grow_up_to_a_limit(line, broker):
         pauses.append(line.retry_at - 100.0)
     assert pauses == sorted(pauses)
     assert pauses[0] == 0.5
-    assert pauses[-1] == LONGEST_PAUSE
+    assert pauses[-1] == LONGEST
+    broker.there = True
+    line.write(200.0)
+    broker.there = False
+    send(line)
+    line.write(300.0)
+    assert line.retry_at == 300.5
 
 
 def test_one_line_when_the_broker_goes_and_one_when_it_returns(line, broker, caplog):
@@ -117,9 +128,83 @@ def test_one_line_when_the_broker_goes_and_one_when_it_returns(line, broker, cap
     line.write(0.0)
     send(line)
     assert [record.getMessage() for record in caplog.records] == [
-        "Task events cannot reach test://broker and wait here until they can: ConnectionError: no",
+        "Task events cannot reach test://broker and wait here until they can (ConnectionError)",
         "Task events reach test://broker again",
     ]
+
+
+def test_what_a_client_library_says_is_not_logged(line, broker, caplog):
+    """It may quote the URL, and so a password."""
+    caplog.set_level("DEBUG")
+    broker.there = False
+    send(line)
+    line.write(0.0)
+    broker.there = True
+    line.write(0.0)
+    line._writer.keep_alive = broker.open_writer
+    broker.there = False
+    line.rest(1.0)
+    assert len(caplog.records) == 3
+    assert "secret" not in caplog.text
+
+
+def test_a_bad_address_is_explained(line, broker, caplog):
+    broker.there = False
+    broker.error = ConfigurationError("broker URL", "redis://:***@x/nine", "a number")
+    send(line)
+    line.write(0.0)
+    assert "broker URL is 'redis://:***@x/nine'" in caplog.text
+
+
+def test_a_sign_is_written_like_any_batch(line, broker):
+    line.load_sign(SIGN)
+    assert line.write(0.0)
+    send(line)
+    (sign, confirm), (batch, _) = broker.batches
+    assert (sign.alive, sign.at, len(sign.events)) == ((("op-1", "r1"),), 7.5, 1)
+    assert confirm is False
+    assert batch.alive == ()
+    assert [sign.counter, batch.counter] == [1, 2]
+
+
+def test_a_sign_survives_a_connection_that_was_closed_at_the_other_end(line, broker):
+    send(line)
+    broker.opened += 1
+    line.load_sign(SIGN)
+    assert not line.write(0.0)
+    assert line.write(0.0)
+    assert broker.batches[-1][0].alive == (("op-1", "r1"),)
+
+
+def test_a_sign_is_not_kept_while_the_broker_is_away_and_leaves_no_gap(line, broker):
+    send(line)
+    broker.there = False
+    line.load_sign(SIGN)
+    for _ in range(5):
+        assert not line.write(0.0)
+    assert line.away
+    broker.there = True
+    assert line.write(0.0)
+    assert send(line)
+    batches = [batch for batch, _ in broker.batches]
+    assert [batch.counter for batch in batches] == [1, 2, 3]
+    assert (batches[1].alive, batches[1].events) == ((), [])
+
+
+def test_a_batch_after_a_sign_that_was_given_up_is_kept(line, broker):
+    broker.there = False
+    line.load_sign(SIGN)
+    line.write(0.0)
+    line.write(0.0)
+    broker.there = True
+    line.write(0.0)
+    broker.there = False
+    send(line)
+    line.write(0.0)
+    line.write(0.0)
+    broker.there = True
+    assert line.write(0.0)
+    assert len(broker.batches[-1][0].events) == 1
 
 
 def test_an_idle_connection_is_let_go(line, broker):

@@ -9,11 +9,13 @@ import pytest
 from waiting import eventually
 
 from celery_wsprogress import wire
+from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.settings import WorkerSettings
 from celery_wsprogress.worker import publisher as module
 from celery_wsprogress.worker import reports
 from celery_wsprogress.worker.publisher import Publisher, drain_all
 from celery_wsprogress.worker.runs import Run
+from celery_wsprogress.worker.signs import Going
 from celery_wsprogress.worker.tracker import Tracker
 
 RUN = Run("op-1", "tasks.demo", "r1")
@@ -122,8 +124,8 @@ def test_the_last_progress_follows_by_itself(publisher, log):
     eventually(lambda: log.batches and log.batches[-1].events[-1].data.progress == 1.0)
 
 
-def test_what_could_not_be_written_is_written_later(publisher, log, monkeypatch):
-    monkeypatch.setattr("celery_wsprogress.worker.line.FIRST_PAUSE", 0.01)
+def test_what_could_not_be_written_is_written_later(publisher, log):
+    publisher._line._backoff = Backoff(chance=lambda: 0.01)
     log.there = False
     publisher.emit([line("kept")])
     eventually(lambda: publisher._line.away)
@@ -193,6 +195,157 @@ def test_the_thread_ends_with_its_publisher(publisher, log):
     publisher.close()
     thread.join(30)
     assert not thread.is_alive()
+
+
+class Pool:
+    """Runs that go on, and a witness for them."""
+
+    def __init__(self, *names):
+        self.names = list(names)
+        self.asked = 0
+        self.asked_in = set()
+        self.expecting = False
+
+    def __call__(self):
+        self.asked += 1
+        self.asked_in.add(threading.current_thread().name)
+        going = [Going(name, "r1", time.time(), lambda: line("announced")) for name in self.names]
+        return going or ([] if self.expecting else None)
+
+
+@pytest.fixture
+def signing(log):
+    """A publisher that gives signs quickly."""
+    settings = WorkerSettings(event_interval=0.001, sign_interval=0.1)
+    publisher = Publisher(log.open_writer, "test://log", settings)
+    yield publisher
+    log.open_gate.set()
+    publisher.close()
+
+
+def signs(log):
+    return [[name for name, _ in batch.alive] for batch in log.batches if batch.alive]
+
+
+def test_signs_are_given_by_the_flusher_until_nothing_goes_on(signing, log):
+    pool = Pool("op-1", "op-2")
+    assert not signing.vouches
+    signing.vouch(pool)
+    assert signing.vouches
+    signing.emit([line("begin")])
+    eventually(lambda: len(signs(log)) >= 3)
+    pool.names.remove("op-1")
+    eventually(lambda: signs(log)[-1] == ["op-2"])
+    pool.names.clear()
+    eventually(lambda: signing._signs.asleep)
+    assert pool.asked_in == {"celery-wsprogress"}
+    before = pool.asked
+    pool.names.append("op-3")
+    signing.emit([line("another")])
+    eventually(lambda: signs(log)[-1] == ["op-3"])
+    assert pool.asked > before
+    assert [batch.counter for batch in log.batches] == list(range(1, len(log.batches) + 1))
+
+
+def test_a_run_that_begins_without_a_word_is_waited_for(signing, log):
+    pool = Pool()
+    pool.expecting = True
+    signing.vouch(pool)
+    signing.emit([line("received")])
+    eventually(lambda: pool.asked >= 2)
+    pool.names.append("op-1")
+    eventually(lambda: signs(log))
+
+
+def test_signs_come_though_there_is_always_something_to_write(signing, log):
+    signing.vouch(Pool("op-1"))
+
+    def write_much():
+        signing.emit([line("x")])
+        return len(signs(log)) >= 2
+
+    eventually(write_much, interval=0.0001)
+
+
+def test_signs_need_no_confirmation(signing, log):
+    confirmed = []
+    publish = log.publish
+
+    def watch(batch, *, confirm):
+        publish(batch, confirm=confirm)
+        confirmed.append((bool(log.batches[-1].alive), confirm))
+
+    log.publish = watch
+    signing.vouch(Pool("op-1"))
+    signing.emit([line("x")])
+    eventually(lambda: signs(log))
+    eventually(lambda: len(confirmed) == len(log.batches) or len(confirmed) >= 2)
+    assert {confirm for sign, confirm in confirmed if sign} == {False}
+    assert confirmed[0] == (False, True)
+
+
+def test_only_a_fresh_sign_counts(signing, log):
+    """What could not be said while the broker was away is not said later."""
+    pool = Pool("gone")
+    signing._line._backoff = Backoff(chance=lambda: 0.01)
+    log.there = False
+    signing.vouch(pool)
+    signing.emit([line("x")])
+    eventually(lambda: signing._line.away)
+    pool.names[:] = ["here"]
+    log.there = True
+    eventually(lambda: len(signs(log)) >= 2)
+    assert signs(log)[0] == ["here"]
+    # The broker goes again; nothing but a sign is under way.
+    log.there = False
+    eventually(lambda: signing._line.away)
+    pool.names[:] = ["here again"]
+    log.there = True
+    eventually(lambda: signs(log)[-1] == ["here again"])
+    assert signs(log) == sorted(signs(log))
+    assert [batch.counter for batch in log.batches] == list(range(1, len(log.batches) + 1))
+
+
+def test_signs_of_very_many_runs_are_several_batches(signing, log):
+    names = [f"{n:08}-{'x' * 60}" for n in range(1_000)]
+    signing.vouch(Pool(*names))
+    signing.emit([line("x")])
+    eventually(lambda: sum(map(len, signs(log))) >= 1_000)
+    assert [name for sign in signs(log) for name in sign][:1_000] == names
+
+
+def test_a_witness_that_fails_ends_neither_events_nor_later_signs(
+    signing, log, monkeypatch, caplog
+):
+    monkeypatch.setattr(module, "_KEEP_ALIVE", 0.01)
+    pool = Pool("op-1")
+    faults = iter([RuntimeError("ours")])
+
+    def witness():
+        for fault in faults:
+            raise fault
+        return pool()
+
+    signing.vouch(witness)
+    signing.emit([line("x")])
+    eventually(lambda: "unexpected error" in caplog.text)
+    signing.emit([line("y")])
+    assert signing.drain(30)
+    eventually(lambda: signs(log))
+
+
+def test_a_child_does_not_vouch(signing, log):
+    signing.vouch(Pool("parents"))
+    signing.emit([line("x")])
+    eventually(lambda: signs(log))
+
+    def work():
+        log.batches.clear()
+        signing.emit([line("child")])
+        signing.drain(30)
+        return signing.vouches, signing._signs.due, signs(log)
+
+    assert in_child(work) == "(False, None, [])"
 
 
 def in_child(work):

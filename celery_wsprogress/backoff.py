@@ -1,0 +1,41 @@
+"""How long to wait before something that failed is tried again.
+
+Pure, but for the chance that is passed in.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIRST: Final = 0.5
+"""Seconds the first wait lasts at the most."""
+
+LONGEST: Final = 20.0
+"""Seconds any wait lasts at the most."""
+
+
+class Backoff:
+    """Waits that grow, with full jitter: those that lost a server together come back apart.
+
+    There is no last wait: it is asked for as often as something fails.
+
+    Args:
+        chance: Gives a number from 0 to 1.
+    """
+
+    def __init__(self, chance: Callable[[], float] = random.random) -> None:
+        self._chance = chance
+        self._most = FIRST
+
+    def next(self) -> float:
+        """The seconds to wait now; the next wait may be twice as long."""
+        most, self._most = self._most, min(self._most * 2, LONGEST)
+        return self._chance() * most
+
+    def reset(self) -> None:
+        """Begin again with the shortest wait."""
+        self._most = FIRST

@@ -1,0 +1,68 @@
+"""In the worker's main process: which runs its pool is busy with.
+
+The truth is Celery's own set of active requests. A request enters it when a process or thread of
+the pool takes it, and leaves it with every end there is, also with those that have no signal: a
+pool process that died after its success was stored, or whose message went back into its queue.
+A child of the pool inherits the set and never changes it, but is never asked: witnesses do not
+survive a fork.
+"""
+
+from __future__ import annotations
+
+import functools
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from celery_wsprogress.worker import reports
+from celery_wsprogress.worker.apps import reporting_for
+from celery_wsprogress.worker.runs import Run, stamp_of
+from celery_wsprogress.worker.signs import Going
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from celery_wsprogress.worker.apps import Reporting
+    from celery_wsprogress.worker.reports import Report
+
+
+class ActiveRuns:
+    """Vouches for the runs of one app; a :data:`~celery_wsprogress.worker.signs.Witness`.
+
+    Args:
+        reporting: Of the app.
+        received: Everything that was received and still exists. While there is something, a run
+            may begin without a word from this process.
+    """
+
+    def __init__(self, reporting: Reporting, received: Mapping[str, Any]) -> None:
+        self._reporting = reporting
+        self._received = received
+        # Callers load this module, too, and have no use for the whole of Celery's worker.
+        self._active: Iterable[Any] = import_module("celery.worker.state").active_requests
+
+    def __call__(self) -> Sequence[Going] | None:
+        """Name the runs that go on."""
+        going = [one for one in map(self._find, members(self._active)) if one is not None]
+        return going if going or self._received else None
+
+    def _find(self, request: Any) -> Going | None:
+        stamp = stamp_of(request.request_dict)
+        run, since = stamp.get("run"), request.time_start
+        if not run or since is None or reporting_for(request.task, stamp) is not self._reporting:
+            return None
+        return Going(request.id, run, since, functools.partial(self._announce, request))
+
+    def _announce(self, request: Any) -> Report:
+        run = Run.of(request.request_dict, request.task.name)
+        streams = self._reporting.streams_result(request.task)
+        return reports.started(run, request.time_start, stream_result=streams)
+
+
+def members(changing: Iterable[Any]) -> Sequence[Any]:
+    """What is in a set that another thread changes meanwhile."""
+    while True:
+        try:
+            return tuple(changing)
+        except RuntimeError:
+            # It changed its size. It is as small as the pool, so that is seldom twice in a row.
+            continue
