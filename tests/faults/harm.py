@@ -181,5 +181,5 @@ FAULTS: Final = (
 )
 
 HALF_OPEN_EVERYWHERE: Final = Fault(
-    "half-open everywhere", _freeze("clients", "sidecars", "workers")
+    "half-open: everywhere", _freeze("clients", "sidecars", "workers")
 )
