@@ -33,6 +33,8 @@ class Said(NamedTuple):
     type."""
     publication: str = ""
     inferred: bool = False
+    after: str = ""
+    """The run of which this is a retry."""
 
     @property
     def is_end(self) -> bool:
@@ -75,6 +77,7 @@ def said(event: dict[str, Any], event_id: str) -> Said:
         text,
         event.get("publication", ""),
         bool(event.get("inferred", False)),
+        event.get("after", ""),
     )
 
 

@@ -58,7 +58,9 @@ class Course:
         if event.kind == "status" and event.text == "received":
             return self._told(event, self._judge_received(event))
         if event.kind == "status" and event.text == "started":
-            return self._told(event, self._judge_started(event))
+            duty = self._told(event, self._judge_started(event))
+            self._pass(event.after)
+            return duty
         return self._judge_work(event)
 
     def _told(self, event: Said, duty: Duty) -> Duty:
@@ -124,6 +126,12 @@ class Course:
         elif event.kind == "status" and event.text == "retrying":
             self._phase[run] = _OVER
         return Duty.MAY if event.kind == "progress" else Duty.MUST
+
+    def _pass(self, run: str) -> None:
+        """A retry of this run has started: it is over, whatever the log shows of it yet."""
+        if run and run != self.current and self._phase.get(run) != _OVER:
+            self._phase[run] = _OVER
+            self._overtaken.add(run)
 
     def _take_over(self, run: str) -> None:
         before = self.current

@@ -189,6 +189,7 @@ MAKERS = {
     "queued": lambda run, _: lives.queued(publication=f"p{run}"),
     "received": lambda run, _: lives.status("received", run=run, publication=f"p{run}"),
     "started": lambda run, _: lives.status("started", run=run, publication=f"p{run}"),
+    "retry": lambda run, _: lives.status("started", run=run, publication=f"p{run}", after="r1"),
     "retrying": lambda run, _: lives.status("retrying", run=run),
     "own": lambda run, _: lives.status("own", run=run),
     "log": lambda run, text: lives.log(text, run=run),
