@@ -89,13 +89,17 @@ class NoConnection(WSProgressError):
         url: Where it is not, without a password.
         why: What a person should read.
         code: The close code, where a connection was ended for good.
+        retry_in: Seconds after which the sidecar is there, where it said so itself.
     """
 
-    def __init__(self, url: str, why: str, code: int | None = None) -> None:
+    def __init__(
+        self, url: str, why: str, code: int | None = None, retry_in: float | None = None
+    ) -> None:
         self.url = url
         self.why = why
         self.code = code
-        super().__init__(url, why, code)
+        self.retry_in = retry_in
+        super().__init__(url, why, code, retry_in)
 
     def __str__(self) -> str:
         if self.code is None:

@@ -69,8 +69,8 @@ class Operation:
     parent_id: str | None = None
     root_id: str | None = None
     group_id: str | None = None
-    streams_result: bool = True
-    """Whether its result may be shown."""
+    streams_result: bool = False
+    """Whether its result may be shown; not before its worker was heard of."""
     error: str | None = None
     error_type: str | None = None
     event_count: int = 0
@@ -248,7 +248,8 @@ class Operation:
         self.parent_id = _known(data.parent_id) or self.parent_id
         self.root_id = _known(data.root_id) or self.root_id
         self.group_id = _known(data.group_id) or self.group_id
-        self.streams_result = self.streams_result and data.stream_result is not False
+        if data.status in {RECEIVED, STARTED}:
+            self.streams_result = data.stream_result is not False
 
     def snapshot(self) -> dict[str, Any]:
         """The operation as the protocol shows it: base fields are never null."""

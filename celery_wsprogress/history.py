@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from celery_wsprogress.folding import Operation
     from celery_wsprogress.positions import Position
 
 MAX_ENTRIES: Final = 1_000
@@ -59,11 +60,28 @@ class Entry:
 
 
 class History:
-    """The delivered events of one operation, bounded in number and bytes."""
+    """The delivered events of one operation, bounded in number and bytes.
 
-    __slots__ = ("_entries", "_gone", "_latest", "dropped", "dropped_position", "size", "start")
+    Args:
+        operation: Whose, as it stands after the newest of them.
+        gone: The position up to which something of it may have been held once and let go.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        "_entries",
+        "_gone",
+        "_latest",
+        "dropped",
+        "dropped_position",
+        "newest",
+        "operation",
+        "position",
+        "size",
+        "start",
+    )
+
+    def __init__(self, operation: Operation, gone: Position | None = None) -> None:
+        self.operation = operation
         self._entries: list[Entry] = []
         self._gone = 0
         self._latest: dict[Kind, Entry] = {}
@@ -73,8 +91,12 @@ class History:
         """``seq`` of the first event of the current run."""
         self.dropped = 0
         """``seq`` of the newest entry that was dropped though a client may want it."""
-        self.dropped_position: Position | None = None
-        """The position of that entry."""
+        self.dropped_position = gone
+        """The position up to which something may be missing; None when nothing is."""
+        self.newest = 0
+        """``seq`` of the newest entry."""
+        self.position: Position | None = None
+        """The position of the newest entry."""
 
     def __len__(self) -> int:
         return len(self._entries) - self._gone
@@ -85,6 +107,7 @@ class History:
         if entry.kind is Kind.PROGRESS and before is not None and before.run == entry.run:
             self._remove(before)
         self._latest[entry.kind] = entry
+        self.newest, self.position = entry.seq, entry.position
         self._entries.append(entry)
         self.size += entry.size
         if len(self) > MAX_ENTRIES or self.size > MAX_BYTES:
@@ -124,9 +147,14 @@ class History:
             if len(self) <= MAX_ENTRIES * 0.9 and self.size <= MAX_BYTES * 0.9:
                 break
             if entry.frame and id(entry) not in keep:
-                self.dropped, self.dropped_position = entry.seq, entry.position
-                self._remove(entry)
+                self._drop(entry)
         self._compact()
+
+    def _drop(self, entry: Entry) -> None:
+        self._remove(entry)
+        # One that was kept longer than its neighbours is older than what went before it.
+        if entry.seq > self.dropped:
+            self.dropped, self.dropped_position = entry.seq, entry.position
 
     def _compact(self) -> None:
         self._entries = [entry for entry in self._entries if entry.frame]

@@ -18,6 +18,7 @@ from celery_wsprogress.lifecycle import State
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from celery_wsprogress.positions import Position
     from celery_wsprogress.session import Session
 
 _LIVES: Final = ("finished", "waiting", "running")
@@ -50,13 +51,13 @@ class Held:
     """One operation with its history."""
 
     operation: Operation
+    history: History
     number: int
     """Counted over all operations ever held; the newest has the highest."""
     heard: float = 0.0
     """When its last event was taken, by the clock of :meth:`Hub.accept`."""
     signed_at: float = 0.0
     """When its current run last gave a sign of life, by the same clock."""
-    history: History = field(default_factory=History)
     selected_by: set[Session] = field(default_factory=set)
     """Who watches it by a selector. Kept for :attr:`selected_as`."""
     selected_as: tuple[Any, ...] = ()
@@ -72,6 +73,8 @@ class Holdings:
     """Operations ever held."""
     history_bytes: int = 0
     """What the histories of all of them take."""
+    gone: Position | None = None
+    """The position of the newest event that went with its operation."""
     _held: dict[str, Held] = field(default_factory=dict)
     _lines: dict[str, OrderedDict[str, Held]] = field(
         default_factory=lambda: {life: OrderedDict() for life in _LIVES}
@@ -94,7 +97,8 @@ class Holdings:
         held = self._held.get(operation_id)
         if held is None:
             self.total += 1
-            held = Held(Operation(operation_id, heard_at=heard_at), self.total)
+            operation = Operation(operation_id, heard_at=heard_at)
+            held = Held(operation, History(operation, self.gone), self.total)
             self._held[operation_id] = held
         return held
 
@@ -138,11 +142,15 @@ class Holdings:
                     break
                 self._forget(operation_id)
 
-    def running(self) -> Iterator[Held]:
-        """The operations that a worker runs now. Nothing may be changed meanwhile."""
-        for held in self._lines["running"].values():
-            if held.operation.state is State.RUNNING:
-                yield held
+    def silent(self, state: State, since: float) -> list[Held]:
+        """The operations in a state of which nothing was heard since then."""
+        found = []
+        for held in self._lines[_LIFE[state]].values():
+            if held.heard > since:
+                break
+            if held.operation.state is state:
+                found.append(held)
+        return found
 
     def _oldest_first(self) -> Iterator[str]:
         for life in _LIVES:
@@ -151,6 +159,9 @@ class Holdings:
     def _forget(self, operation_id: str) -> None:
         held = self._held.pop(operation_id)
         self.history_bytes -= held.history.size
+        newest = held.history.position
+        if newest is not None and (self.gone is None or newest > self.gone):
+            self.gone = newest
         for line in self._lines.values():
             line.pop(operation_id, None)
 

@@ -20,7 +20,7 @@ from celery_wsprogress.history import Entry, Kind
 from celery_wsprogress.holdings import Holdings
 from celery_wsprogress.lifecycle import Verdict
 from celery_wsprogress.positions import Place, Position, parse_event_id, position_numbers
-from celery_wsprogress.session import Watch
+from celery_wsprogress.watch import Watch
 from celery_wsprogress.wire import encode_event_frame
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 MAX_WRITERS: Final = 10_000
 """Writers whose counters are remembered; the one that was silent longest is forgotten."""
+
+MAX_EVENT_ID_LENGTH: Final = 100
+"""No event id of ours is longer; a client may send what it likes, and that is not kept."""
 
 
 @dataclass(slots=True)
@@ -57,8 +60,9 @@ class Hub:
     _selections: int = 0
     """Counts the changes of ``_selectors``, so that each operation asks them once a change."""
     _epoch: str = ""
-    _epochs: int = 0
-    """Counts the epochs: positions begin with it, so that those of a later epoch are later."""
+    _epochs: dict[str, int] = field(default_factory=dict)
+    """The epochs that were read, counted from 1: positions begin with that number, so that those
+    of a later epoch are later."""
     _first: Position | None = None
     """Where the log begins that was read without a gap."""
 
@@ -80,9 +84,8 @@ class Hub:
             self.counts["repeats"] += 1
             return set()
         if epoch != self._epoch:
-            self._epoch, self._first = epoch, None
-            self._epochs += 1
-        numbers = (self._epochs, *position_numbers(position))
+            self._enter(epoch)
+        numbers = (self._epochs[epoch], *position_numbers(position))
         touched: set[Session] = set()
         self.counts["malformed"] += batch.malformed
         for index, event in enumerate(batch.events):
@@ -97,6 +100,14 @@ class Hub:
                 touched |= self._hear(held, run, batch.at, place)
                 self.holdings.heard(held, now)
         return touched
+
+    def _enter(self, epoch: str) -> None:
+        """Begin to read another epoch of the log; a client may have seen some of it already."""
+        self._epochs[epoch] = len(self._epochs) + 1
+        self._epoch, self._first = epoch, None
+        for session in set().union(*self._watchers.values()):
+            for watch in session.watches.values():
+                watch.seen = watch.seen or self._place(watch.since)
 
     def _is_next(self, batch: Batch) -> bool:
         last = self._writers.get(batch.writer)
@@ -195,40 +206,51 @@ class Hub:
         if again and since is None and replay is None:
             session.watches.setdefault(operation_id, Watch(self._seq))
             return False
+        place = self._place(since)
         if held is None:
             if self.on_unknown is not None:
                 self.on_unknown(operation_id)
             # What is unsent of one that was let go still comes, from where the session was.
-            session.watches.setdefault(operation_id, Watch(0))
-            return False
-        cursor = self._cursor(held.history, replay=replay, since=since)
-        watch = Watch(max(cursor, held.history.dropped), standing=replay == "last")
+            watch = session.watches.setdefault(operation_id, Watch(0))
+            watch.seen, watch.since = place, _foreign(since, place)
+            return self._recovers(place, self.holdings.gone)
+        recovered = self._recovers(place, held.history.dropped_position)
+        watch = self._begin(held.history, place, replay)
+        watch.since = _foreign(since, place)
+        if since is not None and not recovered and watch.seen is None:
+            watch.fallen = watch.uncounted = session.resyncs
         session.watch(operation_id, held.history, watch)
-        return since is not None and self._recovers(held.history, since)
+        return recovered
 
-    def _cursor(self, history: History, *, replay: str | None, since: str | None) -> int:
+    def _begin(self, history: History, place: Position | None, replay: str | None) -> Watch:
         """Where a subscription begins to read.
 
-        Behind the last event it saw where that is of this epoch, else where the current run
-        begins, or now.
+        Behind the last event the client saw, where it is known where that stands; else where
+        the current run begins, or now.
         """
-        place = self._place(since)
-        if place is not None:
-            return history.cursor_at(place)
-        return self._seq if replay in {"none", "last"} else history.start - 1
+        if place is None:
+            now = replay in {"none", "last"}
+            cursor = self._seq if now else history.start - 1
+            return Watch(cursor, standing=replay == "last")
+        watch = Watch(history.cursor_at(place))
+        if history.position is not None and place > history.position:
+            # This sidecar has not read as far as the one that the client comes from.
+            watch.seen = place
+        return watch
 
     def _place(self, event_id: str | None) -> Position | None:
-        """Where an event stands in the log; None where it is of another epoch, or none."""
+        """Where an event stands in the log; None where it is of an epoch that was not read."""
         epoch, place = parse_event_id(event_id or "")
-        if place is None or epoch != self._epoch:
+        number = self._epochs.get(epoch)
+        if place is None or number is None:
             return None
-        return Position((self._epochs, *place.batch), place.number)
+        return place._replace(batch=(number, *place.batch))
 
-    def _recovers(self, history: History, since: str) -> bool:
-        place = self._place(since)
+    def _recovers(self, place: Position | None, gone: Position | None) -> bool:
+        """Whether everything behind a place follows, of what was let go up to ``gone``."""
         if place is None or self._first is None or place < self._first:
             return False
-        return history.dropped_position is None or place >= history.dropped_position
+        return gone is None or place >= gone
 
     def _selects(self, session: Session, held: Held | None) -> bool:
         return held is not None and session in self._selecting(held)
@@ -258,8 +280,7 @@ class Hub:
     def _replay_selected(self, session: Session, held: Held, replay: str) -> None:
         operation_id, history = held.operation.operation_id, held.history
         if replay == "all":
-            cursor = max(history.start - 1, history.dropped)
-            session.watch(operation_id, history, Watch(cursor))
+            session.watch(operation_id, history, Watch(history.start - 1))
         elif not held.operation.state.ended:
             session.watch(operation_id, history, Watch(self._seq, standing=True))
 
@@ -337,6 +358,11 @@ class Hub:
             "history_bytes": self.holdings.history_bytes,
             **{f"{name}_total": self.counts[name] for name in _COUNTS},
         }
+
+
+def _foreign(event_id: str | None, place: Position | None) -> str | None:
+    """An event id worth keeping until its epoch is known."""
+    return event_id if place is None and len(event_id or "") <= MAX_EVENT_ID_LENGTH else None
 
 
 _COUNTED: Final = {Verdict.DELIVER: "delivered", Verdict.BEHIND: "behind", Verdict.OVER: "over"}

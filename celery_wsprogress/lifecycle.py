@@ -226,7 +226,7 @@ class Runs:
             return self._fold_in_other(event, step)
         if event.inferred and _is_refuted(self.current, step):
             return Verdict.BEHIND
-        return self._advance(self.current, step)
+        return self._advance(self.current, event, step)
 
     def _fold_in_past(self, run: Run, event: Event, step: Step) -> Verdict:
         if step in _STARTED:
@@ -244,7 +244,7 @@ class Runs:
             run.id = event.run
             run.publication = event.publication or run.publication
             self.current = run
-            return self._advance(run, step)
+            return self._advance(run, event, step)
         if step is Step.RECEIVE:
             if event.run in self.waiting:
                 return Verdict.BEHIND
@@ -255,7 +255,7 @@ class Runs:
             return Verdict.OVER
         self._supersede(current)
         self.current = self.waiting.pop(event.run, None) or Run(event.run, event.publication)
-        return self._advance(self.current, step)
+        return self._advance(self.current, event, step)
 
     def _supersede(self, run: Run) -> None:
         """Another run takes the place of this one, which waits if it has not begun."""
@@ -272,19 +272,22 @@ class Runs:
             self.past[run_id] = run
             _keep_newest(self.past)
 
-    def _advance(self, run: Run, step: Step) -> Verdict:
+    def _advance(self, run: Run, event: Event, step: Step) -> Verdict:
         outcome = TRANSITIONS[run.state][step]
         if isinstance(outcome, Verdict):
             return outcome
         run.state = outcome
-        run.stalled = run.stalled or step is Step.STALL
+        run.stalled = run.stalled or event.inferred
         self.state = outcome
         return Verdict.DELIVER
 
 
 def _is_refuted(run: Run, step: Step) -> bool:
     """Whether what a sidecar inferred of a run is not, or no longer, what the log shows."""
-    return run.stalled if step is Step.STALL else not run.silent
+    if step is Step.STALL:
+        return run.stalled
+    # Of a run that was only received no word was heard, so none can be against it.
+    return not (run.silent or run.state is State.RECEIVED)
 
 
 def _keep_newest(runs: OrderedDict[str, Run]) -> None:

@@ -29,6 +29,7 @@ def subscribe(asking: Asking) -> dict[str, Any]:
     replay = asking.optional_text("replay")
     if replay is not None and replay not in _REPLAYS:
         raise CommandError("invalid_command", "`replay` must be one of: all, last, none")
+    _note_resync(asking)
     if asking.fields.get("operation_ids") is not None:
         return _subscribe_to_several(asking, replay)
     selector = _selector(asking)
@@ -38,6 +39,14 @@ def subscribe(asking: Asking) -> dict[str, Any]:
     since = asking.optional_text("since")
     reply = {"status": "subscribed", "operation_id": operation_id}
     return reply | _subscribe_to_one(asking, operation_id, replay, since)
+
+
+def _note_resync(asking: Asking) -> None:
+    resync = asking.fields.get("resync")
+    if resync is not None and not isinstance(resync, bool):
+        raise CommandError("invalid_command", "`resync` must be true or false")
+    # What a client understands it understands whichever subscription made it say so.
+    asking.session.resyncs = asking.session.resyncs or resync is True
 
 
 def _subscribe_to_one(
@@ -72,6 +81,9 @@ def _subscribe_to_several(asking: Asking, replay: str | None) -> dict[str, Any]:
 
 def _subscribe_by(asking: Asking, selector: Selector, replay: str | None) -> dict[str, Any]:
     asking.check_may_list()
+    if asking.fields.get("since") is not None:
+        text = "`since` names an event of one operation: it goes with ids"
+        raise CommandError("invalid_command", text)
     selectors = asking.session.selectors
     if selector not in selectors and len(selectors) == MAX_SELECTORS:
         text = f"A connection may watch by {MAX_SELECTORS} selectors"

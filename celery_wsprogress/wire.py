@@ -195,6 +195,25 @@ def encode_reply(reply: dict[str, Any]) -> bytes:
     return _encode({**reply, "operation": cut(reply["operation"], len(frame))})
 
 
+def encode_snapshot_frame(operation: dict[str, Any], missed: int | None, now: float) -> bytes:
+    """How an operation stands, for a client that missed something, as one WebSocket message.
+
+    Args:
+        operation: Its snapshot, cut as in a reply.
+        missed: How many events the client was not sent and will not be; None: nobody knows.
+        now: The time, epoch seconds.
+    """
+    frame = {
+        "event_type": "snapshot",
+        "operation_id": operation["operation_id"],
+        "timestamp": now,
+        "data": {},
+        "operation": operation,
+        "missed": missed,
+    }
+    return encode_reply(frame)
+
+
 def encode_event_frame(event: Event, event_id: str) -> bytes:
     """An event to the clients, as the text of one WebSocket message.
 

@@ -46,7 +46,7 @@ class LogReader:
         shown = []
         for number, batch in enumerate(self.batches()):
             hub.accept(batch, epoch="e", position=str(number), now=0.0)
-            shown += [msgspec.json.decode(frame) for frame in watcher.take(10_000_000)]
+            shown += [msgspec.json.decode(frame) for frame in watcher.take(10_000_000, 200.0)]
         return shown
 
     def watched(self, operation_id):

@@ -39,7 +39,7 @@ class Client:
             max_subscriptions=MAX_SUBSCRIPTIONS,
             connected_clients=3,
         )
-        taken = self.session.take(10**9)
+        taken = self.session.take(10**9, 200.0)
         assert all(len(one) <= wire.MAX_FRAME_BYTES for one in taken)
         return [json.loads(one, parse_constant=refuse) for one in taken]
 
@@ -48,7 +48,7 @@ class Client:
         return self.send(json.dumps({"command": command, **fields}))[0]
 
     def events(self):
-        return [json.loads(one)["event_type"] for one in self.session.take(10**9)]
+        return [json.loads(one)["event_type"] for one in self.session.take(10**9, 200.0)]
 
 
 def write(hub, *events, writer="w"):
@@ -247,7 +247,7 @@ def test_several_at_once(client):
 def test_several_are_resumed_from_where_each_was(client):
     since = {"live": "e.1.4", "unheard": "e.1.1", "unasked": "e.1.1"}
     reply = client.ask("subscribe", operation_ids=["live", "done", "unheard"], since=since)
-    assert reply["recovered"] == {"live": True, "unheard": False}
+    assert reply["recovered"] == {"live": True, "unheard": True}
     assert client.session.subscribed == {"live", "done", "unheard"}
 
 

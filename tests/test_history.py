@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from celery_wsprogress.folding import Operation
 from celery_wsprogress.history import MAX_BYTES, MAX_ENTRIES, Entry, History, Kind
 from celery_wsprogress.positions import Position
 
@@ -18,7 +19,7 @@ def seqs(entries):
 
 
 def filled(*entries):
-    history = History()
+    history = History(Operation("op-1", heard_at=0.0))
     for one in entries:
         history.append(one)
     return history
@@ -68,7 +69,7 @@ def test_how_things_stand_is_the_last_of_each_kind_of_the_current_run():
 
 @given(st.lists(st.tuples(st.sampled_from(Kind), st.sampled_from("ab"), st.integers(1, 60_000))))
 def test_whatever_comes_it_stays_in_order_and_accounts_for_its_bytes(appended):
-    history = History()
+    history = History(Operation("op-1", heard_at=0.0))
     for seq, (kind, run, size) in enumerate(appended, start=1):
         history.append(entry(seq, kind, run=run, frame=b"x" * size))
     held = list(history.after(0))

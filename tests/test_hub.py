@@ -26,7 +26,7 @@ from celery_wsprogress.folding import Operation
 from celery_wsprogress.history import MAX_ENTRIES
 from celery_wsprogress.holdings import Holdings, Limits
 from celery_wsprogress.hub import Hub
-from celery_wsprogress.lifecycle import Verdict
+from celery_wsprogress.lifecycle import State, Verdict
 from celery_wsprogress.positions import parse_event_id
 from celery_wsprogress.selector import EVERYTHING, By, Selector
 from celery_wsprogress.session import Session
@@ -58,7 +58,7 @@ def read(reader, limit=1_000_000):
     """Everything the session has to send, decoded."""
     frames = []
     while reader.has_news and not reader.too_slow:
-        frames += reader.take(limit)
+        frames += reader.take(limit, 200.0)
     return [msgspec.json.decode(frame) for frame in frames]
 
 
@@ -536,7 +536,7 @@ def test_a_word_of_a_run_and_a_sign_of_it_are_signs_and_nothing_else_is():
     assert log_.hub.get("op-2") is None
 
 
-def test_the_running_are_those_that_a_worker_runs_now():
+def test_the_silent_are_those_of_a_state_that_were_not_heard_since():
     log_ = Log()
     for number, said in enumerate(["queued", "received", "started", "retrying", "done"]):
         one = f"op-{number}"
@@ -545,7 +545,10 @@ def test_the_running_are_those_that_a_worker_runs_now():
             if said == "done"
             else status(said, run=f"r{number}", operation_id=one)
         )
-    assert [held.operation.operation_id for held in log_.hub.holdings.running()] == ["op-2"]
+    silent = log_.hub.holdings.silent
+    assert [held.operation.operation_id for held in silent(State.RUNNING, 100.0)] == ["op-2"]
+    assert [held.operation.operation_id for held in silent(State.RECEIVED, 100.0)] == ["op-1"]
+    assert silent(State.RUNNING, 99.0) == []
 
 
 def test_a_lost_run_that_speaks_is_opened_again_before_what_it_says():

@@ -448,6 +448,34 @@ def test_an_end_that_was_inferred_of_an_unknown_operation_is_its_end():
     assert words(delivered) == ["error"]
 
 
+def test_what_the_backend_knows_of_a_run_that_was_only_received():
+    answer = [structs.replace(one, inferred=True) for one in (result(7), completed())]
+    operation, delivered = fold([status("received"), *answer])
+    assert words(delivered) == ["received", "result", "completed"]
+    assert operation.state is State.COMPLETED
+
+
+def test_a_result_may_be_shown_when_its_worker_was_heard_of_and_did_not_forbid_it():
+    for said, shown in [
+        ([], False),
+        ([queued()], False),
+        ([progress(0.1)], False),
+        ([status("received")], True),
+        ([status("started", metadata={})], True),
+        ([status("received", stream_result=False)], False),
+        ([status("received", stream_result=False), status("started", stream_result=False)], False),
+    ]:
+        operation, _ = fold([*said, progress(0.5)])
+        assert operation.streams_result is shown
+
+
+def test_what_the_backend_answers_of_an_unknown_operation_is_its_life():
+    answer = [result(7, run="backend"), completed(run="backend")]
+    operation, delivered = fold([structs.replace(one, inferred=True) for one in answer])
+    assert words(delivered) == ["result", "completed"]
+    assert operation.state is State.COMPLETED
+
+
 def test_a_start_that_is_said_again_completes_and_undoes_nothing():
     operation, delivered = fold(
         [

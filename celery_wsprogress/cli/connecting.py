@@ -82,7 +82,9 @@ def _checked_url(ctx: click.Context, param: click.Parameter, url: str) -> str:
 def client(url: str, token_file: Path | None, printer: Printer | None = None) -> Client:
     """A client that says on the other stream when its connection goes and comes."""
     token = (lambda: _read(token_file)) if token_file else os.environ.get(TOKEN_VARIABLE) or None
-    return Client(url, token=token, on_change=_telling(printer) if printer else None)
+    tell = _telling(printer) if printer else None
+    # A terminal or a pipe may be slower than the tasks.
+    return Client(url, token=token, on_change=tell, resync=True)
 
 
 def _read(token_file: Path) -> str:

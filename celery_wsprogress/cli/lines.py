@@ -44,7 +44,7 @@ def progress_bar(event: Event) -> str:
 def _what(event: Event) -> tuple[str, str]:
     kind, data = str(event.get("event_type", "")), event.get("data") or {}
     describe = _KINDS.get(kind)
-    word, text = describe(data) if describe else (kind, _compact(data))
+    word, text = describe({**event, **data}) if describe else (kind, _compact(data))
     return clean(word), clean(text)
 
 
@@ -83,6 +83,14 @@ def _result(data: Event) -> tuple[str, str]:
     return "result", _shortened(_compact(data.get("result")), MAX_RESULT) + cut
 
 
+def _snapshot(data: Event) -> tuple[str, str]:
+    """What there was to say meanwhile is not shown; how it stands now is."""
+    operation, missed = data.get("operation") or {}, data.get("missed")
+    events = "some events" if missed is None else f"{missed:,} events"
+    text = f"{events} that are not held any more; now {operation.get('status', '')}"
+    return "missed", _with(text, [f"{percent(operation)}%", str(operation.get("message") or "")])
+
+
 _KINDS: Final = {
     "status": _status,
     "progress": _progress,
@@ -90,6 +98,7 @@ _KINDS: Final = {
     "result": _result,
     "completed": _completed,
     "error": _error,
+    "snapshot": _snapshot,
 }
 
 

@@ -133,6 +133,11 @@ WEBSOCKET_PORT is honoured too, and ENABLE_WEBSOCKET=false makes this command do
     help="Ask the result backend about ids nobody has heard of; their results are shown.",
 )
 @click.option(
+    "--drain",
+    metavar="SECONDS",
+    help="Time over which many connections are closed when it stops.  [default: 5]",
+)
+@click.option(
     "--log-level",
     envvar="WSPROGRESS_LOG_LEVEL",
     type=click.Choice(LEVELS, case_sensitive=False),
@@ -213,11 +218,8 @@ def _no_application(app_path: str, why: str) -> click.BadParameter:
 
 
 async def _serve(sidecar: Sidecar, address: BrokerAddress) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    """Serve until SIGTERM or Ctrl-C. While it stops, another of them ends it at once."""
+    stop = _stop_signal()
     try:
         await sidecar.start()
     except OSError as exc:
@@ -226,6 +228,23 @@ async def _serve(sidecar: Sidecar, address: BrokerAddress) -> None:
     await stop.wait()
     click.echo("Stopping")
     await sidecar.stop()
+
+
+def _stop_signal() -> asyncio.Event:
+    """What is set by the first SIGTERM or Ctrl-C; the next one does what it does by default."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def begin() -> None:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    for number in numbers:
+        loop.add_signal_handler(number, begin)
+    return stop
 
 
 def _announce(sidecar: Sidecar, address: BrokerAddress) -> None:

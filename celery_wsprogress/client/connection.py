@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from celery_wsprogress.backoff import Backoff
-from celery_wsprogress.client.line import Closed, Line, LineLost, open_line
+from celery_wsprogress.client.line import Closed, Line, LineLost, open_line, wait_for_line
 from celery_wsprogress.client.memory import EVERYTHING, Memory, chunks
 from celery_wsprogress.client.retrying import LOST, TOKEN_EXPIRED, is_final, restart_delay
 from celery_wsprogress.errors import NoConnection
@@ -59,15 +59,18 @@ Change: TypeAlias = Connected | Lost
 class Client:
     """Watches operations through a sidecar, and comes back by itself.
 
-    Entering it connects, once; from then on a lost connection is opened again, with growing
-    waits, and subscriptions go on where they were. Iterating gives events as dictionaries, in
-    log order, each once.
+    Entering it connects, once (a sidecar that has yet to read its log is waited for); from then
+    on a lost connection is opened again, with growing waits, and subscriptions go on where they
+    were. Iterating gives events as dictionaries, in log order, each once.
 
     Args:
         url: ``ws://…`` or ``wss://…``. Never with a token in it.
         token: Where the sidecar has a key: a token, or a function that gives one, which is
             called for each connection. It is sent in a command and shown nowhere.
         on_change: Called with :class:`Connected` and :class:`Lost`; must not block.
+        resync: Take a ``snapshot`` event where events were missed, because they were not taken
+            in time: the operation as it stands. Else the connection is closed then, and opened
+            again, and what is still held follows.
 
     Raises:
         NoConnection: on entering: there is no sidecar; later, from whatever is awaited: the
@@ -81,6 +84,7 @@ class Client:
         *,
         token: Token = None,
         on_change: Callable[[Change], None] | None = None,
+        resync: bool = False,
     ) -> None:
         self.url = url
         self.welcome: Frame = {}
@@ -88,6 +92,7 @@ class Client:
         self._token = token
         self._sent_token: str | None = None
         self._on_change = on_change
+        self._resync = resync
         self._memory = Memory()
         self._backoff = Backoff()
         self._events: deque[Frame] = deque()
@@ -99,7 +104,7 @@ class Client:
         self._running: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        line = await open_line(self.url)
+        line = await wait_for_line(self.url)
         self._running = asyncio.create_task(self._run(line))
         self._running.add_done_callback(self._end)
         try:
@@ -130,7 +135,7 @@ class Client:
         """
         self._memory.add(ids)
         try:
-            return [await self.ask(**one) for one in _each("subscribe", ids)]
+            return [await self.ask(**self._wish(one)) for one in _each("subscribe", ids)]
         except BaseException:
             self._memory.remove(ids)
             raise
@@ -192,13 +197,20 @@ class Client:
         self._sent_token = self._token() if callable(self._token) else self._token
         if self._sent_token:
             await self._exchange(line, {"command": "authenticate", "token": self._sent_token})
-        replies = [await self._exchange(line, one) for one in self._memory.resume()]
+        resuming = map(self._wish, self._memory.resume())
+        replies = [await self._exchange(line, one) for one in resuming]
         self.welcome, self._line = line.welcome, line
         self._backoff.reset()
         self._changed.set()
         # What began and ended meanwhile nobody can ask for, where everything is watched.
         known = not (again and EVERYTHING in self._memory.subscribed)
         self._tell(Connected(again, known and all(map(_recovered, replies))))
+
+    def _wish(self, command: Frame) -> Frame:
+        """The command, with what this client wants of every subscription."""
+        if self._resync and command["command"] == "subscribe":
+            return {**command, "resync": True}
+        return command
 
     async def _reopen(self, closed: Closed) -> Line:
         """Wait and connect, until it succeeds."""
@@ -209,7 +221,9 @@ class Client:
             try:
                 return await open_line(self.url)
             except NoConnection as exc:
-                closed, delay = Closed(LOST, exc.why), self._backoff.next()
+                # Who is told the same time should not come at the same time.
+                closed = Closed(LOST, exc.why)
+                delay = (exc.retry_in or 0.0) + self._backoff.next()
 
     def _delay(self, closed: Closed) -> float:
         """Seconds to wait after a connection ended.

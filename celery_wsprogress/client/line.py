@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
-from celery_wsprogress.client.retrying import LOST
+from celery_wsprogress.client.retrying import LOST, retry_after
 from celery_wsprogress.errors import CommandError, NoConnection
 from celery_wsprogress.settings import masked
 
@@ -29,6 +29,9 @@ OPEN_TIMEOUT: Final = 10.0
 """Seconds to connect, and again to get the welcome."""
 
 CLOSE_TIMEOUT: Final = 2.0
+
+PATIENCE: Final = 60.0
+"""Seconds that a sidecar is waited for which says when it will be there."""
 
 UNREADABLE: Final = 1007
 
@@ -128,12 +131,29 @@ async def open_line(url: str) -> Line:
             url, compression=None, open_timeout=OPEN_TIMEOUT, close_timeout=CLOSE_TIMEOUT
         )
     except (OSError, WebSocketException, ValueError) as exc:
-        raise NoConnection(masked(url), _why(exc)) from None
+        raise NoConnection(masked(url), _why(exc), retry_in=_retry_in(exc)) from None
     try:
         return Line(websocket, await _welcome(websocket))
     except (OSError, WebSocketException, ValueError):
         await websocket.close()
         raise NoConnection(masked(url), "what answers there is no sidecar") from None
+
+
+async def wait_for_line(url: str) -> Line:
+    """As :func:`open_line`, but wait where the sidecar itself says how long.
+
+    Raises:
+        NoConnection: as there; or it is not there within :data:`PATIENCE`.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE
+    while True:
+        try:
+            return await open_line(url)
+        except NoConnection as exc:
+            if exc.retry_in is None or loop.time() + exc.retry_in > deadline:
+                raise
+            await asyncio.sleep(exc.retry_in)
 
 
 async def _welcome(websocket: ClientConnection) -> Frame:
@@ -149,6 +169,12 @@ def _frame(message: str | bytes) -> Frame:
     if not isinstance(frame, dict):
         raise ValueError(frame)  # noqa: TRY004 - as for what is no JSON
     return frame
+
+
+def _retry_in(exc: Exception) -> float | None:
+    if not isinstance(exc, InvalidStatus):
+        return None
+    return retry_after(exc.response.status_code, exc.response.headers.get("Retry-After"))
 
 
 def _why(exc: Exception) -> str:

@@ -4,9 +4,9 @@ Which operations it subscribed to, the last event it saw of each, and the ids of
 saw lately. :meth:`Memory.resume` makes the commands of the next connection out of that;
 :meth:`Memory.accept` keeps what comes a second time from being shown a second time.
 
-A sidecar that has just been restarted may not have read its log again when a client comes
-back. It then says ``recovered: false``, and everything follows as it reads: a replay that is
-mostly known, and may hold progress the client has long passed.
+A sidecar repeats nothing that stands before the ``since`` of a subscription. What came with ``*``
+has none where so many operations are watched that some were forgotten, and there is none across
+the epochs of a log.
 
 Pure.
 """
@@ -38,9 +38,6 @@ class Known:
     """Where a client is with one operation."""
 
     last_event_id: str = ""
-    run: str = ""
-    progressed_at: float = 0.0
-    """The time of the newest progress of that run, epoch seconds."""
     ended: bool = False
 
 
@@ -64,7 +61,7 @@ class Memory:
             self._known.pop(one, None)
 
     def accept(self, event: Mapping[str, Any]) -> bool:
-        """Take an event; False when it is known already, or progress that is out of date."""
+        """Take an event; False when it is known already."""
         event_id = event.get("event_id")
         if not isinstance(event_id, str) or not event_id:
             return True
@@ -74,9 +71,8 @@ class Memory:
         if len(self._seen) > MAX_SEEN:
             self._seen.popitem(last=False)
         known = self._recall(str(event.get("operation_id")))
-        if _is_stale(event, known):
-            return False
-        _advance(known, event, event_id)
+        known.last_event_id = event_id
+        known.ended = event.get("event_type") in {"completed", "error"}
         return True
 
     def _recall(self, operation_id: str) -> Known:
@@ -117,23 +113,6 @@ class Memory:
             since = {one: self._known[one].last_event_id for one in some if one in self._known}
             command = {"command": "subscribe", "operation_ids": some}
             yield {**command, "since": since} if since else command
-
-
-def _is_stale(event: Mapping[str, Any], known: Known) -> bool:
-    """Whether it is progress from before what was seen of the same run."""
-    if event.get("event_type") != "progress" or event.get("run", "") != known.run:
-        return False
-    return bool(event.get("timestamp", 0.0) < known.progressed_at)
-
-
-def _advance(known: Known, event: Mapping[str, Any], event_id: str) -> None:
-    run = event.get("run", "")
-    if run != known.run:
-        known.run, known.progressed_at = run, 0.0
-    if event.get("event_type") == "progress":
-        known.progressed_at = event.get("timestamp", 0.0)
-    known.last_event_id = event_id
-    known.ended = event.get("event_type") in {"completed", "error"}
 
 
 def chunks(ids: Iterable[str]) -> Iterator[list[str]]:

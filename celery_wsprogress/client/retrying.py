@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from typing import Final
 
+UNAVAILABLE: Final = 503
 LOST: Final = 1006
 RESTARTING: Final = 1012
 TOKEN_EXPIRED: Final = 4001
 
-_LONGEST_RESTART: Final = 60.0
+_LONGEST_ASKED: Final = 60.0
 _FINAL: Final = frozenset({1003, 1007, 1008, 1009})
 
 
@@ -27,6 +28,20 @@ def restart_delay(code: int, reason: str) -> float | None:
         return None
     try:
         asked = json.loads(reason)["retry_ms"]
-        return min(max(float(asked) / 1000, 0.0), _LONGEST_RESTART)
+        return _bounded(float(asked) / 1000)
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def retry_after(status: int, header: str | None) -> float | None:
+    """Seconds after which a sidecar that refuses a handshake for now wants to be asked again.
+
+    It does while it stops, and while it has not yet read its log. None where it says nothing.
+    """
+    if status != UNAVAILABLE or header is None or not header.strip().isdecimal():
+        return None
+    return _bounded(float(header))
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, 0.0), _LONGEST_ASKED)

@@ -6,7 +6,7 @@ Pure: times are passed in. Each is marked as ``inferred``; the fold decides what
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec import UNSET
 
@@ -28,32 +28,42 @@ from celery_wsprogress.events import (
 if TYPE_CHECKING:
     from celery_wsprogress.events import Event
     from celery_wsprogress.folding import Operation
+    from celery_wsprogress.lifecycle import Run
     from celery_wsprogress.results import Outcome
 
 BACKEND_RUN: Final = "backend"
 """The run of an operation of which nothing is known but what the result backend says."""
 
 
-def stalled(operation: Operation, now: float, silence: float) -> Event:
-    """Nothing has been heard of the current run for so many seconds."""
-    message = f"no sign of {_who(operation)} for {silence:.0f} seconds"
-    data = StatusData(status=STALLED, message=message, details={"silence": round(silence, 1)})
-    return Status(data=data, **_envelope(operation, now))
+class Silence(NamedTuple):
+    """An operation whose current run is silent."""
+
+    operation: Operation
+    run: Run
+    seconds: float
+    """For how long."""
+    now: float
+    """Until when, in epoch seconds."""
 
 
-def lost(operation: Operation, now: float, silence: float) -> Event:
-    """The current run is given up."""
-    data = ErrorData(
-        error=f"no sign of {_who(operation)} for {silence:.0f} seconds",
-        error_type=WORKER_LOST if operation.worker else OWNER_LOST,
-        status="error",
-    )
-    return Error(data=data, **_envelope(operation, now))
+def stalled(silence: Silence) -> Event:
+    """The run may be busy, or gone."""
+    details = {"silence": round(silence.seconds, 1)}
+    data = StatusData(status=STALLED, message=_no_sign(silence), details=details)
+    return Status(data=data, **_envelope(silence))
 
 
-def told(operation: Operation, now: float, outcome: Outcome) -> list[Event]:
-    """How the current run ended, as the result backend says."""
-    return _ends(outcome, _envelope(operation, now), streams_result=operation.streams_result)
+def lost(silence: Silence) -> Event:
+    """The run is given up."""
+    kind = WORKER_LOST if silence.operation.worker else OWNER_LOST
+    data = ErrorData(error=_no_sign(silence), error_type=kind, status="error")
+    return Error(data=data, **_envelope(silence))
+
+
+def told(silence: Silence, outcome: Outcome) -> list[Event]:
+    """How the run ended, as the result backend says."""
+    streams_result = silence.operation.streams_result
+    return _ends(outcome, _envelope(silence), streams_result=streams_result)
 
 
 def answered(operation_id: str, now: float, outcome: Outcome) -> list[Event]:
@@ -79,14 +89,16 @@ def _ends(outcome: Outcome, envelope: dict[str, Any], *, streams_result: bool) -
     return events
 
 
-def _who(operation: Operation) -> str:
-    return f"its worker {operation.worker}" if operation.worker else "the process that owns it"
+def _no_sign(silence: Silence) -> str:
+    worker = silence.operation.worker
+    who = f"its worker {worker}" if worker else "the process that owns it"
+    return f"no sign of {who} for {silence.seconds:.0f} seconds"
 
 
-def _envelope(operation: Operation, now: float) -> dict[str, Any]:
+def _envelope(silence: Silence) -> dict[str, Any]:
     return {
-        "operation_id": operation.operation_id,
-        "run": operation.run.id if operation.run else "",
-        "timestamp": now,
+        "operation_id": silence.operation.operation_id,
+        "run": silence.run.id,
+        "timestamp": silence.now,
         "inferred": True,
     }

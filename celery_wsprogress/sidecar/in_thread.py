@@ -102,7 +102,7 @@ class SidecarInThread:
             await self._leave.wait()
         # When the interpreter ends there are no more threads to wait for the reader in.
         with suppress(RuntimeError):
-            await self.sidecar.stop()
+            await self.sidecar.stop(drain=0.0)
 
     async def _until_it_reads(self) -> None:
         deadline = self._loop.time() + READER_PATIENCE

@@ -13,20 +13,26 @@ read, to the moment when the broker is gone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from celery_wsprogress.lifecycle import State
 from celery_wsprogress.sidecar import conclusions
 from celery_wsprogress.sidecar.backend import AWAY
+from celery_wsprogress.sidecar.conclusions import Silence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from celery_wsprogress.events import Event
-    from celery_wsprogress.holdings import Held, Holdings
+    from celery_wsprogress.holdings import Holdings
     from celery_wsprogress.sidecar.backend import Answer
 
 PATIENCE_WITH_BACKEND: Final = 2.0
 """Times ``lost_after`` that a backend which cannot be asked is waited for."""
+
+
+Ask: TypeAlias = "Callable[[str, Callable[[Answer], None]], None]"
 
 
 class Liveness:
@@ -48,7 +54,7 @@ class Liveness:
         holdings: Holdings,
         lost_after: float,
         conclude: Callable[[Sequence[Event]], None],
-        ask: Callable[[str, Callable[[Answer], None]], None] | None = None,
+        ask: Ask | None = None,
     ) -> None:
         self._holdings = holdings
         self._lost_after = lost_after
@@ -87,41 +93,60 @@ class Liveness:
             # This process was suspended, or much too busy: it is the one that was silent.
             self._heard_since = now
         self._again_at = {one: at for one, at in self._again_at.items() if at > now}
-        for held in list(self._holdings.running()):
-            silence = self._silence(held, now)
-            if silence >= self._lost_after / 2:
-                self._consider(held, silence, now, epoch_now)
+        for silence in self._silent(State.RUNNING, now, epoch_now):
+            self._consider(silence, now)
+        if self._ask is not None:
+            for silence in self._silent(State.RECEIVED, now, epoch_now):
+                self._ask_early(self._ask, silence, now)
 
-    def _silence(self, held: Held, now: float) -> float:
-        since = self._heard_since
-        return 0.0 if since is None else now - max(since, held.signed_at)
+    def _silent(self, state: State, now: float, epoch_now: float) -> Iterator[Silence]:
+        """Operations that may have been silent for long, and are not waited for already."""
+        # What was concluded of an operation counts as heard, and is no sign of its run.
+        for held in self._holdings.silent(state, now - self._lost_after / 3):
+            operation = held.operation
+            # A run without a name can give no sign: who writes such events says its end himself.
+            if operation.run is None or not operation.run.id:
+                continue
+            if operation.operation_id not in self._again_at:
+                since = max(self._heard_since or 0.0, held.signed_at)
+                yield Silence(operation, operation.run, now - since, epoch_now)
 
-    def _consider(self, held: Held, silence: float, now: float, epoch_now: float) -> None:
-        operation = held.operation
-        run = operation.run
-        # A run without a name can give no sign: whoever writes such events says its end itself.
-        if run is None or not run.id or operation.operation_id in self._again_at:
+    def _consider(self, silence: Silence, now: float) -> None:
+        """Conclude what is to be concluded of a run that should be running."""
+        if silence.seconds < self._lost_after / 2:
             return
-        if not run.stalled:
-            self._conclude([conclusions.stalled(operation, epoch_now, silence)])
-        elif silence < self._lost_after:
+        if not silence.run.stalled:
+            self._conclude([conclusions.stalled(silence)])
+        elif silence.seconds < self._lost_after:
             return
         elif self._ask is None:
-            self._conclude([conclusions.lost(operation, epoch_now, silence)])
+            self._conclude([conclusions.lost(silence)])
         else:
-            self._ask(
-                operation.operation_id,
-                lambda answer: self._take(held, run.id, answer, silence, epoch_now),
-            )
+            self._ask(silence.operation.operation_id, partial(self._take, silence))
         # The log may not have taken it, or the backend not answer.
-        self._again_at[operation.operation_id] = now + self._lost_after / 6
+        self._again_at[silence.operation.operation_id] = now + self._lost_after / 6
 
-    def _take(self, held: Held, run: str, answer: Answer, silence: float, epoch_now: float) -> None:
-        operation = held.operation
-        current = operation.run
-        if current is None or current.id != run or not current.silent:
+    def _take(self, silence: Silence, answer: Answer) -> None:
+        if silence.operation.run is not silence.run or not silence.run.silent:
             return
         if answer.outcome is not None:
-            self._conclude(conclusions.told(operation, epoch_now, answer.outcome))
-        elif answer is not AWAY or silence >= PATIENCE_WITH_BACKEND * self._lost_after:
-            self._conclude([conclusions.lost(operation, epoch_now, silence)])
+            self._conclude(conclusions.told(silence, answer.outcome))
+        elif answer is not AWAY or silence.seconds >= PATIENCE_WITH_BACKEND * self._lost_after:
+            self._conclude([conclusions.lost(silence)])
+
+    def _ask_early(self, ask: Ask, silence: Silence, now: float) -> None:
+        """Ask about a run that was received, and of which there was not a word since.
+
+        It waits for its turn, as a rule, and its message is safe. But its process may have died
+        with its first word unsaid and its success stored, of which Celery says nothing.
+        """
+        if silence.seconds < self._lost_after:
+            return
+        ask(silence.operation.operation_id, partial(self._take_early, silence))
+        # Each time when it has waited twice as long: there may be many of these.
+        self._again_at[silence.operation.operation_id] = now + silence.seconds
+
+    def _take_early(self, silence: Silence, answer: Answer) -> None:
+        received = silence.run.state is State.RECEIVED
+        if silence.operation.run is silence.run and received and answer.outcome is not None:
+            self._conclude(conclusions.told(silence, answer.outcome))

@@ -5,7 +5,7 @@ log; :meth:`Sidecar._drain` folds a bounded number of events at a time, and then
 connection writes what its session has. No task and no lock is needed for an event.
 
 Shutting down goes against the stream: first no new connections, then the clients are told
-when to come back (1012), then the reader stops.
+when to come back (1012, see :mod:`.leaving`), then the reader stops.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import random
 import threading
 import time
 from collections import deque
@@ -32,7 +31,7 @@ from celery_wsprogress.holdings import Holdings, Limits
 from celery_wsprogress.hub import Hub
 from celery_wsprogress.selector import EVERYTHING
 from celery_wsprogress.session import Session
-from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, ProgressConnection
+from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, TOO_SLOW, ProgressConnection
 from celery_wsprogress.sidecar.endpoints import NOT_YET, View, come_back, respond
 from celery_wsprogress.sidecar.handshake import (
     check_exposure,
@@ -43,6 +42,7 @@ from celery_wsprogress.sidecar.handshake import (
 )
 from celery_wsprogress.sidecar.inferring import Inferring
 from celery_wsprogress.sidecar.ingest import Ingest
+from celery_wsprogress.sidecar.leaving import dismiss_all
 from celery_wsprogress.sidecar.listening import listen
 from celery_wsprogress.sidecar.rebuilding import HOLD, Rebuilding
 from celery_wsprogress.wire import MAX_COMMAND_BYTES, VERSION, decode_batch, encode_frame
@@ -80,7 +80,6 @@ UNSUBSCRIBED_AFTER: Final = 1.0
 SILENCE: Final = 60.0
 """Seconds without a single event after which a line says what may be wrong."""
 
-RESTARTING: Final = 1012
 TOKEN_EXPIRED: Final = 4001
 
 
@@ -130,6 +129,8 @@ class Sidecar:
         self._loop: asyncio.AbstractEventLoop
         self._sweeper: asyncio.Task[None] | None = None
         self._stopping = False
+        self._abandoned = False
+        """Nobody is served any more."""
         self._unreadable: set[str] = set()
 
     @property
@@ -175,31 +176,45 @@ class Sidecar:
             logger=_library_logger(),
         )
 
-    async def stop(self) -> None:
-        """Close every connection (1012, with a time to come back) and let go of everything."""
+    async def stop(self, drain: float | None = None) -> None:
+        """Close every connection (1012, with a time to come back) and let go of everything.
+
+        Health is answered until the last of them is closed. A client gets what was read for it
+        before its connection is closed, if it takes it within :data:`CLOSE_TIMEOUT`.
+
+        Args:
+            drain: Seconds over which the connections are closed, at the most; those of the
+                settings where it is None. Few connections take less.
+        """
         self._stopping = True
         self._rebuilding.give_up()
+        await self._fold_what_was_read()
+        over = self.settings.drain if drain is None else drain
+        await dismiss_all(list(self._connections.values()), over)
+        self._abandoned = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for server in self._servers:
-            server.close(close_connections=False)
-        closing = [
-            connection.dismiss(RESTARTING, json.dumps({"retry_ms": random.randint(100, 2000)}))  # noqa: S311
-            for connection in self._connections.values()
-        ]
-        await asyncio.gather(*closing, return_exceptions=True)
         for server in self._servers:
             server.close()
             await server.wait_closed()
         await asyncio.to_thread(self.ingest.stop)
         await self._inferring.stop()
 
+    async def _fold_what_was_read(self) -> None:
+        """Wait until what waits in the inbox now is folded."""
+        deadline = self._loop.time() + CLOSE_TIMEOUT
+        newest = self._inbox[-1] if self._inbox else None
+        while any(one is newest for one in self._inbox):
+            if self._loop.time() > deadline:
+                return
+            await asyncio.sleep(0)
+
     # From the log.
 
     def _receive(self, epoch: str, entries: Sequence[Entry], *, current: bool) -> None:
         """Take what was read. Runs in: the ingest thread."""
         while not self._room.acquire(timeout=1.0):
-            if self._stopping:
+            if self._abandoned:
                 return
         # The loop may be closed already; then nobody wants to know.
         with contextlib.suppress(RuntimeError):
@@ -387,6 +402,8 @@ class Sidecar:
             for session, connection in list(self._connections.items()):
                 if _watches_too_much(session, now):
                     connection.close_soon(TOKEN_EXPIRED, "the token has expired")
+                elif connection.is_stuck(self.settings.heartbeat):
+                    connection.close_soon(TOO_SLOW, "too slow: takes nothing of what is for it")
 
     def _mention_silence(self) -> None:
         if not self.hub.counts["events"] and self.ingest.connection.connected:

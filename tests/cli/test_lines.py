@@ -72,6 +72,15 @@ def event(kind, **data):
             event("error", error="off", error_type="Revoked", status="cancelled"),
             "12:30:05  cancelled  Revoked: off",
         ),
+        (
+            event("snapshot")
+            | {"operation": {"status": "running", "progress": 0.5, "message": "m"}, "missed": 1234},
+            "12:30:05  missed     1,234 events that are not held any more; now running (50%, m)",
+        ),
+        (
+            event("snapshot") | {"operation": {"status": "completed", "progress": 1}},
+            "12:30:05  missed     some events that are not held any more; now completed (100%)",
+        ),
         (event("later", new=1), '12:30:05  later      {"new": 1}'),
     ],
 )

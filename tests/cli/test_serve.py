@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,11 +10,14 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from servers import free_port
 from waiting import eventually
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from celery_wsprogress import __version__
 from celery_wsprogress.settings import ServeSettings
@@ -252,6 +256,52 @@ def test_it_serves_though_the_broker_is_away_and_ends_when_told(serving, number)
     assert served.stderr.read_text().count("\n") == 1, "one line for a broker that is away"
     assert "Traceback" not in served.output
     assert PASSWORD not in served.output
+
+
+@contextmanager
+def silent(port):
+    """A client that does not even answer that the connection is closed."""
+    with socket.create_connection(("127.0.0.1", port)) as one:
+        one.sendall(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        received = b""
+        while b"connected" not in received:
+            received += one.recv(65_536)
+        yield
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_it_at_once(serving, redis_server, second):
+    served = serving("--broker", redis_server.url, "--port", "0")
+    with silent(served.port):
+        served.process.send_signal(signal.SIGTERM)
+        served.wait_for(r"Stopping\n")
+        assert served.end(second) == -second
+    assert "Traceback" not in served.output
+
+
+def test_it_stops_over_a_time_and_everyone_is_told_when_to_come_back(serving, redis_server):
+    served = serving("--broker", redis_server.url, "--port", "0", "--drain", "1")
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(connect(f"ws://localhost:{served.port}", compression=None))
+            for _ in range(50)
+        ]
+        for one in clients:
+            assert '"connected"' in one.recv(timeout=30)
+        served.process.send_signal(signal.SIGTERM)
+        told = []
+        for one in clients:
+            with pytest.raises(ConnectionClosed) as closed:
+                one.recv(timeout=30)
+            told.append(closed.value.rcvd)
+        assert served.process.wait(60) == 0
+    assert {one.code for one in told} == {1012}
+    waits = {json.loads(one.reason)["retry_ms"] for one in told}
+    assert len(waits) > 10, "they do not come back together either"
 
 
 def test_it_reads_from_a_broker(serving, redis_server):

@@ -290,8 +290,8 @@ def test_a_token_that_expires_ends_it_and_a_new_one_does_not(redis_url, write):
 
 
 @asynccontextmanager
-async def server(meet):
-    async with serve(meet, "127.0.0.1", 0) as running:
+async def server(meet, **how):
+    async with serve(meet, "127.0.0.1", 0, **how) as running:
         port = running.sockets[0].getsockname()[1]
         yield f"ws://127.0.0.1:{port}"
 
@@ -405,3 +405,108 @@ def test_nobody_there_is_said_at_once_and_without_a_password():
     with pytest.raises(NoConnection) as nobody:
         run(work())
     assert str(nobody.value) == "Cannot connect to ws://user:**@localhost:1: nobody listens there"
+
+
+def unavailable(times, retry_after="0"):
+    """Refuse so many handshakes, as a sidecar does that has not read its log yet."""
+    refused = []
+
+    def answer(connection, request):
+        if len(refused) == times:
+            return None
+        refused.append(request)
+        response = connection.respond(503, "Not yet\n")
+        if retry_after is not None:
+            response.headers["Retry-After"] = retry_after
+        return response
+
+    return refused, answer
+
+
+async def welcome(websocket):
+    await websocket.send(WELCOME)
+    await websocket.wait_closed()
+
+
+def test_a_sidecar_that_has_to_read_its_log_first_is_waited_for():
+    refused, answer = unavailable(2)
+
+    async def work():
+        async with server(welcome, process_request=answer) as url, Client(url) as client:
+            return client.welcome["event_type"]
+
+    assert run(work()) == "connected"
+    assert len(refused) == 2
+
+
+@pytest.mark.parametrize("retry_after", [None, "61", "3600"])
+def test_one_that_does_not_say_when_is_not(retry_after):
+    refused, answer = unavailable(2, retry_after)
+
+    async def work():
+        async with server(welcome, process_request=answer) as url:
+            with pytest.raises(NoConnection, match="HTTP 503 Not yet"):
+                await Client(url).__aenter__()
+
+    run(work())
+    assert len(refused) == 1
+
+
+def test_coming_back_it_waits_at_least_as_long_as_it_is_asked_to():
+    changes, met, refused = [], [], []
+
+    async def meet(websocket):
+        met.append(websocket)
+        await websocket.send(WELCOME)
+        if len(met) == 1:
+            await websocket.close(1012, '{"retry_ms": 0}')
+        else:
+            await websocket.send(json.dumps({"event_type": "log", "data": {}}))
+            await websocket.wait_closed()
+
+    def refuse_the_second(connection, request):
+        if not met or refused:
+            return None
+        refused.append(request)
+        response = connection.respond(503, "Not yet\n")
+        response.headers["Retry-After"] = "1"
+        return response
+
+    async def work():
+        async with (
+            server(meet, process_request=refuse_the_second) as url,
+            Client(url, on_change=changes.append) as client,
+        ):
+            return await anext(client)
+
+    assert run(work())["event_type"] == "log"
+    lost = [one for one in changes if isinstance(one, Lost)]
+    assert lost[0].retry_in == 0.0
+    assert lost[1].retry_in >= 1.0
+    assert lost[1].reason == "HTTP 503 Not yet"
+
+
+def test_who_takes_events_too_slowly_gets_a_snapshot_if_it_asked_for_it(served, write, monkeypatch):
+    monkeypatch.setattr(module, "MAX_WAITING", 3)
+    changes = []
+
+    def fallen():
+        sessions = list(served.sidecar._connections)
+        return any(watch.fallen for one in sessions for watch in list(one.watches.values()))
+
+    def write_until_it_falls():
+        while not fallen():
+            write(*(log("x" * 7_000) for _ in range(4)))
+        write(completed(at=4.0, duration=2.0))
+
+    async def work():
+        async with Client(served.url, on_change=changes.append, resync=True) as client:
+            await client.subscribe("op-1")
+            await asyncio.to_thread(write_until_it_falls)
+            return await until_end(client)
+
+    write(status("started", at=2.0, metadata={}))
+    events = run(work())
+    [told] = [one for one in events if one["event_type"] == "snapshot"]
+    assert told["operation"]["event_count"] == len(events) - 1 + told["missed"]
+    assert [type(one) for one in changes] == [Connected]

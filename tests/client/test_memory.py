@@ -33,14 +33,6 @@ def test_what_has_no_id_is_always_taken():
     assert known.accept({"event_type": "log", "data": {}})
 
 
-def test_progress_from_before_what_was_seen_is_left_out():
-    known = Memory()
-    assert known.accept(event("e.5", "progress", at=5.0))
-    assert not known.accept(event("e.4", "progress", at=4.0))
-    assert known.accept(event("e.3", "log", at=3.0)), "only progress replaces progress"
-    assert known.accept(event("e.6", "progress", at=1.0, run="r2")), "another run begins anew"
-
-
 def test_a_new_connection_goes_on_behind_the_last_event():
     known = Memory()
     known.add(["a", "b"])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from celery_wsprogress.client.retrying import is_final, restart_delay
+from celery_wsprogress.client.retrying import is_final, restart_delay, retry_after
 
 
 @pytest.mark.parametrize("code", [1003, 1007, 1008, 1009, 4500, 4999])
@@ -33,3 +33,19 @@ def test_codes_that_do_not(code):
 )
 def test_a_restarting_sidecar_says_when(code, reason, delay):
     assert restart_delay(code, reason) == delay
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "delay"),
+    [
+        (503, "2", 2.0),
+        (503, " 0 ", 0.0),
+        (503, "86400", 60.0),
+        (503, "-1", None),
+        (503, "Wed, 21 Oct 2026 07:28:00 GMT", None),
+        (503, None, None),
+        (429, "2", None),
+    ],
+)
+def test_a_sidecar_that_is_not_there_yet_says_when(status, header, delay):
+    assert retry_after(status, header) == delay

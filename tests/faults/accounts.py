@@ -128,7 +128,7 @@ class Log:
         self.counts["events"] += 1
         self.events[event.operation_id].append(event)
         if event.kind in {"log", "result"}:
-            self.lines.add(event.text)
+            self.lines.add(event.text.strip('"'))
 
 
 @dataclass

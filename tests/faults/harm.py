@@ -7,6 +7,7 @@ the rest finds together again is what is being tested.
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 from waiting import eventually
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable
 
     from installation import Installation
@@ -65,7 +65,7 @@ def restart_worker(system: Installation, chance: random.Random) -> None:
     """A worker is stopped warmly, and comes back."""
     worker = chance.choice(system.workers)
     restarts = worker.restarts
-    worker.worker.stop()
+    worker.stop()
     eventually(lambda: worker.restarts > restarts and worker.ready, 90)
 
 
@@ -156,6 +156,25 @@ def scatter(system: Installation, chance: random.Random) -> None:
     """All clients lose their connection in the same moment, and come back at once."""
     for door in system.doors:
         door.reset()
+
+
+def crowd(system: Installation, many: int) -> None:
+    """So many clients watch one thing, lose their connections in one moment, and come back.
+
+    They stay until they have seen its end, and are a part of every account.
+    """
+    ids = system.plan(3)
+    # Pings of a thousand clients in one thread would measure that thread.
+    people = [
+        system.join(f"one of many {number}", sidecar=number % 2, ids=ids, ping=None)
+        for number in range(many)
+    ]
+    system.audience.wait_until_connected(people)
+    system.send(ids, lines=60, pause=0.05)
+    scatter(system, random.Random())
+    system.audience.wait_until_connected(people)
+    eventually(lambda: all(map(system.is_settled, ids)), 90, interval=0.3)
+    system.audience.dismiss(people)
 
 
 FAULTS: Final = (

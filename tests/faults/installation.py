@@ -19,7 +19,6 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -178,8 +177,8 @@ class Installation:
         return True
 
     def living(self) -> set[int]:
-        """The processes that are there."""
-        return {pid for worker in self.workers for pid in worker.pids}
+        """The processes that are there, or ended in peace."""
+        return {pid for worker in self.workers for pid in (*worker.pids, *worker.in_peace)}
 
     def wait_until_whole(self, timeout: float = PATIENCE) -> None:
         """Wait until everything runs, and every client is connected."""
@@ -192,20 +191,12 @@ class Installation:
             sidecar.running and sidecar.ready() for sidecar in self.sidecars
         )
 
-    def states(self, ids: Iterable[str]) -> Counter[str]:
-        """How many operations the log knows nothing of, how many go on, and how many ended."""
-        found: Counter[str] = Counter()
-        for one in ids:
-            events = list(self.tail.log.events.get(one, ()))
-            started = any(event.run for event in events)
-            found["ended" if has_ended(events) else "running" if started else "waiting"] += 1
-        return found
+    def has_ended(self, operation_id: str) -> bool:
+        """Whether an operation has ended, as far as the log was read."""
+        return has_ended(list(self.tail.log.events.get(operation_id, ())))
 
-    def settled(self, ids: Iterable[str]) -> bool:
-        """Whether these ended, and everyone who watches them has been shown what the log holds."""
-        return all(map(self._is_settled, ids))
-
-    def _is_settled(self, operation_id: str) -> bool:
+    def is_settled(self, operation_id: str) -> bool:
+        """Whether it ended, and everyone who watches it has been shown what the log holds."""
         events = list(self.tail.log.events.get(operation_id, ()))
         if not has_ended(events):
             return False
@@ -228,12 +219,14 @@ class Installation:
         ids = list(ids)
         deadline = time.monotonic() + timeout
         again = 0
-        while not (settled := self.settled(ids)) and time.monotonic() < deadline:
+        rest = [one for one in ids if not self.is_settled(one)]
+        while rest and time.monotonic() < deadline:
             if self.tail.quiet_for > RESEND_AFTER and self.is_whole():
-                forgotten = self._forgotten(ids)
+                forgotten = self._forgotten(rest)
                 again += len(forgotten)
                 self.send(forgotten, lines=1)
             time.sleep(0.2)
+            rest = [one for one in rest if not self.is_settled(one)]
         whenever(lambda: self.tail.quiet_for > 0.3, 5)
         findings = check(
             self.tail.log,
@@ -242,7 +235,7 @@ class Installation:
             operations=ids,
             living=self.living(),
         )
-        findings.counts["not in time"] = int(not settled)
+        findings.counts["not in time"] = len(rest)
         findings.counts["sent again"] = again
         return findings
 
@@ -253,11 +246,7 @@ class Installation:
             for one in read_records(self.records)
             if one.kind in {"result", "error"}
         }
-        return [
-            one
-            for one in ids
-            if one not in came_to_an_end and not has_ended(list(self.tail.log.events.get(one, ())))
-        ]
+        return [one for one in ids if one not in came_to_an_end and not self.has_ended(one)]
 
     def peak_rss(self) -> int:
         """Bytes of the largest sidecar process right now."""

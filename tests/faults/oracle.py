@@ -357,7 +357,7 @@ def _check_tasks(
         last[one.operation_id] = one
         if one.kind == "start":
             runs[one.operation_id] += 1
-        elif one.kind == "log":
+        elif one.kind in {"log", "result"}:
             findings.counts["said"] += 1
             if one.text in log.lines:
                 findings.counts["accepted"] += 1

@@ -25,6 +25,8 @@ class RestartedWorker:
         """What it wrote when it could not be started."""
         self.peak_rss = 0
         """Bytes of the largest of its processes, as seen now and then."""
+        self.in_peace: set[int] = set()
+        """Processes that were stopped warmly, and so lost nothing."""
         self._ending = threading.Event()
         self._parent = threading.Thread(target=self._watch, daemon=True)
 
@@ -52,6 +54,11 @@ class RestartedWorker:
     def kill(self) -> None:
         """SIGKILL to all of it. It comes back."""
         self.worker.kill()
+
+    def stop(self) -> None:
+        """A warm stop. It comes back."""
+        self.in_peace.update(self.pids)
+        self.worker.stop()
 
     def kill_a_child(self) -> None:
         """SIGKILL to one process of the pool."""

@@ -178,22 +178,23 @@ class Audience:
         self.watchers: list[Watcher] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._lives: set[asyncio.Task[None]] = set()
+        self._lives: dict[Watcher, asyncio.Task[None]] = {}
+        self._gone: list[Transcript] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self.do(self._end())
+        self.dismiss(self.watchers)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(30)
         self._loop.close()
 
     @property
     def transcripts(self) -> list[Transcript]:
-        """What everyone was shown."""
-        return [watcher.transcript for watcher in self.watchers]
+        """What everyone was shown, those who went included."""
+        return [*(watcher.transcript for watcher in list(self.watchers)), *self._gone]
 
     def do(self, work: Any, timeout: float = 60.0) -> Any:
         """Run a coroutine in the loop, and wait for it."""
@@ -207,9 +208,7 @@ class Audience:
             watcher = Watcher(name, urls, **how)
             await watcher.watch(ids)
             self.watchers.append(watcher)
-            task = self._loop.create_task(watcher.live(), name=name)
-            self._lives.add(task)
-            task.add_done_callback(self._lives.discard)
+            self._lives[watcher] = self._loop.create_task(watcher.live(), name=name)
             return watcher
 
         found: Watcher = self.do(joining())
@@ -237,6 +236,10 @@ class Audience:
 
         self.do(waiting(), timeout + 10)
 
+    def dismiss(self, watchers: Iterable[Watcher]) -> None:
+        """Let these go for good."""
+        self.do(self._end(list(watchers)))
+
     def move(self, watchers: Iterable[Watcher]) -> None:
         """Let these go on with their next sidecar."""
 
@@ -253,8 +256,10 @@ class Audience:
 
         self.do(calling())
 
-    async def _end(self) -> None:
-        lives = list(self._lives)
+    async def _end(self, watchers: list[Watcher]) -> None:
+        lives = [self._lives.pop(one) for one in watchers]
+        self.watchers = [one for one in self.watchers if one not in watchers]
+        self._gone += [one.transcript for one in watchers]
         for task in lives:
             task.cancel()
         ended = await asyncio.gather(*lives, return_exceptions=True)

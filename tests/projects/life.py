@@ -238,6 +238,12 @@ def dies_afterwards(self, gate=None):
     return "stored"
 
 
+@app.task(base=DiesAfterwards, stream_result=False)
+def dies_with_a_secret(self):
+    """The same, with a result that must not leave."""
+    return "secret"
+
+
 @app.task(base=DiesAfterwards, ignore_result=True)
 def dies_unheard(self):
     """There is no result that could save it."""

@@ -8,21 +8,22 @@ from celery_wsprogress.brokers import MAX_BATCH_BYTES
 from celery_wsprogress.folding import Operation
 from celery_wsprogress.results import Outcome
 from celery_wsprogress.sidecar import conclusions
+from celery_wsprogress.sidecar.conclusions import Silence
 
 
 @pytest.fixture
-def operation():
-    made = Operation("op-1", heard_at=1.0)
-    made.fold(status("started", metadata={}, worker="celery@here"))
-    return made
+def silence():
+    operation = Operation("op-1", heard_at=1.0)
+    operation.fold(status("started", metadata={}, worker="celery@here"))
+    return Silence(operation, operation.run, 30.0, 50.0)
 
 
-def test_every_conclusion_is_marked_and_names_its_run(operation):
+def test_every_conclusion_is_marked_and_names_its_run(silence):
     outcome = Outcome("completed", 42)
     found = [
-        conclusions.stalled(operation, 50.0, 30.0),
-        conclusions.lost(operation, 50.0, 60.0),
-        *conclusions.told(operation, 50.0, outcome),
+        conclusions.stalled(silence),
+        conclusions.lost(silence),
+        *conclusions.told(silence, outcome),
         *conclusions.answered("op-1", 50.0, outcome),
     ]
     assert all(event.inferred and event.operation_id == "op-1" for event in found)
@@ -30,20 +31,20 @@ def test_every_conclusion_is_marked_and_names_its_run(operation):
     assert {event.timestamp for event in found} == {50.0}
 
 
-def test_a_client_does_not_see_the_mark(operation):
-    frame = wire.encode_event_frame(conclusions.lost(operation, 50.0, 60.0), "e.1.0")
+def test_a_client_does_not_see_the_mark(silence):
+    frame = wire.encode_event_frame(conclusions.lost(silence), "e.1.0")
     assert b"inferred" not in frame
     assert b'"event_type":"error"' in frame
 
 
-def test_a_large_result_is_cut_as_a_workers_would_be(operation):
-    ends = conclusions.told(operation, 50.0, Outcome("completed", "x" * 2_000_000))
+def test_a_large_result_is_cut_as_a_workers_would_be(silence):
+    ends = conclusions.told(silence, Outcome("completed", "x" * 2_000_000))
     assert ends[0].data.truncated
     body = wire.join_batch("w", 1, [wire.encode_event(event) for event in ends])
     assert len(body) < rendering.MAX_RESULT_BYTES < MAX_BATCH_BYTES
 
 
 @pytest.mark.parametrize(("end", "shown"), [("error", "error"), ("cancelled", "cancelled")])
-def test_other_ends(operation, end, shown):
-    [error] = conclusions.told(operation, 50.0, Outcome(end, None, "revoked", "TaskRevokedError"))
+def test_other_ends(silence, end, shown):
+    [error] = conclusions.told(silence, Outcome(end, None, "revoked", "TaskRevokedError"))
     assert (error.data.status, error.data.error_type) == (shown, "TaskRevokedError")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
@@ -16,9 +17,12 @@ from celery_wsprogress import history, wire
 from celery_wsprogress.access import Permit
 from celery_wsprogress.hub import Hub
 from celery_wsprogress.session import MAX_REPLY_BYTES, Session
+from celery_wsprogress.sidecar import connection as module
 from celery_wsprogress.sidecar.connection import (
     BINARY,
+    EARLIEST_PING,
     TOO_SLOW,
+    UNSENT_BYTES,
     WRITE_BYTES,
     ProgressConnection,
     joined,
@@ -94,10 +98,10 @@ async def until(condition):
 
 
 @asynccontextmanager
-async def connected(**options):
+async def connected(*, ping_interval=None, **options):
     """A server of one session and its client."""
     served = Served()
-    how = {"compression": None, "ping_interval": None}
+    how = {"compression": None, "ping_interval": ping_interval}
     async with (
         serve(
             served.accept,
@@ -277,5 +281,81 @@ def test_nothing_is_written_once_it_closes():
             served.connection.flush()
             assert await closed(client) == 4001
             assert served.session.has_news
+
+    run(scenario())
+
+
+def test_a_client_that_takes_nothing_is_stuck_and_one_that_does_is_not():
+    async def scenario():
+        async with connected(max_queue=1) as (served, client):
+            connection = served.connection
+            assert not connection.is_stuck(0.0), "there is nothing to take"
+            for _ in range(400):
+                served.session.reply(b"x" * 50_000)
+            connection.flush()
+            await until(lambda: connection.is_stuck(0.05))
+            # It reads again, if only a little.
+            for _ in range(200):
+                await client.recv()
+            assert not connection.is_stuck(0.05)
+            await until(lambda: connection.is_stuck(0.05))
+            for _ in range(200):
+                await client.recv()
+            await until(lambda: not connection.is_stuck(0.0))
+
+    run(scenario())
+
+
+def test_a_client_may_take_what_there_is_before_it_is_dismissed():
+    frames = [str(number) * 10_000 for number in range(400)]
+
+    async def scenario():
+        async with connected(max_queue=1) as (served, client):
+            for one in frames:
+                served.session.reply(one.encode())
+            served.connection.flush()
+            assert served.session.has_news
+            leaving = asyncio.create_task(served.connection.dismiss(1012, "bye", flush=True))
+            assert [await client.recv() for _ in frames] == frames
+            assert await closed(client) == 1012
+            await leaving
+
+    run(scenario())
+
+
+def test_a_client_that_takes_nothing_is_dismissed_all_the_same(monkeypatch):
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT", 0.1)
+
+    async def scenario():
+        async with connected(max_queue=1, close_timeout=0.1) as (served, _):
+            for _ in range(400):
+                served.session.reply(b"x" * 50_000)
+            await served.connection.dismiss(1012, "bye", flush=True)
+            await served.ended.wait()
+
+    run(scenario())
+
+
+def test_connections_that_began_together_are_not_pinged_together():
+    async def scenario():
+        intervals = set()
+        for _ in range(20):
+            async with connected(ping_interval=20) as (served, _):
+                intervals.add(served.connection.ping_interval)
+        assert len(intervals) == 20
+        assert all(EARLIEST_PING * 20 <= one <= 20 for one in intervals)
+
+    run(scenario())
+
+
+@pytest.mark.skipif(
+    not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="this system has no TCP_NOTSENT_LOWAT"
+)
+def test_the_kernel_takes_a_limited_number_of_bytes_for_a_client_that_does_not_read():
+    async def scenario():
+        async with connected() as (served, _):
+            sock = served.connection.transport.get_extra_info("socket")
+            limit = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+            assert limit == UNSENT_BYTES
 
     run(scenario())

@@ -226,6 +226,26 @@ def test_a_backend_that_cannot_be_asked_is_waited_for_but_not_for_ever():
     assert sidecar.operation["error_type"] == "WorkerLost"
 
 
+def test_a_run_that_was_only_received_is_asked_for_now_and_then():
+    """Its process may have died with its first word unsaid."""
+    sidecar = Sidecar(Answer(None, asked=True))
+    sidecar.write(status("received", worker="w"))
+    sidecar.wait(1_000)
+    assert sidecar.words == []
+    assert 3 <= len(sidecar.asked) <= 6
+    sidecar.backend = Answer(Outcome("completed", 7), asked=True)
+    sidecar.wait(1_000)
+    assert sidecar.words == ["Result", "Completed"]
+    assert sidecar.operation["state"] == "completed"
+
+
+def test_what_only_waits_in_its_queue_is_not_asked_for():
+    sidecar = Sidecar(Answer(None, asked=True))
+    sidecar.write(status("queued", run=""))
+    sidecar.wait(1_000)
+    assert sidecar.asked == []
+
+
 def test_an_answer_that_comes_too_late_is_not_taken():
     sidecar = Sidecar(AWAY)
     answers = []

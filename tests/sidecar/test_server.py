@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import json
 import socket
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
-from threading import Thread
+from contextlib import ExitStack, contextmanager
+from threading import Event, Thread
 
 import pytest
 from lives import completed, error, log, progress, queued, status
@@ -19,7 +21,7 @@ from websockets.sync.client import connect
 
 from celery_wsprogress import create_token, wire
 from celery_wsprogress.brokers import BrokerAddress, open_writer
-from celery_wsprogress.sidecar import server
+from celery_wsprogress.sidecar import leaving, server
 
 KEY = "a key that is long enough for HS256"
 
@@ -208,13 +210,139 @@ def test_stopping_tells_the_clients_when_to_come_back(address):
     assert json.loads(reason)["retry_ms"] > 0
 
 
+def stopping(sidecar, drain):
+    """Stop it over so many seconds, as the program does; a future."""
+    one = sidecar.sidecar
+    return asyncio.run_coroutine_threadsafe(one.stop(drain), one._loop)
+
+
+def test_while_it_stops_it_is_not_ready_and_takes_nobody_but_serves_who_is_there(
+    address, write, monkeypatch
+):
+    monkeypatch.setattr(leaving, "CLOSINGS_A_SECOND", 0.001)
+    with SidecarThread(address) as sidecar:
+        with client(sidecar) as one:
+            one.ask("subscribe", operation_id="op-1")
+            ended = stopping(sidecar, 600.0)
+            eventually(lambda: get(sidecar, "/readyz")[0] == 503)
+            assert json.loads(get(sidecar, "/readyz")[1])["stopping"] is True
+            assert get(sidecar, "/healthz")[0] == 200
+            with pytest.raises(InvalidStatus) as refused, client(sidecar):
+                pass
+            assert refused.value.response.status_code == 503
+            assert int(refused.value.response.headers["Retry-After"]) > 0
+            write(*LIFE)
+            assert one.until("completed")
+        ended.result(60)  # nobody is there any more: it does not wait for its time
+        with pytest.raises(OSError, match="refused"):
+            get(sidecar, "/healthz")
+
+
+def test_connections_are_closed_one_after_the_other(address, monkeypatch):
+    """In waves, at random times: as the clients see it in some order that is not that of their
+    coming."""
+    monkeypatch.setattr(leaving, "CLOSINGS_A_SECOND", 20)
+    gone = []
+
+    def wait(number, one):
+        assert one.close_code()[0] == 1012
+        gone.append(number)
+
+    with SidecarThread(address) as sidecar, ExitStack() as stack:
+        clients = [stack.enter_context(client(sidecar)) for _ in range(20)]
+        threads = [Thread(target=wait, args=one) for one in enumerate(clients)]
+        for one in threads:
+            one.start()
+        stopping(sidecar, 600.0).result(60)
+        for one in threads:
+            one.join()
+    assert sorted(gone) == list(range(20)) != gone
+
+
+def test_what_was_read_before_the_stop_reaches_the_clients(served, write):
+    with client(served) as one:
+        one.ask("subscribe", operation_id="op-1")
+        inbox, sidecar = served.sidecar._inbox, served.sidecar
+        busy = Event()
+        sidecar._loop.call_soon_threadsafe(busy.wait)
+        write(*LIFE)
+        write(*(log("x" * 7_000, run="r2") for _ in range(3)), *(log("y") for _ in range(500)))
+        # The reader has it, the loop has not.
+        eventually(lambda: sidecar._room._value < server.READS_IN_FLIGHT)
+        ended = stopping(served, 0.0)
+        busy.set()
+        assert one.until("completed")
+        assert one.close_code()[0] == 1012
+        ended.result(60)
+        assert not inbox
+
+
+def deaf(sidecar):
+    """A connection that watches ``op-1`` and never reads."""
+    one = socket.create_connection(("127.0.0.1", sidecar.port))
+    one.sendall(
+        b"GET /ws/op-1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    return one
+
+
+def has_fallen(sidecar):
+    sessions = list(sidecar.sidecar._connections)
+    return any(watch.fallen for one in sessions for watch in list(one.watches.values()))
+
+
+def test_a_client_that_asked_for_it_gets_a_snapshot_when_it_was_too_slow(served, write):
+    with client(served, max_queue=1) as one:
+        one.ask("subscribe", operation_id="op-1", resync=True)
+        write(LIFE[1])
+        number = 0
+        while not has_fallen(served):
+            write(*(log(f"{number} {'x' * 6_000}") for _ in range(4)))
+            number += 1
+        write(progress(0.5, at=3.0), LIFE[3])
+        eventually(lambda: served.sidecar.hub.get("op-1")["state"] == "completed")
+        frames = one.until("completed")
+    [told] = [frame for frame in frames if frame["event_type"] == "snapshot"]
+    assert told["operation"]["state"] == "completed"
+    assert told["operation"]["event_count"] == len(frames) - 1 + told["missed"]
+    after = frames[frames.index(told) + 1 :]
+    assert {frame["event_type"] for frame in after} == {"log", "completed"}
+
+
+def test_a_client_that_is_stuck_is_closed_whether_it_asked_for_snapshots_or_not(
+    address, write, monkeypatch
+):
+    monkeypatch.setattr(server, "SWEEP_INTERVAL", 0.1)
+    closed = []
+    monkeypatch.setattr(
+        server.ProgressConnection,
+        "close_soon",
+        lambda self, code, reason: closed.append(code) or self.transport.abort(),
+    )
+    with (
+        SidecarThread(address, heartbeat=600) as sidecar,
+        client(sidecar, max_queue=1, close_timeout=0.1) as slow,
+        client(sidecar) as idle,
+        client(sidecar) as one,
+    ):
+        slow.ask("subscribe", operation_id="op-1", resync=True)
+        one.ask("subscribe", operation_id="op-1")
+        # Pings would find it out as well.
+        settings = sidecar.sidecar.settings
+        sidecar.sidecar.settings = dataclasses.replace(settings, heartbeat=1.0)
+        while not closed:
+            write(*(log("x" * 6_000) for _ in range(4)))
+            for _ in range(4):
+                one.receive()
+        assert closed == [server.TOO_SLOW]
+        assert idle.ask("ping")["status"] == "pong"
+        assert one.ask("get_stats")
+
+
 def test_a_client_that_never_reads_is_closed_and_delays_nobody(served, write):
-    with socket.create_connection(("127.0.0.1", served.port)) as deaf, client(served) as one:
-        deaf.sendall(
-            b"GET /ws/op-1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
+    with deaf(served), client(served) as one:
         eventually(lambda: served.sidecar.stats()["connected_clients"] == 2)
         one.ask("subscribe", operation_id="op-1")
         write(LIFE[1])

@@ -1,0 +1,170 @@
+"""Ends that nobody says: a watcher gets them all the same, from the result backend or as a loss."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from celery import Celery, states
+from sidecars import SidecarProcess
+from waiting import eventually
+from websockets.sync.client import connect
+from workers import PROJECTS, Worker
+
+QUICK = {"WSPROGRESS_SIGN_INTERVAL": "0.2"}
+"""Of the processes that give signs."""
+
+LOST_AFTER = ("--lost-after", "3")
+
+
+@contextmanager
+def watching(sidecar, operation_id):
+    """The frames of an operation, as they come."""
+    with connect(sidecar.url, compression=None) as websocket:
+        websocket.recv()
+        websocket.send(json.dumps({"command": "subscribe", "operation_id": operation_id}))
+        reply = json.loads(websocket.recv())
+        assert reply["status"] == "subscribed"
+        yield (json.loads(frame) for frame in iter(lambda: websocket.recv(timeout=90), None))
+
+
+def until(frames, *kinds):
+    seen = []
+    for frame in frames:
+        seen.append(frame)
+        if frame["event_type"] in kinds:
+            return seen
+    raise AssertionError(f"none of {kinds}")
+
+
+def to_the_end(frames):
+    return until(frames, "completed", "error")
+
+
+def words(frames):
+    return [
+        frame["data"]["status"] if frame["event_type"] == "status" else frame["event_type"]
+        for frame in frames
+        if frame["event_type"] not in {"progress", "log"}
+    ]
+
+
+@pytest.fixture
+def app(redis_url):
+    return Celery("caller", broker=redis_url, backend=redis_url, set_as_current=False)
+
+
+@pytest.fixture
+def worker(redis_url):
+    with Worker("life", broker=redis_url, backend=redis_url, environment=QUICK) as started:
+        yield started
+
+
+def test_a_child_that_dies_when_its_success_is_stored(redis_url, app, worker):
+    """Celery says nothing at all about this run. Its main process lives, and names it no more."""
+    with SidecarProcess(redis_url, *LOST_AFTER, "--result-backend", redis_url) as sidecar:
+        task_id = app.send_task("life.dies_afterwards").id
+        with watching(sidecar, task_id) as frames:
+            seen = to_the_end(frames)
+    assert words(seen)[-3:] == ["stalled", "result", "completed"]
+    assert [f["data"]["result"] for f in seen if f["event_type"] == "result"] == ["stored"]
+    assert "inferred" not in json.dumps(seen)
+
+
+def test_a_result_that_must_not_leave_does_not_leave_by_the_backend(redis_url, app, worker):
+    with SidecarProcess(redis_url, *LOST_AFTER, "--result-backend", redis_url) as sidecar:
+        task_id = app.send_task("life.dies_with_a_secret").id
+        with watching(sidecar, task_id) as frames:
+            seen = to_the_end(frames)
+    assert words(seen)[-2:] == ["stalled", "completed"]
+    assert "secret" not in json.dumps(seen).replace("dies_with_a_secret", "")
+
+
+def test_a_whole_worker_that_is_killed(redis_url, app, worker):
+    """Without a result backend nobody knows more than that it is gone."""
+    with SidecarProcess(redis_url, *LOST_AFTER) as sidecar:
+        task_id = app.send_task("life.sleeps").id
+        with watching(sidecar, task_id) as frames:
+            until(frames, "progress")
+            worker.kill()
+            seen = to_the_end(frames)
+    assert words(seen) == ["stalled", "error"]
+    assert seen[-1]["data"]["error_type"] == "WorkerLost"
+    assert worker.name in seen[-1]["data"]["error"]
+    assert seen[-1]["data"]["duration"] > 0
+
+
+def test_a_worker_that_lives_is_never_stalled_however_long_its_task_is_silent(
+    redis_url, app, worker
+):
+    with SidecarProcess(redis_url, "--lost-after", "1") as sidecar:
+        task_id = app.send_task("life.sleeps", [6.0]).id
+        with watching(sidecar, task_id) as frames:
+            seen = to_the_end(frames)
+    assert words(seen)[-2:] == ["result", "completed"]
+    assert "stalled" not in words(seen)
+
+
+def test_a_process_that_dies_with_its_operation(redis_url):
+    with (
+        SidecarProcess(redis_url, *LOST_AFTER) as sidecar,
+        subprocess.Popen(
+            [sys.executable, "-c", OWNER],
+            env={"PYTHONPATH": str(Path(PROJECTS).parent.parent), "WSPROGRESS_URL": redis_url},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as owner,
+    ):
+        operation_id = owner.stdout.readline().strip()
+        with watching(sidecar, operation_id) as frames:
+            until(frames, "progress")
+            owner.send_signal(signal.SIGKILL)
+            end = to_the_end(frames)[-1]
+    assert (end["event_type"], end["data"]["error_type"]) == ("error", "OwnerLost")
+
+
+OWNER = """
+import sys, time
+from celery_wsprogress import operation
+with operation("import") as op:
+    op.update_progress(0.5, "half of it")
+    print(op.operation_id, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_an_id_nobody_has_heard_of_is_asked_for(redis_url, app):
+    known, unknown = str(uuid.uuid4()), str(uuid.uuid4())
+    app.backend.store_result(known, {"rows": 7}, states.SUCCESS)
+    more = ("--result-backend", redis_url, "--answer-unknown")
+    with SidecarProcess(redis_url, *more) as sidecar:
+        with watching(sidecar, known) as frames:
+            seen = to_the_end(frames)
+        with connect(sidecar.url + f"/ws/{unknown}", compression=None) as websocket:
+            websocket.recv()
+            assert json.loads(websocket.recv())["operation"] is None
+            # And a second sidecar knows it from the log, without asking anybody.
+        with SidecarProcess(redis_url) as other, watching(other, known) as frames:
+            again = to_the_end(frames)
+    assert words(seen) == ["result", "completed"]
+    assert seen[0]["data"]["result"] == {"rows": 7}
+    assert [frame["event_id"] for frame in again] == [frame["event_id"] for frame in seen]
+
+
+def test_a_sidecar_that_was_away_gives_everyone_time(redis_url, app, worker):
+    """It is not the worker that was silent while nobody listened."""
+    task_id = app.send_task("life.sleeps", [4.0]).id
+    with SidecarProcess(redis_url, *LOST_AFTER) as sidecar:
+        with watching(sidecar, task_id) as frames:
+            until(frames, "progress")
+        sidecar.kill()
+        eventually(lambda: app.AsyncResult(task_id).ready(), what="the task to end unwatched")
+        sidecar.start()
+        with watching(sidecar, task_id) as frames:
+            assert words(to_the_end(frames))[-2:] == ["result", "completed"]
