@@ -39,7 +39,12 @@ hypothesis.settings.load_profile("tests")
 
 _MARKS = {
     "redis": {"redis_server", "redis_url", "own_redis", "make_redis"},
-    "rabbitmq": {"rabbitmq_server", "rabbitmq_url", "own_rabbitmq"},
+    "rabbitmq": {
+        "rabbitmq_server",
+        "rabbitmq_url",
+        "own_rabbitmq",
+        "rabbitmq_without_streams",
+    },
 }
 
 
@@ -101,6 +106,12 @@ def own_redis() -> Iterator[RedisServer]:
 @pytest.fixture
 def own_rabbitmq() -> Iterator[RabbitMQServer]:
     with _make(RabbitMQServer) as server:
+        yield server
+
+
+@pytest.fixture
+def rabbitmq_without_streams() -> Iterator[RabbitMQServer]:
+    with _make(lambda: RabbitMQServer(streams=False)) as server:
         yield server
 
 

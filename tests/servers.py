@@ -199,14 +199,19 @@ class RedisServer(Server):
         persistent: Keep an append-only file, so that a killed server comes back with its data;
             otherwise nothing survives it.
         options: More of the server's own options, as in ``{"maxmemory": "10mb"}``.
+        program: Another ``redis-server`` than the system's.
     """
 
     name = "redis"
 
     def __init__(
-        self, *, persistent: bool = False, options: Mapping[str, str] | None = None
+        self,
+        *,
+        persistent: bool = False,
+        options: Mapping[str, str] | None = None,
+        program: str = "",
     ) -> None:
-        self._program = find_program("redis-server")
+        self._program = program or find_program("redis-server")
         super().__init__()
         self._options = {
             "port": str(self.port),
@@ -258,15 +263,20 @@ class RabbitMQServer(Server):
     """A RabbitMQ node of its own name, with an ``epmd`` of its own beside it.
 
     Starting takes 5 to 20 seconds.
+
+    Args:
+        streams: Offer stream queues. From 3.12 on a node cannot be told not to.
     """
 
     name = "rabbitmq"
 
-    def __init__(self) -> None:
-        # Debian's wrapper on the PATH writes to /var and insists on its own user.
+    def __init__(self, *, streams: bool = True) -> None:
+        # Debian's wrappers on the PATH write to /var and insist on their own user.
         self._program = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server")
+        self._control = find_program("rabbitmqctl", "/usr/lib/rabbitmq/bin/rabbitmqctl")
         self._epmd_program = find_program("epmd")
         super().__init__()
+        self._features = {} if streams else {"RABBITMQ_FEATURE_FLAGS": "quorum_queue"}
         self._epmd_port = free_port()
         self._dist_port = free_port()
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -295,11 +305,32 @@ class RabbitMQServer(Server):
         super().remove()
 
     def clear(self) -> None:
-        """Delete the exchange of the events and Celery's default queue, bindings included."""
+        """Delete the exchange of the events, the queues of its log, and Celery's default queue."""
         with self.connect() as connection:
             channel = connection.channel()
             channel.exchange_delete("celery_wsprogress")
-            channel.queue_delete("celery")
+            for queue in ("celery_wsprogress.log", "celery_wsprogress.epochs", "celery"):
+                channel.queue_delete(queue)
+
+    def url_of(self, user: str, *, may_declare: str) -> str:
+        """Make a user, and return the URL for it.
+
+        Args:
+            user: A name of its own.
+            may_declare: What the user may declare: a regular expression for the names of
+                queues and exchanges. It may write to and read from all of them.
+        """
+        for command in (
+            ("add_user", user, "guest"),
+            ("set_permissions", user, may_declare, ".*", ".*"),
+        ):
+            subprocess.run(
+                [self._control, *command],
+                env=self._environment(),
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+        return f"amqp://{user}:guest@127.0.0.1:{self.port}//"
 
     def connect(self):
         """Open a bare AMQP connection; a context manager, closed by the caller."""
@@ -342,6 +373,7 @@ class RabbitMQServer(Server):
             # node is known to be gone; without reading from the console for which this is.
             "RABBITMQ_ALLOW_INPUT": "1",
             "RABBITMQ_SERVER_START_ARGS": "-noinput",
+            **self._features,
         }
 
     def _answers(self) -> bool:

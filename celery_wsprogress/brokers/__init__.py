@@ -131,10 +131,10 @@ _MODULES: Final = {
     "redis": "redis_stream",
     "rediss": "redis_stream",
     "sentinel": "redis_stream",
-    "amqp": "rabbitmq_queue",
-    "amqps": "rabbitmq_queue",
-    "pyamqp": "rabbitmq_queue",
-    "librabbitmq": "rabbitmq_queue",
+    "amqp": "rabbitmq_stream",
+    "amqps": "rabbitmq_stream",
+    "pyamqp": "rabbitmq_stream",
+    "librabbitmq": "rabbitmq_stream",
 }
 
 

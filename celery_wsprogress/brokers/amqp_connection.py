@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.brokers import connection as any_connection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery_wsprogress.brokers import BrokerAddress
 
 #: Seconds between heartbeats; either side gives up after two without a sign of the other.
@@ -40,6 +43,18 @@ def drain(connection: Any, timeout: float) -> bool:
         _established(connection).drain_events(timeout=timeout)
     except TimeoutError:
         return False
+    return True
+
+
+def drain_until(connection: Any, happened: Callable[[], bool], timeout: float) -> bool:
+    """Take what the broker says until something has happened; False when it did not in time."""
+    deadline = time.monotonic() + timeout
+    while not happened():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        # Not for long at once: with each heartbeat of the broker the library waits anew.
+        drain(connection, min(left, 0.5))
     return True
 
 

@@ -1,8 +1,9 @@
 """The log on Redis: the exchange keeps a stream.
 
 Writers publish through kombu to an exchange of a type of ours, whose delivery is one ``XADD``
-to the stream of the exchange's name. It is capped by entries there, and by age by the readers,
-because it lives beside the user's queues.
+to the stream of the exchange's name. It is capped by the writers, to as many entries as take
+:data:`MAX_BYTES` if all are as large as theirs, and by age by the readers, because it lives
+beside the user's queues.
 
 TLS, credentials, sentinels and unix sockets come with kombu's connection. The key prefix
 (``global_keyprefix``) does not: kombu puts it on the commands it knows, and a stream's are not
@@ -28,7 +29,7 @@ from kombu.transport.virtual.exchange import ExchangeType
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from celery_wsprogress.brokers import EXCHANGE, Entry
+from celery_wsprogress.brokers import EXCHANGE, MAX_BATCH_BYTES, Entry
 from celery_wsprogress.brokers.connection import RAW_JSON, bounded, connect, make_producer, release
 
 if TYPE_CHECKING:
@@ -36,8 +37,16 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress
 
-#: Entries the stream keeps, more or less: with batches of 32 KB it takes 128 MB at the most.
-MAX_ENTRIES: Final = 4000
+#: Bytes of batches the stream keeps at the most, for which the server takes up to 130 MB. The
+#: writer with the largest batches cuts it for all. When batches become small, the large ones are
+#: still there until they have been replaced: that may be twice as much.
+MAX_BYTES: Final = 100_000_000
+#: The fewest entries it may be cut to: with the largest batches they are as many bytes.
+MIN_ENTRIES: Final = MAX_BYTES // MAX_BATCH_BYTES
+#: The most entries it keeps, however small they are.
+MAX_ENTRIES: Final = 100_000
+#: How many batches count for what a writer's batches are like lately.
+LATELY: Final = 100
 #: Seconds after which an entry is dropped, more or less.
 MAX_AGE: Final = 86_400
 #: Seconds between a reader's rounds: dropping what is old, looking whether the log is the same.
@@ -49,17 +58,26 @@ START: Final = "0-0"
 FIELD: Final = b"batch"
 
 
+def entries_of(size: float) -> int:
+    """Return how many entries a stream of batches of so many bytes may keep."""
+    return min(max(int(MAX_BYTES / max(size, 1)), MIN_ENTRIES), MAX_ENTRIES)
+
+
 class StreamExchange(ExchangeType):
     """An exchange that appends its messages to a stream, and knows no queues."""
 
     type: Any = "stream"
+    _size = 0.0
+    """Of a batch that passed here lately, in bytes: a decaying average."""
 
     def deliver(self, message: Any, exchange: str, _routing_key: str, **_: Any) -> None:
         """Append the body, as the bytes it is; properties and headers are not kept."""
+        batch: bytes = message["body"]
+        self._size += (len(batch) - self._size) / (LATELY if self._size else 1)
         self.channel.client.xadd(
             self.channel.global_keyprefix + exchange,
-            {FIELD: message["body"]},
-            maxlen=MAX_ENTRIES,
+            {FIELD: batch},
+            maxlen=entries_of(self._size),
             approximate=True,
         )
 
@@ -161,7 +179,7 @@ class StreamReader:
             self._longest_wait = channel.socket_timeout / 2
             _refuse_reconnects(self._client.connection_pool)
             self.epoch = self._find_epoch(position, epoch)
-            self.end = _text(self._end())
+            self.end = self._newest()
         except BaseException:
             release(connection)
             raise
@@ -229,7 +247,13 @@ class StreamReader:
         self._client.transaction(replace, self._epoch_key)
         return self._agreed_epoch(_new_epoch())
 
+    def _newest(self) -> str:
+        """The newest entry that is retained; the stream may be trimmed to nothing."""
+        entries = self._client.xrevrange(self._stream, count=1)
+        return entries[0][0].decode() if entries else ""
+
     def _end(self) -> tuple[int, int]:
+        """The newest entry there ever was."""
         if not self._client.exists(self._stream):
             return (0, 0)
         end: bytes = self._client.xinfo_stream(self._stream)["last-generated-id"]
@@ -256,11 +280,6 @@ def _number(position: str) -> tuple[int, int]:
     """A stream id as something that can be compared."""
     milliseconds, _, counter = position.partition("-")
     return int(milliseconds), int(counter or 0)
-
-
-def _text(number: tuple[int, int]) -> str:
-    """The stream id that :func:`_number` was made of; empty before the first entry."""
-    return f"{number[0]}-{number[1]}" if any(number) else ""
 
 
 def _new_epoch() -> str:

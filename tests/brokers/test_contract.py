@@ -6,20 +6,21 @@ from pathlib import Path
 
 import kombu
 import pytest
-from waiting import eventually
+from reading import batches, read_until
 
 from celery_wsprogress.brokers import EXCHANGE, MAX_BATCH_BYTES, BrokerAddress
 from celery_wsprogress.brokers import open_reader as connect_reader
 from celery_wsprogress.brokers import open_writer as connect_writer
 
+REPLAYABLE = [
+    pytest.param("redis_url", id="redis", marks=pytest.mark.redis),
+    pytest.param("rabbitmq_url", id="rabbitmq", marks=pytest.mark.rabbitmq),
+]
+of_a_log = pytest.mark.parametrize("address", REPLAYABLE, indirect=True)
+"""For what only a log that can be read again promises."""
 
-@pytest.fixture(
-    params=[
-        pytest.param("redis_url", id="redis", marks=pytest.mark.redis),
-        pytest.param("rabbitmq_url", id="rabbitmq", marks=pytest.mark.rabbitmq),
-        pytest.param(None, id="memory"),
-    ]
-)
+
+@pytest.fixture(params=[*REPLAYABLE, pytest.param(None, id="memory")])
 def address(request):
     url = request.getfixturevalue(request.param) if request.param else "memory://"
     return BrokerAddress(url)
@@ -51,25 +52,9 @@ def open_reader(address, opened):
     return opener
 
 
-def read_until(reader, count, position=""):
-    """Read until so many entries have come."""
-    entries = []
-
-    def enough():
-        entries.extend(reader.read(entries[-1].position if entries else position, wait=0.5))
-        return len(entries) >= count
-
-    eventually(enough, what=f"{count} entries")
-    return entries
-
-
-def batches(entries):
-    return [entry.batch for entry in entries]
-
-
 def test_batches_come_back_as_the_bytes_they_were(open_writer, open_reader):
     reader, writer = open_reader(), open_writer()
-    sent = [b'{"v":1}', b"\x00\xff\xfe not text", "Grüße".encode(), b"x" * MAX_BATCH_BYTES]
+    sent = [b'{"v":1}', b"", b"\x00\xff\xfe not text", "Grüße".encode(), b"x" * MAX_BATCH_BYTES]
     for batch in sent:
         writer.publish(batch, confirm=True)
     assert batches(read_until(reader, len(sent))) == sent
@@ -87,17 +72,12 @@ def test_a_read_returns_many(open_writer, open_reader):
     reader, writer = open_reader(), open_writer()
     for n in range(200):
         writer.publish(b"%d" % n, confirm=True)
-    sizes = []
-
-    def all_read():
-        sizes.append(len(reader.read(str(sum(sizes)), wait=0.5)))
-        return sum(sizes) >= 200
-
-    if reader.replayable:
-        assert len(reader.read("", wait=0.5)) == 200
-    else:
-        eventually(all_read)
-        assert len(sizes) < 100
+    entries, reads = [], 0
+    while len(entries) < 200:
+        position = entries[-1].position if entries else ""
+        entries += reader.read(position, wait=0.5)
+        reads += 1
+    assert reads < 100
 
 
 def test_positions_are_distinct_and_known_to_the_next_read(open_writer, open_reader):
@@ -198,7 +178,65 @@ def test_an_idle_writer_is_kept_alive(open_writer, open_reader):
 
 
 def test_an_epoch_is_a_short_word(open_reader):
-    assert open_reader().epoch.isalnum()
+    epoch = open_reader().epoch
+    assert epoch.isalnum()
+    assert len(epoch) <= 8
+
+
+@of_a_log
+def test_a_reader_that_comes_later_reads_from_the_start(open_writer, open_reader):
+    writer = open_writer()
+    for n in range(3):
+        writer.publish(b"%d" % n, confirm=True)
+    assert batches(read_until(open_reader(), 3)) == [b"0", b"1", b"2"]
+
+
+@of_a_log
+def test_a_position_and_an_epoch_mean_the_same_to_every_reader(open_writer, open_reader):
+    writer = open_writer()
+    for n in range(500):
+        writer.publish(b"%d" % n, confirm=n == 499)
+    one, other = open_reader(), open_reader()
+    entries = read_until(one, 500)
+    assert one.epoch == other.epoch
+    assert read_until(other, 500) == entries
+
+
+@of_a_log
+def test_what_comes_after_a_position_is_exact(open_writer, open_reader):
+    writer = open_writer()
+    for n in range(300):
+        writer.publish(b"%d" % n, confirm=n == 299)
+    first = open_reader()
+    entries = read_until(first, 300)
+    for index in (0, 1, 150, 298):
+        position = entries[index].position
+        again = open_reader(position, first.epoch)
+        assert again.epoch == first.epoch
+        assert read_until(again, 299 - index, position) == entries[index + 1 :]
+    position = entries[-1].position
+    assert list(open_reader(position, first.epoch).read(position, wait=0.2)) == []
+
+
+@of_a_log
+def test_a_reader_reads_on_from_wherever_it_is_told(open_writer, open_reader):
+    reader, writer = open_reader(), open_writer()
+    for n in range(20):
+        writer.publish(b"%d" % n, confirm=True)
+    entries = read_until(reader, 20)
+    assert read_until(reader, 20) == entries
+    assert read_until(reader, 15, entries[4].position) == entries[5:]
+
+
+@of_a_log
+def test_the_end_is_that_of_the_log_when_it_was_opened(open_writer, open_reader):
+    early, writer = open_reader(), open_writer()
+    for n in range(100):
+        writer.publish(b"%d" % n, confirm=n == 99)
+    late = open_reader()
+    writer.publish(b"after", confirm=True)
+    assert early.end == ""
+    assert read_until(early, 101)[99].position == late.end
 
 
 class _Trap:

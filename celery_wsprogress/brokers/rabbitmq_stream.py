@@ -1,0 +1,239 @@
+"""The log on RabbitMQ: a durable fanout exchange, bound to one stream queue.
+
+The stream keeps what passed, so a reader begins where it likes; a position is a message's
+offset in it. It is capped by age and bytes, in segments, because it lives beside the user's
+queues. Writers declare it, too: what is published before there is a queue would vanish.
+
+A stream that is deleted and made again counts from 0, so positions belong to an epoch; see
+:mod:`.rabbitmq_epochs`.
+
+Where the broker makes no streams, each sidecar has a queue instead: :mod:`.rabbitmq_queue`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from amqp.exceptions import AccessRefused  # type: ignore[import-untyped]
+
+from celery_wsprogress.brokers import EXCHANGE, Entry, rabbitmq_queue
+from celery_wsprogress.brokers.amqp_connection import connect, drain_until, drop
+from celery_wsprogress.brokers.amqp_inbox import Inbox, body_of
+from celery_wsprogress.brokers.amqp_topology import exists, open_channel
+from celery_wsprogress.brokers.amqp_writer import ConfirmingWriter
+from celery_wsprogress.brokers.connection import bounded
+from celery_wsprogress.brokers.rabbitmq_epochs import Epochs
+from celery_wsprogress.brokers.rabbitmq_streams import (
+    OFFSET,
+    StreamRefused,
+    catch_up,
+    consume,
+    declare,
+)
+from celery_wsprogress.settings import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from celery_wsprogress.brokers import BrokerAddress, Reader
+    from celery_wsprogress.brokers.rabbitmq_streams import Offset
+
+logger = logging.getLogger(__name__)
+
+LOG: Final = f"{EXCHANGE}.log"
+
+LOG_ARGUMENTS: Final = {
+    "x-max-age": "86400s",
+    "x-max-length-bytes": 128_000_000,
+    # Only whole segments are dropped: with the broker's own, of 500 MB, the caps cap nothing.
+    "x-stream-max-segment-size-bytes": 16_000_000,
+}
+
+#: Seconds in which the log must deliver the entry that was read last, or it is another log.
+PATIENCE: Final = 5.0
+#: Seconds after which a log that delivers nothing is taken for an empty one.
+SILENCE: Final = 0.5
+
+_warned_of_arguments = threading.Event()
+_warned_of_refusal = threading.Event()
+
+
+def open_writer(address: BrokerAddress) -> ConfirmingWriter:
+    """Connect a writer; see :func:`celery_wsprogress.brokers.open_writer`.
+
+    It writes to the exchange whether or not there is a stream. Only with one must there always
+    be a queue that takes it.
+    """
+    timeout = _timeout(address)
+    connection = connect(address)
+    try:
+        _open_log(connection, timeout)
+    except StreamRefused:
+        drop(connection)
+        return ConfirmingWriter(connect(address), timeout, mandatory=False)
+    except BaseException:
+        drop(connection)
+        raise
+    return ConfirmingWriter(connection, timeout, mandatory=True)
+
+
+def open_reader(address: BrokerAddress, position: str, epoch: str) -> Reader:
+    """Connect a reader; see :func:`celery_wsprogress.brokers.open_reader`.
+
+    Where the broker makes no streams, it is that of a queue, and one warning says so.
+    """
+    timeout = _timeout(address)
+    connection = connect(address)
+    try:
+        _warn_of_arguments(_open_log(connection, timeout))
+        return StreamReader(connection, timeout, position, epoch)
+    except StreamRefused as exc:
+        drop(connection)
+        _warn_of_refusal(address, exc)
+        return rabbitmq_queue.open_reader(address, position, epoch)
+    except BaseException:
+        drop(connection)
+        raise
+
+
+def _timeout(address: BrokerAddress) -> float:
+    return bounded(address.transport_options, "read_timeout")
+
+
+def _open_log(connection: Any, timeout: float) -> str:
+    """Have exchange, stream and binding exist; see :func:`.rabbitmq_streams.declare`."""
+    open_channel(connection).close()
+    if not exists(connection, LOG):
+        _make_log(connection, timeout)
+    difference = declare(connection, LOG, LOG_ARGUMENTS)
+    channel = connection.channel()
+    try:
+        channel.queue_bind(LOG, EXCHANGE)
+    except AccessRefused as exc:
+        # Whoever made the queue has bound it.
+        return str(exc.reply_text)
+    channel.close()
+    return difference
+
+
+def _make_log(connection: Any, timeout: float) -> None:
+    """Make the stream, and a new epoch for it.
+
+    Of several who do so at once, all know the same epoch before, so the first proposal counts.
+    To know it, they must look at the epochs before they look whether there is a stream.
+    """
+    epochs = Epochs(connection, timeout)
+    missing = not exists(connection, LOG)
+    if missing:
+        declare(connection, LOG, LOG_ARGUMENTS)
+    if missing or not epochs.word:
+        epochs.propose()
+    epochs.close()
+
+
+class StreamReader:
+    """Consumes the stream from a position on. Nothing is decoded.
+
+    Acknowledging means nothing to a stream but that more may come.
+    """
+
+    replayable = True
+
+    def __init__(self, connection: Any, timeout: float, position: str, epoch: str) -> None:
+        self._connection = connection
+        self._inbox = Inbox(connection)
+        self._channel: Any = None
+        self._position = ""
+        self._after = -1
+        self._delivered: Any = None
+        self._epochs = Epochs(connection, timeout)
+        if not self._epochs.word or not self._goes_on(position, epoch):
+            self._epochs.propose()
+        self.epoch = self._epochs.word
+        self.end = self._find_end()
+
+    def read(self, position: str, *, wait: float) -> Sequence[Entry]:
+        """Return what comes after a position; see :class:`celery_wsprogress.brokers.Reader`.
+
+        Raises ``ConnectionError`` also when another reader found a new log, and the library's
+        ``ConsumerCancelled`` when the stream was deleted.
+        """
+        with self._inbox.using():
+            if self._channel is None or position != self._position:
+                self._consume(position)
+            messages = self._inbox.take(wait)
+            if self._epochs.word != self.epoch:
+                raise ConnectionError("another reader found a new event log")
+            self._acknowledge()
+            entries = [Entry(str(_offset(message)), body_of(message)) for message in messages]
+            if entries:
+                self._position = entries[-1].position
+            return entries
+
+    def close(self) -> None:
+        """End the connection without the broker, under whoever reads."""
+        self._inbox.close()
+
+    def _goes_on(self, position: str, epoch: str) -> bool:
+        """Say whether the log still has the entry that was read last, or newer ones.
+
+        A stream that ends before it would keep silent until it gets there.
+        """
+        if not position or epoch != self._epochs.word:
+            return True
+        self._consume(position)
+        return drain_until(self._connection, lambda: self._delivered is not None, PATIENCE)
+
+    def _consume(self, position: str) -> None:
+        """Begin to receive what comes after a position, and the entry at the position itself."""
+        if self._channel is not None:
+            self._channel.close()
+        self._inbox.arrived.clear()
+        self._delivered = None
+        self._position = position
+        self._after = int(position) if position else -1
+        start: Offset = self._after if position else "first"
+        self._channel = consume(self._connection, LOG, start, self._on_message)
+
+    def _on_message(self, message: Any) -> None:
+        self._delivered = message
+        # A stream is delivered from the beginning of a chunk: perhaps a little early.
+        if _offset(message) > self._after:
+            self._inbox.arrived.append(message)
+
+    def _acknowledge(self) -> None:
+        if self._delivered is not None:
+            self._channel.basic_ack(self._delivered.delivery_tag, multiple=True)
+            self._delivered = None
+
+    def _find_end(self) -> str:
+        newest: list[Any] = []
+        channel = consume(self._connection, LOG, "last", newest.append)
+        if drain_until(self._connection, lambda: bool(newest), SILENCE):
+            catch_up(channel)
+        channel.close()
+        return str(_offset(newest[-1])) if newest else ""
+
+
+def _offset(message: Any) -> int:
+    offset: int = message.headers[OFFSET]
+    return offset
+
+
+def _warn_of_arguments(difference: str) -> None:
+    if difference and not _warned_of_arguments.is_set():
+        _warned_of_arguments.set()
+        logger.warning("The event log's queue is used as it is (%s)", difference)
+
+
+def _warn_of_refusal(address: BrokerAddress, refusal: StreamRefused) -> None:
+    if not _warned_of_refusal.is_set():
+        _warned_of_refusal.set()
+        logger.warning(
+            "The broker %s offers no stream queues, so events are shown live only: what passed "
+            "before the server started is not known to it (%s)",
+            masked(address.url),
+            refusal,
+        )

@@ -1,0 +1,32 @@
+import threading
+
+import pytest
+
+from celery_wsprogress.brokers import BrokerAddress, amqp_connection
+from celery_wsprogress.brokers.amqp_connection import connect, drain_until, drop, socket_of
+
+
+@pytest.fixture
+def connection(rabbitmq_url, monkeypatch):
+    # The broker's own come twice as often.
+    monkeypatch.setattr(amqp_connection, "HEARTBEAT", 2.0)
+    connection = connect(BrokerAddress(rabbitmq_url))
+    yield connection
+    drop(connection)
+
+
+def test_waiting_ends_in_time_though_heartbeats_come(connection):
+    # Otherwise it ends when the broker closes a connection that sends none itself.
+    assert not drain_until(connection, lambda: False, 3.0)
+
+
+def test_waiting_ends_with_the_connection(connection):
+    threading.Timer(0.2, amqp_connection.shut, [socket_of(connection)]).start()
+    with pytest.raises(OSError, match=r"."):
+        drain_until(connection, lambda: False, 600)
+
+
+def test_a_connection_that_is_closed_is_not_set_up_again(connection):
+    drop(connection)
+    with pytest.raises(ConnectionError, match="closed"):
+        drain_until(connection, lambda: False, 600)

@@ -1,0 +1,43 @@
+"""Reading a broker's log in a test, until enough has come."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, TypeVar
+
+from waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from celery_wsprogress.brokers import Entry, Reader
+
+T = TypeVar("T")
+
+
+def read_until(reader: Reader, count: int, position: str = "") -> list[Entry]:
+    """Read on from a position until so many entries have come."""
+    entries: list[Entry] = []
+
+    def enough() -> bool:
+        entries.extend(reader.read(entries[-1].position if entries else position, wait=0.5))
+        return len(entries) >= count
+
+    eventually(enough, what=f"{count} entries")
+    return entries
+
+
+def batches(entries: list[Entry]) -> list[bytes]:
+    """What the entries hold."""
+    return [entry.batch for entry in entries]
+
+
+def opened(opener: Callable[..., T], *arguments: object) -> T:
+    """What the opener returns, once the broker that has just started has its queues again."""
+
+    def once_it_can() -> T | None:
+        with contextlib.suppress(Exception):
+            return opener(*arguments)
+        return None
+
+    return eventually(once_it_can, 60, interval=0.2)
