@@ -25,6 +25,8 @@ class Asking:
     now: float
     max_subscriptions: int
     connected_clients: int
+    replayable: bool
+    """Whether the log can be read again, so that what is said holds for a restarted sidecar."""
 
     def text(self, name: str) -> str:
         """A field that must be there, as text."""

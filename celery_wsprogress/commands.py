@@ -37,6 +37,7 @@ def answer(
     now: float,
     max_subscriptions: int,
     connected_clients: int,
+    replayable: bool,
 ) -> None:
     """Take one frame of a client: do what it says and queue the reply on its session."""
     session.commands += 1
@@ -50,6 +51,7 @@ def answer(
             now=now,
             max_subscriptions=max_subscriptions,
             connected_clients=connected_clients,
+            replayable=replayable,
         )
         reply = _command(fields)(asking)
     except (CommandError, TokenError) as exc:

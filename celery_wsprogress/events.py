@@ -78,7 +78,7 @@ class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     root_id: str | UnsetType = UNSET
     group_id: str | UnsetType = UNSET
     stream_result: bool | UnsetType = UNSET
-    """False on ``started`` when the task's result does not leave its worker."""
+    """False on ``received`` and ``started`` when the task's result does not leave its worker."""
 
 
 class ProgressData(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -232,7 +232,7 @@ class Operation:
             self.queued_at = self.queued_at or event.timestamp
         elif word == RECEIVED:
             self.received_at = self.received_at or event.timestamp
-        elif word == STARTED and (self.run is None or self.run.id == event.run):
+        elif word == STARTED and self.started_at is None and self.runs_as(event.run):
             self.started_at = event.timestamp
         self._complete_identity(data, late=late)
 

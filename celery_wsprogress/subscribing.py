@@ -30,6 +30,10 @@ def subscribe(asking: Asking) -> dict[str, Any]:
     if replay is not None and replay not in _REPLAYS:
         raise CommandError("invalid_command", "`replay` must be one of: all, last, none")
     _note_resync(asking)
+    return _subscribe(asking, replay) | {"replayable": asking.replayable}
+
+
+def _subscribe(asking: Asking, replay: str | None) -> dict[str, Any]:
     if asking.fields.get("operation_ids") is not None:
         return _subscribe_to_several(asking, replay)
     selector = _selector(asking)

@@ -25,8 +25,9 @@ def refuse(constant):
 class Client:
     """A client of one hub: commands in, decoded frames out."""
 
-    def __init__(self, hub, *, key=None, exact_only=False):
+    def __init__(self, hub, *, key=None, exact_only=False, replayable=True):
         self.hub = hub
+        self.replayable = replayable
         self.session = Session(7, Permit(key, exact_only=exact_only))
 
     def send(self, frame):
@@ -38,6 +39,7 @@ class Client:
             now=NOW,
             max_subscriptions=MAX_SUBSCRIPTIONS,
             connected_clients=3,
+            replayable=self.replayable,
         )
         taken = self.session.take(10**9, 200.0)
         assert all(len(one) <= wire.MAX_FRAME_BYTES for one in taken)
@@ -569,3 +571,11 @@ def test_get_history(hub, client):
     assert client.ask("get_history", operation_id="unheard")["events"] == []
     assert refusal(client.ask("get_history", operation_id="h", limit=0)) == "invalid_command"
     assert refusal(Client(hub, key=KEY).ask("get_history", operation_id="h")) == "unauthorized"
+
+
+@pytest.mark.parametrize("replayable", [True, False])
+@pytest.mark.parametrize(
+    "fields", [{"operation_id": "op-1"}, {"operation_ids": ["op-1"]}, {"tag": "nightly"}]
+)
+def test_a_subscriber_is_told_whether_the_log_can_be_read_again(hub, fields, replayable):
+    assert Client(hub, replayable=replayable).ask("subscribe", **fields)["replayable"] is replayable

@@ -310,6 +310,7 @@ class Sidecar:
             now=time.time(),
             max_subscriptions=self.settings.max_subscriptions,
             connected_clients=len(self._connections),
+            replayable=self.ingest.connection.replayable,
         )
 
     def _subscribe_by_path(self, request: Request | None, session: Session) -> None:

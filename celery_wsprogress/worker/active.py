@@ -3,8 +3,8 @@
 The truth is Celery's own set of active requests. A request enters it when a process or thread of
 the pool takes it, and leaves it with every end there is, also with those that have no signal: a
 pool process that died after its success was stored, or whose message went back into its queue.
-A child of the pool inherits the set and never changes it, but is never asked: witnesses do not
-survive a fork.
+What is forked of this process, a child of the pool or of a task's own, is never asked:
+witnesses do not survive a fork.
 """
 
 from __future__ import annotations

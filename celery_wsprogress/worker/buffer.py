@@ -41,9 +41,9 @@ _SHARE_OF_KIND: Final = {
     Kind.LIFE: 4,
 }
 """How many times the buffer's limit may be passed before a kind is given up, oldest first.
-What a log or a status word takes stays within the limit. Results and ends are kept beyond
-it, but not for ever: a worker whose events have a broker of their own goes on working for days
-while that one is away, and must not die of what it could not say."""
+What a log or a status word takes stays within the limit. Results, ends and the progress just
+before an end are kept beyond it, but not for ever: a worker whose events have a broker of their
+own goes on working for days while that one is away, and must not die of what it could not say."""
 
 
 class Taken(NamedTuple):

@@ -43,7 +43,8 @@ def received(request: Any = None, **_: Any) -> None:
     if not publisher.vouches:
         publisher.vouch(ActiveRuns(reporting, _requests))
     run = Run.of(headers, request.task.name)
-    publisher.emit((reports.received(run, time.time()),))
+    streams = reporting.streams_result(request.task)
+    publisher.emit((reports.received(run, time.time(), stream_result=streams),))
 
 
 def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: Any) -> None:

@@ -50,6 +50,7 @@ class Kind(IntEnum):
     WORD = 2
     """A status word of the task's own, or its metadata."""
     RESULT = 3
+    """What came of it: the result, and how far it was before its end."""
     LIFE = 4
     """The life cycle and its ends."""
 
@@ -67,9 +68,16 @@ def queued(run: Run, now: float) -> Report:
     return _status(run, now, QUEUED, metadata=run.metadata or UNSET)
 
 
-def received(run: Run, now: float) -> Report:
-    """A worker has the message."""
-    return _status(run, now, RECEIVED, metadata=run.metadata or UNSET)
+def received(run: Run, now: float, *, stream_result: bool = True) -> Report:
+    """A worker has the message.
+
+    Args:
+        run: The run.
+        now: Epoch seconds.
+        stream_result: False when the task's result must not leave its worker.
+    """
+    metadata = run.metadata or UNSET
+    return _status(run, now, RECEIVED, metadata=metadata, stream_result=stream_result)
 
 
 def started(run: Run, now: float, *, stream_result: bool = True) -> Report:
@@ -116,9 +124,18 @@ def word(
     return _report(Kind.WORD, run, Status(data=data, **_envelope(run, now)))
 
 
-def progress(run: Run, now: float, data: ProgressData) -> Report:
-    """How far the task is."""
-    return _report(Kind.PROGRESS, run, Progress(data=data, **_envelope(run, now)))
+def progress(run: Run, now: float, data: ProgressData, *, last: bool = False) -> Report:
+    """How far the task is.
+
+    Args:
+        run: The run.
+        now: Epoch seconds.
+        data: What is said.
+        last: No later one follows; it is kept as a result is.
+    """
+    return _report(
+        Kind.RESULT if last else Kind.PROGRESS, run, Progress(data=data, **_envelope(run, now))
+    )
 
 
 def log(run: Run, now: float, level: Level, message: Any, details: dict[str, Any]) -> Report:

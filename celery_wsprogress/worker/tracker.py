@@ -175,7 +175,7 @@ class Tracker:
             eta=UNSET if eta is None else eta,
             indeterminate=indeterminate or UNSET,
         )
-        return reports.progress(self.run, at, data)
+        return reports.progress(self.run, at, data, last=self.ended)
 
     def _estimated(
         self,

@@ -264,6 +264,15 @@ def waits_late(self, gate):
 
 
 @app.task(base=StreamingTask)
+def talks(self, gate):
+    """Goes on saying how far it is until somebody makes this file."""
+    while not Path(gate).exists():
+        self.update_progress(message="still here")
+        time.sleep(0.01)
+    self.log("info", "enough")
+
+
+@app.task(base=StreamingTask)
 def holds_the_lock(self, fifo):
     """Waits for a reader of this pipe, in C code that never lets go of Python's lock."""
     self.log("info", "here I go")

@@ -105,18 +105,19 @@ def test_a_child_that_never_lets_go_of_the_lock_is_vouched_for(life, signing, lo
 
 
 def test_only_the_main_process_vouches(life, redis_server, log, gate):
-    """Processes of the pool that are born later have inherited what it knows."""
+    """Not a process of its pool either that is born while a run goes on."""
     with own_worker(redis_server, "forks", options=("--max-tasks-per-child", "1")) as worker:
         task = life.waits.apply_async((str(gate),), queue="forks")
         run = log.wait_for_sign(task.id)
         before = set(worker.children)
-        short = [life.logs.apply_async((3,), queue="forks") for _ in range(3)]
-        for one in short:
-            log.wait_for_end(one.id)
-        assert set(worker.children) - before
+        log.wait_for_end(life.logs.apply_async((3,), queue="forks").id)
+        eventually(lambda: set(worker.children) - before)
+        late = life.waits.apply_async((str(gate),), queue="forks")
+        log.wait_for_sign(late.id)
         wait_for_more_signs_of(log, task.id)
         gate.touch()
         log.wait_for_end(task.id)
+        log.wait_for_end(late.id)
     writers = {batch.writer for batch in log.batches() if (task.id, run) in batch.alive}
     [writer] = {
         batch.writer

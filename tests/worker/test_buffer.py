@@ -195,3 +195,21 @@ def test_the_size_is_never_lost_count_of(kinds, limit):
     while buffer:
         buffer.take(0.0, ROOM)
     assert buffer.size == 0
+
+
+def test_how_far_a_run_was_at_its_end_outlasts_a_full_buffer():
+    """No later value follows that one."""
+    buffer = make(limit=10_000)
+    tracker = make_tracker(buffer)
+    buffer.put([line(n, length=200) for n in range(100)])
+    tracker.update_progress(0.5)
+    buffer.seal(tracker, 0.0)
+    tracker.update_progress(0.75)
+    tracker.ended = True
+    buffer.seal(tracker, 1.0)
+    buffer.put([reports.completed(RUN, 1.0)])
+    said = []
+    while buffer:
+        said += told(buffer.take(2.0, ROOM))
+    assert said[-2:] == [0.75, "completed"]
+    assert 0.5 not in said

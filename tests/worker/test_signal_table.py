@@ -11,6 +11,7 @@ import uuid
 import pytest
 import redis
 from log_reader import end_of, in_task, result_of, spoken
+from msgspec import UNSET
 from servers import RedisServer
 from waiting import eventually
 from workers import Worker
@@ -45,6 +46,7 @@ def test_success(life, worker, log):
     assert status(events, "queued").run == ""
     assert status(events, "received").run == status(events, "started").run != ""
     assert status(events, "started").data.worker == worker.name
+    assert status(events, "started").data.stream_result is UNSET
 
 
 def test_what_a_task_says_comes_in_its_order(life, worker, log):
@@ -105,7 +107,10 @@ def test_large_result_is_a_marked_preview(life, worker, log):
 
 def test_result_that_must_not_leave(life, worker, log):
     task = life.secret_result.delay()
-    assert in_task(log.wait_for_end(task.id)) == ["started", "completed"]
+    events = log.wait_for_end(task.id)
+    assert in_task(events) == ["started", "completed"]
+    # Nor may anybody fetch it for the watchers who can read the result backend.
+    assert status(events, "started").data.stream_result is False
 
 
 def test_odd_values(life, worker, log):
@@ -243,6 +248,22 @@ def test_revoked_while_it_runs(life, worker, log):
     assert end_of(events).error_type == "TaskRevokedError"
     assert log.ends_watched(task.id) == ["error"]
     assert len({event.run for event in events if event.run}) == 1
+
+
+def test_revoked_while_it_goes_on_talking(life, worker, log, tmp_path):
+    """What its process says after the main process has said its end is nobody's."""
+    gate = tmp_path / "gate"
+    task = life.talks.delay(str(gate))
+    eventually(lambda: any(isinstance(e, Progress) for e in log.events(task.id)))
+    # The signal does nothing, as in a task that takes its time to leave.
+    task.revoke(terminate=True, signal="SIGCONT")
+    log.wait_for_end(task.id)
+    eventually(lambda: isinstance(log.events(task.id)[-1], Progress))
+    gate.touch()
+    events = log.wait_for_end(task.id, ends=2)
+    assert in_task(events) == ["started", "error", "log", "result", "completed"]
+    assert log.frames(task.id)[-1]["event_type"] == "error"
+    assert log.frames(task.id)[-1]["data"]["status"] == "cancelled"
 
 
 def test_revoked_while_it_waits(life, worker, log):
