@@ -86,14 +86,20 @@ class Course:
             self._take_over(run)
             if event.is_end:
                 self._silent.add(run)
-        if run != self.current or self._phase.get(run) != _STARTED:
+        phase = self._phase.get(run, 0)
+        if run != self.current or phase == _OVER:
             return Duty.NEVER
         if event.kind == "status":
-            known = run in self._silent
+            if run in self._silent or phase != _STARTED:
+                return Duty.NEVER
             self._silent.add(run)
-            return Duty.NEVER if known else Duty.MUST
-        if run not in self._silent:
+            return Duty.MUST
+        # What is said of a run that works holds if it is silent; one that was only received has
+        # said nothing against it.
+        if phase == _STARTED and run not in self._silent:
             return Duty.NEVER
+        self._take_over(run)
+        self._silent.add(run)
         if event.is_end:
             self._end(run)
             if event.text in _LOST:

@@ -220,7 +220,7 @@ def test_the_product_and_the_oracle_understand_the_laws_alike(sketch):
         body = batch(number, *events, alive=[(ONE, run)] if sign else ())
         log.take("e", str(number), body)
         hub.accept(wire.decode_batch(body), epoch="e", position=str(number), now=0.0)
-        shown = map(json.loads, session.take(1_000_000))
+        shown = map(json.loads, session.take(1_000_000, 0.0))
         frames += [said(frame, frame["event_id"]) for frame in shown]
     findings = check(log, [transcript(frames)], [], operations=[ONE], living=[])
     broken = {law: findings.counts[law] for law in LAWS if findings.counts[law]}
