@@ -11,7 +11,7 @@ from typing import Any
 import click
 import websockets
 
-from benchmarks import noop_tasks, slow_client
+from benchmarks import noop_tasks, rebuild, slow_client
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -32,6 +32,7 @@ def main(quick: bool) -> None:
     )
     tasks = noop_tasks.measure(pairs=5 if quick else 20, tasks=500 if quick else 2000)
     _keep("noop_tasks", {**machine, **tasks})
+    _keep("rebuild", {**machine, **rebuild.measure(runs=3 if quick else 5, batches=5_000)})
     _keep("slow_client", {**machine, **slow_client.measure(pairs=3 if quick else 10)})
 
 

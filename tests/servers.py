@@ -295,6 +295,8 @@ class RabbitMQServer(Server):
         if self._epmd is None:
             self._epmd = self._spawn([self._epmd_program], self._environment())
         super().start(fresh=fresh)
+        if not self._features and not self._knows_streams():
+            self._outlive_the_first_stream()
 
     def remove(self) -> None:
         self.kill()
@@ -345,6 +347,25 @@ class RabbitMQServer(Server):
             connection.collect()
             raise
         return connection
+
+    def _outlive_the_first_stream(self) -> None:
+        """Make a stream queue, the first of a new node, and wait until it is on disk.
+
+        Killed within a second of that, RabbitMQ 3.10 never again finds any of its streams.
+        """
+        with self.connect() as connection:
+            channel = connection.channel()
+            channel.queue_declare(
+                "first", durable=True, auto_delete=False, arguments={"x-queue-type": "stream"}
+            )
+            deadline = time.monotonic() + PATIENCE
+            while not self._knows_streams() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            channel.queue_delete("first")
+
+    def _knows_streams(self) -> bool:
+        names = self.folder.glob("mnesia/*/coordination/*/names.dets")
+        return any(b"rabbit_stream_coordinator" in file.read_bytes() for file in names)
 
     def _command(self) -> list[str]:
         return [self._program]

@@ -21,7 +21,7 @@ from celery_wsprogress.brokers import EXCHANGE
 from celery_wsprogress.brokers.amqp_connection import drain_until
 from celery_wsprogress.brokers.amqp_inbox import body_of
 from celery_wsprogress.brokers.amqp_topology import exists
-from celery_wsprogress.brokers.rabbitmq_streams import catch_up, consume, declare
+from celery_wsprogress.brokers.rabbitmq_streams import catch_up, consume, declare, leave
 
 EPOCHS: Final = f"{EXCHANGE}.epochs"
 
@@ -69,7 +69,7 @@ class Epochs:
 
     def close(self) -> None:
         """Follow no more."""
-        self._channel.close()
+        leave(self._channel)
 
     def _follow_to_the_end(self) -> None:
         """Ask the broker until nothing came before its answer: it sends only so many at once."""

@@ -14,9 +14,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, Final
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from amqp.exceptions import AccessRefused  # type: ignore[import-untyped]
+from amqp.exceptions import (  # type: ignore[import-untyped]
+    AccessRefused,
+    InternalError,
+    PreconditionFailed,
+)
 
 from celery_wsprogress.brokers import EXCHANGE, Entry, rabbitmq_queue
 from celery_wsprogress.brokers.amqp_connection import connect, drain_until, drop
@@ -31,14 +36,17 @@ from celery_wsprogress.brokers.rabbitmq_streams import (
     catch_up,
     consume,
     declare,
+    leave,
 )
 from celery_wsprogress.settings import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from celery_wsprogress.brokers import BrokerAddress, Reader
     from celery_wsprogress.brokers.rabbitmq_streams import Offset
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +59,8 @@ LOG_ARGUMENTS: Final = {
     "x-stream-max-segment-size-bytes": 16_000_000,
 }
 
+#: Seconds after which a stream that cannot be used is not merely being made.
+BIRTH: Final = 2.0
 #: Seconds in which the log must deliver the entry that was read last, or it is another log.
 PATIENCE: Final = 5.0
 #: Seconds after which a log that delivers nothing is taken for an empty one.
@@ -66,17 +76,16 @@ def open_writer(address: BrokerAddress) -> ConfirmingWriter:
     It writes to the exchange whether or not there is a stream. Only with one must there always
     be a queue that takes it.
     """
-    timeout = _timeout(address)
-    connection = connect(address)
-    try:
+    timeout = bounded(address.transport_options, "read_timeout")
+
+    def open_on(connection: Any) -> ConfirmingWriter:
         _open_log(connection, timeout)
+        return ConfirmingWriter(connection, timeout, mandatory=True)
+
+    try:
+        return _once_it_is_made(address, open_on)
     except StreamRefused:
-        drop(connection)
         return ConfirmingWriter(connect(address), timeout, mandatory=False)
-    except BaseException:
-        drop(connection)
-        raise
-    return ConfirmingWriter(connection, timeout, mandatory=True)
 
 
 def open_reader(address: BrokerAddress, position: str, epoch: str) -> Reader:
@@ -84,22 +93,38 @@ def open_reader(address: BrokerAddress, position: str, epoch: str) -> Reader:
 
     Where the broker makes no streams, it is that of a queue, and one warning says so.
     """
-    timeout = _timeout(address)
-    connection = connect(address)
-    try:
+    timeout = bounded(address.transport_options, "read_timeout")
+
+    def open_on(connection: Any) -> StreamReader:
         _warn_of_arguments(_open_log(connection, timeout))
         return StreamReader(connection, timeout, position, epoch)
+
+    try:
+        return _once_it_is_made(address, open_on)
     except StreamRefused as exc:
-        drop(connection)
         _warn_of_refusal(address, exc)
         return rabbitmq_queue.open_reader(address, position, epoch)
-    except BaseException:
-        drop(connection)
-        raise
 
 
-def _timeout(address: BrokerAddress) -> float:
-    return bounded(address.transport_options, "read_timeout")
+def _once_it_is_made(address: BrokerAddress, open_on: Callable[[Any], T]) -> T:
+    """Connect and open; for some seconds again and again where the broker is not ready for it.
+
+    It is not while somebody else is making the same stream, and says so by an internal error,
+    which ends the connection.
+    """
+    deadline = time.monotonic() + BIRTH
+    while True:
+        connection = connect(address)
+        try:
+            return open_on(connection)
+        except (PreconditionFailed, InternalError):
+            drop(connection)
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        except BaseException:
+            drop(connection)
+            raise
 
 
 def _open_log(connection: Any, timeout: float) -> str:
@@ -189,7 +214,7 @@ class StreamReader:
     def _consume(self, position: str) -> None:
         """Begin to receive what comes after a position, and the entry at the position itself."""
         if self._channel is not None:
-            self._channel.close()
+            leave(self._channel)
         self._inbox.arrived.clear()
         self._delivered = None
         self._position = position
@@ -213,7 +238,7 @@ class StreamReader:
         channel = consume(self._connection, LOG, "last", newest.append)
         if drain_until(self._connection, lambda: bool(newest), SILENCE):
             catch_up(channel)
-        channel.close()
+        leave(channel)
         return str(_offset(newest[-1])) if newest else ""
 
 

@@ -6,7 +6,6 @@ whatever the arguments it was made with.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from amqp.exceptions import (  # type: ignore[import-untyped]
@@ -15,6 +14,7 @@ from amqp.exceptions import (  # type: ignore[import-untyped]
     PreconditionFailed,
 )
 
+from celery_wsprogress.brokers import EXCHANGE
 from celery_wsprogress.brokers.amqp_inbox import PREFETCH
 from celery_wsprogress.brokers.amqp_topology import exists
 
@@ -27,10 +27,8 @@ Offset: TypeAlias = int | Literal["first", "last"]
 #: The header of a message that says where it stands.
 OFFSET: Final = "x-stream-offset"
 
-#: Seconds after which a stream that nobody delivers is not merely being made.
-BIRTH: Final = 2.0
-
 _STREAM: Final = {"x-queue-type": "stream"}
+_TAG: Final = EXCHANGE
 
 
 class StreamRefused(Exception):
@@ -72,25 +70,24 @@ def declare(connection: Any, queue: str, arguments: Mapping[str, Any]) -> str:
 def consume(connection: Any, queue: str, offset: Offset, callback: Callable[[Any], None]) -> Any:
     """Have a stream's messages delivered from an offset on.
 
-    A stream that somebody else is making just now is waited for, for :data:`BIRTH` seconds.
-
     Returns:
         The channel, which carries nothing else. The messages are to be acknowledged on it.
+
+    Raises:
+        PreconditionFailed, InternalError: also where somebody else is making it just now.
     """
-    deadline = time.monotonic() + BIRTH
-    while True:
-        channel = connection.channel()
-        # Otherwise the library makes text of what it can.
-        channel.auto_decode = False
-        channel.basic_qos(0, PREFETCH, False)
-        try:
-            channel.basic_consume(queue, callback=callback, arguments={OFFSET: offset})
-        except PreconditionFailed:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return channel
+    channel = connection.channel()
+    # Otherwise the library makes text of what it can.
+    channel.auto_decode = False
+    channel.basic_qos(0, PREFETCH, False)
+    channel.basic_consume(queue, _TAG, callback=callback, arguments={OFFSET: offset})
+    return channel
+
+
+def leave(channel: Any) -> None:
+    """Have nothing more delivered, and close the channel."""
+    channel.basic_cancel(_TAG)
+    channel.close()
 
 
 def catch_up(channel: Any) -> None:

@@ -1,8 +1,8 @@
 """The sidecar: one port, many watchers.
 
-One event loop owns the hub and every session. The ingest thread hands it what it read from the
-log; :meth:`Sidecar._drain` folds a bounded number of events at a time, and then each touched
-connection writes what its session has. No task and no lock is needed for an event.
+One event loop owns the hub and every session. What the ingest thread read from the log goes
+through :mod:`.intake` into the hub, and then each touched connection writes what its session has.
+No task and no lock is needed for an event.
 
 Shutting down goes against the stream: first no new connections, then the clients are told
 when to come back (1012, see :mod:`.leaving`), then the reader stops.
@@ -11,13 +11,9 @@ when to come back (1012, see :mod:`.leaving`), then the reader stops.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
-import threading
 import time
-from collections import deque
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +22,6 @@ from websockets.asyncio.server import Server, serve
 
 from celery_wsprogress import __version__, commands
 from celery_wsprogress.access import Permit
-from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
 from celery_wsprogress.holdings import Holdings, Limits
 from celery_wsprogress.hub import Hub
 from celery_wsprogress.selector import EVERYTHING
@@ -42,34 +37,24 @@ from celery_wsprogress.sidecar.handshake import (
 )
 from celery_wsprogress.sidecar.inferring import Inferring
 from celery_wsprogress.sidecar.ingest import Ingest
+from celery_wsprogress.sidecar.intake import Intake
 from celery_wsprogress.sidecar.leaving import dismiss_all
 from celery_wsprogress.sidecar.listening import listen
 from celery_wsprogress.sidecar.rebuilding import HOLD, Rebuilding
-from celery_wsprogress.wire import MAX_COMMAND_BYTES, VERSION, decode_batch, encode_frame
+from celery_wsprogress.wire import MAX_COMMAND_BYTES, VERSION, encode_frame
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
 
-    from celery_wsprogress.brokers import BrokerAddress, Entry
+    from celery_wsprogress.brokers import BrokerAddress
     from celery_wsprogress.settings import ServeSettings
     from celery_wsprogress.sidecar.backend import ResultBackend
 
 logger = logging.getLogger(__name__)
-
-READS_IN_FLIGHT: Final = 2
-"""Reads the ingest thread may be ahead of the loop."""
-
-EVENTS_A_TURN: Final = 500
-"""Events folded before the connections are written to. Below what a history holds, so that a
-client that keeps up never falls off it."""
-
-BYTES_A_TURN: Final = 200_000
-"""What these events may take in all, for the same reason; and not more than a connection writes
-in its turn."""
 
 SWEEP_INTERVAL: Final = 5.0
 """Seconds between looks for old operations and expired tokens."""
@@ -108,7 +93,8 @@ class Sidecar:
         check_exposure(settings)
         self.settings = settings
         self.hub = Hub(Holdings(_limits(settings)))
-        self.ingest = Ingest(address, self._receive)
+        self._intake = Intake(self.hub, self._flush, self._note, self._catch_up)
+        self.ingest = Ingest(address, self._intake.put)
         self._inferring = Inferring(
             self.hub,
             self.ingest.connection,
@@ -124,14 +110,9 @@ class Sidecar:
         self._connections: dict[Session, ProgressConnection] = {}
         self._client_ids = count(1)
         self._servers: list[Server] = []
-        self._room = threading.Semaphore(READS_IN_FLIGHT)
-        self._inbox: deque[_Read] = deque()
         self._loop: asyncio.AbstractEventLoop
         self._sweeper: asyncio.Task[None] | None = None
         self._stopping = False
-        self._abandoned = False
-        """Nobody is served any more."""
-        self._unreadable: set[str] = set()
 
     @property
     def place(self) -> str:
@@ -155,6 +136,7 @@ class Sidecar:
         self._sweeper = self._loop.create_task(self._sweep())
         self._loop.call_later(SILENCE, self._mention_silence)
         self._inferring.start()
+        self._intake.start()
         self.ingest.start()
 
     async def _serve(self, sock: socket.socket) -> Server:
@@ -188,10 +170,10 @@ class Sidecar:
         """
         self._stopping = True
         self._rebuilding.give_up()
-        await self._fold_what_was_read()
+        await self._intake.settle(CLOSE_TIMEOUT)
         over = self.settings.drain if drain is None else drain
         await dismiss_all(list(self._connections.values()), over)
-        self._abandoned = True
+        self._intake.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
         for server in self._servers:
@@ -200,84 +182,19 @@ class Sidecar:
         await asyncio.to_thread(self.ingest.stop)
         await self._inferring.stop()
 
-    async def _fold_what_was_read(self) -> None:
-        """Wait until what waits in the inbox now is folded."""
-        deadline = self._loop.time() + CLOSE_TIMEOUT
-        newest = self._inbox[-1] if self._inbox else None
-        while any(one is newest for one in self._inbox):
-            if self._loop.time() > deadline:
-                return
-            await asyncio.sleep(0)
-
     # From the log.
 
-    def _receive(self, epoch: str, entries: Sequence[Entry], *, current: bool) -> None:
-        """Take what was read. Runs in: the ingest thread."""
-        while not self._room.acquire(timeout=1.0):
-            if self._abandoned:
-                return
-        # The loop may be closed already; then nobody wants to know.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._queue, _Read(epoch, deque(entries), current))
-
-    def _queue(self, read: _Read) -> None:
-        self._inbox.append(read)
-        if len(self._inbox) == 1:
-            self._drain()
-
-    def _drain(self) -> None:
-        """Fold some of what was read and write it out; come back for the rest."""
-        touched: set[Session] = set()
-        folded = size = 0
-        while self._inbox and folded < EVENTS_A_TURN and size < BYTES_A_TURN:
-            read = self._inbox[0]
-            if read.entries:
-                entry = read.entries.popleft()
-                size += len(entry.batch)
-                folded += self._accept(read.epoch, entry, touched)
-            if not read.entries:
-                self._inbox.popleft()
-                self._room.release()
-                self._finish(read)
-        if self._inbox:
-            self._loop.call_soon(self._drain)
-        for session in touched:
+    def _flush(self, sessions: Iterable[Session]) -> None:
+        for session in sessions:
             self._connections[session].flush()
 
-    def _finish(self, read: _Read) -> None:
-        if read.current:
-            self._rebuilding.finish()
-            self._inferring.listen()
-
-    def _accept(self, epoch: str, entry: Entry, touched: set[Session]) -> int:
-        """Fold a batch.
-
-        Returns:
-            How many events it had, and one at least.
-        """
-        now = time.monotonic()
-        try:
-            batch = decode_batch(entry.batch)
-            touched |= self.hub.accept(batch, epoch=epoch, position=entry.position, now=now)
-        except (MalformedBatch, BatchVersionUnknown) as exc:
-            self._count_unreadable(exc)
-            return 1
-        except Exception:
-            # A fault of ours in one batch must not end the reading of all others.
-            self.hub.counts["malformed"] += 1
-            logger.exception("A batch could not be taken; it is left out")
-            return 1
+    def _note(self, position: str, events: int) -> None:
         if not self._rebuilding.done:
-            end = self.ingest.connection.end
-            self._rebuilding.read(entry.position, end, len(batch.events))
-        return len(batch.events) or 1
+            self._rebuilding.read(position, self.ingest.connection.end, events)
 
-    def _count_unreadable(self, exc: MalformedBatch | BatchVersionUnknown) -> None:
-        self.hub.counts["malformed"] += 1
-        what = str(exc) if isinstance(exc, BatchVersionUnknown) else "bytes that are no batch"
-        if what not in self._unreadable and len(self._unreadable) < 10:
-            self._unreadable.add(what)
-            logger.warning("The broker holds something unreadable: %s; it is left out", what)
+    def _catch_up(self) -> None:
+        self._rebuilding.finish()
+        self._inferring.listen()
 
     # From the clients.
 
@@ -412,15 +329,6 @@ class Sidecar:
                 "No event in the first minute. Is a worker running on this broker, and do its "
                 "tasks say @app.task(base=StreamingTask)?"
             )
-
-
-@dataclass(slots=True)
-class _Read:
-    """What one read of the log returned; see :class:`.ingest.Deliver`."""
-
-    epoch: str
-    entries: deque[Entry]
-    current: bool
 
 
 def _watches_too_much(session: Session, now: float) -> bool:

@@ -1,7 +1,7 @@
 import logging
 import threading
 
-from reading import batches, read_until
+from raw_log import batches, read_until
 
 from celery_wsprogress.brokers import (
     EXCHANGE,

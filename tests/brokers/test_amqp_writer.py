@@ -1,7 +1,7 @@
 import os
 
 import pytest
-from reading import batches, read_until
+from raw_log import batches, read_until
 from servers import free_port
 from waiting import eventually
 
@@ -19,12 +19,6 @@ SHORT = {"read_timeout": 0.5, "write_timeout": 0.5}
 @pytest.fixture
 def address(rabbitmq_url):
     return BrokerAddress(rabbitmq_url)
-
-
-@pytest.fixture
-def channel(rabbitmq_server):
-    with rabbitmq_server.connect() as connection:
-        yield connection.channel()
 
 
 def publish_for_ever(writer):

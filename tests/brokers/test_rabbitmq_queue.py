@@ -1,7 +1,7 @@
 import socket
 
 import pytest
-from reading import batches, opened, read_until
+from raw_log import batches, opened, read_until
 
 from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, amqp_connection, open_writer
 from celery_wsprogress.brokers.rabbitmq_queue import open_reader
@@ -12,12 +12,6 @@ SHORT = {"read_timeout": 0.5, "write_timeout": 0.5}
 @pytest.fixture
 def address(rabbitmq_url):
     return BrokerAddress(rabbitmq_url)
-
-
-@pytest.fixture
-def channel(rabbitmq_server):
-    with rabbitmq_server.connect() as connection:
-        yield connection.channel()
 
 
 def queue_of(reader):

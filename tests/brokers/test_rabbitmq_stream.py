@@ -3,7 +3,7 @@ import threading
 
 import pytest
 from amqp.exceptions import ConsumerCancelled
-from reading import batches, opened, read_until
+from raw_log import batches, opened, publish, read_until
 from waiting import eventually
 
 from celery_wsprogress.brokers import (
@@ -25,25 +25,12 @@ def address(rabbitmq_url):
 
 
 @pytest.fixture
-def channel(rabbitmq_server):
-    with rabbitmq_server.connect() as connection:
-        yield connection.channel()
-
-
-@pytest.fixture
 def warnings(caplog, monkeypatch):
     """Gives what was warned of: each warning is one a process, so it is made to forget."""
     for name in ("_warned_of_arguments", "_warned_of_refusal"):
         monkeypatch.setattr(rabbitmq_stream, name, threading.Event())
     caplog.set_level(logging.WARNING, "celery_wsprogress")
     return lambda: [record.getMessage() for record in caplog.records]
-
-
-def publish(address, *batches):
-    writer = open_writer(address)
-    for batch in batches:
-        writer.publish(batch, confirm=True)
-    writer.close()
 
 
 def read_for_ever(reader, position):

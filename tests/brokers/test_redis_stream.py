@@ -7,6 +7,7 @@ import redis
 from conftest import skip_or_fail
 from hypothesis import given
 from hypothesis import strategies as st
+from raw_log import publish
 from servers import Server, find_program, free_port
 from waiting import eventually
 
@@ -32,13 +33,6 @@ def address(redis_url):
 def client(redis_url):
     with redis.Redis.from_url(redis_url) as client:
         yield client
-
-
-def publish(address, *batches):
-    writer = open_writer(address)
-    for batch in batches:
-        writer.publish(batch, confirm=True)
-    writer.close()
 
 
 def publish_for_ever(writer):

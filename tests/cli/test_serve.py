@@ -307,6 +307,9 @@ def test_it_stops_over_a_time_and_everyone_is_told_when_to_come_back(serving, re
 def test_it_reads_from_a_broker(serving, redis_server):
     served = serving("--broker", redis_server.url, "--port", "0")
     served.wait_for(r"Connected to the broker redis://")
+    # Who is let in is let in to one that has read the log.
+    with connect(f"ws://localhost:{served.port}", compression=None):
+        pass
     with urllib.request.urlopen(f"http://localhost:{served.port}/readyz", timeout=30) as response:
         assert response.status == 200
     assert served.end(signal.SIGTERM) == 0

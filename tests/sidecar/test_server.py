@@ -22,6 +22,7 @@ from websockets.sync.client import connect
 from celery_wsprogress import create_token, wire
 from celery_wsprogress.brokers import BrokerAddress, open_writer
 from celery_wsprogress.sidecar import leaving, server
+from celery_wsprogress.sidecar.intake import READS_IN_FLIGHT
 
 KEY = "a key that is long enough for HS256"
 
@@ -262,19 +263,19 @@ def test_connections_are_closed_one_after_the_other(address, monkeypatch):
 def test_what_was_read_before_the_stop_reaches_the_clients(served, write):
     with client(served) as one:
         one.ask("subscribe", operation_id="op-1")
-        inbox, sidecar = served.sidecar._inbox, served.sidecar
+        intake, sidecar = served.sidecar._intake, served.sidecar
         busy = Event()
         sidecar._loop.call_soon_threadsafe(busy.wait)
         write(*LIFE)
         write(*(log("x" * 7_000, run="r2") for _ in range(3)), *(log("y") for _ in range(500)))
         # The reader has it, the loop has not.
-        eventually(lambda: sidecar._room._value < server.READS_IN_FLIGHT)
+        eventually(lambda: intake._room._value < READS_IN_FLIGHT)
         ended = stopping(served, 0.0)
         busy.set()
         assert one.until("completed")
         assert one.close_code()[0] == 1012
         ended.result(60)
-        assert not inbox
+        assert not intake._reads
 
 
 def deaf(sidecar):

@@ -1,4 +1,4 @@
-"""Reading a broker's log in a test, until enough has come."""
+"""A broker's log in a test: batches of any bytes, written and read."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, TypeVar
 
 from waiting import eventually
 
+from celery_wsprogress.brokers import open_writer
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from celery_wsprogress.brokers import Entry, Reader
+    from celery_wsprogress.brokers import BrokerAddress, Entry, Reader
 
 T = TypeVar("T")
+
+
+def publish(address: BrokerAddress, *batches: bytes) -> None:
+    """Write these, each confirmed, with a writer of their own."""
+    writer = open_writer(address)
+    for batch in batches:
+        writer.publish(batch, confirm=True)
+    writer.close()
 
 
 def read_until(reader: Reader, count: int, position: str = "") -> list[Entry]:
