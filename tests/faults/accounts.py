@@ -35,6 +35,8 @@ class Said(NamedTuple):
     inferred: bool = False
     after: str = ""
     """The run of which this is a retry."""
+    at: float = 0.0
+    """When it happened, by its writer's clock."""
 
     @property
     def is_end(self) -> bool:
@@ -53,12 +55,10 @@ class Told(NamedTuple):
 
 
 class Subscribed(NamedTuple):
-    """Stands in a transcript where a subscription began."""
+    """Stands in a transcript where the sidecar confirmed a subscription."""
 
-    since: str
-    """The last event it had seen, or nothing."""
-    first: bool
-    """It was the first one of this client to this operation, before that was sent."""
+    at: float
+    """Seconds of the monotonic clock."""
 
 
 def said(event: dict[str, Any], event_id: str) -> Said:
@@ -78,6 +78,7 @@ def said(event: dict[str, Any], event_id: str) -> Said:
         event.get("publication", ""),
         bool(event.get("inferred", False)),
         event.get("after", ""),
+        event["timestamp"],
     )
 
 

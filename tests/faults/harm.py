@@ -158,10 +158,13 @@ def scatter(system: Installation, chance: random.Random) -> None:
         door.reset()
 
 
-def crowd(system: Installation, many: int) -> None:
+def crowd(system: Installation, many: int) -> list[str]:
     """So many clients watch one thing, lose their connections in one moment, and come back.
 
     They stay until they have seen its end, and are a part of every account.
+
+    Returns:
+        The operations they watched.
     """
     ids = system.plan(3)
     # Pings of a thousand clients in one thread would measure that thread.
@@ -175,6 +178,7 @@ def crowd(system: Installation, many: int) -> None:
     system.audience.wait_until_connected(people)
     eventually(lambda: all(map(system.is_settled, ids)), 90, interval=0.3)
     system.audience.dismiss(people)
+    return ids
 
 
 FAULTS: Final = (

@@ -86,6 +86,8 @@ class Installation:
             "WSPROGRESS_RESULT_BACKEND": backend,
             **(serve or {}),
         }
+        self.sent_at: dict[str, float] = {}
+        """When each operation was sent for the first time, by the monotonic clock."""
         self.workers: list[RestartedWorker] = []
         self.sidecars: list[SidecarProcess] = []
         self.doors: list[Proxy] = []
@@ -162,6 +164,7 @@ class Installation:
     def send(self, ids: Iterable[str], task: str = "once", **arguments: Any) -> None:
         """Start a task for each id, again and again while the broker is away."""
         for one in ids:
+            self.sent_at.setdefault(one, time.monotonic())
             deadline = time.monotonic() + PATIENCE
             while not self._try_to_send(one, task, arguments):
                 assert time.monotonic() < deadline, "the broker takes no tasks"
@@ -232,7 +235,7 @@ class Installation:
             self.tail.log,
             self.audience.transcripts,
             read_records(self.records),
-            operations=ids,
+            sent_at={one: self.sent_at[one] for one in ids},
             living=self.living(),
         )
         findings.counts["not in time"] = len(rest)

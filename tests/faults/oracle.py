@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from accounts import ALIVE, Log, Said, Subscribed, Told, Transcript, place
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 _LOST: Final = frozenset({"WorkerLost", "OwnerLost"})
 _RESUMED: Final = "r"
@@ -199,12 +199,29 @@ LAWS: Final = ("lost", "duplicate", "order", "ends", "after the end", "invented"
                "lost by a living process", "wrong end", "refused")  # fmt: skip
 
 
+def evidence(log: Log, transcripts: Sequence[Transcript], who: str) -> list[str]:
+    """Everything about one client and one operation, as findings name them: a line each."""
+    name, _, operation_id = who.rpartition(" ")
+    events = list(log.events.get(operation_id, ()))
+    duties = owed(events)
+    lines = [f"{who}: what the log holds"]
+    for event in events:
+        duty = duties[event.event_id].value if event.kind != ALIVE else "-"
+        lines.append(f"  {duty:5} {_shown(event)}{' inferred' * event.inferred} at {event.at:.2f}")
+    for transcript in transcripts:
+        if transcript.name == name:
+            lines.append("and what it was shown")
+            shown = transcript.entries[operation_id]
+            lines += [f"  {_shown(one) if isinstance(one, Said) else one}" for one in shown]
+    return lines
+
+
 def check(
     log: Log,
     transcripts: Sequence[Transcript],
     told: Sequence[Told],
     *,
-    operations: Collection[str],
+    sent_at: Mapping[str, float],
     living: Collection[int],
 ) -> Findings:
     """Hold the accounts against each other, when everything has come to rest.
@@ -213,7 +230,7 @@ def check(
         log: What the log accepted.
         transcripts: What the clients were shown.
         told: What the tasks wrote down.
-        operations: The operations it is about.
+        sent_at: When each of the operations it is about was sent, by the clock of transcripts.
         living: The ids of the processes that are still there: they lost nothing.
 
     Returns:
@@ -221,20 +238,25 @@ def check(
         processes that said it, and each law's violations.
     """
     findings = Findings()
-    for operation_id in operations:
+    for operation_id, at in sent_at.items():
         duties = owed(log.events.get(operation_id, ()))
         for transcript in transcripts:
             if operation_id in transcript.entries:
-                _check_client(log, transcript, operation_id, duties, findings)
+                _check_client(log, transcript, operation_id, at, duties, findings)
     for transcript in transcripts:
         for one in transcript.refused:
             findings.blame("refused", f"{transcript.name}: {one}")
-    _check_tasks(log, told, frozenset(operations), frozenset(living), findings)
+    _check_tasks(log, told, frozenset(sent_at), frozenset(living), findings)
     return findings
 
 
 def _check_client(
-    log: Log, transcript: Transcript, operation_id: str, duties: dict[str, Duty], findings: Findings
+    log: Log,
+    transcript: Transcript,
+    operation_id: str,
+    sent_at: float,
+    duties: dict[str, Duty],
+    findings: Findings,
 ) -> None:
     frames = transcript.frames(operation_id)
     events = [one for one in log.events.get(operation_id, ()) if one.kind != ALIVE]
@@ -244,7 +266,7 @@ def _check_client(
     _check_ends(who, frames, findings)
     _check_truth(log, who, frames, {one.event_id: one for one in events}, findings)
     seen = {frame.event_id for frame in frames}
-    begins = _begins(transcript.entries[operation_id], frames, events)
+    begins = _begins(transcript.entries[operation_id], events, sent_at)
     for event in events[begins:]:
         duty = duties[event.event_id]
         if duty is Duty.MUST and event.event_id not in seen:
@@ -319,20 +341,19 @@ def _essence(event: Said) -> tuple[str, ...]:
     return (event.operation_id, event.run, event.kind, event.text)
 
 
-def _begins(
-    entries: Sequence[Said | Subscribed], frames: Sequence[Said], events: Sequence[Said]
-) -> int:
+def _begins(entries: Sequence[Said | Subscribed], events: Sequence[Said], sent_at: float) -> int:
     """The number of the first event that is owed to it.
 
     All of them where it watched before there was anything. Else it is owed the run that was the
     current one when it came, and what follows.
     """
-    came = [one for one in entries if isinstance(one, Subscribed)]
     first = next((number for number, one in enumerate(entries) if isinstance(one, Said)), None)
-    at_first = sum(isinstance(one, Subscribed) for one in entries[:first])
-    if not frames or not came or (came[0].first and at_first == 1):
+    before = [one for one in entries[:first] if isinstance(one, Subscribed)]
+    in_time = len(before) == 1 and before[0].at < sent_at
+    shown = entries[first] if first is not None else None
+    if in_time or not isinstance(shown, Said):
         return 0
-    return _opened(events)[frames[0].event_id]
+    return _opened(events).get(shown.event_id, 0)
 
 
 def _opened(events: Iterable[Said]) -> dict[str, int]:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from harm import FAULTS, crowd
 from installation import Installation
-from oracle import LAWS, Findings
+from oracle import LAWS, Findings, evidence
 from servers import RabbitMQServer, RedisServer
 
 if TYPE_CHECKING:
@@ -191,6 +191,17 @@ def report(soak: Soak, system: Installation, findings: Findings, seconds: float)
     }
 
 
+def found_of(system: Installation, findings: Findings) -> list[str]:
+    """All accounts of a few of the operations that something is wrong with."""
+    lines: list[str] = []
+    for law in LAWS:
+        broken = [one for one in findings.violations if one.startswith(f"{law}: ")]
+        named = dict.fromkeys(" ".join(one.split(": ", 1)[1].split(" ")[:3]) for one in broken)
+        for who in list(named)[:: max(1, len(named) // 3)][:3]:
+            lines += [law, *evidence(system.tail.log, system.audience.transcripts, who)]
+    return lines
+
+
 def machine(broker: str, soak: Soak) -> dict[str, Any]:
     """Where and with what it ran."""
     packages = ("celery", "kombu", "redis", "amqp", "websockets")
@@ -244,6 +255,8 @@ def main(broker: str, minutes: float, **sizes: int) -> None:
     path = RESULTS / f"soak-{broker}.json"
     whole = {**where, "figures": figures, "faults": soak.done, "problem": soak.problem}
     path.write_text(json.dumps({**whole, "violations": findings.violations[:1000]}, indent=2))
+    where_to_look = RESULTS / f"soak-{broker}-evidence.txt"
+    where_to_look.write_text("\n".join(found_of(system, findings)))
     show(where | figures, soak.done)
     click.echo(f"\nWritten to {path}")
     for line in findings.violations[:20]:

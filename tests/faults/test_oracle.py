@@ -60,13 +60,13 @@ def frames_of(*events):
 
 def transcript(frames, *, first=True):
     made = Transcript("client")
-    made.entries[ONE] = [Subscribed("", first=first), *frames]
+    made.entries[ONE] = [Subscribed(0.0 if first else 2.0), *frames]
     return made
 
 
 def laws_broken(frames, events=LIFE, told=TOLD, living=(7,), **how):
     findings = check(
-        log_of(*events), [transcript(frames, **how)], told, operations=[ONE], living=living
+        log_of(*events), [transcript(frames, **how)], told, sent_at={ONE: 1.0}, living=living
     )
     assert bool(findings.violations) == any(findings.counts[law] for law in LAWS)
     return {law: findings.counts[law] for law in LAWS if findings.counts[law]}
@@ -141,7 +141,7 @@ def test_what_a_living_process_said_must_be_in_the_log():
     told = [*TOLD[:2], Told("7.aa", ONE, "log", "7.aa-9"), *TOLD[2:]]
     assert laws_broken(frames_of(*LIFE), told=told) == {"lost by a living process": 1}
     findings = check(
-        log_of(*LIFE), [transcript(frames_of(*LIFE))], told, operations=[ONE], living=[]
+        log_of(*LIFE), [transcript(frames_of(*LIFE))], told, sent_at={ONE: 1.0}, living=[]
     )
     assert findings.violations == []
     assert findings.counts["died"] == 1
@@ -171,7 +171,7 @@ def test_a_client_that_came_late_is_owed_the_run_it_found():
 def test_a_refusal_is_a_finding():
     made = transcript(frames_of(*LIFE))
     made.refused.append("closed with 1008")
-    findings = check(log_of(*LIFE), [made], TOLD, operations=[ONE], living=[7])
+    findings = check(log_of(*LIFE), [made], TOLD, sent_at={ONE: 1.0}, living=[7])
     assert findings.counts["refused"] == 1
 
 
@@ -222,7 +222,7 @@ def test_the_product_and_the_oracle_understand_the_laws_alike(sketch):
         hub.accept(wire.decode_batch(body), epoch="e", position=str(number), now=0.0)
         shown = map(json.loads, session.take(1_000_000, 0.0))
         frames += [said(frame, frame["event_id"]) for frame in shown]
-    findings = check(log, [transcript(frames)], [], operations=[ONE], living=[])
+    findings = check(log, [transcript(frames)], [], sent_at={ONE: 1.0}, living=[])
     broken = {law: findings.counts[law] for law in LAWS if findings.counts[law]}
     # Nobody ended them all.
     broken.pop("endless", None)

@@ -11,6 +11,7 @@ import contextlib
 import json
 import random
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from accounts import Subscribed, Transcript, said
@@ -52,7 +53,6 @@ class Watcher:
         self._small = small
         self._watched: dict[str, str] = {}
         """The last event it saw, by operation; empty before there was any."""
-        self._asked: set[str] = set()
         self._reading = asyncio.Event()
         self._reading.set()
         self._line: ClientConnection | None = None
@@ -78,9 +78,12 @@ class Watcher:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def watch(self, ids: Iterable[str]) -> None:
-        """Watch these, too, which have not been sent yet."""
+        """Watch these, too."""
         new = [one for one in ids if one not in self._watched]
         self._watched.update(dict.fromkeys(new, ""))
+        for one in new:
+            # From now on there is an account of it, be it an empty one.
+            self.transcript.entries[one]
         if self._line is not None:
             with contextlib.suppress(ConnectionClosed):
                 await self._subscribe(self._line, new)
@@ -131,10 +134,6 @@ class Watcher:
         for first in range(0, len(ids), _CHUNK):
             some = ids[first : first + _CHUNK]
             since = {one: self._watched[one] for one in some if self._watched[one]}
-            for one in some:
-                mark = Subscribed(since.get(one, ""), first=one not in self._asked)
-                self.transcript.entries[one].append(mark)
-            self._asked.update(some)
             command = {"command": "subscribe", "operation_ids": some}
             await line.send(json.dumps(command | ({"since": since} if since else {})))
         # Replies come in the order of the commands: behind this one everything is subscribed.
@@ -152,6 +151,10 @@ class Watcher:
     def _take_reply(self, reply: dict[str, Any]) -> None:
         if "error" in reply:
             self.transcript.refused.append(str(reply["error"]))
+        if reply.get("status") == "subscribed":
+            now = time.monotonic()
+            for one in reply["operation_ids"]:
+                self.transcript.entries[one].append(Subscribed(now))
         unrecovered = [one for one in reply.get("recovered", {}).values() if not one]
         self.transcript.counts["unrecovered"] += len(unrecovered)
         if reply.get("status") == "pong":
