@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from accounts import ALIVE, Log, Said, Subscribed, Told, Transcript, place
 
@@ -195,6 +195,15 @@ class Findings:
         return f"{len(self.violations)} violations\n{shown}\n{dict(self.counts)}"
 
 
+class _Case(NamedTuple):
+    """One operation, for all who watched it."""
+
+    operation_id: str
+    sent_at: float
+    events: Sequence[Said]
+    duties: Mapping[str, Duty]
+
+
 LAWS: Final = ("lost", "duplicate", "order", "ends", "after the end", "invented", "endless",
                "lost by a living process", "wrong end", "refused")  # fmt: skip
 
@@ -239,10 +248,12 @@ def check(
     """
     findings = Findings()
     for operation_id, at in sent_at.items():
-        duties = owed(log.events.get(operation_id, ()))
+        events = list(log.events.get(operation_id, ()))
+        told_of = [one for one in events if one.kind != ALIVE]
+        case = _Case(operation_id, at, told_of, owed(events))
         for transcript in transcripts:
             if operation_id in transcript.entries:
-                _check_client(log, transcript, operation_id, at, duties, findings)
+                _check_client(log, transcript, case, findings)
     for transcript in transcripts:
         for one in transcript.refused:
             findings.blame("refused", f"{transcript.name}: {one}")
@@ -250,31 +261,22 @@ def check(
     return findings
 
 
-def _check_client(
-    log: Log,
-    transcript: Transcript,
-    operation_id: str,
-    sent_at: float,
-    duties: dict[str, Duty],
-    findings: Findings,
-) -> None:
-    frames = transcript.frames(operation_id)
-    events = [one for one in log.events.get(operation_id, ()) if one.kind != ALIVE]
-    who = f"{transcript.name} {operation_id}"
+def _check_client(log: Log, transcript: Transcript, case: _Case, findings: Findings) -> None:
+    frames = transcript.frames(case.operation_id)
+    who = f"{transcript.name} {case.operation_id}"
     findings.counts["deliveries"] += len(frames)
     _check_order(log, who, frames, findings)
     _check_ends(who, frames, findings)
-    _check_truth(log, who, frames, {one.event_id: one for one in events}, findings)
+    _check_truth(log, who, frames, {one.event_id: one for one in case.events}, findings)
     seen = {frame.event_id for frame in frames}
-    begins = _begins(transcript.entries[operation_id], events, sent_at)
-    for event in events[begins:]:
-        duty = duties[event.event_id]
+    for event in case.events[_begins(transcript.entries[case.operation_id], case) :]:
+        duty = case.duties[event.event_id]
         if duty is Duty.MUST and event.event_id not in seen:
             findings.blame("lost", f"{who} never saw {_shown(event)}")
         elif duty is Duty.NEVER and event.event_id in seen:
             findings.blame("after the end", f"{who} should not have seen {_shown(event)}")
-    started = any(one.kind != "status" or one.text == "started" for one in events)
-    if started and not (frames and has_ended_for(frames)):
+    started = any(one.kind != "status" or one.text == "started" for one in case.events)
+    if started and not has_ended_for(frames):
         findings.blame("endless", f"{who} knows no end after {_shown(frames[-1:])}")
 
 
@@ -341,7 +343,7 @@ def _essence(event: Said) -> tuple[str, ...]:
     return (event.operation_id, event.run, event.kind, event.text)
 
 
-def _begins(entries: Sequence[Said | Subscribed], events: Sequence[Said], sent_at: float) -> int:
+def _begins(entries: Sequence[Said | Subscribed], case: _Case) -> int:
     """The number of the first event that is owed to it.
 
     All of them where it watched before there was anything. Else it is owed the run that was the
@@ -349,11 +351,11 @@ def _begins(entries: Sequence[Said | Subscribed], events: Sequence[Said], sent_a
     """
     first = next((number for number, one in enumerate(entries) if isinstance(one, Said)), None)
     before = [one for one in entries[:first] if isinstance(one, Subscribed)]
-    in_time = len(before) == 1 and before[0].at < sent_at
+    in_time = len(before) == 1 and before[0].at < case.sent_at
     shown = entries[first] if first is not None else None
     if in_time or not isinstance(shown, Said):
         return 0
-    return _opened(events).get(shown.event_id, 0)
+    return _opened(case.events).get(shown.event_id, 0)
 
 
 def _opened(events: Iterable[Said]) -> dict[str, int]:

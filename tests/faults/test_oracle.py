@@ -149,7 +149,7 @@ def test_what_a_living_process_said_must_be_in_the_log():
 
 
 def test_the_end_is_the_one_that_the_task_came_to():
-    events = [*LIFE[:-2], lives.error()]
+    events = [*LIFE[:-1], lives.error()]
     assert laws_broken(frames_of(*events), events) == {"wrong end": 1}
     assert laws_broken(frames_of(*events), events, living=()) == {}
 
@@ -160,7 +160,7 @@ def test_a_client_that_came_late_is_owed_the_run_it_found():
         lives.log("again", run="r2"),
         lives.completed(run="r2"),
     ]
-    events = [*LIFE[:-2], lives.error(), *again]
+    events = [*LIFE[:-1], lives.error(), *again]
     frames = frames_of(*events)
     told = [*TOLD, Told("7.aa", ONE, "start", "0")]
     assert laws_broken(frames[-3:], events, told, first=False) == {}
