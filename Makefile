@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint docs bench clean system-packages
+.PHONY: help demo test lint docs bench soak clean system-packages
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -29,6 +29,9 @@ docs: $(VENV)/.test ## Build the documentation
 
 bench: $(VENV)/.test ## Measure
 	@$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.test system-packages ## Break everything again and again while operations run
+	@PYTHONPATH=.:tests:tests/projects:tests/faults $(BIN)/python -m soak $(SOAK_OPTIONS)
 
 clean: ## Remove the virtual environment and all caches
 	@rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

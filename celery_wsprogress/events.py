@@ -5,11 +5,15 @@ protocol's base fields and are always sent; the others are left out of the JSON 
 are unset. The same values travel from the worker to the broker, from the broker to the
 sidecar and, with an ``event_id``, to the clients: there is no second representation.
 
-Two fields say *whose* event it is:
+Three fields say *whose* event it is:
 
 ``run``
     One receipt of one message by a worker. Empty only on ``queued``, which happens before
     any worker has the message.
+``after``
+    On the ``received`` and ``started`` of a retry: the run that asked for it, and is over. Each
+    process writes when it can, so the log may show a retry, its end included, before anything of
+    the attempt it follows. It does not leave the sidecar.
 ``publication``
     One publishing of one message, stamped by the caller. ``queued`` and the ``received``
     and ``started`` of the run of that message carry it, so that a ``queued`` which arrives
@@ -144,6 +148,7 @@ class _Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field
     event_id: str = ""
     """Set by the sidecar: the log's epoch and the event's position in it."""
     run: Word = ""
+    after: Word = ""
     publication: Word = ""
     inferred: bool = False
     """A sidecar concluded it from the silence of the run's own process. It does not leave the

@@ -17,7 +17,9 @@ new runs of the same operation, and runs may overlap. The ``started`` of a run m
 current one and supersedes its predecessor, whose end, should it still come, is nobody's end.
 A run that was only ``received`` waits beside the current one: a retry is received before the
 attempt that asked for it says ``retrying``. After the operation's end only ``started`` opens
-it again.
+it again. A retry names the run that it comes *after*: where the processes of the two could not
+write at the same time, the log may hold the later one first, and the earlier one is past then
+before anything is heard of it.
 
 A run whose process falls silent is spoken for by the sidecars. What they *inferred* stands in
 the log like everything else, and holds as long as the log does not refute it: ``stalled`` is
@@ -194,7 +196,10 @@ class Runs:
         """Take one event, in log order."""
         if step is Step.QUEUE:
             return self._fold_queued(event)
-        return self._fold_in_run(event, step)
+        verdict = self._fold_in_run(event, step)
+        if step is Step.START and event.after:
+            self._pass(event.after)
+        return verdict
 
     def reopen(self) -> None:
         """The current run goes on after all."""
@@ -258,6 +263,14 @@ class Runs:
         line = self.waiting if run.state is State.RECEIVED else self.past
         line[run.id] = run
         _keep_newest(line)
+
+    def _pass(self, run_id: str) -> None:
+        """A retry has started: the run that asked for it is past, whatever is heard of it yet."""
+        if run_id not in self.past and (self.current is None or self.current.id != run_id):
+            run = self.waiting.pop(run_id, None) or Run(run_id, "")
+            run.superseded = True
+            self.past[run_id] = run
+            _keep_newest(self.past)
 
     def _advance(self, run: Run, event: Event, step: Step) -> Verdict:
         outcome = TRANSITIONS[run.state][step]

@@ -220,7 +220,7 @@ def encode_event_frame(event: Event, event_id: str) -> bytes:
     It is never above :data:`MAX_FRAME_BYTES`: what a foreign writer made larger than that is
     cut, with a mark.
     """
-    event = structs.replace(event, event_id=event_id, publication="", inferred=False)
+    event = structs.replace(event, event_id=event_id, after="", publication="", inferred=False)
     frame = _encode(event)
     if len(frame) <= MAX_FRAME_BYTES:
         return frame

@@ -25,10 +25,9 @@ OPERATION = "op-1"
 
 
 def status(word, *, run="r1", publication="p1", at=0.0, operation_id=OPERATION, **more):
+    names = {"run": run, "publication": publication, "after": more.pop("after", "")}
     data = StatusData(status=word, message=more.pop("message", ""), details={}, **more)
-    return Status(
-        operation_id=operation_id, timestamp=at, run=run, publication=publication, data=data
-    )
+    return Status(operation_id=operation_id, timestamp=at, data=data, **names)
 
 
 def queued(*, publication="p1", at=0.0, **more):

@@ -73,6 +73,16 @@ class SidecarProcess:
         """What it has printed so far, on both streams."""
         return "".join(self._output)
 
+    @property
+    def pid(self) -> int:
+        """Its process, or 0."""
+        return self._process.pid if self.running and self._process else 0
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start it, on the port it had before if it had one."""
         command = [*self._command, "--port", str(self.port)] if self.port else self._command

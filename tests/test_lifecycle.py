@@ -199,6 +199,30 @@ def test_a_retry_is_received_before_the_first_attempt_says_so():
     assert (operation.state, operation.progress, operation.attempt) == (State.RUNNING, 0.0, 2)
 
 
+@pytest.mark.parametrize("known", [1, 2, 3])
+def test_an_attempt_that_is_told_after_its_retry_has_ended_is_past(known):
+    """Each process writes when it can: the one with the first attempt could not for a while."""
+    first = [
+        queued(),
+        status("received"),
+        status("started"),
+        log("of the first"),
+        progress(0.5),
+        status("retrying"),
+    ]
+    retry = [
+        status("received", run="r2", publication="p2", after="r1"),
+        status("started", run="r2", publication="p2", after="r1"),
+        completed(run="r2"),
+    ]
+    late = first[known:]
+    operation, delivered = fold([*first[:known], *retry, *late])
+    assert words(delivered)[-2:] == ["completed", "log"]
+    assert not [event for event in delivered[known:] if event.run == "r1" and event not in late]
+    assert operation.snapshot()["state"] == "completed"
+    assert sum(map(is_end, delivered)) == 1
+
+
 def test_overlapping_runs_end_once_by_the_one_that_started_last():
     operation, delivered = fold(
         [

@@ -94,6 +94,11 @@ class Worker:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The main process, once it was started."""
+        return self._process
+
+    @property
     def log(self) -> str:
         """Everything it has written."""
         file = self.folder / "worker.log"

@@ -34,7 +34,7 @@ def before_publish(sender: Any = None, headers: Any = None, **_: Any) -> None:
     if stamp.get("follow") or _reporting_of(sender, stamp) is not None:
         # A new value: the old one may be a constant of the caller's or, when a task is
         # retried, its request.
-        headers[STAMP] = _bounded(stamp) | {"publication": mint()}
+        headers[STAMP] = _bounded(stamp) | {"publication": mint()} | _followed_by(headers)
 
 
 def after_publish(
@@ -106,6 +106,12 @@ def _reporting_of(name: Any, stamp: Mapping[str, Any]) -> Reporting | None:
     app, streaming = found
     reporting = reporting_of(app)
     return reporting if reporting.follows(str(name), streaming=streaming, stamp=stamp) else None
+
+
+def _followed_by(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a retry: the run that asks for it."""
+    tracker = tracking.running_of(headers["id"]) if headers.get("retries") else None
+    return {} if tracker is None else {"after": tracker.run.run}
 
 
 def _replaced_by(headers: Mapping[str, Any]) -> Tracker | None:

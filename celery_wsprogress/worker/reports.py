@@ -211,7 +211,7 @@ def _status(
         group_id=_set(run.group_id),
         stream_result=UNSET if stream_result else False,
     )
-    event = Status(data=data, publication=run.publication, **_envelope(run, now))
+    event = Status(data=data, publication=run.publication, after=run.after, **_envelope(run, now))
     return _report(Kind.LIFE, run, event)
 
 

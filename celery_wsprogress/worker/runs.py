@@ -16,8 +16,8 @@ from celery_wsprogress import rendering
 
 STAMP: Final = "wsprogress"
 """The message header. ``metadata`` and ``tags`` in it are the caller's, the rest is ours:
-``publication``, ``follow`` (publish this run whatever the settings say about its task) and,
-inside the worker only, ``run``."""
+``publication``, ``after`` (the run of which this is a retry), ``follow`` (publish this run
+whatever the settings say about its task) and, inside the worker only, ``run``."""
 
 
 def mint() -> str:
@@ -43,6 +43,8 @@ class Run:
     operation_type: str
     run: str = ""
     publication: str = ""
+    after: str = ""
+    """The run that asked for this one, where it is a retry."""
     attempt: int = 1
     """Which try this is, counted from 1."""
     worker: str = ""
@@ -79,6 +81,7 @@ class Run:
             operation_type=_name(operation_type),
             run=run,
             publication=_name(stamp.get("publication")),
+            after=_name(stamp.get("after")),
             attempt=_attempt(request.get("retries")),
             worker=_name(request.get("hostname")),
             queue=_name(queue or delivery.get("routing_key")),

@@ -91,6 +91,8 @@ def test_retry_is_another_run(life, worker, log, name):
     assert "Error: " in status(first, "retrying").data.message
     assert in_task(second) == LIFE
     assert status(second, "started").data.attempt == end_of(second).attempt == 2
+    assert status(second, "started").after == status(second, "received").after == first[0].run
+    assert status(first, "started").after == ""
     assert spoken(log.events(task.id)).count("queued") == 1
     seen = [said for said in log.watched(task.id) if said not in {"queued", "received"}]
     assert seen == ["started", "retrying", *LIFE]

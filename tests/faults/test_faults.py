@@ -1,0 +1,168 @@
+"""Whatever dies on the way: every client learns how every operation ended, and learns it once.
+
+One installation a broker, to which one thing after the other happens while operations run; after
+each the oracle holds what the tasks said, what the log accepted and what each client was shown
+against each other.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+from accounts import read_records
+from harm import FAULTS, HALF_OPEN_EVERYWHERE, Fault, crowd
+from installation import Installation
+from servers import RabbitMQServer, RedisServer, ServerMissingError
+from waiting import eventually
+
+#: Enough that all processes are busy for a second or two.
+OPERATIONS = 16
+ENDS = ("result", "failure", "retry", "result")
+SHORT = [fault for fault in FAULTS if not fault.name.startswith("half-open")]
+NOTHING = Fault("nothing", lambda system, chance: None)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(lambda: RedisServer(persistent=True), id="redis", marks=pytest.mark.redis),
+        pytest.param(RabbitMQServer, id="rabbitmq", marks=pytest.mark.rabbitmq),
+    ],
+)
+def system(request, redis_server):
+    redis_server.clear()
+    try:
+        broker = request.param()
+    except ServerMissingError as exc:
+        from conftest import skip_or_fail
+
+        skip_or_fail(str(exc))
+    with broker, Installation(broker, redis_server.url) as made:
+        for number in range(4):
+            made.join(f"client {number}", sidecar=number % 2)
+        yield made
+
+
+def go_through(system, fault, chance, **task):
+    """Let something happen in the middle of operations of all kinds; the accounts of it."""
+    system.wait_until_whole()
+    ids = system.plan(OPERATIONS)
+    system.audience.watch(ids)
+    for number, one in enumerate(ids):
+        how = {"lines": 8, "pause": 0.03, "end": ENDS[number % 4], **task}
+        system.send([one], ("once", "again")[number % 2], **how)
+        if number == OPERATIONS // 2:
+            fault.do(system, chance)
+    return ids, system.come_to_rest(ids)
+
+
+def check_nothing_is_lost(findings):
+    assert not findings.violations, findings
+    assert findings.counts["accepted"] > 0
+    assert findings.counts["deliveries"] > findings.counts["accepted"]
+    assert findings.counts["died with the log"] == 0
+    assert findings.counts["not in time"] == 0
+
+
+def frames_of(system, ids):
+    return [
+        frame
+        for transcript in system.audience.transcripts
+        for one in ids
+        for frame in transcript.frames(one)
+    ]
+
+
+@pytest.mark.parametrize("fault", [*SHORT, HALF_OPEN_EVERYWHERE], ids=str)
+def test_nothing_is_lost_and_nothing_comes_twice(system, fault):
+    _, findings = go_through(system, fault, random.Random(fault.name))
+    check_nothing_is_lost(findings)
+
+
+def test_clocks_that_differ_by_minutes_change_nothing(system):
+    """One of the workers is five minutes ahead; nobody is given up for that."""
+    ids, findings = go_through(
+        system, NOTHING, random.Random(), lines=3, pause=system.lost_after / 2
+    )
+    check_nothing_is_lost(findings)
+    spread = [event.at for one in ids for event in system.tail.log.events[one]]
+    assert max(spread) - min(spread) > 250
+    assert not [event for one in ids for event in system.tail.log.events[one] if event.inferred]
+
+
+def test_a_task_that_is_lost_with_its_worker_ends_as_lost(system):
+    """It acknowledges before it runs: nobody will run it again, and nobody can say how it ended."""
+    [one] = ids = system.plan(1)
+    system.wait_until_whole()
+    system.audience.watch(ids)
+    system.send(ids, "once", lines=2, pause=600)
+    eventually(lambda: told_of(system, one), what="the task to begin")
+    for worker in system.workers:
+        worker.kill()
+    findings = system.come_to_rest(ids)
+    check_nothing_is_lost(findings)
+    ends = [frame for frame in frames_of(system, ids) if frame.is_end]
+    assert [(end.kind, end.text) for end in ends] == [("error", "WorkerLost")] * 4
+    assert len({end.event_id for end in ends}) == 1
+
+
+def test_a_task_that_is_delivered_again_goes_on_as_another_run(system):
+    [one] = ids = system.plan(1)
+    system.wait_until_whole()
+    system.audience.watch(ids)
+    system.send(ids, "again", lines=20, pause=0.2)
+    eventually(lambda: told_of(system, one), what="the task to begin")
+    for worker in system.workers:
+        worker.kill()
+    findings = system.come_to_rest(ids)
+    check_nothing_is_lost(findings)
+    starts = {f.run for f in frames_of(system, ids) if f.kind == "status" and f.text == "started"}
+    assert len(starts) >= 2
+    last = [transcript.frames(one)[-1] for transcript in system.audience.transcripts]
+    assert {(end.kind, end.event_id) for end in last} == {("completed", last[0].event_id)}
+
+
+def told_of(system, operation_id):
+    return [t for t in read_records(system.records) if t.operation_id == operation_id]
+
+
+def test_a_thousand_clients_come_back_at_once(system):
+    ids = crowd(system, MANY)
+    findings = system.come_to_rest(ids)
+    check_nothing_is_lost(findings)
+    many = [one for one in system.audience.transcripts if one.name.startswith("one of many")]
+    assert len(many) == MANY
+    assert all(one.counts["connections"] >= 2 for one in many)
+
+
+MANY = int(os.environ.get("WSPROGRESS_TEST_CLIENTS", "1000"))
+
+
+def test_a_broker_that_comes_back_without_its_data(system):
+    """What the log held is gone. Nobody sees anything twice, or an end that is none; what is said
+    from then on is delivered, and what ended for someone has ended."""
+    system.wait_until_whole()
+    before, during, after = (system.plan(4) for _ in range(3))
+    ids = [*before, *during, *after]
+    system.audience.watch(ids)
+    system.send(before, lines=2)
+    eventually(lambda: all(map(system.is_settled, before)), what="the first to end")
+    system.send(during, lines=40, pause=0.1)
+    eventually(lambda: all(told_of(system, one) for one in during), what="the others to begin")
+    system.broker.kill()
+    system.broker.start(fresh=True)
+    system.wait_until_whole()
+    system.send(after, lines=2)
+    findings = system.come_to_rest(ids)
+    assert len(system.tail.log.epochs) == 2
+    for law in ("duplicate", "order", "ends", "invented", "endless", "refused"):
+        assert findings.counts[law] == 0, findings
+    # What was asked for and said in the new log is whole.
+    for transcript in system.audience.transcripts:
+        for one in after:
+            assert transcript.frames(one)[-1].is_end
+    assert not [
+        v for v in findings.violations if v.startswith("lost") and system.tail.log.epochs[1] in v
+    ]

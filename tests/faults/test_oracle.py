@@ -1,0 +1,229 @@
+"""The oracle is only worth what it catches: forged accounts, one violation in each."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import lives
+import pytest
+from accounts import Log, Subscribed, Told, Transcript, said
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import LAWS, check
+
+from celery_wsprogress import wire
+from celery_wsprogress.access import Permit
+from celery_wsprogress.hub import Hub
+from celery_wsprogress.session import Session
+
+ONE = "op-1"
+LINES = ["7.aa-1", "7.aa-2", "7.aa-3"]
+LIFE = [
+    lives.queued(),
+    lives.status("received", publication="p1"),
+    lives.status("started", publication="p1"),
+    lives.log(LINES[0]),
+    lives.progress(0.5, message="half"),
+    lives.log(LINES[1]),
+    lives.progress(1.0, message="whole"),
+    lives.log(LINES[2]),
+    lives.result("7.aa-4"),
+    lives.completed(),
+]
+TOLD = [
+    Told("7.aa", ONE, "start", "0"),
+    *(Told("7.aa", ONE, "log", line) for line in LINES),
+    Told("7.aa", ONE, "result", "7.aa-4"),
+]
+
+
+def batch(number, *events, alive=()):
+    return wire.join_batch("w", number, [wire.encode_event(one) for one in events], alive)
+
+
+def log_of(*events):
+    """A log with one batch for each event."""
+    log = Log()
+    for number, event in enumerate(events, 1):
+        log.take("e", str(number), batch(number, event))
+    return log
+
+
+def frames_of(*events):
+    """What a client is shown of that log when it is shown everything."""
+    return [
+        said(json.loads(wire.encode_event_frame(one, f"e.{number}.0")), f"e.{number}.0")
+        for number, one in enumerate(events, 1)
+    ]
+
+
+def transcript(frames, *, first=True):
+    made = Transcript("client")
+    made.entries[ONE] = [Subscribed(0.0 if first else 2.0), *frames]
+    return made
+
+
+def laws_broken(frames, events=LIFE, told=TOLD, living=(7,), **how):
+    findings = check(
+        log_of(*events), [transcript(frames, **how)], told, sent_at={ONE: 1.0}, living=living
+    )
+    assert bool(findings.violations) == any(findings.counts[law] for law in LAWS)
+    return {law: findings.counts[law] for law in LAWS if findings.counts[law]}
+
+
+def without(number):
+    frames = frames_of(*LIFE)
+    del frames[number]
+    return frames
+
+
+def test_it_finds_nothing_where_there_is_nothing():
+    assert laws_broken(frames_of(*LIFE)) == {}
+
+
+def test_it_lets_progress_be_conflated_but_not_the_last_one():
+    assert laws_broken(without(4)) == {}
+    assert laws_broken(without(6)) == {"lost": 1}
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 5, 7, 8])
+def test_it_misses_whatever_is_missing(number):
+    assert laws_broken(without(number)) == {"lost": 1}
+
+
+def test_it_misses_an_end():
+    assert laws_broken(without(9)) == {"lost": 1, "endless": 1}
+
+
+def test_it_misses_everything():
+    assert laws_broken([])["endless"] == 1
+
+
+def test_it_sees_a_duplicate():
+    frames = frames_of(*LIFE)
+    assert laws_broken([*frames[:4], frames[3], *frames[4:]]) == {"duplicate": 1}
+
+
+def test_it_sees_what_comes_too_late():
+    frames = frames_of(*LIFE)
+    frames[3], frames[5] = frames[5], frames[3]
+    assert laws_broken(frames)["order"] == 2
+
+
+def test_it_sees_two_ends():
+    events = [*LIFE, lives.error()]
+    broken = laws_broken(frames_of(*events), events)
+    assert broken["ends"] == 1
+    assert broken["after the end"] == 2  # as a frame, and as something it was not to be shown
+
+
+def test_it_sees_what_comes_after_the_end():
+    events = [*LIFE, lives.log("late")]
+    assert set(laws_broken(frames_of(*events), events)) == {"after the end"}
+    assert laws_broken(frames_of(*LIFE), events) == {}
+
+
+def test_it_sees_what_is_invented():
+    frames = frames_of(*LIFE)
+    frames[3] = frames[3]._replace(text="nobody said this")
+    assert laws_broken(frames) == {"invented": 1}
+    frames[3] = frames_of(*LIFE)[3]._replace(event_id="e.4.9")
+    assert laws_broken(frames) == {"invented": 1, "lost": 1}
+
+
+def test_it_sees_a_status_that_is_behind():
+    events = [*LIFE[:3], lives.status("received", publication="p1"), *LIFE[3:]]
+    assert laws_broken(frames_of(*events), events) == {"after the end": 1}
+
+
+def test_what_a_living_process_said_must_be_in_the_log():
+    told = [*TOLD[:2], Told("7.aa", ONE, "log", "7.aa-9"), *TOLD[2:]]
+    assert laws_broken(frames_of(*LIFE), told=told) == {"lost by a living process": 1}
+    findings = check(
+        log_of(*LIFE), [transcript(frames_of(*LIFE))], told, sent_at={ONE: 1.0}, living=[]
+    )
+    assert findings.violations == []
+    assert findings.counts["died"] == 1
+    assert findings.counts["said"] == findings.counts["accepted"] + 1
+
+
+def test_the_end_is_the_one_that_the_task_came_to():
+    events = [*LIFE[:-1], lives.error()]
+    assert laws_broken(frames_of(*events), events) == {"wrong end": 1}
+    assert laws_broken(frames_of(*events), events, living=()) == {}
+
+
+def test_a_client_that_came_late_is_owed_the_run_it_found():
+    again = [
+        lives.status("started", run="r2", publication="p2"),
+        lives.log("again", run="r2"),
+        lives.completed(run="r2"),
+    ]
+    events = [*LIFE[:-1], lives.error(), *again]
+    frames = frames_of(*events)
+    told = [*TOLD, Told("7.aa", ONE, "start", "0")]
+    assert laws_broken(frames[-3:], events, told, first=False) == {}
+    assert laws_broken(frames[-3:], events, told, first=True)["lost"] > 0
+    assert laws_broken([frames[-3], frames[-1]], events, told, first=False) == {"lost": 1}
+
+
+def test_a_refusal_is_a_finding():
+    made = transcript(frames_of(*LIFE))
+    made.refused.append("closed with 1008")
+    findings = check(log_of(*LIFE), [made], TOLD, sent_at={ONE: 1.0}, living=[7])
+    assert findings.counts["refused"] == 1
+
+
+def test_a_batch_that_was_written_twice_counts_once_and_a_missing_one_is_known():
+    log = Log()
+    log.take("e", "1", batch(1, LIFE[0]))
+    log.take("e", "2", batch(1, LIFE[0]))
+    log.take("e", "3", batch(3, LIFE[1]))
+    assert log.counts == Counter(batches=2, events=2, repeats=1, gaps=1)
+    assert [one.event_id for one in log.events[ONE]] == ["e.1.0", "e.3.0"]
+
+
+RUNS = ("r1", "r2", "r3")
+MAKERS = {
+    "queued": lambda run, _: lives.queued(publication=f"p{run}"),
+    "received": lambda run, _: lives.status("received", run=run, publication=f"p{run}"),
+    "started": lambda run, _: lives.status("started", run=run, publication=f"p{run}"),
+    "retry": lambda run, _: lives.status("started", run=run, publication=f"p{run}", after="r1"),
+    "retrying": lambda run, _: lives.status("retrying", run=run),
+    "own": lambda run, _: lives.status("own", run=run),
+    "log": lambda run, text: lives.log(text, run=run),
+    "progress": lambda run, text: lives.progress(0.5, run=run, message=text),
+    "result": lambda run, text: lives.result(text, run=run),
+    "completed": lambda run, _: lives.completed(run=run),
+    "error": lambda run, _: lives.error(run=run),
+    "stalled": lambda run, _: lives.stalled(run=run),
+    "lost": lambda run, _: lives.lost(run=run),
+}
+
+
+@given(st.lists(st.tuples(st.sampled_from([*MAKERS, "sign"]), st.sampled_from(RUNS)), max_size=16))
+def test_the_product_and_the_oracle_understand_the_laws_alike(sketch):
+    """Two formulations of the same laws, over courses no installation takes: each tests the other.
+
+    What is owed depends on the order alone, so the runs are mixed without any. Only ``queued`` is
+    said once of each publication: by its caller, whose batches are told from their repeats.
+    """
+    once = {one: None for one in sketch if one[0] == "queued"}
+    sketch = [one for one in sketch if one[0] != "queued" or once.pop(one, one) is None]
+    hub, session, log = Hub(), Session(1, Permit(None)), Log()
+    hub.watch(session, ONE, replay=None, since=None)
+    frames = []
+    for number, (word, run) in enumerate(sketch, 1):
+        sign = word == "sign"
+        events = [] if sign else [MAKERS[word](run, str(number))]
+        body = batch(number, *events, alive=[(ONE, run)] if sign else ())
+        log.take("e", str(number), body)
+        hub.accept(wire.decode_batch(body), epoch="e", position=str(number), now=0.0)
+        shown = map(json.loads, session.take(1_000_000, 0.0))
+        frames += [said(frame, frame["event_id"]) for frame in shown]
+    findings = check(log, [transcript(frames)], [], sent_at={ONE: 1.0}, living=[])
+    broken = {law: findings.counts[law] for law in LAWS if findings.counts[law]}
+    # Nobody ended them all.
+    broken.pop("endless", None)
+    assert broken == {}, findings
