@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 SIGN_INTERVAL = 0.2
 LOST_AFTER = 3.0
 PATIENCE = 90.0
-VISIBILITY_TIMEOUT = 3
+VISIBILITY_TIMEOUT = 2
 #: Seconds of silence after which a message that the broker still had would have been delivered.
-RESEND_AFTER = VISIBILITY_TIMEOUT + 3.0
+RESEND_AFTER = VISIBILITY_TIMEOUT + 2.0
 
 
 class Installation:
