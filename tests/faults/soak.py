@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import os
 import platform
 import random
 import sys
@@ -39,6 +40,8 @@ WATCHED_BY: Final = 3
 #: Operations that are under way at the same time, at the most: what waits in the queue is not
 #: disturbed by anything.
 UNDER_WAY: Final = 60
+#: Bytes that no process may come to have.
+MOST_MEMORY: Final = 250_000_000
 SKEWS: Final = (0.0, 300.0, -180.0)
 
 
@@ -132,9 +135,9 @@ class Soak:
         measuring.set()
         measurer.join(10)
         self.sent = sender.sent
-        for worker in system.workers:
-            if worker.failures:
-                self.problem = self.problem or worker.failures[-1]
+        failures = [one for worker in system.workers for one in worker.failures]
+        failures += [f"{who} took {n:,} bytes" for who, n in self.peaks.items() if n > MOST_MEMORY]
+        self.problem = self.problem or "\n".join(failures)
         return findings
 
     def _harm(self, system: Installation, sender: Sender, deadline: float) -> None:
@@ -209,15 +212,9 @@ def machine(broker: str, soak: Soak) -> dict[str, Any]:
         "broker": broker,
         "seed": soak.seed,
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {_cores()} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {len(os.sched_getaffinity(0))} cores",
         **{name: version(name) for name in packages},
     }
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0))
 
 
 def show(figures: dict[str, Any], faults: Counter[str]) -> None:
