@@ -42,6 +42,9 @@ WATCHED_BY: Final = 3
 UNDER_WAY: Final = 60
 #: Bytes that no process may come to have.
 MOST_MEMORY: Final = 250_000_000
+#: Seconds after which one does not count any more: Celery has lost its message, with a broker that
+#: was killed. It is sent again at the end.
+PATIENCE: Final = 30.0
 SKEWS: Final = (0.0, 300.0, -180.0)
 
 
@@ -66,7 +69,7 @@ class Sender(threading.Thread):
         self._ids = ids
         self._watchers = watchers
         self._chance = random.Random(seed)
-        self._open: set[str] = set()
+        self._open: dict[str, float] = {}
 
     def run(self) -> None:
         """Send them all, unless it is told to end."""
@@ -75,11 +78,19 @@ class Sender(threading.Thread):
                 self._send(self._ids[first : first + 10])
                 while len(self._open) >= UNDER_WAY and not self.ending.is_set():
                     time.sleep(0.02)
-                    self._open = {one for one in self._open if not self._system.has_ended(one)}
+                    self._forget_what_is_over()
                 if self.ending.is_set():
                     return
         except BaseException as exc:
             self.failure = exc
+
+    def _forget_what_is_over(self) -> None:
+        patient = time.monotonic() - PATIENCE
+        self._open = {
+            one: since
+            for one, since in self._open.items()
+            if since > patient and not self._system.has_ended(one)
+        }
 
     def _send(self, ids: Sequence[str]) -> None:
         chance = self._chance
@@ -92,7 +103,7 @@ class Sender(threading.Thread):
                 pause=chance.choice((0.0, 0.01, 0.03)),
                 end=chance.choice(ENDS),
             )
-            self._open.add(one)
+            self._open[one] = time.monotonic()
             self.sent += 1
 
 
