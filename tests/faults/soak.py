@@ -218,12 +218,13 @@ def found_of(system: Installation, findings: Findings) -> list[str]:
 
 def machine(broker: str, soak: Soak) -> dict[str, Any]:
     """Where and with what it ran."""
+    cores = len(os.sched_getaffinity(0))
     packages = ("celery", "kombu", "redis", "amqp", "websockets")
     return {
         "broker": broker,
         "seed": soak.seed,
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {len(os.sched_getaffinity(0))} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {cores} cores",
         **{name: version(name) for name in packages},
     }
 
