@@ -22,18 +22,7 @@ import psutil
 
 from celery_wsprogress import wire
 from celery_wsprogress.brokers import BrokerAddress, open_writer
-from celery_wsprogress.events import (
-    Completed,
-    CompletedData,
-    Log,
-    LogData,
-    Progress,
-    ProgressData,
-    Result,
-    ResultData,
-    Status,
-    StatusData,
-)
+from tests.lives import completed, log, progress, result, status
 from tests.servers import RabbitMQServer, RedisServer
 
 if TYPE_CHECKING:
@@ -76,19 +65,15 @@ def _fill(url: str, batches: int) -> None:
 def _life(number: int) -> Iterator[Event]:
     named: dict[str, Any] = {
         "operation_id": f"550e8400-e29b-41d4-a716-{number:012}",
-        "timestamp": 1_735_734_005.456,
+        "at": 1_735_734_005.456,
         "run": "b41c90de",
     }
-    started = StatusData(
-        status="started", message="", details={}, operation_type="proj.work", metadata={}, attempt=1
-    )
-    yield Status(data=started, **named)
+    yield status("started", operation_type="proj.work", metadata={}, attempt=1, **named)
     for step in range(5):
-        data = ProgressData(progress=step / 5, message=f"step {step}", details={"file": "a.csv"})
-        yield Progress(data=data, **named)
-        yield Log(data=LogData(level="info", message=f"line {step} of the work"), **named)
-    yield Result(data=ResultData(result={"rows": number}), **named)
-    yield Completed(data=CompletedData(status="completed", duration=1.5, attempt=1), **named)
+        yield progress(step / 5, message=f"step {step}", current=step, total=5, **named)
+        yield log(f"line {step} of the work", **named)
+    yield result({"rows": number}, **named)
+    yield completed(duration=1.5, attempt=1, **named)
 
 
 def _start(broker: str) -> Run:

@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import contextmanager
-
 import base_clients
 import pytest
 import redis
 import scenario
 from sidecars import SidecarProcess
 from waiting import eventually
-from websockets.sync.client import connect
+from watching import to_the_end, until, watching
 from workers import Worker
-
-
-@contextmanager
-def watching(sidecar, task_id):
-    """The frames of a task, as they come, on one connection."""
-    with connect(sidecar.url, compression=None) as websocket:
-        websocket.recv()
-        websocket.send(json.dumps({"command": "subscribe", "operation_id": task_id}))
-        websocket.recv()
-        yield (json.loads(frame) for frame in iter(lambda: websocket.recv(timeout=90), None))
-
-
-def until(frames, *kinds):
-    """The frames up to the first of these kinds."""
-    seen = []
-    for frame in frames:
-        seen.append(frame)
-        if frame["event_type"] in kinds:
-            return seen
-    raise AssertionError(f"none of {kinds}")
-
-
-def to_the_end(frames):
-    return until(frames, "completed", "error")
 
 
 @pytest.mark.parametrize("kind", ["own_redis", "own_rabbitmq"])

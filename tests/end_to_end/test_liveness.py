@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 import uuid
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from celery import Celery, states
 from sidecars import SidecarProcess
 from waiting import eventually
+from watching import to_the_end, until, watching
 from websockets.sync.client import connect
 from workers import PROJECTS, Worker
 
@@ -21,30 +21,6 @@ QUICK = {"WSPROGRESS_SIGN_INTERVAL": "0.2"}
 """Of the processes that give signs."""
 
 LOST_AFTER = ("--lost-after", "3")
-
-
-@contextmanager
-def watching(sidecar, operation_id):
-    """The frames of an operation, as they come."""
-    with connect(sidecar.url, compression=None) as websocket:
-        websocket.recv()
-        websocket.send(json.dumps({"command": "subscribe", "operation_id": operation_id}))
-        reply = json.loads(websocket.recv())
-        assert reply["status"] == "subscribed"
-        yield (json.loads(frame) for frame in iter(lambda: websocket.recv(timeout=90), None))
-
-
-def until(frames, *kinds):
-    seen = []
-    for frame in frames:
-        seen.append(frame)
-        if frame["event_type"] in kinds:
-            return seen
-    raise AssertionError(f"none of {kinds}")
-
-
-def to_the_end(frames):
-    return until(frames, "completed", "error")
 
 
 def words(frames):
