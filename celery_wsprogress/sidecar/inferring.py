@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from celery_wsprogress.settings import ServeSettings
     from celery_wsprogress.sidecar.backend import Answer, ResultBackend
     from celery_wsprogress.sidecar.ingest import Connection
+
+logger = logging.getLogger(__name__)
 
 PATIENCE_WITH_LOG: Final = 2.0
 """Seconds in which the log may still bring what the result backend has answered already: a task
@@ -78,7 +81,11 @@ class Inferring:
             await asyncio.sleep(self._liveness.interval)
             if not self._connection.connected:
                 self._liveness.deafen()
-            self._liveness.look(time.monotonic(), time.time())
+            try:
+                self._liveness.look(time.monotonic(), time.time())
+            except Exception:
+                # A fault of ours about one run must not leave all others without an end.
+                logger.exception("Silent runs could not be looked at; trying again")
 
     def _ask(self, operation_id: str, answer: Callable[[Answer], None]) -> None:
         assert self._backend is not None  # noqa: S101 - else nobody calls this
