@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.sidecar.backend import Answer
 
 PATIENCE_WITH_BACKEND: Final = 2.0
-"""Times ``lost_after`` that a backend which cannot be asked is waited for."""
+"""Times ``lost_after`` that a backend which cannot be asked, or does not answer, is waited for."""
 
 
 Ask: TypeAlias = "Callable[[str, Callable[[Answer], None]], None]"
@@ -119,7 +119,7 @@ class Liveness:
             self._conclude([conclusions.stalled(silence)])
         elif silence.seconds < self._lost_after:
             return
-        elif self._ask is None:
+        elif self._ask is None or silence.seconds >= PATIENCE_WITH_BACKEND * self._lost_after:
             self._conclude([conclusions.lost(silence)])
         else:
             self._ask(silence.operation.operation_id, partial(self._take, silence))
@@ -131,7 +131,7 @@ class Liveness:
             return
         if answer.outcome is not None:
             self._conclude(conclusions.told(silence, answer.outcome))
-        elif answer is not AWAY or silence.seconds >= PATIENCE_WITH_BACKEND * self._lost_after:
+        elif answer is not AWAY:
             self._conclude([conclusions.lost(silence)])
 
     def _ask_early(self, ask: Ask, silence: Silence, now: float) -> None:

@@ -226,6 +226,16 @@ def test_a_backend_that_cannot_be_asked_is_waited_for_but_not_for_ever():
     assert sidecar.operation["error_type"] == "WorkerLost"
 
 
+def test_a_backend_that_never_answers_is_not_waited_for_either():
+    sidecar = Sidecar(AWAY)
+    sidecar.liveness._ask = lambda _id, _answer: None
+    sidecar.write(status("started", metadata={}, worker="w"))
+    sidecar.wait(110)
+    assert sidecar.words == ["stalled"]
+    sidecar.wait(60)
+    assert sidecar.words == ["stalled", "Error"]
+
+
 def test_a_run_that_was_only_received_is_asked_for_now_and_then():
     """Its process may have died with its first word unsaid."""
     sidecar = Sidecar(Answer(None, asked=True))
