@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 import emitting
 import psutil
 from accounts import read_records
-from oracle import Duty, Findings, check, has_ended, has_ended_for, owed
+from oracle import Duty, Findings, check, has_ended, has_ended_for, missing, owed
 from proxies import Proxy
 from restarting import RestartedWorker
 from sidecars import SidecarProcess
@@ -215,6 +215,9 @@ class Installation:
     def come_to_rest(self, ids: Iterable[str], timeout: float = PATIENCE) -> Findings:
         """Wait until these have ended for everyone, and hold the accounts against each other.
 
+        Processes that could not write for a while try again after pauses of up to 20 seconds:
+        what the living ones have still to say is waited for, too.
+
         What is still open after the time is not waited for: the oracle will say what it is. A
         task whose message Celery has lost (it acknowledges before it runs one) is sent again, as
         its caller would: ``sent again`` counts them.
@@ -223,13 +226,14 @@ class Installation:
         deadline = time.monotonic() + timeout
         again = 0
         rest = [one for one in ids if not self.is_settled(one)]
-        while rest and time.monotonic() < deadline:
-            if self.tail.quiet_for > RESEND_AFTER and self.is_whole():
+        while (rest or self._unwritten(ids)) and time.monotonic() < deadline:
+            if rest and self.tail.quiet_for > RESEND_AFTER and self.is_whole():
                 forgotten = self._forgotten(rest)
                 again += len(forgotten)
                 self.send(forgotten, lines=1)
             time.sleep(0.2)
-            rest = [one for one in rest if not self.is_settled(one)]
+            # What was written late may have opened again what had ended.
+            rest = [one for one in rest or ids if not self.is_settled(one)]
         whenever(lambda: self.tail.quiet_for > 0.3, 5)
         findings = check(
             self.tail.log,
@@ -243,13 +247,20 @@ class Installation:
         return findings
 
     def _forgotten(self, ids: Sequence[str]) -> list[str]:
-        """Those of which nothing is heard any more though no task of theirs came to an end."""
-        came_to_an_end = {
+        """Those of which nothing will be heard any more though no task of theirs came to an end."""
+        told = read_records(self.records)
+        known = {one.operation_id for one in told if one.kind in {"result", "error"}}
+        known |= self._unwritten(ids)
+        return [one for one in ids if one not in known and not self.has_ended(one)]
+
+    def _unwritten(self, ids: Iterable[str]) -> set[str]:
+        """Those of which a process that lives has said something that is not in the log."""
+        asked = set(ids)
+        return {
             one.operation_id
-            for one in read_records(self.records)
-            if one.kind in {"result", "error"}
+            for one in missing(self.tail.log, read_records(self.records), self.living())
+            if one.operation_id in asked
         }
-        return [one for one in ids if one not in came_to_an_end and not self.has_ended(one)]
 
     def peak_rss(self) -> int:
         """Bytes of the largest sidecar process right now."""

@@ -399,7 +399,13 @@ def _check_tasks(
             _check_end(log, one, findings)
 
 
-def _is_living(one: Told, living: frozenset[int]) -> bool:
+def missing(log: Log, told: Iterable[Told], living: Collection[int]) -> list[Told]:
+    """What living processes have said and the log has not got, or not yet."""
+    said = (one for one in told if one.kind in {"log", "result"} and one.text not in log.lines)
+    return [one for one in said if _is_living(one, living)]
+
+
+def _is_living(one: Told, living: Collection[int]) -> bool:
     return int(one.process.partition(".")[0]) in living
 
 
