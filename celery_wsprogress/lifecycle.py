@@ -273,7 +273,10 @@ class Runs:
             _keep_newest(self.past)
 
     def _advance(self, run: Run, event: Event, step: Step) -> Verdict:
-        outcome = TRANSITIONS[run.state][step]
+        # To a sidecar a run that is to be tried again waits, as one does that was received: its
+        # next attempt may have ended unheard.
+        waits = event.inferred and run.state is State.RETRYING
+        outcome = TRANSITIONS[State.RECEIVED if waits else run.state][step]
         if isinstance(outcome, Verdict):
             return outcome
         run.state = outcome
@@ -286,8 +289,8 @@ def _is_refuted(run: Run, step: Step) -> bool:
     """Whether what a sidecar inferred of a run is not, or no longer, what the log shows."""
     if step is Step.STALL:
         return run.stalled
-    # Of a run that was only received no word was heard, so none can be against it.
-    return not (run.silent or run.state is State.RECEIVED)
+    # Of a run that waits, to begin or to be tried again, no word can be against it.
+    return not (run.silent or run.state in {State.RECEIVED, State.RETRYING})
 
 
 def _keep_newest(runs: OrderedDict[str, Run]) -> None:

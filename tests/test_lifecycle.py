@@ -455,6 +455,20 @@ def test_what_the_backend_knows_of_a_run_that_was_only_received():
     assert operation.state is State.COMPLETED
 
 
+def test_what_the_backend_knows_of_a_retry_of_which_nothing_was_heard():
+    answer = [structs.replace(one, inferred=True) for one in (result(7), completed())]
+    received = status("received", run="r2", publication="p2", after="r1")
+    operation, delivered = fold([STARTED, status("retrying"), received, *answer])
+    assert words(delivered) == ["started", "retrying", "received", "result", "completed"]
+    assert operation.state is State.COMPLETED
+
+
+def test_a_retry_that_waits_is_neither_stalled_nor_undone():
+    operation, delivered = fold([STARTED, status("retrying"), stalled(), log("late"), completed()])
+    assert words(delivered) == ["started", "retrying"]
+    assert operation.state is State.RETRYING
+
+
 def test_a_result_may_be_shown_when_its_worker_was_heard_of_and_did_not_forbid_it():
     for said, shown in [
         ([], False),

@@ -32,6 +32,8 @@ PATIENCE_WITH_BACKEND: Final = 2.0
 """Times ``lost_after`` that a backend which cannot be asked, or does not answer, is waited for."""
 
 
+_WAITING: Final = (State.RECEIVED, State.RETRYING)
+
 Ask: TypeAlias = "Callable[[str, Callable[[Answer], None]], None]"
 
 
@@ -96,8 +98,9 @@ class Liveness:
         for silence in self._silent(State.RUNNING, now, epoch_now):
             self._consider(silence, now)
         if self._ask is not None:
-            for silence in self._silent(State.RECEIVED, now, epoch_now):
-                self._ask_early(self._ask, silence, now)
+            for state in _WAITING:
+                for silence in self._silent(state, now, epoch_now):
+                    self._ask_early(self._ask, silence, now)
 
     def _silent(self, state: State, now: float, epoch_now: float) -> Iterator[Silence]:
         """Operations that may have been silent for long, and are not waited for already."""
@@ -135,9 +138,9 @@ class Liveness:
             self._conclude([conclusions.lost(silence)])
 
     def _ask_early(self, ask: Ask, silence: Silence, now: float) -> None:
-        """Ask about a run that was received, and of which there was not a word since.
+        """Ask about a run that was received, or is to be tried again, and not a word since.
 
-        It waits for its turn, as a rule, and its message is safe. But its process may have died
+        It waits for its turn, as a rule, and its message is safe. But a process may have died
         with its first word unsaid and its success stored, of which Celery says nothing.
         """
         if silence.seconds < self._lost_after:
@@ -147,6 +150,6 @@ class Liveness:
         self._again_at[silence.operation.operation_id] = now + silence.seconds
 
     def _take_early(self, silence: Silence, answer: Answer) -> None:
-        received = silence.run.state is State.RECEIVED
-        if silence.operation.run is silence.run and received and answer.outcome is not None:
+        waits = silence.operation.run is silence.run and silence.run.state in _WAITING
+        if waits and answer.outcome is not None:
             self._conclude(conclusions.told(silence, answer.outcome))

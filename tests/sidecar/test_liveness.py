@@ -236,10 +236,12 @@ def test_a_backend_that_never_answers_is_not_waited_for_either():
     assert sidecar.words == ["stalled", "Error"]
 
 
-def test_a_run_that_was_only_received_is_asked_for_now_and_then():
-    """Its process may have died with its first word unsaid."""
+@pytest.mark.parametrize("word", ["received", "retrying"])
+def test_a_run_that_waits_is_asked_for_now_and_then(word):
+    """A process may have died with the first word of it, or of its next attempt, unsaid."""
     sidecar = Sidecar(Answer(None, asked=True))
     sidecar.write(status("received", worker="w"))
+    sidecar.write(status(word, worker="w"))
     sidecar.wait(1_000)
     assert sidecar.words == []
     assert 3 <= len(sidecar.asked) <= 6
