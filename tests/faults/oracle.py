@@ -87,15 +87,16 @@ class Course:
             if event.is_end:
                 self._silent.add(run)
         phase = self._phase.get(run, 0)
-        if run != self.current or phase == _OVER:
+        # One that is to be tried again is over, and its operation is not.
+        if run != self.current or (phase == _OVER and self.ended):
             return Duty.NEVER
         if event.kind == "status":
             if run in self._silent or phase != _STARTED:
                 return Duty.NEVER
             self._silent.add(run)
             return Duty.MUST
-        # What is said of a run that works holds if it is silent; one that was only received has
-        # said nothing against it.
+        # What is said of a run that works holds if it is silent; one that waits has said nothing
+        # against it.
         if phase == _STARTED and run not in self._silent:
             return Duty.NEVER
         self._take_over(run)
