@@ -52,6 +52,8 @@ WORKER_LOST: Final = "WorkerLost"
 OWNER_LOST: Final = "OwnerLost"
 """The same, of an operation that no worker runs: its process is its owner."""
 
+LOST: Final = frozenset({WORKER_LOST, OWNER_LOST})
+
 #: The status words of the life cycle. Any other word is the task's own and is only a label.
 LIFE_CYCLE: Final = frozenset({QUEUED, RECEIVED, STARTED, RETRYING})
 

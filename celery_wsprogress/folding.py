@@ -9,17 +9,16 @@ Pure.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import UNSET, UnsetType, structs
 
 from celery_wsprogress.events import (
     LIFE_CYCLE,
-    OWNER_LOST,
+    LOST,
     QUEUED,
     RECEIVED,
     STARTED,
-    WORKER_LOST,
     Completed,
     Error,
     Event,
@@ -185,7 +184,7 @@ class Operation:
             self._learn_end(event)
             self.error, self.error_type = event.data.error, event.data.error_type
             if self.run is not None:
-                self.run.lost = event.inferred and self.error_type in _LOST
+                self.run.lost = event.inferred and self.error_type in LOST
 
     def _learn_progress(self, event: Progress) -> None:
         data = event.data
@@ -287,9 +286,6 @@ class Operation:
             "last_event_id": self.last_event_id,
             "run": self.run.id if self.run else "",
         }
-
-
-_LOST: Final = frozenset({WORKER_LOST, OWNER_LOST})
 
 
 def _set(value: T | None) -> T | UnsetType:

@@ -37,6 +37,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from celery_wsprogress.events import (
+    LOST,
     QUEUED,
     RECEIVED,
     RETRYING,
@@ -224,7 +225,7 @@ class Runs:
             return self._fold_in_past(past, event, step)
         if self.current is None or self.current.id != event.run:
             return self._fold_in_other(event, step)
-        if event.inferred and _is_refuted(self.current, step):
+        if event.inferred and _is_refuted(self.current, event, step):
             return Verdict.BEHIND
         return self._advance(self.current, event, step)
 
@@ -285,12 +286,14 @@ class Runs:
         return Verdict.DELIVER
 
 
-def _is_refuted(run: Run, step: Step) -> bool:
+def _is_refuted(run: Run, event: Event, step: Step) -> bool:
     """Whether what a sidecar inferred of a run is not, or no longer, what the log shows."""
     if step is Step.STALL:
         return run.stalled
-    # Of a run that waits, to begin or to be tried again, no word can be against it.
-    return not (run.silent or run.state in {State.RECEIVED, State.RETRYING})
+    # A run that waits, to begin or to be tried again, is not lost; but it may have ended unheard.
+    lost = isinstance(event, Error) and event.data.error_type in LOST
+    waits = run.state in {State.RECEIVED, State.RETRYING}
+    return not (run.silent or (waits and not lost))
 
 
 def _keep_newest(runs: OrderedDict[str, Run]) -> None:

@@ -97,7 +97,10 @@ class Course:
             return Duty.MUST
         # What is said of a run that works holds if it is silent; one that waits has said nothing
         # against it.
-        if phase == _STARTED and run not in self._silent:
+        lost = event.is_end and event.text in _LOST
+        if run not in self._silent and (phase == _STARTED or (lost and phase)):
+            return Duty.NEVER
+        if phase == _OVER and lost:
             return Duty.NEVER
         self._take_over(run)
         self._silent.add(run)
