@@ -17,7 +17,15 @@ from benchmarks.printing import as_text
 if TYPE_CHECKING:
     from benchmarks.figures import Table
 
-NAMES: Final = ("fan_out", "many_operations", "ingest")
+NAMES: Final = (
+    "task_overhead",
+    "delay",
+    "fan_out",
+    "many_operations",
+    "ingest",
+    "memory",
+    "growth",
+)
 """Each is a module with a function ``measure``."""
 
 RESULTS: Final = Path(__file__).parent / "results"

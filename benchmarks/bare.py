@@ -1,9 +1,10 @@
 """Servers that do as little as can be done: the limits that the sidecar is held against.
 
 ``python -m benchmarks.bare send`` loops over its sockets; ``… broadcast`` is a server of the
-library `websockets` that calls its ``broadcast()``. Each prints the port it listens on, and sends
-every line of its standard input to all of its clients. They know no broker, no operations and
-no subscriptions, and decode nothing.
+library `websockets` that calls its ``broadcast()``. Each sends every line of its standard input
+to all of its clients. ``… subscribe URL`` loops over its sockets with what is published in a
+:data:`CHANNEL` of a Redis. They print the port they listen on, know no operations and no
+subscriptions, and decode nothing.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import selectors
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+import redis
 import uvloop
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
@@ -23,6 +26,8 @@ from benchmarks.machine import MEASURED, pin, processor_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+CHANNEL: Final = "bare"
 
 # That of the example in RFC 6455, 1.3: its key is the one that load.c sends.
 _ACCEPTED: Final = (
@@ -57,9 +62,9 @@ class Bare:
 
 
 @contextmanager
-def bare(kind: str) -> Iterator[Bare]:
-    """Start one: ``send`` or ``broadcast``."""
-    command = [sys.executable, "-m", "benchmarks.bare", kind]
+def bare(*kind: str) -> Iterator[Bare]:
+    """Start one: ``send``, ``broadcast``, or ``subscribe`` with a URL."""
+    command = [sys.executable, "-m", "benchmarks.bare", *kind]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -76,19 +81,41 @@ def bare(kind: str) -> Iterator[Bare]:
 def _send() -> None:
     """Send with a loop, blocking."""
     sockets: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        print(listener.getsockname()[1], flush=True)
-        with selectors.DefaultSelector() as selector:
-            selector.register(listener, selectors.EVENT_READ)
-            selector.register(sys.stdin.buffer, selectors.EVENT_READ)
+    with _listen() as listener, selectors.DefaultSelector() as selector:
+        selector.register(listener, selectors.EVENT_READ)
+        selector.register(sys.stdin.buffer, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is listener:
+                    sockets.append(_accept(listener))
+                    continue
+                frame = _frame(sys.stdin.buffer.readline().rstrip(b"\n"))
+                for one in sockets:
+                    one.send(frame)
+
+
+def _subscribe(url: str) -> None:
+    """Send with a loop what is published."""
+    sockets: list[socket.socket] = []
+    channel = redis.Redis.from_url(url).pubsub(ignore_subscribe_messages=True)
+    channel.subscribe(CHANNEL)
+    with _listen() as listener:
+
+        def accept() -> None:
             while True:
-                for key, _ in selector.select():
-                    if key.fileobj is listener:
-                        sockets.append(_accept(listener))
-                        continue
-                    frame = _frame(sys.stdin.buffer.readline().rstrip(b"\n"))
-                    for one in sockets:
-                        one.send(frame)
+                sockets.append(_accept(listener))
+
+        threading.Thread(target=accept, daemon=True).start()
+        for message in channel.listen():
+            frame = _frame(message["data"])
+            for one in sockets:
+                one.send(frame)
+
+
+def _listen() -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    print(listener.getsockname()[1], flush=True)
+    return listener
 
 
 def _accept(listener: socket.socket) -> socket.socket:
@@ -124,7 +151,9 @@ async def _broadcast() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "send":
-        _send()
-    else:
+    if sys.argv[1] == "broadcast":
         uvloop.run(_broadcast())
+    elif sys.argv[1] == "subscribe":
+        _subscribe(sys.argv[2])
+    else:
+        _send()

@@ -11,6 +11,7 @@ its clients were sent. That of the sidecar holds everything: reading the log, de
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from benchmarks import lives
@@ -28,6 +29,9 @@ TITLE: Final = "Fan-out: one operation, many watchers"
 
 LINE: Final = lives.log(0, "x" * 120)
 
+WARMING: Final = 2
+"""Events that each server sends before it is measured."""
+
 HEADER: Final = 4
 """Bytes before the text of a frame of this size."""
 
@@ -37,15 +41,16 @@ class Side(NamedTuple):
 
     server: Sidecar | Bare
     clients: Load
+    watchers: int
     send: Callable[[], None]
 
-    def cost(self, watchers: int, events: int) -> float:
-        """The processor time of a delivery, in seconds."""
+    def cost(self, events: int) -> float:
+        """The processor time of an event, in seconds."""
         before = self.server.processor_time
         for _ in range(events):
             self.send()
-            self.clients.wait(watchers)
-        return (self.server.processor_time - before) / (watchers * events)
+            self.clients.wait(self.watchers)
+        return (self.server.processor_time - before) / events
 
 
 def measure(*, quick: bool) -> Table:
@@ -55,30 +60,37 @@ def measure(*, quick: bool) -> Table:
     for watchers in (1_000, 3_000) if quick else (1_000, 10_000):
         with _sides(watchers) as sides:
             taken = [
-                [one.cost(watchers, deliveries // watchers) for one in sides] for _ in range(rounds)
+                [one.cost(deliveries // watchers) / watchers for one in sides]
+                for _ in range(rounds)
             ]
         figures += _figures(watchers, taken)
     return Table(TITLE, f"{rounds} rounds, in turns, of {deliveries:,} frames each", figures)
 
 
 @contextmanager
-def _sides(watchers: int) -> Iterator[tuple[Side, ...]]:
+def _sides(watchers: int) -> Iterator[list[Side]]:
     with ExitStack() as stack:
-        broker = stack.enter_context(RedisServer()).url
-        writer = stack.enter_context(log(broker))
-        ours = stack.enter_context(sidecar(broker))
-        writer.write(lives.started(0))
-        clients = stack.enter_context(load(ours.port, watchers, lives.watch(0)))
-        sides = [Side(ours, clients, lambda: writer.write(LINE))]
-        sides[0].cost(watchers, 2)
-        sent = clients.count()
+        sides = [stack.enter_context(watched(watchers))]
+        sent = sides[0].clients.count()
         text = b"x" * (sent.bytes // sent.frames - HEADER)
         for kind in ("send", "broadcast"):
             server = stack.enter_context(bare(kind))
             clients = stack.enter_context(load(server.port, watchers, welcomes=0))
-            sides.append(Side(server, clients, lambda server=server: server.send(text)))
-            sides[-1].cost(watchers, 2)
-        yield tuple(sides)
+            sides.append(Side(server, clients, watchers, partial(server.send, text)))
+            sides[-1].cost(WARMING)
+        yield sides
+
+
+@contextmanager
+def watched(watchers: int) -> Iterator[Side]:
+    """A sidecar with a Redis of its own and an operation that has so many watchers."""
+    with RedisServer() as redis, log(redis.url) as writer, sidecar(redis.url) as server:
+        writer.write(lives.started(0))
+        server.become_ready()
+        with load(server.port, watchers, lives.watch(0)) as clients:
+            side = Side(server, clients, watchers, partial(writer.write, LINE))
+            side.cost(WARMING)
+            yield side
 
 
 def _figures(watchers: int, taken: list[list[float]]) -> Iterator[Figure]:

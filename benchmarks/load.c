@@ -1,10 +1,11 @@
 /* Many WebSocket clients in one thread, which count what they are sent.
  *
- *     load [-k KEY] PORT CONNECTIONS FIRST [COMMAND ...]
+ *     load [-k KEY] [-n NUMBERS] PORT CONNECTIONS FIRST [COMMAND ...]
  *
  * Opens CONNECTIONS connections to 127.0.0.1:PORT. Each sends every COMMAND, a text in which "%d"
- * is replaced by the connection's number, counted from 0, and is ready when it has been sent FIRST
- * frames: its welcome, and the replies to its commands. When all are ready it says so in a line:
+ * is replaced by the connection's number, counted from 0 (and again from 0 after each NUMBERS of
+ * them), and is ready when it has been sent FIRST frames: its welcome, and the replies to its
+ * commands. When all are ready it says so in a line:
  *
  *     {"ready": CONNECTIONS}
  *
@@ -54,7 +55,7 @@ typedef struct {
     size_t part_size;
 } Connection;
 
-static int connections, first, commands, port;
+static int connections, numbers, first, commands, port;
 static char **command;
 static const char *key;
 
@@ -138,7 +139,7 @@ static void open_one(void)
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = one};
     char request[256];
     int yes = 1;
-    one->number = opened;
+    one->number = numbers > 0 ? opened % numbers : opened;
     one->socket = socket(AF_INET, SOCK_STREAM, 0);
     if (one->socket < 0)
         fail("no socket for connection %d: %s", opened, strerror(errno));
@@ -313,13 +314,16 @@ int main(int count, char **argument)
     char line[64];
     long awaited = -1;
     int option;
-    while ((option = getopt(count, argument, "k:")) != -1) {
-        if (option != 'k')
+    while ((option = getopt(count, argument, "k:n:")) != -1) {
+        if (option == 'k')
+            key = optarg;
+        else if (option == 'n')
+            numbers = atoi(optarg);
+        else
             return 2;
-        key = optarg;
     }
     if (count - optind < 3)
-        fail("usage: load [-k KEY] PORT CONNECTIONS FIRST [COMMAND ...]");
+        fail("usage: load [-k KEY] [-n NUMBERS] PORT CONNECTIONS FIRST [COMMAND ...]");
     port = atoi(argument[optind]);
     connections = atoi(argument[optind + 1]);
     first = atoi(argument[optind + 2]);

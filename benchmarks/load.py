@@ -85,22 +85,28 @@ class Load:
 
 @contextmanager
 def load(
-    port: int, connections: int, *commands: dict[str, Any], welcomes: int = 1, key: str = ""
+    port: int,
+    connections: int,
+    *commands: dict[str, Any],
+    numbers: int | None = None,
+    welcomes: int = 1,
+    key: str = "",
 ) -> Iterator[Load]:
     """Connect clients, and wait until they are all ready.
 
     Args:
         port: Of the server, on 127.0.0.1.
         connections: How many.
-        commands: What each of them sends first; ``%d`` in it is the connection's number. Each is
-            answered with one frame.
+        commands: What each of them sends first; ``%d`` in it is the connection's number, counted
+            from 0. Each is answered with one frame.
+        numbers: How many numbers there are, if they are fewer than the connections.
         welcomes: Frames that the server sends before it is asked anything.
         key: What stands in a frame before the time of its sending, for delays.
     """
     said = [json.dumps(one) for one in commands]
-    numbers = (port, connections, welcomes + len(commands))
-    options = ("-k", key) if key else ()
-    command = [str(program()), *options, *map(str, numbers), *said]
+    options = [*(("-k", key) if key else ()), *(("-n", str(numbers)) if numbers else ())]
+    arguments = (port, connections, welcomes + len(commands))
+    command = [str(program()), *options, *map(str, arguments), *said]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

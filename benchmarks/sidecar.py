@@ -79,7 +79,7 @@ class Sidecar:
 def sidecar(broker: str, *options: str) -> Iterator[Sidecar]:
     """Start one, and kill it in the end.
 
-    Its pings are rarer than a measurement is long.
+    Its pings are rarer than a measurement is long, and it gives up no operation meanwhile.
 
     Args:
         broker: The URL of its log.
@@ -87,7 +87,8 @@ def sidecar(broker: str, *options: str) -> Iterator[Sidecar]:
     """
     command = [
         *(sys.executable, "-m", "celery_wsprogress", "serve", "--broker", broker),
-        *("--port", "0", "--heartbeat", "600", "--log-level", "error", *options),
+        *("--port", "0", "--heartbeat", "600", "--lost-after", "86400"),
+        *("--log-level", "error", *options),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
