@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub import Hub
     from celery_wsprogress.session import Session
 
-FEATURES: Final = ("resume", "resync", "history", "list", "wildcard", "selectors")
+FEATURES: Final = ("resume", "resync", "history", "list", "wildcard", "selectors", "max_rate")
 """What this server offers beyond the base protocol, said in ``connected``."""
 
 

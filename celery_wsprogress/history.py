@@ -163,6 +163,15 @@ class History:
             self._shared_after = cursor
         return self._shared
 
+    @property
+    def progress_seq(self) -> int:
+        """``seq`` of the latest progress; 0 where there is none."""
+        return 0 if self._progress is None else self._progress.seq
+
+    def only_progress_after(self, cursor: int) -> bool:
+        """Whether a reader at this cursor has had everything but the latest progress."""
+        return not self._entries or self._entries[-1].seq <= cursor
+
     def cursor_at(self, position: Position) -> int:
         """The cursor of a reader whose last event stood at this position of the log."""
         first = bisect_right(self._entries, position, key=_position)

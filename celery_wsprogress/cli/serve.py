@@ -96,6 +96,11 @@ WEBSOCKET_PORT is honoured too, and ENABLE_WEBSOCKET=false makes this command do
     help="Send every event to connections that send no command within a second.",
 )
 @click.option(
+    "--max-rate",
+    metavar="NUMBER",
+    help="Progress of one operation that clients get in a second, at the most.  [default: 20]",
+)
+@click.option(
     "--heartbeat", metavar="SECONDS", help="Time between pings, and to answer one.  [default: 20]"
 )
 @click.option(

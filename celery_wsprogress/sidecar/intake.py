@@ -87,6 +87,8 @@ class Intake:
         self._reads: deque[Read] = deque()
         self._loop: asyncio.AbstractEventLoop
         self._closed = False
+        self._waits = False
+        """A look at late progress is due."""
         self._unreadable: set[str] = set()
 
     def start(self) -> None:
@@ -145,8 +147,20 @@ class Intake:
         if self._reads:
             self._loop.call_soon(self._take_some)
         self._write(woken)
+        self._see_to_late_progress()
         if not all(read.large for read in finished):
             self._rest(self._loop.time() - began, folded)
+
+    def _see_to_late_progress(self) -> None:
+        due = self._hub.due
+        if due is not None and not self._waits:
+            self._waits = True
+            self._loop.call_later(max(0.0, due - time.monotonic()), self._release)
+
+    def _release(self) -> None:
+        self._waits = False
+        self._write(self._hub.release(time.monotonic()))
+        self._see_to_late_progress()
 
     def _rest(self, worked: float, events: int) -> None:
         """Have the thread read on: after as long as the work took, or what the events are worth."""

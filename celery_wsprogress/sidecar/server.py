@@ -92,7 +92,7 @@ class Sidecar:
     ) -> None:
         check_exposure(settings)
         self.settings = settings
-        self.hub = Hub(Holdings(_limits(settings)))
+        self.hub = Hub(Holdings(_limits(settings)), progress_interval=1 / settings.max_rate)
         self._intake = Intake(self.hub, Waves().begin, self._note, self._catch_up)
         self.ingest = Ingest(address, self._intake.put)
         self._inferring = Inferring(

@@ -49,6 +49,7 @@ class SocketWriter:
         "_taken",
         "_taken_at",
         "_transport",
+        "_waits",
         "_written",
         "open",
         "paused",
@@ -68,6 +69,8 @@ class SocketWriter:
         """Frames may be sent: nobody has begun to close the WebSocket."""
         self.paused = False
         """The socket has not taken all that it was given."""
+        self._waits = False
+        """A look at what rests is due."""
         self._written = 0
         self._taken = 0
         """Bytes of what was written that the socket had taken when it was last looked at."""
@@ -88,8 +91,19 @@ class SocketWriter:
                 self._give_up()
                 return
             if not session.has_news:
+                self._come_back(session.due)
                 return
         asyncio.get_running_loop().call_soon(self.flush)
+
+    def _come_back(self, due: float | None) -> None:
+        """See to it that what rests is written when it is time."""
+        if due is not None and not self._waits:
+            self._waits = True
+            asyncio.get_running_loop().call_later(max(0.0, due - time.time()), self._wake)
+
+    def _wake(self) -> None:
+        self._waits = False
+        self.flush()
 
     def _write(self, data: bytes) -> None:
         self._written += len(data)
