@@ -25,6 +25,7 @@ NAMES: Final = (
     "ingest",
     "memory",
     "growth",
+    "slow_client",
 )
 """Each is a module with a function ``measure``."""
 
