@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 import msgspec
 
 from benchmarks import NAMES, machine
+from benchmarks.measuring import measured
 from benchmarks.page import Kept, page
 from benchmarks.printing import as_text
-
-if TYPE_CHECKING:
-    from benchmarks.figures import Table
 
 HERE: Final = Path(__file__).parent
 RESULTS: Final = HERE / "results"
@@ -44,14 +40,12 @@ def main(names: tuple[str, ...], quick: bool, keep: bool, only_page: bool) -> No
 
 
 def _measure(names: tuple[str, ...], *, quick: bool, keep: bool) -> None:
-    machine.allow_many_files()
-    machine.pin(os.getpid(), machine.LOAD)
     described = machine.description()
     kept = _kept(described) if keep else None
     click.echo("\n".join(f"{name}: {value}" for name, value in described.items()))
     for name in names:
         began = time.monotonic()
-        table: Table = import_module(f"benchmarks.{name}").measure(quick=quick)
+        table = measured(name, quick=quick)
         click.echo(f"\n{as_text(table)}\n  [{name}: {time.monotonic() - began:.0f} s]")
         _write(RESULTS / f"{name}.json", Kept(described, {name: table}))
         if kept is not None:
