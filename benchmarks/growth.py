@@ -38,7 +38,7 @@ DELIVERIES: Final = 20_000
 
 def measure(*, quick: bool) -> Table:
     """Measure the growth of connections, of operations, and of watchers."""
-    sizes = (CONNECTIONS, OPERATIONS, WATCHERS)
+    sizes: tuple[Sizes, ...] = (CONNECTIONS, OPERATIONS, WATCHERS)
     if quick:
         # Connecting takes most of the time.
         sizes = tuple((one[0], one[-1] // 5) for one in sizes)
