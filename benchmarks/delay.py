@@ -67,7 +67,7 @@ class Taken(NamedTuple):
 
 def measure(*, quick: bool) -> Table:
     """Measure the idle system, polling, and the system under load."""
-    rounds, polls, seconds = (3, 6, 4) if quick else (8, 24, 10)
+    rounds, polls, seconds = (2, 4, 4) if quick else (6, 20, 10)
     with ExitStack() as stack:
         url = stack.enter_context(RedisServer()).url
         stack.enter_context(worker(url, processes=OPERATIONS, processor=LOAD))

@@ -52,7 +52,7 @@ class Round(NamedTuple):
 def measure(*, quick: bool) -> Table:
     """Measure the calls, then whole tasks."""
     # A round of tasks that wait is as long as one of many more that do nothing.
-    rounds, noops, waits = (5, 200, 20) if quick else (20, 400, 40)
+    rounds, noops, waits = (4, 200, 20) if quick else (20, 400, 40)
     with RedisServer() as redis, worker(redis.url, processes=1, processor=MEASURED) as one:
         taken = [tasks.calls.delay().get() for _ in range(rounds)]
         noop = [_round(one, tasks.plain, tasks.streaming, noops, n) for n in range(rounds)]
