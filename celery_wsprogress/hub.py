@@ -153,7 +153,7 @@ class Hub:
             heappush(self._late, (held.next_at, held.number, held))
         else:
             held.next_at = now + self.progress_interval
-            self._deliver(held, event, place, number, place.event_id(number))
+            self._deliver(held, event, place, place.event_id(number))
         self.holdings.went_on(held, now)
 
     def _accept_event(self, event: Event, place: Place, number: int, now: float) -> None:
@@ -173,7 +173,7 @@ class Hub:
         if verdict is Verdict.DELIVER:
             if held.operation.run is not run_before:
                 held.history.start = held.history.newest + 1
-            self._deliver(held, event, place, number, place.event_id(number))
+            self._deliver(held, event, place, place.event_id(number))
         self.counts[_COUNTED[verdict]] += 1
         self.holdings.heard(held, now)
 
@@ -206,7 +206,7 @@ class Hub:
         if late is not None:
             held.next_at = now + self.progress_interval
             event, place, number = late
-            self._deliver(held, event, place, number, place.event_id(number))
+            self._deliver(held, event, place, place.event_id(number))
 
     def _hear(self, held: Held, run: str, at: float, place: Place, number: int) -> None:
         """Take a sign of life of a run, and deliver what it means."""
@@ -216,19 +216,19 @@ class Hub:
         self.counts["resumed"] += 1
         if event.data.status == STARTED:
             held.history.start = held.history.newest + 1
-        self._deliver(held, event, place, number - 0.5, place.id_before(number))
+        self._deliver(held, event, place, place.id_before(number))
 
-    def _deliver(
-        self, held: Held, event: Event, place: Place, number: float, event_id: str
-    ) -> None:
+    def _deliver(self, held: Held, event: Event, place: Place, event_id: str) -> None:
         """Put the event, as a frame, into the operation's history, and offer it."""
         operation, history = held.operation, held.history
         operation.event_count += 1
         operation.last_event_id = event_id
         frame = framed(encode_event_frame(event, event_id))
-        entry = Entry(
-            history.newest + 1, place.position(number), _KINDS[type(event)], event.run, frame
-        )
+        run = operation.run
+        # The same text for all of them, not one for each event that was decoded.
+        run_id = run.id if run is not None and run.id == event.run else event.run
+        kind = _KINDS[type(event)]
+        entry = Entry(history.newest + 1, place.epoch_number, kind, run_id, frame)
         self.holdings.append(held, entry)
         self._offer(held)
 

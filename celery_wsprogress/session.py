@@ -12,7 +12,6 @@ first event of it.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.framing import framed
@@ -82,7 +81,7 @@ class Session:
         self._pending: dict[History, int | Watch] = {}
         """What it has not read all of, and how far it has."""
         self._woken = False
-        self._replies: deque[bytes] = deque()
+        self._replies: list[bytes] = []
         self._reply_bytes = 0
 
     @property
@@ -205,9 +204,12 @@ class Session:
     def _take_replies(self, limit: int) -> list[bytes]:
         frames: list[bytes] = []
         room = limit
-        while self._replies and room > 0:
-            frames.append(self._replies.popleft())
-            room -= len(frames[-1])
+        for frame in self._replies:
+            if room <= 0:
+                break
+            frames.append(frame)
+            room -= len(frame)
+        del self._replies[: len(frames)]
         self._reply_bytes -= limit - room
         return frames
 
