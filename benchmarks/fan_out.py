@@ -25,7 +25,7 @@ from tests.servers import RedisServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-TITLE: Final = "Fan-out: one operation, many watchers"
+TITLE: Final = "Fan-out"
 
 LINE: Final = lives.log(0, "x" * 120)
 

@@ -1,4 +1,4 @@
-"""Growth: whether an event costs more where there is more of something else.
+"""Whether an event costs more where there is more of something else.
 
 * *Idle connections*: 1,000 operations say ten times a second how far they are, and one client
   watches all of them, while more and more other clients are connected, each of which watches an
@@ -24,7 +24,7 @@ from benchmarks.figures import Figure, Table, Target, figure, ratio
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-TITLE: Final = "Growth: the cost of an event, the smallest and the largest side by side"
+TITLE: Final = "Growth"
 
 Sizes = tuple[int, ...]
 

@@ -1,4 +1,4 @@
-"""Ingest: how many events a second the sidecar takes from the log with one processor.
+"""How many events a second the sidecar takes from the log with one processor.
 
 1,000 operations say how far they are, and write a line for every four progresses, in batches of 20
 events, written as fast as the broker takes them. Taken is the processor time of the sidecar until
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-TITLE: Final = "Ingest: events a second and processor, in batches of 20"
+TITLE: Final = "Ingest"
 
 OPERATIONS: Final = 1_000
 WATCHERS: Final = 1_000

@@ -20,7 +20,7 @@ from tests.servers import RedisServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TITLE: Final = "Many operations: 1,000 of them, ten updates a second each, on one connection"
+TITLE: Final = "Many operations"
 
 
 class Round(NamedTuple):

@@ -1,4 +1,4 @@
-"""Memory: what the sidecar's process takes for each one more.
+"""What the sidecar's process takes for each one more.
 
 Taken is what the process has in memory and shares with no other (USS), before and after there are
 some thousands more, divided by their number. Buffers of the kernel's sockets are not in it.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-TITLE: Final = "Memory: bytes of the sidecar's process for each one more"
+TITLE: Final = "Memory"
 
 WARM: Final = 200
 """Connections that are there before, and operations: what is taken once is taken."""

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from benchmarks.figures import Table  # noqa: TC001 - msgspec reads the annotations
 from benchmarks.printing import as_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from benchmarks.figures import Table
 
 
 class Kept(Struct):

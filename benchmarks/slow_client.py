@@ -1,4 +1,4 @@
-"""Slow clients: what some that never read cost the others, and the sidecar.
+"""What clients that never read cost the others, and the sidecar.
 
 100 clients watch one operation and read what they get, once with and once without 50 others beside
 them that watch the same and never read. Those are stuck before anything is measured: the operation
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from benchmarks.log import Log
     from benchmarks.sidecar import Sidecar
 
-TITLE: Final = "Slow clients: 50 that never read beside 100 that do"
+TITLE: Final = "Slow clients"
 
 WATCHERS: Final = 100
 STUCK: Final = 50

@@ -1,4 +1,4 @@
-"""In the task: what it costs to say how far it is, and what a StreamingTask costs as a whole.
+"""What it costs to say how far a task is, and what a StreamingTask costs as a whole.
 
 The calls are made in a task that runs in a prefork child, in a tight loop; taken is the time of one
 call, loop included. `tqdm` draws into nothing, `update_state` and the event dispatcher write to the
