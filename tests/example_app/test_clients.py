@@ -234,8 +234,6 @@ def test_what_a_task_says_is_not_obeyed(served, write, client):
 
 @pytest.fixture
 def page(browser):
-    playwright = pytest.importorskip("playwright.sync_api")
-    playwright.expect.set_options(timeout=30_000)
     context = browser.new_context(viewport={"width": 820, "height": 900})
     page = context.new_page()
     complaints = []
