@@ -14,7 +14,7 @@ from threading import Event, Thread
 
 import pytest
 from lives import completed, error, log, progress, queued, status
-from sidecars import SidecarThread
+from sidecars import SidecarThread, write_until_one_falls
 from waiting import eventually
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -289,21 +289,11 @@ def deaf(sidecar):
     return one
 
 
-def has_fallen(sidecar):
-    """Whether someone's history has gone on without him."""
-    sessions = list(sidecar.sidecar._connections)
-    pending = [entry for one in sessions for entry in list(one._pending.items())]
-    return any(history.dropped > getattr(at, "cursor", at) for history, at in pending)
-
-
 def test_a_client_that_asked_for_it_gets_a_snapshot_when_it_was_too_slow(served, write):
     with client(served, max_queue=1) as one:
         one.ask("subscribe", operation_id="op-1", resync=True)
         write(LIFE[1])
-        number = 0
-        while not has_fallen(served):
-            write(*(log(f"{number} {'x' * 6_000}") for _ in range(4)))
-            number += 1
+        write_until_one_falls(served, lambda: write(*(log("x" * 6_000) for _ in range(4))))
         write(progress(0.5, at=3.0), LIFE[3])
         eventually(lambda: served.sidecar.hub.get("op-1")["state"] == "completed")
         frames = one.until("completed")
