@@ -61,11 +61,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     What needs a server is marked with it: asking for its fixture is enough. The tests of the
     modules without any input or output are marked, too, and come first: they take seconds. Those
-    of everything together follow: what takes longest should not be what begins last.
+    with real workers follow: what takes longest should not be what begins last.
     """
     tests = config.rootpath / "tests"
     pure = _pure_tests(config.rootpath)
-    whole = {tests / folder for folder in ("end_to_end", "example_app", "faults")}
+    long = {tests / folder for folder in ("end_to_end", "example_app", "faults", "worker")}
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         for mark, fixtures in _MARKS.items():
@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(mark)
         if item.path in pure:
             item.add_marker("pure")
-    items.sort(key=lambda item: (item.path not in pure, item.path.parent not in whole))
+    items.sort(key=lambda item: (item.path not in pure, item.path.parent not in long))
 
 
 def _pure_tests(root: Path) -> set[Path]:
