@@ -102,18 +102,16 @@ class Operation:
             self._complete(event, late=True)
         return verdict, event
 
-    def goes_on(self, run: str) -> bool:
-        """Whether this is the current run, which works, and nobody has doubted it.
+    @property
+    def going_on(self) -> str:
+        """The id of the current run, if it works and nobody has doubted it; else empty.
 
         Then a progress of it is news and changes nothing else: :meth:`advance` takes it.
         """
         current = self.runs.current
-        return (
-            current is not None
-            and current.id == run
-            and current.state is State.RUNNING
-            and not (current.stalled or current.lost)
-        )
+        if current is None or current.state is not State.RUNNING:
+            return ""
+        return "" if current.stalled or current.lost else current.id
 
     def advance(self, event: Progress) -> None:
         """Take a progress of the run that goes on; what :meth:`fold` would do with it."""

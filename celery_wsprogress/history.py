@@ -117,11 +117,16 @@ class History:
         newest = self._newest()
         return None if newest is None else newest.position
 
-    def append(self, entry: Entry) -> None:
-        """Add the newest entry; an earlier progress of the same run is superseded by it."""
+    def append(self, entry: Entry) -> int:
+        """Add the newest entry; an earlier progress of the same run is superseded by it.
+
+        Returns:
+            How many bytes more it takes now.
+        """
+        before = self.size
         self.newest = entry.seq
         self._shared = b""
-        self.size += entry.size
+        self.size += len(entry.frame) + ENTRY_OVERHEAD
         if entry.kind is Kind.PROGRESS:
             self._take_slot(entry)
         else:
@@ -129,13 +134,14 @@ class History:
             self._latest[entry.kind] = entry
         if self.size > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
             self._drop_oldest()
+        return self.size - before
 
     def _take_slot(self, entry: Entry) -> None:
         before, self._progress = self._progress, entry
         if before is None:
             return
         if before.run == entry.run:
-            self.size -= before.size
+            self.size -= len(before.frame) + ENTRY_OVERHEAD
         else:
             insort(self._entries, before, key=_seq)
 

@@ -56,6 +56,8 @@ class Held:
     """Counted over all operations ever held; the newest has the highest."""
     line: OrderedDict[str, Held]
     """Its likes; that with the longest silence is in front."""
+    going_on: str = ""
+    """:attr:`Operation.going_on`, at hand: most events are compared with it."""
     heard: float = 0.0
     """When its last event was taken, by the clock of :meth:`Hub.accept`."""
     signed_at: float = 0.0
@@ -112,10 +114,7 @@ class Holdings:
 
     def append(self, held: Held, entry: Entry) -> None:
         """Add to the history of an operation."""
-        history = held.history
-        before = history.size
-        history.append(entry)
-        self.history_bytes += history.size - before
+        self.history_bytes += held.history.append(entry)
         self.appended += 1
 
     def heard(self, held: Held, now: float) -> None:
@@ -125,6 +124,7 @@ class Holdings:
             del held.line[held.operation.operation_id]
             line[held.operation.operation_id] = held
             held.line = line
+        held.going_on = held.operation.going_on
         self.went_on(held, now)
         self._let_go(self._lines["finished"], self.limits.max_finished)
         self._let_go(self._lines["waiting"], self.limits.max_waiting)

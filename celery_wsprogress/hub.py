@@ -94,13 +94,15 @@ class Hub:
         self._batch += 1
         self.counts["malformed"] += batch.malformed
         self.counts["events"] += len(batch.events)
-        get = self.holdings.get
+        get, advanced = self.holdings.get, 0
         for number, event in enumerate(batch.events):
             held = get(event.operation_id)
-            if held and type(event) is Progress and held.operation.goes_on(event.run):
+            if held and event.run == held.going_on and type(event) is Progress and event.run:
                 self._advance(held, event, place, number, now)
+                advanced += 1
             else:
                 self._accept_event(event, place, number, now)
+        self.counts["delivered"] += advanced
         for number, (operation_id, run) in enumerate(batch.alive, len(batch.events)):
             held = get(operation_id)
             if held is not None and held.operation.runs_as(run):
@@ -138,7 +140,6 @@ class Hub:
         held.operation.advance(event)
         held.signed_at = now
         self._deliver(held, event, place, number, place.event_id(number))
-        self.counts["delivered"] += 1
         self.holdings.went_on(held, now)
 
     def _accept_event(self, event: Event, place: Place, number: int, now: float) -> None:
@@ -192,9 +193,9 @@ class Hub:
         if held.offered_in == self._batch:
             return
         held.offered_in = self._batch
-        history = held.history
+        history, cursor = held.history, held.history.newest - 1
         for session in audience:
-            if session.offer(history):
+            if session.offer(history, cursor):
                 self._woken.append(session)
 
     def _gather(self, held: Held) -> Sequence[Session]:

@@ -5,11 +5,10 @@ has the connections written to that something is new for, and comes back for the
 neither a burst nor a long log keeps anybody's replies and pings waiting.
 
 **What comes close together is joined.** After a pause in the log, what comes is read and written at
-once. Then reading rests for :data:`REST`, or as long as the work took if that is more, up to
-:data:`LONGEST_REST`: what comes meanwhile comes in one read and goes in one write to each client.
-So an idle sidecar adds no delay, and a busy one spends its time on events and not on the round
-trips around them. A read that is large shows that there is more, and is followed by the next one
-at once.
+once. Then reading rests, the longer the more there was to do (:meth:`Intake._rest`): what comes
+meanwhile comes in one read and goes in one write to each client. So an idle sidecar adds no delay,
+and a busy one spends its time on events and not on the round trips around them. A read that is
+large shows that there is more, and is followed by the next one at once.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REST: Final = 0.004
-"""Seconds between what was written and the next read."""
-
+SHORTEST_REST: Final = 0.004
 LONGEST_REST: Final = 0.02
+REST_PER_EVENT: Final = 0.0002
+"""Seconds between what was written and the next read."""
 
 LARGE: Final = 100_000
 """Bytes in one read that show that there is more."""
@@ -147,11 +146,12 @@ class Intake:
             self._loop.call_soon(self._take_some)
         self._write(woken)
         if not all(read.large for read in finished):
-            self._rest(self._loop.time() - began)
+            self._rest(self._loop.time() - began, folded)
 
-    def _rest(self, worked: float) -> None:
-        """Have the thread read on, after a while."""
-        rest = min(max(worked, REST), LONGEST_REST)
+    def _rest(self, worked: float, events: int) -> None:
+        """Have the thread read on: after as long as the work took, or what the events are worth."""
+        rest = max(SHORTEST_REST, worked, events * REST_PER_EVENT)
+        rest = min(rest, LONGEST_REST)
         self._loop.call_later(rest, self._go_on.release)
 
     def _fold(self, epoch: str, entry: Entry, woken: list[Session]) -> int:

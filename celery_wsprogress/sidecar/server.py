@@ -93,7 +93,7 @@ class Sidecar:
         check_exposure(settings)
         self.settings = settings
         self.hub = Hub(Holdings(_limits(settings)))
-        self._intake = Intake(self.hub, Waves(self._write).begin, self._note, self._catch_up)
+        self._intake = Intake(self.hub, Waves().begin, self._note, self._catch_up)
         self.ingest = Ingest(address, self._intake.put)
         self._inferring = Inferring(
             self.hub,
@@ -153,7 +153,6 @@ class Sidecar:
             close_timeout=CLOSE_TIMEOUT,
             ping_interval=self.settings.heartbeat,
             ping_timeout=self.settings.heartbeat,
-            write_limit=(65_536, 16_384),
             server_header=None,
             logger=_library_logger(),
         )
@@ -184,12 +183,6 @@ class Sidecar:
 
     # From the log.
 
-    def _write(self, session: Session) -> None:
-        connection = self._connections.get(session)
-        # It may have gone since it was woken.
-        if connection is not None:
-            connection.flush()
-
     def _note(self, position: str, events: int) -> None:
         if not self._rebuilding.done:
             self._rebuilding.read(position, self.ingest.connection.end, events)
@@ -204,13 +197,14 @@ class Sidecar:
         """The life of one connection, from its welcome to its end."""
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see _serve
         request = connection.request
-        session = Session(next(self._client_ids), self._permit(request))
-        connection.session = session
+        writer = connection.writer
+        session = Session(next(self._client_ids), self._permit(request), writer.flush)
+        writer.session = session
         self._connections[session] = connection
         try:
             session.reply(encode_frame(self._welcome(session)))
             self._subscribe_by_path(request, session)
-            connection.flush()
+            writer.flush()
             if self.settings.monitor_unsubscribed:
                 self._loop.call_later(UNSUBSCRIBED_AFTER, self._watch_unsubscribed, session)
             await connection.read_commands(lambda frame: self._answer(frame, session))
@@ -322,7 +316,7 @@ class Sidecar:
             for session, connection in list(self._connections.items()):
                 if _watches_too_much(session, now):
                     connection.close_soon(TOKEN_EXPIRED, "the token has expired")
-                elif connection.is_stuck(self.settings.heartbeat):
+                elif connection.writer.is_stuck(self.settings.heartbeat):
                     connection.close_soon(TOO_SLOW, "too slow: takes nothing of what is for it")
 
     def _mention_silence(self) -> None:

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from celery_wsprogress.session import Session
 
@@ -29,19 +29,15 @@ class Waves:
     """The waves that are under way.
 
     Runs in: the event loop.
-
-    Args:
-        write: Writes to one session what it has, as far as its socket takes it.
     """
 
-    def __init__(self, write: Callable[[Session], None]) -> None:
-        self._write = write
+    def __init__(self) -> None:
         self._waves: deque[Iterator[Session]] = deque()
 
     def begin(self, woken: Sequence[Session]) -> None:
         """Write to the sessions that something woke."""
         for session in woken[:AT_A_TIME]:
-            self._write(session)
+            session.flush()
         if len(woken) > AT_A_TIME:
             self._waves.append(islice(woken, AT_A_TIME, None))
             if len(self._waves) == 1:
@@ -51,7 +47,7 @@ class Waves:
         wave = self._waves.popleft()
         some = list(islice(wave, AT_A_TIME))
         for session in some:
-            self._write(session)
+            session.flush()
         if some:
             self._waves.append(wave)
         if self._waves:
