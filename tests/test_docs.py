@@ -17,7 +17,7 @@ import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from click.testing import CliRunner
-from servers import free_port
+from ports import free_port
 from sidecars import SidecarThread
 from waiting import eventually
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from servers import free_port
+from ports import free_port
 from waiting import eventually
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect

@@ -6,7 +6,7 @@ import socket
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from servers import free_port
+from ports import free_port
 
 from celery_wsprogress.sidecar import listening
 from celery_wsprogress.sidecar.listening import listen
@@ -24,8 +24,9 @@ def listening_on(host, port):
 def taken(address):
     """A port of this address that somebody else listens on."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.create_server((address, 0), family=family) as somebody:
-        yield somebody.getsockname()[1]
+    port = free_port()
+    with socket.create_server((address, port), family=family):
+        yield port
 
 
 def has_ipv6():
@@ -62,8 +63,8 @@ def test_any_free_port_is_a_new_one_each_time():
 @needs_ipv6
 @pytest.mark.parametrize("host", ["::1", "::"])
 def test_an_ipv6_address_is_only_that(host):
-    with listening_on(host, 0) as places:
-        port = places[0][1]
+    port = free_port()
+    with listening_on(host, port) as places:
         assert places == [(host, port)]
         # The same port of the other family is free.
         with listening_on("127.0.0.1", port):
