@@ -1,0 +1,62 @@
+/**
+ * Tokens: who gives them, and when a new one is needed.
+ *
+ * Runs in: a page, a worker, or Node. A token goes into a command and nowhere else.
+ */
+
+/** The part of its life a token is used for before it is renewed. */
+const USED = 0.8;
+
+/** Seconds before its end at which a token is renewed, at the most. */
+const EARLY = 60;
+
+/** Milliseconds a timer can wait. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/**
+ * @typedef {() => string | null | undefined | Promise<string | null | undefined>} GetToken
+ */
+
+/** One place that tokens come from: of one client. */
+export class TokenSource {
+  /** The line that knows its token. @type {object | null} */
+  presentedTo = null;
+
+  #give;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /**
+   * @param {{ token?: string, getToken?: GetToken }} from
+   * @param {(error: Error) => void} onRefused Called when its token is not taken, and no other
+   *   one comes.
+   */
+  constructor({ token, getToken }, onRefused) {
+    this.#give = getToken ?? (() => token);
+    this.renews = getToken !== undefined;
+    this.onRefused = onRefused;
+  }
+
+  /** @returns {Promise<string | null | undefined>} */
+  async get() {
+    return this.#give();
+  }
+
+  /**
+   * Call when the token is about to expire.
+   *
+   * @param {number} left Seconds it holds.
+   * @param {() => void} renew
+   */
+  renewIn(left, renew) {
+    this.stop();
+    if (!this.renews || !Number.isFinite(left)) return;
+    const wait = Math.max(left * USED, left - EARLY, 0) * 1000;
+    this.#timer = setTimeout(renew, Math.min(wait, LONGEST_TIMER));
+  }
+
+  /** Renew no more. */
+  stop() {
+    clearTimeout(this.#timer);
+  }
+}
