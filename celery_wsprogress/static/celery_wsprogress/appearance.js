@@ -25,9 +25,13 @@ export const STYLE = `
 }
 :host([hidden]), [hidden] { display: none !important; }
 [part=head], [part=foot] {
-  display: flex; gap: 0.25rem 1rem; align-items: baseline; justify-content: space-between;
+  display: flex; gap: 0 1rem; align-items: baseline; justify-content: space-between;
 }
-[part=status], [part=figures] { text-align: end; flex: none; }
+[part=foot] { flex-wrap: wrap; }
+[part=message] { flex: 1 1 35%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+[part=status], [part=figures] { text-align: end; margin-inline-start: auto; }
+[part=label], [part=message], [part=error], [part=result] { unicode-bidi: plaintext; }
+:host(:dir(rtl)) :is([part=message], [part=error], [part=result]) { text-align: right; }
 [part=label] { font-weight: 600; }
 [part=status] { color: var(--tone); font-size: 0.8125rem; font-weight: 500; }
 [part=status]::before {
@@ -43,8 +47,8 @@ export const STYLE = `
   transition: inline-size 0.3s ease-out, background-color 0.3s;
 }
 [part=foot] { color: var(--muted); font-size: 0.8125rem; min-block-size: 1.45em; }
-[part=figures] { font-variant-numeric: tabular-nums; white-space: nowrap; }
-[part=error] { color: var(--failure); font-size: 0.8125rem; white-space: pre-wrap; }
+[part=figures] { font-variant-numeric: tabular-nums; }
+[part=error] { color: var(--tone); font-size: 0.8125rem; white-space: pre-wrap; }
 [part=result] { color: var(--muted); font-size: 0.8125rem; white-space: pre-wrap; }
 [part=live] {
   position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%);

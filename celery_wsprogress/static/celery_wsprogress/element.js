@@ -207,10 +207,12 @@ export class CeleryProgress extends Base {
     const { words } = /** @type {typeof CeleryProgress} */ (this.constructor);
     const figures = figuresOf(operation, words, this.#language);
     const percent = percentOf(progress, this.#language);
-    if (operation && !indeterminate && !hasEnded(operation)) figures.unshift(percent);
+    const begun = operation?.state === "running" || operation?.state === "retrying";
+    if (begun && !indeterminate) figures.unshift(percent);
     this.#reflect("indeterminate", moving ? "" : undefined);
     this.#text("message", message);
-    this.#text("figures", figures.join(" · "));
+    this.#part("message").title = message;
+    this.#text("figures", (this.matches(":dir(rtl)") ? figures.map(isolated) : figures).join(" · "));
     this.#part("fill").style.inlineSize = moving ? "" : `${progress * 100}%`;
     const bar = this.#part("bar");
     const said = [status, ...(moving ? [] : [percent]), message].filter(Boolean).join(", ");
@@ -282,6 +284,15 @@ export class CeleryProgress extends Base {
     if (value === undefined) this.removeAttribute(name);
     else if (this.getAttribute(name) !== value) this.setAttribute(name, value);
   }
+}
+
+/**
+ * A figure whose direction is its own, among others.
+ *
+ * @param {string} text
+ */
+function isolated(text) {
+  return `\u2068${text}\u2069`;
 }
 
 /**

@@ -41,6 +41,15 @@ export declare function statusOf(operation: Operation | null, words: Words): str
  */
 export declare function figuresOf(operation: Operation | null, words: Words, language?: string): string[];
 /**
+ * A count: in full as long as that is read at a glance.
+ *
+ * @param {number} value
+ * @param {string} [language]
+ */
+export declare function numberOf(value: number, language?: string): string;
+/**
+ * A fraction in whole percent; nothing is complete before it is.
+ *
  * @param {number} fraction
  * @param {string} [language]
  */

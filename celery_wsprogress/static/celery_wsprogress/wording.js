@@ -52,8 +52,7 @@ export function statusOf(operation, words) {
 export function figuresOf(operation, words, language) {
   if (!operation) return [];
   const { current, total, unit, rate, eta, duration, state } = operation;
-  const number = new Intl.NumberFormat(language, { notation: "compact", maximumFractionDigits: 1 });
-  const count = (/** @type {number} */ value) => number.format(value);
+  const count = (/** @type {number} */ value) => numberOf(value, language);
   const figures = [];
   const named = unit ? ` ${unit}` : "";
   if (current != null && total != null) {
@@ -73,11 +72,24 @@ export function figuresOf(operation, words, language) {
 }
 
 /**
+ * A count: in full as long as that is read at a glance.
+ *
+ * @param {number} value
+ * @param {string} [language]
+ */
+export function numberOf(value, language) {
+  const notation = Math.abs(value) < 100_000 ? "standard" : "compact";
+  const digits = Math.abs(value) < 100 || notation === "compact" ? 1 : 0;
+  return new Intl.NumberFormat(language, { notation, maximumFractionDigits: digits }).format(value);
+}
+
+/**
+ * A fraction in whole percent; nothing is complete before it is.
+ *
  * @param {number} fraction
  * @param {string} [language]
  */
 export function percentOf(fraction, language) {
-  // Nothing is complete before it is.
   const whole = fraction < 1 ? Math.floor(fraction * 100) / 100 : 1;
   return new Intl.NumberFormat(language, { style: "percent" }).format(whole);
 }
