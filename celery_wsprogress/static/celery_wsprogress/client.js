@@ -13,7 +13,6 @@
 import { Connection } from "./connection.js";
 import { Monitor, Watch, WatchMany } from "./handles.js";
 import { ConnectionClosed, fieldsOf } from "./protocol.js";
-import { TokenSource } from "./tokens.js";
 
 /** @import { ConnectionState, Loss } from "./connection.js" */
 /** @import { Handle, MonitorOptions, WatchOptions } from "./handles.js" */
@@ -78,6 +77,7 @@ export class Client {
   /** @type {Set<() => void>} */
   #observers = new Set();
   #observer = () => this.#notify();
+  #onRefused = (/** @type {Error} */ error) => this.#fail(error);
 
   /**
    * @param {string} url
@@ -87,8 +87,7 @@ export class Client {
   constructor(url, connection, options) {
     this.url = url;
     this.#connection = connection;
-    this.#source = new TokenSource(options, (error) => this.#fail(error));
-    connection.addSource(this.#source);
+    this.#source = connection.enter(options, this.#onRefused);
     connection.observers.add(this.#observer);
   }
 
@@ -232,16 +231,14 @@ export class Client {
     if (this.error) return;
     this.error = error;
     const connection = this.#connection;
-    connection.sources.delete(this.#source);
     connection.observers.delete(this.#observer);
-    this.#source.stop();
     for (const handle of [...this.#handles]) {
       handle.refuse(error);
       handle.close(error);
     }
     this.#notify();
     setTimeout(() => {
-      if (!connection.sources.size) connection.stop(error);
+      if (connection.leave(this.#source, this.#onRefused)) connection.stop(error);
       if (connection.error && connections.get(this.url) === connection) {
         connections.delete(this.url);
       }

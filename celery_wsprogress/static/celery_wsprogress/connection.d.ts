@@ -4,10 +4,11 @@
  * Runs in: a page, a worker, or Node.
  */
 import { Line } from "./line.js";
+import { TokenSource } from "./tokens.js";
 import type { WebSocketClass } from "./line.js";
 import type { Frame, Operation } from "./protocol.js";
 import type { Watcher } from "./subscriptions.js";
-import type { TokenSource } from "./tokens.js";
+import type { Credentials } from "./tokens.js";
 export type ConnectionState = "connecting" | "open" | "reconnecting" | "closed";
 export type Loss = {
     /**
@@ -36,8 +37,6 @@ export declare class Connection {
     welcome: Frame;
     /** @type {Set<() => void>} */
     observers: Set<() => void>;
-    /** @type {Set<TokenSource>} */
-    sources: Set<TokenSource>;
     /**
      * @param {string} url
      * @param {WebSocketClass} WebSocket
@@ -70,9 +69,17 @@ export declare class Connection {
         leave: () => void;
     };
     /**
-     * Tell the sidecar the token of one more client.
+     * Take one more client, and tell the sidecar its token if that is a new one.
      *
-     * @param {TokenSource} source
+     * @param {Credentials} credentials
+     * @param {(error: Error) => void} onRefused
+     * @returns {TokenSource}
      */
-    addSource(source: TokenSource): void;
+    enter(credentials: Credentials, onRefused: (error: Error) => void): TokenSource;
+    /**
+     * @param {TokenSource} source
+     * @param {(error: Error) => void} onRefused What it entered with.
+     * @returns {boolean} Whether it was the last client.
+     */
+    leave(source: TokenSource, onRefused: (error: Error) => void): boolean;
 }

@@ -11,12 +11,13 @@ import { CommandError, ConnectionClosed, isFinal } from "./protocol.js";
 import { restartDelay, TOKEN_EXPIRED } from "./protocol.js";
 import { reduce } from "./reducer.js";
 import { Seat, Subscription } from "./subscriptions.js";
+import { TokenSource } from "./tokens.js";
 import { watchForWaking } from "./waking.js";
 
 /** @import { WebSocketClass } from "./line.js" */
 /** @import { Frame, Operation, ProgressEvent } from "./protocol.js" */
 /** @import { Watcher } from "./subscriptions.js" */
-/** @import { TokenSource } from "./tokens.js" */
+/** @import { Credentials } from "./tokens.js" */
 
 /**
  * @typedef {"connecting" | "open" | "reconnecting" | "closed"} ConnectionState
@@ -44,8 +45,8 @@ export class Connection {
 
   /** @type {Set<() => void>} */
   observers = new Set();
-  /** @type {Set<TokenSource>} */
-  sources = new Set();
+  /** By the token, or the function that gives it. @type {Map<unknown, TokenSource>} */
+  #sources = new Map();
 
   #url;
   #WebSocket;
@@ -94,7 +95,7 @@ export class Connection {
     this.#current?.close();
     this.#become("closed");
     for (const { reject } of this.#waiting) reject(error);
-    for (const source of [...this.sources]) source.onRefused(error);
+    for (const source of [...this.#sources.values()]) source.refuse(error);
   }
 
   // What its clients do.
@@ -139,14 +140,36 @@ export class Connection {
   }
 
   /**
-   * Tell the sidecar the token of one more client.
+   * Take one more client, and tell the sidecar its token if that is a new one.
    *
-   * @param {TokenSource} source
+   * @param {Credentials} credentials
+   * @param {(error: Error) => void} onRefused
+   * @returns {TokenSource}
    */
-  addSource(source) {
-    this.sources.add(source);
+  enter(credentials, onRefused) {
+    const key = credentials.getToken ?? credentials.token;
+    const known = this.#sources.get(key);
+    const source = known ?? new TokenSource(credentials);
+    this.#sources.set(key, source);
+    source.holders.add(onRefused);
     const line = this.#line;
-    if (line) this.#introduce(source, line).then(() => this.#joinAll());
+    if (!known && line) this.#introduce(source, line).then(() => this.#joinAll());
+    return source;
+  }
+
+  /**
+   * @param {TokenSource} source
+   * @param {(error: Error) => void} onRefused What it entered with.
+   * @returns {boolean} Whether it was the last client.
+   */
+  leave(source, onRefused) {
+    source.holders.delete(onRefused);
+    for (const [key, one] of this.#sources) {
+      if (one.holders.size) continue;
+      one.stop();
+      this.#sources.delete(key);
+    }
+    return !this.#sources.size;
   }
 
   // One line after another.
@@ -170,7 +193,7 @@ export class Connection {
     const { data, timestamp } = /** @type {Frame} */ (line.welcome);
     this.welcome = data;
     this.#skew = Date.now() / 1000 - timestamp;
-    await Promise.all([...this.sources].map((source) => this.#introduce(source, line)));
+    await Promise.all([...this.#sources.values()].map((source) => this.#introduce(source, line)));
     await Promise.all([...this.#memory.resume()].map((one) => this.#resume(line, one)));
     if (this.#current !== line) return;
     this.#line = line;
@@ -190,7 +213,7 @@ export class Connection {
   #end(code, reason) {
     this.#current = this.#line = null;
     if (this.error) return;
-    const renews = [...this.sources].some((source) => source.renews);
+    const renews = [...this.#sources.values()].some((source) => source.renews);
     if (isFinal(code) || (code === TOKEN_EXPIRED && !renews)) {
       this.stop(new ConnectionClosed(reason || "the connection was closed", code));
       return;
@@ -232,7 +255,7 @@ export class Connection {
       await this.#present(source, line);
     } catch (error) {
       if (error instanceof LineLost) return;
-      if (error instanceof CommandError) source.onRefused(error);
+      if (error instanceof CommandError) source.refuse(error);
       else line.fail(`no token: ${error}`);
     }
   }
@@ -260,7 +283,7 @@ export class Connection {
    * @param {Line} line
    */
   #renew(source, line) {
-    if (this.#current !== line || !this.sources.has(source)) return;
+    if (this.#current !== line || !source.holders.size) return;
     this.#present(source, line).catch(() => {
       // The old one may hold for a while; when it does not, the line ends and says so.
       source.renewIn(this.#backoff.next(), () => this.#renew(source, line));

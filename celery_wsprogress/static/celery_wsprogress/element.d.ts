@@ -25,13 +25,14 @@ export declare class CeleryProgress extends Base {
     static observedAttributes: string[];
     /** The words it uses. @type {Words} */
     static words: Words;
-    /** Gives a token, where the sidecar has a key and tokens expire. @type {GetToken | undefined} */
-    getToken: GetToken | undefined;
     constructor();
     /** The handle of what it shows: `.done`, `.observe`, … */
     get handle(): Monitor | Watch | null;
     /** How the operation stands. @returns {Operation | null} */
     get operation(): Operation | null;
+    /** Gives a token, where the sidecar has a key and tokens expire. */
+    get getToken(): GetToken | undefined;
+    set getToken(getToken: GetToken | undefined);
     connectedCallback(): void;
     disconnectedCallback(): void;
     /** @param {string} name */

@@ -17,6 +17,7 @@
 
 import { STYLE } from "./appearance.js";
 import { connect } from "./client.js";
+import { oncePerFrame } from "./painting.js";
 import { hasEnded } from "./protocol.js";
 import { figuresOf, percentOf, resultOf, statusOf, WORDS } from "./wording.js";
 import { combined } from "./workflow.js";
@@ -26,6 +27,8 @@ import { combined } from "./workflow.js";
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 /** @import { GetToken } from "./tokens.js" */
 /** @import { Words } from "./wording.js" */
+
+const HERE = import.meta.url;
 
 /** Milliseconds between two announcements, so that they can be heard to their end. */
 const QUIET = 5_000;
@@ -42,17 +45,16 @@ export class CeleryProgress extends Base {
   /** The words it uses. @type {Words} */
   static words = WORDS;
 
-  /** Gives a token, where the sidecar has a key and tokens expire. @type {GetToken | undefined} */
-  getToken = undefined;
-
   /** @type {Client | null} */
   #client = null;
   /** @type {Watch | Monitor | null} */
   #handle = null;
   /** @type {Error | null} */
   #refused = null;
+  /** @type {GetToken | undefined} */
+  #getToken;
   #beginning = false;
-  #painting = false;
+  #paintSoon = oncePerFrame(() => this.#paint());
   #announced = { step: "", at: -Infinity };
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #announcing;
@@ -80,7 +82,21 @@ export class CeleryProgress extends Base {
     return combined(this.getAttribute("group-id") ?? "", handle.operations.values());
   }
 
+  /** Gives a token, where the sidecar has a key and tokens expire. */
+  get getToken() {
+    return this.#getToken;
+  }
+
+  set getToken(getToken) {
+    this.#getToken = getToken;
+    this.#beginSoon();
+  }
+
   connectedCallback() {
+    // What was set before the element was one.
+    const given = Object.getOwnPropertyDescriptor(this, "getToken")?.value;
+    Reflect.deleteProperty(this, "getToken");
+    this.#getToken ??= given;
     this.#beginSoon();
     this.#paintSoon();
   }
@@ -109,12 +125,9 @@ export class CeleryProgress extends Base {
   #begin() {
     const [id, group] = [this.getAttribute("task-id"), this.getAttribute("group-id")];
     if (!id && !group) return;
-    const { getToken } = this;
     const token = this.getAttribute("token") ?? undefined;
-    this.#client = connect(this.getAttribute("url") ?? new URL("/", import.meta.url), {
-      token,
-      getToken,
-    });
+    const url = this.getAttribute("url") ?? new URL("/", HERE);
+    this.#client = connect(url, { token, getToken: this.#getToken });
     const options = {
       onChange: (/** @type {Operation} */ operation, /** @type {ProgressEvent | null} */ event) =>
         this.#change(operation, event),
@@ -161,15 +174,6 @@ export class CeleryProgress extends Base {
   }
 
   // What is seen.
-
-  #paintSoon() {
-    if (this.#painting) return;
-    this.#painting = true;
-    requestAnimationFrame(() => {
-      this.#painting = false;
-      this.#paint();
-    });
-  }
 
   #paint() {
     const { operation } = this;

@@ -14,27 +14,35 @@ const EARLY = 60;
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
+ * @typedef {{ token?: string, getToken?: GetToken }} Credentials
+ *
  * @typedef {() => string | null | undefined | Promise<string | null | undefined>} GetToken
  */
 
-/** One place that tokens come from: of one client. */
+/** One place that tokens come from, for all clients that have it. */
 export class TokenSource {
   /** The line that knows its token. @type {object | null} */
   presentedTo = null;
+
+  /**
+   * Whose it is: what each of them does when a token is not taken, and no other one comes.
+   * @type {Set<(error: Error) => void>}
+   */
+  holders = new Set();
 
   #give;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
-  /**
-   * @param {{ token?: string, getToken?: GetToken }} from
-   * @param {(error: Error) => void} onRefused Called when its token is not taken, and no other
-   *   one comes.
-   */
-  constructor({ token, getToken }, onRefused) {
+  /** @param {Credentials} credentials */
+  constructor({ token, getToken }) {
     this.#give = getToken ?? (() => token);
     this.renews = getToken !== undefined;
-    this.onRefused = onRefused;
+  }
+
+  /** @param {Error} error */
+  refuse(error) {
+    for (const refuse of [...this.holders]) refuse(error);
   }
 
   /** @returns {Promise<string | null | undefined>} */
