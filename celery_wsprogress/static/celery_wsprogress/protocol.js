@@ -125,8 +125,9 @@ export function isFinal(code) {
 export function restartDelay(code, reason) {
   if (code !== RESTARTING) return null;
   try {
-    const asked = Number(JSON.parse(reason).retry_ms);
-    return Number.isFinite(asked) ? Math.min(Math.max(asked / 1000, 0), LONGEST_ASKED) : null;
+    const asked = JSON.parse(reason).retry_ms;
+    if (typeof asked !== "number") return null;
+    return Math.min(Math.max(asked / 1000, 0), LONGEST_ASKED);
   } catch {
     return null;
   }
