@@ -41,6 +41,7 @@ This is the sidecar. Connect a WebSocket to this address and send
 /status           statistics
 /operations       what is known of all operations
 /operations/<id>  what is known of one
+/client.js        the client for pages; also /element.js and /react.js
 """
 
 

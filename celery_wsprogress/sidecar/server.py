@@ -41,6 +41,7 @@ from celery_wsprogress.sidecar.intake import Intake
 from celery_wsprogress.sidecar.leaving import dismiss_all
 from celery_wsprogress.sidecar.listening import listen
 from celery_wsprogress.sidecar.rebuilding import HOLD, Rebuilding
+from celery_wsprogress.sidecar.static_files import respond as respond_with_file
 from celery_wsprogress.sidecar.waves import Waves
 from celery_wsprogress.wire import MAX_COMMAND_BYTES, VERSION, encode_frame
 
@@ -273,6 +274,9 @@ class Sidecar:
         if refused is not None:
             return response(refused)
         if (one_value(request.headers, "Upgrade") or "").lower() != "websocket":
+            file = respond_with_file(request)
+            if file is not None:
+                return file
             authorization = one_value(request.headers, "Authorization")
             return response(respond(request.path, authorization, self._view(request)))
         rebuilt = await self._rebuilding.wait()
