@@ -176,7 +176,9 @@ class Operation:
         if isinstance(event, Progress) and not overtaken:
             self._learn_progress(event)
         elif isinstance(event, Status):
-            self._learn_status(event, step, overtaken=overtaken)
+            # A message that is published once more says nothing of the run that is there.
+            waits = step is Step.QUEUE and self.state is not State.QUEUED
+            self._learn_status(event, step, aside=overtaken or waits)
         elif isinstance(event, Completed):
             self._learn_end(event)
             self.progress = 1.0
@@ -194,10 +196,11 @@ class Operation:
         self.unit, self.rate, self.eta = _known(data.unit), _known(data.rate), _known(data.eta)
         self.indeterminate = data.indeterminate is True
 
-    def _learn_status(self, event: Status, step: Step, *, overtaken: bool) -> None:
+    def _learn_status(self, event: Status, step: Step, *, aside: bool) -> None:
+        """Take a status; ``aside`` is one that is not of the current run."""
         data = event.data
         self._complete(event, late=data.status in {QUEUED, RECEIVED})
-        if overtaken:
+        if aside:
             return
         self.status = data.status
         if step is Step.STALL:
