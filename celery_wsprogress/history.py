@@ -142,7 +142,9 @@ class History:
 
     def _drop_oldest(self) -> None:
         """Make room, a tenth more than needed, so that a full history is not walked each time."""
-        keep = set(map(id, self._latest.values()))
+        # A line goes in its turn: one that outlived its neighbours would go unnoticed later.
+        standing = (one for kind, one in self._latest.items() if kind is not Kind.LINE)
+        keep = set(map(id, (*standing, self._entries[-1])))
         for entry in self._entries:
             if len(self) <= MAX_ENTRIES * 0.9 and self.size <= MAX_BYTES * 0.9:
                 break
