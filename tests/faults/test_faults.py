@@ -180,7 +180,7 @@ def test_a_broker_that_comes_back_without_its_data(system):
         assert findings.counts[law] == 0, findings
     # What was asked for and said in the new log is whole.
     for watcher in system.audience.watchers:
-        assert all(has_ended_for(watcher.transcript.frames(one)) for one in after)
+        assert all(has_ended_for(watcher.transcript.entries[one]) for one in after)
     assert not [
         v for v in findings.violations if v.startswith("lost") and system.tail.log.epochs[1] in v
     ]
