@@ -19,6 +19,8 @@ from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.in_thread import SidecarInThread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery_wsprogress.brokers import BrokerAddress
     from celery_wsprogress.sidecar.backend import ResultBackend
     from celery_wsprogress.sidecar.server import Sidecar
@@ -175,3 +177,14 @@ class SidecarThread:
     @property
     def http(self) -> str:
         return f"http://localhost:{self.port}"
+
+
+def write_until_one_falls(sidecar: SidecarThread, write: Callable[[], None]) -> None:
+    """Write until the history of someone who does not read has gone on without him."""
+    for _ in range(5_000):
+        sessions = list(sidecar.sidecar._connections)
+        pending = [entry for one in sessions for entry in list(one._pending.items())]
+        if any(history.dropped > getattr(at, "cursor", at) for history, at in pending):
+            return
+        write()
+    raise AssertionError("nobody fell off a history")

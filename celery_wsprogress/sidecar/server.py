@@ -41,11 +41,11 @@ from celery_wsprogress.sidecar.intake import Intake
 from celery_wsprogress.sidecar.leaving import dismiss_all
 from celery_wsprogress.sidecar.listening import listen
 from celery_wsprogress.sidecar.rebuilding import HOLD, Rebuilding
+from celery_wsprogress.sidecar.waves import Waves
 from celery_wsprogress.wire import MAX_COMMAND_BYTES, VERSION, encode_frame
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable
 
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
@@ -93,7 +93,7 @@ class Sidecar:
         check_exposure(settings)
         self.settings = settings
         self.hub = Hub(Holdings(_limits(settings)))
-        self._intake = Intake(self.hub, self._flush, self._note, self._catch_up)
+        self._intake = Intake(self.hub, Waves(self._write).begin, self._note, self._catch_up)
         self.ingest = Ingest(address, self._intake.put)
         self._inferring = Inferring(
             self.hub,
@@ -184,9 +184,11 @@ class Sidecar:
 
     # From the log.
 
-    def _flush(self, sessions: Iterable[Session]) -> None:
-        for session in sessions:
-            self._connections[session].flush()
+    def _write(self, session: Session) -> None:
+        connection = self._connections.get(session)
+        # It may have gone since it was woken.
+        if connection is not None:
+            connection.flush()
 
     def _note(self, position: str, events: int) -> None:
         if not self._rebuilding.done:

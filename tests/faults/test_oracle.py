@@ -9,6 +9,7 @@ import lives
 import pytest
 import resyncs
 from accounts import Log, Resynced, Subscribed, Told, Transcript, resynced, said
+from frames import decoded
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
@@ -304,11 +305,10 @@ def watch(sketch, read):
         hub.accept(wire.decode_batch(body), epoch="e", position=str(number), now=0.0)
         shown += read(session)
     while session.has_news:
-        shown += session.take(1_000_000, 0.0)
-    frames = map(json.loads, shown)
+        shown += decoded(session.take(1_000_000, 0.0))
     entries = [
         resynced(one) if one["event_type"] == "snapshot" else said(one, one["event_id"])
-        for one in frames
+        for one in shown
     ]
     findings = check(log, [transcript(entries)], [], sent_at={ONE: 1.0}, living=[])
     # Nobody ended them all.
@@ -321,13 +321,17 @@ def test_the_product_and_the_oracle_understand_the_laws_alike(sketch):
 
     What is owed depends on the order alone, so the runs are mixed without any.
     """
-    assert watch(sketch, lambda session: session.take(1_000_000, 0.0)) == {}
+    assert watch(sketch, lambda session: decoded(session.take(1_000_000, 0.0))) == {}
 
 
 @given(sketches(), st.data())
 def test_they_do_so_of_a_client_that_falls_off(sketch, data):
     def read(session):
-        return session.take(data.draw(st.integers(1, 600)), 0.0) if data.draw(some) == 0 else []
+        return (
+            decoded(session.take(data.draw(st.integers(1, 600)), 0.0))
+            if data.draw(some) == 0
+            else []
+        )
 
     some = st.integers(0, 5)
     with pytest.MonkeyPatch.context() as patch:

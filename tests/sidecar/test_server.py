@@ -14,7 +14,7 @@ from threading import Event, Thread
 
 import pytest
 from lives import completed, error, log, progress, queued, status
-from sidecars import SidecarThread
+from sidecars import SidecarThread, write_until_one_falls
 from waiting import eventually
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -22,7 +22,6 @@ from websockets.sync.client import connect
 from celery_wsprogress import create_token, wire
 from celery_wsprogress.brokers import BrokerAddress, open_writer
 from celery_wsprogress.sidecar import leaving, server
-from celery_wsprogress.sidecar.intake import READS_IN_FLIGHT
 
 KEY = "a key that is long enough for HS256"
 
@@ -264,12 +263,13 @@ def test_what_was_read_before_the_stop_reaches_the_clients(served, write):
     with client(served) as one:
         one.ask("subscribe", operation_id="op-1")
         intake, sidecar = served.sidecar._intake, served.sidecar
-        busy = Event()
+        busy, waits, acquire = Event(), Event(), intake._go_on.acquire
+        intake._go_on.acquire = lambda **how: waits.set() or acquire(**how)
         sidecar._loop.call_soon_threadsafe(busy.wait)
         write(*LIFE)
         write(*(log("x" * 7_000, run="r2") for _ in range(3)), *(log("y") for _ in range(500)))
         # The reader has it, the loop has not.
-        eventually(lambda: intake._room._value < READS_IN_FLIGHT)
+        eventually(waits.is_set)
         ended = stopping(served, 0.0)
         busy.set()
         assert one.until("completed")
@@ -289,19 +289,11 @@ def deaf(sidecar):
     return one
 
 
-def has_fallen(sidecar):
-    sessions = list(sidecar.sidecar._connections)
-    return any(watch.fallen for one in sessions for watch in list(one.watches.values()))
-
-
 def test_a_client_that_asked_for_it_gets_a_snapshot_when_it_was_too_slow(served, write):
     with client(served, max_queue=1) as one:
         one.ask("subscribe", operation_id="op-1", resync=True)
         write(LIFE[1])
-        number = 0
-        while not has_fallen(served):
-            write(*(log(f"{number} {'x' * 6_000}") for _ in range(4)))
-            number += 1
+        write_until_one_falls(served, lambda: write(*(log("x" * 6_000) for _ in range(4))))
         write(progress(0.5, at=3.0), LIFE[3])
         eventually(lambda: served.sidecar.hub.get("op-1")["state"] == "completed")
         frames = one.until("completed")
