@@ -53,7 +53,7 @@ class Installation:
 
     Args:
         broker: A server that belongs to it: it will be killed.
-        backend: Where results are stored; a server of its own.
+        backend: Where results are stored: a server of its own, or the broker's.
         skews: One worker each, whose clock is so many seconds ahead.
         sidecars: How many.
         concurrency: Processes of each worker.

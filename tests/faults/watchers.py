@@ -55,6 +55,7 @@ class Watcher:
         """The last event it saw, by operation; empty before there was any."""
         self._reading = asyncio.Event()
         self._reading.set()
+        self._deaf_after = ""
         self._line: ClientConnection | None = None
 
     async def live(self) -> None:
@@ -98,12 +99,15 @@ class Watcher:
         if self._line is not None:
             await self._line.close()
 
-    def stop_reading(self) -> None:
-        """Read nothing from now on."""
-        self._reading.clear()
+    def stop_reading(self, after: str = "") -> None:
+        """Read nothing from now on, or once something of an operation was read."""
+        self._deaf_after = after
+        if not after:
+            self._reading.clear()
 
     def go_on_reading(self) -> None:
         """Read again, beginning with what has waited."""
+        self._deaf_after = ""
         self._reading.set()
 
     def _options(self) -> dict[str, Any]:
@@ -152,6 +156,8 @@ class Watcher:
         self.transcript.counts["frames"] += 1
         self.transcript.entries[event.operation_id].append(event)
         self._watched[event.operation_id] = event.event_id
+        if event.operation_id == self._deaf_after:
+            self._reading.clear()
 
     def _take_reply(self, reply: dict[str, Any]) -> None:
         if "error" in reply:
