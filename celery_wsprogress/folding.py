@@ -192,7 +192,9 @@ class Operation:
         if isinstance(event, Progress) and not overtaken:
             self.advance(event)
         elif isinstance(event, Status):
-            self._learn_status(event, step, overtaken=overtaken)
+            # A message that is published once more says nothing of the run that is there.
+            waits = step is Step.QUEUE and self.state is not State.QUEUED
+            self._learn_status(event, step, aside=overtaken or waits)
         elif isinstance(event, Completed):
             self._learn_end(event)
         elif isinstance(event, Error):
@@ -201,10 +203,11 @@ class Operation:
             if self.run is not None:
                 self.run.lost = event.inferred and self.error_type in LOST
 
-    def _learn_status(self, event: Status, step: Step, *, overtaken: bool) -> None:
+    def _learn_status(self, event: Status, step: Step, *, aside: bool) -> None:
+        """Take a status; ``aside`` is one that is not of the current run."""
         data = event.data
         self._complete(event, late=data.status in {QUEUED, RECEIVED})
-        if overtaken:
+        if aside:
             return
         self.status = data.status
         if step is Step.STALL:

@@ -79,7 +79,6 @@ class History:
     __slots__ = (
         "_entries",
         "_last_end",
-        "_last_line",
         "_last_status",
         "_progress",
         "_shared",
@@ -101,7 +100,6 @@ class History:
         self._progress: Entry | None = None
         """The latest progress: a slot, since the next one of its run takes its place."""
         self._last_status: Entry | None = None
-        self._last_line: Entry | None = None
         self._last_end: Entry | None = None
         self._shared_after = 0
         self._shared = b""
@@ -143,9 +141,7 @@ class History:
             self._entries.append(entry)
             if entry.kind is Kind.STATUS:
                 self._last_status = entry
-            elif entry.kind is Kind.LINE:
-                self._last_line = entry
-            else:
+            elif entry.kind is Kind.END:
                 self._last_end = entry
         if self.size > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
             self._drop_oldest()
@@ -213,7 +209,8 @@ class History:
 
     def _drop_oldest(self) -> None:
         """Make room, a tenth more than needed, so that a full history is not walked each time."""
-        keep = {id(self._last_status), id(self._last_line), id(self._last_end)}
+        # A line goes in its turn: one that outlived its neighbours would go unnoticed later.
+        keep = {id(self._last_status), id(self._last_end), *map(id, self._entries[-1:])}
         excess = len(self) - MAX_ENTRIES * 0.9
         kept: list[Entry] = []
         for entry in self._entries:
