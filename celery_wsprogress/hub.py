@@ -51,6 +51,8 @@ class Hub:
     counts: Counter[str] = field(default_factory=Counter)
     """Of events and batches, for statistics: ``events``, ``delivered``, ``behind``, ``over``,
     ``malformed``, ``repeats`` (batches written twice) and ``gaps`` (batches missing)."""
+    read: Counter[type[Event]] = field(default_factory=Counter)
+    """Events read, by their type."""
     on_unknown: Callable[[str], None] | None = None
     """Called with an id that somebody begins to watch and nobody has heard of."""
     _seq: int = 0
@@ -88,6 +90,7 @@ class Hub:
         numbers = (self._epochs[epoch], *position_numbers(position))
         touched: set[Session] = set()
         self.counts["malformed"] += batch.malformed
+        self.read.update(map(type, batch.events))
         for index, event in enumerate(batch.events):
             place = Place(epoch, position, numbers, index)
             self._first = self._first or place.position

@@ -38,7 +38,7 @@ class Client:
             self.hub,
             now=NOW,
             max_subscriptions=MAX_SUBSCRIPTIONS,
-            connected_clients=3,
+            stats=lambda: {"connected_clients": 3, **self.hub.stats()},
             replayable=self.replayable,
         )
         taken = self.session.take(10**9, 200.0)

@@ -57,7 +57,8 @@ class ProgressConnection(ServerConnection):
         self.session: Session | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        self._written = 0
+        self.sent_frames = self.sent_bytes = 0
+        """Written to the socket or to what waits for it."""
         self._taken = 0
         """Bytes of what was written that the socket had taken when it was last looked at."""
         self._taken_at = self.loop.time()
@@ -95,11 +96,13 @@ class ProgressConnection(ServerConnection):
             if writes == MAX_WRITES_AT_ONCE:
                 self.loop.call_soon(self.flush)
                 return
-            data = joined(session.take(WRITE_BYTES, time.time()))
+            frames = session.take(WRITE_BYTES, time.time())
+            data = joined(frames)
             # What was seen before it came here is left out, and that may be all of it.
             if data:
                 self.transport.write(data)
-            self._written += len(data)
+            self.sent_frames += len(frames)
+            self.sent_bytes += len(data)
             writes += 1
         if session.too_slow:
             self.close_soon(TOO_SLOW, "too slow: missed events that are no longer held")
@@ -110,7 +113,7 @@ class ProgressConnection(ServerConnection):
         To be asked now and then: a socket is known to take something only between two looks.
         """
         now, waiting = self.loop.time(), self.transport.get_write_buffer_size()
-        taken = self._written - waiting
+        taken = self.sent_bytes - waiting
         if not waiting or taken > self._taken:
             self._taken, self._taken_at = taken, now
         return now - self._taken_at > patience

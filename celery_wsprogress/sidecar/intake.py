@@ -57,6 +57,7 @@ class Intake:
     Args:
         hub: What it is folded into.
         flush: Has the connections of sessions write what these have.
+        hear: Told when it happened what somebody watches, once a batch.
         note: Told of the position of each batch, and how many events it had.
         catch_up: Called when everything is folded that was in the log when the broker was reached.
     """
@@ -65,11 +66,13 @@ class Intake:
         self,
         hub: Hub,
         flush: Callable[[Iterable[Session]], None],
+        hear: Callable[[float], None],
         note: Callable[[str, int], None],
         catch_up: Callable[[], None],
     ) -> None:
         self._hub = hub
         self._flush = flush
+        self._hear = hear
         self._note = note
         self._catch_up = catch_up
         self._room = threading.Semaphore(READS_IN_FLIGHT)
@@ -137,7 +140,7 @@ class Intake:
         position, now = entry.position, time.monotonic()
         try:
             batch = decode_batch(entry.batch)
-            touched |= self._hub.accept(batch, epoch=epoch, position=position, now=now)
+            told = self._hub.accept(batch, epoch=epoch, position=position, now=now)
         except (MalformedBatch, BatchVersionUnknown) as exc:
             self._count_unreadable(exc)
             return 1
@@ -146,6 +149,9 @@ class Intake:
             self._hub.counts["malformed"] += 1
             logger.exception("A batch could not be taken; it is left out")
             return 1
+        touched |= told
+        if told and batch.events:
+            self._hear(batch.events[0].timestamp)
         self._note(position, len(batch.events))
         return len(batch.events) or 1
 

@@ -92,10 +92,11 @@ def test_another_free_port_is_drawn_when_the_second_address_has_it_taken(monkeyp
     draws = []
     with taken("::1") as port:
 
-        def draw(family, place, *, needed):
+        def draw(family, place, bind, *, needed):
             draws.append(place)
             # The first time, what is free on the first address is the port taken above.
-            return open_one(family, (place[0], port) if len(draws) == 1 else place, needed=needed)
+            place = (place[0], port) if len(draws) == 1 else place
+            return open_one(family, place, bind, needed=needed)
 
         open_one = listening._open
         monkeypatch.setattr(listening, "_open", draw)
