@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -182,7 +183,7 @@ def serve(
         if child_of is not None:
             main = _as_child(setup, child_of)
         elif setup.settings.processes > 1:
-            main = _in_processes(setup, ctx)
+            main = _in_processes(setup)
         else:
             main = serving.serve_alone(setup.sidecar(), setup.address)
     except ConfigurationError as exc:
@@ -247,7 +248,7 @@ def _as_child(setup: Setup, child_of: int) -> Coroutine[Any, Any, None]:
     return serving.serve_as_child(setup.sidecar(siblings), siblings)
 
 
-def _in_processes(setup: Setup, ctx: click.Context) -> Coroutine[Any, Any, None]:
+def _in_processes(setup: Setup) -> Coroutine[Any, Any, None]:
     from celery_wsprogress.brokers import has_one_reader  # noqa: PLC0415 - see the package
     from celery_wsprogress.sidecar.handshake import check_exposure  # noqa: PLC0415
 
@@ -259,12 +260,19 @@ def _in_processes(setup: Setup, ctx: click.Context) -> Coroutine[Any, Any, None]
             setup.settings.processes,
             "1 on this broker: it has no fanout, so that each event would reach one of them only",
         )
-    folder = ctx.find_root().params.get("workdir")
-    if folder is not None and not folder.is_absolute():
-        raise click.UsageError("With --processes, --workdir must be an absolute path")
-    # The same command again, also where it was not ours; of an option, the last one counts.
-    command = [sys.executable, *sys.orig_argv[1:]]
-    return serving.serve_in_processes(setup.settings, setup.address, command)
+    return serving.serve_in_processes(setup.settings, setup.address, _this_command())
+
+
+def _this_command() -> list[str]:
+    """What this program was started as, also where that was ``celery``, to be started from here."""
+    arguments = sys.orig_argv[1:]
+    for number, one in enumerate(arguments):
+        # An option of Celery's own, which has led here already.
+        if one == "--workdir":
+            arguments[number + 1] = str(Path.cwd())
+        elif one.startswith("--workdir="):
+            arguments[number] = f"--workdir={Path.cwd()}"
+    return [sys.executable, *arguments]
 
 
 def _application(ctx: click.Context, app_path: str | None) -> Any:
