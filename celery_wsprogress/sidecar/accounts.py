@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.sidecar.ingest import Connection
     from celery_wsprogress.sidecar.rebuilding import Rebuilding
 
-CODES: Final = frozenset({1000, 1001, 1002, 1003, 1006, 1007, 1009, 1011, 1012, 4001, 4008})
+CODES: Final = frozenset({1000, 1001, 1002, 1003, 1005, 1006, 1007, 1009, 1011, 1012, 4001, 4008})
 """Close codes that are counted one by one. Clients may send others, as many as they like."""
 
 
@@ -67,7 +67,7 @@ class Accounts:
 
     def closed(self, connection: ProgressConnection) -> None:
         """A connection is gone."""
-        code = connection.close_code
+        code = connection.end_code
         self._closed[str(code) if code in CODES else "other"] += 1
         self._frames += connection.sent_frames
         self._bytes += connection.sent_bytes

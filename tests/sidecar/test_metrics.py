@@ -43,7 +43,7 @@ class Wrote:
     """What the accounts see of a connection."""
 
     def __init__(self, frames, size, code=1000):
-        self.sent_frames, self.sent_bytes, self.close_code = frames, size, code
+        self.sent_frames, self.sent_bytes, self.end_code = frames, size, code
 
 
 class Process:
