@@ -1,48 +1,53 @@
-"""``python -m benchmarks``: run them all, print the tables, keep the figures as JSON."""
+"""``python -m benchmarks``: measure, print tables, keep the figures as JSON."""
 
 from __future__ import annotations
 
-import json
 import os
-import platform
+import time
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Final
 
 import click
-import websockets
+import msgspec
 
-from benchmarks import noop_tasks, rebuild, slow_client
+from benchmarks import machine
+from benchmarks.printing import as_text
 
-RESULTS = Path(__file__).parent / "results"
+if TYPE_CHECKING:
+    from benchmarks.figures import Table
+
+NAMES: Final = (
+    "task_overhead",
+    "delay",
+    "fan_out",
+    "many_operations",
+    "ingest",
+    "memory",
+    "growth",
+)
+"""Each is a module with a function ``measure``."""
+
+RESULTS: Final = Path(__file__).parent / "results"
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Fewer and shorter pairs; the figures wander more.")
-def main(quick: bool) -> None:
-    """Measure. Nothing else should run on the machine meanwhile."""
-    machine = {
-        "python": platform.python_version(),
-        "websockets": websockets.__version__,
-        "processors": os.cpu_count(),
-        "machine": platform.platform(),
-    }
-    click.echo(
-        f"Python {machine['python']}, websockets {machine['websockets']}, "
-        f"{machine['processors']} processors, {machine['machine']}"
-    )
-    tasks = noop_tasks.measure(pairs=5 if quick else 20, tasks=500 if quick else 2000)
-    _keep("noop_tasks", {**machine, **tasks})
-    _keep("rebuild", {**machine, **rebuild.measure(runs=3 if quick else 5, batches=5_000)})
-    _keep("slow_client", {**machine, **slow_client.measure(pairs=3 if quick else 10)})
-
-
-def _keep(name: str, figures: dict[str, Any]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(figures, indent=2) + "\n")
-    click.echo(
-        f"Written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}"
-    )
+@click.argument("names", nargs=-1, type=click.Choice(NAMES), metavar="[NAME]...")
+@click.option("--quick", is_flag=True, help="Fewer and shorter rounds; the figures wander more.")
+def main(names: tuple[str, ...], quick: bool) -> None:
+    """Measure: all, or what is named. Nothing else should run on the machine meanwhile."""
+    machine.allow_many_files()
+    machine.pin(os.getpid(), machine.LOAD)
+    described = machine.description()
+    click.echo("\n".join(f"{name}: {value}" for name, value in described.items()))
+    for name in names or NAMES:
+        began = time.monotonic()
+        table: Table = import_module(f"benchmarks.{name}").measure(quick=quick)
+        click.echo(f"\n{as_text(table)}\n  [{name}: {time.monotonic() - began:.0f} s]")
+        RESULTS.mkdir(exist_ok=True)
+        kept = {"machine": described, "table": table}
+        text = msgspec.json.format(msgspec.json.encode(kept)).decode()
+        (RESULTS / f"{name}.json").write_text(text + "\n")
 
 
 main()

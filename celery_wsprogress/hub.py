@@ -15,17 +15,17 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.events import STARTED, Completed, Error, Event, Progress, Status
+from celery_wsprogress.events import STARTED, Completed, Error, Event, Log, Progress, Result, Status
+from celery_wsprogress.framing import framed, text_of
 from celery_wsprogress.history import Entry, Kind
 from celery_wsprogress.holdings import Holdings
 from celery_wsprogress.lifecycle import Verdict
-from celery_wsprogress.positions import Place, Position, parse_event_id, position_numbers
+from celery_wsprogress.positions import Place, Position, parse_event_id
 from celery_wsprogress.watch import Watch
 from celery_wsprogress.wire import encode_event_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Callable, Sequence
 
     from celery_wsprogress.history import History
     from celery_wsprogress.holdings import Held
@@ -55,7 +55,9 @@ class Hub:
     """Events read, by their type."""
     on_unknown: Callable[[str], None] | None = None
     """Called with an id that somebody begins to watch and nobody has heard of."""
-    _seq: int = 0
+    _batch: int = 0
+    """Counts the batches."""
+    _woken: list[Session] = field(default_factory=list)
     _writers: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _watchers: dict[str, set[Session]] = field(default_factory=dict)
     _selectors: dict[Selector, set[Session]] = field(default_factory=dict)
@@ -70,7 +72,7 @@ class Hub:
 
     # From the log.
 
-    def accept(self, batch: Batch, *, epoch: str, position: str, now: float) -> set[Session]:
+    def accept(self, batch: Batch, *, epoch: str, position: str, now: float) -> list[Session]:
         """Take a batch from the log.
 
         Args:
@@ -80,29 +82,35 @@ class Hub:
             now: Seconds of a clock that never goes back.
 
         Returns:
-            The sessions that have something to send now.
+            The sessions that have something to send now and had not before.
         """
+        woken: list[Session] = []
+        self._woken = woken
         if not self._is_next(batch):
             self.counts["repeats"] += 1
-            return set()
+            return woken
         if epoch != self._epoch:
             self._enter(epoch)
-        numbers = (self._epochs[epoch], *position_numbers(position))
-        touched: set[Session] = set()
+        place = Place(epoch, self._epochs[epoch], position)
+        self._first = self._first or place.position(0)
+        self._batch += 1
         self.counts["malformed"] += batch.malformed
+        self.counts["events"] += len(batch.events)
         self.read.update(map(type, batch.events))
-        for index, event in enumerate(batch.events):
-            place = Place(epoch, position, numbers, index)
-            self._first = self._first or place.position
-            touched |= self._accept_event(event, place, now)
-        for index, (operation_id, run) in enumerate(batch.alive, len(batch.events)):
-            held = self.holdings.get(operation_id)
+        get = self.holdings.get
+        for number, event in enumerate(batch.events):
+            held = get(event.operation_id)
+            if held and type(event) is Progress and held.operation.goes_on(event.run):
+                self._advance(held, event, place, number, now)
+            else:
+                self._accept_event(event, place, number, now)
+        for number, (operation_id, run) in enumerate(batch.alive, len(batch.events)):
+            held = get(operation_id)
             if held is not None and held.operation.runs_as(run):
                 held.signed_at = now
-                place = Place(epoch, position, numbers, index)
-                touched |= self._hear(held, run, batch.at, place)
+                self._hear(held, run, batch.at, place, number)
                 self.holdings.heard(held, now)
-        return touched
+        return woken
 
     def _enter(self, epoch: str) -> None:
         """Begin to read another epoch of the log; a client may have seen some of it already."""
@@ -110,7 +118,9 @@ class Hub:
         self._epoch, self._first = epoch, None
         for session in set().union(*self._watchers.values()):
             for watch in session.watches.values():
-                watch.seen = watch.seen or self._place(watch.since)
+                seen = self._place(watch.since)
+                if seen is not None:
+                    watch.seen, watch.since = watch.seen or seen, None
 
     def _is_next(self, batch: Batch) -> bool:
         last = self._writers.get(batch.writer)
@@ -126,64 +136,82 @@ class Hub:
             self._writers.popitem(last=False)
         return True
 
-    def _accept_event(self, event: Event, place: Place, now: float) -> AbstractSet[Session]:
-        self.counts["events"] += 1
+    def _advance(self, held: Held, event: Progress, place: Place, number: int, now: float) -> None:
+        """Take a progress of a run that goes on: nearly all events are such, and change little."""
+        held.operation.advance(event)
+        held.signed_at = now
+        self._deliver(held, event, place, number, place.event_id(number))
+        self.counts["delivered"] += 1
+        self.holdings.went_on(held, now)
+
+    def _accept_event(self, event: Event, place: Place, number: int, now: float) -> None:
         held = self.holdings.get_or_hold(event.operation_id, event.timestamp)
         # What a sidecar inferred is no word of the run itself, and `queued` is of none.
         spoken = bool(event.run) and not event.inferred
-        told = self._hear(held, event.run, event.timestamp, place) if spoken else set()
+        if spoken:
+            self._hear(held, event.run, event.timestamp, place, number)
         run_before = held.operation.run
         verdict, event = held.operation.fold(event)
         if spoken and held.operation.runs_as(event.run):
             held.signed_at = now
+        if isinstance(event, Status):
+            # It may have said of what kind it is.
+            held.audience = None
         if verdict is Verdict.DELIVER:
-            opens = held.operation.run is not run_before
-            told |= self._deliver(held, event, place.event_id, place.position, opens=opens)
+            if held.operation.run is not run_before:
+                held.history.start = held.history.newest + 1
+            self._deliver(held, event, place, number, place.event_id(number))
         self.counts[_COUNTED[verdict]] += 1
         self.holdings.heard(held, now)
-        return told
 
-    def _hear(self, held: Held, run: str, at: float, place: Place) -> set[Session]:
+    def _hear(self, held: Held, run: str, at: float, place: Place, number: int) -> None:
         """Take a sign of life of a run, and deliver what it means."""
         event = held.operation.hear(run, at)
         if event is None:
-            return set()
+            return
         self.counts["resumed"] += 1
-        opens = event.data.status == STARTED
-        return self._deliver(held, event, place.id_before, place.before, opens=opens)
+        if event.data.status == STARTED:
+            held.history.start = held.history.newest + 1
+        self._deliver(held, event, place, number - 0.5, place.id_before(number))
 
     def _deliver(
-        self, held: Held, event: Event, event_id: str, place: Position, *, opens: bool
-    ) -> set[Session]:
+        self, held: Held, event: Event, place: Place, number: float, event_id: str
+    ) -> None:
         """Put the event, as a frame, into the operation's history, and offer it."""
-        self._seq += 1
         operation, history = held.operation, held.history
         operation.event_count += 1
         operation.last_event_id = event_id
-        if opens:
-            history.start = self._seq
-        frame = encode_event_frame(event, event_id)
-        self.holdings.append(held, Entry(self._seq, place, _kind(event), event.run, frame))
-        return self._offer(held)
+        frame = framed(encode_event_frame(event, event_id))
+        entry = Entry(
+            history.newest + 1, place.position(number), _KINDS[type(event)], event.run, frame
+        )
+        self.holdings.append(held, entry)
+        self._offer(held)
 
-    def _offer(self, held: Held) -> set[Session]:
-        operation_id = held.operation.operation_id
-        sessions = set(self._watchers.get(operation_id, _NOBODY) | self._selecting(held))
-        for session in sessions:
-            session.offer(operation_id, held.history, self._seq)
-        return sessions
+    def _offer(self, held: Held) -> None:
+        audience = held.audience
+        if audience is None or held.selections != self._selections:
+            audience = self._gather(held)
+        if held.offered_in == self._batch:
+            return
+        held.offered_in = self._batch
+        history = held.history
+        for session in audience:
+            if session.offer(history):
+                self._woken.append(session)
 
-    def _selecting(self, held: Held) -> AbstractSet[Session]:
-        """Who watches the operation by a selector."""
-        if not self._selectors:
-            return _NOBODY
-        one = held.operation
-        known = (self._selections, one.operation_type, one.tags, one.group_id, one.root_id)
-        if held.selected_as != known:
-            held.selected_as = known
-            chosen = [who for what, who in self._selectors.items() if what.matches(one)]
-            held.selected_by = set().union(*chosen)
-        return held.selected_by
+    def _gather(self, held: Held) -> Sequence[Session]:
+        """Work out who watches the operation, by its id or by a selector."""
+        operation = held.operation
+        watching = [self._watchers.get(operation.operation_id, _NOBODY)]
+        watching += [who for what, who in self._selectors.items() if what.matches(operation)]
+        held.selections = self._selections
+        held.audience = list(set().union(*watching))
+        return held.audience
+
+    def _selects(self, session: Session, held: Held | None) -> bool:
+        """Whether the session watches the operation by a selector."""
+        return held is not None and any(one.matches(held.operation) for one in session.selectors)
 
     # For the clients.
 
@@ -206,23 +234,25 @@ class Hub:
         again = operation_id in session.subscribed or self._selects(session, held)
         session.subscribed.add(operation_id)
         self._watchers.setdefault(operation_id, set()).add(session)
+        if held is not None:
+            held.audience = None
         if again and since is None and replay is None:
-            session.watches.setdefault(operation_id, Watch(self._seq))
             return False
         place = self._place(since)
         if held is None:
             if self.on_unknown is not None:
                 self.on_unknown(operation_id)
             # What is unsent of one that was let go still comes, from where the session was.
-            watch = session.watches.setdefault(operation_id, Watch(0))
-            watch.seen, watch.since = place, _foreign(since, place)
+            if since is not None:
+                watch = session.watches.setdefault(operation_id, Watch(0))
+                watch.seen, watch.since = place, _foreign(since, place)
             return self._recovers(place, self.holdings.gone)
         recovered = self._recovers(place, held.history.dropped_position)
         watch = self._begin(held.history, place, replay)
         watch.since = _foreign(since, place)
         if since is not None and not recovered and watch.seen is None:
             watch.fallen = watch.uncounted = session.resyncs
-        session.watch(operation_id, held.history, watch)
+        session.watch(held.history, watch)
         return recovered
 
     def _begin(self, history: History, place: Position | None, replay: str | None) -> Watch:
@@ -233,7 +263,7 @@ class Hub:
         """
         if place is None:
             now = replay in {"none", "last"}
-            cursor = self._seq if now else history.start - 1
+            cursor = history.newest if now else history.start - 1
             return Watch(cursor, standing=replay == "last")
         watch = Watch(history.cursor_at(place))
         if history.position is not None and place > history.position:
@@ -254,9 +284,6 @@ class Hub:
         if place is None or self._first is None or place < self._first:
             return False
         return gone is None or place >= gone
-
-    def _selects(self, session: Session, held: Held | None) -> bool:
-        return held is not None and session in self._selecting(held)
 
     def select(self, session: Session, selector: Selector, *, replay: str) -> None:
         """Begin to watch every operation that a selector matches, now or later.
@@ -281,11 +308,11 @@ class Hub:
                 self._replay_selected(session, held, replay)
 
     def _replay_selected(self, session: Session, held: Held, replay: str) -> None:
-        operation_id, history = held.operation.operation_id, held.history
+        history = held.history
         if replay == "all":
-            session.watch(operation_id, history, Watch(history.start - 1))
+            session.watch(history, Watch(history.start - 1))
         elif not held.operation.state.ended:
-            session.watch(operation_id, history, Watch(self._seq, standing=True))
+            session.watch(history, Watch(history.newest, standing=True))
 
     def unselect(self, session: Session, selector: Selector) -> None:
         """Stop watching what a selector matches, as far as it is not watched otherwise."""
@@ -297,7 +324,7 @@ class Hub:
         if not sessions:
             del self._selectors[selector]
         self._selections += 1
-        for operation_id in session.watches.keys() - session.subscribed:
+        for operation_id in session.reading - session.subscribed:
             self._drop_unless_selected(session, operation_id)
 
     def unwatch(self, session: Session, operation_id: str) -> None:
@@ -308,6 +335,9 @@ class Hub:
             watchers.discard(session)
             if not watchers:
                 del self._watchers[operation_id]
+        held = self.holdings.get(operation_id)
+        if held is not None:
+            held.audience = None
         self._drop_unless_selected(session, operation_id)
 
     def _drop_unless_selected(self, session: Session, operation_id: str) -> None:
@@ -316,11 +346,11 @@ class Hub:
 
     def leave(self, session: Session) -> None:
         """Forget a session whose connection is gone."""
+        session.forget()
         for selector in list(session.selectors):
             self.unselect(session, selector)
         for operation_id in list(session.subscribed):
             self.unwatch(session, operation_id)
-        session.forget()
 
     def get(self, operation_id: str) -> dict[str, Any] | None:
         """The operation's snapshot, or None when nobody has heard of it."""
@@ -343,7 +373,7 @@ class Hub:
         held = self.holdings.get(operation_id)
         if held is None:
             return [], False
-        frames = [entry.frame for entry in held.history.after(0)]
+        frames = [text_of(entry.frame) for entry in held.history.after(0)]
         first = len(frames)
         while first and len(frames) - first < limit and room >= len(frames[first - 1]):
             first -= 1
@@ -375,9 +405,11 @@ _COUNTS: Final = (
 _NOBODY: Final[frozenset[Any]] = frozenset()
 
 
-def _kind(event: Event) -> Kind:
-    if isinstance(event, Progress):
-        return Kind.PROGRESS
-    if isinstance(event, (Completed, Error)):
-        return Kind.END
-    return Kind.STATUS if isinstance(event, Status) else Kind.LINE
+_KINDS: Final = {
+    Progress: Kind.PROGRESS,
+    Status: Kind.STATUS,
+    Log: Kind.LINE,
+    Result: Kind.LINE,
+    Completed: Kind.END,
+    Error: Kind.END,
+}

@@ -67,6 +67,9 @@ class State(StrEnum):
     ERROR = "error"
     CANCELLED = "cancelled"
 
+    # An enumeration's own hash is a call of Python code for each look into a table.
+    __hash__ = str.__hash__
+
     @property
     def ended(self) -> bool:
         """Whether the operation has reached its end in this state."""
@@ -88,6 +91,8 @@ class Step(StrEnum):
     COMPLETE = "complete"
     FAIL = "fail"
     CANCEL = "cancel"
+
+    __hash__ = str.__hash__
 
 
 class Verdict(StrEnum):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from frames import decoded, unframed
 from hypothesis import given
 from hypothesis import strategies as st
 from json_values import nested, objects, texts, values
@@ -41,7 +42,7 @@ class Client:
             stats=lambda: {"connected_clients": 3, **self.hub.stats()},
             replayable=self.replayable,
         )
-        taken = self.session.take(10**9, 200.0)
+        taken = unframed(self.session.take(10**9, 200.0))
         assert all(len(one) <= wire.MAX_FRAME_BYTES for one in taken)
         return [json.loads(one, parse_constant=refuse) for one in taken]
 
@@ -50,7 +51,7 @@ class Client:
         return self.send(json.dumps({"command": command, **fields}))[0]
 
     def events(self):
-        return [json.loads(one)["event_type"] for one in self.session.take(10**9, 200.0)]
+        return [one["event_type"] for one in decoded(self.session.take(10**9, 200.0))]
 
 
 def write(hub, *events, writer="w"):

@@ -58,7 +58,7 @@ class Accounts:
         self._delays = delays
         self._opened = 0
         self._closed: Counter[str] = Counter()
-        self._frames = 0
+        self._writes = 0
         self._bytes = 0
 
     def opened(self) -> None:
@@ -69,7 +69,7 @@ class Accounts:
         """A connection is gone."""
         code = connection.end_code
         self._closed[str(code) if code in CODES else "other"] += 1
-        self._frames += connection.sent_frames
+        self._writes += connection.sent_writes
         self._bytes += connection.sent_bytes
 
     def report(self) -> dict[str, float]:
@@ -96,7 +96,7 @@ class Accounts:
                 metrics.key("closed_by_code", code=code): count
                 for code, count in self._closed.items()
             },
-            "sent_frames_total": self._frames + sum(one.sent_frames for one in open_ones),
+            "sent_writes_total": self._writes + sum(one.sent_writes for one in open_ones),
             "sent_bytes_total": self._bytes + sum(one.sent_bytes for one in open_ones),
             **self._delays.figures(),
             **usage(),

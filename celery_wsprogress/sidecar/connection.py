@@ -1,10 +1,10 @@
 """One WebSocket connection: a session's frames onto a socket.
 
-The frames of a session are shared bytes; what is left to do per client is a header and one
-write. ``websockets`` builds each frame anew for each client because extensions may differ; here
-no extension is ever negotiated (``compression=None``), so a frame's bytes are the same for all
-and go to the transport directly, as many as the socket takes. The overridden methods are the
-callbacks of :class:`asyncio.Protocol`, all called on the loop's thread.
+What a session has are the bytes of frames, shared by all clients; what is left to do for one of
+them is a write. ``websockets`` builds each frame anew for each client because extensions may
+differ; here none is ever negotiated (``compression=None``), so the bytes go to the transport
+directly, as many as the socket takes. The overridden methods are the callbacks of
+:class:`asyncio.Protocol`, all called on the loop's thread.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from celery_wsprogress.session import Session
 
@@ -57,7 +57,7 @@ class ProgressConnection(ServerConnection):
         self.session: Session | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        self.sent_frames = self.sent_bytes = 0
+        self.sent_bytes = self.sent_writes = 0
         """Written to the socket or to what waits for it."""
         self._taken = 0
         """Bytes of what was written that the socket had taken when it was last looked at."""
@@ -98,21 +98,19 @@ class ProgressConnection(ServerConnection):
         session = self.session
         if session is None or self.protocol.state is not State.OPEN:
             return
-        writes = 0
-        while session.has_news and self._writable.is_set() and not session.too_slow:
-            if writes == MAX_WRITES_AT_ONCE:
-                self.loop.call_soon(self.flush)
+        for _ in range(MAX_WRITES_AT_ONCE):
+            if self.paused or not session.has_news:
                 return
-            frames = session.take(WRITE_BYTES, time.time())
-            data = joined(frames)
+            data = session.take(WRITE_BYTES, time.time())
             # What was seen before it came here is left out, and that may be all of it.
             if data:
+                self.sent_bytes += len(data)
+                self.sent_writes += 1
                 self.transport.write(data)
-            self.sent_frames += len(frames)
-            self.sent_bytes += len(data)
-            writes += 1
-        if session.too_slow:
-            self.close_soon(TOO_SLOW, "too slow: missed events that are no longer held")
+            if session.too_slow:
+                self.close_soon(TOO_SLOW, "too slow: missed events that are no longer held")
+                return
+        self.loop.call_soon(self.flush)
 
     def is_stuck(self, patience: float) -> bool:
         """Whether the socket has taken nothing for so many seconds though it should.
@@ -184,20 +182,3 @@ def limit_unsent(sock: socket.socket) -> None:
     if option is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
-
-
-def joined(frames: Iterable[bytes]) -> bytes:
-    """The frames as the bytes of WebSocket text frames of a server (RFC 6455, 5.2)."""
-    parts: list[bytes] = []
-    for frame in frames:
-        parts += (_header(len(frame)), frame)
-    return b"".join(parts)
-
-
-def _header(length: int) -> bytes:
-    """FIN and opcode ``text``, no mask, and the length in its shortest form."""
-    if length < 126:
-        return bytes((0x81, length))
-    if length < 65_536:
-        return b"\x81\x7e" + length.to_bytes(2)
-    return b"\x81\x7f" + length.to_bytes(8)

@@ -1,7 +1,7 @@
 """How long events take from where they happened to the sockets, as a histogram.
 
-Events are written turn by turn, and a turn is observed once, by the oldest event that it began
-with: an observation a delivery would cost more than the delivery may.
+What is observed is a wave (:mod:`.waves`), once, when the last of its watchers is written to, by
+the oldest event that set it off: an observation a delivery would cost more than a delivery may.
 
 The two times are of two clocks. A worker's that goes ahead makes delays that look shorter, and
 none that is below nothing; one that is behind makes them look longer.
@@ -26,25 +26,16 @@ _NAME: Final = "delivery_delay_seconds"
 class Delays:
     """The delays of one process.
 
-    Runs in: the event loop. The time is passed in, epoch seconds.
+    Runs in: the event loop.
     """
 
     def __init__(self) -> None:
         self._counts = [0] * (len(BOUNDS) + 1)
         self._sum = 0.0
-        self._oldest: float | None = None
 
-    def heard(self, timestamp: float) -> None:
-        """An event of this time waits to be written."""
-        if self._oldest is None or timestamp < self._oldest:
-            self._oldest = timestamp
-
-    def wrote(self, now: float) -> None:
-        """What waited has been written."""
-        if self._oldest is None:
-            return
-        delay = min(max(now - self._oldest, 0.0), LONGEST)
-        self._oldest = None
+    def observe(self, seconds: float) -> None:
+        """It took so long."""
+        delay = min(max(seconds, 0.0), LONGEST)
         self._sum += delay
         self._counts[bisect_left(BOUNDS, delay)] += 1
 

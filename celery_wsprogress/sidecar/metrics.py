@@ -76,10 +76,10 @@ METRICS: Final = (
     Metric("closed_total", "counter", sum, "Connections that are gone, by close code.",
            "closed_by_code"),
     Metric("subscriptions", "gauge", sum, "Operations and selectors that clients watch."),
-    Metric("sent_frames_total", "counter", sum, "Events and replies written to clients."),
+    Metric("sent_writes_total", "counter", sum, "Writes to clients, of one frame or of many."),
     Metric("sent_bytes_total", "counter", sum, "Bytes of them."),
     Metric("delivery_delay_seconds", "histogram", sum,
-           "From an event's own time to its writing; one observation a turn, of its oldest."),
+           "From an event's own time to the write to the last of its watchers."),
     # Of the machine.
     Metric("process_cpu_seconds_total", "counter", sum, "User and system time."),
     Metric("process_resident_memory_bytes", "gauge", sum, "Resident memory."),

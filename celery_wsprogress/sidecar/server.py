@@ -44,11 +44,11 @@ from celery_wsprogress.sidecar.leaving import dismiss_all
 from celery_wsprogress.sidecar.listening import listen, place_of
 from celery_wsprogress.sidecar.metrics import added, readiness, stats
 from celery_wsprogress.sidecar.rebuilding import HOLD, Rebuilding
+from celery_wsprogress.sidecar.waves import Waves
 from celery_wsprogress.wire import MAX_COMMAND_BYTES, VERSION, encode_frame
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable
 
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
@@ -101,7 +101,8 @@ class Sidecar:
         self.settings = settings
         self.hub = Hub(Holdings(_limits(settings)))
         self._delays = Delays()
-        self._intake = Intake(self.hub, self._flush, self._delays.heard, self._note, self._catch_up)
+        waves = Waves(self._write, self._observe)
+        self._intake = Intake(self.hub, waves.begin, self._note, self._catch_up)
         self.ingest = Ingest(address, self._intake.put)
         self._inferring = Inferring(
             self.hub,
@@ -195,10 +196,14 @@ class Sidecar:
 
     # From the log.
 
-    def _flush(self, sessions: Iterable[Session]) -> None:
-        for session in sessions:
-            self._connections[session].flush()
-        self._delays.wrote(time.time())
+    def _write(self, session: Session) -> None:
+        connection = self._connections.get(session)
+        # It may have gone since it was woken.
+        if connection is not None:
+            connection.flush()
+
+    def _observe(self, since: float) -> None:
+        self._delays.observe(time.time() - since)
 
     def _note(self, position: str, events: int) -> None:
         if not self._rebuilding.done:

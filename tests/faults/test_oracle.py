@@ -8,6 +8,7 @@ from collections import Counter
 import lives
 import pytest
 from accounts import Log, Subscribed, Told, Transcript, said
+from frames import decoded
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import LAWS, check
@@ -220,7 +221,7 @@ def test_the_product_and_the_oracle_understand_the_laws_alike(sketch):
         body = batch(number, *events, alive=[(ONE, run)] if sign else ())
         log.take("e", str(number), body)
         hub.accept(wire.decode_batch(body), epoch="e", position=str(number), now=0.0)
-        shown = map(json.loads, session.take(1_000_000, 0.0))
+        shown = decoded(session.take(1_000_000, 0.0))
         frames += [said(frame, frame["event_id"]) for frame in shown]
     findings = check(log, [transcript(frames)], [], sent_at={ONE: 1.0}, living=[])
     broken = {law: findings.counts[law] for law in LAWS if findings.counts[law]}

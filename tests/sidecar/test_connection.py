@@ -11,7 +11,6 @@ from lives import log
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import Frame, Opcode
 
 from celery_wsprogress import history, wire
 from celery_wsprogress.access import Permit
@@ -25,28 +24,9 @@ from celery_wsprogress.sidecar.connection import (
     UNSENT_BYTES,
     WRITE_BYTES,
     ProgressConnection,
-    joined,
 )
 
 TIMEOUT = 30
-
-
-# Frames.
-
-
-@pytest.mark.parametrize("length", [0, 1, 2, 124, 125, 126, 127, 65_534, 65_535, 65_536, 65_537,
-                                    999_999, 1_000_000])  # fmt: skip
-def test_a_frame_is_what_the_library_would_have_written(length):
-    data = b"x" * length
-    assert joined([data]) == Frame(Opcode.TEXT, data).serialize(mask=False)
-
-
-def test_frames_stand_one_behind_the_other():
-    frames = [b"x" * length for length in (1, 126, 65_536, 0)]
-    written = b"".join(Frame(Opcode.TEXT, one).serialize(mask=False) for one in frames)
-    assert joined(frames) == written
-    assert joined(iter(frames)) == written
-    assert joined([]) == b""
 
 
 # Connections.
