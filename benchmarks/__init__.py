@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Final
+
+# The servers of the tests are used here, too, and what they import stands beside them.
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
 
 NAMES: Final = (
     "task_overhead",
