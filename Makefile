@@ -27,8 +27,8 @@ docs: $(VENV)/.test ## Build the documentation
 	@$(BIN)/sphinx-build -q -n -W docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(VENV)/.test ## Measure
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/.test system-packages ## Measure
+	@$(BIN)/python -m benchmarks $(BENCH_OPTIONS)
 
 soak: $(VENV)/.test system-packages ## Break everything again and again while operations run
 	@PYTHONPATH=.:tests:tests/projects:tests/faults $(BIN)/python -m soak $(SOAK_OPTIONS)

@@ -12,10 +12,10 @@ first event of it.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.framing import framed
+from celery_wsprogress.pacing import Pacing, cursor_of
 from celery_wsprogress.watch import Watch
 from celery_wsprogress.wire import encode_snapshot_frame
 
@@ -49,6 +49,7 @@ class Session:
         "client_id",
         "commands",
         "flush",
+        "pacing",
         "permit",
         "resyncs",
         "selectors",
@@ -73,12 +74,14 @@ class Session:
         """Commands taken so far."""
         self.resyncs = False
         """It understands snapshots: once it has said so, it gets one wherever it falls off."""
+        self.pacing: Pacing | None = None
+        """How often it wants to be told of progress, where it has said so."""
         self.too_slow = False
         """It has fallen off an operation's history and cannot be served any more."""
         self._pending: dict[History, int | Watch] = {}
         """What it has not read all of, and how far it has."""
         self._woken = False
-        self._replies: deque[bytes] = deque()
+        self._replies: list[bytes] = []
         self._reply_bytes = 0
 
     @property
@@ -88,8 +91,23 @@ class Session:
 
     @property
     def has_news(self) -> bool:
-        """Whether :meth:`take` would return something."""
+        """Whether :meth:`take` would return something now, but for what :attr:`due` is for."""
         return bool(self._replies or self._pending)
+
+    @property
+    def due(self) -> float | None:
+        """When :meth:`take` is to be called though nothing new comes; None where it is not."""
+        return None if self.pacing is None else self.pacing.due
+
+    def pace(self, target: str | None, max_rate: float) -> None:
+        """Be told of progress less often.
+
+        Args:
+            target: The id of an operation; None for all that is watched by a selector.
+            max_rate: Progress frames a second and operation.
+        """
+        self.pacing = self.pacing or Pacing()
+        self.pacing.keep(target, 1 / max_rate)
 
     def reply(self, text: bytes) -> None:
         """Queue the answer to a command."""
@@ -99,7 +117,9 @@ class Session:
     @property
     def reading(self) -> set[str]:
         """The operations of which it has not read all, or that it watches by more than a cursor."""
-        return self.watches.keys() | {one.operation.operation_id for one in self._pending}
+        unread = {one.operation.operation_id for one in self._pending}
+        resting = self.pacing.resting() if self.pacing else set()
+        return self.watches.keys() | unread | resting
 
     def watch(self, history: History, watch: Watch) -> None:
         """Begin to watch an operation, or go back to another cursor of it."""
@@ -112,6 +132,8 @@ class Session:
         self.watches.pop(operation_id, None)
         for history in [one for one in self._pending if one.operation.operation_id == operation_id]:
             del self._pending[history]
+        if self.pacing is not None:
+            self.pacing.forget(operation_id)
 
     def forget(self) -> None:
         """Let go of everything that is unsent: the client is gone."""
@@ -119,6 +141,7 @@ class Session:
         self._pending.clear()
         self._replies.clear()
         self._reply_bytes = 0
+        self.pacing = None
 
     def offer(self, history: History, cursor: int) -> bool:
         """Learn that an operation it watches has news.
@@ -131,6 +154,10 @@ class Session:
             Whether these are the first news since something was taken.
         """
         pending = self._pending
+        if self.pacing is not None:
+            resting = self.pacing.wake(history)
+            if resting is not None:
+                pending[history] = resting
         if history not in pending:
             if self.watches:
                 pending[history] = self.watches.get(history.operation.operation_id, cursor)
@@ -152,6 +179,9 @@ class Session:
             now: The time, epoch seconds, for a snapshot.
         """
         self._woken = False
+        if self.pacing is not None:
+            self._pending.update(self.pacing.wake_due(now))
+            self._let_rest(self.pacing, now)
         pending = self._pending
         if len(pending) == 1 and not self._replies:
             # One operation has news: nothing is to be joined.
@@ -163,12 +193,23 @@ class Session:
             room -= len(parts[-1])
         return b"".join(parts)
 
+    def _let_rest(self, pacing: Pacing, now: float) -> None:
+        """Leave out what is nothing but progress and not yet to be told."""
+        for history, cursor in list(self._pending.items()):
+            if pacing.rest(history, cursor, now):
+                del self._pending[history]
+            elif history.progress_seq > cursor_of(cursor):
+                pacing.told(history, now)
+
     def _take_replies(self, limit: int) -> list[bytes]:
         frames: list[bytes] = []
         room = limit
-        while self._replies and room > 0:
-            frames.append(self._replies.popleft())
-            room -= len(frames[-1])
+        for frame in self._replies:
+            if room <= 0:
+                break
+            frames.append(frame)
+            room -= len(frame)
+        del self._replies[: len(frames)]
         self._reply_bytes -= limit - room
         return frames
 

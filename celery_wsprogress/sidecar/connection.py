@@ -44,9 +44,14 @@ class ProgressConnection(ServerConnection):
         super().__init__(*args, ping_interval=ping_interval, **options)
         self.writer: SocketWriter
         """Of this connection, from when there is a socket."""
-        self._writable = asyncio.Event()
-        self._writable.set()
         self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def end_code(self) -> int:
+        """The close code of whoever closed it first; 1006 where the line was cut."""
+        ours, theirs = self.protocol.close_sent, self.protocol.close_rcvd
+        first = theirs if self.protocol.close_rcvd_then_sent else ours or theirs
+        return 1006 if first is None else first.code
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """There is a socket."""
@@ -64,20 +69,17 @@ class ProgressConnection(ServerConnection):
         """The socket does not take any more."""
         super().pause_writing()
         self.writer.paused = True
-        self._writable.clear()
 
     def resume_writing(self) -> None:
         """The socket has taken all it was given."""
         super().resume_writing()
         self.writer.paused = False
-        self._writable.set()
         self.writer.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         super().connection_lost(exc)
         self.writer.open = False
-        self._writable.set()
 
     async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the WebSocket: no frame follows the closing one."""
@@ -109,7 +111,9 @@ class ProgressConnection(ServerConnection):
             await self._write_more()
 
     async def _write_more(self) -> None:
-        await self._writable.wait()
+        # A socket that is gone is found by whoever asks for the state.
+        with contextlib.suppress(OSError):
+            await self.drain()
         self.writer.flush()
         await asyncio.sleep(0)
 

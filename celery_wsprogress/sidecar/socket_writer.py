@@ -49,9 +49,11 @@ class SocketWriter:
         "_taken",
         "_taken_at",
         "_transport",
-        "_written",
+        "_waits",
         "open",
         "paused",
+        "sent_bytes",
+        "sent_writes",
         "session",
     )
 
@@ -68,7 +70,10 @@ class SocketWriter:
         """Frames may be sent: nobody has begun to close the WebSocket."""
         self.paused = False
         """The socket has not taken all that it was given."""
-        self._written = 0
+        self._waits = False
+        """A look at what rests is due."""
+        self.sent_bytes = 0
+        self.sent_writes = 0
         self._taken = 0
         """Bytes of what was written that the socket had taken when it was last looked at."""
         self._taken_at = time.monotonic()
@@ -88,11 +93,23 @@ class SocketWriter:
                 self._give_up()
                 return
             if not session.has_news:
+                self._come_back(session.due)
                 return
         asyncio.get_running_loop().call_soon(self.flush)
 
+    def _come_back(self, due: float | None) -> None:
+        """See to it that what rests is written when it is time."""
+        if due is not None and not self._waits:
+            self._waits = True
+            asyncio.get_running_loop().call_later(max(0.0, due - time.time()), self._wake)
+
+    def _wake(self) -> None:
+        self._waits = False
+        self.flush()
+
     def _write(self, data: bytes) -> None:
-        self._written += len(data)
+        self.sent_bytes += len(data)
+        self.sent_writes += 1
         if not self._transport.is_closing():
             try:
                 taken = os.write(self._file, data)
@@ -110,7 +127,7 @@ class SocketWriter:
         To be asked now and then: a socket is known to take something only between two looks.
         """
         now, waiting = time.monotonic(), self._transport.get_write_buffer_size()
-        taken = self._written - waiting
+        taken = self.sent_bytes - waiting
         if not waiting or taken > self._taken:
             self._taken, self._taken_at = taken, now
         return now - self._taken_at > patience

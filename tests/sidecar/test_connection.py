@@ -151,7 +151,7 @@ def test_a_client_that_does_not_read_costs_a_bounded_number_of_bytes_and_misses_
         async with connected(max_queue=1) as (served, client):
             for one in frames:
                 served.frame(one)
-            await until(lambda: not served.connection._writable.is_set())
+            await until(lambda: served.connection.paused)
             assert served.session.has_news
             size = served.connection.transport.get_write_buffer_size()
             assert size < 65_536 + WRITE_BYTES + len(frames[0])
@@ -170,9 +170,7 @@ def test_the_commands_of_a_client_that_does_not_read_wait():
     async def scenario():
         async with connected(max_queue=1) as (served, client):
             asking = asyncio.create_task(_send(client, [str(size)] * asked))
-            await until(
-                lambda: served.session.backlogged and not served.connection._writable.is_set()
-            )
+            await until(lambda: served.session.backlogged and served.connection.paused)
             assert len(served.taken) < asked
             for _ in range(asked):
                 assert len(await client.recv()) == size
