@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Final
+
+# The brokers are started as the tests start them, and what does that is found as it is there.
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 NAMES: Final = (
     "task_overhead",
