@@ -107,6 +107,9 @@ def _idle(port: int, script: Script, rounds: int) -> Iterator[Taken]:
 
 def _under_load(port: int, script: Script, seconds: int) -> Taken:
     with load(port, WATCHERS, lives.watch("%d"), key=KEY, numbers=OPERATIONS) as clients:
+        # Every child connects to the broker with the first thing it says.
+        _end(_begin(range(OPERATIONS), UPDATES, 1 / UPDATES, UPDATES))
+        clients.count()
         spoken = _begin(range(OPERATIONS), seconds * UPDATES, 1 / UPDATES, UPDATES)
         of_script = script.delays(int(seconds / PAUSE))
         _end(spoken)
