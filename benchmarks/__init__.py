@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-# The brokers are started as the tests start them, and what does that is found as it is there.
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+# The servers of the tests are used here, too, and what they import stands beside them.
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
 
 NAMES: Final = (
     "task_overhead",

@@ -55,6 +55,8 @@ class Hub:
     progress_interval: float = 0.0
     """Seconds between two progress events of one operation, for everyone: of those that come
     sooner the last one is delivered when it is time, or before the next event of another kind."""
+    read: Counter[type[Event]] = field(default_factory=Counter)
+    """Events read, by their type."""
     on_unknown: Callable[[str], None] | None = None
     """Called with an id that somebody begins to watch and nobody has heard of."""
     _batch: int = 0
@@ -100,6 +102,7 @@ class Hub:
         self._batch += 1
         self.counts["malformed"] += batch.malformed
         self.counts["events"] += len(batch.events)
+        self.read.update(map(type, batch.events))
         get, advanced = self.holdings.get, 0
         for number, event in enumerate(batch.events):
             held = get(event.operation_id)

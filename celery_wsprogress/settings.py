@@ -167,6 +167,8 @@ class ServeSettings(Settings):
 
     host: str = setting("localhost", _text, "a host name or an address")
     port: int = setting(8765, _whole(0, 65535), "a port from 0 to 65535 (0: any free one)")
+    processes: int = setting(1, _whole(1, 256), "a number from 1 to 256")
+    """Processes of ``serve`` that share the port. Each of them reads the whole log."""
     key: str | None = setting(
         None, _key, f"a secret of at least {MIN_KEY_BYTES} bytes", secret=True
     )

@@ -39,7 +39,7 @@ class Client:
             self.hub,
             now=NOW,
             max_subscriptions=MAX_SUBSCRIPTIONS,
-            connected_clients=3,
+            stats=lambda: {"connected_clients": 3, **self.hub.stats()},
             replayable=self.replayable,
         )
         taken = unframed(self.session.take(10**9, 200.0))

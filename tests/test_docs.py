@@ -80,7 +80,7 @@ def check_command(line):
             command.make_context(arguments[0], arguments[1:])
     elif program == "curl":
         path = arguments[0].removeprefix("http://localhost:8765")
-        assert path in {"/healthz", "/readyz", "/status", "/operations/<task"}
+        assert path in {"/healthz", "/readyz", "/status", "/metrics", "/operations/<task"}
     elif program == "make":
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif program == "pip":

@@ -46,6 +46,13 @@ class ProgressConnection(ServerConnection):
         """Of this connection, from when there is a socket."""
         self._closing: asyncio.Task[None] | None = None
 
+    @property
+    def end_code(self) -> int:
+        """The close code of whoever closed it first; 1006 where the line was cut."""
+        ours, theirs = self.protocol.close_sent, self.protocol.close_rcvd
+        first = theirs if self.protocol.close_rcvd_then_sent else ours or theirs
+        return 1006 if first is None else first.code
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """There is a socket."""
         super().connection_made(transport)

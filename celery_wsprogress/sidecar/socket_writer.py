@@ -50,9 +50,10 @@ class SocketWriter:
         "_taken_at",
         "_transport",
         "_waits",
-        "_written",
         "open",
         "paused",
+        "sent_bytes",
+        "sent_writes",
         "session",
     )
 
@@ -71,7 +72,8 @@ class SocketWriter:
         """The socket has not taken all that it was given."""
         self._waits = False
         """A look at what rests is due."""
-        self._written = 0
+        self.sent_bytes = 0
+        self.sent_writes = 0
         self._taken = 0
         """Bytes of what was written that the socket had taken when it was last looked at."""
         self._taken_at = time.monotonic()
@@ -106,7 +108,8 @@ class SocketWriter:
         self.flush()
 
     def _write(self, data: bytes) -> None:
-        self._written += len(data)
+        self.sent_bytes += len(data)
+        self.sent_writes += 1
         if not self._transport.is_closing():
             try:
                 taken = os.write(self._file, data)
@@ -124,7 +127,7 @@ class SocketWriter:
         To be asked now and then: a socket is known to take something only between two looks.
         """
         now, waiting = time.monotonic(), self._transport.get_write_buffer_size()
-        taken = self._written - waiting
+        taken = self.sent_bytes - waiting
         if not waiting or taken > self._taken:
             self._taken, self._taken_at = taken, now
         return now - self._taken_at > patience

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from celery_wsprogress.session import Session
 
@@ -29,26 +29,40 @@ class Waves:
     """The waves that are under way.
 
     Runs in: the event loop.
+
+    Args:
+        observe: Told once a wave, when all of its sessions were written to, when it happened what
+            set it off.
     """
 
-    def __init__(self) -> None:
-        self._waves: deque[Iterator[Session]] = deque()
+    def __init__(self, observe: Callable[[float], None]) -> None:
+        self._observe = observe
+        self._waves: deque[tuple[Iterator[Session], float | None]] = deque()
 
-    def begin(self, woken: Sequence[Session]) -> None:
-        """Write to the sessions that something woke."""
+    def begin(self, woken: Sequence[Session], since: float | None) -> None:
+        """Write to the sessions that something woke.
+
+        Args:
+            woken: All of them.
+            since: When that happened, epoch seconds; None of what waited on purpose.
+        """
         for session in woken[:AT_A_TIME]:
             session.flush()
         if len(woken) > AT_A_TIME:
-            self._waves.append(islice(woken, AT_A_TIME, None))
+            self._waves.append((islice(woken, AT_A_TIME, None), since))
             if len(self._waves) == 1:
                 asyncio.get_running_loop().call_soon(self._go_on)
+        elif woken and since is not None:
+            self._observe(since)
 
     def _go_on(self) -> None:
-        wave = self._waves.popleft()
+        wave, since = self._waves.popleft()
         some = list(islice(wave, AT_A_TIME))
         for session in some:
             session.flush()
         if some:
-            self._waves.append(wave)
+            self._waves.append((wave, since))
+        elif since is not None:
+            self._observe(since)
         if self._waves:
             asyncio.get_running_loop().call_soon(self._go_on)

@@ -144,6 +144,29 @@ def test_a_late_subscriber_gets_snapshot_and_replay_in_one_step(served, write):
         assert len(one.until("completed")) == reply["operation"]["event_count"]
 
 
+def test_what_it_did_is_there_for_prometheus(served, write):
+    with client(served) as one:
+        one.ask("subscribe", operation_id="op-1")
+        write(*LIFE)
+        one.until("completed")
+        one.websocket.send("x" * 70_000)
+        assert one.close_code()[0] == 1009
+    with client(served):
+        pass
+    eventually(lambda: served.sidecar.stats()["connected_clients"] == 0)
+    status, text = get(served, "/metrics")
+    assert status == 200
+    for line in (
+        'events_total{type="status"} 2',
+        'events_total{type="completed"} 1',
+        "connections_total 2",
+        'closed_total{code="1000"} 1',
+        'closed_total{code="1009"} 1',
+        'delivery_delay_seconds_bucket{le="+Inf"} 1',
+    ):
+        assert f"\ncelery_wsprogress_{line}\n" in text.decode()
+
+
 def test_the_path_subscribes(served, write):
     write(*LIFE)
     with client(served, "/ws/op-1") as one:
