@@ -15,7 +15,7 @@ demo: $(VENV)/.demo ## Start the example with everything it needs; Ctrl-C ends i
 	@$(BIN)/python -m example_app.demo $(DEMO_OPTIONS)
 
 test: lint system-packages $(VENV)/.test ## Check the code and run all tests
-	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -n auto --no-loadscope-reorder $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.test ## Check style, types and who imports whom
 	@$(BIN)/ruff check .
@@ -27,8 +27,8 @@ docs: $(VENV)/.test ## Build the documentation
 	@$(BIN)/sphinx-build -q -n -W docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(VENV)/.test ## Measure
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/.test system-packages ## Measure
+	@$(BIN)/python -m benchmarks $(BENCH_OPTIONS)
 
 soak: $(VENV)/.test system-packages ## Break everything again and again while operations run
 	@PYTHONPATH=.:tests:tests/projects:tests/faults $(BIN)/python -m soak $(SOAK_OPTIONS)

@@ -1,48 +1,72 @@
-"""``python -m benchmarks``: run them all, print the tables, keep the figures as JSON."""
+"""``python -m benchmarks``: measure, print tables, keep the figures as JSON."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
+import time
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import click
-import websockets
+import msgspec
 
-from benchmarks import noop_tasks, rebuild, slow_client
+from benchmarks import NAMES, machine
+from benchmarks.measuring import measured
+from benchmarks.page import Kept, page
+from benchmarks.printing import as_text
 
-RESULTS = Path(__file__).parent / "results"
+HERE: Final = Path(__file__).parent
+RESULTS: Final = HERE / "results"
+"""What was measured last, a file for each benchmark."""
+
+KEPT: Final = HERE / "kept.json"
+"""What the documentation shows."""
+
+PAGE: Final = HERE.parent / "docs" / "performance.md"
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Fewer and shorter pairs; the figures wander more.")
-def main(quick: bool) -> None:
-    """Measure. Nothing else should run on the machine meanwhile."""
-    machine = {
-        "python": platform.python_version(),
-        "websockets": websockets.__version__,
-        "processors": os.cpu_count(),
-        "machine": platform.platform(),
-    }
-    click.echo(
-        f"Python {machine['python']}, websockets {machine['websockets']}, "
-        f"{machine['processors']} processors, {machine['machine']}"
-    )
-    tasks = noop_tasks.measure(pairs=5 if quick else 20, tasks=500 if quick else 2000)
-    _keep("noop_tasks", {**machine, **tasks})
-    _keep("rebuild", {**machine, **rebuild.measure(runs=3 if quick else 5, batches=5_000)})
-    _keep("slow_client", {**machine, **slow_client.measure(pairs=3 if quick else 10)})
+@click.argument("names", nargs=-1, type=click.Choice(NAMES))
+@click.option("--quick", is_flag=True, help="Fewer and shorter rounds; the figures wander more.")
+@click.option("--keep", is_flag=True, help="Show the figures in docs/performance.md.")
+@click.option("--page", "only_page", is_flag=True, help="Only make docs/performance.md anew.")
+def main(names: tuple[str, ...], quick: bool, keep: bool, only_page: bool) -> None:
+    """Measure: all, or what is named. Nothing else should run on the machine meanwhile."""
+    if not only_page:
+        _measure(names or NAMES, quick=quick, keep=keep)
+    if only_page or keep:
+        kept = msgspec.json.decode(KEPT.read_bytes(), type=Kept)
+        PAGE.write_text(page((HERE / "page.md").read_text(), kept))
+        click.echo(f"Written: {PAGE}")
 
 
-def _keep(name: str, figures: dict[str, Any]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(figures, indent=2) + "\n")
-    click.echo(
-        f"Written to {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}"
-    )
+def _measure(names: tuple[str, ...], *, quick: bool, keep: bool) -> None:
+    described = machine.description()
+    kept = _kept(described) if keep else None
+    click.echo("\n".join(f"{name}: {value}" for name, value in described.items()))
+    for name in names:
+        began = time.monotonic()
+        table = measured(name, quick=quick)
+        click.echo(f"\n{as_text(table)}\n  [{name}: {time.monotonic() - began:.0f} s]")
+        _write(RESULTS / f"{name}.json", Kept(described, {name: table}))
+        if kept is not None:
+            kept.tables[name] = table
+            _write(KEPT, kept)
 
 
-main()
+def _kept(described: dict[str, str]) -> Kept:
+    """What was kept before; nothing where that was measured on something else."""
+    if KEPT.exists():
+        kept = msgspec.json.decode(KEPT.read_bytes(), type=Kept)
+        if kept.machine == described:
+            return kept
+    return Kept(described, {})
+
+
+def _write(path: Path, kept: Kept) -> None:
+    path.parent.mkdir(exist_ok=True)
+    text = msgspec.json.format(msgspec.json.encode(kept)).decode()
+    path.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")

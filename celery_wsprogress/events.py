@@ -20,7 +20,8 @@ Three fields say *whose* event it is:
     late is told from a new publication of the same id. It does not leave the sidecar.
 
 Everything here is pure: times are passed in, values are already rendered
-(:mod:`celery_wsprogress.rendering`).
+(:mod:`celery_wsprogress.rendering`). They are trees, as JSON is, so the collector of cycles has
+nothing to look for in them (``gc=False``).
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ LOST: Final = frozenset({WORKER_LOST, OWNER_LOST})
 LIFE_CYCLE: Final = frozenset({QUEUED, RECEIVED, STARTED, RETRYING})
 
 
-class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """``data`` of a ``status`` event."""
 
     status: Text
@@ -83,7 +84,7 @@ class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """False on ``received`` and ``started`` when the task's result does not leave its worker."""
 
 
-class ProgressData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ProgressData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """``data`` of a ``progress`` event."""
 
     progress: Fraction
@@ -101,7 +102,7 @@ class ProgressData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     indeterminate: bool | UnsetType = UNSET
 
 
-class LogData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class LogData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """``data`` of a ``log`` event."""
 
     level: Level
@@ -111,7 +112,7 @@ class LogData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     details: dict[str, Any] | UnsetType = UNSET
 
 
-class ResultData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ResultData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """``data`` of a ``result`` event."""
 
     result: Any
@@ -120,7 +121,7 @@ class ResultData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """True when the result was too large and ``result`` is a marked preview of it."""
 
 
-class CompletedData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CompletedData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """``data`` of a ``completed`` event."""
 
     status: Literal["completed"]
@@ -131,7 +132,7 @@ class CompletedData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int | UnsetType = UNSET
 
 
-class ErrorData(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ErrorData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """``data`` of an ``error`` event."""
 
     error: Text
@@ -143,7 +144,9 @@ class ErrorData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attempt: int | UnsetType = UNSET
 
 
-class _Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type"):
+class _Envelope(
+    Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag_field="event_type"
+):
     operation_id: OperationId
     timestamp: Timestamp
     """Epoch seconds, taken where it happened."""
@@ -157,37 +160,37 @@ class _Envelope(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field
     sidecar either: to a client it is an event like any other."""
 
 
-class Status(_Envelope, frozen=True, kw_only=True, tag="status"):
+class Status(_Envelope, frozen=True, kw_only=True, gc=False, tag="status"):
     """The operation entered a state, or the task put a word of its own on it."""
 
     data: StatusData
 
 
-class Progress(_Envelope, frozen=True, kw_only=True, tag="progress"):
+class Progress(_Envelope, frozen=True, kw_only=True, gc=False, tag="progress"):
     """How far it is. The only event that a later one of its kind replaces."""
 
     data: ProgressData
 
 
-class Log(_Envelope, frozen=True, kw_only=True, tag="log"):
+class Log(_Envelope, frozen=True, kw_only=True, gc=False, tag="log"):
     """A line the task wrote."""
 
     data: LogData
 
 
-class Result(_Envelope, frozen=True, kw_only=True, tag="result"):
+class Result(_Envelope, frozen=True, kw_only=True, gc=False, tag="result"):
     """What the task returned; ``completed`` follows."""
 
     data: ResultData
 
 
-class Completed(_Envelope, frozen=True, kw_only=True, tag="completed"):
+class Completed(_Envelope, frozen=True, kw_only=True, gc=False, tag="completed"):
     """The good end."""
 
     data: CompletedData
 
 
-class Error(_Envelope, frozen=True, kw_only=True, tag="error"):
+class Error(_Envelope, frozen=True, kw_only=True, gc=False, tag="error"):
     """The other end: failed, lost or, with ``status: "cancelled"``, called off."""
 
     data: ErrorData
@@ -195,3 +198,8 @@ class Error(_Envelope, frozen=True, kw_only=True, tag="error"):
 
 Event: TypeAlias = Status | Progress | Log | Result | Completed | Error
 """Any event of the protocol, version 1, that a writer can send."""
+
+
+def event_type(kind: type[Event]) -> str:
+    """The word for a class of events on the wire."""
+    return str(kind.__struct_config__.tag)

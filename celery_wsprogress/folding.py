@@ -9,7 +9,7 @@ Pure.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec import UNSET, UnsetType, structs
 
@@ -23,15 +23,21 @@ from celery_wsprogress.events import (
     Error,
     Event,
     Progress,
+    ProgressData,
     Status,
     StatusData,
 )
 from celery_wsprogress.lifecycle import Runs, State, Step, Verdict, step_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from celery_wsprogress.lifecycle import Run
 
 T = TypeVar("T")
+
+
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 @dataclass(slots=True)
@@ -46,17 +52,12 @@ class Operation:
     """The last status word, whoever's it was."""
     word: str = QUEUED
     """The last one that was not a sidecar's."""
-    progress: float = 0.0
-    message: str = ""
-    details: dict[str, Any] = field(default_factory=dict)
-    current: float | int | None = None
-    total: float | int | None = None
-    unit: str | None = None
-    rate: float | None = None
-    eta: float | None = None
-    indeterminate: bool = False
-    metadata: dict[str, Any] = field(default_factory=dict)
-    tags: list[str] = field(default_factory=list)
+    measured: ProgressData | None = None
+    """How far the current run said last that it is."""
+    said: ProgressData | StatusData | None = None
+    """What the current run said last with a message."""
+    metadata: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    tags: Sequence[str] = ()
     queued_at: float | None = None
     received_at: float | None = None
     started_at: float | None = None
@@ -106,6 +107,21 @@ class Operation:
             self._complete(event, late=True)
         return verdict, event
 
+    @property
+    def going_on(self) -> str:
+        """The id of the current run, if it works and nobody has doubted it; else empty.
+
+        Then a progress of it is news and changes nothing else: :meth:`advance` takes it.
+        """
+        current = self.runs.current
+        if current is None or current.state is not State.RUNNING:
+            return ""
+        return "" if current.stalled or current.lost else current.id
+
+    def advance(self, event: Progress) -> None:
+        """Take a progress of the run that goes on; what :meth:`fold` would do with it."""
+        self.measured = self.said = event.data
+
     def runs_as(self, run: str) -> bool:
         """Whether this is the current run."""
         return self.run is not None and self.run.id == run
@@ -137,8 +153,8 @@ class Operation:
             message="",
             details={"resumed": True},
             operation_type=self.operation_type,
-            metadata=self.metadata,
-            tags=self.tags or UNSET,
+            metadata=dict(self.metadata),
+            tags=list(self.tags) or UNSET,
             attempt=_set(self.attempt),
             worker=_set(self.worker),
             queue=_set(self.queue),
@@ -149,15 +165,15 @@ class Operation:
 
     def _going_on(self) -> StatusData:
         word = "running" if self.word == STARTED else self.word
-        return StatusData(status=word, message=self.message, details=self.details)
+        message, details = self._last_said()
+        return StatusData(status=word, message=message, details=details)
+
+    def _last_said(self) -> tuple[str, dict[str, Any]]:
+        return ("", {}) if self.said is None else (self.said.message, self.said.details)
 
     def _begin(self) -> None:
         """Forget what an earlier run has left behind."""
-        self.progress = 0.0
-        self.message = ""
-        self.details = {}
-        self.current = self.total = self.unit = self.rate = self.eta = None
-        self.indeterminate = False
+        self.measured = self.said = None
         self.started_at = self.finished_at = self.duration = None
         self.error = self.error_type = None
         self.status = STARTED
@@ -174,30 +190,24 @@ class Operation:
     def _learn(self, event: Event, step: Step) -> None:
         overtaken = self.run is not None and event.run != self.run.id
         if isinstance(event, Progress) and not overtaken:
-            self._learn_progress(event)
+            self.advance(event)
         elif isinstance(event, Status):
-            self._learn_status(event, step, overtaken=overtaken)
+            # A message that is published once more says nothing of the run that is there.
+            waits = step is Step.QUEUE and self.state is not State.QUEUED
+            self._learn_status(event, step, aside=overtaken or waits)
         elif isinstance(event, Completed):
             self._learn_end(event)
-            self.progress = 1.0
         elif isinstance(event, Error):
             self._learn_end(event)
             self.error, self.error_type = event.data.error, event.data.error_type
             if self.run is not None:
                 self.run.lost = event.inferred and self.error_type in LOST
 
-    def _learn_progress(self, event: Progress) -> None:
-        data = event.data
-        self.progress = data.progress
-        self.message, self.details = data.message, data.details
-        self.current, self.total = _known(data.current), _known(data.total)
-        self.unit, self.rate, self.eta = _known(data.unit), _known(data.rate), _known(data.eta)
-        self.indeterminate = data.indeterminate is True
-
-    def _learn_status(self, event: Status, step: Step, *, overtaken: bool) -> None:
+    def _learn_status(self, event: Status, step: Step, *, aside: bool) -> None:
+        """Take a status; ``aside`` is one that is not of the current run."""
         data = event.data
         self._complete(event, late=data.status in {QUEUED, RECEIVED})
-        if overtaken:
+        if aside:
             return
         self.status = data.status
         if step is Step.STALL:
@@ -206,15 +216,13 @@ class Operation:
         if data.attempt is not UNSET:
             self.attempt = data.attempt
         if data.status not in LIFE_CYCLE or step is Step.RETRY:
-            self.message, self.details = data.message, data.details
+            self.said = data
 
     def _learn_end(self, event: Completed | Error) -> None:
         data = event.data
         self.status = "completed" if isinstance(event, Completed) else "error"
         self.finished_at = event.timestamp
         self.duration = _known(data.duration)
-        self.rate = self.eta = None
-        self.indeterminate = False
         if data.attempt is not UNSET:
             self.attempt = data.attempt
 
@@ -253,23 +261,18 @@ class Operation:
     def snapshot(self) -> dict[str, Any]:
         """The operation as the protocol shows it: base fields are never null."""
         started = self.heard_at if self.started_at is None else self.started_at
+        message, details = self._last_said()
         return {
             "operation_id": self.operation_id,
             "operation_type": self.operation_type,
             "started_at": started,
             "status": "running" if self.status == STARTED else self.status,
-            "progress": self.progress,
             "metadata": self.metadata,
             "event_count": self.event_count,
             "state": self.state.value,
-            "message": self.message,
-            "details": self.details,
-            "current": self.current,
-            "total": self.total,
-            "unit": self.unit,
-            "rate": self.rate,
-            "eta": self.eta,
-            "indeterminate": self.indeterminate,
+            "message": message,
+            "details": details,
+            **self._measures(),
             "queued_at": self.queued_at,
             "received_at": self.received_at,
             "finished_at": self.finished_at,
@@ -280,12 +283,28 @@ class Operation:
             "parent_id": self.parent_id,
             "root_id": self.root_id,
             "group_id": self.group_id,
-            "tags": self.tags,
+            "tags": list(self.tags),
             "error": self.error,
             "error_type": self.error_type,
             "last_event_id": self.last_event_id,
             "run": self.run.id if self.run else "",
         }
+
+    def _measures(self) -> dict[str, Any]:
+        measured = self.measured or _NOTHING_MEASURED
+        ended = self.state.ended
+        return {
+            "progress": 1.0 if self.state is State.COMPLETED else measured.progress,
+            "current": _known(measured.current),
+            "total": _known(measured.total),
+            "unit": _known(measured.unit),
+            "rate": None if ended else _known(measured.rate),
+            "eta": None if ended else _known(measured.eta),
+            "indeterminate": not ended and measured.indeterminate is True,
+        }
+
+
+_NOTHING_MEASURED: Final = ProgressData(progress=0.0, message="", details={})
 
 
 def _set(value: T | None) -> T | UnsetType:

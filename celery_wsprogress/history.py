@@ -12,13 +12,13 @@ end. A cursor older than what went has missed something, and is told so.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from celery_wsprogress.positions import position_in
 
+if TYPE_CHECKING:
     from celery_wsprogress.folding import Operation
     from celery_wsprogress.positions import Position
 
@@ -43,15 +43,22 @@ class Kind(IntEnum):
 class Entry:
     """One delivered event."""
 
-    __slots__ = ("frame", "kind", "position", "run", "seq")
+    __slots__ = ("epoch_number", "frame", "kind", "run", "seq")
 
-    def __init__(self, seq: int, position: Position, kind: Kind, run: str, frame: bytes) -> None:
+    def __init__(self, seq: int, epoch_number: int, kind: Kind, run: str, frame: bytes) -> None:
         self.seq = seq
-        self.position = position
+        """Counted over everything that is delivered of the operation."""
+        self.epoch_number = epoch_number
+        """Of the log's epoch it is from."""
         self.kind = kind
         self.run = run
         self.frame = frame
-        """The encoded frame; empty once the entry is superseded or dropped."""
+        """As it goes to the clients; see :func:`~celery_wsprogress.framing.framed`."""
+
+    @property
+    def position(self) -> Position:
+        """Where it stands in the log. Seldom asked for, so it is read from the frame."""
+        return position_in(self.frame, self.epoch_number)
 
     @property
     def size(self) -> int:
@@ -65,26 +72,39 @@ class History:
     Args:
         operation: Whose, as it stands after the newest of them.
         gone: The position up to which something of it may have been held once and let go.
+        before: What the ``seq`` of its entries begins behind: no less than that of any entry of
+            an earlier history of the operation, so that a reader goes on from that one to this.
     """
 
     __slots__ = (
         "_entries",
-        "_gone",
-        "_latest",
+        "_last_end",
+        "_last_status",
+        "_progress",
+        "_shared",
+        "_shared_after",
+        "before",
         "dropped",
         "dropped_position",
         "newest",
         "operation",
-        "position",
         "size",
         "start",
     )
 
-    def __init__(self, operation: Operation, gone: Position | None = None) -> None:
+    def __init__(self, operation: Operation, gone: Position | None = None, before: int = 0) -> None:
         self.operation = operation
+        self.before = before
         self._entries: list[Entry] = []
-        self._gone = 0
-        self._latest: dict[Kind, Entry] = {}
+        """Everything but the latest progress."""
+        self._progress: Entry | None = None
+        """The latest progress: a slot, since the next one of its run takes its place."""
+        self._last_status: Entry | None = None
+        self._last_end: Entry | None = None
+        self._shared_after = 0
+        self._shared = b""
+        """What a reader at the cursor :attr:`_shared_after` has not had; empty where nobody has
+        asked since the newest entry came."""
         self.size = 0
         """Bytes of everything held."""
         self.start = 0
@@ -93,72 +113,119 @@ class History:
         """``seq`` of the newest entry that was dropped though a client may want it."""
         self.dropped_position = gone
         """The position up to which something may be missing; None when nothing is."""
-        self.newest = 0
+        self.newest = before
         """``seq`` of the newest entry."""
-        self.position: Position | None = None
-        """The position of the newest entry."""
 
     def __len__(self) -> int:
-        return len(self._entries) - self._gone
+        return len(self._entries) + (self._progress is not None)
 
-    def append(self, entry: Entry) -> None:
-        """Add the newest entry; an earlier progress of the same run is superseded by it."""
-        before = self._latest.get(entry.kind)
-        if entry.kind is Kind.PROGRESS and before is not None and before.run == entry.run:
-            self._remove(before)
-        self._latest[entry.kind] = entry
-        self.newest, self.position = entry.seq, entry.position
-        self._entries.append(entry)
-        self.size += entry.size
-        if len(self) > MAX_ENTRIES or self.size > MAX_BYTES:
+    @property
+    def position(self) -> Position | None:
+        """The position of the newest entry."""
+        newest = self._newest()
+        return None if newest is None else newest.position
+
+    def append(self, entry: Entry) -> int:
+        """Add the newest entry; an earlier progress of the same run is superseded by it.
+
+        Returns:
+            How many bytes more it takes now.
+        """
+        before = self.size
+        self.newest = entry.seq
+        self._shared = b""
+        self.size += len(entry.frame) + ENTRY_OVERHEAD
+        if entry.kind is Kind.PROGRESS:
+            self._take_slot(entry)
+        else:
+            self._entries.append(entry)
+            if entry.kind is Kind.STATUS:
+                self._last_status = entry
+            elif entry.kind is Kind.END:
+                self._last_end = entry
+        if self.size > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
             self._drop_oldest()
-        if self._gone > 16 and self._gone > len(self):
-            self._compact()
+        return self.size - before
 
-    def after(self, cursor: int) -> Iterator[Entry]:
+    def _take_slot(self, entry: Entry) -> None:
+        before, self._progress = self._progress, entry
+        if before is None:
+            return
+        if before.run == entry.run:
+            self.size -= len(before.frame) + ENTRY_OVERHEAD
+        else:
+            insort(self._entries, before, key=_seq)
+
+    def after(self, cursor: int) -> list[Entry]:
         """The entries a reader at this cursor has not had, oldest first."""
-        entries = self._entries
-        first = bisect_right(entries, cursor, key=_seq)
-        return (entry for entry in entries[first:] if entry.frame)
+        entries = self._entries[bisect_right(self._entries, cursor, key=_seq) :]
+        progress = self._progress
+        if progress is not None and progress.seq > cursor:
+            insort(entries, progress, key=_seq)
+        return entries
+
+    def bytes_after(self, cursor: int) -> bytes:
+        """The frames of those entries, one behind the other; made once for all readers there."""
+        newest = self._newest()
+        if newest is not None and cursor == newest.seq - 1:
+            return newest.frame
+        if not self._shared or self._shared_after != cursor:
+            self._shared = b"".join([entry.frame for entry in self.after(cursor)])
+            self._shared_after = cursor
+        return self._shared
+
+    @property
+    def progress_seq(self) -> int:
+        """``seq`` of the latest progress; 0 where there is none."""
+        return 0 if self._progress is None else self._progress.seq
+
+    def only_progress_after(self, cursor: int) -> bool:
+        """Whether a reader at this cursor has had everything but the latest progress."""
+        return not self._entries or self._entries[-1].seq <= cursor
 
     def cursor_at(self, position: Position) -> int:
         """The cursor of a reader whose last event stood at this position of the log."""
         first = bisect_right(self._entries, position, key=_position)
-        return self._entries[first - 1].seq if first else 0
+        cursor = self._entries[first - 1].seq if first else 0
+        progress = self._progress
+        if progress is not None and progress.position <= position:
+            return max(cursor, progress.seq)
+        return cursor
 
     def standing(self, cursor: int) -> list[Entry]:
         """How things stand at a cursor: the last status, the latest progress and the end.
 
         For a reader who wants to know where the current run is, not how it came there.
         """
-        latest = [entry for kind, entry in self._latest.items() if kind is not Kind.LINE]
-        entries = [one for one in latest if one.frame and self.start <= one.seq <= cursor]
-        return sorted(entries, key=_seq)
+        latest = (self._last_status, self._progress, self._last_end)
+        found = [one for one in latest if one is not None and self.start <= one.seq <= cursor]
+        return sorted(found, key=_seq)
 
-    def _remove(self, entry: Entry) -> None:
-        self.size -= entry.size
-        entry.frame = b""
-        self._gone += 1
+    def _newest(self) -> Entry | None:
+        entries, progress = self._entries, self._progress
+        if progress is not None and progress.seq == self.newest:
+            return progress
+        return entries[-1] if entries else None
 
     def _drop_oldest(self) -> None:
         """Make room, a tenth more than needed, so that a full history is not walked each time."""
-        keep = set(map(id, self._latest.values()))
+        # A line goes in its turn: one that outlived its neighbours would go unnoticed later.
+        keep = {id(self._last_status), id(self._last_end), *map(id, self._entries[-1:])}
+        excess = len(self) - MAX_ENTRIES * 0.9
+        kept: list[Entry] = []
         for entry in self._entries:
-            if len(self) <= MAX_ENTRIES * 0.9 and self.size <= MAX_BYTES * 0.9:
-                break
-            if entry.frame and id(entry) not in keep:
+            if (excess <= 0 and self.size <= MAX_BYTES * 0.9) or id(entry) in keep:
+                kept.append(entry)
+            else:
+                excess -= 1
                 self._drop(entry)
-        self._compact()
+        self._entries = kept
 
     def _drop(self, entry: Entry) -> None:
-        self._remove(entry)
+        self.size -= entry.size
         # One that was kept longer than its neighbours is older than what went before it.
         if entry.seq > self.dropped:
             self.dropped, self.dropped_position = entry.seq, entry.position
-
-    def _compact(self) -> None:
-        self._entries = [entry for entry in self._entries if entry.frame]
-        self._gone = 0
 
 
 def _seq(entry: Entry) -> int:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from celery_wsprogress.folding import Operation
 from celery_wsprogress.history import Entry, History
 from celery_wsprogress.lifecycle import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from celery_wsprogress.positions import Position
+    from celery_wsprogress.events import Progress
+    from celery_wsprogress.positions import Place, Position
     from celery_wsprogress.session import Session
 
 _LIVES: Final = ("finished", "waiting", "running")
@@ -46,6 +47,14 @@ class Limits:
     max_history_bytes: int = 256_000_000
 
 
+class Late(NamedTuple):
+    """A progress that waits for its time."""
+
+    event: Progress
+    place: Place
+    number: int
+
+
 @dataclass(slots=True)
 class Held:
     """One operation with its history."""
@@ -54,14 +63,24 @@ class Held:
     history: History
     number: int
     """Counted over all operations ever held; the newest has the highest."""
+    line: OrderedDict[str, Held]
+    """Its likes; that with the longest silence is in front."""
+    going_on: str = ""
+    """:attr:`Operation.going_on`, at hand: most events are compared with it."""
     heard: float = 0.0
     """When its last event was taken, by the clock of :meth:`Hub.accept`."""
     signed_at: float = 0.0
     """When its current run last gave a sign of life, by the same clock."""
-    selected_by: set[Session] = field(default_factory=set)
-    """Who watches it by a selector. Kept for :attr:`selected_as`."""
-    selected_as: tuple[Any, ...] = ()
-    """What :attr:`selected_by` was worked out from."""
+    next_at: float = 0.0
+    """When its next progress may be delivered, by the same clock."""
+    late: Late | None = None
+    """A progress that came sooner than that."""
+    audience: Sequence[Session] | None = None
+    """Who watches it. Worked out again where it is None, or :attr:`selections` is not the hub's."""
+    offered_in: int = 0
+    """The number of the batch in which it was offered to them last."""
+    selections: int = 0
+    """How often the hub's selectors had changed when :attr:`audience` was worked out."""
 
 
 @dataclass(slots=True)
@@ -71,6 +90,8 @@ class Holdings:
     limits: Limits = field(default_factory=Limits)
     total: int = 0
     """Operations ever held."""
+    appended: int = 0
+    """Entries ever added to a history."""
     history_bytes: int = 0
     """What the histories of all of them take."""
     gone: Position | None = None
@@ -98,40 +119,39 @@ class Holdings:
         if held is None:
             self.total += 1
             operation = Operation(operation_id, heard_at=heard_at)
-            held = Held(operation, History(operation, self.gone), self.total)
-            self._held[operation_id] = held
+            history = History(operation, self.gone, self.appended)
+            line = self._lines[_LIFE[operation.state]]
+            held = Held(operation, history, self.total, line)
+            self._held[operation_id] = line[operation_id] = held
         return held
 
     def append(self, held: Held, entry: Entry) -> None:
         """Add to the history of an operation."""
-        before = held.history.size
-        held.history.append(entry)
-        self.history_bytes += held.history.size - before
+        self.history_bytes += held.history.append(entry)
+        self.appended += 1
 
     def heard(self, held: Held, now: float) -> None:
         """An event of the operation was taken: file it anew, and let go of what is too much."""
+        line = self._lines[_LIFE[held.operation.state]]
+        if held.line is not line:
+            del held.line[held.operation.operation_id]
+            line[held.operation.operation_id] = held
+            held.line = line
+        held.going_on = held.operation.going_on
+        self.went_on(held, now)
+        self._let_go(self._lines["finished"], self.limits.max_finished)
+        self._let_go(self._lines["waiting"], self.limits.max_waiting)
+
+    def went_on(self, held: Held, now: float) -> None:
+        """An event was taken that left the operation where it is in its life."""
         held.heard = now
-        self._file(held)
-        self._evict()
-
-    def _file(self, held: Held) -> None:
-        """Move it to the end of the line of its likes: the front is silent longest."""
-        operation_id = held.operation.operation_id
-        for life, line in self._lines.items():
-            if life == _LIFE[held.operation.state]:
-                line[operation_id] = held
-                line.move_to_end(operation_id)
-            else:
-                line.pop(operation_id, None)
-
-    def _evict(self) -> None:
-        finished, waiting = self._lines["finished"], self._lines["waiting"]
-        while len(finished) > self.limits.max_finished:
-            self._forget(next(iter(finished)))
-        while len(waiting) > self.limits.max_waiting:
-            self._forget(next(iter(waiting)))
+        held.line.move_to_end(held.operation.operation_id)
         while self.history_bytes > self.limits.max_history_bytes and len(self._held) > 1:
             self._forget(next(iter(self._oldest_first())))
+
+    def _let_go(self, line: OrderedDict[str, Held], limit: int) -> None:
+        while len(line) > limit:
+            self._forget(next(iter(line)))
 
     def expire(self, now: float) -> None:
         """Let go of what has been silent for too long. Called now and then."""
@@ -162,8 +182,7 @@ class Holdings:
         newest = held.history.position
         if newest is not None and (self.gone is None or newest > self.gone):
             self.gone = newest
-        for line in self._lines.values():
-            line.pop(operation_id, None)
+        del held.line[operation_id]
 
     def newest_first(self, before: int | None = None) -> Iterator[Held]:
         """What is held, newest first, of numbers below ``before``."""

@@ -13,19 +13,20 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.events import STARTED, Completed, Error, Event, Progress, Status
+from celery_wsprogress.events import STARTED, Completed, Error, Event, Log, Progress, Result, Status
+from celery_wsprogress.framing import framed, text_of
 from celery_wsprogress.history import Entry, Kind
-from celery_wsprogress.holdings import Holdings
+from celery_wsprogress.holdings import Holdings, Late
 from celery_wsprogress.lifecycle import Verdict
-from celery_wsprogress.positions import Place, Position, parse_event_id, position_numbers
+from celery_wsprogress.positions import Place, Position, parse_event_id
 from celery_wsprogress.watch import Watch
 from celery_wsprogress.wire import encode_event_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Callable, Sequence
 
     from celery_wsprogress.history import History
     from celery_wsprogress.holdings import Held
@@ -51,9 +52,18 @@ class Hub:
     counts: Counter[str] = field(default_factory=Counter)
     """Of events and batches, for statistics: ``events``, ``delivered``, ``behind``, ``over``,
     ``malformed``, ``repeats`` (batches written twice) and ``gaps`` (batches missing)."""
+    progress_interval: float = 0.0
+    """Seconds between two progress events of one operation, for everyone: of those that come
+    sooner the last one is delivered when it is time, or before the next event of another kind."""
+    read: Counter[type[Event]] = field(default_factory=Counter)
+    """Events read, by their type."""
     on_unknown: Callable[[str], None] | None = None
     """Called with an id that somebody begins to watch and nobody has heard of."""
-    _seq: int = 0
+    _batch: int = 0
+    """Counts the batches."""
+    _late: list[tuple[float, int, Held]] = field(default_factory=list)
+    """A heap: when the late progress of an operation is to be delivered."""
+    _woken: list[Session] = field(default_factory=list)
     _writers: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _watchers: dict[str, set[Session]] = field(default_factory=dict)
     _selectors: dict[Selector, set[Session]] = field(default_factory=dict)
@@ -68,7 +78,7 @@ class Hub:
 
     # From the log.
 
-    def accept(self, batch: Batch, *, epoch: str, position: str, now: float) -> set[Session]:
+    def accept(self, batch: Batch, *, epoch: str, position: str, now: float) -> list[Session]:
         """Take a batch from the log.
 
         Args:
@@ -78,28 +88,38 @@ class Hub:
             now: Seconds of a clock that never goes back.
 
         Returns:
-            The sessions that have something to send now.
+            The sessions that have something to send now and had not before.
         """
+        woken: list[Session] = []
+        self._woken = woken
         if not self._is_next(batch):
             self.counts["repeats"] += 1
-            return set()
+            return woken
         if epoch != self._epoch:
             self._enter(epoch)
-        numbers = (self._epochs[epoch], *position_numbers(position))
-        touched: set[Session] = set()
+        place = Place(epoch, self._epochs[epoch], position)
+        self._first = self._first or place.position(0)
+        self._batch += 1
         self.counts["malformed"] += batch.malformed
-        for index, event in enumerate(batch.events):
-            place = Place(epoch, position, numbers, index)
-            self._first = self._first or place.position
-            touched |= self._accept_event(event, place, now)
-        for index, (operation_id, run) in enumerate(batch.alive, len(batch.events)):
-            held = self.holdings.get(operation_id)
+        self.counts["events"] += len(batch.events)
+        self.read.update(map(type, batch.events))
+        get, advanced = self.holdings.get, 0
+        for number, event in enumerate(batch.events):
+            held = get(event.operation_id)
+            if held and event.run == held.going_on and type(event) is Progress and event.run:
+                self._advance(held, event, place, number, now)
+                advanced += 1
+            else:
+                self._accept_event(event, place, number, now)
+        self.counts["delivered"] += advanced
+        for number, (operation_id, run) in enumerate(batch.alive, len(batch.events)):
+            held = get(operation_id)
             if held is not None and held.operation.runs_as(run):
                 held.signed_at = now
-                place = Place(epoch, position, numbers, index)
-                touched |= self._hear(held, run, batch.at, place)
+                self._release(held, now)
+                self._hear(held, run, batch.at, place, number)
                 self.holdings.heard(held, now)
-        return touched
+        return woken
 
     def _enter(self, epoch: str) -> None:
         """Begin to read another epoch of the log; a client may have seen some of it already."""
@@ -107,7 +127,9 @@ class Hub:
         self._epoch, self._first = epoch, None
         for session in set().union(*self._watchers.values()):
             for watch in session.watches.values():
-                watch.seen = watch.seen or self._place(watch.since)
+                seen = self._place(watch.since)
+                if seen is not None:
+                    watch.seen, watch.since = watch.seen or seen, None
 
     def _is_next(self, batch: Batch) -> bool:
         last = self._writers.get(batch.writer)
@@ -123,64 +145,120 @@ class Hub:
             self._writers.popitem(last=False)
         return True
 
-    def _accept_event(self, event: Event, place: Place, now: float) -> AbstractSet[Session]:
-        self.counts["events"] += 1
+    def _advance(self, held: Held, event: Progress, place: Place, number: int, now: float) -> None:
+        """Take a progress of a run that goes on: nearly all events are such, and change little."""
+        held.operation.advance(event)
+        held.signed_at = now
+        if held.late is not None:
+            held.late = Late(event, place, number)
+        elif now < held.next_at:
+            held.late = Late(event, place, number)
+            heappush(self._late, (held.next_at, held.number, held))
+        else:
+            held.next_at = now + self.progress_interval
+            self._deliver(held, event, place, place.event_id(number))
+        self.holdings.went_on(held, now)
+
+    def _accept_event(self, event: Event, place: Place, number: int, now: float) -> None:
         held = self.holdings.get_or_hold(event.operation_id, event.timestamp)
+        self._release(held, now)
         # What a sidecar inferred is no word of the run itself, and `queued` is of none.
         spoken = bool(event.run) and not event.inferred
-        told = self._hear(held, event.run, event.timestamp, place) if spoken else set()
+        if spoken:
+            self._hear(held, event.run, event.timestamp, place, number)
         run_before = held.operation.run
         verdict, event = held.operation.fold(event)
         if spoken and held.operation.runs_as(event.run):
             held.signed_at = now
+        if isinstance(event, Status):
+            # It may have said of what kind it is.
+            held.audience = None
         if verdict is Verdict.DELIVER:
-            opens = held.operation.run is not run_before
-            told |= self._deliver(held, event, place.event_id, place.position, opens=opens)
+            if held.operation.run is not run_before:
+                held.history.start = held.history.newest + 1
+            self._deliver(held, event, place, place.event_id(number))
         self.counts[_COUNTED[verdict]] += 1
         self.holdings.heard(held, now)
-        return told
 
-    def _hear(self, held: Held, run: str, at: float, place: Place) -> set[Session]:
+    @property
+    def due(self) -> float | None:
+        """When :meth:`release` is to be called; None where nothing waits for it."""
+        return self._late[0][0] if self._late else None
+
+    def release(self, now: float) -> list[Session]:
+        """Deliver the progress that is late: its operation had said something just before it.
+
+        Args:
+            now: By the clock of :meth:`accept`.
+
+        Returns:
+            As :meth:`accept`.
+        """
+        woken: list[Session] = []
+        self._woken = woken
+        self._batch += 1
+        while self._late and self._late[0][0] <= now:
+            held = heappop(self._late)[2]
+            # It may have been let go, or have come sooner: with what was said behind it.
+            if self.holdings.get(held.operation.operation_id) is held and held.next_at <= now:
+                self._release(held, now)
+        return woken
+
+    def _release(self, held: Held, now: float) -> None:
+        late, held.late = held.late, None
+        if late is not None:
+            held.next_at = now + self.progress_interval
+            event, place, number = late
+            self._deliver(held, event, place, place.event_id(number))
+
+    def _hear(self, held: Held, run: str, at: float, place: Place, number: int) -> None:
         """Take a sign of life of a run, and deliver what it means."""
         event = held.operation.hear(run, at)
         if event is None:
-            return set()
+            return
         self.counts["resumed"] += 1
-        opens = event.data.status == STARTED
-        return self._deliver(held, event, place.id_before, place.before, opens=opens)
+        if event.data.status == STARTED:
+            held.history.start = held.history.newest + 1
+        self._deliver(held, event, place, place.id_before(number))
 
-    def _deliver(
-        self, held: Held, event: Event, event_id: str, place: Position, *, opens: bool
-    ) -> set[Session]:
+    def _deliver(self, held: Held, event: Event, place: Place, event_id: str) -> None:
         """Put the event, as a frame, into the operation's history, and offer it."""
-        self._seq += 1
         operation, history = held.operation, held.history
         operation.event_count += 1
         operation.last_event_id = event_id
-        if opens:
-            history.start = self._seq
-        frame = encode_event_frame(event, event_id)
-        self.holdings.append(held, Entry(self._seq, place, _kind(event), event.run, frame))
-        return self._offer(held)
+        frame = framed(encode_event_frame(event, event_id))
+        run = operation.run
+        # The same text for all of them, not one for each event that was decoded.
+        run_id = run.id if run is not None and run.id == event.run else event.run
+        kind = _KINDS[type(event)]
+        entry = Entry(history.newest + 1, place.epoch_number, kind, run_id, frame)
+        self.holdings.append(held, entry)
+        self._offer(held)
 
-    def _offer(self, held: Held) -> set[Session]:
-        operation_id = held.operation.operation_id
-        sessions = set(self._watchers.get(operation_id, _NOBODY) | self._selecting(held))
-        for session in sessions:
-            session.offer(operation_id, held.history, self._seq)
-        return sessions
+    def _offer(self, held: Held) -> None:
+        audience = held.audience
+        if audience is None or held.selections != self._selections:
+            audience = self._gather(held)
+        if held.offered_in == self._batch:
+            return
+        held.offered_in = self._batch
+        history, cursor = held.history, held.history.newest - 1
+        for session in audience:
+            if session.offer(history, cursor):
+                self._woken.append(session)
 
-    def _selecting(self, held: Held) -> AbstractSet[Session]:
-        """Who watches the operation by a selector."""
-        if not self._selectors:
-            return _NOBODY
-        one = held.operation
-        known = (self._selections, one.operation_type, one.tags, one.group_id, one.root_id)
-        if held.selected_as != known:
-            held.selected_as = known
-            chosen = [who for what, who in self._selectors.items() if what.matches(one)]
-            held.selected_by = set().union(*chosen)
-        return held.selected_by
+    def _gather(self, held: Held) -> Sequence[Session]:
+        """Work out who watches the operation, by its id or by a selector."""
+        operation = held.operation
+        watching = [self._watchers.get(operation.operation_id, _NOBODY)]
+        watching += [who for what, who in self._selectors.items() if what.matches(operation)]
+        held.selections = self._selections
+        held.audience = list(set().union(*watching))
+        return held.audience
+
+    def _selects(self, session: Session, held: Held | None) -> bool:
+        """Whether the session watches the operation by a selector."""
+        return held is not None and any(one.matches(held.operation) for one in session.selectors)
 
     # For the clients.
 
@@ -203,23 +281,25 @@ class Hub:
         again = operation_id in session.subscribed or self._selects(session, held)
         session.subscribed.add(operation_id)
         self._watchers.setdefault(operation_id, set()).add(session)
+        if held is not None:
+            held.audience = None
         if again and since is None and replay is None:
-            session.watches.setdefault(operation_id, Watch(self._seq))
             return False
         place = self._place(since)
         if held is None:
             if self.on_unknown is not None:
                 self.on_unknown(operation_id)
             # What is unsent of one that was let go still comes, from where the session was.
-            watch = session.watches.setdefault(operation_id, Watch(0))
-            watch.seen, watch.since = place, _foreign(since, place)
+            if since is not None:
+                watch = session.watches.setdefault(operation_id, Watch(0))
+                watch.seen, watch.since = place, _foreign(since, place)
             return self._recovers(place, self.holdings.gone)
         recovered = self._recovers(place, held.history.dropped_position)
         watch = self._begin(held.history, place, replay)
         watch.since = _foreign(since, place)
         if since is not None and not recovered and watch.seen is None:
             watch.fallen = watch.uncounted = session.resyncs
-        session.watch(operation_id, held.history, watch)
+        session.watch(held.history, watch)
         return recovered
 
     def _begin(self, history: History, place: Position | None, replay: str | None) -> Watch:
@@ -230,7 +310,7 @@ class Hub:
         """
         if place is None:
             now = replay in {"none", "last"}
-            cursor = self._seq if now else history.start - 1
+            cursor = history.newest if now else history.start - 1
             return Watch(cursor, standing=replay == "last")
         watch = Watch(history.cursor_at(place))
         if history.position is not None and place > history.position:
@@ -251,9 +331,6 @@ class Hub:
         if place is None or self._first is None or place < self._first:
             return False
         return gone is None or place >= gone
-
-    def _selects(self, session: Session, held: Held | None) -> bool:
-        return held is not None and session in self._selecting(held)
 
     def select(self, session: Session, selector: Selector, *, replay: str) -> None:
         """Begin to watch every operation that a selector matches, now or later.
@@ -278,11 +355,11 @@ class Hub:
                 self._replay_selected(session, held, replay)
 
     def _replay_selected(self, session: Session, held: Held, replay: str) -> None:
-        operation_id, history = held.operation.operation_id, held.history
+        history = held.history
         if replay == "all":
-            session.watch(operation_id, history, Watch(history.start - 1))
+            session.watch(history, Watch(history.start - 1))
         elif not held.operation.state.ended:
-            session.watch(operation_id, history, Watch(self._seq, standing=True))
+            session.watch(history, Watch(history.newest, standing=True))
 
     def unselect(self, session: Session, selector: Selector) -> None:
         """Stop watching what a selector matches, as far as it is not watched otherwise."""
@@ -294,7 +371,7 @@ class Hub:
         if not sessions:
             del self._selectors[selector]
         self._selections += 1
-        for operation_id in session.watches.keys() - session.subscribed:
+        for operation_id in session.reading - session.subscribed:
             self._drop_unless_selected(session, operation_id)
 
     def unwatch(self, session: Session, operation_id: str) -> None:
@@ -305,6 +382,9 @@ class Hub:
             watchers.discard(session)
             if not watchers:
                 del self._watchers[operation_id]
+        held = self.holdings.get(operation_id)
+        if held is not None:
+            held.audience = None
         self._drop_unless_selected(session, operation_id)
 
     def _drop_unless_selected(self, session: Session, operation_id: str) -> None:
@@ -313,11 +393,11 @@ class Hub:
 
     def leave(self, session: Session) -> None:
         """Forget a session whose connection is gone."""
+        session.forget()
         for selector in list(session.selectors):
             self.unselect(session, selector)
         for operation_id in list(session.subscribed):
             self.unwatch(session, operation_id)
-        session.forget()
 
     def get(self, operation_id: str) -> dict[str, Any] | None:
         """The operation's snapshot, or None when nobody has heard of it."""
@@ -340,7 +420,7 @@ class Hub:
         held = self.holdings.get(operation_id)
         if held is None:
             return [], False
-        frames = [entry.frame for entry in held.history.after(0)]
+        frames = [text_of(entry.frame) for entry in held.history.after(0)]
         first = len(frames)
         while first and len(frames) - first < limit and room >= len(frames[first - 1]):
             first -= 1
@@ -372,9 +452,11 @@ _COUNTS: Final = (
 _NOBODY: Final[frozenset[Any]] = frozenset()
 
 
-def _kind(event: Event) -> Kind:
-    if isinstance(event, Progress):
-        return Kind.PROGRESS
-    if isinstance(event, (Completed, Error)):
-        return Kind.END
-    return Kind.STATUS if isinstance(event, Status) else Kind.LINE
+_KINDS: Final = {
+    Progress: Kind.PROGRESS,
+    Status: Kind.STATUS,
+    Log: Kind.LINE,
+    Result: Kind.LINE,
+    Completed: Kind.END,
+    Error: Kind.END,
+}

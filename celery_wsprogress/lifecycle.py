@@ -31,7 +31,6 @@ run that was given up as lost and gives a sign after all is opened again (:meth:
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -67,6 +66,9 @@ class State(StrEnum):
     ERROR = "error"
     CANCELLED = "cancelled"
 
+    # An enumeration's own hash is a call of Python code for each look into a table.
+    __hash__ = str.__hash__
+
     @property
     def ended(self) -> bool:
         """Whether the operation has reached its end in this state."""
@@ -88,6 +90,8 @@ class Step(StrEnum):
     COMPLETE = "complete"
     FAIL = "fail"
     CANCEL = "cancel"
+
+    __hash__ = str.__hash__
 
 
 class Verdict(StrEnum):
@@ -188,9 +192,9 @@ class Runs:
 
     state: State = State.QUEUED
     current: Run | None = None
-    waiting: OrderedDict[str, Run] = field(default_factory=OrderedDict)
+    waiting: dict[str, Run] = field(default_factory=dict)
     """Runs that were received while another was the current one, by id."""
-    past: OrderedDict[str, Run] = field(default_factory=OrderedDict)
+    past: dict[str, Run] = field(default_factory=dict)
     """Runs that were the current one before, by id; the newest :data:`MAX_PAST_RUNS`."""
 
     def fold(self, event: Event, step: Step) -> Verdict:
@@ -296,6 +300,6 @@ def _is_refuted(run: Run, event: Event, step: Step) -> bool:
     return not (run.silent or (waits and not lost))
 
 
-def _keep_newest(runs: OrderedDict[str, Run]) -> None:
+def _keep_newest(runs: dict[str, Run]) -> None:
     while len(runs) > MAX_PAST_RUNS:
-        runs.popitem(last=False)
+        del runs[next(iter(runs))]

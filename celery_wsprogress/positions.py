@@ -24,35 +24,35 @@ class Position(NamedTuple):
     before it."""
 
 
-class Place(NamedTuple):
-    """Where an event stands in the log, in all the forms that are needed."""
+class Place:
+    """Where a batch stands in the log, in the forms that its events need.
 
-    epoch: str
-    log_position: str
-    numbers: tuple[int, ...]
-    """The epoch's number, and the position as numbers."""
-    number: int
-    """Which event of its batch it is."""
+    Args:
+        epoch: The log's epoch.
+        epoch_number: The same, counted by the reader.
+        position: Where the batch stands in the log.
+    """
 
-    @property
-    def event_id(self) -> str:
-        """What clients see."""
-        return f"{self.epoch}.{self.log_position}.{self.number}"
+    __slots__ = ("epoch_number", "numbers", "prefix")
 
-    @property
-    def position(self) -> Position:
-        """What histories compare."""
-        return Position(self.numbers, self.number)
+    def __init__(self, epoch: str, epoch_number: int, position: str) -> None:
+        self.epoch_number = epoch_number
+        self.numbers = (epoch_number, *position_numbers(position))
+        """The epoch's number, and the position as numbers."""
+        self.prefix = f"{epoch}.{position}."
+        """What the ids of its events begin with."""
 
-    @property
-    def id_before(self) -> str:
+    def position(self, number: float) -> Position:
+        """What histories compare, of one of its events."""
+        return Position(self.numbers, number)
+
+    def event_id(self, number: int) -> str:
+        """What clients see of one of its events."""
+        return f"{self.prefix}{number}"
+
+    def id_before(self, number: int) -> str:
         """The ``event_id`` of what the fold puts before it: the same on every sidecar."""
-        return f"{self.event_id}{_BEFORE}"
-
-    @property
-    def before(self) -> Position:
-        """The position of that."""
-        return Position(self.numbers, self.number - 0.5)
+        return f"{self.prefix}{number}{_BEFORE}"
 
 
 def parse_event_id(event_id: str) -> tuple[str, Position | None]:
@@ -65,6 +65,23 @@ def parse_event_id(event_id: str) -> tuple[str, Position | None]:
         return epoch, Position(position_numbers(position), number - 0.5 if before else number)
     except ValueError:
         return epoch, None
+
+
+def position_in(frame: bytes, epoch_number: int) -> Position:
+    """Where an event stands of which there is only the frame.
+
+    Args:
+        frame: As it goes to the clients; its ``event_id`` is one of ours.
+        epoch_number: Of the epoch of that id.
+    """
+    start = frame.index(_EVENT_ID) + len(_EVENT_ID)
+    _, position = parse_event_id(frame[start : frame.index(b'"', start)].decode())
+    assert position is not None  # noqa: S101 - see above
+    return position._replace(batch=(epoch_number, *position.batch))
+
+
+# Inside a text of the JSON its quotes would have backslashes before them.
+_EVENT_ID: Final = b'"event_id":"'
 
 
 def position_numbers(position: str) -> tuple[int, ...]:

@@ -12,13 +12,16 @@ first event of it.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from celery_wsprogress.framing import framed
+from celery_wsprogress.pacing import Pacing, cursor_of
 from celery_wsprogress.watch import Watch
 from celery_wsprogress.wire import encode_snapshot_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery_wsprogress.access import Permit
     from celery_wsprogress.history import History
     from celery_wsprogress.selector import Selector
@@ -31,14 +34,22 @@ class Session:
     """The state of one connection.
 
     Runs in: the event loop.
+
+    Args:
+        client_id: A number for it.
+        permit: What it may do.
+        flush: Has what there is for it taken, as far as its socket takes it.
     """
 
     __slots__ = (
         "_pending",
         "_replies",
         "_reply_bytes",
+        "_woken",
         "client_id",
         "commands",
+        "flush",
+        "pacing",
         "permit",
         "resyncs",
         "selectors",
@@ -47,24 +58,30 @@ class Session:
         "watches",
     )
 
-    def __init__(self, client_id: int, permit: Permit) -> None:
+    def __init__(
+        self, client_id: int, permit: Permit, flush: Callable[[], None] = lambda: None
+    ) -> None:
         self.client_id = client_id
         self.permit = permit
+        self.flush = flush
         self.subscribed: set[str] = set()
         """The operations it watches by their id."""
         self.watches: dict[str, Watch] = {}
-        """By operation id. That of an operation it watches only by a selector exists while
-        something of it is unsent, or was seen before it comes."""
+        """By operation id, of those where it takes more than a cursor."""
         self.selectors: set[Selector] = set()
         """What it watches besides: all operations, or all of a kind."""
         self.commands = 0
         """Commands taken so far."""
         self.resyncs = False
         """It understands snapshots: once it has said so, it gets one wherever it falls off."""
+        self.pacing: Pacing | None = None
+        """How often it wants to be told of progress, where it has said so."""
         self.too_slow = False
         """It has fallen off an operation's history and cannot be served any more."""
-        self._pending: dict[str, History] = {}
-        self._replies: deque[bytes] = deque()
+        self._pending: dict[History, int | Watch] = {}
+        """What it has not read all of, and how far it has."""
+        self._woken = False
+        self._replies: list[bytes] = []
         self._reply_bytes = 0
 
     @property
@@ -74,24 +91,49 @@ class Session:
 
     @property
     def has_news(self) -> bool:
-        """Whether :meth:`take` would return something."""
+        """Whether :meth:`take` would return something now, but for what :attr:`due` is for."""
         return bool(self._replies or self._pending)
 
-    def reply(self, frame: bytes) -> None:
-        """Queue the answer to a command."""
-        self._replies.append(frame)
-        self._reply_bytes += len(frame)
+    @property
+    def due(self) -> float | None:
+        """When :meth:`take` is to be called though nothing new comes; None where it is not."""
+        return None if self.pacing is None else self.pacing.due
 
-    def watch(self, operation_id: str, history: History, watch: Watch) -> None:
+    def pace(self, target: str | None, max_rate: float) -> None:
+        """Be told of progress less often.
+
+        Args:
+            target: The id of an operation; None for all that is watched by a selector.
+            max_rate: Progress frames a second and operation.
+        """
+        self.pacing = self.pacing or Pacing()
+        self.pacing.keep(target, 1 / max_rate)
+
+    def reply(self, text: bytes) -> None:
+        """Queue the answer to a command."""
+        self._replies.append(framed(text))
+        self._reply_bytes += len(self._replies[-1])
+
+    @property
+    def reading(self) -> set[str]:
+        """The operations of which it has not read all, or that it watches by more than a cursor."""
+        unread = {one.operation.operation_id for one in self._pending}
+        resting = self.pacing.resting() if self.pacing else set()
+        return self.watches.keys() | unread | resting
+
+    def watch(self, history: History, watch: Watch) -> None:
         """Begin to watch an operation, or go back to another cursor of it."""
         watch.begin(history)
-        self.watches[operation_id] = watch
-        self._pending[operation_id] = history
+        self.watches[history.operation.operation_id] = watch
+        self._pending[history] = watch
 
     def drop(self, operation_id: str) -> None:
         """Stop watching an operation: what was not sent yet is not sent any more."""
         self.watches.pop(operation_id, None)
-        self._pending.pop(operation_id, None)
+        for history in [one for one in self._pending if one.operation.operation_id == operation_id]:
+            del self._pending[history]
+        if self.pacing is not None:
+            self.pacing.forget(operation_id)
 
     def forget(self) -> None:
         """Let go of everything that is unsent: the client is gone."""
@@ -99,26 +141,35 @@ class Session:
         self._pending.clear()
         self._replies.clear()
         self._reply_bytes = 0
+        self.pacing = None
 
-    def offer(self, operation_id: str, history: History, seq: int) -> None:
-        """Learn that an operation it watches has a new event.
+    def offer(self, history: History, cursor: int) -> bool:
+        """Learn that an operation it watches has news.
 
-        Sets :attr:`too_slow` when the history has gone on without this client and it cannot be
-        told by a snapshot.
+        Args:
+            history: What was delivered of the operation.
+            cursor: Up to where the session had read it, if it had read all there was.
+
+        Returns:
+            Whether these are the first news since something was taken.
         """
-        watch = self.watches.get(operation_id)
-        if watch is None:
-            watch = self.watches[operation_id] = Watch(seq - 1)
-        watch.unread += 1
-        # What it had not read may have been dropped, or have gone with the whole history.
-        unread = self._pending.get(operation_id, history)
-        if unread is not history or watch.has_lost(history):
-            watch.fallen = self.resyncs
-            self.too_slow = self.too_slow or not self.resyncs
-        self._pending[operation_id] = history
+        pending = self._pending
+        if self.pacing is not None:
+            resting = self.pacing.wake(history)
+            if resting is not None:
+                pending[history] = resting
+        if history not in pending:
+            if self.watches:
+                pending[history] = self.watches.get(history.operation.operation_id, cursor)
+            else:
+                pending[history] = cursor
+        if self._woken:
+            return False
+        self._woken = True
+        return True
 
-    def take(self, limit: int, now: float) -> list[bytes]:
-        """Take the frames to send now, about ``limit`` bytes of them, and at least one.
+    def take(self, limit: int, now: float) -> bytes:
+        """Take the frames to send now, about ``limit`` bytes of them, and one at least.
 
         What is left is there for the next call. There is none where all that is new was seen
         before.
@@ -127,50 +178,79 @@ class Session:
             limit: In bytes.
             now: The time, epoch seconds, for a snapshot.
         """
-        frames = self._take_replies(limit)
-        room = limit - sum(map(len, frames))
-        while self._pending and room > 0:
-            operation_id, history = next(iter(self._pending.items()))
-            taken = self._take_events(operation_id, history, room, now)
-            room -= sum(map(len, taken))
-            frames += taken
-        return frames
+        self._woken = False
+        if self.pacing is not None:
+            self._pending.update(self.pacing.wake_due(now))
+            self._let_rest(self.pacing, now)
+        pending = self._pending
+        if len(pending) == 1 and not self._replies:
+            # One operation has news: nothing is to be joined.
+            return self._take_events(*next(iter(pending.items())), limit, now)
+        parts = self._take_replies(limit)
+        room = limit - sum(map(len, parts))
+        while pending and room > 0 and not self.too_slow:
+            parts.append(self._take_events(*next(iter(pending.items())), room, now))
+            room -= len(parts[-1])
+        return b"".join(parts)
+
+    def _let_rest(self, pacing: Pacing, now: float) -> None:
+        """Leave out what is nothing but progress and not yet to be told."""
+        for history, cursor in list(self._pending.items()):
+            if pacing.rest(history, cursor, now):
+                del self._pending[history]
+            elif history.progress_seq > cursor_of(cursor):
+                pacing.told(history, now)
 
     def _take_replies(self, limit: int) -> list[bytes]:
         frames: list[bytes] = []
         room = limit
-        while self._replies and room > 0:
-            frames.append(self._replies.popleft())
-            room -= len(frames[-1])
+        for frame in self._replies:
+            if room <= 0:
+                break
+            frames.append(frame)
+            room -= len(frame)
+        del self._replies[: len(frames)]
         self._reply_bytes -= limit - room
         return frames
 
-    def _take_events(
-        self, operation_id: str, history: History, room: int, now: float
-    ) -> list[bytes]:
-        watch = self.watches[operation_id]
+    def _take_events(self, history: History, cursor: int | Watch, room: int, now: float) -> bytes:
+        if isinstance(cursor, Watch):
+            return self._take_watched(history, cursor, room, now)
+        if history.dropped <= cursor:
+            # Nearly always: a number, and all that is behind it is held.
+            frames = history.bytes_after(cursor)
+            if len(frames) <= room or history.newest == cursor + 1:
+                del self._pending[history]
+                return frames
+        return self._take_watched(history, Watch(cursor), room, now)
+
+    def _take_watched(self, history: History, watch: Watch, room: int, now: float) -> bytes:
+        self._pending[history] = watch
+        if watch.has_lost(history):
+            watch.fallen = self.resyncs
+            self.too_slow = not self.resyncs
+            if self.too_slow:
+                return b""
         # How things stand is a few frames without a cursor among them: all of them, or none.
         frames = _standing(watch, history, now)
         room -= sum(map(len, frames))
         for entry in watch.owed(history):
             if room <= 0:
-                return frames
+                return b"".join(frames)
             frames.append(entry.frame)
             room -= len(entry.frame)
-            watch.cursor = entry.seq
-            watch.unread -= 1
-        watch.catch_up(history)
-        del self._pending[operation_id]
-        if operation_id not in self.subscribed and watch.seen is None:
-            del self.watches[operation_id]
-        return frames
+            watch.take(entry)
+        del self._pending[history]
+        if not watch.catch_up(history):
+            self.watches.pop(history.operation.operation_id, None)
+        return b"".join(frames)
 
 
 def _standing(watch: Watch, history: History, now: float) -> list[bytes]:
     """How things stand, for who has fallen off and for who asked for no more."""
     if watch.fallen:
         missed = watch.tell(history)
-        return [encode_snapshot_frame(history.operation.snapshot(), missed, now)]
+        return [framed(encode_snapshot_frame(history.operation.snapshot(), missed, now))]
     if watch.standing:
         watch.standing = False
         return [entry.frame for entry in history.standing(watch.cursor)]

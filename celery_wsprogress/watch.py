@@ -1,8 +1,9 @@
-"""How far one client has read one operation, and what of it is not sent to it.
+"""How far one client has read one operation, where that takes more than a number.
 
-A watch is a cursor into the operation's history, and mostly nothing more. Three things can come
-to it:
+Mostly it is a number: the *cursor*, the ``seq`` of the last entry of the operation's history that
+the client was sent. A watch is a cursor to which something has come:
 
+* **It has just begun**, in a history that may have lost something before.
 * **What comes was seen.** The client moved here from a sidecar that was further in the log. What
   stands at or before the last event it saw is passed over, until that event is passed.
 * **What it has not read is gone.** The history is bounded and went on without it. It has *fallen
@@ -21,8 +22,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from celery_wsprogress.history import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from celery_wsprogress.history import Entry, History
     from celery_wsprogress.positions import Position
 
@@ -46,6 +45,8 @@ class Watch:
     """How far a session has read one operation."""
 
     __slots__ = (
+        "_counted",
+        "_unread",
         "cursor",
         "fallen",
         "forgone",
@@ -54,7 +55,6 @@ class Watch:
         "standing",
         "told",
         "uncounted",
-        "unread",
     )
 
     def __init__(self, cursor: int, *, standing: bool = False) -> None:
@@ -62,8 +62,6 @@ class Watch:
         """``seq`` of the last entry it was sent."""
         self.standing = standing
         """How things stood at the cursor is still to be sent."""
-        self.unread = 0
-        """Events behind the cursor, those included that are no longer held."""
         self.forgone = 0
         """``seq`` up to which it does without what is no longer held."""
         self.fallen = False
@@ -76,17 +74,20 @@ class Watch:
         """Where the last event that it saw stands, while that is still to come."""
         self.told: Told | None = None
         """What a snapshot has told it of what is behind the cursor."""
+        self._unread = 0
+        self._counted = cursor
+        """``seq`` of the newest event that is counted in :attr:`_unread`."""
 
     def begin(self, history: History) -> None:
         """Begin to read a history that may have lost something before."""
         self.forgone = history.dropped
-        self.unread = sum(1 for _ in history.after(self.cursor))
+        self._unread, self._counted = len(history.after(self.cursor)), history.newest
 
     def has_lost(self, history: History) -> bool:
         """Whether something behind the cursor is no longer held."""
         return history.dropped > max(self.cursor, self.forgone)
 
-    def owed(self, history: History) -> Iterable[Entry]:
+    def owed(self, history: History) -> list[Entry]:
         """The entries that are to be sent, oldest first."""
         entries = history.after(self.cursor)
         if self.seen is None and self.told is None:
@@ -98,6 +99,11 @@ class Watch:
             return False
         return self.told is None or self.told.lacks(entry)
 
+    def take(self, entry: Entry) -> None:
+        """Take note that an entry was sent."""
+        self.cursor = entry.seq
+        self._unread -= 1
+
     def tell(self, history: History) -> int | None:
         """Take note that the client gets a snapshot now.
 
@@ -107,13 +113,21 @@ class Watch:
         self.told = Told(history.newest, history.start)
         self.forgone = history.dropped
         self.fallen = self.standing = False
-        follow = len(list(self.owed(history)))
-        missed = None if self.uncounted else self.unread - follow
-        self.unread, self.uncounted = follow, False
+        self._unread += history.newest - max(self._counted, history.before)
+        self._counted = history.newest
+        follow = len(self.owed(history))
+        missed = None if self.uncounted else self._unread - follow
+        self._unread, self.uncounted = follow, False
         return missed
 
-    def catch_up(self, history: History) -> None:
-        """Take note that everything was sent that there is."""
-        self.cursor, self.unread, self.told = history.newest, 0, None
+    def catch_up(self, history: History) -> bool:
+        """Take note that everything was sent that there is.
+
+        Returns:
+            Whether it is more than a cursor still.
+        """
+        self.cursor = self._counted = history.newest
+        self._unread, self.told = 0, None
         if self.seen is not None and history.position is not None and history.position > self.seen:
             self.seen = None
+        return self.seen is not None or self.since is not None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-import msgspec
 import redis
+from frames import decoded
 from waiting import eventually
 
 from celery_wsprogress import wire
@@ -46,7 +46,7 @@ class LogReader:
         shown = []
         for number, batch in enumerate(self.batches()):
             hub.accept(batch, epoch="e", position=str(number), now=0.0)
-            shown += [msgspec.json.decode(frame) for frame in watcher.take(10_000_000, 200.0)]
+            shown += decoded(watcher.take(10_000_000, 200.0))
         return shown
 
     def watched(self, operation_id):

@@ -1,35 +1,47 @@
 """From what was read to the hub: in the event loop, a bounded number of events at a time.
 
-The ingest thread puts in what it read, and waits when it is too far ahead. The loop folds some of
-it, has the touched connections write what their sessions have, and comes back for the rest, so
-that neither a burst nor a long log keeps anybody's replies and pings waiting.
+The ingest thread puts in what it read, and waits until it is to read on. The loop folds some of it,
+has the connections written to that something is new for, and comes back for the rest, so that
+neither a burst nor a long log keeps anybody's replies and pings waiting.
+
+**What comes close together is joined.** After a pause in the log, what comes is read and written at
+once. Then reading rests, the longer the more there was to do (:meth:`Intake._rest`): what comes
+meanwhile comes in one read and goes in one write to each client. So an idle sidecar adds no delay,
+and a busy one spends its time on events and not on the round trips around them. A read that is
+large shows that there is more, and is followed by the next one at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
 from celery_wsprogress.wire import decode_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from celery_wsprogress.brokers import Entry
     from celery_wsprogress.hub import Hub
     from celery_wsprogress.session import Session
+    from celery_wsprogress.wire import Batch
 
 logger = logging.getLogger(__name__)
 
-READS_IN_FLIGHT: Final = 2
-"""Reads the ingest thread may be ahead of the loop."""
+SHORTEST_REST: Final = 0.004
+LONGEST_REST: Final = 0.02
+REST_PER_EVENT: Final = 0.0002
+"""Seconds between what was written and the next read."""
+
+LARGE: Final = 100_000
+"""Bytes in one read that show that there is more."""
 
 EVENTS_A_TURN: Final = 500
 """Events folded before the connections are written to. Below what a history holds, so that a
@@ -47,6 +59,7 @@ class Read:
     epoch: str
     entries: deque[Entry]
     current: bool
+    large: bool
 
 
 class Intake:
@@ -56,7 +69,8 @@ class Intake:
 
     Args:
         hub: What it is folded into.
-        flush: Has the connections of sessions write what these have.
+        write: Has the sessions written to that were woken, by events of which the oldest is of
+            this time.
         note: Told of the position of each batch, and how many events it had.
         catch_up: Called when everything is folded that was in the log when the broker was reached.
     """
@@ -64,18 +78,22 @@ class Intake:
     def __init__(
         self,
         hub: Hub,
-        flush: Callable[[Iterable[Session]], None],
+        write: Callable[[Sequence[Session], float | None], None],
         note: Callable[[str, int], None],
         catch_up: Callable[[], None],
     ) -> None:
         self._hub = hub
-        self._flush = flush
+        self._write = write
         self._note = note
         self._catch_up = catch_up
-        self._room = threading.Semaphore(READS_IN_FLIGHT)
+        self._go_on = threading.Semaphore(0)
         self._reads: deque[Read] = deque()
         self._loop: asyncio.AbstractEventLoop
         self._closed = False
+        self._waits = False
+        """A look at late progress is due."""
+        self._oldest = inf
+        """When the oldest event of this turn happened that woke somebody."""
         self._unreadable: set[str] = set()
 
     def start(self) -> None:
@@ -88,12 +106,16 @@ class Intake:
 
     def put(self, epoch: str, entries: Sequence[Entry], *, current: bool) -> None:
         """Take what was read; a :class:`.ingest.Deliver`. Runs in: the ingest thread."""
-        while not self._room.acquire(timeout=1.0):
+        large = sum(len(entry.batch) for entry in entries) >= LARGE
+        read = Read(epoch, deque(entries), current, large)
+        try:
+            self._loop.call_soon_threadsafe(self._append, read)
+        except RuntimeError:
+            # The loop is closed already; nobody wants to know.
+            return
+        while not self._go_on.acquire(timeout=1.0):
             if self._closed:
                 return
-        # The loop may be closed already; then nobody wants to know.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._append, Read(epoch, deque(entries), current))
 
     async def settle(self, seconds: float) -> None:
         """Wait until what was put in by now is folded, for so long at the most."""
@@ -106,29 +128,52 @@ class Intake:
 
     def _append(self, read: Read) -> None:
         self._reads.append(read)
+        if read.large:
+            self._go_on.release()
         if len(self._reads) == 1:
             self._take_some()
 
     def _take_some(self) -> None:
         """Fold some of what was read and have it written; come back for the rest."""
-        touched: set[Session] = set()
+        began, self._oldest = self._loop.time(), inf
+        woken: list[Session] = []
         folded = size = 0
+        finished: list[Read] = []
         while self._reads and folded < EVENTS_A_TURN and size < BYTES_A_TURN:
             read = self._reads[0]
             if read.entries:
                 entry = read.entries.popleft()
                 size += len(entry.batch)
-                folded += self._fold(read.epoch, entry, touched)
+                folded += self._fold(read.epoch, entry, woken)
             if not read.entries:
-                self._reads.popleft()
-                self._room.release()
+                finished.append(self._reads.popleft())
                 if read.current:
                     self._catch_up()
         if self._reads:
             self._loop.call_soon(self._take_some)
-        self._flush(touched)
+        self._write(woken, self._oldest)
+        self._see_to_late_progress()
+        if not all(read.large for read in finished):
+            self._rest(self._loop.time() - began, folded)
 
-    def _fold(self, epoch: str, entry: Entry, touched: set[Session]) -> int:
+    def _see_to_late_progress(self) -> None:
+        due = self._hub.due
+        if due is not None and not self._waits:
+            self._waits = True
+            self._loop.call_later(max(0.0, due - time.monotonic()), self._release)
+
+    def _release(self) -> None:
+        self._waits = False
+        self._write(self._hub.release(time.monotonic()), None)
+        self._see_to_late_progress()
+
+    def _rest(self, worked: float, events: int) -> None:
+        """Have the thread read on: after as long as the work took, or what the events are worth."""
+        rest = max(SHORTEST_REST, worked, events * REST_PER_EVENT)
+        rest = min(rest, LONGEST_REST)
+        self._loop.call_later(rest, self._go_on.release)
+
+    def _fold(self, epoch: str, entry: Entry, woken: list[Session]) -> int:
         """Fold a batch.
 
         Returns:
@@ -137,7 +182,7 @@ class Intake:
         position, now = entry.position, time.monotonic()
         try:
             batch = decode_batch(entry.batch)
-            touched |= self._hub.accept(batch, epoch=epoch, position=position, now=now)
+            told = self._hub.accept(batch, epoch=epoch, position=position, now=now)
         except (MalformedBatch, BatchVersionUnknown) as exc:
             self._count_unreadable(exc)
             return 1
@@ -146,6 +191,9 @@ class Intake:
             self._hub.counts["malformed"] += 1
             logger.exception("A batch could not be taken; it is left out")
             return 1
+        if told:
+            woken += told
+            self._oldest = min(self._oldest, _time_of(batch))
         self._note(position, len(batch.events))
         return len(batch.events) or 1
 
@@ -155,3 +203,8 @@ class Intake:
         if what not in self._unreadable and len(self._unreadable) < 10:
             self._unreadable.add(what)
             logger.warning("The broker holds something unreadable: %s; it is left out", what)
+
+
+def _time_of(batch: Batch) -> float:
+    """When it happened what woke somebody: an event, else the sign of a run thought lost."""
+    return batch.events[0].timestamp if batch.events else batch.at

@@ -11,7 +11,7 @@ import loops
 import pytest
 from lives import completed, log, progress, queued, result, status
 from log_writer import log_writer
-from sidecars import SidecarProcess, SidecarThread
+from sidecars import SidecarProcess, SidecarThread, write_until_one_falls
 from waiting import eventually
 from websockets.asyncio.server import serve
 
@@ -490,13 +490,8 @@ def test_who_takes_events_too_slowly_gets_a_snapshot_if_it_asked_for_it(served, 
     monkeypatch.setattr(module, "MAX_WAITING", 3)
     changes = []
 
-    def fallen():
-        sessions = list(served.sidecar._connections)
-        return any(watch.fallen for one in sessions for watch in list(one.watches.values()))
-
     def write_until_it_falls():
-        while not fallen():
-            write(*(log("x" * 7_000) for _ in range(4)))
+        write_until_one_falls(served, lambda: write(*(log("x" * 7_000) for _ in range(4))))
         write(completed(at=4.0, duration=2.0))
 
     async def work():

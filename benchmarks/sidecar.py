@@ -1,0 +1,98 @@
+"""The sidecar that is measured: ``celery-wsprogress serve`` on a processor of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from benchmarks.machine import MEASURED, memory, pin, processor_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class SidecarFailedError(Exception):
+    """It ended instead of serving."""
+
+
+class Sidecar:
+    """A sidecar that listens. Made by :func:`sidecar`."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        found = re.search(r"ws://(\S+):(\d+)", process.stdout.readline())
+        if found is None:
+            raise SidecarFailedError("the sidecar did not start; it said why")
+        self.pid = process.pid
+        self.port = int(found[2])
+
+    @property
+    def url(self) -> str:
+        """Where its WebSocket is."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def processor_time(self) -> float:
+        """Seconds of the processor it has used."""
+        return processor_time(self.pid)
+
+    @property
+    def memory(self) -> int:
+        """Bytes."""
+        return memory(self.pid)
+
+    def get(self, path: str) -> bytes:
+        """What it answers to a GET."""
+        url = f"http://127.0.0.1:{self.port}{path}"
+        with urllib.request.urlopen(url, timeout=60) as response:
+            body: bytes = response.read()
+        return body
+
+    def stat(self, name: str) -> int:
+        """One of its statistics, as ``events_total``."""
+        return int(json.loads(self.get("/status"))["stats"][name])
+
+    def wait_for_clients(self, number: int) -> None:
+        """Wait until so many clients are connected, and the others forgotten."""
+        while self.stat("connected_clients") != number:
+            time.sleep(0.05)
+
+    def become_ready(self) -> None:
+        """Wait until it has read what the log retained."""
+        while True:
+            try:
+                self.get("/readyz")
+            except urllib.error.HTTPError:
+                time.sleep(0.005)
+            else:
+                return
+
+
+@contextmanager
+def sidecar(broker: str, *options: str) -> Iterator[Sidecar]:
+    """Start one, and kill it in the end.
+
+    Its pings are rarer than a measurement is long, and it gives up no operation meanwhile.
+
+    Args:
+        broker: The URL of its log.
+        options: More of the command line.
+    """
+    command = [
+        *(sys.executable, "-m", "celery_wsprogress", "serve", "--broker", broker),
+        *("--port", "0", "--heartbeat", "600", "--lost-after", "86400"),
+        *("--log-level", "error", *options),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            pin(process.pid, MEASURED)
+            yield Sidecar(process)
+        finally:
+            process.kill()

@@ -1,0 +1,116 @@
+"""What it costs to say how far a task is, and what a StreamingTask costs as a whole.
+
+The calls are made in a task that runs in a prefork child, in a tight loop; taken is the time of one
+call, loop included. `tqdm` draws into nothing, `update_state` and the event dispatcher write to the
+same Redis as the worker.
+
+The whole tasks do nothing, or wait for 10 ms. They are published while a worker with one pool
+process takes none; then it does, and what is taken is the time until the last of them has run, and
+the processor time of the worker's processes meanwhile. Runs of plain tasks and of StreamingTasks
+alternate, and in each round there is one more of plain ones: plain against plain is how much the
+machine itself wanders. Publishing is the processor time of the caller for one `delay()`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from benchmarks import tasks
+from benchmarks.figures import Figure, Table, Target, figure, ratio
+from benchmarks.machine import MEASURED, processor_time
+from benchmarks.worker import Worker, worker
+from tests.servers import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+TITLE: Final = "In the task"
+
+
+class Cost(NamedTuple):
+    """Of one task, in a run of many: seconds."""
+
+    clock: float
+    processor: float
+    """Of the worker's processes."""
+    publishing: float
+    """Of the caller's processor."""
+
+
+class Round(NamedTuple):
+    """Runs side by side."""
+
+    plain: Cost
+    streaming: Cost
+    again: Cost
+    """Of plain tasks, once more."""
+
+
+def measure(*, quick: bool) -> Table:
+    """Measure the calls, then whole tasks."""
+    # A round of tasks that wait is as long as one of many more that do nothing.
+    rounds, noops, waits = (4, 200, 20) if quick else (20, 400, 40)
+    with RedisServer() as redis, worker(redis.url, processes=1, processor=MEASURED) as one:
+        taken = [tasks.calls.delay().get() for _ in range(rounds)]
+        noop = [_round(one, tasks.plain, tasks.streaming, noops, n) for n in range(rounds)]
+        wait = [
+            _round(one, tasks.plain_wait, tasks.streaming_wait, waits, n) for n in range(rounds)
+        ]
+    figures = chain(
+        _of_calls(taken),
+        _of_tasks("no-op tasks", noop, Target(1.10), Target(0.90, at_most=False)),
+        _of_tasks("10 ms tasks", wait),
+    )
+    return Table(TITLE, f"{rounds} rounds; {noops} no-op, {waits} 10 ms tasks each", list(figures))
+
+
+def _round(one: Worker, plain: Any, streaming: Any, number: int, turn: int) -> Round:
+    # The one that comes first is not always the same.
+    kinds = (plain, streaming, plain) if turn % 2 else (streaming, plain, plain)
+    costs = [_run(one, kind, number) for kind in kinds]
+    if not turn % 2:
+        costs[0], costs[1] = costs[1], costs[0]
+    return Round(*costs)
+
+
+def _run(one: Worker, task: Any, number: int) -> Cost:
+    one.pause()
+    before = processor_time(os.getpid())
+    for _ in range(number):
+        task.delay()
+    publishing = processor_time(os.getpid()) - before
+    end = tasks.last.delay()
+    before, began = one.processor_time, time.perf_counter()
+    one.resume()
+    end.get(timeout=300)
+    clock = time.perf_counter() - began
+    return Cost(clock / number, (one.processor_time - before) / number, publishing / number)
+
+
+def _of_calls(taken: Sequence[dict[str, float]]) -> Iterator[Figure]:
+    of = {name: [one[name] for one in taken] for name in tasks.CALLS}
+    ours = of.pop("update_progress")
+    yield figure("update_progress, throttled", "µs", (1e6 * one for one in ours), Target(1.0))
+    yield ratio("· against tqdm.update", ours, of["tqdm.update"], Target(3.0))
+    yield ratio("· against an empty method", ours, of["an empty method"])
+    least = Target(800, at_most=False)
+    yield ratio("· Task.update_state on Redis against it", of["Task.update_state"], ours, least)
+    yield ratio("· EventDispatcher.send on Redis against it", of["EventDispatcher.send"], ours)
+
+
+def _of_tasks(
+    name: str, rounds: Sequence[Round], most: Target | None = None, least: Target | None = None
+) -> Iterator[Figure]:
+    plain, streaming, again = zip(*rounds, strict=True)
+    cost, other, itself = ([one.processor for one in some] for some in (plain, streaming, again))
+    yield figure(f"{name}: CPU per plain task", "µs", (1e6 * one for one in cost))
+    yield ratio("· StreamingTask against plain", other, cost, most)
+    yield ratio("· plain against plain", itself, cost)
+    cost, other, itself = ([one.clock for one in some] for some in (plain, streaming, again))
+    yield ratio("· tasks per second, StreamingTask against plain", cost, other, least)
+    yield ratio("· tasks per second, plain against plain", cost, itself)
+    cost, other, _ = ([one.publishing for one in some] for some in (plain, streaming, again))
+    yield ratio("· CPU of publishing, StreamingTask against plain", other, cost)

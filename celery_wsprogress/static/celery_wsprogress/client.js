@@ -1,0 +1,266 @@
+/**
+ * Live progress of Celery tasks, in a page, a web worker, or Node.
+ *
+ *     const client = connect("ws://localhost:8765");
+ *     const watch = client.watch(taskId, { onProgress: ({ data }) => show(data.progress) });
+ *     const result = await watch.done;
+ *
+ * All that connect to one address share one WebSocket. It comes back by itself when it is lost,
+ * and what is watched goes on where it was: nothing comes twice, and nothing that the sidecar
+ * still holds is missing.
+ */
+
+import { Connection } from "./connection.js";
+import { Monitor, Watch, WatchMany } from "./handles.js";
+import { ConnectionClosed, fieldsOf } from "./protocol.js";
+
+/** @import { ConnectionState, Loss } from "./connection.js" */
+/** @import { Handle, MonitorOptions, WatchOptions } from "./handles.js" */
+/** @import { WebSocketClass } from "./line.js" */
+/** @import { Frame, Operation, ProgressEvent, Selector } from "./protocol.js" */
+/** @import { GetToken } from "./tokens.js" */
+
+export { CommandError, ConnectionClosed, OperationError } from "./protocol.js";
+
+/**
+ * @typedef {object} ConnectOptions
+ * @property {string} [token] Where the sidecar has a key.
+ * @property {GetToken} [getToken] The same, for tokens that expire: called for each connection,
+ *   and before the one in use expires.
+ * @property {WebSocketClass} [WebSocket] Where there is none by itself, as in Node 20.
+ *
+ * @typedef {object} ListFilter Which operations to list, the newest first.
+ * @property {string} [state]
+ * @property {string} [operation_type] A glob.
+ * @property {string} [tag]
+ * @property {string} [group_id]
+ * @property {string} [root_id]
+ * @property {number} [limit] Up to 1,000.
+ * @property {string | null} [cursor] What the page before said as `next`.
+ */
+
+/** Milliseconds a connection outlives its last client: often the next one comes at once. */
+const LINGER = 100;
+
+/** @type {Map<string, Connection>} */
+const connections = new Map();
+
+/**
+ * Connect to a sidecar. Nothing is thrown for one that is not there: it is waited for.
+ *
+ * @param {string | URL} url `ws://…` or `wss://…`, or the address of the sidecar as a page's; may
+ *   be relative to the page. Never with a token in it.
+ * @param {ConnectOptions} [options]
+ * @returns {Client}
+ */
+export function connect(url, options = {}) {
+  const address = addressOf(url);
+  const WebSocket = options.WebSocket ?? globalThis.WebSocket;
+  if (!WebSocket) throw new TypeError("There is no WebSocket here: pass one as `WebSocket`");
+  let connection = connections.get(address);
+  if (!connection || connection.error) {
+    connection = new Connection(address, WebSocket);
+    connections.set(address, connection);
+  }
+  return new Client(address, connection, options);
+}
+
+/** A part of a page's, or a program's, that watches operations. */
+export class Client {
+  /** Why it is over for good. @type {Error | null} */
+  error = null;
+
+  #connection;
+  #source;
+  /** @type {Set<Handle>} */
+  #handles = new Set();
+  /** @type {Set<() => void>} */
+  #observers = new Set();
+  #observer = () => this.#notify();
+  #onRefused = (/** @type {Error} */ error) => this.#fail(error);
+
+  /**
+   * @param {string} url
+   * @param {Connection} connection
+   * @param {ConnectOptions} options
+   */
+  constructor(url, connection, options) {
+    this.url = url;
+    this.#connection = connection;
+    this.#source = connection.enter(options, this.#onRefused);
+    connection.observers.add(this.#observer);
+  }
+
+  /** @returns {ConnectionState} */
+  get state() {
+    return this.error ? "closed" : this.#connection.state;
+  }
+
+  /** How the last connection was lost, until there is one again. @returns {Loss | null} */
+  get lost() {
+    return this.#connection.lost;
+  }
+
+  /** What the sidecar offers; empty before the first connection. @returns {string[]} */
+  get features() {
+    return this.#connection.welcome.features ?? [];
+  }
+
+  /** What the sidecar said when it was connected to: `server`, `limits`, … @returns {Frame} */
+  get welcome() {
+    return this.#connection.welcome;
+  }
+
+  /**
+   * Call a function whenever the state changes.
+   *
+   * @param {() => void} observer
+   * @returns {() => void} Stop calling it.
+   */
+  observe(observer) {
+    this.#observers.add(observer);
+    return () => this.#observers.delete(observer);
+  }
+
+  /**
+   * Watch one operation, from the start of its current run.
+   *
+   * @param {string} id The Celery task id.
+   * @param {WatchOptions} [options]
+   * @returns {Watch}
+   */
+  watch(id, options = {}) {
+    return this.#keep(new Watch(this.#desk, id, options));
+  }
+
+  /**
+   * Watch several operations.
+   *
+   * @param {Iterable<string>} ids
+   * @param {WatchOptions} [options]
+   * @returns {WatchMany}
+   */
+  watchMany(ids, options = {}) {
+    return this.#keep(new WatchMany(this.#desk, ids, options));
+  }
+
+  /**
+   * Watch every operation, or all of a kind: how they stand, and what happens from now on.
+   *
+   * @param {Selector} [selector]
+   * @param {MonitorOptions} [options]
+   * @returns {Monitor}
+   */
+  monitor(selector = {}, options = {}) {
+    return this.#keep(new Monitor(this.#desk, fieldsOf(selector), options));
+  }
+
+  /**
+   * A page of the operations that the sidecar holds, newest first.
+   *
+   * @param {ListFilter} [filter]
+   * @returns {Promise<{ operations: Operation[], next: string | null }>}
+   */
+  async list(filter = {}) {
+    const { operations, next } = await this.#ask({ command: "list_operations", ...filter });
+    return { operations, next };
+  }
+
+  /**
+   * How an operation stands; null where the sidecar has not heard of it.
+   *
+   * @param {string} id
+   * @returns {Promise<Operation | null>}
+   */
+  async get(id) {
+    return (await this.#ask({ command: "get_operation", operation_id: id })).operation;
+  }
+
+  /**
+   * The newest events of an operation, oldest first, earlier runs included.
+   *
+   * @param {string} id
+   * @param {{ limit?: number }} [options]
+   * @returns {Promise<{ events: ProgressEvent[], complete: boolean }>} `complete` is whether
+   *   nothing that the sidecar heard is missing before them.
+   */
+  async history(id, { limit } = {}) {
+    const reply = await this.#ask({ command: "get_history", operation_id: id, limit });
+    return { events: reply.events, complete: reply.complete };
+  }
+
+  /**
+   * The sidecar's figures.
+   *
+   * @returns {Promise<Record<string, number>>}
+   */
+  async stats() {
+    return (await this.#ask({ command: "get_stats" })).stats;
+  }
+
+  /** Watch nothing more, and let go of the connection. */
+  close() {
+    this.#fail(new ConnectionClosed("the client was closed", 1000));
+  }
+
+  /** @returns {import("./handles.js").Desk} */
+  get #desk() {
+    if (this.error) throw this.error;
+    const onClose = (/** @type {Handle} */ handle) => void this.#handles.delete(handle);
+    return { connection: this.#connection, source: this.#source, onClose };
+  }
+
+  /**
+   * @template {Handle} T
+   * @param {T} handle
+   * @returns {T}
+   */
+  #keep(handle) {
+    this.#handles.add(handle);
+    return handle;
+  }
+
+  /** @param {Frame} command */
+  async #ask(command) {
+    if (this.error) throw this.error;
+    return this.#connection.ask(command);
+  }
+
+  /** @param {Error} error */
+  #fail(error) {
+    if (this.error) return;
+    this.error = error;
+    const connection = this.#connection;
+    connection.observers.delete(this.#observer);
+    for (const handle of [...this.#handles]) {
+      handle.refuse(error);
+      handle.close(error);
+    }
+    this.#notify();
+    setTimeout(() => {
+      if (connection.leave(this.#source, this.#onRefused)) connection.stop(error);
+      if (connection.error && connections.get(this.url) === connection) {
+        connections.delete(this.url);
+      }
+    }, LINGER);
+  }
+
+  #notify() {
+    for (const observer of [...this.#observers]) observer();
+  }
+}
+
+/**
+ * The address of a WebSocket.
+ *
+ * @param {string | URL} url
+ */
+function addressOf(url) {
+  const address = new URL(url, globalThis.location?.href);
+  address.protocol = address.protocol.replace(/^http/, "ws");
+  if (address.username || address.password) {
+    throw new TypeError("No secrets in an address: pass `token` or `getToken`");
+  }
+  address.hash = "";
+  return address.href;
+}

@@ -1,0 +1,66 @@
+/**
+ * One WebSocket: from the attempt to open it, over its welcome, to its end.
+ *
+ * Runs in: a page, a worker, or Node.
+ */
+import type { Frame } from "./protocol.js";
+/** The connection ended before the reply came. Never leaves the client. */
+export declare class LineLost extends Error {
+}
+export type Ends = {
+    /**
+     * It is open, and the first frame is read.
+     */
+    onWelcome: (line: Line) => void;
+    onEvent: (event: any) => void;
+    /**
+     * Once, and last.
+     */
+    onEnd: (code: number, reason: string) => void;
+};
+export type WebSocketClass = new (url: string) => any;
+export type Waiting = {
+    resolve: (reply: Frame) => void;
+    reject: (error: Error) => void;
+};
+/**
+ * @typedef {object} Ends Where a line says what happens to it.
+ * @property {(line: Line) => void} onWelcome It is open, and the first frame is read.
+ * @property {(event: any) => void} onEvent
+ * @property {(code: number, reason: string) => void} onEnd Once, and last.
+ *
+ * @typedef {new (url: string) => any} WebSocketClass
+ *
+ * @typedef {{ resolve: (reply: Frame) => void, reject: (error: Error) => void }} Waiting
+ */
+export declare class Line {
+    #private;
+    /** The first frame. @type {Frame | null} */
+    welcome: Frame | null;
+    /**
+     * @param {WebSocketClass} WebSocket
+     * @param {string} url
+     * @param {Ends} ends
+     */
+    constructor(WebSocket: WebSocketClass, url: string, ends: Ends);
+    /**
+     * Send a command and wait for its reply.
+     *
+     * @param {Frame} command
+     * @param {(reply: Frame) => void} [onReply] Called with the reply before anything behind it is
+     *   read; who waits for the promise may be called later.
+     * @returns {Promise<Frame>} Rejects with a CommandError where the sidecar does not take it, and
+     *   with LineLost where the connection ends before it says so.
+     */
+    ask(command: Frame, onReply?: (reply: Frame) => void): Promise<Frame>;
+    /** Find out whether it still lives, now. */
+    check(): void;
+    /** Close it for good; its end is told at once. */
+    close(): void;
+    /**
+     * Let go of it: it is of no use.
+     *
+     * @param {string} reason
+     */
+    fail(reason: string): void;
+}

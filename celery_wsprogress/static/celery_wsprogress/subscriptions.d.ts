@@ -1,0 +1,93 @@
+/**
+ * What a page watches: a subscription for each id or selector, and a seat in it for each handle.
+ *
+ * Pure: what is to be sent for it is the connection's affair.
+ */
+import type { Operation, ProgressEvent } from "./protocol.js";
+import type { TokenSource } from "./tokens.js";
+/** @import { Operation, ProgressEvent } from "./protocol.js" */
+/** @import { TokenSource } from "./tokens.js" */
+/** Operations that a selector's subscription keeps; beyond it those that ended first are let go. */
+export declare const KEPT = 1000;
+export type Watcher = {
+    /**
+     * Something happened.
+     */
+    take: (event: ProgressEvent, operation: Operation) => void;
+    /**
+     * More is known of an operation.
+     */
+    change: (operation: Operation) => void;
+    /**
+     * What there is to know at first is known.
+     */
+    begin: () => void;
+    /**
+     * It may not watch, or not any more.
+     */
+    refuse: (error: Error, id?: string) => void;
+};
+/**
+ * @typedef {object} Watcher Who sits in a seat.
+ * @property {(event: ProgressEvent, operation: Operation) => void} take Something happened.
+ * @property {(operation: Operation) => void} change More is known of an operation.
+ * @property {() => void} begin What there is to know at first is known.
+ * @property {(error: Error, id?: string) => void} refuse It may not watch, or not any more.
+ */
+/** One handle's place in a subscription. */
+export declare class Seat {
+    #private;
+    watcher: Watcher;
+    source: TokenSource;
+    /** The line that was asked to let it begin. @type {object | null} */
+    asked: object | null;
+    /** What comes from now on is for it. */
+    begun: boolean;
+    /** It was asked for a second time, with a new token. */
+    again: boolean;
+    /**
+     * @param {Watcher} watcher
+     * @param {TokenSource} source
+     */
+    constructor(watcher: Watcher, source: TokenSource);
+    /** Take it to be level with the others: only what is new is for it. */
+    level(): void;
+    /**
+     * Whether the event is one that its handle has not had.
+     *
+     * @param {ProgressEvent} event
+     * @param {boolean} fresh Nobody has had it.
+     */
+    wants({ event_id: eventId }: ProgressEvent, fresh: boolean): boolean;
+}
+/** All who watch the same. */
+export declare class Subscription {
+    #private;
+    fields: Record<string, string>;
+    limit: number;
+    /** The operation's id, or undefined where it is a selector's. */
+    id: string | undefined;
+    /** @type {Set<Seat>} */
+    seats: Set<Seat>;
+    /** @type {Map<string, Operation>} */
+    operations: Map<string, Operation>;
+    /**
+     * @param {Record<string, string>} fields What `subscribe` says.
+     * @param {number} limit Operations that it keeps.
+     */
+    constructor(fields: Record<string, string>, limit: number);
+    /** @param {Operation} operation */
+    selects(operation: Operation): boolean;
+    /**
+     * @param {Operation} operation
+     */
+    keep(operation: Operation): void;
+    /**
+     * @param {ProgressEvent} event
+     * @param {Operation} operation How it stands after the event.
+     * @param {boolean} fresh Nobody has had it.
+     */
+    deliver(event: ProgressEvent, operation: Operation, fresh: boolean): void;
+    /** @param {Operation} operation */
+    change(operation: Operation): void;
+}

@@ -1,0 +1,126 @@
+/**
+ * What a page watches: a subscription for each id or selector, and a seat in it for each handle.
+ *
+ * Pure: what is to be sent for it is the connection's affair.
+ */
+
+import { EVERYTHING, hasEnded, selects } from "./protocol.js";
+
+/** @import { Operation, ProgressEvent } from "./protocol.js" */
+/** @import { TokenSource } from "./tokens.js" */
+
+/** Operations that a selector's subscription keeps; beyond it those that ended first are let go. */
+export const KEPT = 1_000;
+
+/**
+ * @typedef {object} Watcher Who sits in a seat.
+ * @property {(event: ProgressEvent, operation: Operation) => void} take Something happened.
+ * @property {(operation: Operation) => void} change More is known of an operation.
+ * @property {() => void} begin What there is to know at first is known.
+ * @property {(error: Error, id?: string) => void} refuse It may not watch, or not any more.
+ */
+
+/** One handle's place in a subscription. */
+export class Seat {
+  /** The line that was asked to let it begin. @type {object | null} */
+  asked = null;
+  /** What comes from now on is for it. */
+  begun = false;
+  /** It was asked for a second time, with a new token. */
+  again = false;
+
+  /**
+   * Ids of events that came for it and were known to others; null when it is level with them.
+   * @type {Set<string> | null}
+   */
+  #caught = new Set();
+
+  /**
+   * @param {Watcher} watcher
+   * @param {TokenSource} source
+   */
+  constructor(watcher, source) {
+    this.watcher = watcher;
+    this.source = source;
+  }
+
+  /** Take it to be level with the others: only what is new is for it. */
+  level() {
+    this.#caught = null;
+  }
+
+  /**
+   * Whether the event is one that its handle has not had.
+   *
+   * @param {ProgressEvent} event
+   * @param {boolean} fresh Nobody has had it.
+   */
+  wants({ event_id: eventId }, fresh) {
+    if (!this.begun) return false;
+    // What is new to all stands behind everything that is repeated for one.
+    if (fresh) this.level();
+    if (fresh || !this.#caught || !eventId) return fresh;
+    const wanted = !this.#caught.has(eventId);
+    this.#caught.add(eventId);
+    return wanted;
+  }
+}
+
+/** All who watch the same. */
+export class Subscription {
+  /** @type {Set<Seat>} */
+  seats = new Set();
+  /** @type {Map<string, Operation>} */
+  operations = new Map();
+
+  /**
+   * @param {Record<string, string>} fields What `subscribe` says.
+   * @param {number} limit Operations that it keeps.
+   */
+  constructor(fields, limit) {
+    this.fields = fields;
+    this.limit = limit;
+    const id = fields.operation_id;
+    /** The operation's id, or undefined where it is a selector's. */
+    this.id = id === EVERYTHING ? undefined : id;
+  }
+
+  /** @param {Operation} operation */
+  selects(operation) {
+    return this.operations.has(operation.operation_id) || selects(this.fields, operation);
+  }
+
+  /**
+   * @param {Operation} operation
+   */
+  keep(operation) {
+    this.operations.set(operation.operation_id, operation);
+    // A tenth more than needed, so that they are not walked each time.
+    if (this.operations.size > this.limit * 1.1) this.#shrink();
+  }
+
+  #shrink() {
+    for (const [id, operation] of this.operations) {
+      if (this.operations.size <= this.limit) return;
+      if (hasEnded(operation)) this.operations.delete(id);
+    }
+  }
+
+  /**
+   * @param {ProgressEvent} event
+   * @param {Operation} operation How it stands after the event.
+   * @param {boolean} fresh Nobody has had it.
+   */
+  deliver(event, operation, fresh) {
+    for (const seat of [...this.seats]) {
+      if (seat.wants(event, fresh)) seat.watcher.take(event, operation);
+    }
+  }
+
+  /** @param {Operation} operation */
+  change(operation) {
+    for (const seat of [...this.seats]) {
+      if (seat.begun) seat.watcher.change(operation);
+    }
+  }
+}

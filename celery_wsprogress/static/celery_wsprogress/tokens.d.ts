@@ -1,0 +1,42 @@
+/**
+ * Tokens: who gives them, and when a new one is needed.
+ *
+ * Runs in: a page, a worker, or Node. A token goes into a command and nowhere else.
+ */
+export type Credentials = {
+    token?: string;
+    getToken?: GetToken;
+};
+export type GetToken = () => string | null | undefined | Promise<string | null | undefined>;
+/**
+ * @typedef {{ token?: string, getToken?: GetToken }} Credentials
+ *
+ * @typedef {() => string | null | undefined | Promise<string | null | undefined>} GetToken
+ */
+/** One place that tokens come from, for all clients that have it. */
+export declare class TokenSource {
+    #private;
+    renews: boolean;
+    /** The line that knows its token. @type {object | null} */
+    presentedTo: object | null;
+    /**
+     * Whose it is: what each of them does when a token is not taken, and no other one comes.
+     * @type {Set<(error: Error) => void>}
+     */
+    holders: Set<(error: Error) => void>;
+    /** @param {Credentials} credentials */
+    constructor({ token, getToken }: Credentials);
+    /** @param {Error} error */
+    refuse(error: Error): void;
+    /** @returns {Promise<string | null | undefined>} */
+    get(): Promise<string | null | undefined>;
+    /**
+     * Call when the token is about to expire.
+     *
+     * @param {number} left Seconds it holds.
+     * @param {() => void} renew
+     */
+    renewIn(left: number, renew: () => void): void;
+    /** Renew no more. */
+    stop(): void;
+}

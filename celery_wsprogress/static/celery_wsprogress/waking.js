@@ -1,0 +1,51 @@
+/**
+ * When a connection may have died, or may work again, without anybody having said so: the network
+ * is back, the machine slept, the page was hidden or put away for a while.
+ *
+ * Runs in: a page, a worker, or Node, each of which knows some of these.
+ */
+
+/** Seconds between looks at the clock. */
+const LOOK_EVERY = 2;
+
+/** Seconds that a look may come late on a machine that is awake. */
+const LATE = 5;
+
+/**
+ * @param {() => void} wake Called when it is time to look after the connection.
+ * @param {() => void} sleep Called when the page is put away; an open socket would end it.
+ * @returns {() => void} Stop.
+ */
+export function watchForWaking(wake, sleep) {
+  const { document } = globalThis;
+  const stops = [
+    on(globalThis, "online", wake),
+    on(globalThis, "pageshow", wake),
+    on(globalThis, "pagehide", sleep),
+    on(document, "resume", wake),
+    on(document, "visibilitychange", () => document.visibilityState === "visible" && wake()),
+    watchClock(wake),
+  ];
+  return () => stops.forEach((stop) => stop());
+}
+
+/**
+ * @param {EventTarget | undefined} target
+ * @param {string} name
+ * @param {() => void} call
+ */
+function on(target, name, call) {
+  target?.addEventListener?.(name, call);
+  return () => target?.removeEventListener?.(name, call);
+}
+
+/** @param {() => void} wake */
+function watchClock(wake) {
+  let last = Date.now();
+  const timer = setInterval(() => {
+    const slept = Date.now() - last > (LOOK_EVERY + LATE) * 1000;
+    last = Date.now();
+    if (slept) wake();
+  }, LOOK_EVERY * 1000);
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,69 @@
+/**
+ * How an operation is put into words, for eyes and for screen readers.
+ *
+ * Pure. Numbers are written as the reader's language does; the words can be replaced.
+ */
+import type { Operation } from "./protocol.js";
+/** @import { Operation } from "./protocol.js" */
+/** The words, in English. */
+export declare const WORDS: {
+    unknown: string;
+    queued: string;
+    received: string;
+    running: string;
+    retrying: string;
+    stalled: string;
+    completed: string;
+    error: string;
+    cancelled: string;
+    reconnecting: string;
+    left: string;
+    took: string;
+    of: string;
+    perSecond: string;
+};
+export type Words = typeof WORDS;
+/** @typedef {typeof WORDS} Words */
+/**
+ * One word for where an operation is, or the task's own.
+ *
+ * @param {Operation | null} operation
+ * @param {Words} words
+ */
+export declare function statusOf(operation: Operation | null, words: Words): string;
+/**
+ * How far it is: percent, units, rate, and the time that is left or was taken.
+ *
+ * @param {Operation | null} operation
+ * @param {Words} words
+ * @param {string} [language]
+ * @returns {string[]}
+ */
+export declare function figuresOf(operation: Operation | null, words: Words, language?: string): string[];
+/**
+ * A count: in full as long as that is read at a glance.
+ *
+ * @param {number} value
+ * @param {string} [language]
+ */
+export declare function numberOf(value: number, language?: string): string;
+/**
+ * A fraction in whole percent; nothing is complete before it is.
+ *
+ * @param {number} fraction
+ * @param {string} [language]
+ */
+export declare function percentOf(fraction: number, language?: string): string;
+/**
+ * A span of time, as `0.4 s`, `42 s`, `1:05` or `2:03:04`.
+ *
+ * @param {number} seconds
+ * @param {string} [language]
+ */
+export declare function timeOf(seconds: number, language?: string): string;
+/**
+ * A value as text that fits on a line or two.
+ *
+ * @param {unknown} value
+ */
+export declare function resultOf(value: unknown): string;

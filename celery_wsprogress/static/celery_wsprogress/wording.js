@@ -1,0 +1,133 @@
+/**
+ * How an operation is put into words, for eyes and for screen readers.
+ *
+ * Pure. Numbers are written as the reader's language does; the words can be replaced.
+ */
+
+import { hasEnded } from "./protocol.js";
+
+/** @import { Operation } from "./protocol.js" */
+
+/** The words, in English. */
+export const WORDS = {
+  unknown: "waiting for news",
+  queued: "queued",
+  received: "queued",
+  running: "running",
+  retrying: "retrying",
+  stalled: "stalled",
+  completed: "done",
+  error: "failed",
+  cancelled: "cancelled",
+  reconnecting: "reconnecting",
+  left: "{} left",
+  took: "took {}",
+  of: "{} of {}",
+  perSecond: "{}/s",
+};
+
+/** @typedef {typeof WORDS} Words */
+
+/**
+ * One word for where an operation is, or the task's own.
+ *
+ * @param {Operation | null} operation
+ * @param {Words} words
+ */
+export function statusOf(operation, words) {
+  if (!operation) return words.unknown;
+  const { state, status } = operation;
+  const named = hasEnded(operation) ? state : status;
+  return /** @type {Record<string, string>} */ (words)[named] ?? named;
+}
+
+/**
+ * How far it is: percent, units, rate, and the time that is left or was taken.
+ *
+ * @param {Operation | null} operation
+ * @param {Words} words
+ * @param {string} [language]
+ * @returns {string[]}
+ */
+export function figuresOf(operation, words, language) {
+  if (!operation) return [];
+  const { current, total, unit, rate, eta, duration, state } = operation;
+  const count = (/** @type {number} */ value) => numberOf(value, language);
+  const figures = [];
+  const named = unit ? ` ${unit}` : "";
+  if (current != null && total != null) {
+    figures.push(filled(words.of, count(current), count(total)) + named);
+  } else if (current != null) {
+    figures.push(count(current) + named);
+  }
+  if (hasEnded(operation)) {
+    if (duration != null) figures.push(filled(words.took, timeOf(duration, language)));
+  } else if (state === "running") {
+    if (rate != null && current != null) {
+      figures.push(filled(words.perSecond, count(rate) + named));
+    }
+    if (eta != null) figures.push(filled(words.left, timeOf(eta, language)));
+  }
+  return figures;
+}
+
+/**
+ * A count: in full as long as that is read at a glance.
+ *
+ * @param {number} value
+ * @param {string} [language]
+ */
+export function numberOf(value, language) {
+  const notation = Math.abs(value) < 100_000 ? "standard" : "compact";
+  const digits = Math.abs(value) < 100 || notation === "compact" ? 1 : 0;
+  return new Intl.NumberFormat(language, { notation, maximumFractionDigits: digits }).format(value);
+}
+
+/**
+ * A fraction in whole percent; nothing is complete before it is.
+ *
+ * @param {number} fraction
+ * @param {string} [language]
+ */
+export function percentOf(fraction, language) {
+  const whole = fraction < 1 ? Math.floor(fraction * 100) / 100 : 1;
+  return new Intl.NumberFormat(language, { style: "percent" }).format(whole);
+}
+
+/**
+ * A span of time, as `0.4 s`, `42 s`, `1:05` or `2:03:04`.
+ *
+ * @param {number} seconds
+ * @param {string} [language]
+ */
+export function timeOf(seconds, language) {
+  if (seconds < 59.5) {
+    const digits = seconds < 9.95 && seconds % 1 ? 1 : 0;
+    const format = { style: "unit", unit: "second", maximumFractionDigits: digits };
+    return new Intl.NumberFormat(language, /** @type {any} */ (format)).format(seconds);
+  }
+  const whole = Math.round(seconds);
+  const two = (/** @type {number} */ value) => String(value).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const clock = `${hours ? two(minutes) : minutes}:${two(whole % 60)}`;
+  return hours ? `${hours}:${clock}` : clock;
+}
+
+/**
+ * A value as text that fits on a line or two.
+ *
+ * @param {unknown} value
+ */
+export function resultOf(value) {
+  if (value === undefined || value === null) return "";
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return text.length > 300 ? `${text.slice(0, 299)}…` : text;
+}
+
+/**
+ * @param {string} pattern With `{}` for each value.
+ * @param {string[]} values
+ */
+function filled(pattern, ...values) {
+  return values.reduce((text, value) => text.replace("{}", () => value), pattern);
+}

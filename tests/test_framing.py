@@ -1,0 +1,22 @@
+"""Our frames are those that the library would have written."""
+
+from __future__ import annotations
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from celery_wsprogress.framing import framed, text_of
+
+LENGTHS = [0, 1, 2, 124, 125, 126, 127, 65_534, 65_535, 65_536, 65_537, 999_999, 1_000_000]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_frame_is_what_the_library_would_have_written(length):
+    text = b"x" * length
+    assert framed(text) == Frame(Opcode.TEXT, text).serialize(mask=False)
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_its_text_is_found_again(length):
+    text = b"x" * length
+    assert text_of(framed(text)) == text
