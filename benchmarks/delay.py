@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import redis
@@ -66,12 +66,18 @@ class Taken(NamedTuple):
     bare: Count
 
 
-class Sides(NamedTuple):
-    """Where the sidecar listens, and the bare server; and who publishes for that."""
+class Script(NamedTuple):
+    """The bare script: who publishes, and the client of the server that listens there."""
 
-    ours: int
-    bare: int
     publisher: redis.Redis
+    client: Load
+
+    def delays(self, lines: int) -> Count:
+        """Publish lines, and take their delays."""
+        for _ in range(lines):
+            time.sleep(PAUSE)
+            self.publisher.publish(CHANNEL, lives.log(0, f"at {time.time():.6f}"))
+        return self.client.wait(lines)
 
 
 def measure(*, quick: bool) -> Table:
@@ -82,40 +88,32 @@ def measure(*, quick: bool) -> Table:
         stack.enter_context(worker(url, processes=OPERATIONS, processor=LOAD))
         ours = stack.enter_context(sidecar(url))
         ours.become_ready()
-        script = stack.enter_context(bare("subscribe", url))
-        publisher = stack.enter_context(redis.Redis.from_url(url))
-        sides = Sides(ours.port, script.port, publisher)
-        idle = list(_idle(sides, rounds))
+        server = stack.enter_context(bare("subscribe", url))
+        client = stack.enter_context(load(server.port, 1, welcomes=0, key=KEY))
+        script = Script(stack.enter_context(redis.Redis.from_url(url)), client)
+        idle = list(_idle(ours.port, script, rounds))
         polled = _polled(polls)
-        loaded = _under_load(sides, seconds)
+        loaded = _under_load(ours.port, script, seconds)
     said = f"{rounds} rounds of {LINES} lines; {polls} polled; {seconds} s under load"
     return Table(TITLE, said, list(_figures(idle, polled, loaded)))
 
 
-def _idle(sides: Sides, rounds: int) -> Iterator[Taken]:
-    with _clients(sides, 1) as (clients, of_script):
+def _idle(port: int, script: Script, rounds: int) -> Iterator[Taken]:
+    with load(port, 1, lives.watch("%d"), key=KEY) as clients:
         for _ in range(rounds):
             _end(_begin([0], LINES, PAUSE, 1))
-            ours = clients.count()
-            yield Taken(ours, _published(sides.publisher, of_script, LINES))
+            yield Taken(clients.count(), script.delays(LINES))
 
 
-def _under_load(sides: Sides, seconds: int) -> Taken:
-    with _clients(sides, WATCHERS) as (clients, of_script):
+def _under_load(port: int, script: Script, seconds: int) -> Taken:
+    with load(port, WATCHERS, lives.watch("%d"), key=KEY, numbers=OPERATIONS) as clients:
+        # Every child connects to the broker with the first thing it says.
+        _end(_begin(range(OPERATIONS), UPDATES, 1 / UPDATES, UPDATES))
+        clients.count()
         spoken = _begin(range(OPERATIONS), seconds * UPDATES, 1 / UPDATES, UPDATES)
-        of_bare = _published(sides.publisher, of_script, int(seconds / PAUSE))
+        of_script = script.delays(int(seconds / PAUSE))
         _end(spoken)
-        return Taken(clients.count(), of_bare)
-
-
-@contextmanager
-def _clients(sides: Sides, watchers: int) -> Iterator[tuple[Load, Load]]:
-    """The clients of the sidecar, and the one of the bare script."""
-    with (
-        load(sides.ours, watchers, lives.watch("%d"), key=KEY, numbers=OPERATIONS) as clients,
-        load(sides.bare, 1, welcomes=0, key=KEY) as of_script,
-    ):
-        yield clients, of_script
+        return Taken(clients.count(), of_script)
 
 
 def _begin(operations: Sequence[int], updates: int, pause: float, lines: int) -> list[Any]:
@@ -135,13 +133,6 @@ def _end(spoken: list[Any]) -> None:
         one.get()
         one.forget()
     time.sleep(SETTLING)
-
-
-def _published(publisher: redis.Redis, clients: Load, lines: int) -> Count:
-    for _ in range(lines):
-        time.sleep(PAUSE)
-        publisher.publish(CHANNEL, lives.log(0, f"at {time.time():.6f}"))
-    return clients.wait(lines)
 
 
 def _polled(number: int) -> list[float]:

@@ -65,6 +65,11 @@ class ProgressConnection(ServerConnection):
         if self.protocol.state > State.OPEN:
             self.writer.open = False
 
+    def eof_received(self) -> None:
+        """The client will send nothing any more: the socket is closed at this end, too."""
+        self.writer.open = False
+        super().eof_received()
+
     def pause_writing(self) -> None:
         """The socket does not take any more."""
         super().pause_writing()

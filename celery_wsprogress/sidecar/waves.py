@@ -12,6 +12,7 @@ all that is there.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from celery_wsprogress.session import Session
+
+logger = logging.getLogger(__name__)
 
 AT_A_TIME: Final = 200
 """Sessions written to before others have their turn: some milliseconds."""
@@ -47,7 +50,7 @@ class Waves:
             since: When that happened, epoch seconds; None of what waited on purpose.
         """
         for session in woken[:AT_A_TIME]:
-            session.flush()
+            _write(session)
         if len(woken) > AT_A_TIME:
             self._waves.append((islice(woken, AT_A_TIME, None), since))
             if len(self._waves) == 1:
@@ -59,10 +62,18 @@ class Waves:
         wave, since = self._waves.popleft()
         some = list(islice(wave, AT_A_TIME))
         for session in some:
-            session.flush()
+            _write(session)
         if some:
             self._waves.append((wave, since))
         elif since is not None:
             self._observe(since)
         if self._waves:
             asyncio.get_running_loop().call_soon(self._go_on)
+
+
+def _write(session: Session) -> None:
+    try:
+        session.flush()
+    except Exception:
+        # A fault of ours with one client must not keep from all others what is for them.
+        logger.exception("A client could not be written to")

@@ -254,30 +254,46 @@ def _check_tasks(
 ) -> None:
     """What the tasks said is in the log, unless it died with them; and so is how they ended."""
     last: dict[str, Told] = {}
-    runs: Counter[str] = Counter()
+    runs = _runs(told)
     for one in told:
         if one.operation_id not in operations:
             continue
         last[one.operation_id] = one
-        if one.kind == "start":
-            runs[one.operation_id] += 1
-        elif one.kind in {"log", "result"}:
+        if one.kind in {"log", "result"}:
             findings.counts["said"] += 1
             if one.text in log.lines:
                 findings.counts["accepted"] += 1
+            elif _is_taken_back(log, one, runs):
+                findings.counts["taken back"] += 1
             elif _is_living(one, living):
                 findings.blame("lost by a living process", str(one))
             else:
                 findings.counts["died"] += 1
     for operation_id, one in last.items():
-        if runs[operation_id] == 1 and one.kind in {"result", "error"} and _is_living(one, living):
+        if runs[operation_id] > 1 or not _is_living(one, living):
+            continue
+        if one.kind in {"result", "error"} and not _is_taken_back(log, one, runs):
             _check_end(log, one, findings)
 
 
 def missing(log: Log, told: Iterable[Told], living: Collection[int]) -> list[Told]:
     """What living processes have said and the log has not got, or not yet."""
+    told = list(told)
+    runs = _runs(told)
     said = (one for one in told if one.kind in {"log", "result"} and one.text not in log.lines)
-    return [one for one in said if _is_living(one, living)]
+    return [one for one in said if _is_living(one, living) and not _is_taken_back(log, one, runs)]
+
+
+def _runs(told: Iterable[Told]) -> Counter[str]:
+    return Counter(one.operation_id for one in told if one.kind == "start")
+
+
+def _is_taken_back(log: Log, one: Told, runs: Counter[str]) -> bool:
+    """A result that Celery could not store is none: its run fails, or is delivered again."""
+    if one.kind != "result" or one.text in log.lines:
+        return False
+    failed = any(event.kind == "error" for event in log.events.get(one.operation_id, ()))
+    return failed or runs[one.operation_id] > 1
 
 
 def _is_living(one: Told, living: Collection[int]) -> bool:

@@ -101,7 +101,7 @@ def go_through(system, fault, chance):
 def check_nothing_is_lost(findings):
     assert not findings.violations, findings
     assert findings.counts["accepted"] > 0
-    assert findings.counts["deliveries"] > findings.counts["accepted"]
+    assert findings.counts["deliveries"] > 0
     assert findings.counts["died with the log"] == 0
     assert findings.counts["not in time"] == 0
 

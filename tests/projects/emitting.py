@@ -91,7 +91,8 @@ def make_app(broker, backend, **conf):
             "unacked_restore_throttle": 1,
         }
         if "redis" in broker
-        else {},
+        # The caller knows that RabbitMQ has the message on its disk.
+        else {"confirm_publish": True},
         **conf,
     )
     late = {"acks_late": True, "reject_on_worker_lost": True}

@@ -201,6 +201,17 @@ def test_a_client_that_fell_off_the_history_is_told_so():
     run(scenario())
 
 
+def test_nothing_is_written_to_who_has_closed_the_socket_without_a_word():
+    async def scenario():
+        async with connected() as (served, _):
+            served.session.reply(b"late")
+            served.connection.eof_received()
+            served.connection.writer.flush()
+            assert served.session.has_news
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(
     ("message", "code"),
     [
