@@ -222,7 +222,7 @@ def test_its_looks_are_accessible(write, page_of, look, how):
     # Said aloud, and painted to the end.
     expect(page.locator("[part=live]").first).to_contain_text("orders.import_rows: running")
     SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"element-{look}.png", animations="disabled")
+    page.screenshot(path=SCREENSHOTS / f"element-{look}.png", animations="disabled", full_page=True)
     page.add_script_tag(path=NODE_MODULES / "axe-core" / "axe.min.js")
     found = page.evaluate("axe.run().then(({ violations }) => violations)")
     assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []

@@ -187,10 +187,13 @@ def bundle_of_server():
         function App() {{
             const {{ operation, connection }} = useOperation("x");
             const {{ operations, ready }} = useOperations({{ tag: "t" }});
-            return `${{connection}} ${{operation?.state ?? "nothing"}} ${{operations.length}} ${{ready}}`;
+            const state = operation?.state ?? "nothing";
+            return [connection, state, operations.length, ready].join(" ");
         }}
         console.log(renderToString(h("p", null, h(App)))
             + renderToString(h(CeleryProgress, {{ taskId: "x", className: "mine" }},
                 h("b", null, "inside"))));
+        // What was begun would be at work by then; React itself would keep Node going.
+        setTimeout(() => process.exit(), 50);
     """
     return bundle(source, define={"process.env.NODE_ENV": '"production"'})
