@@ -2,6 +2,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+NPM := tests/static/node_modules
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -14,8 +15,8 @@ help: ## Show this
 demo: $(VENV)/.demo ## Start the example with everything it needs; Ctrl-C ends it
 	@$(BIN)/python -m example_app.demo $(DEMO_OPTIONS)
 
-test: lint system-packages $(VENV)/.test ## Check the code and run all tests
-	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+test: lint system-packages $(VENV)/.test $(NPM)/.made ## Check the code and run all tests
+	@$(BIN)/python -m pytest -n auto --no-loadscope-reorder $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.test ## Check style, types and who imports whom
 	@$(BIN)/ruff check .
@@ -27,15 +28,15 @@ docs: $(VENV)/.test ## Build the documentation
 	@$(BIN)/sphinx-build -q -n -W docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(VENV)/.test ## Measure
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/.test system-packages ## Measure
+	@$(BIN)/python -m benchmarks $(BENCH_OPTIONS)
 
 soak: $(VENV)/.test system-packages ## Break everything again and again while operations run
 	@PYTHONPATH=.:tests:tests/projects:tests/faults $(BIN)/python -m soak $(SOAK_OPTIONS)
 
 clean: ## Remove the virtual environment and all caches
 	@rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -rf .grimp_cache build dist docs/_build tests/screenshots
+	@rm -rf .grimp_cache build dist docs/_build tests/screenshots $(NPM)
 	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 system-packages:
@@ -56,3 +57,9 @@ $(VENV)/.test: $(VENV)/.demo
 	@echo "Installing what the tests need"
 	@$(PIP) --editable '.[test,demo,speed,docs]'
 	@touch $@
+
+# For the tests of the browser modules; nothing of it is shipped. The tests say what is missing.
+$(NPM)/.made: tests/static/package.json | system-packages
+	@if command -v npm >/dev/null; then echo "Installing what the browser's tests need" && \
+		npm install --prefix tests/static --no-package-lock --no-audit --no-fund --silent && \
+		touch $@; fi

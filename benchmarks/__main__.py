@@ -2,52 +2,71 @@
 
 from __future__ import annotations
 
-import os
 import time
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 import msgspec
 
-from benchmarks import machine
+from benchmarks import NAMES, machine
+from benchmarks.measuring import measured
+from benchmarks.page import Kept, page
 from benchmarks.printing import as_text
 
-if TYPE_CHECKING:
-    from benchmarks.figures import Table
+HERE: Final = Path(__file__).parent
+RESULTS: Final = HERE / "results"
+"""What was measured last, a file for each benchmark."""
 
-NAMES: Final = (
-    "task_overhead",
-    "delay",
-    "fan_out",
-    "many_operations",
-    "ingest",
-    "memory",
-    "growth",
-)
-"""Each is a module with a function ``measure``."""
+KEPT: Final = HERE / "kept.json"
+"""What the documentation shows."""
 
-RESULTS: Final = Path(__file__).parent / "results"
+PAGE: Final = HERE.parent / "docs" / "performance.md"
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=click.Choice(NAMES), metavar="[NAME]...")
+@click.argument("names", nargs=-1, type=click.Choice(NAMES))
 @click.option("--quick", is_flag=True, help="Fewer and shorter rounds; the figures wander more.")
-def main(names: tuple[str, ...], quick: bool) -> None:
+@click.option("--keep", is_flag=True, help="Show the figures in docs/performance.md.")
+@click.option("--page", "only_page", is_flag=True, help="Only make docs/performance.md anew.")
+def main(names: tuple[str, ...], quick: bool, keep: bool, only_page: bool) -> None:
     """Measure: all, or what is named. Nothing else should run on the machine meanwhile."""
-    machine.allow_many_files()
-    machine.pin(os.getpid(), machine.LOAD)
+    if not only_page:
+        _measure(names or NAMES, quick=quick, keep=keep)
+    if only_page or keep:
+        kept = msgspec.json.decode(KEPT.read_bytes(), type=Kept)
+        PAGE.write_text(page((HERE / "page.md").read_text(), kept))
+        click.echo(f"Written: {PAGE}")
+
+
+def _measure(names: tuple[str, ...], *, quick: bool, keep: bool) -> None:
     described = machine.description()
+    kept = _kept(described) if keep else None
     click.echo("\n".join(f"{name}: {value}" for name, value in described.items()))
-    for name in names or NAMES:
+    for name in names:
         began = time.monotonic()
-        table: Table = import_module(f"benchmarks.{name}").measure(quick=quick)
+        table = measured(name, quick=quick)
         click.echo(f"\n{as_text(table)}\n  [{name}: {time.monotonic() - began:.0f} s]")
-        RESULTS.mkdir(exist_ok=True)
-        kept = {"machine": described, "table": table}
-        text = msgspec.json.format(msgspec.json.encode(kept)).decode()
-        (RESULTS / f"{name}.json").write_text(text + "\n")
+        _write(RESULTS / f"{name}.json", Kept(described, {name: table}))
+        if kept is not None:
+            kept.tables[name] = table
+            _write(KEPT, kept)
 
 
-main()
+def _kept(described: dict[str, str]) -> Kept:
+    """What was kept before; nothing where that was measured on something else."""
+    if KEPT.exists():
+        kept = msgspec.json.decode(KEPT.read_bytes(), type=Kept)
+        if kept.machine == described:
+            return kept
+    return Kept(described, {})
+
+
+def _write(path: Path, kept: Kept) -> None:
+    path.parent.mkdir(exist_ok=True)
+    text = msgspec.json.format(msgspec.json.encode(kept)).decode()
+    path.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")

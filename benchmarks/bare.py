@@ -97,7 +97,7 @@ def _send() -> None:
 def _subscribe(url: str) -> None:
     """Send with a loop what is published."""
     sockets: list[socket.socket] = []
-    channel = redis.Redis.from_url(url).pubsub(ignore_subscribe_messages=True)
+    channel = redis.Redis.from_url(url).pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
     channel.subscribe(CHANNEL)
     with _listen() as listener:
 

@@ -1,4 +1,4 @@
-"""Growth: whether an event costs more where there is more of something else.
+"""Whether an event costs more where there is more of something else.
 
 * *Idle connections*: 1,000 operations say ten times a second how far they are, and one client
   watches all of them, while more and more other clients are connected, each of which watches an
@@ -24,11 +24,13 @@ from benchmarks.figures import Figure, Table, Target, figure, ratio
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-TITLE: Final = "Growth: the cost of an event, the smallest and the largest side by side"
+TITLE: Final = "Growth"
 
-CONNECTIONS: Final = (100, 1_000, 10_000)
-OPERATIONS: Final = (1_000, 10_000, 100_000)
-WATCHERS: Final = (1, 100, 10_000)
+Sizes = tuple[int, ...]
+
+CONNECTIONS: Sizes = (100, 1_000, 10_000)
+OPERATIONS: Sizes = (1_000, 10_000, 100_000)
+WATCHERS: Sizes = (1, 100, 10_000)
 
 DELIVERIES: Final = 20_000
 """In one round, or 100 events where that is less."""
@@ -36,12 +38,12 @@ DELIVERIES: Final = 20_000
 
 def measure(*, quick: bool) -> Table:
     """Measure the growth of connections, of operations, and of watchers."""
-    # Of the quick form the largest is smaller: connecting takes most of the time.
-    share, rounds = (5, 4) if quick else (1, 10)
-    connections, operations, watchers = (
-        (small, middle, max(middle, large // share))
-        for small, middle, large in (CONNECTIONS, OPERATIONS, WATCHERS)
-    )
+    sizes: tuple[Sizes, ...] = (CONNECTIONS, OPERATIONS, WATCHERS)
+    if quick:
+        # Connecting takes most of the time.
+        sizes = tuple((one[0], one[-1] // 5) for one in sizes)
+    rounds = 3 if quick else 8
+    connections, operations, watchers = sizes
     figures = [
         *_level("idle connections", connections, _with_connections(connections, rounds)),
         *_level("operations", operations, _with_operations(operations, rounds)),
@@ -54,19 +56,19 @@ Costs = list[list[float]]
 """Seconds of the processor per event: of each round, those of every size."""
 
 
-def _with_connections(sizes: Sequence[int], rounds: int) -> Costs:
+def _with_connections(sizes: Sizes, rounds: int) -> Costs:
     with ExitStack() as stack:
         sides = [stack.enter_context(dashboard(idle=size)) for size in sizes]
         return [[one.cost()[0] for one in sides] for _ in range(rounds)]
 
 
-def _with_operations(sizes: Sequence[int], rounds: int) -> Costs:
+def _with_operations(sizes: Sizes, rounds: int) -> Costs:
     with ExitStack() as stack:
         sides = [stack.enter_context(dashboard(operations=size)) for size in sizes]
         return [[one.cost()[0] for one in sides] for _ in range(rounds)]
 
 
-def _with_watchers(sizes: Sequence[int], rounds: int) -> Costs:
+def _with_watchers(sizes: Sizes, rounds: int) -> Costs:
     with ExitStack() as stack:
         sides = [stack.enter_context(watched(size)) for size in sizes]
         return [[one.cost(_events(one.watchers)) for one in sides] for _ in range(rounds)]
@@ -76,18 +78,20 @@ def _events(watchers: int) -> int:
     return min(100, DELIVERIES // watchers)
 
 
-def _level(what: str, sizes: Sequence[int], costs: Costs) -> Iterator[Figure]:
+def _level(what: str, sizes: Sizes, costs: Costs) -> Iterator[Figure]:
     """What is to stay level."""
-    smallest, *_, largest = of = list(zip(*costs, strict=True))
+    of = list(zip(*costs, strict=True))
+    smallest, largest = of[0], of[-1]
     for size, values in zip(sizes, of, strict=True):
         yield figure(f"CPU per event, {size:,} {what}", "µs", (1e6 * one for one in values))
     yield ratio("· the largest against the smallest", largest, smallest, Target(1.10))
     yield _slope(f"· slope, per 1,000 {what}", 1e9 * 1_000, sizes, smallest, largest)
 
 
-def _of_watchers(sizes: Sequence[int], costs: Costs) -> Iterator[Figure]:
+def _of_watchers(sizes: Sizes, costs: Costs) -> Iterator[Figure]:
     """What grows with every one more."""
-    smallest, *_, largest = of = list(zip(*costs, strict=True))
+    of = list(zip(*costs, strict=True))
+    smallest, largest = of[0], of[-1]
     for size, values in zip(sizes, of, strict=True):
         yield figure(f"CPU per event, {size:,} watchers", "µs", (1e6 * one for one in values))
     yield _slope("· slope, per watcher", 1e9, sizes, smallest, largest)
@@ -96,7 +100,7 @@ def _of_watchers(sizes: Sequence[int], costs: Costs) -> Iterator[Figure]:
 def _slope(
     name: str,
     unit: float,
-    sizes: Sequence[int],
+    sizes: Sizes,
     smallest: Sequence[float],
     largest: Sequence[float],
 ) -> Figure:

@@ -1,16 +1,20 @@
-"""Ingest: how many events a second the sidecar takes from the log with one processor.
+"""How many events a second the sidecar takes from the log with one processor.
 
-1,000 operations say how far they are, and write a line for every fifth progress, in batches of 20
+1,000 operations say how far they are, and write a line for every four progresses, in batches of 20
 events, written as fast as the broker takes them. Taken is the processor time of the sidecar until
 it has folded and sent all of them: with nobody who watches, and with 1,000 clients of which each
 watches one of the operations. A figure is the events divided by the seconds of its processor.
+
+Starting: another sidecar reads what the log holds after all that. Taken is the time from when it
+listens until it says that it is ready.
 """
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from benchmarks import lives
 from benchmarks.figures import Figure, Table, Target, figure
@@ -22,9 +26,8 @@ from tests.servers import RabbitMQServer, RedisServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.servers import Server
 
-TITLE: Final = "Ingest: events a second and processor, in batches of 20"
+TITLE: Final = "Ingest"
 
 OPERATIONS: Final = 1_000
 WATCHERS: Final = 1_000
@@ -32,33 +35,48 @@ WATCHERS: Final = 1_000
 TARGETS: Final = {"Redis": Target(50_000, at_most=False), "RabbitMQ": Target(25_000, at_most=False)}
 
 
+class Taken(NamedTuple):
+    """Events a second, in each round."""
+
+    alone: list[float]
+    watched: list[float]
+    starting: list[float]
+
+
 def measure(*, quick: bool) -> Table:
     """Measure with both brokers, with and without watchers in turns."""
-    rounds, steps = (3, 10) if quick else (8, 40)
+    rounds, steps = (3, 20) if quick else (6, 40)
     figures: list[Figure] = []
     for name, server in (("Redis", RedisServer()), ("RabbitMQ", RabbitMQServer())):
         with server:
-            figures += _figures(name, _measure(server, rounds, steps))
+            figures += _figures(name, _measure(server.url, rounds, steps))
     said = f"{rounds} rounds, in turns, of {steps * OPERATIONS:,} events"
     return Table(TITLE, said, figures)
 
 
-def _measure(server: Server, rounds: int, steps: int) -> list[tuple[float, float]]:
-    """Events a second: without and with watchers, in each round."""
+def _measure(url: str, rounds: int, steps: int) -> Taken:
+    taken = Taken([], [], [])
     with ExitStack() as stack:
-        writer = stack.enter_context(log(server.url))
+        writer = stack.enter_context(log(url))
         writer.fill(map(lives.started, range(OPERATIONS)))
-        ours = stack.enter_context(sidecar(server.url))
+        ours = stack.enter_context(sidecar(url))
         ours.become_ready()
         end = stack.enter_context(load(ours.port, 1, lives.WATCH_END))
         _rate(writer, ours, end, steps)
-        taken = []
         for _ in range(rounds):
-            alone = _rate(writer, ours, end, steps)
+            taken.alone.append(_rate(writer, ours, end, steps))
             with load(ours.port, WATCHERS, lives.watch("%d")):
-                taken.append((alone, _rate(writer, ours, end, steps)))
+                taken.watched.append(_rate(writer, ours, end, steps))
             ours.wait_for_clients(1)
+    taken.starting.extend(_rate_of_starting(url) for _ in range(rounds))
     return taken
+
+
+def _rate_of_starting(url: str) -> float:
+    with sidecar(url) as another:
+        began = time.perf_counter()
+        another.become_ready()
+        return another.stat("events_total") / (time.perf_counter() - began)
 
 
 def _rate(writer: Log, server: Sidecar, end: Load, steps: int) -> float:
@@ -79,7 +97,7 @@ def _events(steps: int) -> Iterator[bytes]:
             yield lives.log(number, f"line {step} of the work")
 
 
-def _figures(name: str, taken: list[tuple[float, float]]) -> Iterator[Figure]:
-    alone, watched = zip(*taken, strict=True)
-    yield figure(f"{name}, nobody watches", "/s", alone, TARGETS[name])
-    yield figure(f"{name}, {WATCHERS:,} watchers", "/s", watched)
+def _figures(name: str, taken: Taken) -> Iterator[Figure]:
+    yield figure(f"{name}, nobody watches", "/s", taken.alone, TARGETS[name])
+    yield figure(f"{name}, {WATCHERS:,} watchers", "/s", taken.watched)
+    yield figure(f"{name}, starting", "/s", taken.starting)

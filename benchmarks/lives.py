@@ -1,8 +1,8 @@
-"""What workers say, encoded as they encode it: whole lives, lines, and progress. Pure."""
+"""What workers say, encoded as they encode it: from its start to its end. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.events import (
     Completed,
@@ -76,31 +76,14 @@ def log(number: int | str, text: str, *, at: float = AT) -> bytes:
     return encode_event(Log(operation_id=operation_id(number), timestamp=at, run=RUN, data=data))
 
 
-def finished(number: int) -> Iterator[bytes]:
-    """What it returns, and its end."""
-    name = operation_id(number)
-    result = ResultData(result={"rows": number})
-    yield encode_event(Result(operation_id=name, timestamp=AT + 1, run=RUN, data=result))
-    completed = CompletedData(status="completed", duration=1.5, attempt=1)
-    yield encode_event(Completed(operation_id=name, timestamp=AT + 1, run=RUN, data=completed))
-
-
 def short_life(number: int) -> Iterator[bytes]:
-    """All that a small operation says, in four events of about 150 bytes."""
-    name = operation_id(number)
-    data = StatusData(status="started", message="", details={}, operation_type="t", metadata={})
-    yield encode_event(Status(operation_id=name, timestamp=AT, run=RUN, data=data))
-    yield log(number, "line of the work")
-    yield from finished(number)
-
-
-def life(number: int) -> Iterator[bytes]:
-    """All that an operation says, in 13 events."""
-    yield started(number)
-    for step in range(5):
-        yield progress(number, 200 * step)
-        yield log(number, f"line {step} of the work")
-    yield from finished(number)
+    """All that a small operation says: four events of little more than 150 bytes."""
+    named: dict[str, Any] = {"operation_id": operation_id(number), "timestamp": AT, "run": RUN}
+    begun = StatusData(status="started", message="", details={}, operation_type="t", metadata={})
+    yield encode_event(Status(data=begun, **named))
+    yield log(number, "line")
+    yield encode_event(Result(data=ResultData(result=number), **named))
+    yield encode_event(Completed(data=CompletedData(status="completed", duration=1.5), **named))
 
 
 END: Final = log("end", "That was all")

@@ -21,7 +21,7 @@
  * are 0 where there were none. It ends with its standard input.
  *
  * It does for a frame what a client must do at least, and no more: it reads the header (RFC 6455,
- * 5.2), and looks for KEY if there is one. Pings are answered.
+ * 5.2), and looks for KEY if there is one. Pings and closes are answered.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -44,7 +44,7 @@ enum { FRAME = 1100000, READ = 262144, COMMAND = 65536, EVENTS = 512 };
 /* Connections that may be in their handshake at one time: less than a listener's backlog. */
 enum { OPENING = 32 };
 
-enum { TEXT = 1, PING = 9, PONG = 10 };
+enum { TEXT = 1, CLOSE = 8, PING = 9, PONG = 10 };
 
 typedef struct {
     int socket;
@@ -208,6 +208,8 @@ static void take_frame(Connection *one, int opcode, const uint8_t *payload, size
 {
     if (opcode == PING)
         send_frame(one, PONG, payload, size);
+    if (opcode == CLOSE)
+        send_frame(one, CLOSE, payload, size);
     if (opcode != TEXT)
         return;
     if (one->first < first) {

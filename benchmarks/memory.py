@@ -1,4 +1,4 @@
-"""Memory: what the sidecar's process takes for each one more.
+"""What the sidecar's process takes for each one more.
 
 Taken is what the process has in memory and shares with no other (USS), before and after there are
 some thousands more, divided by their number. Buffers of the kernel's sockets are not in it.
@@ -12,6 +12,7 @@ some thousands more, divided by their number. Buffers of the kernel's sockets ar
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from benchmarks import lives
@@ -20,14 +21,14 @@ from benchmarks.figures import Figure, Table, Target, figure, ratio
 from benchmarks.load import load
 from benchmarks.log import log
 from benchmarks.machine import memory
-from benchmarks.sidecar import sidecar
+from benchmarks.sidecar import Sidecar, sidecar
 from tests.servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-TITLE: Final = "Memory: bytes of the sidecar's process for each one more"
+TITLE: Final = "Memory"
 
 WARM: Final = 200
 """Connections that are there before, and operations: what is taken once is taken."""
@@ -59,19 +60,25 @@ def measure(*, quick: bool) -> Table:
 
 
 def _round(number: int) -> Round:
-    with RedisServer() as redis:
-        url = redis.url
-        return Round(
-            _connection(url, number),
-            _connection_of_library(number),
-            _subscription(url),
-            _operation(url, number, lambda one: (lives.started(one), lives.progress(one, 1))),
-            _operation(url, number, lives.short_life),
-        )
+    return Round(
+        _connection(number),
+        _connection_of_library(number),
+        _subscription(),
+        _operation(number, lambda one: (lives.started(one), lives.progress(one, 1))),
+        _operation(number, lives.short_life),
+    )
 
 
-def _connection(url: str, number: int) -> float:
-    with sidecar(url) as server, load(server.port, WARM, lives.watch("warm-%d")):
+@contextmanager
+def _fresh(*options: str) -> Iterator[tuple[str, Sidecar]]:
+    """A sidecar with a Redis of its own, and the URL of that."""
+    with RedisServer() as redis, sidecar(redis.url, *options) as server:
+        server.become_ready()
+        yield redis.url, server
+
+
+def _connection(number: int) -> float:
+    with _fresh() as (_, server), load(server.port, WARM, lives.watch("warm-%d")):
         return _more(server.pid, load(server.port, number, lives.watch("%d"))) / number
 
 
@@ -80,8 +87,8 @@ def _connection_of_library(number: int) -> float:
         return _more(server.pid, load(server.port, number, welcomes=0)) / number
 
 
-def _subscription(url: str) -> float:
-    with sidecar(url) as server, load(server.port, WARM, _watch_many(1)):
+def _subscription() -> float:
+    with _fresh() as (_, server), load(server.port, WARM, _watch_many(1)):
         one = _more(server.pid, load(server.port, SUBSCRIBERS, _watch_many(1)))
         many = _more(server.pid, load(server.port, SUBSCRIBERS, _watch_many(1 + SUBSCRIPTIONS)))
     return (many - one) / (SUBSCRIBERS * SUBSCRIPTIONS)
@@ -99,11 +106,10 @@ def _more(pid: int, clients: AbstractContextManager[Any]) -> int:
         return memory(pid) - before
 
 
-def _operation(url: str, number: int, life: Callable[[int], Iterable[bytes]]) -> float:
-    held = ("--max-finished", "1000000")
+def _operation(number: int, life: Callable[[int], Iterable[bytes]]) -> float:
     with (
+        _fresh("--max-finished", "1000000") as (url, server),
         log(url) as writer,
-        sidecar(url, *held) as server,
         load(server.port, 1, lives.WATCH_END) as end,
     ):
 

@@ -1,4 +1,4 @@
-"""In the task: what it costs to say how far it is, and what a StreamingTask costs as a whole.
+"""What it costs to say how far a task is, and what a StreamingTask costs as a whole.
 
 The calls are made in a task that runs in a prefork child, in a tight loop; taken is the time of one
 call, loop included. `tqdm` draws into nothing, `update_state` and the event dispatcher write to the
@@ -52,7 +52,7 @@ class Round(NamedTuple):
 def measure(*, quick: bool) -> Table:
     """Measure the calls, then whole tasks."""
     # A round of tasks that wait is as long as one of many more that do nothing.
-    rounds, noops, waits = (5, 200, 20) if quick else (20, 400, 40)
+    rounds, noops, waits = (4, 200, 20) if quick else (20, 400, 40)
     with RedisServer() as redis, worker(redis.url, processes=1, processor=MEASURED) as one:
         taken = [tasks.calls.delay().get() for _ in range(rounds)]
         noop = [_round(one, tasks.plain, tasks.streaming, noops, n) for n in range(rounds)]

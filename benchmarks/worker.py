@@ -59,7 +59,8 @@ def worker(url: str, *, processes: int, processor: int) -> Iterator[Worker]:
     ]
     # Celery warns of the superuser, who may well be the one that measures.
     environment = {**os.environ, "BENCH_URL": url, "PYTHONWARNINGS": "ignore"}
-    with subprocess.Popen(command, env=environment) as process:
+    nowhere = subprocess.DEVNULL
+    with subprocess.Popen(command, env=environment, stdout=nowhere) as process:
         try:
             pin(process.pid, processor)
             yield Worker(process)

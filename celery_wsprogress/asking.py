@@ -9,7 +9,7 @@ from celery_wsprogress.errors import CommandError
 from celery_wsprogress.events import MAX_ID_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from celery_wsprogress.hub import Hub
     from celery_wsprogress.session import Session
@@ -24,7 +24,8 @@ class Asking:
     hub: Hub
     now: float
     max_subscriptions: int
-    connected_clients: int
+    stats: Callable[[], Mapping[str, Any]]
+    """Makes the figures of ``get_stats``."""
     replayable: bool
     """Whether the log can be read again, so that what is said holds for a restarted sidecar."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub import Hub
     from celery_wsprogress.session import Session
 
-FEATURES: Final = ("resume", "resync", "history", "list", "wildcard", "selectors")
+FEATURES: Final = ("resume", "resync", "history", "list", "wildcard", "selectors", "max_rate")
 """What this server offers beyond the base protocol, said in ``connected``."""
 
 
@@ -36,7 +36,7 @@ def answer(
     *,
     now: float,
     max_subscriptions: int,
-    connected_clients: int,
+    stats: Callable[[], Mapping[str, Any]],
     replayable: bool,
 ) -> None:
     """Take one frame of a client: do what it says and queue the reply on its session."""
@@ -50,7 +50,7 @@ def answer(
             hub=hub,
             now=now,
             max_subscriptions=max_subscriptions,
-            connected_clients=connected_clients,
+            stats=stats,
             replayable=replayable,
         )
         reply = _command(fields)(asking)
@@ -100,7 +100,7 @@ def _list_operations(asking: Asking) -> dict[str, Any]:
 def _get_stats(asking: Asking) -> dict[str, Any]:
     if not asking.session.permit.may_count(asking.now):
         raise CommandError("unauthorized", "Statistics need a token here")
-    return {"stats": {"connected_clients": asking.connected_clients, **asking.hub.stats()}}
+    return {"stats": asking.stats()}
 
 
 def _authenticate(asking: Asking) -> dict[str, Any]:

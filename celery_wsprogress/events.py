@@ -198,3 +198,8 @@ class Error(_Envelope, frozen=True, kw_only=True, gc=False, tag="error"):
 
 Event: TypeAlias = Status | Progress | Log | Result | Completed | Error
 """Any event of the protocol, version 1, that a writer can send."""
+
+
+def event_type(kind: type[Event]) -> str:
+    """The word for a class of events on the wire."""
+    return str(kind.__struct_config__.tag)

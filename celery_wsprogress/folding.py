@@ -30,9 +30,14 @@ from celery_wsprogress.events import (
 from celery_wsprogress.lifecycle import Runs, State, Step, Verdict, step_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from celery_wsprogress.lifecycle import Run
 
 T = TypeVar("T")
+
+
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 @dataclass(slots=True)
@@ -51,8 +56,8 @@ class Operation:
     """How far the current run said last that it is."""
     said: ProgressData | StatusData | None = None
     """What the current run said last with a message."""
-    metadata: dict[str, Any] = field(default_factory=dict)
-    tags: list[str] = field(default_factory=list)
+    metadata: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    tags: Sequence[str] = ()
     queued_at: float | None = None
     received_at: float | None = None
     started_at: float | None = None
@@ -102,18 +107,16 @@ class Operation:
             self._complete(event, late=True)
         return verdict, event
 
-    def goes_on(self, run: str) -> bool:
-        """Whether this is the current run, which works, and nobody has doubted it.
+    @property
+    def going_on(self) -> str:
+        """The id of the current run, if it works and nobody has doubted it; else empty.
 
         Then a progress of it is news and changes nothing else: :meth:`advance` takes it.
         """
         current = self.runs.current
-        return (
-            current is not None
-            and current.id == run
-            and current.state is State.RUNNING
-            and not (current.stalled or current.lost)
-        )
+        if current is None or current.state is not State.RUNNING:
+            return ""
+        return "" if current.stalled or current.lost else current.id
 
     def advance(self, event: Progress) -> None:
         """Take a progress of the run that goes on; what :meth:`fold` would do with it."""
@@ -150,8 +153,8 @@ class Operation:
             message="",
             details={"resumed": True},
             operation_type=self.operation_type,
-            metadata=self.metadata,
-            tags=self.tags or UNSET,
+            metadata=dict(self.metadata),
+            tags=list(self.tags) or UNSET,
             attempt=_set(self.attempt),
             worker=_set(self.worker),
             queue=_set(self.queue),
@@ -189,7 +192,9 @@ class Operation:
         if isinstance(event, Progress) and not overtaken:
             self.advance(event)
         elif isinstance(event, Status):
-            self._learn_status(event, step, overtaken=overtaken)
+            # A message that is published once more says nothing of the run that is there.
+            waits = step is Step.QUEUE and self.state is not State.QUEUED
+            self._learn_status(event, step, aside=overtaken or waits)
         elif isinstance(event, Completed):
             self._learn_end(event)
         elif isinstance(event, Error):
@@ -198,10 +203,11 @@ class Operation:
             if self.run is not None:
                 self.run.lost = event.inferred and self.error_type in LOST
 
-    def _learn_status(self, event: Status, step: Step, *, overtaken: bool) -> None:
+    def _learn_status(self, event: Status, step: Step, *, aside: bool) -> None:
+        """Take a status; ``aside`` is one that is not of the current run."""
         data = event.data
         self._complete(event, late=data.status in {QUEUED, RECEIVED})
-        if overtaken:
+        if aside:
             return
         self.status = data.status
         if step is Step.STALL:
@@ -277,7 +283,7 @@ class Operation:
             "parent_id": self.parent_id,
             "root_id": self.root_id,
             "group_id": self.group_id,
-            "tags": self.tags,
+            "tags": list(self.tags),
             "error": self.error,
             "error_type": self.error_type,
             "last_event_id": self.last_event_id,

@@ -16,6 +16,8 @@ from bisect import bisect_right, insort
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
+from celery_wsprogress.positions import position_in
+
 if TYPE_CHECKING:
     from celery_wsprogress.folding import Operation
     from celery_wsprogress.positions import Position
@@ -41,17 +43,22 @@ class Kind(IntEnum):
 class Entry:
     """One delivered event."""
 
-    __slots__ = ("frame", "kind", "position", "run", "seq")
+    __slots__ = ("epoch_number", "frame", "kind", "run", "seq")
 
-    def __init__(self, seq: int, position: Position, kind: Kind, run: str, frame: bytes) -> None:
+    def __init__(self, seq: int, epoch_number: int, kind: Kind, run: str, frame: bytes) -> None:
         self.seq = seq
         """Counted over everything that is delivered of the operation."""
-        self.position = position
-        """Where it stands in the log."""
+        self.epoch_number = epoch_number
+        """Of the log's epoch it is from."""
         self.kind = kind
         self.run = run
         self.frame = frame
         """As it goes to the clients; see :func:`~celery_wsprogress.framing.framed`."""
+
+    @property
+    def position(self) -> Position:
+        """Where it stands in the log. Seldom asked for, so it is read from the frame."""
+        return position_in(self.frame, self.epoch_number)
 
     @property
     def size(self) -> int:
@@ -71,7 +78,8 @@ class History:
 
     __slots__ = (
         "_entries",
-        "_latest",
+        "_last_end",
+        "_last_status",
         "_progress",
         "_shared",
         "_shared_after",
@@ -91,8 +99,8 @@ class History:
         """Everything but the latest progress."""
         self._progress: Entry | None = None
         """The latest progress: a slot, since the next one of its run takes its place."""
-        self._latest: dict[Kind, Entry] = {}
-        """The last entry of each other kind."""
+        self._last_status: Entry | None = None
+        self._last_end: Entry | None = None
         self._shared_after = 0
         self._shared = b""
         """What a reader at the cursor :attr:`_shared_after` has not had; empty where nobody has
@@ -117,25 +125,34 @@ class History:
         newest = self._newest()
         return None if newest is None else newest.position
 
-    def append(self, entry: Entry) -> None:
-        """Add the newest entry; an earlier progress of the same run is superseded by it."""
+    def append(self, entry: Entry) -> int:
+        """Add the newest entry; an earlier progress of the same run is superseded by it.
+
+        Returns:
+            How many bytes more it takes now.
+        """
+        before = self.size
         self.newest = entry.seq
         self._shared = b""
-        self.size += entry.size
+        self.size += len(entry.frame) + ENTRY_OVERHEAD
         if entry.kind is Kind.PROGRESS:
             self._take_slot(entry)
         else:
             self._entries.append(entry)
-            self._latest[entry.kind] = entry
+            if entry.kind is Kind.STATUS:
+                self._last_status = entry
+            elif entry.kind is Kind.END:
+                self._last_end = entry
         if self.size > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
             self._drop_oldest()
+        return self.size - before
 
     def _take_slot(self, entry: Entry) -> None:
         before, self._progress = self._progress, entry
         if before is None:
             return
         if before.run == entry.run:
-            self.size -= before.size
+            self.size -= len(before.frame) + ENTRY_OVERHEAD
         else:
             insort(self._entries, before, key=_seq)
 
@@ -157,6 +174,15 @@ class History:
             self._shared_after = cursor
         return self._shared
 
+    @property
+    def progress_seq(self) -> int:
+        """``seq`` of the latest progress; 0 where there is none."""
+        return 0 if self._progress is None else self._progress.seq
+
+    def only_progress_after(self, cursor: int) -> bool:
+        """Whether a reader at this cursor has had everything but the latest progress."""
+        return not self._entries or self._entries[-1].seq <= cursor
+
     def cursor_at(self, position: Position) -> int:
         """The cursor of a reader whose last event stood at this position of the log."""
         first = bisect_right(self._entries, position, key=_position)
@@ -171,10 +197,9 @@ class History:
 
         For a reader who wants to know where the current run is, not how it came there.
         """
-        latest = [entry for kind, entry in self._latest.items() if kind is not Kind.LINE]
-        if self._progress is not None:
-            latest.append(self._progress)
-        return sorted((one for one in latest if self.start <= one.seq <= cursor), key=_seq)
+        latest = (self._last_status, self._progress, self._last_end)
+        found = [one for one in latest if one is not None and self.start <= one.seq <= cursor]
+        return sorted(found, key=_seq)
 
     def _newest(self) -> Entry | None:
         entries, progress = self._entries, self._progress
@@ -184,7 +209,8 @@ class History:
 
     def _drop_oldest(self) -> None:
         """Make room, a tenth more than needed, so that a full history is not walked each time."""
-        keep = set(map(id, self._latest.values()))
+        # A line goes in its turn: one that outlived its neighbours would go unnoticed later.
+        keep = {id(self._last_status), id(self._last_end), *map(id, self._entries[-1:])}
         excess = len(self) - MAX_ENTRIES * 0.9
         kept: list[Entry] = []
         for entry in self._entries:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from celery_wsprogress.folding import Operation
 from celery_wsprogress.history import Entry, History
@@ -18,7 +18,8 @@ from celery_wsprogress.lifecycle import State
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from celery_wsprogress.positions import Position
+    from celery_wsprogress.events import Progress
+    from celery_wsprogress.positions import Place, Position
     from celery_wsprogress.session import Session
 
 _LIVES: Final = ("finished", "waiting", "running")
@@ -46,6 +47,14 @@ class Limits:
     max_history_bytes: int = 256_000_000
 
 
+class Late(NamedTuple):
+    """A progress that waits for its time."""
+
+    event: Progress
+    place: Place
+    number: int
+
+
 @dataclass(slots=True)
 class Held:
     """One operation with its history."""
@@ -56,10 +65,16 @@ class Held:
     """Counted over all operations ever held; the newest has the highest."""
     line: OrderedDict[str, Held]
     """Its likes; that with the longest silence is in front."""
+    going_on: str = ""
+    """:attr:`Operation.going_on`, at hand: most events are compared with it."""
     heard: float = 0.0
     """When its last event was taken, by the clock of :meth:`Hub.accept`."""
     signed_at: float = 0.0
     """When its current run last gave a sign of life, by the same clock."""
+    next_at: float = 0.0
+    """When its next progress may be delivered, by the same clock."""
+    late: Late | None = None
+    """A progress that came sooner than that."""
     audience: Sequence[Session] | None = None
     """Who watches it. Worked out again where it is None, or :attr:`selections` is not the hub's."""
     offered_in: int = 0
@@ -112,10 +127,7 @@ class Holdings:
 
     def append(self, held: Held, entry: Entry) -> None:
         """Add to the history of an operation."""
-        history = held.history
-        before = history.size
-        history.append(entry)
-        self.history_bytes += history.size - before
+        self.history_bytes += held.history.append(entry)
         self.appended += 1
 
     def heard(self, held: Held, now: float) -> None:
@@ -125,6 +137,7 @@ class Holdings:
             del held.line[held.operation.operation_id]
             line[held.operation.operation_id] = held
             held.line = line
+        held.going_on = held.operation.going_on
         self.went_on(held, now)
         self._let_go(self._lines["finished"], self.limits.max_finished)
         self._let_go(self._lines["waiting"], self.limits.max_waiting)

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.events import STARTED, Completed, Error, Event, Log, Progress, Result, Status
 from celery_wsprogress.framing import framed, text_of
 from celery_wsprogress.history import Entry, Kind
-from celery_wsprogress.holdings import Holdings
+from celery_wsprogress.holdings import Holdings, Late
 from celery_wsprogress.lifecycle import Verdict
 from celery_wsprogress.positions import Place, Position, parse_event_id
 from celery_wsprogress.watch import Watch
@@ -51,10 +52,17 @@ class Hub:
     counts: Counter[str] = field(default_factory=Counter)
     """Of events and batches, for statistics: ``events``, ``delivered``, ``behind``, ``over``,
     ``malformed``, ``repeats`` (batches written twice) and ``gaps`` (batches missing)."""
+    progress_interval: float = 0.0
+    """Seconds between two progress events of one operation, for everyone: of those that come
+    sooner the last one is delivered when it is time, or before the next event of another kind."""
+    read: Counter[type[Event]] = field(default_factory=Counter)
+    """Events read, by their type."""
     on_unknown: Callable[[str], None] | None = None
     """Called with an id that somebody begins to watch and nobody has heard of."""
     _batch: int = 0
     """Counts the batches."""
+    _late: list[tuple[float, int, Held]] = field(default_factory=list)
+    """A heap: when the late progress of an operation is to be delivered."""
     _woken: list[Session] = field(default_factory=list)
     _writers: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _watchers: dict[str, set[Session]] = field(default_factory=dict)
@@ -94,17 +102,21 @@ class Hub:
         self._batch += 1
         self.counts["malformed"] += batch.malformed
         self.counts["events"] += len(batch.events)
-        get = self.holdings.get
+        self.read.update(map(type, batch.events))
+        get, advanced = self.holdings.get, 0
         for number, event in enumerate(batch.events):
             held = get(event.operation_id)
-            if held and type(event) is Progress and held.operation.goes_on(event.run):
+            if held and event.run == held.going_on and type(event) is Progress and event.run:
                 self._advance(held, event, place, number, now)
+                advanced += 1
             else:
                 self._accept_event(event, place, number, now)
+        self.counts["delivered"] += advanced
         for number, (operation_id, run) in enumerate(batch.alive, len(batch.events)):
             held = get(operation_id)
             if held is not None and held.operation.runs_as(run):
                 held.signed_at = now
+                self._release(held, now)
                 self._hear(held, run, batch.at, place, number)
                 self.holdings.heard(held, now)
         return woken
@@ -137,12 +149,19 @@ class Hub:
         """Take a progress of a run that goes on: nearly all events are such, and change little."""
         held.operation.advance(event)
         held.signed_at = now
-        self._deliver(held, event, place, number, place.event_id(number))
-        self.counts["delivered"] += 1
+        if held.late is not None:
+            held.late = Late(event, place, number)
+        elif now < held.next_at:
+            held.late = Late(event, place, number)
+            heappush(self._late, (held.next_at, held.number, held))
+        else:
+            held.next_at = now + self.progress_interval
+            self._deliver(held, event, place, place.event_id(number))
         self.holdings.went_on(held, now)
 
     def _accept_event(self, event: Event, place: Place, number: int, now: float) -> None:
         held = self.holdings.get_or_hold(event.operation_id, event.timestamp)
+        self._release(held, now)
         # What a sidecar inferred is no word of the run itself, and `queued` is of none.
         spoken = bool(event.run) and not event.inferred
         if spoken:
@@ -157,9 +176,40 @@ class Hub:
         if verdict is Verdict.DELIVER:
             if held.operation.run is not run_before:
                 held.history.start = held.history.newest + 1
-            self._deliver(held, event, place, number, place.event_id(number))
+            self._deliver(held, event, place, place.event_id(number))
         self.counts[_COUNTED[verdict]] += 1
         self.holdings.heard(held, now)
+
+    @property
+    def due(self) -> float | None:
+        """When :meth:`release` is to be called; None where nothing waits for it."""
+        return self._late[0][0] if self._late else None
+
+    def release(self, now: float) -> list[Session]:
+        """Deliver the progress that is late: its operation had said something just before it.
+
+        Args:
+            now: By the clock of :meth:`accept`.
+
+        Returns:
+            As :meth:`accept`.
+        """
+        woken: list[Session] = []
+        self._woken = woken
+        self._batch += 1
+        while self._late and self._late[0][0] <= now:
+            held = heappop(self._late)[2]
+            # It may have been let go, or have come sooner: with what was said behind it.
+            if self.holdings.get(held.operation.operation_id) is held and held.next_at <= now:
+                self._release(held, now)
+        return woken
+
+    def _release(self, held: Held, now: float) -> None:
+        late, held.late = held.late, None
+        if late is not None:
+            held.next_at = now + self.progress_interval
+            event, place, number = late
+            self._deliver(held, event, place, place.event_id(number))
 
     def _hear(self, held: Held, run: str, at: float, place: Place, number: int) -> None:
         """Take a sign of life of a run, and deliver what it means."""
@@ -169,19 +219,19 @@ class Hub:
         self.counts["resumed"] += 1
         if event.data.status == STARTED:
             held.history.start = held.history.newest + 1
-        self._deliver(held, event, place, number - 0.5, place.id_before(number))
+        self._deliver(held, event, place, place.id_before(number))
 
-    def _deliver(
-        self, held: Held, event: Event, place: Place, number: float, event_id: str
-    ) -> None:
+    def _deliver(self, held: Held, event: Event, place: Place, event_id: str) -> None:
         """Put the event, as a frame, into the operation's history, and offer it."""
         operation, history = held.operation, held.history
         operation.event_count += 1
         operation.last_event_id = event_id
         frame = framed(encode_event_frame(event, event_id))
-        entry = Entry(
-            history.newest + 1, place.position(number), _KINDS[type(event)], event.run, frame
-        )
+        run = operation.run
+        # The same text for all of them, not one for each event that was decoded.
+        run_id = run.id if run is not None and run.id == event.run else event.run
+        kind = _KINDS[type(event)]
+        entry = Entry(history.newest + 1, place.epoch_number, kind, run_id, frame)
         self.holdings.append(held, entry)
         self._offer(held)
 
@@ -192,9 +242,9 @@ class Hub:
         if held.offered_in == self._batch:
             return
         held.offered_in = self._batch
-        history = held.history
+        history, cursor = held.history, held.history.newest - 1
         for session in audience:
-            if session.offer(history):
+            if session.offer(history, cursor):
                 self._woken.append(session)
 
     def _gather(self, held: Held) -> Sequence[Session]:

@@ -31,7 +31,6 @@ run that was given up as lost and gives a sign after all is opened again (:meth:
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -193,9 +192,9 @@ class Runs:
 
     state: State = State.QUEUED
     current: Run | None = None
-    waiting: OrderedDict[str, Run] = field(default_factory=OrderedDict)
+    waiting: dict[str, Run] = field(default_factory=dict)
     """Runs that were received while another was the current one, by id."""
-    past: OrderedDict[str, Run] = field(default_factory=OrderedDict)
+    past: dict[str, Run] = field(default_factory=dict)
     """Runs that were the current one before, by id; the newest :data:`MAX_PAST_RUNS`."""
 
     def fold(self, event: Event, step: Step) -> Verdict:
@@ -301,6 +300,6 @@ def _is_refuted(run: Run, event: Event, step: Step) -> bool:
     return not (run.silent or (waits and not lost))
 
 
-def _keep_newest(runs: OrderedDict[str, Run]) -> None:
+def _keep_newest(runs: dict[str, Run]) -> None:
     while len(runs) > MAX_PAST_RUNS:
-        runs.popitem(last=False)
+        del runs[next(iter(runs))]

@@ -33,9 +33,10 @@ class Place:
         position: Where the batch stands in the log.
     """
 
-    __slots__ = ("numbers", "prefix")
+    __slots__ = ("epoch_number", "numbers", "prefix")
 
     def __init__(self, epoch: str, epoch_number: int, position: str) -> None:
+        self.epoch_number = epoch_number
         self.numbers = (epoch_number, *position_numbers(position))
         """The epoch's number, and the position as numbers."""
         self.prefix = f"{epoch}.{position}."
@@ -64,6 +65,23 @@ def parse_event_id(event_id: str) -> tuple[str, Position | None]:
         return epoch, Position(position_numbers(position), number - 0.5 if before else number)
     except ValueError:
         return epoch, None
+
+
+def position_in(frame: bytes, epoch_number: int) -> Position:
+    """Where an event stands of which there is only the frame.
+
+    Args:
+        frame: As it goes to the clients; its ``event_id`` is one of ours.
+        epoch_number: Of the epoch of that id.
+    """
+    start = frame.index(_EVENT_ID) + len(_EVENT_ID)
+    _, position = parse_event_id(frame[start : frame.index(b'"', start)].decode())
+    assert position is not None  # noqa: S101 - see above
+    return position._replace(batch=(epoch_number, *position.batch))
+
+
+# Inside a text of the JSON its quotes would have backslashes before them.
+_EVENT_ID: Final = b'"event_id":"'
 
 
 def position_numbers(position: str) -> tuple[int, ...]:

@@ -47,6 +47,9 @@ class Rendered(NamedTuple):
     truncated: bool
 
 
+_NOTHING: Final = Rendered(None, truncated=False)
+
+
 def plain(value: Any) -> Any:
     """The value as ``None``, ``bool``, ``int``, finite ``float``, ``str``, ``list`` and ``dict``.
 
@@ -57,6 +60,8 @@ def plain(value: Any) -> Any:
 
 def result(value: Any) -> Rendered:
     """What a task returned. Above the limit it is the beginning of its JSON, marked as such."""
+    if value is None:
+        return _NOTHING
     encoded = _json(value)
     if len(encoded) <= MAX_RESULT_BYTES:
         return Rendered(msgspec.json.decode(encoded), truncated=False)

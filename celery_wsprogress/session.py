@@ -12,14 +12,16 @@ first event of it.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.framing import framed
+from celery_wsprogress.pacing import Pacing, cursor_of
 from celery_wsprogress.watch import Watch
 from celery_wsprogress.wire import encode_snapshot_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery_wsprogress.access import Permit
     from celery_wsprogress.history import History
     from celery_wsprogress.selector import Selector
@@ -32,15 +34,22 @@ class Session:
     """The state of one connection.
 
     Runs in: the event loop.
+
+    Args:
+        client_id: A number for it.
+        permit: What it may do.
+        flush: Has what there is for it taken, as far as its socket takes it.
     """
 
     __slots__ = (
         "_pending",
         "_replies",
         "_reply_bytes",
-        "_told",
+        "_woken",
         "client_id",
         "commands",
+        "flush",
+        "pacing",
         "permit",
         "resyncs",
         "selectors",
@@ -49,9 +58,12 @@ class Session:
         "watches",
     )
 
-    def __init__(self, client_id: int, permit: Permit) -> None:
+    def __init__(
+        self, client_id: int, permit: Permit, flush: Callable[[], None] = lambda: None
+    ) -> None:
         self.client_id = client_id
         self.permit = permit
+        self.flush = flush
         self.subscribed: set[str] = set()
         """The operations it watches by their id."""
         self.watches: dict[str, Watch] = {}
@@ -62,12 +74,14 @@ class Session:
         """Commands taken so far."""
         self.resyncs = False
         """It understands snapshots: once it has said so, it gets one wherever it falls off."""
+        self.pacing: Pacing | None = None
+        """How often it wants to be told of progress, where it has said so."""
         self.too_slow = False
         """It has fallen off an operation's history and cannot be served any more."""
         self._pending: dict[History, int | Watch] = {}
         """What it has not read all of, and how far it has."""
-        self._told = False
-        self._replies: deque[bytes] = deque()
+        self._woken = False
+        self._replies: list[bytes] = []
         self._reply_bytes = 0
 
     @property
@@ -77,8 +91,23 @@ class Session:
 
     @property
     def has_news(self) -> bool:
-        """Whether :meth:`take` would return something."""
+        """Whether :meth:`take` would return something now, but for what :attr:`due` is for."""
         return bool(self._replies or self._pending)
+
+    @property
+    def due(self) -> float | None:
+        """When :meth:`take` is to be called though nothing new comes; None where it is not."""
+        return None if self.pacing is None else self.pacing.due
+
+    def pace(self, target: str | None, max_rate: float) -> None:
+        """Be told of progress less often.
+
+        Args:
+            target: The id of an operation; None for all that is watched by a selector.
+            max_rate: Progress frames a second and operation.
+        """
+        self.pacing = self.pacing or Pacing()
+        self.pacing.keep(target, 1 / max_rate)
 
     def reply(self, text: bytes) -> None:
         """Queue the answer to a command."""
@@ -88,7 +117,9 @@ class Session:
     @property
     def reading(self) -> set[str]:
         """The operations of which it has not read all, or that it watches by more than a cursor."""
-        return self.watches.keys() | {one.operation.operation_id for one in self._pending}
+        unread = {one.operation.operation_id for one in self._pending}
+        resting = self.pacing.resting() if self.pacing else set()
+        return self.watches.keys() | unread | resting
 
     def watch(self, history: History, watch: Watch) -> None:
         """Begin to watch an operation, or go back to another cursor of it."""
@@ -101,6 +132,8 @@ class Session:
         self.watches.pop(operation_id, None)
         for history in [one for one in self._pending if one.operation.operation_id == operation_id]:
             del self._pending[history]
+        if self.pacing is not None:
+            self.pacing.forget(operation_id)
 
     def forget(self) -> None:
         """Let go of everything that is unsent: the client is gone."""
@@ -108,18 +141,32 @@ class Session:
         self._pending.clear()
         self._replies.clear()
         self._reply_bytes = 0
+        self.pacing = None
 
-    def offer(self, history: History) -> bool:
-        """Learn that an operation it watches has a new event.
+    def offer(self, history: History, cursor: int) -> bool:
+        """Learn that an operation it watches has news.
+
+        Args:
+            history: What was delivered of the operation.
+            cursor: Up to where the session had read it, if it had read all there was.
 
         Returns:
-            Whether that is the first news since something was taken.
+            Whether these are the first news since something was taken.
         """
-        if history not in self._pending:
-            watch = self.watches.get(history.operation.operation_id) if self.watches else None
-            self._pending[history] = watch or history.newest - 1
-        first, self._told = not self._told, True
-        return first
+        pending = self._pending
+        if self.pacing is not None:
+            resting = self.pacing.wake(history)
+            if resting is not None:
+                pending[history] = resting
+        if history not in pending:
+            if self.watches:
+                pending[history] = self.watches.get(history.operation.operation_id, cursor)
+            else:
+                pending[history] = cursor
+        if self._woken:
+            return False
+        self._woken = True
+        return True
 
     def take(self, limit: int, now: float) -> bytes:
         """Take the frames to send now, about ``limit`` bytes of them, and one at least.
@@ -131,39 +178,59 @@ class Session:
             limit: In bytes.
             now: The time, epoch seconds, for a snapshot.
         """
-        self._told = False
-        frames = self._take_replies(limit)
-        room = limit - sum(map(len, frames))
-        while self._pending and room > 0 and not self.too_slow:
-            history, cursor = next(iter(self._pending.items()))
-            taken = self._take_events(history, cursor, room, now)
-            room -= len(taken)
-            frames.append(taken)
-        return frames[0] if len(frames) == 1 else b"".join(frames)
+        self._woken = False
+        if self.pacing is not None:
+            self._pending.update(self.pacing.wake_due(now))
+            self._let_rest(self.pacing, now)
+        pending = self._pending
+        if len(pending) == 1 and not self._replies:
+            # One operation has news: nothing is to be joined.
+            return self._take_events(*next(iter(pending.items())), limit, now)
+        parts = self._take_replies(limit)
+        room = limit - sum(map(len, parts))
+        while pending and room > 0 and not self.too_slow:
+            parts.append(self._take_events(*next(iter(pending.items())), room, now))
+            room -= len(parts[-1])
+        return b"".join(parts)
+
+    def _let_rest(self, pacing: Pacing, now: float) -> None:
+        """Leave out what is nothing but progress and not yet to be told."""
+        for history, cursor in list(self._pending.items()):
+            if pacing.rest(history, cursor, now):
+                del self._pending[history]
+            elif history.progress_seq > cursor_of(cursor):
+                pacing.told(history, now)
 
     def _take_replies(self, limit: int) -> list[bytes]:
         frames: list[bytes] = []
         room = limit
-        while self._replies and room > 0:
-            frames.append(self._replies.popleft())
-            room -= len(frames[-1])
+        for frame in self._replies:
+            if room <= 0:
+                break
+            frames.append(frame)
+            room -= len(frame)
+        del self._replies[: len(frames)]
         self._reply_bytes -= limit - room
         return frames
 
     def _take_events(self, history: History, cursor: int | Watch, room: int, now: float) -> bytes:
-        if not isinstance(cursor, Watch):
-            if history.dropped <= cursor:
-                frames = history.bytes_after(cursor)
-                if len(frames) <= room or history.newest == cursor + 1:
-                    del self._pending[history]
-                    return frames
-            cursor = self._pending[history] = Watch(cursor)
-        if cursor.has_lost(history):
-            cursor.fallen = self.resyncs
-            self.too_slow = not self.resyncs
-        return b"" if self.too_slow else self._take_watched(history, cursor, room, now)
+        if isinstance(cursor, Watch):
+            return self._take_watched(history, cursor, room, now)
+        if history.dropped <= cursor:
+            # Nearly always: a number, and all that is behind it is held.
+            frames = history.bytes_after(cursor)
+            if len(frames) <= room or history.newest == cursor + 1:
+                del self._pending[history]
+                return frames
+        return self._take_watched(history, Watch(cursor), room, now)
 
     def _take_watched(self, history: History, watch: Watch, room: int, now: float) -> bytes:
+        self._pending[history] = watch
+        if watch.has_lost(history):
+            watch.fallen = self.resyncs
+            self.too_slow = not self.resyncs
+            if self.too_slow:
+                return b""
         # How things stand is a few frames without a cursor among them: all of them, or none.
         frames = _standing(watch, history, now)
         room -= sum(map(len, frames))

@@ -167,6 +167,8 @@ class ServeSettings(Settings):
 
     host: str = setting("localhost", _text, "a host name or an address")
     port: int = setting(8765, _whole(0, 65535), "a port from 0 to 65535 (0: any free one)")
+    processes: int = setting(1, _whole(1, 256), "a number from 1 to 256")
+    """Processes of ``serve`` that share the port. Each of them reads the whole log."""
     key: str | None = setting(
         None, _key, f"a secret of at least {MIN_KEY_BYTES} bytes", secret=True
     )
@@ -190,6 +192,8 @@ class ServeSettings(Settings):
     """Finished operations that are held."""
     max_waiting: int = setting(100_000, _whole(1, 10_000_000), "a number from 1 to 10000000")
     """Operations that are held though no worker has started them."""
+    max_rate: float = setting(20.0, _between(0.1, 1_000), "progress a second from 0.1 to 1000")
+    """Progress events of one operation that clients get in a second, at the most."""
     max_age: float = setting(86_400.0, _between(1, 31_536_000), "seconds from 1 to 31536000")
     """Seconds an operation is held after its last event."""
     max_history_bytes: int = setting(

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 MAX_SELECTORS: Final = 100
 """Selectors one connection may watch by: each is asked once for every operation."""
 
+SLOWEST_RATE: Final = 0.01
+"""Progress frames a second and operation that a client may ask for."""
+
 _REPLAYS: Final = frozenset({"all", "last", "none"})
 
 
@@ -30,7 +33,12 @@ def subscribe(asking: Asking) -> dict[str, Any]:
     if replay is not None and replay not in _REPLAYS:
         raise CommandError("invalid_command", "`replay` must be one of: all, last, none")
     _note_resync(asking)
-    return _subscribe(asking, replay) | {"replayable": asking.replayable}
+    max_rate = _max_rate(asking)
+    reply = _subscribe(asking, replay) | {"replayable": asking.replayable}
+    if max_rate is not None:
+        for target in _targets(asking):
+            asking.session.pace(target, max_rate)
+    return reply
 
 
 def _subscribe(asking: Asking, replay: str | None) -> dict[str, Any]:
@@ -51,6 +59,24 @@ def _note_resync(asking: Asking) -> None:
         raise CommandError("invalid_command", "`resync` must be true or false")
     # What a client understands it understands whichever subscription made it say so.
     asking.session.resyncs = asking.session.resyncs or resync is True
+
+
+def _max_rate(asking: Asking) -> float | None:
+    max_rate = asking.fields.get("max_rate")
+    if max_rate is None:
+        return None
+    if isinstance(max_rate, bool) or not isinstance(max_rate, (int, float)):
+        raise CommandError("invalid_command", "`max_rate` must be a number")
+    if max_rate < SLOWEST_RATE:
+        raise CommandError("invalid_command", f"`max_rate` must be {SLOWEST_RATE} or more")
+    return max_rate
+
+
+def _targets(asking: Asking) -> list[str | None]:
+    """The ids that the command names, or None alone where it names a selector."""
+    if asking.fields.get("operation_ids") is not None:
+        return [*_ids(asking)]
+    return [None if _selector(asking) else asking.text("operation_id")]
 
 
 def _subscribe_to_one(

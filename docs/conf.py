@@ -8,7 +8,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from generate import settings_tables, states_table  # noqa: E402 - beside this file
+from generate import metrics_table, settings_tables, states_table  # noqa: E402 - beside this file
 
 from celery_wsprogress import __version__  # noqa: E402
 
@@ -26,3 +26,4 @@ _generated = HERE / "_generated"
 _generated.mkdir(exist_ok=True)
 (_generated / "states.md").write_text(states_table())
 (_generated / "settings.md").write_text(settings_tables())
+(_generated / "metrics.md").write_text(metrics_table())

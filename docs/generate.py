@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from celery_wsprogress import settings
 from celery_wsprogress.lifecycle import TRANSITIONS, State, Step, Verdict
+from celery_wsprogress.sidecar import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,6 +32,15 @@ def settings_tables() -> str:
     """Every setting of both sides, with its default, what is allowed and what it does."""
     sides = (("Of the tasks", settings.WorkerSettings), ("Of the sidecar", settings.ServeSettings))
     return "\n".join(f"### {title}\n\n{_settings_table(cls)}" for title, cls in sides)
+
+
+def metrics_table() -> str:
+    """Every metric of the sidecar, as Prometheus sees it."""
+    rows = [
+        [f"`{one.title.removeprefix(metrics.PREFIX)}`", one.kind, one.told]
+        for one in metrics.METRICS
+    ]
+    return _table(["metric", "kind", ""], rows)
 
 
 def _settings_table(cls: type[settings.Settings]) -> str:

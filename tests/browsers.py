@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from servers import find_program
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def chromium() -> Iterator[Browser]:
         ServerMissingError: there is none on this machine.
     """
     program = find_program("chromium", "/usr/bin/chromium")
+    # Milliseconds; for machines that are busy.
+    expect.set_options(timeout=60_000)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=FLAGS.split())
         try:

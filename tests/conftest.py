@@ -1,18 +1,20 @@
-"""The brokers the tests run on.
+"""The brokers the tests run on, and the processes they run in.
 
-``redis_server`` and ``rabbitmq_server`` live as long as the test run and are shared: never
-stop or pause them. ``redis_url`` and ``rabbitmq_url`` are theirs, emptied for each test;
-``broker_url`` runs a test on each. ``own_redis`` and ``own_rabbitmq`` belong to one test, to be
-killed; ``make_redis`` starts Redis servers of other kinds. A test that lacks something else on
-this machine calls :func:`skip_or_fail`.
+``redis_server`` and ``rabbitmq_server`` live as long as the test run and are shared by all tests
+of one process: never stop or pause them. ``redis_url`` and ``rabbitmq_url`` are theirs, emptied
+for each test; ``broker_url`` runs a test on each. ``own_redis`` and ``own_rabbitmq`` belong to one
+test, to be killed; ``make_redis`` starts Redis servers of other kinds. A test that lacks something
+else on this machine calls :func:`skip_or_fail`.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
+import tomllib
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import hypothesis
 import pytest
@@ -21,6 +23,7 @@ from servers import RabbitMQServer, RedisServer, Server, ServerMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser
 
@@ -37,6 +40,11 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("tests")
 
+# What a shell starts in the background ignores Ctrl-C; the programs that tests start and interrupt
+# would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _MARKS = {
     "redis": {"redis_server", "redis_url", "own_redis", "make_redis"},
     "rabbitmq": {
@@ -48,13 +56,64 @@ _MARKS = {
 }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a server: asking for its fixture is enough."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests, and bring them into their order.
+
+    What needs a server is marked with it: asking for its fixture is enough. The tests of the
+    modules without any input or output are marked, too, and come first: they take seconds. Those
+    with real workers follow: what takes longest should not be what begins last.
+    """
+    tests = config.rootpath / "tests"
+    pure = _pure_tests(config.rootpath)
+    long = {tests / folder for folder in ("end_to_end", "example_app", "faults", "worker")}
     for item in items:
         asked = set(getattr(item, "fixturenames", ()))
         for mark, fixtures in _MARKS.items():
             if asked & fixtures:
                 item.add_marker(mark)
+        if item.path in pure:
+            item.add_marker("pure")
+    items.sort(key=lambda item: (item.path not in pure, item.path.parent not in long))
+
+
+def _pure_tests(root: Path) -> set[Path]:
+    """The files that test the modules which must be pure, as the import contract names them."""
+    with (root / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    [pure] = [one["source_modules"] for one in contracts if one["name"] == "The root is pure"]
+    return {root / "tests" / f"test_{module.rpartition('.')[2]}.py" for module in pure}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """In how many processes ``-n auto`` runs the tests: those that were picked run in this one."""
+    picked = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.keyword
+    # Two for each core, as most of them wait for other processes; each may start a RabbitMQ.
+    return 0 if picked else min(2 * (os.cpu_count() or 1), 8)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """How they are spread over these processes."""
+    from distribution import ByFile
+
+    return ByFile(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what tests recorded as a size, also where they are all well."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    sizes = [
+        f"{name.removeprefix('size: ')}: {value:,} bytes minified and gzipped"
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name.startswith("size: ")
+    ]
+    if sizes:
+        terminalreporter.section("browser modules")
+        for line in sizes:
+            terminalreporter.write_line(line)
 
 
 def skip_or_fail(reason: str) -> None:

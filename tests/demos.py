@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+from ports import free_port
 from waiting import eventually
 
 ROOT = Path(__file__).parents[1]
@@ -20,13 +21,13 @@ OURS = ("BROKER_URL", "CELERY_", "WSPROGRESS_", "DEMO_")
 
 
 class Demo:
-    """``python -m example_app.demo`` on free ports, until the end of the ``with``."""
+    """``python -m example_app.demo`` on ports of its own, until the end of the ``with``."""
 
     def __init__(self, folder: Path, *options: str, **environ: str) -> None:
         self.ready_file = folder / "ready.json"
         self.output = folder / "output.txt"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        ports = [f"--{name}-port=0" for name in ("web", "ws", "flower")]
+        ports = [f"--{name}-port={free_port()}" for name in ("web", "ws", "flower")]
         command = [sys.executable, "-m", "example_app.demo", *ports]
         command += ["--ready-file", str(self.ready_file), *options]
         with self.output.open("wb") as output:

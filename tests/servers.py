@@ -1,4 +1,4 @@
-"""Real brokers for the tests: started on free ports, killed and restarted at will.
+"""Real brokers for the tests: started on ports of their own, killed and restarted at will.
 
 Nothing here knows pytest. Every server is a context manager::
 
@@ -17,15 +17,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
+
+from ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,20 +55,6 @@ def find_program(name: str, *more: str) -> str:
     if found is None:
         raise ServerMissingError(f"{name} is not installed")
     return found
-
-
-def free_port() -> int:
-    """Find a port nobody listens on, below those the kernel gives to outgoing connections.
-
-    A client that keeps trying to reach a server which is down would otherwise be given the
-    server's own port one day, connect to itself, and keep the port from the server.
-    """
-    chosen = random.SystemRandom()
-    while True:
-        port = chosen.randrange(15_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class Server:

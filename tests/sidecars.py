@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from ports import free_port
 from waiting import eventually
 
 from celery_wsprogress.settings import ServeSettings
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
     from celery_wsprogress.sidecar.backend import ResultBackend
     from celery_wsprogress.sidecar.server import Sidecar
 
-_STARTED = re.compile(r"WebSocket server started on ws://(\S+):(\d+)")
+_STARTED = re.compile(r"WebSocket server started on ws://\S+:\d+")
 
 
 class SidecarProcess:
-    """``celery-wsprogress serve`` on a free port, to be used as a context manager.
+    """``celery-wsprogress serve`` on a port of its own, to be used as a context manager.
 
     Args:
         broker: Its URL.
@@ -46,14 +47,15 @@ class SidecarProcess:
         wait: bool = True,
     ):
         self._wait = wait
+        # Kept while it is down: it starts again on the same one.
+        self.port = free_port()
         self._command = [
             *(sys.executable, "-m", "celery_wsprogress", "serve"),
-            *("--broker", broker, "--port", "0", *options),
+            *("--broker", broker, "--port", str(self.port), *options),
         ]
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[str] | None = None
         self._output: list[str] = []
-        self.port = 0
 
     def __enter__(self) -> Self:
         self.start()
@@ -86,10 +88,9 @@ class SidecarProcess:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it, on the port it had before if it had one."""
-        command = [*self._command, "--port", str(self.port)] if self.port else self._command
+        """Start it, on the port it always had."""
         self._process = subprocess.Popen(
-            command,
+            self._command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -98,15 +99,14 @@ class SidecarProcess:
         )
         self._output.clear()
         threading.Thread(target=self._collect, args=(self._process,), daemon=True).start()
-        found = eventually(lambda: _STARTED.search(self.output), timeout=30)
-        self.port = int(found[2])
+        eventually(lambda: _STARTED.search(self.output), what="the sidecar to listen")
         if self._wait:
             eventually(self.ready)
 
     def ready(self) -> bool:
         """What ``/readyz`` says."""
         try:
-            with urllib.request.urlopen(f"{self.http}/readyz", timeout=10) as response:
+            with urllib.request.urlopen(f"{self.http}/readyz", timeout=30) as response:
                 return response.status == 200
         except urllib.error.HTTPError:
             return False
@@ -128,7 +128,7 @@ class SidecarProcess:
         if process is None:
             return 0
         process.send_signal(number)
-        return process.wait(20)
+        return process.wait(60)
 
 
 class SidecarThread:

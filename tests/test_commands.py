@@ -39,7 +39,7 @@ class Client:
             self.hub,
             now=NOW,
             max_subscriptions=MAX_SUBSCRIPTIONS,
-            connected_clients=3,
+            stats=lambda: {"connected_clients": 3, **self.hub.stats()},
             replayable=self.replayable,
         )
         taken = unframed(self.session.take(10**9, 200.0))
@@ -304,6 +304,10 @@ def test_unsubscribing_from_what_was_not_subscribed_is_no_error(client):
         {"operation_id": "live", "since": 7},
         {"operation_id": "live", "replay": "some"},
         {"operation_id": "live", "replay": 7},
+        {"operation_id": "live", "max_rate": "5"},
+        {"operation_id": "live", "max_rate": True},
+        {"operation_id": "live", "max_rate": 0},
+        {"operation_ids": ["live"], "max_rate": -1},
     ],
     ids=lambda fields: json.dumps(fields)[:50],
 )
@@ -311,6 +315,17 @@ def test_a_subscription_that_makes_no_sense_changes_nothing(client, fields):
     assert refusal(client.ask("subscribe", **fields)) == "invalid_command"
     assert client.session.subscribed == set()
     assert not client.session.has_news
+
+
+@pytest.mark.parametrize(
+    "fields", [{"operation_id": "live"}, {"operation_ids": ["live", "done"]}, {"operation_id": "*"}]
+)
+def test_a_subscription_says_how_often_progress_is_wanted(client, fields):
+    assert "error" not in client.ask("subscribe", max_rate=0.1, **fields)
+    for value in (0.1, 0.2):
+        write(client.hub, progress(value, operation_id="live"))
+        client.events()
+    assert client.session.due is not None
 
 
 def test_subscriptions_are_bounded(client):

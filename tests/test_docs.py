@@ -17,7 +17,7 @@ import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from click.testing import CliRunner
-from servers import free_port
+from ports import free_port
 from sidecars import SidecarThread
 from waiting import eventually
 
@@ -80,7 +80,7 @@ def check_command(line):
             command.make_context(arguments[0], arguments[1:])
     elif program == "curl":
         path = arguments[0].removeprefix("http://localhost:8765")
-        assert path in {"/healthz", "/readyz", "/status", "/operations/<task"}
+        assert path in {"/healthz", "/readyz", "/status", "/metrics", "/operations/<task"}
     elif program == "make":
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif program == "pip":

@@ -11,7 +11,7 @@ from celery_wsprogress.positions import Position
 
 
 def entry(seq, kind=Kind.LINE, *, run="r", frame=b"x"):
-    return Entry(seq, Position((seq,), 0), kind, run, frame)
+    return Entry(seq, 1, kind, run, b'{"event_id":"e.%d.0"}' % seq + frame)
 
 
 def seqs(entries):
@@ -48,7 +48,7 @@ def test_a_full_history_keeps_the_last_status_the_latest_progress_and_the_end():
     assert len(history) <= MAX_ENTRIES
     assert seqs(history.after(0))[:3] == [1, 2, 3]
     assert 4 <= history.dropped < 4 + 2 * MAX_ENTRIES
-    assert history.dropped_position == Position((history.dropped,), 0)
+    assert history.dropped_position == Position((1, history.dropped), 0)
 
 
 def test_a_history_is_bounded_in_bytes():
@@ -83,5 +83,5 @@ def test_whatever_comes_it_stays_in_order_and_accounts_for_its_bytes(appended):
 @given(st.integers(0, 40), st.sets(st.integers(1, 40), min_size=1))
 def test_the_cursor_at_a_position_has_nothing_before_it_and_all_behind_it(place, present):
     history = filled(*(entry(seq) for seq in sorted(present)))
-    cursor = history.cursor_at(Position((place,), 0))
+    cursor = history.cursor_at(Position((1, place), 0))
     assert seqs(history.after(cursor)) == sorted(seq for seq in present if seq > place)

@@ -184,6 +184,17 @@ def test_a_late_caller_completes_metadata_but_undoes_nothing():
     assert (operation.tags, operation.queued_at) == (["a"], 1.0)
 
 
+@given(logs(), st.data())
+def test_from_the_end_on_the_status_is_the_end_whatever_is_published_again(events, data):
+    place = data.draw(st.integers(0, len(events)))
+    events = [*events[:place], queued(publication="another"), *events[place:]]
+    if data.draw(st.booleans()):
+        # As those write who know nothing of runs.
+        events = [structs.replace(one, run="") for one in events]
+    operation, _ = fold(events)
+    assert operation.state.ended == (operation.status in {"completed", "error"})
+
+
 def test_a_retry_is_received_before_the_first_attempt_says_so():
     operation, delivered = fold(
         [

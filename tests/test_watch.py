@@ -428,6 +428,22 @@ def test_what_is_watched_with_everything_is_told_as_well():
     assert frames[0]["event_type"] == "snapshot"
 
 
+def test_a_line_that_was_to_follow_a_snapshot_and_goes_is_told_of():
+    labels = [[status(f"step {number}", run="b")] for number in range(3)]
+    first = [[status("started", run="a", metadata={})], [progress(0.1, run="a")]]
+    then = [[status("started", run="b", metadata={})], [log("x", run="b")], *labels]
+    written = [*first, *then, [log("y", run="b")], [progress(0.2, run="b")]]
+    with short_histories(4):
+        sidecar, client = Sidecar(written), Client(resync=True)
+        client.move(sidecar)
+        sidecar.read(len(first) + len(then))
+        assert snapshots(client.read(1))
+        sidecar.read()
+        client.read_all()
+    missed = sum(one["missed"] for one in snapshots(client.seen))
+    assert len(client.ids) + missed == len(written)
+
+
 @st.composite
 def long_lives(draw):
     """One run after another, of nothing that is conflated."""

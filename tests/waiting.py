@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def eventually(
-    condition: Callable[[], T], timeout: float = 30.0, *, interval: float = 0.02, what: str = ""
+    condition: Callable[[], T], timeout: float = 60.0, *, interval: float = 0.02, what: str = ""
 ) -> T:
     """Call the condition until it returns something true, and return that.
 

@@ -71,6 +71,8 @@ class Worker:
             **os.environ,
             "PYTHONPATH": str(PROJECTS),
             "PYTHONUNBUFFERED": "1",
+            # What a killed process leaves behind goes with the folder.
+            "TMPDIR": str(self.folder),
             "BROKER_URL": broker,
             **({"RESULT_BACKEND": backend} if backend else {}),
             **(environment or {}),

@@ -149,6 +149,16 @@ def prepare(address: BrokerAddress) -> None:
     import_module(f"{__name__}.connection").check(address)
 
 
+def has_one_reader(address: BrokerAddress) -> bool:
+    """Whether readers would take the batches away from each other. Connects to nothing.
+
+    Raises:
+        ConfigurationError: as :func:`prepare`.
+    """
+    one: bool = import_module(f"{__name__}.connection").has_one_reader(address)
+    return one
+
+
 def open_writer(address: BrokerAddress) -> Writer:
     """Connect, and declare what keeps the batches. Blocks for a few seconds at the most.
 

@@ -92,6 +92,20 @@ def check(address: BrokerAddress) -> None:
     release(_prepare(address, {}, Connection, 0))
 
 
+def has_fanout(connection: Any) -> bool:
+    """Whether the transport gives each queue what an exchange gets."""
+    return "fanout" in connection.transport.implements.exchange_type
+
+
+def has_one_reader(address: BrokerAddress) -> bool:
+    """Whether all readers share one queue; see :func:`celery_wsprogress.brokers.has_one_reader`."""
+    connection = _prepare(address, {}, Connection, 0)
+    try:
+        return not has_fanout(connection)
+    finally:
+        release(connection)
+
+
 def make_producer(channel: Any, exchange_type: str, *, declare: bool = True) -> Any:
     """Return a ``kombu.Producer`` for the exchange of the events, which is declared by it."""
     exchange = Exchange(EXCHANGE, type=exchange_type, durable=True)  # type: ignore[no-untyped-call]

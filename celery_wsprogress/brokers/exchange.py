@@ -18,7 +18,13 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.brokers import EXCHANGE, Entry
-from celery_wsprogress.brokers.connection import RAW_JSON, connect, make_producer, release
+from celery_wsprogress.brokers.connection import (
+    RAW_JSON,
+    connect,
+    has_fanout,
+    make_producer,
+    release,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,14 +65,10 @@ def _connect(address: BrokerAddress) -> Any:
     return connect(address, options)
 
 
-def _has_fanout(connection: Any) -> bool:
-    return "fanout" in connection.transport.implements.exchange_type
-
-
 def _open_channel(connection: Any, queue: str | None) -> Any:
     """Open a channel on which the exchange exists and, if one is named, a queue bound to it."""
     channel = connection.channel()
-    fanout = _has_fanout(connection)
+    fanout = has_fanout(connection)
     channel.exchange_declare(EXCHANGE, "fanout" if fanout else "topic", durable=True)
     if queue:
         channel.queue_declare(queue, auto_delete=fanout)
@@ -84,7 +86,7 @@ class ExchangeWriter:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._process = os.getpid()
-        fanout = _has_fanout(connection)
+        fanout = has_fanout(connection)
         try:
             channel = _open_channel(connection, None if fanout else EXCHANGE)
             kind = "fanout" if fanout else "topic"
@@ -119,7 +121,7 @@ class ExchangeReader:
         self._closed = False
         self._count = 0
         self._arrived: list[Entry] = []
-        self._own_queue = _has_fanout(connection)
+        self._own_queue = has_fanout(connection)
         self._queue = _queue_name(self.epoch) if self._own_queue else EXCHANGE
         # Looking more often than the transport does by itself may cost money.
         self._patience = max(PATIENCE, connection.transport.polling_interval or 0.0)

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import logging
 import os
-import signal
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
+from celery_wsprogress.cli import serving
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import (
     ServeSettings,
     from_conf,
     from_environ,
-    masked,
     websocket_enabled,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
     from celery_wsprogress.brokers import BrokerAddress
+    from celery_wsprogress.sidecar.backend import ResultBackend
     from celery_wsprogress.sidecar.server import Sidecar
+    from celery_wsprogress.sidecar.siblings import Siblings
 
 LEVELS: Final = ("debug", "info", "warning", "error")
+
+LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(message)s"
+LOG_FORMAT_OF_CHILD: Final = "%(asctime)s %(levelname)-7s [%(process)d] %(message)s"
 
 EPILOG: Final = """\
 Every option can also be set in the environment (WSPROGRESS_PORT, WSPROGRESS_HOST, …) and, with
@@ -64,6 +67,12 @@ WEBSOCKET_PORT is honoured too, and ENABLE_WEBSOCKET=false makes this command do
 )
 @click.option("--port", help="Port to listen on; 0 is any free one.  [default: 8765]")
 @click.option(
+    "--processes",
+    metavar="N",
+    help="Processes that share the port and the clients, for more than one core. Each reads "
+    "the whole log and holds all operations.  [default: 1]",
+)
+@click.option(
     "--origin",
     "origins",
     multiple=True,
@@ -94,6 +103,11 @@ WEBSOCKET_PORT is honoured too, and ENABLE_WEBSOCKET=false makes this command do
     is_flag=True,
     default=None,
     help="Send every event to connections that send no command within a second.",
+)
+@click.option(
+    "--max-rate",
+    metavar="NUMBER",
+    help="Progress of one operation that clients get in a second, at the most.  [default: 20]",
 )
 @click.option(
     "--heartbeat", metavar="SECONDS", help="Time between pings, and to answer one.  [default: 20]"
@@ -144,9 +158,16 @@ WEBSOCKET_PORT is honoured too, and ENABLE_WEBSOCKET=false makes this command do
     default="info",
     show_default=True,
 )
+@click.option("--child-of", type=int, hidden=True, help="Set by the parent of several processes.")
 @click.pass_context
 def serve(
-    ctx: click.Context, /, app_path: str | None, broker: str | None, log_level: str, **options: Any
+    ctx: click.Context,
+    /,
+    app_path: str | None,
+    broker: str | None,
+    log_level: str,
+    child_of: int | None,
+    **options: Any,
 ) -> None:
     """Push progress over WebSocket to whoever watches.
 
@@ -155,22 +176,55 @@ def serve(
         celery-wsprogress serve -A proj
     """
     logging.basicConfig(
-        level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr
+        level=log_level.upper(),
+        format=LOG_FORMAT if child_of is None else LOG_FORMAT_OF_CHILD,
+        stream=sys.stderr,
     )
     try:
         if not websocket_enabled(os.environ):
             click.echo("ENABLE_WEBSOCKET is false: not serving")
             return
-        sidecar, address = configure(ctx, app_path, broker, options)
+        setup = configure(ctx, app_path, broker, options)
+        if child_of is not None:
+            main = _as_child(setup, child_of)
+        elif setup.settings.processes > 1:
+            main = _in_processes(setup)
+        else:
+            main = serving.serve_alone(setup.sidecar(), setup.address)
     except ConfigurationError as exc:
         raise click.UsageError(str(exc)) from None
-    run(_serve(sidecar, address))
+    serving.run(main)
+
+
+class Setup(NamedTuple):
+    """What a sidecar is made of."""
+
+    settings: ServeSettings
+    address: BrokerAddress
+    write_address: BrokerAddress
+    backend: ResultBackend | None
+
+    def sidecar(self, siblings: Siblings | None = None) -> Sidecar:
+        """Make one.
+
+        Raises:
+            ConfigurationError: the settings open what must be closed.
+        """
+        from celery_wsprogress.sidecar.server import Sidecar  # noqa: PLC0415 - see the package
+
+        return Sidecar(
+            self.settings,
+            self.address,
+            write_address=self.write_address,
+            backend=self.backend,
+            siblings=siblings,
+        )
 
 
 def configure(
     ctx: click.Context, app_path: str | None, broker: str | None, options: dict[str, Any]
-) -> tuple[Sidecar, BrokerAddress]:
-    """Put the settings together, find out where the events are, and make a sidecar of that.
+) -> Setup:
+    """Put the settings together, and find out where the events are.
 
     Raises:
         ConfigurationError: a setting has a value it cannot have, or no broker is named.
@@ -178,7 +232,6 @@ def configure(
     from celery_wsprogress.brokers import BrokerAddress, prepare  # noqa: PLC0415 - see the package
     from celery_wsprogress.brokers.address import address_of  # noqa: PLC0415
     from celery_wsprogress.sidecar.backend import find_backend  # noqa: PLC0415
-    from celery_wsprogress.sidecar.server import Sidecar  # noqa: PLC0415
 
     app = _application(ctx, app_path)
     conf = from_conf(app.conf, ServeSettings) if app else {}
@@ -190,8 +243,41 @@ def configure(
     address = BrokerAddress(str(url)) if app is None else address_of(app, url)
     prepare(address)
     write_address = address if app is None else address_of(app, url, write=True)
-    backend = find_backend(app, settings.result_backend)
-    return Sidecar(settings, address, write_address=write_address, backend=backend), address
+    return Setup(settings, address, write_address, find_backend(app, settings.result_backend))
+
+
+def _as_child(setup: Setup, child_of: int) -> Coroutine[Any, Any, None]:
+    from celery_wsprogress.sidecar.siblings import Siblings  # noqa: PLC0415 - see the package
+
+    siblings = Siblings(child_of)
+    return serving.serve_as_child(setup.sidecar(siblings), siblings)
+
+
+def _in_processes(setup: Setup) -> Coroutine[Any, Any, None]:
+    from celery_wsprogress.brokers import has_one_reader  # noqa: PLC0415 - see the package
+    from celery_wsprogress.sidecar.handshake import check_exposure  # noqa: PLC0415
+
+    # Said once, here, and not by each of them.
+    check_exposure(setup.settings)
+    if has_one_reader(setup.address):
+        raise ConfigurationError(
+            "wsprogress_processes",
+            setup.settings.processes,
+            "1 on this broker: it has no fanout, so that each event would reach one of them only",
+        )
+    return serving.serve_in_processes(setup.settings, setup.address, _this_command())
+
+
+def _this_command() -> list[str]:
+    """What this program was started as, also where that was ``celery``, to be started from here."""
+    arguments = sys.orig_argv[1:]
+    for number, one in enumerate(arguments):
+        # An option of Celery's own, which has led here already.
+        if one == "--workdir":
+            arguments[number + 1] = str(Path.cwd())
+        elif one.startswith("--workdir="):
+            arguments[number] = f"--workdir={Path.cwd()}"
+    return [sys.executable, *arguments]
 
 
 def _application(ctx: click.Context, app_path: str | None) -> Any:
@@ -215,61 +301,3 @@ def _application(ctx: click.Context, app_path: str | None) -> Any:
 def _no_application(app_path: str, why: str) -> click.BadParameter:
     text = f"cannot load the Celery application {app_path!r}: {why}"
     return click.BadParameter(text, param_hint="-A")
-
-
-async def _serve(sidecar: Sidecar, address: BrokerAddress) -> None:
-    """Serve until SIGTERM or Ctrl-C. While it stops, another of them ends it at once."""
-    stop = _stop_signal()
-    try:
-        await sidecar.start()
-    except OSError as exc:
-        raise click.ClickException(_why_not_listening(sidecar.settings, exc)) from None
-    _announce(sidecar, address)
-    await stop.wait()
-    click.echo("Stopping")
-    await sidecar.stop()
-
-
-def _stop_signal() -> asyncio.Event:
-    """What is set by the first SIGTERM or Ctrl-C; the next one does what it does by default."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-
-    def begin() -> None:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-        stop.set()
-
-    for number in numbers:
-        loop.add_signal_handler(number, begin)
-    return stop
-
-
-def _announce(sidecar: Sidecar, address: BrokerAddress) -> None:
-    click.echo(f"WebSocket server started on ws://{sidecar.place}")
-    click.echo(f"Broker: {masked(address.url)}")
-    click.echo(f"Status: curl http://{sidecar.place}/status")
-
-
-def _why_not_listening(settings: ServeSettings, exc: OSError) -> str:
-    if exc.errno == errno.EADDRINUSE:
-        return f"Port {settings.port} on {settings.host} is in use; choose another one with --port"
-    if exc.errno in {errno.EACCES, errno.EPERM}:
-        return f"Port {settings.port} needs privileges; choose one above 1023 with --port"
-    return f"Cannot listen on {settings.host}, port {settings.port}: {exc.strerror or exc}"
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run on uvloop where it is installed (the extra ``speed``), else on asyncio."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(main)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415 - optional
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

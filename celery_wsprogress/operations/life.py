@@ -10,8 +10,9 @@ import asyncio
 import os
 import time
 import uuid
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from celery_wsprogress import rendering
 from celery_wsprogress.events import MAX_ID_LENGTH

@@ -132,9 +132,7 @@ class Scope:
         details: Any = None,
     ) -> None:
         """As :meth:`celery_wsprogress.StreamingTask.update_progress`."""
-        self._tracker.update_progress(
-            progress, message, current=current, total=total, unit=unit, details=details
-        )
+        self._tracker.update_progress(progress, message, current, total, unit, details)
 
     def update_status(self, status: Any, message: Any = "", details: Any = None) -> None:
         """As :meth:`celery_wsprogress.StreamingTask.update_status`."""

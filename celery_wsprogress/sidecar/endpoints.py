@@ -6,7 +6,7 @@ handshake. Health is open to everyone; the rest follows the rules of the command
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote
@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote
 from celery_wsprogress import __version__
 from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.listing import list_operations
+from celery_wsprogress.sidecar.metrics import exposition, readiness, stats
 from celery_wsprogress.wire import encode_frame
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.access import Permit
     from celery_wsprogress.hub import Hub
+    from celery_wsprogress.sidecar.metrics import Figures
 
 TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
+PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 NOT_YET: Final = "The log is still being read"
 
@@ -39,6 +42,7 @@ This is the sidecar. Connect a WebSocket to this address and send
 /healthz          is it alive
 /readyz           is it reading from the broker
 /status           statistics
+/metrics          the same and more, for Prometheus
 /operations       what is known of all operations
 /operations/<id>  what is known of one
 /client.js        the client for pages; also /element.js and /react.js
@@ -63,9 +67,8 @@ class View:
     hub: Hub
     permit: Permit
     now: float
-    stats: Mapping[str, Any]
-    readiness: Mapping[str, Any] = field(default_factory=dict)
-    """Why it is ready or not; ``ready`` decides."""
+    report: Callable[[], Figures]
+    """Makes the figures; see :mod:`.metrics`."""
     rebuilt: bool = True
     """Whether the operations are known; before that nobody is told how one stands."""
 
@@ -94,6 +97,11 @@ def respond(target: str, authorization: str | None, view: View) -> Answer:
     return _json(HTTPStatus.NOT_FOUND, {"error": "There is nothing here", "code": "not_found"})
 
 
+def is_about_all(target: str) -> bool:
+    """Whether a path is answered for all processes of the sidecar, and not for one of them."""
+    return target.partition("?")[0] in _ABOUT_ALL
+
+
 def _bearer(authorization: str) -> str:
     scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
@@ -108,14 +116,22 @@ def _health(_view: View, _query: str) -> Answer:
 
 
 def _ready(view: View, _query: str) -> Answer:
-    ready = view.readiness["ready"]
-    return _json(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, view.readiness)
+    found = readiness(view.report())
+    status = HTTPStatus.OK if found["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
+    return _json(status, found)
 
 
 def _status(view: View, _query: str) -> Answer:
     if not view.permit.may_count(view.now):
         return _refused(view)
-    return _json(HTTPStatus.OK, {"available": True, "running": True, "stats": view.stats})
+    found = {"available": True, "running": True, "stats": stats(view.report())}
+    return _json(HTTPStatus.OK, found)
+
+
+def _metrics(view: View, _query: str) -> Answer:
+    if not view.permit.may_count(view.now):
+        return _refused(view)
+    return Answer(HTTPStatus.OK, exposition(view.report()).encode(), PROMETHEUS)
 
 
 def _operations(view: View, query: str) -> Answer:
@@ -169,5 +185,8 @@ _OPEN: Final[Mapping[str, Callable[[View, str], Answer]]] = {
 
 _BY_PERMIT: Final[Mapping[str, Callable[[View, str], Answer]]] = {
     "/status": _status,
+    "/metrics": _metrics,
     "/operations": _operations,
 }
+
+_ABOUT_ALL: Final = frozenset({"/readyz", "/status", "/metrics"})

@@ -5,11 +5,10 @@ has the connections written to that something is new for, and comes back for the
 neither a burst nor a long log keeps anybody's replies and pings waiting.
 
 **What comes close together is joined.** After a pause in the log, what comes is read and written at
-once. Then reading rests for :data:`REST`, or as long as the work took if that is more, up to
-:data:`LONGEST_REST`: what comes meanwhile comes in one read and goes in one write to each client.
-So an idle sidecar adds no delay, and a busy one spends its time on events and not on the round
-trips around them. A read that is large shows that there is more, and is followed by the next one
-at once.
+once. Then reading rests, the longer the more there was to do (:meth:`Intake._rest`): what comes
+meanwhile comes in one read and goes in one write to each client. So an idle sidecar adds no delay,
+and a busy one spends its time on events and not on the round trips around them. A read that is
+large shows that there is more, and is followed by the next one at once.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from celery_wsprogress.brokers import Entry
     from celery_wsprogress.hub import Hub
     from celery_wsprogress.session import Session
+    from celery_wsprogress.wire import Batch
 
 logger = logging.getLogger(__name__)
 
-REST: Final = 0.004
-"""Seconds between what was written and the next read."""
-
+SHORTEST_REST: Final = 0.004
 LONGEST_REST: Final = 0.02
+REST_PER_EVENT: Final = 0.0002
+"""Seconds between what was written and the next read."""
 
 LARGE: Final = 100_000
 """Bytes in one read that show that there is more."""
@@ -68,7 +69,8 @@ class Intake:
 
     Args:
         hub: What it is folded into.
-        write: Has the sessions written to that were woken.
+        write: Has the sessions written to that were woken, by events of which the oldest is of
+            this time.
         note: Told of the position of each batch, and how many events it had.
         catch_up: Called when everything is folded that was in the log when the broker was reached.
     """
@@ -76,7 +78,7 @@ class Intake:
     def __init__(
         self,
         hub: Hub,
-        write: Callable[[Sequence[Session]], None],
+        write: Callable[[Sequence[Session], float | None], None],
         note: Callable[[str, int], None],
         catch_up: Callable[[], None],
     ) -> None:
@@ -88,6 +90,10 @@ class Intake:
         self._reads: deque[Read] = deque()
         self._loop: asyncio.AbstractEventLoop
         self._closed = False
+        self._waits = False
+        """A look at late progress is due."""
+        self._oldest = inf
+        """When the oldest event of this turn happened that woke somebody."""
         self._unreadable: set[str] = set()
 
     def start(self) -> None:
@@ -129,7 +135,7 @@ class Intake:
 
     def _take_some(self) -> None:
         """Fold some of what was read and have it written; come back for the rest."""
-        began = self._loop.time()
+        began, self._oldest = self._loop.time(), inf
         woken: list[Session] = []
         folded = size = 0
         finished: list[Read] = []
@@ -145,13 +151,26 @@ class Intake:
                     self._catch_up()
         if self._reads:
             self._loop.call_soon(self._take_some)
-        self._write(woken)
+        self._write(woken, self._oldest)
+        self._see_to_late_progress()
         if not all(read.large for read in finished):
-            self._rest(self._loop.time() - began)
+            self._rest(self._loop.time() - began, folded)
 
-    def _rest(self, worked: float) -> None:
-        """Have the thread read on, after a while."""
-        rest = min(max(worked, REST), LONGEST_REST)
+    def _see_to_late_progress(self) -> None:
+        due = self._hub.due
+        if due is not None and not self._waits:
+            self._waits = True
+            self._loop.call_later(max(0.0, due - time.monotonic()), self._release)
+
+    def _release(self) -> None:
+        self._waits = False
+        self._write(self._hub.release(time.monotonic()), None)
+        self._see_to_late_progress()
+
+    def _rest(self, worked: float, events: int) -> None:
+        """Have the thread read on: after as long as the work took, or what the events are worth."""
+        rest = max(SHORTEST_REST, worked, events * REST_PER_EVENT)
+        rest = min(rest, LONGEST_REST)
         self._loop.call_later(rest, self._go_on.release)
 
     def _fold(self, epoch: str, entry: Entry, woken: list[Session]) -> int:
@@ -163,7 +182,7 @@ class Intake:
         position, now = entry.position, time.monotonic()
         try:
             batch = decode_batch(entry.batch)
-            woken += self._hub.accept(batch, epoch=epoch, position=position, now=now)
+            told = self._hub.accept(batch, epoch=epoch, position=position, now=now)
         except (MalformedBatch, BatchVersionUnknown) as exc:
             self._count_unreadable(exc)
             return 1
@@ -172,6 +191,9 @@ class Intake:
             self._hub.counts["malformed"] += 1
             logger.exception("A batch could not be taken; it is left out")
             return 1
+        if told:
+            woken += told
+            self._oldest = min(self._oldest, _time_of(batch))
         self._note(position, len(batch.events))
         return len(batch.events) or 1
 
@@ -181,3 +203,8 @@ class Intake:
         if what not in self._unreadable and len(self._unreadable) < 10:
             self._unreadable.add(what)
             logger.warning("The broker holds something unreadable: %s; it is left out", what)
+
+
+def _time_of(batch: Batch) -> float:
+    """When it happened what woke somebody: an event, else the sign of a run thought lost."""
+    return batch.events[0].timestamp if batch.events else batch.at

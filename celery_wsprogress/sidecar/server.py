@@ -26,8 +26,10 @@ from celery_wsprogress.holdings import Holdings, Limits
 from celery_wsprogress.hub import Hub
 from celery_wsprogress.selector import EVERYTHING
 from celery_wsprogress.session import Session
+from celery_wsprogress.sidecar.accounts import Accounts
 from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, TOO_SLOW, ProgressConnection
-from celery_wsprogress.sidecar.endpoints import NOT_YET, View, come_back, respond
+from celery_wsprogress.sidecar.delays import Delays
+from celery_wsprogress.sidecar.endpoints import NOT_YET, View, come_back, is_about_all, respond
 from celery_wsprogress.sidecar.handshake import (
     check_exposure,
     one_value,
@@ -39,7 +41,8 @@ from celery_wsprogress.sidecar.inferring import Inferring
 from celery_wsprogress.sidecar.ingest import Ingest
 from celery_wsprogress.sidecar.intake import Intake
 from celery_wsprogress.sidecar.leaving import dismiss_all
-from celery_wsprogress.sidecar.listening import listen
+from celery_wsprogress.sidecar.listening import listen, place_of
+from celery_wsprogress.sidecar.metrics import added, readiness, stats
 from celery_wsprogress.sidecar.rebuilding import HOLD, Rebuilding
 from celery_wsprogress.sidecar.static_files import respond as respond_with_file
 from celery_wsprogress.sidecar.waves import Waves
@@ -54,6 +57,8 @@ if TYPE_CHECKING:
     from celery_wsprogress.brokers import BrokerAddress
     from celery_wsprogress.settings import ServeSettings
     from celery_wsprogress.sidecar.backend import ResultBackend
+    from celery_wsprogress.sidecar.metrics import Figures
+    from celery_wsprogress.sidecar.siblings import Siblings
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +83,7 @@ class Sidecar:
         write_address: Where the log is written to, if that is elsewhere.
         backend: Celery's result backend, which is asked about runs that fell silent; None where
             there is none.
+        siblings: The other processes that serve on the same port; None where it is alone.
 
     Raises:
         ConfigurationError: the settings contradict each other or open what must be closed.
@@ -90,11 +96,14 @@ class Sidecar:
         *,
         write_address: BrokerAddress | None = None,
         backend: ResultBackend | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         check_exposure(settings)
         self.settings = settings
-        self.hub = Hub(Holdings(_limits(settings)))
-        self._intake = Intake(self.hub, Waves(self._write).begin, self._note, self._catch_up)
+        self.hub = Hub(Holdings(_limits(settings)), progress_interval=1 / settings.max_rate)
+        self._delays = Delays()
+        waves = Waves(self._observe)
+        self._intake = Intake(self.hub, waves.begin, self._note, self._catch_up)
         self.ingest = Ingest(address, self._intake.put)
         self._inferring = Inferring(
             self.hub,
@@ -109,19 +118,19 @@ class Sidecar:
         self.sockets: list[socket.socket] = []
         """Where it listens, once it does."""
         self._connections: dict[Session, ProgressConnection] = {}
-        self._client_ids = count(1)
+        self._accounts = Accounts(
+            self.hub, self.ingest.connection, self._rebuilding, self._connections, self._delays
+        )
+        self._siblings = siblings
+        self._client_ids = count(1 if siblings is None else siblings.first_client_id)
         self._servers: list[Server] = []
         self._loop: asyncio.AbstractEventLoop
         self._sweeper: asyncio.Task[None] | None = None
-        self._stopping = False
 
     @property
     def place(self) -> str:
         """Host and port, for clients on this machine."""
-        host = self.settings.host
-        # An address that means all of them is none to connect to.
-        near = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
-        return f"{f'[{near}]' if ':' in near else near}:{self.port}"
+        return place_of(self.settings.host, self.port)
 
     async def start(self) -> None:
         """Listen, then begin to read.
@@ -130,7 +139,8 @@ class Sidecar:
             OSError: the port is in use, or the host cannot be listened on.
         """
         self._loop = asyncio.get_running_loop()
-        self.sockets = listen(self.settings.host, self.settings.port)
+        shared = self._siblings is not None
+        self.sockets = listen(self.settings.host, self.settings.port, shared=shared)
         self.port = self.sockets[0].getsockname()[1]
         for one in self.sockets:
             self._servers.append(await self._serve(one))
@@ -139,6 +149,8 @@ class Sidecar:
         self._inferring.start()
         self._intake.start()
         self.ingest.start()
+        if self._siblings is not None:
+            await self._siblings.start(self._accounts.report)
 
     async def _serve(self, sock: socket.socket) -> Server:
         return await serve(
@@ -154,7 +166,6 @@ class Sidecar:
             close_timeout=CLOSE_TIMEOUT,
             ping_interval=self.settings.heartbeat,
             ping_timeout=self.settings.heartbeat,
-            write_limit=(65_536, 16_384),
             server_header=None,
             logger=_library_logger(),
         )
@@ -169,7 +180,7 @@ class Sidecar:
             drain: Seconds over which the connections are closed, at the most; those of the
                 settings where it is None. Few connections take less.
         """
-        self._stopping = True
+        self._accounts.stopping = True
         self._rebuilding.give_up()
         await self._intake.settle(CLOSE_TIMEOUT)
         over = self.settings.drain if drain is None else drain
@@ -185,11 +196,8 @@ class Sidecar:
 
     # From the log.
 
-    def _write(self, session: Session) -> None:
-        connection = self._connections.get(session)
-        # It may have gone since it was woken.
-        if connection is not None:
-            connection.flush()
+    def _observe(self, since: float) -> None:
+        self._delays.observe(time.time() - since)
 
     def _note(self, position: str, events: int) -> None:
         if not self._rebuilding.done:
@@ -205,19 +213,22 @@ class Sidecar:
         """The life of one connection, from its welcome to its end."""
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see _serve
         request = connection.request
-        session = Session(next(self._client_ids), self._permit(request))
-        connection.session = session
+        writer = connection.writer
+        session = Session(next(self._client_ids), self._permit(request), writer.flush)
+        writer.session = session
         self._connections[session] = connection
+        self._accounts.opened()
         try:
             session.reply(encode_frame(self._welcome(session)))
             self._subscribe_by_path(request, session)
-            connection.flush()
+            writer.flush()
             if self.settings.monitor_unsubscribed:
                 self._loop.call_later(UNSUBSCRIBED_AFTER, self._watch_unsubscribed, session)
             await connection.read_commands(lambda frame: self._answer(frame, session))
         finally:
             self.hub.leave(session)
             del self._connections[session]
+            self._accounts.closed(connection)
 
     def _answer(self, frame: str, session: Session) -> None:
         if session.commands == 0 and session.selectors:
@@ -229,7 +240,7 @@ class Sidecar:
             self.hub,
             now=time.time(),
             max_subscriptions=self.settings.max_subscriptions,
-            connected_clients=len(self._connections),
+            stats=self.stats,
             replayable=self.ingest.connection.replayable,
         )
 
@@ -284,9 +295,11 @@ class Sidecar:
             if file is not None:
                 return file
             authorization = one_value(request.headers, "Authorization")
+            if self._siblings is not None and is_about_all(request.path):
+                await self._siblings.refresh()
             return response(respond(request.path, authorization, self._view(request)))
         rebuilt = await self._rebuilding.wait()
-        if self._stopping:
+        if self._accounts.stopping:
             return response(come_back("Stopping"))
         return None if rebuilt else response(come_back(NOT_YET))
 
@@ -295,26 +308,22 @@ class Sidecar:
             hub=self.hub,
             permit=self._permit(request),
             now=time.time(),
-            stats=self.stats(),
-            readiness=self.readiness(),
+            report=self._report,
             rebuilt=self._rebuilding.done,
         )
 
+    def _report(self) -> Figures:
+        """The figures of all processes: of this one as they are now, and as the others said."""
+        own = self._accounts.report()
+        return own if self._siblings is None else added([own, self._siblings.reports])
+
     def stats(self) -> dict[str, int]:
         """The figures of ``get_stats``."""
-        return {"connected_clients": len(self._connections), **self.hub.stats()}
+        return stats(self._report())
 
     def readiness(self) -> dict[str, Any]:
         """Whether it is ready, and what that depends on."""
-        connection = self.ingest.connection
-        return {
-            "ready": connection.connected and self._rebuilding.done and not self._stopping,
-            "broker_connected": connection.connected,
-            "rebuilt": self._rebuilding.done,
-            "replayable": connection.replayable,
-            "stopping": self._stopping,
-            "gaps": self.hub.counts["gaps"],
-        }
+        return readiness(self._report())
 
     # Now and then.
 
@@ -326,7 +335,7 @@ class Sidecar:
             for session, connection in list(self._connections.items()):
                 if _watches_too_much(session, now):
                     connection.close_soon(TOKEN_EXPIRED, "the token has expired")
-                elif connection.is_stuck(self.settings.heartbeat):
+                elif connection.writer.is_stuck(self.settings.heartbeat):
                     connection.close_soon(TOO_SLOW, "too slow: takes nothing of what is for it")
 
     def _mention_silence(self) -> None:

@@ -12,6 +12,7 @@ all that is there.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from celery_wsprogress.session import Session
+
+logger = logging.getLogger(__name__)
 
 AT_A_TIME: Final = 200
 """Sessions written to before others have their turn: some milliseconds."""
@@ -31,28 +34,46 @@ class Waves:
     Runs in: the event loop.
 
     Args:
-        write: Writes to one session what it has, as far as its socket takes it.
+        observe: Told once a wave, when all of its sessions were written to, when it happened what
+            set it off.
     """
 
-    def __init__(self, write: Callable[[Session], None]) -> None:
-        self._write = write
-        self._waves: deque[Iterator[Session]] = deque()
+    def __init__(self, observe: Callable[[float], None]) -> None:
+        self._observe = observe
+        self._waves: deque[tuple[Iterator[Session], float | None]] = deque()
 
-    def begin(self, woken: Sequence[Session]) -> None:
-        """Write to the sessions that something woke."""
+    def begin(self, woken: Sequence[Session], since: float | None) -> None:
+        """Write to the sessions that something woke.
+
+        Args:
+            woken: All of them.
+            since: When that happened, epoch seconds; None of what waited on purpose.
+        """
         for session in woken[:AT_A_TIME]:
-            self._write(session)
+            _write(session)
         if len(woken) > AT_A_TIME:
-            self._waves.append(islice(woken, AT_A_TIME, None))
+            self._waves.append((islice(woken, AT_A_TIME, None), since))
             if len(self._waves) == 1:
                 asyncio.get_running_loop().call_soon(self._go_on)
+        elif woken and since is not None:
+            self._observe(since)
 
     def _go_on(self) -> None:
-        wave = self._waves.popleft()
+        wave, since = self._waves.popleft()
         some = list(islice(wave, AT_A_TIME))
         for session in some:
-            self._write(session)
+            _write(session)
         if some:
-            self._waves.append(wave)
+            self._waves.append((wave, since))
+        elif since is not None:
+            self._observe(since)
         if self._waves:
             asyncio.get_running_loop().call_soon(self._go_on)
+
+
+def _write(session: Session) -> None:
+    try:
+        session.flush()
+    except Exception:
+        # A fault of ours with one client must not keep from all others what is for them.
+        logger.exception("A client could not be written to")

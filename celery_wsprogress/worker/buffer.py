@@ -46,6 +46,13 @@ before an end are kept beyond it, but not for ever: a worker whose events have a
 own goes on working for days while that one is away, and must not die of what it could not say."""
 
 
+_BUSY: Final = 8
+"""Events that a batch may carry before the next one waits longer than the interval."""
+
+_MOST_INTERVALS: Final = 5.0
+"""How many times the interval it waits at the most."""
+
+
 class Taken(NamedTuple):
     """What leaves in one batch."""
 
@@ -59,6 +66,10 @@ class Taken(NamedTuple):
 class Buffer:
     """Reports and slots that wait for the flusher.
 
+    A batch costs much the same whatever it carries, so a process in which one short run follows
+    the other says less often how they go: the more a batch carried, the longer the next one
+    waits. What a task says itself never waits for that.
+
     Args:
         limit: Bytes that may wait.
         event_interval: Seconds between two batches.
@@ -70,11 +81,13 @@ class Buffer:
         self._event_interval = event_interval
         self._progress_interval = progress_interval
         self._entries: OrderedDict[int, Report | Inquiry] = OrderedDict()
-        self._of_kind: dict[Kind, deque[int]] = {kind: deque() for kind in Kind}
+        self._of_kind: Sequence[deque[int]] = [deque() for _ in Kind]
         self._next = 0
         self._first = 0
         self._slots: dict[Tracker, None] = {}
         self._last_batch = float("-inf")
+        self._intervals = 1.0
+        self._urgent = False
         self._dropped: OrderedDict[str, tuple[Run, int]] = OrderedDict()
         self.size = 0
         """Bytes that wait, about."""
@@ -129,13 +142,14 @@ class Buffer:
         Args:
             hurry: Leave out the pacing.
         """
-        if not self:
+        if not (self._entries or self._slots):
             return None
         if hurry:
             return float("-inf")
-        paced = self._last_batch + self._event_interval
         if self._entries:
-            return paced
+            intervals = min(1.0, self._intervals) if self._urgent else self._intervals
+            return self._last_batch + intervals * self._event_interval
+        paced = self._last_batch + self._event_interval
         return max(paced, min(map(self._due_of, self._slots)))
 
     def take(self, now: float, room: int, *, hurry: bool = False) -> Taken:
@@ -151,6 +165,7 @@ class Buffer:
         self._last_batch = now
         self._admit_losses()
         taken = self._take_entries(room)
+        self._pace(len(taken.events))
         if self._entries:
             return taken
         room -= sum(len(event) + 1 for event in taken.events)
@@ -165,6 +180,12 @@ class Buffer:
                 break
             taken.events.append(report.event)
         return taken
+
+    def _pace(self, count: int) -> None:
+        """Say how long the next batch waits, after one of so many events."""
+        self._urgent = False
+        # What found no room any more does not wait at all.
+        self._intervals = 0.0 if self._entries else min(max(1.0, count / _BUSY), _MOST_INTERVALS)
 
     def _due_of(self, tracker: Tracker) -> float:
         return tracker.taken_at + self._progress_interval
@@ -201,6 +222,7 @@ class Buffer:
         self.size += _cost(entry)
         if isinstance(entry, Report):
             self._of_kind[entry.kind].append(number)
+            self._urgent = self._urgent or entry.kind < Kind.RESULT
 
     def _remove(self, number: int) -> Report | Inquiry:
         entry = self._entries.pop(number)

@@ -30,11 +30,11 @@ def before_publish(sender: Any = None, headers: Any = None, **_: Any) -> None:
     replaced = _replaced_by(headers)
     if replaced is not None:
         replaced.replaced = True
-        stamp = inherited(replaced) | stamp
+        stamp = {**inherited(replaced), **stamp}
     if stamp.get("follow") or _reporting_of(sender, stamp) is not None:
         # A new value: the old one may be a constant of the caller's or, when a task is
         # retried, its request.
-        headers[STAMP] = _bounded(stamp) | {"publication": mint()} | _followed_by(headers)
+        headers[STAMP] = {**_bounded(stamp), "publication": mint(), **_followed_by(headers)}
 
 
 def after_publish(
@@ -72,7 +72,7 @@ def mark_replacement(signature: Any, tracker: Tracker) -> None:
     while isinstance(last, (_chain, _chord)):
         last = last.tasks[-1] if isinstance(last, _chain) else last.body
     headers = dict(last.options.get("headers") or {})
-    headers[STAMP] = _bounded(inherited(tracker) | stamp_of(headers))
+    headers[STAMP] = _bounded({**inherited(tracker), **stamp_of(headers)})
     last.set(headers=headers)
 
 

@@ -37,7 +37,7 @@ def received(request: Any = None, **_: Any) -> None:
     if reporting is None:
         return
     # A new value: the old one belongs to the message, which may be delivered again.
-    headers[STAMP] = stamp | {"run": mint()}
+    headers[STAMP] = {**stamp, "run": mint()}
     _requests[request.id] = request
     publisher = reporting.publisher
     if not publisher.vouches:

@@ -96,10 +96,14 @@ class Publisher:
     def emit(self, reports: Sequence[Report | Inquiry], *, after: Tracker | None = None) -> None:
         """Take over reports, behind the value that ``after`` may still have to give."""
         with self._lock:
-            if after is not None:
+            # One that is not waited for has nothing to give.
+            if after is not None and after.waiting:
                 self._buffer.seal(after, time.monotonic())
             self._buffer.put(reports)
-            self._wake()
+            due = self._buffer.due()
+            # Nearly always it is awake, or will be in time.
+            if due is not None and due < self._awake_at:
+                self._wake()
 
     @property
     def vouches(self) -> bool:
@@ -159,8 +163,6 @@ class Publisher:
             return
         if self._thread is None:
             self._start()
-        if self._signs.asleep:
-            self._signs.rouse(time.monotonic())
         due = self._due()
         if due is not None and due < self._awake_at:
             self._awake_at = due
@@ -235,6 +237,8 @@ class Publisher:
         now = time.monotonic()
         if self._signs.are_due(now):
             return self._sign
+        if self._signs.asleep:
+            self._signs.rouse(now)
         room = MAX_BATCH_BYTES - self._line.overhead
         taken = self._buffer.take(now, room, hurry=self._draining > 0)
         if taken.inquiry is not None:

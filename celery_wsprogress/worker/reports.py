@@ -202,16 +202,23 @@ def _status(
         details={},
         operation_type=run.operation_type,
         metadata=metadata,
-        tags=list(run.tags) or UNSET,
+        tags=list(run.tags) if run.tags else UNSET,
         attempt=run.attempt,
-        worker=_set(run.worker),
-        queue=_set(run.queue),
-        parent_id=_set(run.parent_id),
-        root_id=_set(run.root_id),
-        group_id=_set(run.group_id),
+        worker=run.worker or UNSET,
+        queue=run.queue or UNSET,
+        parent_id=run.parent_id or UNSET,
+        root_id=run.root_id or UNSET,
+        group_id=run.group_id or UNSET,
         stream_result=UNSET if stream_result else False,
     )
-    event = Status(data=data, publication=run.publication, after=run.after, **_envelope(run, now))
+    event = Status(
+        operation_id=run.operation_id,
+        timestamp=now,
+        run=run.run,
+        publication=run.publication,
+        after=run.after,
+        data=data,
+    )
     return _report(Kind.LIFE, run, event)
 
 
@@ -224,4 +231,4 @@ def _report(kind: Kind, run: Run, event: Event) -> Report:
 
 
 def _set(value: T | None) -> T | UnsetType:
-    return UNSET if value is None or value == "" else value
+    return UNSET if value is None else value

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct
 
 from celery_wsprogress import rendering
 
@@ -19,24 +20,30 @@ STAMP: Final = "wsprogress"
 ``publication``, ``after`` (the run of which this is a retry), ``follow`` (publish this run
 whatever the settings say about its task) and, inside the worker only, ``run``."""
 
+_NO_STAMP: Final[Mapping[str, Any]] = {}
+
+_SHORT: Final = rendering.MAX_NAME_BYTES // 6
+"""Characters of which none can make a name too long as JSON."""
+
 
 def mint() -> str:
     """A new id of a run or a publication: unique among those of one operation."""
     return secrets.token_hex(4)
 
 
-def stamp_of(request: Any) -> dict[str, Any]:
-    """The header of a request or of a message's headers; empty where there is none.
+def stamp_of(request: Any) -> Mapping[str, Any]:
+    """The header of a request or of a message's headers; empty where there is none. Not ours.
 
     Args:
         request: A mapping or Celery's ``Context``: whatever has ``get``.
     """
     stamp = request.get(STAMP)
-    return dict(stamp) if isinstance(stamp, Mapping) else {}
+    if stamp is None:
+        return _NO_STAMP
+    return stamp if isinstance(stamp, Mapping) else _NO_STAMP
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One receipt of one message by a worker, or, with an empty ``run``, its publication."""
 
     operation_id: str
@@ -52,7 +59,7 @@ class Run:
     parent_id: str = ""
     root_id: str = ""
     group_id: str = ""
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = {}
     tags: tuple[str, ...] = ()
 
     @classmethod
@@ -60,10 +67,13 @@ class Run:
         """Read the run from Celery's request, minting its id where nobody has.
 
         Args:
-            request: As for :func:`stamp_of`.
+            request: A mapping or Celery's ``Context``.
             operation_type: The task's name.
         """
-        return cls._read(request, operation_type, _name(stamp_of(request).get("run")) or mint())
+        # A context that is asked for what it has not looks through all its classes.
+        headers = request if isinstance(request, dict) else vars(request)
+        run = _name(stamp_of(headers).get("run")) or mint()
+        return cls._read(headers, operation_type, run)
 
     @classmethod
     def published(cls, headers: Mapping[str, Any], operation_type: str, queue: str) -> Run:
@@ -71,30 +81,35 @@ class Run:
         return cls._read(headers, operation_type, "", queue)
 
     @classmethod
-    def _read(cls, request: Any, operation_type: str, run: str, queue: str = "") -> Run:
-        stamp = stamp_of(request)
-        delivery = request.get("delivery_info") or {}
-        operation_id = str(request.get("id") or "")
-        parent_id = _name(request.get("parent_id"))
+    def _read(
+        cls, headers: Mapping[str, Any], operation_type: str, run: str, queue: str = ""
+    ) -> Run:
+        stamp = stamp_of(headers)
+        delivery = headers.get("delivery_info") or {}
+        operation_id = str(headers.get("id") or "")
+        parent_id = _name(headers.get("parent_id"))
         return cls(
-            operation_id=operation_id,
-            operation_type=_name(operation_type),
-            run=run,
-            publication=_name(stamp.get("publication")),
-            after=_name(stamp.get("after")),
-            attempt=_attempt(request.get("retries")),
-            worker=_name(request.get("hostname")),
-            queue=_name(queue or delivery.get("routing_key")),
+            operation_id,
+            _name(operation_type),
+            run,
+            _name(stamp.get("publication")),
+            _name(stamp.get("after")),
+            _attempt(headers.get("retries")),
+            _name(headers.get("hostname")),
+            _name(queue or delivery.get("routing_key")),
             # A retry is published by the task itself, and Celery calls it its parent.
-            parent_id="" if parent_id == operation_id else parent_id,
-            root_id=_name(request.get("root_id")),
-            group_id=_name(request.get("group")),
-            metadata=rendering.mapping(stamp.get("metadata")),
-            tags=tuple(rendering.tags(stamp.get("tags"))),
+            "" if parent_id == operation_id else parent_id,
+            _name(headers.get("root_id")),
+            _name(headers.get("group")),
+            rendering.mapping(stamp.get("metadata")),
+            tuple(rendering.tags(stamp["tags"])) if "tags" in stamp else (),
         )
 
 
 def _name(value: Any) -> str:
+    # Nearly every one is short and plain.
+    if type(value) is str and len(value) <= _SHORT and value.isascii():
+        return value
     return rendering.text(value, rendering.MAX_NAME_BYTES) if value else ""
 
 

@@ -8,9 +8,12 @@ from celery import Task
 
 from celery_wsprogress.worker import apps, caller, signals, tracking
 from celery_wsprogress.worker.binding import bind_self
+from celery_wsprogress.worker.measuring import measure
 
 if TYPE_CHECKING:
     from celery_wsprogress.worker.steps import Steps
+
+_current = tracking.running.get
 
 
 class StreamingTask(Task):
@@ -97,9 +100,11 @@ class StreamingTask(Task):
             TypeError: ``progress``, ``current`` or ``total`` is no number (``bool`` and ``str``
                 are none).
         """
-        tracking.update_progress(
-            progress, message, current=current, total=total, unit=unit, details=details
-        )
+        tracker = _current()
+        if tracker is None:
+            measure(progress, message, current, total)
+        else:
+            tracker.update_progress(progress, message, current, total, unit, details)
 
     def update_status(self, status: Any, message: Any = "", details: Any = None) -> None:
         """Put a word of the task's own on what it does, such as ``"uploading"``.

@@ -9,7 +9,7 @@ over where it is said.
 from __future__ import annotations
 
 import logging
-import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import UNSET
@@ -60,7 +60,6 @@ class Tracker:
         "__weakref__",
         "_advised",
         "_estimator",
-        "_fraction",
         "_latest",
         "_metadata",
         "_said",
@@ -80,7 +79,7 @@ class Tracker:
         self.run = run
         self.outlet = outlet
         self.outer = outer
-        self._started = time.monotonic()
+        self._started = monotonic()
         self.ended = False
         """The run's end was said; what the task still says is nobody's."""
         self.replaced = False
@@ -89,31 +88,29 @@ class Tracker:
         """The outlet knows that there is a value to fetch. The outlet changes it."""
         self.taken_at = float("-inf")
         """When the outlet last fetched a value, by its clock. The outlet changes it."""
-        self._fraction = 0.0
         # timestamp, fraction, indeterminate, message, details, current, total, unit
         self._latest: tuple[Any, ...] | None = None
         self._taken: tuple[Any, ...] | None = None
         self._word = "running"
         self._said: tuple[float, str, dict[str, Any]] = (0.0, "", _NO_DETAILS)
         self._metadata = run.metadata
-        self._estimator = Estimator()
-        self._advised: set[object] = set()
+        self._estimator: Estimator | None = None
+        self._advised: set[object] | None = None
 
     @property
     def duration(self) -> float:
         """Seconds since the start."""
-        return time.monotonic() - self._started
+        return monotonic() - self._started
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What the caller and the task have said of the operation."""
         return self._metadata
 
-    def update_progress(
+    def update_progress(  # noqa: PLR0917 - by position a call costs half as much
         self,
         progress: Any = None,
         message: Any = "",
-        *,
         current: Any = None,
         total: Any = None,
         unit: Any = None,
@@ -121,37 +118,38 @@ class Tracker:
     ) -> None:
         """As :meth:`StreamingTask.update_progress`."""
         indeterminate = False
-        if type(progress) is float and 0.0 <= progress <= 1.0 and current is None and total is None:
-            self._fraction = progress
-        elif (
-            progress is None
-            and type(current) is int
-            and type(total) is int
-            and (0 <= current <= total > 0)
-        ):
-            self._fraction = current / total
+        if progress is None and type(current) is int and type(total) is int:
+            # What is not between them, or no total at all, is for the careful way.
+            fraction = current / total if 0 <= current <= total > 0 else None
+        elif type(progress) is float and current is None and total is None:
+            fraction = progress if 0.0 <= progress <= 1.0 else None
         else:
-            current, total, indeterminate = self._measure(progress, message, current, total)
+            fraction = None
+        if fraction is None:
+            fraction, indeterminate, current, total = self._measure(
+                progress, message, current, total
+            )
         if type(message) is not str:
             message = rendering.text(message)
         if details is not None:
             details = rendering.mapping(details)
         self._latest = (
-            time.time(), self._fraction, indeterminate, message, details, current, total, unit,
+            time(), fraction, indeterminate, message, details, current, total, unit,
         )  # fmt: skip
         if not self.waiting and not self.ended and self.outlet is not None:
             self.outlet.offer(self)
 
     def _measure(
         self, progress: Any, message: Any, current: Any, total: Any
-    ) -> tuple[float | None, float | None, bool]:
+    ) -> tuple[float, bool, float | None, float | None]:
         found = measuring.measure(progress, message, current, total)
         for advice in found.advice:
             said = {"progress": progress, "message": message, "current": current, "total": total}
             self._advise(advice, "%s", measuring.spelled(advice, **said))
         if found.fraction is not None:
-            self._fraction = found.fraction
-        return found.current, found.total, found.fraction is None
+            return found.fraction, False, found.current, found.total
+        known = 0.0 if self._latest is None else self._latest[1]
+        return known, True, found.current, found.total
 
     def take(self) -> Report | None:
         """The newest value, encoded; None when it was taken before.
@@ -185,6 +183,8 @@ class Tracker:
         current: float | None,
         total: float | None,
     ) -> tuple[float | None, float | None]:
+        if self._estimator is None:
+            self._estimator = Estimator()
         if current is not None:
             return self._estimator.add(at, current, total)
         return (None, None) if indeterminate else self._estimator.add(at, fraction, 1.0)
@@ -205,7 +205,7 @@ class Tracker:
             )
             word = word.capitalize()
         self._word = word
-        self._said = (time.time(), rendering.text(message), rendering.mapping(details))
+        self._said = (time(), rendering.text(message), rendering.mapping(details))
         self._say_word()
 
     def set_metadata(self, **metadata: Any) -> None:
@@ -215,7 +215,7 @@ class Tracker:
 
     def _say_word(self, metadata: dict[str, Any] | None = None) -> None:
         """Say the current word. Watchers show its message, so it has the one said last."""
-        now = time.time()
+        now = time()
         latest = self._latest
         _, message, details = self._said
         if latest is not None and latest[0] > self._said[0]:
@@ -229,7 +229,7 @@ class Tracker:
         known = rendering.level(level)
         if known is None:
             self._advise("level", "%r is no log level; it is taken for info", level)
-        self._emit(reports.log(self.run, time.time(), known or "info", message, details))
+        self._emit(reports.log(self.run, time(), known or "info", message, details))
 
     def steps(self, total: Any, finish: Callable[[Any], None] | None = None) -> Steps:
         """As :meth:`StreamingTask.steps`.
@@ -253,6 +253,8 @@ class Tracker:
 
     def _advise(self, what: object, sentence: str, *arguments: Any) -> None:
         """Log a sentence about the way the task calls us, once a run."""
+        if self._advised is None:
+            self._advised = set()
         if what not in self._advised:
             self._advised.add(what)
             logger.warning("%s: %s", self.run.operation_type, sentence % arguments)

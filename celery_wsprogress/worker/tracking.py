@@ -45,9 +45,7 @@ def update_progress(
     if tracker is None:
         measure(progress, message, current, total)
     else:
-        tracker.update_progress(
-            progress, message, current=current, total=total, unit=unit, details=details
-        )
+        tracker.update_progress(progress, message, current, total, unit, details)
 
 
 def update_status(status: Any, message: Any = "", details: Any = None) -> None:

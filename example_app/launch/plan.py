@@ -54,6 +54,8 @@ class Plan(NamedTuple):
             "FLOWER_UNAUTHENTICATED_API": "true",
             "PYTHONPATH": path,
             "PYTHONUNBUFFERED": "1",
+            # What a process that is ended early leaves behind goes with the folder.
+            "TMPDIR": str(self.folder),
         }
 
     def announce(self, ready_file: Path | None) -> None:

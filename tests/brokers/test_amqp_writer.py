@@ -1,8 +1,8 @@
 import os
 
 import pytest
+from ports import free_port
 from raw_log import batches, read_until
-from servers import free_port
 from waiting import eventually
 
 from celery_wsprogress.brokers import (

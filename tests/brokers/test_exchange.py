@@ -2,7 +2,13 @@ import pytest
 from kombu.transport import TRANSPORT_ALIASES, memory
 from kombu.transport.virtual import BrokerState
 
-from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_reader, open_writer
+from celery_wsprogress.brokers import (
+    EXCHANGE,
+    BrokerAddress,
+    has_one_reader,
+    open_reader,
+    open_writer,
+)
 from celery_wsprogress.errors import ConfigurationError
 
 MEMORY = BrokerAddress("memory://")
@@ -56,6 +62,12 @@ def test_without_fanout_one_queue_is_shared(topics_only):
     entries = list(reader.read("", wait=5)) + list(reader.read("", wait=0))
     assert [entry.batch for entry in entries] == [b"\x00before", b"after"]
     reader.close()
+
+
+def test_only_without_fanout_there_is_one_reader(topics_only):
+    assert has_one_reader(topics_only)
+    for url in ("memory://", "filesystem://", "redis://x", "sentinel://x", "amqp://x"):
+        assert not has_one_reader(BrokerAddress(url))
 
 
 def test_files_will_do(tmp_path):

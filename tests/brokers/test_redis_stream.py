@@ -7,8 +7,9 @@ import redis
 from conftest import skip_or_fail
 from hypothesis import given
 from hypothesis import strategies as st
+from ports import free_port
 from raw_log import publish
-from servers import Server, find_program, free_port
+from servers import Server, find_program
 from waiting import eventually
 
 from celery_wsprogress.brokers import (

@@ -14,12 +14,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from servers import free_port
+from click.testing import CliRunner
+from kombu.transport import memory
+from ports import free_port
 from waiting import eventually
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from celery_wsprogress import __version__
+from celery_wsprogress.cli import main
 from celery_wsprogress.settings import ServeSettings
 
 PROJECTS = Path(__file__).parent.parent / "projects"
@@ -62,12 +65,12 @@ def run(*arguments, command=OURS, **variables):
 class Serving:
     """A ``serve`` that goes on until it is told to end."""
 
-    def __init__(self, folder, *arguments, command=OURS, **variables):
-        self.stdout, self.stderr = folder / "stdout", folder / "stderr"
+    def __init__(self, output, *arguments, command=OURS, folder=PROJECTS, **variables):
+        self.stdout, self.stderr = output / "stdout", output / "stderr"
         with self.stdout.open("w") as out, self.stderr.open("w") as err:
             self.process = subprocess.Popen(
                 [*command, "serve", *arguments],
-                cwd=PROJECTS,
+                cwd=folder,
                 env=environment(**variables),
                 stdout=out,
                 stderr=err,
@@ -192,6 +195,37 @@ def test_everything_for_everyone_is_refused_with_a_key():
     assert KEY not in done.stderr
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "257", "two", "1.5"])
+def test_a_number_of_processes_that_is_none(number):
+    done = run("serve", "--broker", AWAY, f"--processes={number}")
+    refused(done, "wsprogress_processes", f"'{number}'", "from 1 to 256")
+
+
+def test_several_processes_are_refused_as_one_is_and_once():
+    done = run("serve", "--broker", AWAY, "--processes", "2", "--host", "0.0.0.0")
+    refused(done, "wsprogress_host", "WSPROGRESS_KEY")
+    assert done.stderr.count("Error") == 1
+
+
+def test_several_processes_need_a_broker_that_tells_all_of_them(monkeypatch):
+    only_topics = memory.Transport.implements.extend(exchange_type=frozenset(["topic"]))
+    monkeypatch.setattr(memory.Transport, "implements", only_topics)
+    done = CliRunner().invoke(main, ["serve", "--broker", "memory://", "--processes", "2"])
+    assert done.exit_code == 2
+    assert "wsprogress_processes is 2, but must be 1 on this broker" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--processes=1", "--processes=2"])
+def test_a_port_in_use_is_the_same_line_for_any_number_of_processes(option):
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        done = run("serve", "--broker", AWAY, "--port", str(port), option)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"Error: Port {port} on localhost is in use; choose another one with --port\n"
+    )
+
+
 def test_without_an_application_or_a_broker():
     refused(run("serve"), "-A", "--broker")
 
@@ -258,6 +292,12 @@ def test_it_serves_though_the_broker_is_away_and_ends_when_told(serving, number)
     assert PASSWORD not in served.output
 
 
+def is_free(port):
+    """Whether nobody listens there any more."""
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) != 0
+
+
 @contextmanager
 def silent(port):
     """A client that does not even answer that the connection is closed."""
@@ -274,12 +314,14 @@ def silent(port):
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_it_at_once(serving, redis_server, second):
-    served = serving("--broker", redis_server.url, "--port", "0")
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_second_signal_ends_it_at_once(serving, redis_server, second, processes):
+    served = serving("--broker", redis_server.url, "--port", "0", "--processes", processes)
     with silent(served.port):
         served.process.send_signal(signal.SIGTERM)
         served.wait_for(r"Stopping\n")
         assert served.end(second) == -second
+        eventually(lambda: is_free(served.port))
     assert "Traceback" not in served.output
 
 
@@ -320,6 +362,34 @@ def test_celerys_own_command_takes_celerys_own_application(serving):
     served.wait_for(r"The broker redis://user:\*\*@localhost:1/0 is away")
     assert served.port
     assert served.end(signal.SIGINT) == 0
+    assert PASSWORD not in served.output
+
+
+FROM_ABOVE = (*OURS[:1], "-m", "celery", "--workdir", "projects", *CELERY[3:])
+
+
+@pytest.mark.parametrize(
+    ("command", "folder", "user"),
+    [(OURS, PROJECTS, ""), (CELERY, PROJECTS, "user"), (FROM_ABOVE, PROJECTS.parent, "user")],
+    ids=["ours", "celery", "celery from another folder"],
+)
+def test_it_says_how_many_processes_serve(serving, command, folder, user):
+    broker = ("--broker", AWAY) if command is OURS else ()
+    served = serving(
+        *broker, "--port", "0", command=command, folder=folder, WSPROGRESS_PROCESSES="2"
+    )
+    served.wait_for(r"Status: .*\n")
+    # Each of them has its own word about the broker, with its process id.
+    eventually(lambda: len(re.findall(r" \[\d+\] The broker .* is away", served.output)) == 2)
+    assert served.end(signal.SIGINT) == 0
+    assert served.stdout.read_text() == (
+        f"WebSocket server started on ws://localhost:{served.port}\n"
+        "Processes: 2\n"
+        f"Broker: redis://{user}:**@localhost:1/0\n"
+        f"Status: curl http://localhost:{served.port}/status\n"
+        "Stopping\n"
+    )
+    assert served.stderr.read_text().count("\n") == 2
     assert PASSWORD not in served.output
 
 

@@ -234,8 +234,6 @@ def test_what_a_task_says_is_not_obeyed(served, write, client):
 
 @pytest.fixture
 def page(browser):
-    playwright = pytest.importorskip("playwright.sync_api")
-    playwright.expect.set_options(timeout=30_000)
     context = browser.new_context(viewport={"width": 820, "height": 900})
     page = context.new_page()
     complaints = []
@@ -260,7 +258,7 @@ def connect(page, url, operation_id):
 
 
 def take_screenshot(page, name):
-    """For people to look at."""
+    """For people to look at; the name is of one test only."""
     SCREENSHOTS.mkdir(exist_ok=True)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -268,19 +266,20 @@ def take_screenshot(page, name):
 
 
 @pytest.mark.browser
-def test_a_page_from_disk_shows_an_operation_to_its_end(stack, page, kind, gate):
+def test_a_page_from_disk_shows_an_operation_to_its_end(request, stack, page, kind, gate):
+    which = request.node.callspec.id
     operation_id = stack.start(kind, gate)
     connect(page, stack.sidecar.url, operation_id)
     expect(page, "#bar").to_have_attribute("aria-valuenow", "25")
     expect(page, "#message").to_have_text("quarter")
     expect(page, "#log li.warning").to_contain_text("careful")
     expect(page, "#connected_clients").to_have_text("1")
-    take_screenshot(page, "running")
+    take_screenshot(page, f"{which}_running")
     gate.touch()
     expect(page, "#state").to_have_text(re.compile(r"completed in \d+\.\d s"))
     expect(page, "#percent").to_have_text("100 %")
     expect(page, "#log").to_contain_text('{"parts":4}')
-    take_screenshot(page, "completed")
+    take_screenshot(page, f"{which}_completed")
     page.click("#button")
     expect(page, "#connection").to_have_text("Disconnected")
 

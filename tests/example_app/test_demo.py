@@ -21,7 +21,7 @@ from example_app.launch.ports import Ports, is_free
 def get(url: str, **data: str) -> bytes:
     body = json.dumps(data).encode() if data else None
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=30) as response:
         return response.read()
 
 
@@ -70,7 +70,7 @@ def test_a_child_that_dies_is_named_and_takes_the_rest_along(tmp_path):
         assert demo.process.wait(60) == 1
         assert "Sidecar ended with code -9" in demo.said()
         assert "WebSocket server started" in demo.said()
-        assert psutil.wait_procs(family, timeout=10)[1] == []
+        assert psutil.wait_procs(family, timeout=30)[1] == []
         assert demo.left_behind() == []
 
 

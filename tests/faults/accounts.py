@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ENDS: Final = frozenset({"completed", "error"})
 ALIVE: Final = "alive"
 """Not an event: a sign of life of a run, which stands in the log as well."""
+RESUMED: Final = "r"
+"""Behind the id of an event, or of a sign: what was delivered for it, and stands before it."""
 
 
 class Said(NamedTuple):
@@ -61,6 +63,28 @@ class Subscribed(NamedTuple):
     """Seconds of the monotonic clock."""
 
 
+class Resynced(NamedTuple):
+    """Stands in a transcript where a snapshot told how the operation stands."""
+
+    event_id: str
+    """Of the newest event that is in it."""
+    run: str
+    ended: bool
+    missed: int | None
+    """How many events it says that the client was not shown and will not be; None: it does not
+    know."""
+
+
+Entry: TypeAlias = Said | Subscribed | Resynced
+
+
+def resynced(frame: dict[str, Any]) -> Resynced:
+    """Reduce a snapshot, as it stands in a frame."""
+    operation = frame["operation"]
+    ended = operation["state"] in {"completed", "error", "cancelled"}
+    return Resynced(operation["last_event_id"], operation["run"], ended, frame["missed"])
+
+
 def said(event: dict[str, Any], event_id: str) -> Said:
     """Reduce an event, as it stands in a batch or in a frame."""
     kind, data = event["event_type"], event["data"]
@@ -86,7 +110,7 @@ def place(event_id: str) -> tuple[str, tuple[float, ...]]:
     """The epoch, and numbers that compare within it."""
     epoch, _, rest = event_id.partition(".")
     position, _, index = rest.rpartition(".")
-    number = float(index.rstrip("r")) - (0.5 if index.endswith("r") else 0.0)
+    number = float(index.removesuffix(RESUMED)) - 0.5 * index.endswith(RESUMED)
     return epoch, (*map(int, position.split("-")), number)
 
 
@@ -125,6 +149,11 @@ class Log:
             event_id = f"{epoch}.{position}.{index}"
             self.events[operation_id].append(Said(event_id, operation_id, run, ALIVE))
 
+    def order(self, event_id: str) -> tuple[int, tuple[float, ...]]:
+        """What compares as the events do by their place in it; those of no log it read first."""
+        epoch, numbers = place(event_id)
+        return (self.epochs.index(epoch) if epoch in self.epochs else -1, numbers)
+
     def _add(self, event: Said) -> None:
         self.counts["events"] += 1
         self.events[event.operation_id].append(event)
@@ -137,10 +166,10 @@ class Transcript:
     """What one client was shown, by operation, with the places where it subscribed."""
 
     name: str
-    entries: dict[str, list[Said | Subscribed]] = field(default_factory=lambda: defaultdict(list))
+    entries: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     counts: Counter[str] = field(default_factory=Counter)
-    """``connections``, ``frames``, ``unrecovered`` (replies that said ``recovered: false``) and
-    ``code 1006`` and the like."""
+    """``connections``, ``frames``, ``snapshots``, ``unrecovered`` (replies that said ``recovered:
+    false``) and ``code 1006`` and the like."""
     refused: list[str] = field(default_factory=list)
     """What the sidecar should not have said: errors, and codes that mean for ever."""
 

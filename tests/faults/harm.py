@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from waiting import eventually
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 #: Seconds a cut lasts, unless it says otherwise: long enough to be noticed by everyone.
 WHILE: Final = 0.7
+#: Lines of a flood, and bytes in each: together less than a worker's buffer takes, and more than
+#: the history of an operation and all buffers on the way to a client.
+FLOOD: Final = 2_200
+BALLAST: Final = 3_200
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,14 @@ def kill_broker(system: Installation, chance: random.Random) -> None:
     system.wait_until_whole()
 
 
+def black_out(system: Installation, chance: random.Random) -> None:
+    """The broker and all workers die at once, as on a machine that does; with its data it comes
+    back, and they do."""
+    for worker in system.workers:
+        worker.kill()
+    kill_broker(system, chance)
+
+
 def pause_broker(system: Installation, chance: random.Random) -> None:
     """The broker stands still: connections stay, and nobody answers."""
     system.broker.pause()
@@ -147,6 +160,28 @@ def deafen(system: Installation, chance: random.Random) -> None:
         system.audience.call(one.go_on_reading)
 
 
+def flood(system: Installation, chance: random.Random) -> None:
+    """Clients that want to be told read nothing while more is said than is held for them."""
+    [one] = ids = system.plan(1)
+    watchers = [watcher for watcher in system.audience.watchers if watcher.resync]
+    told = [watcher.transcript.counts["snapshots"] for watcher in watchers]
+    system.audience.watch(ids, watchers)
+    for watcher in watchers:
+        system.audience.call(partial(watcher.stop_reading, one))
+    system.send(ids, lines=FLOOD, ballast=BALLAST)
+    eventually(lambda: system.has_ended(one), 60, what="the flood to end")
+    for watcher in watchers:
+        system.audience.call(watcher.go_on_reading)
+    eventually(
+        lambda: all(
+            watcher.transcript.counts["snapshots"] > before
+            for watcher, before in zip(watchers, told, strict=True)
+        ),
+        60,
+        what="everyone to be told",
+    )
+
+
 def move_clients(system: Installation, chance: random.Random) -> None:
     """Half of the clients go to the next sidecar in the middle of it all."""
     system.audience.move([one for one in system.audience.watchers if chance.random() < 0.5])
@@ -181,11 +216,14 @@ def crowd(system: Installation, many: int) -> list[str]:
     return ids
 
 
+WORKER_KILLED: Final = Fault("worker killed", kill_worker)
+BROKER_KILLED: Final = Fault("broker killed, data kept", kill_broker)
+
 FAULTS: Final = (
     Fault("sidecar killed", kill_sidecar),
     Fault("sidecar restarted", restart_sidecar),
     Fault("pool process killed", kill_child),
-    Fault("worker killed", kill_worker),
+    WORKER_KILLED,
     Fault("worker restarted", restart_worker),
     Fault("worker stopped and continued", pause_worker),
     Fault("all workers killed: redelivery storm", storm),
@@ -197,11 +235,14 @@ FAULTS: Final = (
     Fault("half-open: workers", _freeze("workers")),
     Fault("network slow", slow_down),
     Fault("clients do not read", deafen),
+    Fault("clients fall off and are told", flood),
     Fault("clients move", move_clients),
     Fault("clients come back at once", scatter),
-    Fault("broker killed, data kept", kill_broker),
+    BROKER_KILLED,
     Fault("broker stopped and continued", pause_broker),
 )
+
+BLACKOUT: Final = Fault("broker and workers killed at once, data kept", black_out)
 
 HALF_OPEN_EVERYWHERE: Final = Fault(
     "half-open: everywhere", _freeze("clients", "sidecars", "workers")

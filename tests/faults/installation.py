@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any, Self
 import emitting
 import psutil
 from accounts import read_records
-from oracle import Duty, Findings, check, has_ended, has_ended_for, missing, owed
+from course import Duty, has_ended, owed
+from oracle import Findings, check, has_ended_for, missing
 from proxies import Proxy
 from restarting import RestartedWorker
 from sidecars import SidecarProcess
@@ -52,7 +53,7 @@ class Installation:
 
     Args:
         broker: A server that belongs to it: it will be killed.
-        backend: Where results are stored; a server of its own.
+        backend: Where results are stored: a server of its own, or the broker's.
         skews: One worker each, whose clock is so many seconds ahead.
         sidecars: How many.
         concurrency: Processes of each worker.
@@ -207,8 +208,8 @@ class Installation:
         for transcript in self.audience.transcripts:
             if operation_id not in transcript.entries:
                 continue
-            frames = transcript.frames(operation_id)
-            if not has_ended_for(frames) or final not in {one.event_id for one in frames[-8:]}:
+            last = {one.event_id for one in transcript.frames(operation_id)[-8:]}
+            if final not in last or not has_ended_for(transcript.entries[operation_id]):
                 return False
         return True
 

@@ -1,185 +1,23 @@
 """The delivery oracle: holds the three accounts against each other.
 
-The laws are formulated here a second time, and otherwise than in the product: :class:`Course`
-goes once through what the log holds of an operation and says of each event whether a client
-must, may or must not see it; :func:`check` then looks at every client, operation by operation.
+What is owed of each event says :mod:`course`, and what snapshots change in that :mod:`resyncs`;
+:func:`check` looks at every client, operation by operation.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from accounts import ALIVE, Log, Said, Subscribed, Told, Transcript, place
+from accounts import ALIVE, RESUMED, Log, Resynced, Said, Subscribed, Told, Transcript, place
+from course import Duty, Standing, owed, standings
+from resyncs import behind, excused, untold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-_LOST: Final = frozenset({"WorkerLost", "OwnerLost"})
-_RESUMED: Final = "r"
-
-_RECEIVED, _STARTED, _OVER = 1, 2, 3
-
-
-class Duty(Enum):
-    """What is owed to a client who watches."""
-
-    MUST = "must"
-    MAY = "may"
-    NEVER = "never"
-
-
-class Course:
-    """The course of one operation through the log."""
-
-    def __init__(self) -> None:
-        self.ended = False
-        self.current = ""
-        """The run that started last."""
-        self._phase: dict[str, int] = {}
-        self._overtaken: set[str] = set()
-        self._publications: set[str] = set()
-        self._silent: set[str] = set()
-        self._lost: set[str] = set()
-
-    def judge(self, event: Said) -> Duty:
-        """Take the next event, and say what is owed of it."""
-        if event.kind == "status" and event.text == "queued":
-            known = event.publication in self._publications
-            self._publications.add(event.publication)
-            return Duty.NEVER if known else Duty.MUST
-        if event.inferred:
-            return self._judge_inferred(event)
-        self._hear(event.run)
-        if event.kind == ALIVE:
-            return Duty.NEVER
-        if event.kind == "status" and event.text == "received":
-            return self._told(event, self._judge_received(event))
-        if event.kind == "status" and event.text == "started":
-            duty = self._told(event, self._judge_started(event))
-            self._pass(event.after)
-            return duty
-        return self._judge_work(event)
-
-    def _told(self, event: Said, duty: Duty) -> Duty:
-        """Remember of which publication a run is that a client has been told of."""
-        if duty is Duty.MUST:
-            self._publications.add(event.publication)
-        return duty
-
-    def _hear(self, run: str) -> None:
-        """A run that speaks is neither silent nor lost."""
-        if run != self.current or not run:
-            return
-        self._silent.discard(run)
-        if run in self._lost:
-            self._lost.discard(run)
-            self._phase[run] = _STARTED
-            self.ended = False
-
-    def _judge_inferred(self, event: Said) -> Duty:
-        run = event.run
-        if not self._phase and not self._publications:
-            # What was before it the log holds no more.
-            self._take_over(run)
-            if event.is_end:
-                self._silent.add(run)
-        phase = self._phase.get(run, 0)
-        # One that is to be tried again is over, and its operation is not.
-        if run != self.current or (phase == _OVER and self.ended):
-            return Duty.NEVER
-        if event.kind == "status":
-            if run in self._silent or phase != _STARTED:
-                return Duty.NEVER
-            self._silent.add(run)
-            return Duty.MUST
-        # What is said of a run that works holds if it is silent; one that waits has said nothing
-        # against it.
-        lost = event.is_end and event.text in _LOST
-        if run not in self._silent and (phase == _STARTED or (lost and phase)):
-            return Duty.NEVER
-        if phase == _OVER and lost:
-            return Duty.NEVER
-        self._take_over(run)
-        self._silent.add(run)
-        if event.is_end:
-            self._end(run)
-            if event.text in _LOST:
-                self._lost.add(run)
-        return Duty.MUST
-
-    def _judge_received(self, event: Said) -> Duty:
-        if event.run in self._phase:
-            return Duty.NEVER
-        self._phase[event.run] = _RECEIVED
-        self.current = self.current or event.run
-        return Duty.MUST
-
-    def _judge_started(self, event: Said) -> Duty:
-        if self._phase.get(event.run, 0) >= _STARTED:
-            return Duty.NEVER
-        self._take_over(event.run)
-        return Duty.MUST
-
-    def _judge_work(self, event: Said) -> Duty:
-        run = event.run
-        if self._phase.get(run) == _OVER:
-            told_late = run in self._overtaken and event.kind == "log"
-            return Duty.MUST if told_late else Duty.NEVER
-        if run != self.current and self.ended:
-            return Duty.NEVER
-        self._take_over(run)
-        if event.is_end:
-            self._end(run)
-        elif event.kind == "status" and event.text == "retrying":
-            self._phase[run] = _OVER
-        return Duty.MAY if event.kind == "progress" else Duty.MUST
-
-    def _pass(self, run: str) -> None:
-        """A retry of this run has started: it is over, whatever the log shows of it yet."""
-        if run and run != self.current and self._phase.get(run) != _OVER:
-            self._phase[run] = _OVER
-            self._overtaken.add(run)
-
-    def _take_over(self, run: str) -> None:
-        before = self.current
-        if before and before != run and self._phase[before] == _STARTED:
-            self._phase[before] = _OVER
-            self._overtaken.add(before)
-        self.current, self._phase[run] = run, _STARTED
-        self.ended = False
-
-    def _end(self, run: str) -> None:
-        self._phase[run] = _OVER
-        self.ended = True
-
-
-def owed(events: Iterable[Said]) -> dict[str, Duty]:
-    """What is owed of each event of one operation, by its id.
-
-    Of progress the last one of each run is owed: before its end, or before it paused.
-    """
-    course, duties, last = Course(), {}, {}
-    for event in events:
-        duty = course.judge(event)
-        if event.kind == ALIVE:
-            continue
-        duties[event.event_id] = duty
-        if duty is Duty.MAY:
-            last[event.run] = event.event_id
-    for event_id in last.values():
-        duties[event_id] = Duty.MUST
-    return duties
-
-
-def has_ended(events: Iterable[Said]) -> bool:
-    """Whether the operation is at its end, as the log tells it."""
-    course = Course()
-    for event in events:
-        course.judge(event)
-    return course.ended
+    from accounts import Entry
 
 
 @dataclass
@@ -206,6 +44,7 @@ class _Case(NamedTuple):
     sent_at: float
     events: Sequence[Said]
     duties: Mapping[str, Duty]
+    standings: Mapping[str, Standing]
 
 
 LAWS: Final = ("lost", "duplicate", "order", "ends", "after the end", "invented", "endless",
@@ -254,7 +93,7 @@ def check(
     for operation_id, at in sent_at.items():
         events = list(log.events.get(operation_id, ()))
         told_of = [one for one in events if one.kind != ALIVE]
-        case = _Case(operation_id, at, told_of, owed(events))
+        case = _Case(operation_id, at, told_of, owed(events), standings(events))
         for transcript in transcripts:
             if operation_id in transcript.entries:
                 _check_client(log, transcript, case, findings)
@@ -266,22 +105,37 @@ def check(
 
 
 def _check_client(log: Log, transcript: Transcript, case: _Case, findings: Findings) -> None:
+    entries = list(transcript.entries[case.operation_id])
     frames = transcript.frames(case.operation_id)
     who = f"{transcript.name} {case.operation_id}"
     findings.counts["deliveries"] += len(frames)
     _check_order(log, who, frames, findings)
-    _check_ends(who, frames, findings)
+    _check_ends(who, entries, case, findings)
     _check_truth(log, who, frames, {one.event_id: one for one in case.events}, findings)
-    seen = {frame.event_id for frame in frames}
-    for event in case.events[_begins(transcript.entries[case.operation_id], case) :]:
-        duty = case.duties[event.event_id]
-        if duty is Duty.MUST and event.event_id not in seen:
-            findings.blame("lost", f"{who} never saw {_shown(event)}")
-        elif duty is Duty.NEVER and event.event_id in seen:
-            findings.blame("after the end", f"{who} should not have seen {_shown(event)}")
+    _check_snapshots(log, who, entries, case, findings)
+    _check_whole(log, who, entries, case, findings)
     started = any(one.kind != "status" or one.text == "started" for one in case.events)
-    if started and not has_ended_for(frames):
+    if started and not has_ended_for(entries):
         findings.blame("endless", f"{who} knows no end after {_shown(frames[-1:])}")
+
+
+def _check_whole(
+    log: Log, who: str, entries: Sequence[Entry], case: _Case, findings: Findings
+) -> None:
+    """What is owed was shown, and what is not was not."""
+    seen = {one.event_id for one in entries if isinstance(one, Said)}
+    events = case.events[_begins(entries, case) :]
+    must = [one for one in events if case.duties[one.event_id] is Duty.MUST]
+    told = excused(log, entries, must, case.standings)
+    for event in must:
+        if event.event_id not in seen | told:
+            findings.blame("lost", f"{who} never saw {_shown(event)}")
+    more = untold(entries, told - seen)
+    if more:
+        findings.blame("lost", f"{who} misses {more} more than it was told of")
+    for event in events:
+        if case.duties[event.event_id] is Duty.NEVER and event.event_id in seen:
+            findings.blame("after the end", f"{who} should not have seen {_shown(event)}")
 
 
 def _check_order(log: Log, who: str, frames: Sequence[Said], findings: Findings) -> None:
@@ -292,37 +146,49 @@ def _check_order(log: Log, who: str, frames: Sequence[Said], findings: Findings)
         if frame.event_id in seen:
             findings.blame("duplicate", f"{who} saw {_shown(frame)} twice")
         seen.add(frame.event_id)
-        epoch, numbers = place(frame.event_id)
-        here = (log.epochs.index(epoch) if epoch in log.epochs else -1, numbers)
+        here = log.order(frame.event_id)
         if here < before:
             findings.blame("order", f"{who} saw {_shown(frame)} too late")
         before = max(before, here)
 
 
-def _check_ends(who: str, frames: Sequence[Said], findings: Findings) -> None:
+def _check_ends(who: str, entries: Sequence[Entry], case: _Case, findings: Findings) -> None:
     """One end until it starts again, and nothing of a run after the end of that run."""
-    ended, over = False, set()
-    for frame in frames:
-        if frame.kind == "status" and frame.text == "started":
+    ended, over, seen = False, set(), set()
+    for entry in entries:
+        if isinstance(entry, Resynced):
+            standing = behind(entry, case.standings)
+            if standing is None or standing.end not in seen:
+                # The end that it saw is none any more; which runs went on it was not shown.
+                ended = False
+                over.clear()
+            continue
+        if isinstance(entry, Subscribed):
+            continue
+        seen.add(entry.event_id)
+        if entry.kind == "status" and entry.text == "started":
             ended = False
-            if frame.event_id.endswith(_RESUMED):
-                over.discard(frame.run)
-        if frame.run and frame.run in over:
-            findings.blame("after the end", f"{who} saw {_shown(frame)} after the run's end")
-        if frame.is_end:
+            if entry.event_id.endswith(RESUMED):
+                over.discard(entry.run)
+        if entry.run and entry.run in over:
+            findings.blame("after the end", f"{who} saw {_shown(entry)} after the run's end")
+        if entry.is_end:
             if ended:
-                findings.blame("ends", f"{who} saw another end, {_shown(frame)}")
+                findings.blame("ends", f"{who} saw another end, {_shown(entry)}")
             ended = True
-            over.add(frame.run)
+            over.add(entry.run)
 
 
-def has_ended_for(frames: Sequence[Said]) -> bool:
-    """Whether a client who was shown this knows that it is over."""
-    for frame in reversed(frames):
-        if frame.is_end:
-            return True
-        if frame.kind == "status" and frame.text == "started":
+def has_ended_for(entries: Iterable[Entry]) -> bool:
+    """Whether a client who was shown this has been shown that it is over."""
+    for entry in reversed(list(entries)):
+        if isinstance(entry, Resynced) and not entry.ended:
             return False
+        if isinstance(entry, Said):
+            if entry.is_end:
+                return True
+            if entry.kind == "status" and entry.text == "started":
+                return False
     return False
 
 
@@ -331,11 +197,9 @@ def _check_truth(
 ) -> None:
     """Whatever it was shown stands in the log, word for word."""
     for frame in frames:
-        if frame.event_id.endswith(_RESUMED) and frame.kind == "status":
+        if frame.event_id.endswith(RESUMED) and frame.kind == "status":
             continue
-        epoch, numbers = place(frame.event_id)
-        if numbers[:-1] > log.last.get(epoch, ()):
-            # The log died with it, before the oracle could read it.
+        if _died_with_the_log(log, frame.event_id):
             findings.counts["died with the log"] += 1
             continue
         event = events.get(frame.event_id)
@@ -343,35 +207,42 @@ def _check_truth(
             findings.blame("invented", f"{who} saw {_shown(frame)}, the log has {event}")
 
 
+def _died_with_the_log(log: Log, event_id: str) -> bool:
+    """Whether the log was gone before the oracle could read that far."""
+    epoch, numbers = place(event_id)
+    return numbers[:-1] > log.last.get(epoch, ())
+
+
+def _check_snapshots(
+    log: Log, who: str, entries: Sequence[Entry], case: _Case, findings: Findings
+) -> None:
+    """As each snapshot says, so it stood by the log."""
+    for one in entries:
+        if not isinstance(one, Resynced) or _died_with_the_log(log, one.event_id):
+            continue
+        standing = behind(one, case.standings)
+        if standing is None or (standing.run, standing.ended) != (one.run, one.ended):
+            findings.blame("invented", f"{who} was told {one}, by the log it is {standing}")
+
+
 def _essence(event: Said) -> tuple[str, ...]:
     return (event.operation_id, event.run, event.kind, event.text)
 
 
-def _begins(entries: Sequence[Said | Subscribed], case: _Case) -> int:
+def _begins(entries: Sequence[Entry], case: _Case) -> int:
     """The number of the first event that is owed to it.
 
     All of them where it watched before there was anything. Else it is owed the run that was the
     current one when it came, and what follows.
     """
-    first = next((number for number, one in enumerate(entries) if isinstance(one, Said)), None)
+    first = next((at for at, one in enumerate(entries) if not isinstance(one, Subscribed)), None)
     before = [one for one in entries[:first] if isinstance(one, Subscribed)]
-    in_time = len(before) == 1 and before[0].at < case.sent_at
-    shown = entries[first] if first is not None else None
-    if in_time or not isinstance(shown, Said):
+    if first is None or (len(before) == 1 and before[0].at < case.sent_at):
         return 0
-    return _opened(case.events).get(shown.event_id, 0)
-
-
-def _opened(events: Iterable[Said]) -> dict[str, int]:
-    """For each event, the number of the one that opened the run which was the current one then."""
-    course, opened, begins, before = Course(), {}, 0, ""
-    for number, event in enumerate(events):
-        course.judge(event)
-        if before and course.current != before:
-            begins = number
-        before = course.current
-        opened[event.event_id] = begins
-    return opened
+    shown = entries[first]
+    standing = case.standings.get(shown.event_id.removesuffix(RESUMED))
+    opened = standing and standing.opened
+    return next((at for at, one in enumerate(case.events) if one.event_id == opened), 0)
 
 
 def _check_tasks(
@@ -383,30 +254,46 @@ def _check_tasks(
 ) -> None:
     """What the tasks said is in the log, unless it died with them; and so is how they ended."""
     last: dict[str, Told] = {}
-    runs: Counter[str] = Counter()
+    runs = _runs(told)
     for one in told:
         if one.operation_id not in operations:
             continue
         last[one.operation_id] = one
-        if one.kind == "start":
-            runs[one.operation_id] += 1
-        elif one.kind in {"log", "result"}:
+        if one.kind in {"log", "result"}:
             findings.counts["said"] += 1
             if one.text in log.lines:
                 findings.counts["accepted"] += 1
+            elif _is_taken_back(log, one, runs):
+                findings.counts["taken back"] += 1
             elif _is_living(one, living):
                 findings.blame("lost by a living process", str(one))
             else:
                 findings.counts["died"] += 1
     for operation_id, one in last.items():
-        if runs[operation_id] == 1 and one.kind in {"result", "error"} and _is_living(one, living):
+        if runs[operation_id] > 1 or not _is_living(one, living):
+            continue
+        if one.kind in {"result", "error"} and not _is_taken_back(log, one, runs):
             _check_end(log, one, findings)
 
 
 def missing(log: Log, told: Iterable[Told], living: Collection[int]) -> list[Told]:
     """What living processes have said and the log has not got, or not yet."""
+    told = list(told)
+    runs = _runs(told)
     said = (one for one in told if one.kind in {"log", "result"} and one.text not in log.lines)
-    return [one for one in said if _is_living(one, living)]
+    return [one for one in said if _is_living(one, living) and not _is_taken_back(log, one, runs)]
+
+
+def _runs(told: Iterable[Told]) -> Counter[str]:
+    return Counter(one.operation_id for one in told if one.kind == "start")
+
+
+def _is_taken_back(log: Log, one: Told, runs: Counter[str]) -> bool:
+    """A result that Celery could not store is none: its run fails, or is delivered again."""
+    if one.kind != "result" or one.text in log.lines:
+        return False
+    failed = any(event.kind == "error" for event in log.events.get(one.operation_id, ()))
+    return failed or runs[one.operation_id] > 1
 
 
 def _is_living(one: Told, living: Collection[int]) -> bool:

@@ -124,7 +124,10 @@ class Soak:
     def run(self, system: Installation, deadline: float) -> Findings:
         """Do it all; what goes wrong with the doing itself is a :attr:`problem`."""
         ids = system.plan(self.operations)
-        watchers = [system.join(f"client {n}", sidecar=n % 2) for n in range(self.clients)]
+        watchers = [
+            system.join(f"client {n}", sidecar=n % 2, resync=n % 4 >= 2)
+            for n in range(self.clients)
+        ]
         system.wait_until_whole()
         sender = Sender(system, ids, watchers, self.seed)
         measuring = threading.Event()
@@ -142,7 +145,7 @@ class Soak:
         sender.join(30)
         if sender.failure is not None:
             self.problem = "".join(traceback.format_exception(sender.failure))
-        findings = system.come_to_rest(ids[: sender.sent], timeout=120)
+        findings = system.come_to_rest(list(system.sent_at), timeout=120)
         measuring.set()
         measurer.join(10)
         self.sent = sender.sent
@@ -195,6 +198,7 @@ def report(soak: Soak, system: Installation, findings: Findings, seconds: float)
         "batches written twice (repeats, dropped)": log.counts["repeats"],
         "deliveries": counts["deliveries"],
         "tasks sent again (their message was lost by Celery)": counts["sent again"],
+        "snapshots": sum(one.counts["snapshots"] for one in transcripts),
         "replies that said `recovered: false`": sum(
             one.counts["unrecovered"] for one in transcripts
         ),
@@ -216,12 +220,13 @@ def found_of(system: Installation, findings: Findings) -> list[str]:
     return lines
 
 
-def machine(broker: str, soak: Soak) -> dict[str, Any]:
+def machine(broker: str, backend: str, soak: Soak) -> dict[str, Any]:
     """Where and with what it ran."""
     cores = len(os.sched_getaffinity(0))
     packages = ("celery", "kombu", "redis", "amqp", "websockets")
     return {
         "broker": broker,
+        "result backend": f"{backend} server",
         "seed": soak.seed,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {cores} cores",
@@ -240,31 +245,41 @@ def show(figures: dict[str, Any], faults: Counter[str]) -> None:
 
 @click.command()
 @click.option("--broker", type=click.Choice(["redis", "rabbitmq"]), default="redis")
+@click.option(
+    "--backend",
+    type=click.Choice(["another", "same"]),
+    default="another",
+    show_default=True,
+    help="The server that keeps the results.",
+)
 @click.option("--operations", default=10_000, show_default=True)
 @click.option("--faults", default=40, show_default=True)
 @click.option("--clients", default=20, show_default=True)
 @click.option("--many", default=1_000, show_default=True, help="Clients that come back at once.")
 @click.option("--minutes", default=20.0, show_default=True, help="Then it ends, with a report.")
 @click.option("--seed", default=4, show_default=True)
-def main(broker: str, minutes: float, **sizes: int) -> None:
+def main(broker: str, backend: str, minutes: float, **sizes: int) -> None:
     """Break everything again and again while operations run, and look whether anyone noticed."""
+    if backend == "same" and broker != "redis":
+        raise click.UsageError("only Redis keeps results, too")
     # Should even the report hang.
     faulthandler.dump_traceback_later(minutes * 60 + 300, exit=True)
     began = time.monotonic()
     soak = Soak(**sizes)
     with ExitStack() as stack:
-        backend = stack.enter_context(RedisServer())
         server = RabbitMQServer() if broker == "rabbitmq" else RedisServer(persistent=True)
         stack.enter_context(server)
-        system = stack.enter_context(Installation(server, backend.url, skews=SKEWS))
+        results = server if backend == "same" else stack.enter_context(RedisServer())
+        system = stack.enter_context(Installation(server, results.url, skews=SKEWS))
         findings = soak.run(system, began + minutes * 60)
         figures = report(soak, system, findings, time.monotonic() - began)
-    where = machine(broker, soak)
+    where = machine(broker, backend, soak)
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"soak-{broker}.json"
+    name = f"soak-{broker}" + ("-same-backend" if backend == "same" else "")
+    path = RESULTS / f"{name}.json"
     whole = {**where, "figures": figures, "faults": soak.done, "problem": soak.problem}
     path.write_text(json.dumps({**whole, "violations": findings.violations[:1000]}, indent=2))
-    where_to_look = RESULTS / f"soak-{broker}-evidence.txt"
+    where_to_look = RESULTS / f"{name}-evidence.txt"
     where_to_look.write_text("\n".join(found_of(system, findings)))
     show(where | figures, soak.done)
     click.echo(f"\nWritten to {path}")

@@ -7,13 +7,15 @@ from collections import Counter
 
 import lives
 import pytest
-from accounts import Log, Subscribed, Told, Transcript, said
+import resyncs
+from accounts import Log, Resynced, Subscribed, Told, Transcript, resynced, said
 from frames import decoded
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from oracle import LAWS, check
 
-from celery_wsprogress import wire
+from celery_wsprogress import history, wire
 from celery_wsprogress.access import Permit
 from celery_wsprogress.hub import Hub
 from celery_wsprogress.session import Session
@@ -185,6 +187,72 @@ def test_a_batch_that_was_written_twice_counts_once_and_a_missing_one_is_known()
     assert [one.event_id for one in log.events[ONE]] == ["e.1.0", "e.3.0"]
 
 
+# Snapshots.
+
+LONG = [*LIFE[:3], *(lives.log(f"line {number}") for number in range(200)), *LIFE[8:]]
+
+
+def told_at(number, *, run="r1", ended=False, missed=None):
+    """What a snapshot said behind so many events."""
+    return Resynced(f"e.{number}.0", run, ended, missed)
+
+
+def broken_by(entries, events=LONG):
+    return laws_broken(entries, events, [Told("7.aa", ONE, "start", "0")])
+
+
+def test_what_a_snapshot_told_need_not_come_any_more():
+    frames = frames_of(*LIFE)
+    assert laws_broken([told_at(7), *(frames[at] for at in (3, 5, 7, 8, 9))]) == {}
+    assert laws_broken([told_at(6), *(frames[at] for at in (3, 5, 7, 8, 9))]) == {"lost": 1}
+
+
+def test_the_lines_that_are_held_come_behind_a_snapshot_without_a_hole():
+    frames = frames_of(*LONG)
+    begun, told = frames[:10], told_at(190)
+    assert broken_by([*begun, told, *frames[100:]]) == {}
+    assert broken_by([*begun, told, *frames[100:120], *frames[121:]]) == {"lost": 1}
+    assert broken_by([*begun, told, *frames[190:]])["lost"] == resyncs.HELD
+
+
+def test_the_end_is_no_end_before_it_came_as_an_event():
+    frames, told = frames_of(*LONG), told_at(205, ended=True)
+    assert broken_by([*frames[:10], told, *frames[100:]]) == {}
+    assert broken_by([*frames[:10], told, *frames[100:-1]]) == {"lost": 1, "endless": 1}
+
+
+def test_a_later_snapshot_takes_the_place_of_an_earlier_one():
+    frames = frames_of(*LONG)
+    shown = [*frames[:10], told_at(100), *frames[60:70], told_at(190), *frames[130:]]
+    assert broken_by(shown) == {}
+    assert broken_by([*shown[:-60], *shown[-59:]]) == {"lost": 1}
+
+
+def test_a_snapshot_says_how_much_is_missed():
+    frames = frames_of(*LONG)
+    assert broken_by([*frames[:10], told_at(190, missed=90), *frames[100:]]) == {}
+    assert broken_by([*frames[:10], told_at(190, missed=89), *frames[100:]]) == {"lost": 1}
+    two = [told_at(50, missed=20), *frames[30:50], told_at(190, missed=50), *frames[100:]]
+    assert broken_by([*frames[:10], *two]) == {}
+
+
+@pytest.mark.parametrize("wrong", [{"run": "r2"}, {"ended": True}])
+def test_a_snapshot_that_is_not_true(wrong):
+    frames = frames_of(*LONG)
+    assert "invented" in broken_by([*frames[:10], told_at(190, **wrong), *frames[100:]])
+
+
+def test_an_end_that_a_snapshot_has_undone_may_be_followed_by_another_one():
+    again = [lives.status("started", run="r2", publication="p2"), lives.completed(run="r2")]
+    events = [*LIFE[:-2], lives.error(), *again]
+    frames, undone = frames_of(*events), told_at(len(events) - 1, run="r2")
+    assert broken_by([*frames[:-2], undone, frames[-1]], events) == {}
+    # The same end is not undone by saying how things stand behind it.
+    told = told_at(len(events) - 2, ended=True)
+    assert broken_by([*frames[:-2], told, *frames[-2:]], events) == {}
+    assert broken_by([*frames[:-2], told, frames[-1]], events) == {"lost": 1, "ends": 1}
+
+
 RUNS = ("r1", "r2", "r3")
 MAKERS = {
     "queued": lambda run, _: lives.queued(publication=f"p{run}"),
@@ -200,31 +268,73 @@ MAKERS = {
     "error": lambda run, _: lives.error(run=run),
     "stalled": lambda run, _: lives.stalled(run=run),
     "lost": lambda run, _: lives.lost(run=run),
+    "known result": lambda run, text: structs.replace(MAKERS["result"](run, text), inferred=True),
+    "known end": lambda run, text: structs.replace(MAKERS["completed"](run, text), inferred=True),
 }
 
 
-@given(st.lists(st.tuples(st.sampled_from([*MAKERS, "sign"]), st.sampled_from(RUNS)), max_size=16))
-def test_the_product_and_the_oracle_understand_the_laws_alike(sketch):
-    """Two formulations of the same laws, over courses no installation takes: each tests the other.
+@st.composite
+def sketches(draw):
+    """Courses that no installation takes: words of several runs, in any order.
 
-    What is owed depends on the order alone, so the runs are mixed without any. Only ``queued`` is
-    said once of each publication: by its caller, whose batches are told from their repeats.
+    Only ``queued`` is said once of each publication: by its caller, whose batches are told from
+    their repeats.
     """
+    words = st.tuples(st.sampled_from([*MAKERS, "sign"]), st.sampled_from(RUNS))
+    sketch = draw(st.lists(words, max_size=16))
     once = {one: None for one in sketch if one[0] == "queued"}
-    sketch = [one for one in sketch if one[0] != "queued" or once.pop(one, one) is None]
+    return [one for one in sketch if one[0] != "queued" or once.pop(one, one) is None]
+
+
+def watch(sketch, read):
+    """Put it into a log and through the product; what the oracle finds of what it delivered.
+
+    Args:
+        sketch: Words and runs.
+        read: Called after each, with the session: the frames the client reads then.
+    """
     hub, session, log = Hub(), Session(1, Permit(None)), Log()
+    session.resyncs = True
     hub.watch(session, ONE, replay=None, since=None)
-    frames = []
+    shown = []
     for number, (word, run) in enumerate(sketch, 1):
         sign = word == "sign"
         events = [] if sign else [MAKERS[word](run, str(number))]
         body = batch(number, *events, alive=[(ONE, run)] if sign else ())
         log.take("e", str(number), body)
         hub.accept(wire.decode_batch(body), epoch="e", position=str(number), now=0.0)
-        shown = decoded(session.take(1_000_000, 0.0))
-        frames += [said(frame, frame["event_id"]) for frame in shown]
-    findings = check(log, [transcript(frames)], [], sent_at={ONE: 1.0}, living=[])
-    broken = {law: findings.counts[law] for law in LAWS if findings.counts[law]}
+        shown += read(session)
+    while session.has_news:
+        shown += decoded(session.take(1_000_000, 0.0))
+    entries = [
+        resynced(one) if one["event_type"] == "snapshot" else said(one, one["event_id"])
+        for one in shown
+    ]
+    findings = check(log, [transcript(entries)], [], sent_at={ONE: 1.0}, living=[])
     # Nobody ended them all.
-    broken.pop("endless", None)
-    assert broken == {}, findings
+    return {law: findings.counts[law] for law in LAWS if findings.counts[law] and law != "endless"}
+
+
+@given(sketches())
+def test_the_product_and_the_oracle_understand_the_laws_alike(sketch):
+    """Two formulations of the same laws: each tests the other.
+
+    What is owed depends on the order alone, so the runs are mixed without any.
+    """
+    assert watch(sketch, lambda session: decoded(session.take(1_000_000, 0.0))) == {}
+
+
+@given(sketches(), st.data())
+def test_they_do_so_of_a_client_that_falls_off(sketch, data):
+    def read(session):
+        return (
+            decoded(session.take(data.draw(st.integers(1, 600)), 0.0))
+            if data.draw(some) == 0
+            else []
+        )
+
+    some = st.integers(0, 5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "MAX_ENTRIES", 4)
+        patch.setattr(resyncs, "HELD", 0)
+        assert watch(sketch, read) == {}

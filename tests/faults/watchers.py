@@ -14,7 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from accounts import Subscribed, Transcript, said
+from accounts import Subscribed, Transcript, resynced, said
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
@@ -40,21 +40,22 @@ class Watcher:
         urls: The sidecars; it begins with the first one, and :meth:`move` goes to the next.
         ping: Seconds after which it asks whether the line is alive, and twice that to answer.
             None: it believes so for ever.
-        small: With receive buffers so small that not reading is felt at once.
+        resync: Where it fell off, it wants to be told how things stand.
     """
 
     def __init__(
-        self, name: str, urls: Sequence[str], *, ping: float | None = 1.0, small: bool = False
+        self, name: str, urls: Sequence[str], *, ping: float | None = 1.0, resync: bool = False
     ) -> None:
         self.transcript = Transcript(name)
+        self.resync = resync
         self.connected = asyncio.Event()
         self._urls = list(urls)
         self._ping = ping
-        self._small = small
         self._watched: dict[str, str] = {}
         """The last event it saw, by operation; empty before there was any."""
         self._reading = asyncio.Event()
         self._reading.set()
+        self._deaf_after = ""
         self._line: ClientConnection | None = None
 
     async def live(self) -> None:
@@ -98,23 +99,25 @@ class Watcher:
         if self._line is not None:
             await self._line.close()
 
-    def stop_reading(self) -> None:
-        """Read nothing from now on."""
-        self._reading.clear()
+    def stop_reading(self, after: str = "") -> None:
+        """Read nothing from now on, or once something of an operation was read."""
+        self._deaf_after = after
+        if not after:
+            self._reading.clear()
 
     def go_on_reading(self) -> None:
         """Read again, beginning with what has waited."""
+        self._deaf_after = ""
         self._reading.set()
 
     def _options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {
+        return {
             "compression": None,
             "open_timeout": 10,
             "close_timeout": 1,
             "ping_interval": self._ping,
             "ping_timeout": self._ping and self._ping * 2,
         }
-        return options | ({"max_queue": 1} if self._small else {})
 
     async def _watch(self, line: ClientConnection) -> None:
         welcome = json.loads(await line.recv())
@@ -135,7 +138,8 @@ class Watcher:
             some = ids[first : first + _CHUNK]
             since = {one: self._watched[one] for one in some if self._watched[one]}
             command = {"command": "subscribe", "operation_ids": some}
-            await line.send(json.dumps(command | ({"since": since} if since else {})))
+            asked = ({"since": since} if since else {}) | ({"resync": True} if self.resync else {})
+            await line.send(json.dumps(command | asked))
         # Replies come in the order of the commands: behind this one everything is subscribed.
         await line.send(json.dumps({"command": "ping"}))
 
@@ -143,10 +147,17 @@ class Watcher:
         if frame["event_type"] == "reply":
             self._take_reply(frame)
             return
+        if frame["event_type"] == "snapshot":
+            # It is no event, and has no place from which to go on.
+            self.transcript.counts["snapshots"] += 1
+            self.transcript.entries[frame["operation_id"]].append(resynced(frame))
+            return
         event = said(frame, frame["event_id"])
         self.transcript.counts["frames"] += 1
         self.transcript.entries[event.operation_id].append(event)
         self._watched[event.operation_id] = event.event_id
+        if event.operation_id == self._deaf_after:
+            self._reading.clear()
 
     def _take_reply(self, reply: dict[str, Any]) -> None:
         if "error" in reply:

@@ -56,14 +56,14 @@ class Records:
 records = Records()
 
 
-def speak(self, lines=5, pause=0.0, end="result"):
-    """Say lines and progress, and end in one of the ways there are."""
+def speak(self, lines=5, pause=0.0, end="result", ballast=0):
+    """Say lines (with so many bytes more) and progress, and end in one of the ways there are."""
     operation_id = self.request.id
     records.write(operation_id, "start", str(self.request.retries))
     for number in range(1, lines + 1):
         token = records.token()
         records.write(operation_id, "log", token)
-        self.log("info", token)
+        self.log("info", token, **({"ballast": "x" * ballast} if ballast else {}))
         self.update_progress(current=number, total=lines, message=token)
         time.sleep(pause)
     if end == "retry" and self.request.retries == 0:
@@ -91,7 +91,8 @@ def make_app(broker, backend, **conf):
             "unacked_restore_throttle": 1,
         }
         if "redis" in broker
-        else {},
+        # The caller knows that RabbitMQ has the message on its disk.
+        else {"confirm_publish": True},
         **conf,
     )
     late = {"acks_late": True, "reject_on_worker_lost": True}

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from celery import Celery, states
-from servers import free_port
+from ports import free_port
 from waiting import eventually
 
 from celery_wsprogress.results import Outcome

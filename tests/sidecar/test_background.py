@@ -12,6 +12,7 @@ import urllib.request
 import own_process
 import pytest
 from loops import run
+from ports import free_port
 from waiting import eventually
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -152,9 +153,9 @@ def test_its_status(process):
 
 def test_a_port_in_use_is_a_clear_error_and_leaves_no_thread(process):
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        port = free_port()
+        taken.bind(("127.0.0.1", port))
         taken.listen()
-        port = taken.getsockname()[1]
         with pytest.raises(ServerNotStarted, match=f"port {port} on localhost is in use") as raised:
             start_websocket_background(port=port)
     assert isinstance(raised.value, RuntimeError)
@@ -189,12 +190,6 @@ def test_it_may_be_switched_off(process, caplog):
     assert start_websocket_background(port=0) is None
     assert caplog.text.count("ENABLE_WEBSOCKET is false") == 1
     assert not is_websocket_running()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.mark.parametrize("name", ["WEBSOCKET_PORT", "WSPROGRESS_PORT"])

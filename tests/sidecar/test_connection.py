@@ -21,10 +21,9 @@ from celery_wsprogress.sidecar.connection import (
     BINARY,
     EARLIEST_PING,
     TOO_SLOW,
-    UNSENT_BYTES,
-    WRITE_BYTES,
     ProgressConnection,
 )
+from celery_wsprogress.sidecar.socket_writer import UNSENT_BYTES, WRITE_BYTES
 
 TIMEOUT = 30
 
@@ -52,7 +51,7 @@ class Served:
             self.owed = max(self.owed, self.session._reply_bytes)
 
     async def accept(self, connection):
-        connection.session = self.session
+        connection.writer.session = self.session
         self.connection = connection
         try:
             await connection.read_commands(self.take)
@@ -62,7 +61,7 @@ class Served:
     def frame(self, frame):
         """Queue a frame and write it."""
         self.session.reply(frame)
-        self.connection.flush()
+        self.connection.writer.flush()
 
 
 def run(scenario):
@@ -116,7 +115,7 @@ def test_what_the_session_has_arrives_whole_and_in_order():
             sizes = [0, 1, 125, 126, 65_535, 65_536, 1_000_000, *range(500)]
             for size in sizes:
                 served.session.reply(b"x" * size)
-            served.connection.flush()
+            served.connection.writer.flush()
             assert [len(await client.recv()) for _ in sizes] == sizes
 
     run(scenario())
@@ -152,7 +151,7 @@ def test_a_client_that_does_not_read_costs_a_bounded_number_of_bytes_and_misses_
         async with connected(max_queue=1) as (served, client):
             for one in frames:
                 served.frame(one)
-            await until(lambda: not served.connection._writable.is_set())
+            await until(lambda: served.connection.paused)
             assert served.session.has_news
             size = served.connection.transport.get_write_buffer_size()
             assert size < 65_536 + WRITE_BYTES + len(frames[0])
@@ -171,9 +170,7 @@ def test_the_commands_of_a_client_that_does_not_read_wait():
     async def scenario():
         async with connected(max_queue=1) as (served, client):
             asking = asyncio.create_task(_send(client, [str(size)] * asked))
-            await until(
-                lambda: served.session.backlogged and not served.connection._writable.is_set()
-            )
+            await until(lambda: served.session.backlogged and served.connection.paused)
             assert len(served.taken) < asked
             for _ in range(asked):
                 assert len(await client.recv()) == size
@@ -198,8 +195,19 @@ def test_a_client_that_fell_off_the_history_is_told_so():
             for number in range(2 * history.MAX_ENTRIES):
                 batch = wire.Batch("w", number + 1, [log("x" * 1_000)])
                 hub.accept(batch, epoch="e", position=str(number + 1), now=0.0)
-            served.connection.flush()
+            served.connection.writer.flush()
             assert await closed(client) == TOO_SLOW
+
+    run(scenario())
+
+
+def test_nothing_is_written_to_who_has_closed_the_socket_without_a_word():
+    async def scenario():
+        async with connected() as (served, _):
+            served.session.reply(b"late")
+            served.connection.eof_received()
+            served.connection.writer.flush()
+            assert served.session.has_news
 
     run(scenario())
 
@@ -245,7 +253,7 @@ def test_a_client_that_goes_without_a_word_is_no_error():
             served.session.reply(b"x" * 10_000_000)
             client.transport.abort()
             await served.ended.wait()
-            served.connection.flush()
+            served.connection.writer.flush()
             served.connection.close_soon(1000, "")
             served.connection.close_soon(1000, "")
 
@@ -258,7 +266,7 @@ def test_nothing_is_written_once_it_closes():
             served.connection.close_soon(4001, "the token has expired")
             served.session.reply(b"late")
             await asyncio.sleep(0)
-            served.connection.flush()
+            served.connection.writer.flush()
             assert await closed(client) == 4001
             assert served.session.has_news
 
@@ -269,19 +277,19 @@ def test_a_client_that_takes_nothing_is_stuck_and_one_that_does_is_not():
     async def scenario():
         async with connected(max_queue=1) as (served, client):
             connection = served.connection
-            assert not connection.is_stuck(0.0), "there is nothing to take"
+            assert not connection.writer.is_stuck(0.0), "there is nothing to take"
             for _ in range(400):
                 served.session.reply(b"x" * 50_000)
-            connection.flush()
-            await until(lambda: connection.is_stuck(0.05))
+            connection.writer.flush()
+            await until(lambda: connection.writer.is_stuck(0.05))
             # It reads again, if only a little.
             for _ in range(200):
                 await client.recv()
-            assert not connection.is_stuck(0.05)
-            await until(lambda: connection.is_stuck(0.05))
+            assert not connection.writer.is_stuck(0.05)
+            await until(lambda: connection.writer.is_stuck(0.05))
             for _ in range(200):
                 await client.recv()
-            await until(lambda: not connection.is_stuck(0.0))
+            await until(lambda: not connection.writer.is_stuck(0.0))
 
     run(scenario())
 
@@ -293,7 +301,7 @@ def test_a_client_may_take_what_there_is_before_it_is_dismissed():
         async with connected(max_queue=1) as (served, client):
             for one in frames:
                 served.session.reply(one.encode())
-            served.connection.flush()
+            served.connection.writer.flush()
             assert served.session.has_news
             leaving = asyncio.create_task(served.connection.dismiss(1012, "bye", flush=True))
             assert [await client.recv() for _ in frames] == frames

@@ -11,11 +11,20 @@ from lives import completed, queued, status
 from celery_wsprogress import __version__, wire
 from celery_wsprogress.access import Permit, sign
 from celery_wsprogress.hub import Hub
-from celery_wsprogress.sidecar.endpoints import JSON, TEXT, View, respond
+from celery_wsprogress.sidecar.endpoints import (
+    JSON,
+    PROMETHEUS,
+    TEXT,
+    View,
+    is_about_all,
+    respond,
+)
+from celery_wsprogress.sidecar.metrics import STATS
 
 KEY = "a key that is long enough for HS256"
 NOW = 1_700_000_000.0
-STATS = {"connected_clients": 3}
+REPORT = {**dict.fromkeys(STATS, 0), "connected_clients": 3, "gaps_total": 2, "processes": 1}
+STATE = {"broker_connected": True, "rebuilt": True, "replayable": False, "stopping": False}
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +48,12 @@ def get(hub):
             hub=hub,
             permit=Permit(key, exact_only=exact_only),
             now=NOW,
-            stats=STATS,
-            readiness={"ready": ready, "replayable": True},
+            report=lambda: {**REPORT, **STATE, "ready": ready},
         )
         answer = respond(target, authorization, view)
         if answer.content_type == JSON:
             return answer.status, json.loads(answer.body)
-        assert answer.content_type == TEXT
+        assert answer.content_type == (PROMETHEUS if target == "/metrics" else TEXT)
         return answer.status, answer.body.decode()
 
     return get
@@ -71,12 +79,29 @@ def test_health(get):
     ("ready", "status"), [(True, HTTPStatus.OK), (False, HTTPStatus.SERVICE_UNAVAILABLE)]
 )
 def test_readiness(get, ready, status):
-    assert get("/readyz", ready=ready) == (status, {"ready": ready, "replayable": True})
+    assert get("/readyz", ready=ready) == (
+        status,
+        {"ready": ready, **STATE, "gaps": 2, "processes": 1},
+    )
 
 
 def test_status(get):
-    expected = {"available": True, "running": True, "stats": STATS}
+    stats = {name: REPORT[name] for name in STATS}
+    expected = {"available": True, "running": True, "stats": stats}
     assert get("/status") == (HTTPStatus.OK, expected)
+
+
+def test_metrics(get):
+    status, text = get("/metrics")
+    assert status == HTTPStatus.OK
+    assert "\ncelery_wsprogress_connected_clients 3\n" in text
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/status", "/metrics"])
+def test_what_is_asked_of_all_processes(path):
+    assert is_about_all(path)
+    assert is_about_all(f"{path}?x")
+    assert not is_about_all(f"/healthz?{path}")
 
 
 def test_operations(get):
@@ -164,7 +189,9 @@ def test_health_is_open_to_everyone(get, path, authorization):
     assert get(path, authorization, key=KEY)[0] == HTTPStatus.OK
 
 
-@pytest.mark.parametrize("path", ["/status", "/operations", "/operations/done", "/operations/x"])
+@pytest.mark.parametrize(
+    "path", ["/status", "/metrics", "/operations", "/operations/done", "/operations/x"]
+)
 @pytest.mark.parametrize(
     "authorization",
     [None, "", "Bearer", "Bearer ", "Bearer nonsense", "Bearer \udcff", "Basic dTpw",
@@ -179,6 +206,7 @@ def test_the_rest_is_not_without_a_token(get, path, authorization):
     ("path", "ids", "status"),
     [
         ("/status", ["other"], HTTPStatus.OK),
+        ("/metrics", ["other"], HTTPStatus.OK),
         ("/operations/done", ["done"], HTTPStatus.OK),
         ("/operations/done", ["other"], HTTPStatus.FORBIDDEN),
         ("/operations/unheard", ["other"], HTTPStatus.FORBIDDEN),
@@ -200,3 +228,4 @@ def test_a_page_exact_only_may_not_list(get):
     assert get("/operations", exact_only=True)[0] == HTTPStatus.FORBIDDEN
     assert get("/operations/done", exact_only=True)[0] == HTTPStatus.OK
     assert get("/status", exact_only=True)[0] == HTTPStatus.OK
+    assert get("/metrics", exact_only=True)[0] == HTTPStatus.OK

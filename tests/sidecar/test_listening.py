@@ -6,10 +6,10 @@ import socket
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from servers import free_port
+from ports import free_port
 
 from celery_wsprogress.sidecar import listening
-from celery_wsprogress.sidecar.listening import listen
+from celery_wsprogress.sidecar.listening import listen, place_of, reserve
 
 
 @contextmanager
@@ -24,8 +24,9 @@ def listening_on(host, port):
 def taken(address):
     """A port of this address that somebody else listens on."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.create_server((address, 0), family=family) as somebody:
-        yield somebody.getsockname()[1]
+    port = free_port()
+    with socket.create_server((address, port), family=family):
+        yield port
 
 
 def has_ipv6():
@@ -62,8 +63,8 @@ def test_any_free_port_is_a_new_one_each_time():
 @needs_ipv6
 @pytest.mark.parametrize("host", ["::1", "::"])
 def test_an_ipv6_address_is_only_that(host):
-    with listening_on(host, 0) as places:
-        port = places[0][1]
+    port = free_port()
+    with listening_on(host, port) as places:
         assert places == [(host, port)]
         # The same port of the other family is free.
         with listening_on("127.0.0.1", port):
@@ -92,10 +93,11 @@ def test_another_free_port_is_drawn_when_the_second_address_has_it_taken(monkeyp
     draws = []
     with taken("::1") as port:
 
-        def draw(family, place, *, needed):
+        def draw(family, place, bind, *, needed):
             draws.append(place)
             # The first time, what is free on the first address is the port taken above.
-            return open_one(family, (place[0], port) if len(draws) == 1 else place, needed=needed)
+            place = (place[0], port) if len(draws) == 1 else place
+            return open_one(family, place, bind, needed=needed)
 
         open_one = listening._open
         monkeypatch.setattr(listening, "_open", draw)
@@ -128,3 +130,69 @@ def test_what_is_no_host_name_is_an_oserror_like_the_rest(host):
     with pytest.raises(OSError, match=r"host name|not known") as caught:
         listen(host, 0)
     assert os.strerror(errno.EADDRINUSE) not in str(caught.value)
+
+
+# With other processes.
+
+
+@contextmanager
+def reserved(host, port):
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(one) for one in reserve(host, port)]
+        yield sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_many_listen_on_a_reserved_port_and_each_gets_some_of_the_connections(host):
+    with reserved(host, 0) as port, ExitStack() as stack:
+        listeners = [
+            [stack.enter_context(one) for one in listen(host, port, shared=True)] for _ in range(2)
+        ]
+        places = [[one.getsockname()[:2] for one in sockets] for sockets in listeners]
+        assert places[0] == places[1]
+        for place in places[0]:
+            for _ in range(64):
+                stack.enter_context(socket.create_connection(place, timeout=30))
+        for one in (one for sockets in listeners for one in sockets):
+            one.settimeout(30)
+            stack.enter_context(one.accept()[0])
+
+
+def test_a_reserved_port_is_listened_on_by_nobody():
+    with reserved("localhost", 0) as port, pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=30)
+
+
+@pytest.mark.parametrize("take", [listen, reserve])
+def test_a_port_that_processes_share_is_in_use_for_all_others(take):
+    with reserved("localhost", 0) as port, ExitStack() as stack:
+        for one in listen("localhost", port, shared=True):
+            stack.enter_context(one)
+        with pytest.raises(OSError, match="in use") as caught:
+            take("localhost", port)
+        assert caught.value.errno == errno.EADDRINUSE
+
+
+def test_a_port_in_use_cannot_be_reserved():
+    with taken("127.0.0.1") as port, pytest.raises(OSError, match="in use"):
+        reserve("localhost", port)
+
+
+def test_a_system_on_which_ports_cannot_be_shared_is_named(monkeypatch):
+    monkeypatch.delattr(socket, "SO_REUSEPORT")
+    with pytest.raises(OSError, match="cannot share a port on this system"):
+        reserve("localhost", 0)
+
+
+@pytest.mark.parametrize(
+    ("host", "place"),
+    [
+        ("localhost", "localhost:8765"),
+        ("0.0.0.0", "localhost:8765"),
+        ("::", "localhost:8765"),
+        ("::1", "[::1]:8765"),
+        ("192.0.2.1", "192.0.2.1:8765"),
+    ],
+)
+def test_where_clients_on_this_machine_find_it(host, place):
+    assert place_of(host, 8765) == place

@@ -12,7 +12,7 @@ import pytest
 from lives import completed, status
 from log_writer import log_writer
 from loops import run
-from servers import free_port
+from ports import free_port
 from sidecars import SidecarThread
 from waiting import eventually
 from websockets.exceptions import InvalidStatus

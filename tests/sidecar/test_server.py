@@ -144,6 +144,29 @@ def test_a_late_subscriber_gets_snapshot_and_replay_in_one_step(served, write):
         assert len(one.until("completed")) == reply["operation"]["event_count"]
 
 
+def test_what_it_did_is_there_for_prometheus(served, write):
+    with client(served) as one:
+        one.ask("subscribe", operation_id="op-1")
+        write(*LIFE)
+        one.until("completed")
+        one.websocket.send("x" * 70_000)
+        assert one.close_code()[0] == 1009
+    with client(served):
+        pass
+    eventually(lambda: served.sidecar.stats()["connected_clients"] == 0)
+    status, text = get(served, "/metrics")
+    assert status == 200
+    for line in (
+        'events_total{type="status"} 2',
+        'events_total{type="completed"} 1',
+        "connections_total 2",
+        'closed_total{code="1000"} 1',
+        'closed_total{code="1009"} 1',
+        'delivery_delay_seconds_bucket{le="+Inf"} 1',
+    ):
+        assert f"\ncelery_wsprogress_{line}\n" in text.decode()
+
+
 def test_the_path_subscribes(served, write):
     write(*LIFE)
     with client(served, "/ws/op-1") as one:
@@ -289,6 +312,16 @@ def deaf(sidecar):
     return one
 
 
+@contextmanager
+def impatient(address, monkeypatch):
+    """A sidecar that soon closes whoever takes nothing; by pings it would find that out as well."""
+    monkeypatch.setattr(server, "SWEEP_INTERVAL", 0.1)
+    with SidecarThread(address, heartbeat=600) as sidecar:
+        settings = sidecar.sidecar.settings
+        sidecar.sidecar.settings = dataclasses.replace(settings, heartbeat=2.0)
+        yield sidecar
+
+
 def test_a_client_that_asked_for_it_gets_a_snapshot_when_it_was_too_slow(served, write):
     with client(served, max_queue=1) as one:
         one.ask("subscribe", operation_id="op-1", resync=True)
@@ -307,7 +340,6 @@ def test_a_client_that_asked_for_it_gets_a_snapshot_when_it_was_too_slow(served,
 def test_a_client_that_is_stuck_is_closed_whether_it_asked_for_snapshots_or_not(
     address, write, monkeypatch
 ):
-    monkeypatch.setattr(server, "SWEEP_INTERVAL", 0.1)
     closed = []
     monkeypatch.setattr(
         server.ProgressConnection,
@@ -315,16 +347,13 @@ def test_a_client_that_is_stuck_is_closed_whether_it_asked_for_snapshots_or_not(
         lambda self, code, reason: closed.append(code) or self.transport.abort(),
     )
     with (
-        SidecarThread(address, heartbeat=600) as sidecar,
+        impatient(address, monkeypatch) as sidecar,
         client(sidecar, max_queue=1, close_timeout=0.1) as slow,
         client(sidecar) as idle,
         client(sidecar) as one,
     ):
         slow.ask("subscribe", operation_id="op-1", resync=True)
         one.ask("subscribe", operation_id="op-1")
-        # Pings would find it out as well.
-        settings = sidecar.sidecar.settings
-        sidecar.sidecar.settings = dataclasses.replace(settings, heartbeat=1.0)
         while not closed:
             write(*(log("x" * 6_000) for _ in range(4)))
             for _ in range(4):
@@ -334,8 +363,8 @@ def test_a_client_that_is_stuck_is_closed_whether_it_asked_for_snapshots_or_not(
         assert one.ask("get_stats")
 
 
-def test_a_client_that_never_reads_is_closed_and_delays_nobody(served, write):
-    with deaf(served), client(served) as one:
+def test_a_client_that_never_reads_is_closed_and_delays_nobody(address, write, monkeypatch):
+    with impatient(address, monkeypatch) as served, deaf(served), client(served) as one:
         eventually(lambda: served.sidecar.stats()["connected_clients"] == 2)
         one.ask("subscribe", operation_id="op-1")
         write(LIFE[1])
@@ -352,7 +381,8 @@ def test_a_client_that_never_reads_is_closed_and_delays_nobody(served, write):
 
 
 def test_a_client_that_keeps_up_gets_all_of_a_burst(served, write):
-    with client(served) as one:
+    # It reads on while this thread writes.
+    with client(served, max_queue=None) as one:
         one.ask("subscribe", operation_id="op-1")
         write(LIFE[1])
         one.until("status")

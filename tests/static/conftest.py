@@ -1,4 +1,4 @@
-"""Pages for the browser modules, and the sizes in the summary of the test run."""
+"""Pages for the browser modules."""
 
 from __future__ import annotations
 
@@ -41,19 +41,3 @@ def open_page(browser, site) -> Iterator[Callable[..., Page]]:
     yield open_page
     context.close()
     assert complaints == []
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter):
-    """Print what tests recorded as a size."""
-    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
-    sizes = [
-        f"{name.removeprefix('size: ')}: {value:,} bytes minified and gzipped"
-        for report in reports
-        for name, value in getattr(report, "user_properties", ())
-        if name.startswith("size: ")
-    ]
-    if sizes:
-        terminalreporter.section("browser modules")
-        for line in sizes:
-            terminalreporter.write_line(line)

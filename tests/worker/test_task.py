@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 from celery import Celery, Task, shared_task, signals
 from celery.contrib.testing.worker import start_worker
+from kombu.transport import memory
 from pydantic import BaseModel
 
 from celery_wsprogress import StreamingTask
@@ -39,6 +40,20 @@ def app():
     app = Celery(f"project-{id(object())}", broker="memory://", backend="cache+memory://")
     app.conf.update(broker_transport_options={"polling_interval": 0.02}, task_always_eager=False)
     return app
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """A worker looks whether it shall stop when it has waited two seconds for messages.
+
+    Here it waits less; it does not mind.
+    """
+    drain_events = memory.Transport.drain_events
+
+    def drain_for_a_moment(self, connection, timeout=None):
+        return drain_events(self, connection, timeout=0.1)
+
+    monkeypatch.setattr(memory.Transport, "drain_events", drain_for_a_moment)
 
 
 @contextmanager

@@ -111,7 +111,7 @@ def test_indeterminate_repeats_the_last_fraction(tracker, ear):
 
 def test_rate_and_time_left(tracker, ear, monkeypatch):
     clock = iter([100.0, 101.0, 102.0])
-    monkeypatch.setattr("celery_wsprogress.worker.tracker.time.time", lambda: next(clock))
+    monkeypatch.setattr("celery_wsprogress.worker.tracker.time", lambda: next(clock))
     for n in (0, 2, 4):
         tracker.update_progress(current=n, total=10)
         ear.fetch()

@@ -1,0 +1,174 @@
+"""The figures of a sidecar: what they are called, how processes are added up, and their text.
+
+A figure has one name everywhere: ``gaps_total`` of ``get_stats`` is
+``celery_wsprogress_gaps_total`` of ``/metrics``. One that is kept by something (the type of the
+events, say) stands in a report as ``events_by_type{type="log"}``.
+
+Every process of a sidecar reads the whole log and holds every operation, but each has clients of
+its own. So what is done for clients is summed, and of what is known of the log counts what the
+process knows that knows most.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+PREFIX: Final = "celery_wsprogress_"
+
+Figures: TypeAlias = Mapping[str, float]
+"""By name. Whole numbers stay whole."""
+
+Adding: TypeAlias = Callable[[Iterable[float]], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One line of what is measured."""
+
+    name: str
+    """In ``/metrics``, there with a prefix unless it is one of Prometheus's own."""
+    kind: Literal["counter", "gauge", "histogram"]
+    add: Adding
+    """Makes one figure of those of several processes."""
+    told: str
+    """What it is, for people."""
+    figure: str = ""
+    """Its name in a report, where that is another one."""
+
+    @property
+    def title(self) -> str:
+        """Its name as Prometheus sees it."""
+        return self.name if self.name.startswith("process_") else PREFIX + self.name
+
+
+METRICS: Final = (
+    Metric("build_info", "gauge", max, "The version, as a label; always 1."),
+    Metric("processes", "gauge", sum, "Processes of this sidecar that serve."),
+    Metric("restarts_total", "counter", sum, "Processes that ended and were replaced."),
+    # Of the broker.
+    Metric("broker_connected", "gauge", min, "1 while the broker is connected, in every process."),
+    Metric("broker_lost_total", "counter", sum, "Times the broker could not be reached."),
+    Metric("rebuilt", "gauge", min, "1 once the retained log has been read, in every process."),
+    Metric("replayable", "gauge", min, "1 where the log can be read again."),
+    Metric("ready", "gauge", min, "What /readyz says."),
+    Metric("stopping", "gauge", max, "1 while clients are sent away."),
+    # Of the log.
+    Metric("events_total", "counter", max, "Events read, by their type.", "events_by_type"),
+    Metric("delivered_total", "counter", max, "Events that were news to whoever watches."),
+    Metric("behind_total", "counter", max, "Statuses that came after what they led to."),
+    Metric("over_total", "counter", max, "Events of runs that were over."),
+    Metric("resumed_total", "counter", max, "Runs that spoke after they were given up."),
+    Metric("malformed_total", "counter", max, "Events and batches that could not be read."),
+    Metric("repeats_total", "counter", max, "Batches that were in the log twice."),
+    Metric("gaps_total", "counter", max, "Times batches were missing in the log."),
+    # Of the operations.
+    Metric("operations_total", "counter", max, "Operations heard of.", "total_operations"),
+    Metric("active_operations", "gauge", max, "Operations held that have not ended."),
+    Metric("held_operations", "gauge", max, "Operations held."),
+    Metric("history_bytes", "gauge", sum, "What the histories take in all processes."),
+    # Of the clients.
+    Metric("connected_clients", "gauge", sum, "Connections that are open."),
+    Metric("connections_total", "counter", sum, "Connections that were opened."),
+    Metric("closed_total", "counter", sum, "Connections that are gone, by close code.",
+           "closed_by_code"),
+    Metric("subscriptions", "gauge", sum, "Operations and selectors that clients watch."),
+    Metric("sent_writes_total", "counter", sum, "Writes to clients, of one frame or of many."),
+    Metric("sent_bytes_total", "counter", sum, "Bytes of them."),
+    Metric("delivery_delay_seconds", "histogram", sum,
+           "From an event's own time to the write to the last of its watchers."),
+    # Of the machine.
+    Metric("process_cpu_seconds_total", "counter", sum, "User and system time."),
+    Metric("process_resident_memory_bytes", "gauge", sum, "Resident memory."),
+)  # fmt: skip
+"""In the order in which they are shown."""
+
+STATS: Final = (
+    "connected_clients", "active_operations", "total_operations", "subscriptions",
+    "held_operations", "history_bytes", "events_total", "delivered_total", "behind_total",
+    "over_total", "resumed_total", "malformed_total", "repeats_total", "gaps_total", "processes",
+)  # fmt: skip
+"""The figures of ``get_stats``."""
+
+_ADDED: Final[Mapping[str, Adding]] = {
+    "events_total": max,
+    **{one.figure or one.name: one.add for one in METRICS},
+}
+
+
+def added(reports: Iterable[Figures]) -> dict[str, float]:
+    """Make one report of those of several processes."""
+    values: dict[str, list[float]] = {}
+    for report in reports:
+        for key, value in report.items():
+            values.setdefault(key, []).append(value)
+    # A figure that only another version of this program knows is left out.
+    return {key: _ADDED[_name(key)](found) for key, found in values.items() if _name(key) in _ADDED}
+
+
+def lasting(report: Figures) -> dict[str, float]:
+    """What of a report still counts when its process has ended: a counter never goes back."""
+    return {key: value for key, value in report.items() if _name(key) in _COUNTING}
+
+
+def stats(report: Figures) -> dict[str, int]:
+    """The figures of ``get_stats``, all integers."""
+    return {name: int(report[name]) for name in STATS}
+
+
+def readiness(report: Figures) -> dict[str, Any]:
+    """Whether the sidecar is ready, and what that depends on, as ``/readyz`` says it."""
+    words = ("ready", "broker_connected", "rebuilt", "replayable", "stopping")
+    numbers = ("gaps_total", "processes")
+    return {
+        **{name: bool(report[name]) for name in words},
+        **{name.removesuffix("_total"): report[name] for name in numbers},
+    }
+
+
+def key(name: str, **labels: str) -> str:
+    """The name in a report of a figure that is kept by something."""
+    kept_by = ",".join(f'{label}="{_escaped(value)}"' for label, value in labels.items())
+    return f"{name}{{{kept_by}}}"
+
+
+def exposition(report: Figures) -> str:
+    """The report as Prometheus reads it (text format 0.0.4)."""
+    by_name: dict[str, list[str]] = {}
+    for one in report:
+        by_name.setdefault(_name(one), []).append(one)
+    lines: list[str] = []
+    for metric in METRICS:
+        keys = by_name.get(metric.figure or metric.name)
+        if keys:
+            lines += _lines(metric, keys, report)
+    return "\n".join(lines) + "\n"
+
+
+def _lines(metric: Metric, keys: list[str], report: Figures) -> list[str]:
+    title, name = metric.title, metric.figure or metric.name
+    samples = [f"{title}{one.removeprefix(name)} {report[one]!r}" for one in keys]
+    return [f"# HELP {title} {metric.told}", f"# TYPE {title} {metric.kind}", *samples]
+
+
+def _name(one: str) -> str:
+    """What a figure is of, without what it is kept by, and without the parts of a histogram."""
+    name = one.partition("{")[0]
+    for part in ("_bucket", "_sum", "_count"):
+        whole = name.removesuffix(part)
+        if whole in _HISTOGRAMS:
+            return whole
+    return name
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+_HISTOGRAMS: Final = frozenset(one.name for one in METRICS if one.kind == "histogram")
+_COUNTING: Final = frozenset(
+    {"events_total", *(one.figure or one.name for one in METRICS if one.kind != "gauge")}
+)

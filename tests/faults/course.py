@@ -1,0 +1,205 @@
+"""What is owed of each event of an operation, as the log tells it: the laws, a second time.
+
+:class:`Course` goes once through what the log holds of an operation and says of each event
+whether a client must, may or must not see it. It knows nothing of the product, and is formulated
+otherwise.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from accounts import ALIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from accounts import Said
+
+_LOST: Final = frozenset({"WorkerLost", "OwnerLost"})
+_RECEIVED, _STARTED, _OVER = 1, 2, 3
+
+
+class Duty(Enum):
+    """What is owed to a client who watches."""
+
+    MUST = "must"
+    MAY = "may"
+    NEVER = "never"
+
+
+class Course:
+    """The course of one operation through the log."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.current = ""
+        """The run that started last."""
+        self._phase: dict[str, int] = {}
+        self._overtaken: set[str] = set()
+        self._publications: set[str] = set()
+        self._silent: set[str] = set()
+        self._lost: set[str] = set()
+
+    def judge(self, event: Said) -> Duty:
+        """Take the next event, and say what is owed of it."""
+        if event.kind == "status" and event.text == "queued":
+            known = event.publication in self._publications
+            self._publications.add(event.publication)
+            return Duty.NEVER if known else Duty.MUST
+        if event.inferred:
+            return self._judge_inferred(event)
+        self._hear(event.run)
+        if event.kind == ALIVE:
+            return Duty.NEVER
+        if event.kind == "status" and event.text == "received":
+            return self._told(event, self._judge_received(event))
+        if event.kind == "status" and event.text == "started":
+            duty = self._told(event, self._judge_started(event))
+            self._pass(event.after)
+            return duty
+        return self._judge_work(event)
+
+    def _told(self, event: Said, duty: Duty) -> Duty:
+        """Remember of which publication a run is that a client has been told of."""
+        if duty is Duty.MUST:
+            self._publications.add(event.publication)
+        return duty
+
+    def _hear(self, run: str) -> None:
+        """A run that speaks is neither silent nor lost."""
+        if run != self.current or not run:
+            return
+        self._silent.discard(run)
+        if run in self._lost:
+            self._lost.discard(run)
+            self._phase[run] = _STARTED
+            self.ended = False
+
+    def _judge_inferred(self, event: Said) -> Duty:
+        run = event.run
+        if not self._phase and not self._publications:
+            # What was before it the log holds no more.
+            self._take_over(run)
+            if event.kind != "status":
+                self._silent.add(run)
+        phase = self._phase.get(run, 0)
+        # One that is to be tried again is over, and its operation is not.
+        if run != self.current or (phase == _OVER and self.ended):
+            return Duty.NEVER
+        if event.kind == "status":
+            if run in self._silent or phase != _STARTED:
+                return Duty.NEVER
+            self._silent.add(run)
+            return Duty.MUST
+        lost = event.is_end and event.text in _LOST
+        # A run that works has ended unheard if it is silent. One that waits, to begin or to be
+        # tried again, is silent in any case: for that it is not lost.
+        if run not in self._silent if phase == _STARTED else lost:
+            return Duty.NEVER
+        self._take_over(run)
+        self._silent.add(run)
+        if event.is_end:
+            self._end(run)
+            if lost:
+                self._lost.add(run)
+        return Duty.MUST
+
+    def _judge_received(self, event: Said) -> Duty:
+        if event.run in self._phase:
+            return Duty.NEVER
+        self._phase[event.run] = _RECEIVED
+        self.current = self.current or event.run
+        return Duty.MUST
+
+    def _judge_started(self, event: Said) -> Duty:
+        if self._phase.get(event.run, 0) >= _STARTED:
+            return Duty.NEVER
+        self._take_over(event.run)
+        return Duty.MUST
+
+    def _judge_work(self, event: Said) -> Duty:
+        run = event.run
+        if self._phase.get(run) == _OVER:
+            told_late = run in self._overtaken and event.kind == "log"
+            return Duty.MUST if told_late else Duty.NEVER
+        if run != self.current and self.ended:
+            return Duty.NEVER
+        self._take_over(run)
+        if event.is_end:
+            self._end(run)
+        elif event.kind == "status" and event.text == "retrying":
+            self._phase[run] = _OVER
+        return Duty.MAY if event.kind == "progress" else Duty.MUST
+
+    def _pass(self, run: str) -> None:
+        """A retry of this run has started: it is over, whatever the log shows of it yet."""
+        if run and run != self.current and self._phase.get(run) != _OVER:
+            self._phase[run] = _OVER
+            self._overtaken.add(run)
+
+    def _take_over(self, run: str) -> None:
+        before = self.current
+        if before and before != run and self._phase[before] == _STARTED:
+            self._phase[before] = _OVER
+            self._overtaken.add(before)
+        self.current, self._phase[run] = run, _STARTED
+        self.ended = False
+
+    def _end(self, run: str) -> None:
+        self._phase[run] = _OVER
+        self.ended = True
+
+
+def owed(events: Iterable[Said]) -> dict[str, Duty]:
+    """What is owed of each event of one operation, by its id.
+
+    Of progress the last one of each run is owed: before its end, or before it paused.
+    """
+    course, duties, last = Course(), {}, {}
+    for event in events:
+        duty = course.judge(event)
+        if event.kind == ALIVE:
+            continue
+        duties[event.event_id] = duty
+        if duty is Duty.MAY:
+            last[event.run] = event.event_id
+    for event_id in last.values():
+        duties[event_id] = Duty.MUST
+    return duties
+
+
+def has_ended(events: Iterable[Said]) -> bool:
+    """Whether the operation is at its end, as the log tells it."""
+    course = Course()
+    for event in events:
+        course.judge(event)
+    return course.ended
+
+
+class Standing(NamedTuple):
+    """How an operation stands behind an event."""
+
+    run: str
+    """The current run."""
+    ended: bool
+    end: str
+    """The id of its end; empty while there is none."""
+    opened: str
+    """The id of the event with which the current run became that."""
+
+
+def standings(events: Iterable[Said]) -> dict[str, Standing]:
+    """How the operation stands behind each of its events, signs of life included, by their ids."""
+    course, found = Course(), {}
+    before, end, opened = "", "", ""
+    for event in events:
+        judged = course.judge(event)
+        if event.is_end and judged is Duty.MUST:
+            end = event.event_id
+        if not opened or (before and course.current != before):
+            opened = event.event_id
+        before, end = course.current, end if course.ended else ""
+        found[event.event_id] = Standing(course.current, course.ended, end, opened)
+    return found
