@@ -2,6 +2,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+NPM := tests/static/node_modules
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -14,7 +15,7 @@ help: ## Show this
 demo: $(VENV)/.demo ## Start the example with everything it needs; Ctrl-C ends it
 	@$(BIN)/python -m example_app.demo $(DEMO_OPTIONS)
 
-test: lint system-packages $(VENV)/.test ## Check the code and run all tests
+test: lint system-packages $(VENV)/.test $(NPM)/.made ## Check the code and run all tests
 	@$(BIN)/python -m pytest -n auto $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.test ## Check style, types and who imports whom
@@ -35,7 +36,7 @@ soak: $(VENV)/.test system-packages ## Break everything again and again while op
 
 clean: ## Remove the virtual environment and all caches
 	@rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -rf .grimp_cache build dist docs/_build tests/screenshots
+	@rm -rf .grimp_cache build dist docs/_build tests/screenshots $(NPM)
 	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 system-packages:
@@ -56,3 +57,9 @@ $(VENV)/.test: $(VENV)/.demo
 	@echo "Installing what the tests need"
 	@$(PIP) --editable '.[test,demo,speed,docs]'
 	@touch $@
+
+# For the tests of the browser modules; nothing of it is shipped. The tests say what is missing.
+$(NPM)/.made: tests/static/package.json | system-packages
+	@if command -v npm >/dev/null; then echo "Installing what the browser's tests need" && \
+		npm install --prefix tests/static --no-package-lock --no-audit --no-fund --silent && \
+		touch $@; fi

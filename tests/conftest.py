@@ -100,6 +100,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByFile(config, log)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what tests recorded as a size, also where they are all well."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    sizes = [
+        f"{name.removeprefix('size: ')}: {value:,} bytes minified and gzipped"
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name.startswith("size: ")
+    ]
+    if sizes:
+        terminalreporter.section("browser modules")
+        for line in sizes:
+            terminalreporter.write_line(line)
+
+
 def skip_or_fail(reason: str) -> None:
     """Skip the test for want of something on this machine; fail it where skips are forbidden."""
     if os.environ.get(FORBID_SKIPS) == "1":

@@ -49,6 +49,13 @@ def test_it_holds_every_module(wheel):
     assert modules <= set(wheel.namelist())
 
 
+def test_it_holds_the_browser_modules_where_collectstatic_and_the_sidecar_look(wheel):
+    folder = ROOT / "celery_wsprogress" / "static" / "celery_wsprogress"
+    there = {str(one.relative_to(ROOT)) for one in folder.iterdir()}
+    assert f"{folder.relative_to(ROOT)}/client.js" in there
+    assert there <= set(wheel.namelist())
+
+
 def test_it_is_typed_and_licensed(wheel):
     assert "celery_wsprogress/py.typed" in wheel.namelist()
     assert _text(wheel, "licenses/LICENSE") == (ROOT / "LICENSE").read_text()

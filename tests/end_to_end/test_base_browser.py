@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import threading
 import uuid
-from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 import scenario
 from sidecars import SidecarProcess
+from web_pages import web_server
 from workers import Worker
 
 HERE = Path(__file__).parent
 PAGE = "base_client.html"
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-
-@contextmanager
-def web_server():
-    handler = functools.partial(QuietHandler, directory=str(HERE))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +28,7 @@ def page_url(request):
     if request.param == "file":
         yield (HERE / PAGE).as_uri()
     else:
-        with web_server() as root:
+        with web_server(HERE) as root:
             yield f"{root}/{PAGE}"
 
 

@@ -64,6 +64,22 @@ def carries_on(self, gate, done):
     return "through"
 
 
+def dictated(self, path):
+    """Log what a test writes into a file, line by line, until it writes ``end``."""
+    said = 0
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        written = Path(path).read_text()
+        for line in written[: written.rfind("\n") + 1].splitlines()[said:]:
+            if line == "end":
+                return said
+            said += 1
+            self.log("info", line)
+            self.update_progress(current=said, total=said + 1, message=line)
+        time.sleep(0.02)
+    raise TimeoutError(f"{path} never came to its end")
+
+
 def make_app(broker, backend):
     app = Celery("scenario", broker=broker, backend=backend)
     app.conf.update(
@@ -72,7 +88,7 @@ def make_app(broker, backend):
         worker_hijack_root_logger=False,
         task_track_started=True,
     )
-    for function in (steps, big, second_time_lucky, retries_once, carries_on):
+    for function in (steps, big, second_time_lucky, retries_once, carries_on, dictated):
         app.task(base=StreamingTask, name=f"scenario.{function.__name__}")(function)
     return app
 

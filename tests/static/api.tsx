@@ -1,0 +1,51 @@
+// What users' type checkers see. Checked, and not run.
+
+import {
+  CommandError,
+  connect,
+  OperationError,
+  type Client,
+} from "celery-wsprogress";
+import { CeleryProgress as Element } from "celery-wsprogress/element.js";
+import { CeleryProgress, useOperation, useOperations } from "celery-wsprogress/react.js";
+
+export async function page(): Promise<number> {
+  const client: Client = connect("ws://localhost:8765", { getToken: async () => "token" });
+  const stop: () => void = client.observe(() => console.log(client.state === "open", client.lost?.retryAt));
+  const watch = client.watch("id", {
+    signal: AbortSignal.timeout(1000),
+    onProgress: ({ data }, operation) => console.log(data.progress, operation.eta?.toFixed(1)),
+    onLog: ({ data }) => console.log(data.message),
+    onChange: (operation, event) => console.log(operation.state, event?.event_type),
+  });
+  for await (const event of watch) console.log(event.event_type, event.timestamp.toFixed());
+  try {
+    await watch.done;
+  } catch (error) {
+    if (error instanceof OperationError) console.log(error.errorType, error.cancelled);
+    if (error instanceof CommandError) console.log(error.code);
+  }
+  // @ts-expect-error a selector has no such field
+  client.monitor({ name: "x" });
+  const monitor = client.monitor({ tag: "nightly" }, { limit: 10 });
+  await monitor.ready;
+  const { operations, next } = await client.list({ state: "running", limit: 10 });
+  const { events, complete } = await client.history("id", { limit: 5 });
+  const many = await client.watchMany(["a", "b"]).done;
+  console.log(next?.length, complete, events.length, many.get("a")?.status);
+  stop();
+  client.close();
+  return operations.length + monitor.operations.size + (await client.stats()).subscriptions;
+}
+
+export function bar(element: Element): string | undefined {
+  element.getToken = () => "token";
+  return element.operation?.status;
+}
+
+export function Component({ id }: { id: string }) {
+  const { operation, result, connection } = useOperation(id, { onCompleted: () => {} });
+  const { operations, ready } = useOperations({ operation_type: "orders.*" }, { limit: 5 });
+  console.log(result, connection, ready, operations.at(0)?.progress);
+  return <CeleryProgress taskId={id} label={operation?.operation_type} onResult={() => {}} />;
+}

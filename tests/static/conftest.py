@@ -1,0 +1,43 @@
+"""Pages for the browser modules."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+from web_pages import web_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Page
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A site of its own: a folder, and the address at which a web server serves it."""
+    folder = tmp_path_factory.mktemp("site")
+    with web_server(folder) as root:
+        yield folder, root
+
+
+@pytest.fixture
+def open_page(browser, site) -> Iterator[Callable[..., Page]]:
+    """Open pages of the site; none of their scripts may have failed in the end."""
+    folder, root = site
+    numbers, complaints = count(1), []
+    context = browser.new_context(viewport={"width": 480, "height": 800})
+
+    def open_page(body: str, *, head: str = "", html: str = 'lang="en"') -> Page:
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        name = f"page-{next(numbers)}.html"
+        start = f"<!doctype html><html {html}><meta charset=utf-8><title>A page</title>"
+        (folder / name).write_text(f"{start}{head}<body>{body}")
+        page.goto(f"{root}/{name}")
+        return page
+
+    yield open_page
+    context.close()
+    assert complaints == []

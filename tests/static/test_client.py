@@ -1,0 +1,445 @@
+"""``client.js`` before real sidecars, over networks that break, in pages, workers and Node."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from urllib.parse import urlsplit
+
+import pytest
+from lives import completed, error, log, progress, result, status
+from log_writer import log_writer
+from msgspec import structs
+from nodes import require_packages, run_node
+from proxies import Proxy
+from sidecars import SidecarThread
+from waiting import eventually
+
+from celery_wsprogress import create_token
+from celery_wsprogress.brokers import BrokerAddress
+from celery_wsprogress.sidecar import server
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+pytestmark = [pytest.mark.browser, pytest.mark.redis]
+
+KEY = "a key that is long enough for HS256"
+
+
+@pytest.fixture(scope="module")
+def write(redis_server):
+    redis_server.clear()
+    with log_writer(redis_server.url) as write:
+        yield write
+
+
+@pytest.fixture(scope="module")
+def sidecar(write, redis_server):
+    with SidecarThread(BrokerAddress(redis_server.url)) as sidecar:
+        yield sidecar
+
+
+@pytest.fixture
+def closed_sidecar(write, redis_server, monkeypatch):
+    """One with a key, that looks often for tokens that expired."""
+    monkeypatch.setattr(server, "SWEEP_INTERVAL", 0.1)
+    with SidecarThread(BrokerAddress(redis_server.url), key=KEY) as sidecar:
+        yield sidecar
+
+
+@pytest.fixture
+def network(sidecar):
+    with Proxy(sidecar.port) as network:
+        yield network
+
+
+class Page:
+    """A page that has the client's functions, and some places to write to."""
+
+    def __init__(self, page, url):
+        self.page = page
+        self.url = url
+
+    def run(self, script, **values):
+        """Run a script in the page; what it returns is waited for."""
+        values = {"url": self.url, **values}
+        named = "".join(f"const {one} = {json.dumps(value)};" for one, value in values.items())
+        return self.page.evaluate(f"async () => {{ {named} {script} }}")
+
+
+@pytest.fixture
+def client_page(open_page, sidecar):
+    def client_page(url=None, module=None):
+        head = f"""<script type=module>
+            import * as all from "{module or sidecar.http}/client.js";
+            Object.assign(window, all, {{ said: [] }});
+        </script>"""
+        page = open_page("", head=head)
+        page.wait_for_function("window.connect")
+        return Page(page, url or sidecar.url)
+
+    return client_page
+
+
+@pytest.fixture
+def life():
+    """Events as of an operation of its own."""
+    one = str(uuid.uuid4())
+
+    class Life:
+        id = one
+
+        def __call__(self, *events):
+            return [structs.replace(event, operation_id=one) for event in events]
+
+    return Life()
+
+
+def started(**more):
+    return status("started", at=1.0, metadata={}, operation_type=more.pop("kind", "t"), **more)
+
+
+def test_a_watch_gives_events_in_order_a_snapshot_and_the_result(client_page, write, life):
+    page = client_page()
+    page.run(
+        """window.watch = connect(url).watch(id, {
+            onLog: ({ data }, operation) => said.push([data.message, operation.progress]),
+            onChange: (operation, event) => said.push(event?.event_type ?? "snapshot"),
+        }); await watch.ready""",
+        id=life.id,
+    )
+    assert page.run("return watch.operation") is None
+    write(*life(started(), progress(0.5, at=2.0), log("half", at=2.5)))
+    write(*life(result({"n": 7}, at=3.0), completed(at=3.0, duration=2.0)))
+    assert page.run("return watch.done") == {"n": 7}
+    kinds = ["status", "progress", ["half", 0.5], "log", "result", "completed"]
+    assert page.run("return said") == kinds
+    assert page.run("return watch.operation.state") == "completed"
+    assert page.run("return connect(url).watch(id).done", id=life.id) == {"n": 7}
+
+
+def test_a_failed_operation_rejects_with_what_it_said(client_page, write, life):
+    write(*life(started(), error("broke", at=2.0, duration=1.0)))
+    found = client_page().run(
+        """try { await connect(url).watch(id).done } catch (error) {
+            const { errorType, message, cancelled } = error;
+            return [error instanceof OperationError, errorType, message, cancelled];
+        }""",
+        id=life.id,
+    )
+    assert found == [True, "ValueError", "broke", False]
+
+
+def test_events_can_be_iterated_and_abandoned(client_page, write, life):
+    write(*life(started(), log("a", at=2.0)))
+    page = client_page()
+    page.run(
+        """window.stop = new AbortController();
+        window.watch = connect(url).watch(id, { signal: stop.signal });
+        window.iterating = (async () => {
+            for await (const event of watch) said.push(event.data.message ?? event.event_type);
+            return "over";
+        })();""",
+        id=life.id,
+    )
+    eventually(lambda: page.run("return said") == ["", "a"])
+    found = page.run(
+        "stop.abort(); return [await iterating, await watch.done.catch((error) => error.name)]"
+    )
+    assert found == ["over", "AbortError"]
+    write(*life(log("b", at=3.0), completed(at=4.0, duration=3.0)))
+    ended = page.run(
+        """const found = [];
+        for await (const { event_type } of connect(url).watch(id)) found.push(event_type);
+        return found;""",
+        id=life.id,
+    )
+    assert ended == ["status", "log", "log", "completed"]
+
+
+def test_who_watches_later_gets_it_all_and_the_others_nothing_twice(client_page, write, life):
+    write(*life(started(), log("a", at=2.0)))
+    page = client_page()
+    page.run(
+        """window.lines = [[], [], []];
+        window.look = (number) => connect(url).watch(id, {
+            onLog: ({ data }) => lines[number].push(data.message) });
+        look(0);""",
+        id=life.id,
+    )
+    page.page.evaluate(f"window.id = {life.id!r}; window.url = {page.url!r}")
+    eventually(lambda: page.run("return lines[0]") == ["a"])
+    page.run("await look(1).ready; await look(2).ready")
+    write(*life(log("b", at=3.0)))
+    eventually(lambda: page.run("return lines") == [["a", "b"]] * 3)
+
+
+def test_several_are_watched_at_once(client_page, write):
+    ids = [str(uuid.uuid4()) for _ in range(3)]
+
+    def of(one, *events):
+        return [structs.replace(event, operation_id=one) for event in events]
+
+    write(*of(ids[0], started(), result(1, at=2.0), completed(at=2.0, duration=1.0)))
+    write(*of(ids[1], started(), error("broke", at=2.0, duration=1.0)))
+    page = client_page()
+    page.run("window.many = connect(url).watchMany(ids); await many.ready", ids=ids)
+    eventually(lambda: page.run("return many.operations.size") == 2)
+    write(*of(ids[2], started(), result(3, at=2.0), completed(at=2.0, duration=1.0)))
+    found = page.run(
+        "return [...await many.done].map(([, { value, reason }]) => value ?? reason.message)"
+    )
+    assert sorted(found, key=str) == [1, 3, "broke"]
+
+
+def test_a_monitor_shows_what_there_is_and_what_comes(client_page, write, life):
+    tag = str(uuid.uuid4())
+    other = str(uuid.uuid4())
+    write(*life(started(tags=[tag]), progress(0.5, at=2.0)))
+    write(structs.replace(started(tags=["another"]), operation_id=other))
+    page = client_page()
+    page.run(
+        """window.monitor = connect(url).monitor({ tag }, {
+            onChange: (operation, event) => said.push(event?.event_type ?? "snapshot") });
+        window.all = connect(url).monitor({});
+        await Promise.all([monitor.ready, all.ready])""",
+        tag=tag,
+    )
+    shown = "return [...monitor.operations.values()].map((one) => [one.operation_id, one.progress])"
+    assert page.run(shown) == [[life.id, 0.5]]
+    assert page.run("return all.operations.has(other)", other=other)
+    new = str(uuid.uuid4())
+    write(*life(completed(at=3.0, duration=2.0)))
+    write(structs.replace(started(tags=[tag]), operation_id=new))
+    eventually(lambda: page.run(shown) == [[life.id, 1], [new, 0]])
+    assert page.run("return monitor.operations.get(id).state", id=life.id) == "completed"
+    # Who comes second has what is known at once, and no event again.
+    page.run("await connect(url).monitor({ tag }).ready", tag=tag)
+    assert page.run("return said.filter((one) => one !== 'snapshot')") == ["completed", "status"]
+
+
+def test_lists_histories_and_figures_are_asked_for(client_page, write, life):
+    tag = str(uuid.uuid4())
+    write(*life(started(tags=[tag]), log("a", at=2.0), completed(at=3.0, duration=2.0)))
+    page = client_page()
+    listed = page.run("return connect(url).list({ tag, state: 'completed', limit: 5 })", tag=tag)
+    assert [one["operation_id"] for one in listed["operations"]] == [life.id]
+    assert listed["next"] is None
+    history = page.run("return connect(url).history(id)", id=life.id)
+    assert [one["event_type"] for one in history["events"]] == ["status", "log", "completed"]
+    assert history["complete"]
+    newest = page.run("return connect(url).history(id, { limit: 1 })", id=life.id)
+    assert [one["event_type"] for one in newest["events"]] == ["completed"]
+    assert page.run("return connect(url).stats()")["connected_clients"] == 1
+    assert page.run("return (await connect(url).get(id)).state", id=life.id) == "completed"
+    assert "resume" in page.run("return connect(url).features")
+    refused = "return connect(url).list({ state: 'x' }).catch(({ code }) => code)"
+    assert page.run(refused) == "invalid_command"
+
+
+def test_what_a_network_breaks_goes_on_and_nothing_comes_twice(client_page, network, write, life):
+    page = client_page(f"ws://127.0.0.1:{network.port}")
+    page.run(
+        """window.client = connect(url);
+        window.states = [client.state];
+        client.observe(() => states.at(-1) === client.state || states.push(client.state));
+        client.watch(id, { onLog: ({ data }) => said.push(data.message) })""",
+        id=life.id,
+    )
+    lines = [f"line {number}" for number in range(9)]
+    write(*life(started(), *[log(line, at=2.0) for line in lines[:3]]))
+    eventually(lambda: page.run("return said") == lines[:3])
+    network.reset()
+    write(*life(*[log(line, at=3.0) for line in lines[3:6]]))
+    eventually(lambda: page.run("return said") == lines[:6])
+    network.cut()
+    write(*life(*[log(line, at=4.0) for line in lines[6:]]))
+    eventually(lambda: page.run("return client.lost?.code") == 1006)
+    network.mend()
+    eventually(lambda: page.run("return said") == lines)
+    expected = ["connecting", "open", "reconnecting", "open", "reconnecting", "open"]
+    assert page.run("return states") == expected
+
+
+def test_a_monitor_goes_on_behind_a_loss_too(client_page, network, write, life):
+    tag = str(uuid.uuid4())
+    page = client_page(f"ws://127.0.0.1:{network.port}")
+    write(*life(started(tags=[tag]), log("a", at=2.0)))
+    page.run(
+        """window.client = connect(url);
+        window.monitor = client.monitor({ tag }, { onLog: ({ data }) => said.push(data.message) });
+        await monitor.ready""",
+        tag=tag,
+    )
+    write(*life(log("b", at=2.0)))
+    eventually(lambda: page.run("return said") == ["b"])
+    network.cut()
+    eventually(lambda: page.run("return client.state") == "reconnecting")
+    write(*life(log("c", at=2.0)))
+    short = str(uuid.uuid4())
+    write(*[structs.replace(one, operation_id=short) for one in (started(tags=[tag]), completed())])
+    network.mend()
+    eventually(lambda: page.run("return said") == ["b", "c"])
+    # It began and ended while nobody could see it.
+    state = "return monitor.operations.get(short)?.state"
+    eventually(lambda: page.run(state, short=short) == "completed")
+
+
+def test_online_brings_it_back_at_once(client_page, network):
+    page = client_page(f"ws://127.0.0.1:{network.port}")
+    # A clock that stands still: by itself it would never come back.
+    page.page.clock.install()
+    page.run("window.client = connect(url)")
+    eventually(lambda: page.page.clock.run_for(10) or page.run("return client.state") == "open")
+    page.page.context.set_offline(True)
+    network.cut()
+    eventually(lambda: page.run("return client.state") == "reconnecting")
+    network.mend()
+    page.page.context.set_offline(False)
+    eventually(lambda: page.run("return client.state") == "open")
+
+
+def test_a_page_that_was_put_away_lets_go_and_comes_back(client_page, sidecar, write, life):
+    page = client_page()
+    page.run(
+        """window.client = connect(url);
+        const lines = client.watch(id, { onLog: ({ data }) => said.push(data.message) });
+        await lines.ready""",
+        id=life.id,
+    )
+    write(*life(started(), log("a", at=2.0)))
+    eventually(lambda: page.run("return said") == ["a"])
+    page.run("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    eventually(lambda: sidecar.sidecar.stats()["connected_clients"] == 0)
+    write(*life(log("b", at=3.0)))
+    page.run("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    eventually(lambda: page.run("return said") == ["a", "b"])
+
+
+def test_a_link_that_carries_nothing_is_found_and_given_up(client_page, network):
+    page = client_page(f"ws://127.0.0.1:{network.port}")
+    page.page.clock.install()
+    page.run("window.client = connect(url); window.open = client.stats()")
+    eventually(lambda: page.page.clock.run_for(100) or page.run("return client.state") == "open")
+    network.freeze()
+    # A heartbeat of silence, and what a ping is given to be answered.
+    page.page.clock.run_for(19_000)
+    assert page.run("return client.state") == "open"
+    page.page.clock.run_for(12_000)
+    assert page.run("return [client.state, client.lost.reason]") == [
+        "reconnecting",
+        "no answer to a ping",
+    ]
+    eventually(lambda: page.page.clock.run_for(200) or page.run("return client.state") == "open")
+
+
+def test_a_token_is_renewed_before_it_expires_on_the_same_socket(
+    client_page, closed_sidecar, write, life
+):
+    page = client_page(closed_sidecar.url, closed_sidecar.http)
+    given = []
+
+    def get_token():
+        given.append(time.time())
+        return create_token(life.id, 2.0, key=KEY)
+
+    page.page.expose_function("giveToken", get_token)
+    page.run(
+        """window.client = connect(url, { getToken: giveToken });
+        window.watch = client.watch(id, { onLog: ({ data }) => said.push(data.message) });
+        await watch.ready; window.states = []; client.observe(() => states.push(client.state));""",
+        id=life.id,
+    )
+    # The first token is over by then.
+    first = given[0]
+    eventually(lambda: page.run("return true") and len(given) >= 3 and time.time() > first + 3)
+    write(*life(started(), log("still here", at=2.0)))
+    eventually(lambda: page.run("return said") == ["still here"])
+    assert page.run("return states") == []
+    assert [urlsplit(one).query for one in page.run("return [client.url, url]")] == ["", ""]
+
+
+def test_an_expired_token_is_renewed_after_it_closed_the_connection(
+    client_page, closed_sidecar, write, life
+):
+    page = client_page(closed_sidecar.url, closed_sidecar.http)
+    given, closed = [], []
+
+    def get_token():
+        given.append(time.time())
+        # The server of the site is away until the connection was closed.
+        if given[1:] and not closed:
+            raise RuntimeError("no tokens now")
+        return create_token(life.id, 1.0 if not closed else 60.0, key=KEY)
+
+    page.page.expose_function("giveToken", get_token)
+    page.run(
+        """window.client = connect(url, { getToken: giveToken });
+        window.codes = []; client.observe(() => codes.push(client.lost?.code));
+        const lines = client.watch(id, { onLog: ({ data }) => said.push(data.message) });
+        await lines.ready""",
+        id=life.id,
+    )
+    write(*life(started(), log("a", at=2.0)))
+    eventually(lambda: 4001 in page.run("return codes"))
+    closed.append(True)
+    write(*life(log("b", at=3.0)))
+    eventually(lambda: page.run("return said") == ["a", "b"])
+
+
+@pytest.mark.parametrize("how", ["{}", "{ token: 'nonsense' }", "{ getToken: () => 'nonsense' }"])
+def test_without_a_good_token_nothing_is_watched(client_page, closed_sidecar, how):
+    page = client_page(closed_sidecar.url, closed_sidecar.http)
+    found = page.run(
+        f"""const client = connect(url, {how});
+        const watch = client.watch("x", {{ onRefused: ({{ code }}) => said.push(code) }});
+        const code = await watch.done.catch(({{ code }}) => code);
+        return [code, client.state, await watch.ready.catch(({{ code }}) => code)];"""
+    )
+    assert found == ["unauthorized", "open" if how == "{}" else "closed", "unauthorized"]
+    assert page.run("return said") == ["unauthorized"]
+
+
+def test_one_clients_bad_token_is_not_anothers(client_page, closed_sidecar, write, life):
+    page = client_page(closed_sidecar.url, closed_sidecar.http)
+    write(*life(started(), log("a", at=2.0)))
+    page.run(
+        """connect(url, { token: "nonsense" });
+        connect(url, { token }).watch(id, { onLog: ({ data }) => said.push(data.message) })""",
+        id=life.id,
+        token=create_token(life.id, key=KEY),
+    )
+    eventually(lambda: page.run("return said") == ["a"])
+    assert closed_sidecar.sidecar.stats()["connected_clients"] == 1
+
+
+def test_an_address_with_a_secret_is_refused(client_page):
+    page = client_page()
+    assert page.run("try { connect('ws://a:b@localhost') } catch ({ name }) { return name }") == (
+        "TypeError"
+    )
+
+
+def test_it_works_in_a_web_worker(client_page, sidecar, write, life):
+    write(*life(started(), result("from afar", at=2.0), completed(at=3.0, duration=2.0)))
+    page = client_page()
+    found = page.run(
+        """const script = `import { connect } from "${http}/client.js";
+        const client = connect("${url}");
+        client.watch("${id}").done.then((result) => { postMessage(result); client.close(); })`;
+        const blob = new Blob([script], { type: "text/javascript" });
+        const worker = new Worker(URL.createObjectURL(blob), { type: "module" });
+        return new Promise((resolve) => (worker.onmessage = ({ data }) => resolve(data)));""",
+        id=life.id,
+        http=sidecar.http,
+    )
+    assert found == "from afar"
+
+
+def test_it_works_in_node_with_a_websocket_passed_in_and_ends_when_closed(sidecar, write, life):
+    require_packages()
+    write(*life(started(), log("a", at=2.0), result([1, 2], at=3.0)))
+    write(*life(completed(at=4.0, duration=3.0)))
+    said = json.loads(run_node("watch.mjs", sidecar.url, life.id))
+    assert said == {"result": [1, 2], "events": ["status", "log", "result", "completed"]}

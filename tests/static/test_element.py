@@ -1,0 +1,318 @@
+"""``<celery-progress>`` in Chromium, before a real sidecar, broker and worker."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+import scenario
+from lives import completed, error, log, progress, queued, result, status
+from log_writer import log_writer
+from msgspec import structs
+from nodes import NODE_MODULES, require_packages
+from sidecars import SidecarProcess
+from waiting import eventually
+from workers import Worker
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.redis]
+
+SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
+LONG = 60_000  # ms; for machines that are busy
+
+
+@pytest.fixture(scope="module")
+def stack(redis_server):
+    """An application, a worker that runs its tasks, and the sidecar."""
+    redis_server.clear()
+    url = redis_server.url
+    with Worker("scenario", broker=url, backend=url), SidecarProcess(url) as sidecar:
+        yield scenario.make_app(url, url), sidecar
+
+
+@pytest.fixture(scope="module")
+def sidecar(stack):
+    return stack[1]
+
+
+@pytest.fixture(scope="module")
+def write(redis_server):
+    with log_writer(redis_server.url) as write:
+        yield write
+
+
+@pytest.fixture
+def page_of(open_page, sidecar):
+    """A page with these in its body, that has the element from the sidecar."""
+
+    def page_of(body, **how):
+        module = f'<script type="module" src="{sidecar.http}/element.js"></script>'
+        return open_page(body, head=module + how.pop("head", ""), **how)
+
+    return page_of
+
+
+def stats(sidecar):
+    with urlopen(f"{sidecar.http}/status", timeout=10) as answer:
+        return re.findall(rb'"connected_clients":(\d+)', answer.read())
+
+
+def life_of(operation_id, *events):
+    return [structs.replace(one, operation_id=operation_id) for one in events]
+
+
+def started(kind):
+    return status("started", at=1.0, operation_type=kind, metadata={}, attempt=1)
+
+
+def looks(page, part, name):
+    """What a property of the style of a part comes to."""
+    found = page.locator(f"celery-progress [part={part}]")
+    return found.evaluate("(part, name) => getComputedStyle(part)[name]", name)
+
+
+class Dictation:
+    """A task that logs what is written into a file."""
+
+    def __init__(self, app, file):
+        self.file = file
+        self.lines = []
+        file.touch()
+        self.id = app.tasks["scenario.dictated"].delay(str(file)).id
+
+    def say(self, count):
+        self.lines += [f"line {len(self.lines) + number}" for number in range(count)]
+        self.file.write_text("".join(f"{line}\n" for line in self.lines))
+
+    def end(self):
+        with self.file.open("a") as file:
+            file.write("end\n")
+
+
+def test_two_lines_of_html_show_a_task_to_its_end(stack, page_of, tmp_path):
+    app, gate = stack[0], tmp_path / "gate"
+    task = app.tasks["scenario.steps"].delay(str(gate))
+    bar = page_of(f'<celery-progress task-id="{task.id}"></celery-progress>').get_by_role(
+        "progressbar"
+    )
+    expect(bar).to_have_attribute("aria-valuenow", "25", timeout=LONG)
+    expect(bar).to_have_attribute("aria-valuetext", re.compile("running, 25%, quarter"))
+    expect(bar).to_have_accessible_name("scenario.steps")
+    gate.touch()
+    element = bar.page.locator("celery-progress")
+    expect(element).to_have_attribute("state", "completed", timeout=LONG)
+    expect(element.locator("[part=status]")).to_have_text("done")
+    expect(element.locator("[part=result]")).to_have_text('{"parts":4}')
+    expect(element.locator("[part=figures]")).to_contain_text("3 of 4 parts")
+    expect(bar).to_have_attribute("aria-valuenow", "100")
+
+
+def test_lines_go_on_over_a_reload_and_a_killed_sidecar(stack, page_of, tmp_path):
+    app, sidecar = stack
+    dictation = Dictation(app, tmp_path / "dictation")
+    page = page_of(
+        f'<celery-progress task-id="{dictation.id}"></celery-progress><script>window.lines = [];'
+        "addEventListener('celery-log', ({ detail }) => lines.push(detail.event.data.message));"
+        "</script>"
+    )
+    element = page.locator("celery-progress")
+
+    def seen():
+        return page.evaluate("lines")
+
+    dictation.say(3)
+    eventually(lambda: seen() == dictation.lines)
+    page.reload()
+    eventually(lambda: seen() == dictation.lines, what="the run from its start, after a reload")
+    sidecar.kill()
+    expect(element).to_have_attribute("connection", "reconnecting", timeout=LONG)
+    expect(element.locator("[part=status]")).to_have_text("reconnecting")
+    dictation.say(4)
+    sidecar.start()
+    eventually(lambda: seen() == dictation.lines, what="what was missed, once")
+    expect(element).not_to_have_attribute("connection", "reconnecting")
+    sidecar.stop()
+    dictation.say(2)
+    sidecar.start()
+    dictation.say(2)
+    dictation.end()
+    expect(element).to_have_attribute("state", "completed", timeout=LONG)
+    assert seen() == dictation.lines
+
+
+def test_fifty_bars_share_one_socket(sidecar, page_of, write):
+    ids = [str(uuid.uuid4()) for _ in range(50)]
+    page = page_of("".join(f'<celery-progress task-id="{one}"></celery-progress>' for one in ids))
+    write(*[event for one in ids for event in life_of(one, started("t"), progress(0.5, at=2.0))])
+    expect(page.locator("celery-progress[state=running]")).to_have_count(50)
+    assert stats(sidecar) == [b"1"]
+    page.evaluate("document.body.replaceChildren()")
+    eventually(lambda: stats(sidecar) == [b"0"], what="the socket is closed with the last bar")
+
+
+def test_what_a_task_says_is_text(write, page_of):
+    trap = "<img src=x onerror=\"document.title='caught'\">"
+    told = life_of(
+        trap,
+        started(trap),
+        status(trap, at=2.0, message=trap),
+        progress(0.5, at=2.0, message=trap, current=1, total=2, unit=trap),
+        log(trap, at=2.0),
+        result(trap, at=3.0),
+    )
+    write(*told, *life_of(trap, completed(at=3.0, duration=1.0)))
+    write(*life_of("failed", started(trap), error(trap, at=2.0, duration=1.0)))
+    page = page_of(
+        "<script type=module>const bar = (id) => { const made = document.createElement("
+        "'celery-progress'); made.setAttribute('task-id', id); document.body.append(made) };"
+        f"bar({trap!r}); bar('failed')</script>"
+    )
+    expect(page.locator("celery-progress[state=completed] [part=result]")).to_have_text(trap)
+    expect(page.locator("celery-progress[state=error] [part=error]")).to_have_text(
+        f"ValueError: {trap}"
+    )
+    expect(page.locator("celery-progress[state=completed] [part=message]")).to_have_text(trap)
+    assert page.locator("img").count() == 0
+    assert page.title() == "A page"
+
+
+BARS = {
+    "import": [started("orders.import_rows"), progress(0.42, at=9.0, message="Reading orders",
+        current=1260, total=3000, unit="rows", rate=123.4, eta=65.2)],
+    "fetch": [started("mirror.fetch"), progress(0.0, at=9.0, message="Listing the archive",
+        current=18234, unit="files", rate=512.0, indeterminate=True)],
+    "report": [started("report.build"), progress(0.9, at=9.0, message="Writing the PDF"),
+        result({"pages": 12, "file": "report.pdf"}, at=9.0), completed(at=9.0, duration=83.4)],
+    "convert": [started("video.convert"), progress(0.63, at=9.0, message="Frame 1512"),
+        error("no space left on device", at=9.0, duration=12.3)],
+    "cancelled": [started("video.convert"), progress(0.2, at=9.0, message="Frame 100"),
+        error("revoked", at=9.0, status="cancelled", duration=4.0)],
+    "mail": [queued(at=1.0, operation_type="mail.send")],
+    "sync": [started("api.sync"), progress(0.3, at=9.0, message="Page 3"),
+        status("retrying", at=9.0, message="ConnectionError: timed out")],
+    "upload": [started("upload.nightly"), progress(0.785, at=9.0, message="Part 11", eta=7400.0),
+        status("uploading", at=9.0, message="to the mirror")],
+}  # fmt: skip
+
+DARK = "<style>:root { color-scheme: dark; background: #0f141b }</style>"
+
+
+@pytest.mark.parametrize(
+    ("look", "how"),
+    [
+        ("light", {}),
+        ("dark", {"head": DARK}),
+        ("rtl", {"html": 'lang="ar" dir="rtl"'}),
+    ],
+)
+def test_its_looks_are_accessible(write, page_of, look, how):
+    require_packages()
+    for name, events in BARS.items():
+        write(*life_of(name, *events))
+    style = "<style>h1, celery-progress { margin: 1.5rem }</style><main><h1>Tasks</h1>"
+    page = page_of(
+        style + "".join(f"<celery-progress task-id={one}></celery-progress>" for one in BARS), **how
+    )
+    expect(page.locator("celery-progress[state]")).to_have_count(len(BARS))
+    # Said aloud, and painted to the end.
+    expect(page.locator("[part=live]").first).to_contain_text("orders.import_rows: running")
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"element-{look}.png", animations="disabled", full_page=True)
+    page.add_script_tag(path=NODE_MODULES / "axe-core" / "axe.min.js")
+    found = page.evaluate("axe.run().then(({ violations }) => violations)")
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    fill = page.locator("[part=fill]").first.bounding_box()
+    bar = page.locator("[part=bar]").first.bounding_box()
+    at_start = fill["x"] == bar["x"]
+    assert at_start == (look != "rtl")
+    assert fill["width"] == pytest.approx(bar["width"] * 0.42, abs=1)
+
+
+def test_an_unknown_total_has_no_value_and_rests_for_those_who_want_it(write, page_of):
+    write(*life_of("fetch", *BARS["fetch"]))
+    page = page_of("<celery-progress task-id=fetch></celery-progress>")
+    bar = page.get_by_role("progressbar")
+    expect(page.locator("celery-progress")).to_have_attribute("indeterminate", "")
+    assert bar.get_attribute("aria-valuenow") is None
+    assert looks(page, "fill", "animationName") == "slide"
+    page.emulate_media(reduced_motion="reduce")
+    assert looks(page, "fill", "animationName") == "none"
+
+
+def test_the_live_region_says_where_it_is_and_does_not_chatter(write, page_of):
+    one = str(uuid.uuid4())
+    write(*life_of(one, started("t"), progress(0.01, at=2.0)))
+    page = page_of(
+        f"<celery-progress task-id={one}></celery-progress>"
+        "<script>addEventListener('load', () => { window.said = [];"
+        "const live = document.querySelector('celery-progress').shadowRoot"
+        ".querySelector('[part=live]'); new MutationObserver(() => said.push(live.textContent))"
+        ".observe(live, { childList: true }) })</script>"
+    )
+    eventually(lambda: page.evaluate("window.said?.length"))
+    for percent in range(2, 100):
+        write(*life_of(one, progress(percent / 100, at=3.0)))
+    write(*life_of(one, completed(at=9.0, duration=8.0)))
+    eventually(lambda: "t: done, 100%" in page.evaluate("said"))
+    assert len(page.evaluate("said")) <= 4
+
+
+def test_it_follows_its_attributes_and_a_group(write, page_of):
+    group = str(uuid.uuid4())
+    members = [str(uuid.uuid4()) for _ in range(4)]
+    for member in members:
+        write(
+            *life_of(
+                member,
+                structs.replace(
+                    started("t"), data=structs.replace(started("t").data, group_id=group)
+                ),
+            )
+        )
+    write(*life_of(members[0], completed(at=2.0, duration=1.0)))
+    write(*life_of(members[1], progress(0.5, at=2.0)))
+    page = page_of(f'<celery-progress group-id="{group}" label="All of it"></celery-progress>')
+    bar = page.get_by_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuenow", "37")
+    expect(bar).to_have_accessible_name("All of it")
+    expect(page.locator("[part=figures]")).to_contain_text("1 of 4")
+    page.evaluate(
+        f"document.querySelector('celery-progress').setAttribute('task-id', '{members[1]}')"
+    )
+    expect(bar).to_have_attribute("aria-valuenow", "50")
+    for member in members[1:]:
+        write(*life_of(member, completed(at=3.0, duration=1.0)))
+    expect(page.locator("celery-progress")).to_have_attribute("state", "completed")
+
+
+def test_slots_parts_properties_and_events_are_for_the_page(write, page_of):
+    write(*life_of("report", *BARS["report"]))
+    page = page_of(
+        "<style>celery-progress { --celery-success: rgb(1, 2, 3) }"
+        "celery-progress::part(label) { color: rgb(4, 5, 6) }</style><script>window.seen = [];"
+        "for (const name of ['status', 'progress', 'result', 'completed'])"
+        " addEventListener(`celery-${name}`, ({ detail }) => seen.push(detail.event.event_type));"
+        "</script><celery-progress task-id=report><b slot=label>The report</b>"
+        "<a slot=result href='report.pdf'>Read it</a></celery-progress>"
+    )
+    expect(page.get_by_text("Read it")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_accessible_name("The report")
+    assert page.evaluate("seen") == ["status", "progress", "result", "completed"]
+    assert looks(page, "status", "color") == "rgb(1, 2, 3)"
+    assert looks(page, "label", "color") == "rgb(4, 5, 6)"
+
+
+def test_it_works_under_a_strict_content_security_policy(sidecar, write, page_of):
+    write(*life_of("report", *BARS["report"]))
+    policy = (
+        f"default-src 'none'; script-src {sidecar.http}; require-trusted-types-for 'script'; "
+        f"connect-src {sidecar.http} {sidecar.url}"
+    )
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    page = page_of("<celery-progress task-id=report></celery-progress>", head=meta)
+    expect(page.locator("celery-progress")).to_have_attribute("state", "completed")

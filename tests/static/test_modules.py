@@ -1,0 +1,136 @@
+"""The browser modules by themselves: their rules, their types, their size, their package."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+from declarations import compile_declarations
+from hypothesis import given
+from lives import doubted_logs
+from nodes import MODULES, STATIC, bundle, require_node, require_packages, run_node
+from transcripts import delivered
+
+from celery_wsprogress import __version__
+
+SIZES = {"client": 8 * 1024, "element": 6 * 1024}
+
+
+def test_the_pure_modules_do_what_the_transcripts_say():
+    require_node()
+    said = run_node("--test", "pure.test.mjs")
+    assert re.search(r"^# pass [1-9]\d+$", said, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def fold():
+    """Give frames to the reducer, in a Node that stays; returns the snapshot it comes to."""
+    require_node()
+    pipe = subprocess.PIPE
+    command = ["node", "fold.mjs"]
+    with subprocess.Popen(command, cwd=STATIC, stdin=pipe, stdout=pipe, text=True) as node:
+
+        def fold(frames):
+            node.stdin.write(json.dumps(frames) + "\n")
+            node.stdin.flush()
+            return json.loads(node.stdout.readline())
+
+        yield fold
+        node.stdin.close()
+
+
+#: What a status that came too late to be delivered adds to the snapshot, or would begin.
+UNTOLD = {"queued_at", "received_at", "started_at", "operation_type", "metadata", "tags"}
+
+
+@given(events=doubted_logs())
+def test_the_reducer_comes_to_what_the_sidecar_shows(fold, events):
+    frames, snapshot = delivered(events)
+    found = fold(frames)
+    assert told(found) == told(snapshot)
+
+
+def told(snapshot):
+    return {name: value for name, value in snapshot.items() if name not in UNTOLD}
+
+
+def test_the_types_hold_and_the_declarations_are_those_that_are_shipped(tmp_path):
+    require_packages()
+    assert compile_declarations(tmp_path) == ""
+    made = {one.name: one.read_text() for one in tmp_path.glob("*.d.ts")}
+    shipped = {one.name: one.read_text() for one in MODULES.glob("*.d.ts")}
+    assert made == shipped, "make them anew: python tests/static/declarations.py"
+
+
+def test_a_typed_page_can_use_the_public_api(tmp_path):
+    require_packages()
+    options = json.loads((STATIC / "tsconfig.json").read_text())["compilerOptions"]
+    del options["declaration"], options["emitDeclarationOnly"]
+    options |= {"noEmit": True, "jsx": "react-jsx"}
+    for name in ("api.tsx", "package.json"):
+        shutil.copy(STATIC / name, tmp_path)
+    packages = tmp_path / "node_modules"
+    packages.mkdir()
+    for one in ("@types", "csstype"):
+        (packages / one).symlink_to(STATIC / "node_modules" / one)
+    (packages / "celery-wsprogress").mkdir()
+    for one in [*MODULES.glob("*.d.ts"), MODULES / "package.json"]:
+        shutil.copy(one, packages / "celery-wsprogress")
+    config = {"compilerOptions": options, "files": ["api.tsx"]}
+    (tmp_path / "tsconfig.json").write_text(json.dumps(config))
+    tsc = STATIC / "node_modules" / "typescript" / "bin" / "tsc"
+    command = ["node", str(tsc), "-p", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout + done.stderr == ""
+
+
+def test_the_client_is_small(record_property):
+    require_packages()
+    size = len(gzip.compress(bundle('export * from "./client.js"').encode(), 9))
+    record_property("size: client.js with all it imports", size)
+    assert size <= SIZES["client"]
+
+
+def test_the_element_is_small(record_property):
+    require_packages()
+    client = ("./client.js", "./protocol.js", "./reducer.js")
+    size = len(gzip.compress(bundle('export * from "./element.js"', *client).encode(), 9))
+    record_property("size: element.js with all it imports but the client", size)
+    both = len(gzip.compress(bundle('export * from "./element.js"').encode(), 9))
+    record_property("size: element.js and client.js together", both)
+    assert size <= SIZES["element"]
+    assert both <= sum(SIZES.values())
+
+
+def test_the_version_is_that_of_the_python_package():
+    assert json.loads((MODULES / "package.json").read_text())["version"] == __version__
+
+
+def test_it_packs_as_an_npm_package():
+    if shutil.which("npm") is None:
+        require_packages()
+    command = ["npm", "pack", "--dry-run", "--json", "--ignore-scripts"]
+    done = subprocess.run(command, cwd=MODULES, capture_output=True, text=True, check=True)
+    packed = json.loads(done.stdout)
+    # npm gives a list, or from its version 12 on an object by name.
+    (packed,) = packed.values() if isinstance(packed, dict) else packed
+    names = {one["path"] for one in packed["files"]}
+    there = {one.name for one in MODULES.iterdir() if one.suffix in {".js", ".ts", ".json"}}
+    assert names == there
+    exported = json.loads((MODULES / "package.json").read_text())["exports"]
+    targets = {
+        one for entry in exported.values() if isinstance(entry, dict) for one in entry.values()
+    }
+    assert {one.removeprefix("./") for one in targets} <= names
+
+
+def test_nothing_is_imported_from_elsewhere():
+    for module in MODULES.glob("*.js"):
+        imported = re.findall(r'(?:\bfrom|^import) "([^"]+)";', module.read_text(), re.MULTILINE)
+        allowed = {f"./{one.name}" for one in MODULES.glob("*.js")}
+        allowed |= {"react"} if module.name == "react.js" else set()
+        assert set(imported) <= allowed, module.name
