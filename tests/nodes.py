@@ -53,7 +53,12 @@ def run_node(*arguments: str, stdin: str = "") -> str:
     return done.stdout
 
 
-def bundle(source: str, *external: str, define: Mapping[str, str] | None = None) -> str:
+def bundle(
+    source: str,
+    *external: str,
+    define: Mapping[str, str] | None = None,
+    options: tuple[str, ...] = (),
+) -> str:
     """A module and what it imports in one, as small as it gets.
 
     Args:
@@ -61,12 +66,14 @@ def bundle(source: str, *external: str, define: Mapping[str, str] | None = None)
             folder, and packages by name.
         external: Imports that are left as they are.
         define: Names that are replaced by values.
+        options: More of esbuild's.
     """
-    options = [f"--external:{one}" for one in external]
-    options += [f"--define:{name}={value}" for name, value in (define or {}).items()]
+    more = [f"--external:{one}" for one in external]
+    more += [f"--define:{name}={value}" for name, value in (define or {}).items()]
     command = [
         str(NODE_MODULES / ".bin" / "esbuild"),
         *("--bundle", "--minify", "--format=esm", "--target=es2022", "--log-level=error"),
+        *more,
         *options,
     ]
     # What is bundled stands beside the modules; packages are found where they were installed.

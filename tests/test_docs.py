@@ -17,9 +17,11 @@ import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from click.testing import CliRunner
+from nodes import MODULES, bundle, require_packages
 from ports import free_port
 from sidecars import SidecarThread
 from waiting import eventually
+from web_pages import web_server
 
 from celery_wsprogress import commands, settings, wire
 from celery_wsprogress.brokers import BrokerAddress
@@ -31,7 +33,7 @@ GUIDE = ROOT / "docs" / "guide.md"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative_to(ROOT).parts}]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LANGUAGES = {"python", "bash", "html", "javascript", "json", "text"}
+LANGUAGES = {"python", "bash", "html", "javascript", "json", "jsx", "text"}
 
 
 def blocks(language):
@@ -41,6 +43,10 @@ def blocks(language):
         for number, (kind, text) in enumerate(_BLOCK.findall(page.read_text()))
         if kind == language
     ]
+
+
+def examples_of_browser(language):
+    return [one for one in blocks(language) if one.values[0].name == "browser.md"]
 
 
 def python_of(page):
@@ -228,13 +234,92 @@ def test_the_three_lines_of_the_readme_fill_a_bar(browser, tmp_path):
         start_worker(app, pool="threads", concurrency=1, perform_ping_check=False),
         SidecarThread(address_of(app)) as sidecar,
     ):
-        page_file = tmp_path / "page.html"
-        page_file.write_text(html.replace("ws://localhost:8765", sidecar.url))
-        task_id = str(uuid.uuid4())
+        page_file, task_id = tmp_path / "page.html", str(uuid.uuid4())
+        page_file.write_text(placed(html, sidecar, task_id))
         page = browser.new_page()
-        page.goto(f"{page_file.as_uri()}?{urlencode({'task': task_id})}")
+        page.goto(page_file.as_uri())
         eventually(lambda: sidecar.sidecar.stats()["subscriptions"] == 1)
         names["import_rows"].apply_async([list(range(50))], task_id=task_id)
-        page.wait_for_selector("text=done")
-        assert page.evaluate("document.getElementById('bar').value") == 1
+        page.wait_for_selector("celery-progress[state=completed]")
+        assert page.get_by_role("progressbar").get_attribute("aria-valuenow") == "100"
         page.close()
+
+
+def placed(text, sidecar, operation_id):
+    """An example with the addresses of a sidecar, and the id of an operation, that there are."""
+    text = text.replace("ws://localhost:8765", sidecar.url)
+    text = text.replace("http://localhost:8765", sidecar.http)
+    return text.replace("550e8400-e29b-41d4-a716-446655440000", operation_id)
+
+
+@pytest.fixture
+def browser_page(browser, site, guide, sidecar):
+    """Open an example of the page about browsers, on a site; gives the page and its console."""
+    folder, root = site
+    context = browser.new_context()
+
+    def browser_page(html):
+        page, lines = context.new_page(), []
+        page.on("console", lambda line: lines.append(line.text))
+        page.on("pageerror", lambda error: lines.append(f"failed: {error}"))
+        page.route("**/token?*", lambda route: route.fulfill(body="a token"))
+        (folder / "example.html").write_text(placed(html, sidecar, guide[0]))
+        page.goto(f"{root}/example.html")
+        return page, lines
+
+    yield browser_page
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    with web_server(folder) as root:
+        yield folder, root
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("_", "html"), examples_of_browser("html"))
+def test_an_element_of_the_documentation_shows_an_operation(browser_page, _, html):
+    page, lines = browser_page(f"<!doctype html><meta charset=utf-8>{html}")
+    page.wait_for_selector("celery-progress[state=completed]")
+    if "celery-log" in html:
+        assert lines[0] == "reading orders"
+        assert re.fullmatch(r"done [\d.]+", lines[1])
+        assert page.get_by_text("Read it").is_visible()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("_", "script"), examples_of_browser("javascript"))
+def test_the_scripts_of_the_documentation_run_to_their_end(browser_page, guide, _, script):
+    named = f"const taskId = {json.dumps(guide[0])};\n"
+    page, lines = browser_page(f"<!doctype html><script type=module>{named}{script}</script>")
+    last = "listed true completed" if "client.list" in script else "completed"
+    eventually(lambda: page.evaluate("1") and last in lines, what=f"{last!r} among {lines}")
+    if "client.list" in script:
+        assert lines[0] == "[info] reading orders"
+        assert 'result {"pages":4}' in lines
+        assert "event completed" in lines
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("_", "script"), examples_of_browser("jsx"))
+def test_the_components_of_the_documentation_run(browser_page, guide, _, script):
+    require_packages()
+    mount = (
+        'import { createRoot } from "react-dom/client";\n'
+        f"createRoot(document.body).render(<App taskId={json.dumps(guide[0])} />);"
+    )
+    folder_of_modules = f"--alias:celery-wsprogress/react.js={MODULES}/react.js"
+    bundled = bundle(
+        f"{script.replace('export default', '')}\n{mount}",
+        define={"process.env.NODE_ENV": '"production"'},
+        options=("--loader=jsx", "--jsx=automatic", folder_of_modules),
+    )
+    page, lines = browser_page(
+        f"<!doctype html><meta charset=utf-8><body><script type=module>{bundled}</script>"
+    )
+    page.wait_for_selector("celery-progress[state=completed]")
+    page.wait_for_selector("p:has-text('pages')")
+    page.wait_for_selector("li:has-text('report')")
+    assert lines == ["completed"]
