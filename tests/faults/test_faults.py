@@ -16,8 +16,10 @@ from harm import (
     BLACKOUT,
     BROKER_KILLED,
     FAULTS,
+    HALF_OPEN,
     HALF_OPEN_EVERYWHERE,
     WORKER_KILLED,
+    WORKER_PAUSED,
     crowd,
     scatter,
 )
@@ -54,15 +56,16 @@ ONE_REDIS = pytest.param(
 )
 RABBITMQ = pytest.param(Servers(RabbitMQServer), id="on rabbitmq", marks=pytest.mark.rabbitmq)
 
-HALF_OPEN = {fault for fault in FAULTS if fault.name.startswith("half-open")}
 #: What happens between clients and sidecars, or within a worker, is the same on every broker.
+#: Half-open connections are not, but on RabbitMQ they take half a minute: tests/brokers has them
+#: with shorter heartbeats, and the soak as they are.
 EVERYWHERE_ALIKE = {
     fault
     for fault in FAULTS
     if fault.name.startswith(("clients", "pool", "worker restarted", "network slow"))
     or fault.name.endswith((": clients", "sidecar restarted"))
-}
-SHORT = [*(fault for fault in FAULTS if fault not in HALF_OPEN), HALF_OPEN_EVERYWHERE]
+} | {WORKER_PAUSED, HALF_OPEN_EVERYWHERE}
+SHORT = [*(one for one in FAULTS if one not in {*HALF_OPEN, BLACKOUT}), HALF_OPEN_EVERYWHERE]
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +122,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(system, fault):
 
 @on_redis
 @pytest.mark.parametrize("fault", [one for one in SHORT if one in EVERYWHERE_ALIKE], ids=str)
-def test_nothing_is_lost_where_the_broker_is_not_concerned(system, fault):
+def test_nor_is_it_where_one_broker_stands_for_all(system, fault):
     check_nothing_is_lost(go_through(system, fault, random.Random(fault.name)))
 
 
@@ -129,7 +132,7 @@ def test_nothing_is_lost_where_the_results_are_on_the_broker_too(system, fault):
     check_nothing_is_lost(go_through(system, fault, random.Random(fault.name)))
 
 
-@on_each_broker
+@on_redis
 def test_clocks_that_differ_by_minutes_change_nothing(system):
     """One of the workers is five minutes ahead; nobody is given up for that."""
     system.wait_until_whole()

@@ -84,6 +84,8 @@ def make_app(broker, backend, **conf):
         broker_connection_retry_on_startup=True,
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=2,
+        # Else Celery makes a task fail whose result it cannot store at the first attempt.
+        result_backend_always_retry=True,
         # A worker that is killed gives its messages back soon.
         broker_transport_options={
             "visibility_timeout": int(os.environ.get("VISIBILITY_TIMEOUT", "3600")),
