@@ -16,7 +16,7 @@ demo: $(VENV)/.demo ## Start the example with everything it needs; Ctrl-C ends i
 	@$(BIN)/python -m example_app.demo $(DEMO_OPTIONS)
 
 test: lint system-packages $(VENV)/.test $(NPM)/.made ## Check the code and run all tests
-	@$(BIN)/python -m pytest -n auto --no-loadscope-reorder $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -n auto $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.test ## Check style, types and who imports whom
 	@$(BIN)/ruff check .

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +54,45 @@ def test_the_first_event_after_a_pause_is_due_at_once():
     assert told(buffer.take(5.0, ROOM)) == ["1"]
     buffer.put([line(2)])
     assert buffer.due() == 5.01
+
+
+def lives(count):
+    return [reports.started(RUN, 0.0) for _ in range(count)]
+
+
+def test_the_life_of_many_short_runs_leaves_in_fewer_batches():
+    buffer = make()
+    seen = []
+    for count in (1, 8, 20, 80):
+        buffer.put(lives(count))
+        buffer.take(5.0, ROOM)
+        buffer.put(lives(1))
+        seen.append(round(buffer.due() - 5.0, 6))
+        buffer.take(6.0, ROOM)
+    assert seen == [0.01, 0.01, 0.025, 0.05]
+
+
+@pytest.mark.parametrize(
+    "said", [line(1), reports.word(RUN, 0.0, "w", "", {})], ids=["log", "word"]
+)
+def test_what_a_task_says_does_not_wait_for_that(said):
+    buffer = make()
+    buffer.put(lives(80))
+    buffer.take(5.0, ROOM)
+    buffer.put([*lives(1), said, *lives(1)])
+    assert buffer.due() == 5.01
+    buffer.take(5.01, ROOM)
+    make_tracker(buffer).update_progress(0.5)
+    assert buffer.due() == 5.02
+
+
+def test_what_found_no_room_does_not_wait():
+    buffer = make()
+    buffer.put([line(n, length=900) for n in range(20)])
+    assert len(buffer.take(5.0, 10_000).events) < 20
+    assert buffer.due() == 5.0
+    buffer.put([line(20)])
+    assert buffer.due() == 5.0
 
 
 def test_progress_is_paced_per_tracker_and_the_last_value_follows():
