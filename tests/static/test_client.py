@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import uuid
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +17,7 @@ from nodes import require_packages, run_node
 from proxies import Proxy
 from sidecars import SidecarThread
 from waiting import eventually
+from websockets.sync.server import serve
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
@@ -399,6 +402,86 @@ def test_without_a_good_token_nothing_is_watched(client_page, closed_sidecar, ho
     )
     assert found == ["unauthorized", "open" if how == "{}" else "closed", "unauthorized"]
     assert page.run("return said") == ["unauthorized"]
+
+
+def test_of_several_the_one_that_is_not_granted_is_refused(
+    client_page, closed_sidecar, write, life
+):
+    page = client_page(closed_sidecar.url, closed_sidecar.http)
+    write(*life(started(), result(1, at=2.0), completed(at=2.0, duration=1.0)))
+    found = page.run(
+        """const many = connect(url, { token }).watchMany([id, "another"], {
+            onRefused: ({ code }, one) => said.push([code, one]) });
+        await many.ready;
+        const results = await many.done;
+        return [results.get(id).value, results.get("another").reason.code, many.error];""",
+        id=life.id,
+        token=create_token(life.id, key=KEY),
+    )
+    assert found == [1, "forbidden", None]
+    assert page.run("return said") == [["forbidden", "another"]]
+
+
+def test_who_closes_a_client_is_not_told_of_refusals(client_page):
+    found = client_page().run(
+        """const client = connect(url);
+        const watch = client.watch("x", { onRefused: () => said.push("refused") });
+        await watch.ready;
+        client.close();
+        const why = await watch.done.catch(({ name }) => name);
+        return [why, watch.closed, client.state, said];"""
+    )
+    assert found == ["ConnectionClosed", True, "closed", []]
+
+
+def test_what_is_no_sidecar_is_tried_again(client_page):
+    with other_server() as url:
+        page = client_page(url)
+        page.run("window.client = connect(url)")
+        lost = "return client.lost?.reason"
+        eventually(lambda: page.run(lost) == "what answers there is no sidecar")
+        assert page.run("return client.state") == "connecting"
+
+
+@contextmanager
+def other_server():
+    """A WebSocket server that says something else."""
+
+    def say(websocket):
+        websocket.send('{"event_type": "reply"}')
+        websocket.recv()
+
+    with serve(say, "127.0.0.1", 0) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        yield f"ws://127.0.0.1:{other.socket.getsockname()[1]}"
+        other.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "state"),
+    [
+        (1008, "policy", "closed"),
+        (4500, "never again", "closed"),
+        (1012, '{"retry_ms": 30000}', "connecting"),
+        (1013, "later", "connecting"),
+    ],
+)
+def test_close_codes_are_obeyed(client_page, code, reason, state):
+    def close(websocket):
+        websocket.close(code, reason)
+
+    with serve(close, "127.0.0.1", 0) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        page = client_page(f"ws://127.0.0.1:{other.socket.getsockname()[1]}")
+        page.run("window.client = connect(url); window.watch = client.watch('x')")
+        eventually(lambda: page.run("return client.error || client.lost"))
+        assert page.run("return client.state") == state
+        if state == "closed":
+            found = page.run("return watch.done.catch((error) => [error.name, error.code])")
+            assert found == ["ConnectionClosed", code]
+        if code == 1012:
+            assert page.run("return client.lost.retryAt - Date.now() > 20000")
+        other.shutdown()
 
 
 def test_one_clients_bad_token_is_not_anothers(client_page, closed_sidecar, write, life):

@@ -79,8 +79,8 @@ def life_of(operation_id, *events):
     return [structs.replace(one, operation_id=operation_id) for one in events]
 
 
-def started(**more):
-    return status("started", at=1.0, operation_type="t", metadata={}, **more)
+def started(*, at=1.0, **more):
+    return status("started", at=at, operation_type="t", metadata={}, **more)
 
 
 def test_a_hook_follows_an_operation_to_its_result(react_page, write):
@@ -143,7 +143,7 @@ def test_a_hook_follows_all_operations_of_a_kind(react_page, write):
         tag=tag,
     )
     expect(page.locator("ul.ready li")).to_have_text(["first-of-kind 0.25"])
-    write(*life_of("second-of-kind", started(tags=[tag])))
+    write(*life_of("second-of-kind", started(at=2.0, tags=[tag])))
     write(*life_of("first-of-kind", completed(at=3.0, duration=2.0)))
     expect(page.locator("li")).to_have_text(["second-of-kind 0", "first-of-kind 1"])
 

@@ -12,12 +12,12 @@
 import { Connection } from "./connection.js";
 import { Monitor, Watch, WatchMany } from "./handles.js";
 import type { ConnectionState, Loss } from "./connection.js";
-import type { MonitorOptions, WatchOptions } from "./handles.js";
+import type { MonitorOptions, WatchOptions } from "./handle.js";
 import type { WebSocketClass } from "./line.js";
 import type { Frame, Operation, ProgressEvent, Selector } from "./protocol.js";
 import type { GetToken } from "./tokens.js";
 /** @import { ConnectionState, Loss } from "./connection.js" */
-/** @import { Handle, MonitorOptions, WatchOptions } from "./handles.js" */
+/** @import { Desk, Handle, MonitorOptions, WatchOptions } from "./handle.js" */
 /** @import { WebSocketClass } from "./line.js" */
 /** @import { Frame, Operation, ProgressEvent, Selector } from "./protocol.js" */
 /** @import { GetToken } from "./tokens.js" */

@@ -15,7 +15,7 @@ import { Monitor, Watch, WatchMany } from "./handles.js";
 import { ConnectionClosed, fieldsOf } from "./protocol.js";
 
 /** @import { ConnectionState, Loss } from "./connection.js" */
-/** @import { Handle, MonitorOptions, WatchOptions } from "./handles.js" */
+/** @import { Desk, Handle, MonitorOptions, WatchOptions } from "./handle.js" */
 /** @import { WebSocketClass } from "./line.js" */
 /** @import { Frame, Operation, ProgressEvent, Selector } from "./protocol.js" */
 /** @import { GetToken } from "./tokens.js" */
@@ -200,10 +200,10 @@ export class Client {
 
   /** Watch nothing more, and let go of the connection. */
   close() {
-    this.#fail(new ConnectionClosed("the client was closed", 1000));
+    this.#end(new ConnectionClosed("the client was closed", 1000));
   }
 
-  /** @returns {import("./handles.js").Desk} */
+  /** @returns {Desk} */
   get #desk() {
     if (this.error) throw this.error;
     const onClose = (/** @type {Handle} */ handle) => void this.#handles.delete(handle);
@@ -228,14 +228,17 @@ export class Client {
 
   /** @param {Error} error */
   #fail(error) {
+    for (const handle of [...this.#handles]) handle.refuse(error);
+    this.#end(error);
+  }
+
+  /** @param {Error} error */
+  #end(error) {
     if (this.error) return;
     this.error = error;
     const connection = this.#connection;
     connection.observers.delete(this.#observer);
-    for (const handle of [...this.#handles]) {
-      handle.refuse(error);
-      handle.close(error);
-    }
+    for (const handle of [...this.#handles]) handle.close(error);
     this.#notify();
     setTimeout(() => {
       if (connection.leave(this.#source, this.#onRefused)) connection.stop(error);

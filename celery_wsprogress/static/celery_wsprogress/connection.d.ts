@@ -5,9 +5,9 @@
  */
 import { Line } from "./line.js";
 import { TokenSource } from "./tokens.js";
+import { Watching } from "./watching.js";
 import type { WebSocketClass } from "./line.js";
-import type { Frame, Operation } from "./protocol.js";
-import type { Watcher } from "./subscriptions.js";
+import type { Frame } from "./protocol.js";
 import type { Credentials } from "./tokens.js";
 export type ConnectionState = "connecting" | "open" | "reconnecting" | "closed";
 export type Loss = {
@@ -25,6 +25,19 @@ export type Waiting = {
     resolve: (line: Line) => void;
     reject: (error: Error) => void;
 };
+/** @import { WebSocketClass } from "./line.js" */
+/** @import { Frame } from "./protocol.js" */
+/** @import { Credentials } from "./tokens.js" */
+/**
+ * @typedef {"connecting" | "open" | "reconnecting" | "closed"} ConnectionState
+ *
+ * @typedef {object} Loss How the last line ended.
+ * @property {number} code The close code; 1006 where there was none.
+ * @property {string} reason
+ * @property {number} retryAt When the next attempt is made, in milliseconds since the epoch.
+ *
+ * @typedef {{ resolve: (line: Line) => void, reject: (error: Error) => void }} Waiting
+ */
 export declare class Connection {
     #private;
     /** @type {ConnectionState} */
@@ -35,6 +48,8 @@ export declare class Connection {
     lost: Loss | null;
     /** `data` of the first frame of the latest line. @type {Frame} */
     welcome: Frame;
+    /** What is watched through it. */
+    watching: Watching;
     /** @type {Set<() => void>} */
     observers: Set<() => void>;
     /**
@@ -52,22 +67,10 @@ export declare class Connection {
      * Send a command and return its reply; without a line it waits for the next one.
      *
      * @param {Frame} command
+     * @param {(reply: Frame) => void} [onReply] Called before anything behind the reply is read.
      * @returns {Promise<Frame>}
      */
-    ask(command: Frame): Promise<Frame>;
-    /**
-     * Let one more watch an id, or what a selector means.
-     *
-     * @param {Record<string, string>} fields What `subscribe` says.
-     * @param {Watcher} watcher
-     * @param {TokenSource} source Whose token grants it.
-     * @param {number} limit Operations that are kept.
-     * @returns {{ operations: Map<string, Operation>, leave: () => void }}
-     */
-    subscribe(fields: Record<string, string>, watcher: Watcher, source: TokenSource, limit: number): {
-        operations: Map<string, Operation>;
-        leave: () => void;
-    };
+    ask(command: Frame, onReply?: (reply: Frame) => void): Promise<Frame>;
     /**
      * Take one more client, and tell the sidecar its token if that is a new one.
      *

@@ -15,10 +15,10 @@
  * Runs in: a page. On a server it can be imported, and does nothing.
  */
 
-import { STYLE } from "./appearance.js";
 import { connect } from "./client.js";
 import { oncePerFrame } from "./painting.js";
 import { hasEnded } from "./protocol.js";
+import { furnish, isolated } from "./shadow.js";
 import { figuresOf, percentOf, resultOf, statusOf, WORDS } from "./wording.js";
 import { combined } from "./workflow.js";
 
@@ -35,9 +35,6 @@ const QUIET = 5_000;
 
 /** A server has no elements. @type {typeof HTMLElement} */
 const Base = globalThis.HTMLElement ?? /** @type {any} */ (class {});
-
-/** @type {CSSStyleSheet | undefined} */
-let sheet;
 
 export class CeleryProgress extends Base {
   static observedAttributes = ["task-id", "group-id", "url", "token", "label"];
@@ -61,13 +58,7 @@ export class CeleryProgress extends Base {
 
   constructor() {
     super();
-    const root = this.attachShadow({ mode: "open" });
-    if (!sheet) {
-      sheet = new CSSStyleSheet();
-      sheet.replaceSync(STYLE);
-    }
-    root.adoptedStyleSheets = [sheet];
-    root.append(...frame());
+    furnish(this.attachShadow({ mode: "open" }));
   }
 
   /** The handle of what it shows: `.done`, `.observe`, … */
@@ -127,7 +118,12 @@ export class CeleryProgress extends Base {
     if (!id && !group) return;
     const token = this.getAttribute("token") ?? undefined;
     const url = this.getAttribute("url") ?? new URL("/", HERE);
-    this.#client = connect(url, { token, getToken: this.#getToken });
+    try {
+      this.#client = connect(url, { token, getToken: this.#getToken });
+    } catch (error) {
+      this.#refuse(/** @type {Error} */ (error));
+      return;
+    }
     const options = {
       onChange: (/** @type {Operation} */ operation, /** @type {ProgressEvent | null} */ event) =>
         this.#change(operation, event),
@@ -288,54 +284,6 @@ export class CeleryProgress extends Base {
     if (value === undefined) this.removeAttribute(name);
     else if (this.getAttribute(name) !== value) this.setAttribute(name, value);
   }
-}
-
-/**
- * A figure whose direction is its own, among others.
- *
- * @param {string} text
- */
-function isolated(text) {
-  return `\u2068${text}\u2069`;
-}
-
-/**
- * What is in the element's shadow.
- *
- * @returns {HTMLElement[]}
- */
-function frame() {
-  const bar = part("bar", part("fill"));
-  const attributes = { role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" };
-  for (const [name, value] of Object.entries(attributes)) bar.setAttribute(name, value);
-  const live = part("live");
-  live.setAttribute("aria-live", "polite");
-  return [
-    part("head", part("label", slot("label")), part("status")),
-    bar,
-    part("foot", part("message"), part("figures")),
-    part("error"),
-    part("result", slot("result")),
-    live,
-  ];
-}
-
-/**
- * @param {string} name
- * @param {...HTMLElement} children
- */
-function part(name, ...children) {
-  const made = document.createElement("div");
-  made.setAttribute("part", name);
-  made.append(...children);
-  return made;
-}
-
-/** @param {string} name */
-function slot(name) {
-  const made = document.createElement("slot");
-  made.name = name;
-  return made;
 }
 
 if (globalThis.customElements && !customElements.get("celery-progress")) {

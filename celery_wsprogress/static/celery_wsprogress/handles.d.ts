@@ -1,106 +1,11 @@
 /**
  * What `watch`, `watchMany` and `monitor` give: how things stand, what happens, and how it ends.
  */
-import type { Connection } from "./connection.js";
+import { Handle } from "./handle.js";
+import type { Desk, MonitorOptions, WatchOptions } from "./handle.js";
 import type { Operation, ProgressEvent } from "./protocol.js";
-import type { TokenSource } from "./tokens.js";
-export type EventHandler = (event: ProgressEvent, operation: Operation) => void;
-export type Handlers = {
-    onProgress?: EventHandler;
-    onStatus?: EventHandler;
-    onLog?: EventHandler;
-    onChunk?: EventHandler;
-    onResult?: EventHandler;
-    onCompleted?: EventHandler;
-    /**
-     * The operation failed or was cancelled.
-     */
-    onError?: EventHandler;
-    /**
-     * Anything is
-     * different; the event is null where it was a snapshot that said it.
-     */
-    onChange?: (operation: Operation, event: ProgressEvent | null) => void;
-    /**
-     * It may not be watched, or the
-     * connection is over for good.
-     */
-    onRefused?: (error: Error, id?: string) => void;
-};
-export type WatchOptions = Handlers & {
-    signal?: AbortSignal;
-};
-export type MonitorOptions = WatchOptions & {
-    limit?: number;
-};
-export type Desk = {
-    connection: Connection;
-    source: TokenSource;
-    onClose: (handle: Handle) => void;
-};
-/** What all handles can do. */
-export declare class Handle {
-    #private;
-    /** Why nothing more comes, where it should. @type {Error | null} */
-    error: Error | null;
-    closed: boolean;
-    /** Resolves when what there is to know at first is known; rejects where it may not be. */
-    ready: Promise<void>;
-    /**
-     * @param {Desk} desk
-     * @param {WatchOptions} options
-     */
-    constructor(desk: Desk, options: WatchOptions);
-    /**
-     * Call a function whenever something is different.
-     *
-     * @param {() => void} observer
-     * @returns {() => void} Stop calling it.
-     */
-    observe(observer: () => void): () => void;
-    /**
-     * Watch no more.
-     *
-     * @param {unknown} [_reason] Why; an AbortError where it is not said.
-     */
-    close(_reason?: unknown): void;
-    /**
-     * The events as they come: of an operation until its end, of several until that of the last.
-     *
-     * @returns {AsyncGenerator<ProgressEvent, void, void>}
-     */
-    [Symbol.asyncIterator](): AsyncGenerator<ProgressEvent, void, void>;
-    /** Whether everything that it watches has come to its end. */
-    get over(): boolean;
-    /**
-     * @param {Record<string, string>} fields
-     * @param {number} limit
-     * @returns {Map<string, Operation>}
-     */
-    subscribe(fields: Record<string, string>, limit?: number): Map<string, Operation>;
-    /** */
-    begin(): void;
-    /**
-     * @param {ProgressEvent} event
-     * @param {Operation} operation
-     */
-    take(event: ProgressEvent, operation: Operation): void;
-    /** @param {Operation} operation */
-    change(operation: Operation): void;
-    /**
-     * @param {Error} error
-     * @param {string} [id]
-     */
-    refuse(error: Error, id?: string): void;
-    /** */
-    notify(): void;
-    /**
-     * Call what is somebody else's: it may fail, and that is no reason for the others to.
-     *
-     * @param {() => void} other
-     */
-    call(other: () => void): void;
-}
+/** @import { Desk, MonitorOptions, WatchOptions } from "./handle.js" */
+/** @import { Operation, ProgressEvent } from "./protocol.js" */
 /** One operation. */
 export declare class Watch extends Handle {
     #private;
@@ -160,12 +65,14 @@ export declare class WatchMany extends Handle {
      * @param {string} [id]
      */
     refuse(error: Error, id?: string): void;
+    /** @param {string} [id] */
+    begin(id?: string): void;
     /** @param {unknown} [reason] */
     close(reason?: unknown): void;
 }
 /** Every operation of a kind. */
 export declare class Monitor extends Handle {
-    /** How they stand, by id: those that began first come first. @type {Map<string, Operation>} */
+    /** How they stand, by id, in no order. @type {Map<string, Operation>} */
     operations: Map<string, Operation>;
     /**
      * @param {Desk} desk

@@ -2,210 +2,11 @@
  * What `watch`, `watchMany` and `monitor` give: how things stand, what happens, and how it ends.
  */
 
+import { Handle, withResolvers } from "./handle.js";
 import { isEnd, OperationError } from "./protocol.js";
 
-/** @import { Connection } from "./connection.js" */
-/** @import { Operation, ProgressEvent, Selector } from "./protocol.js" */
-/** @import { TokenSource } from "./tokens.js" */
-
-/**
- * @typedef {(event: ProgressEvent, operation: Operation) => void} EventHandler
- *   Gets an event, and the operation as it stands after it.
- *
- * @typedef {object} Handlers
- * @property {EventHandler} [onProgress]
- * @property {EventHandler} [onStatus]
- * @property {EventHandler} [onLog]
- * @property {EventHandler} [onChunk]
- * @property {EventHandler} [onResult]
- * @property {EventHandler} [onCompleted]
- * @property {EventHandler} [onError] The operation failed or was cancelled.
- * @property {(operation: Operation, event: ProgressEvent | null) => void} [onChange] Anything is
- *   different; the event is null where it was a snapshot that said it.
- * @property {(error: Error, id?: string) => void} [onRefused] It may not be watched, or the
- *   connection is over for good.
- *
- * @typedef {Handlers & { signal?: AbortSignal }} WatchOptions
- *
- * @typedef {WatchOptions & { limit?: number }} MonitorOptions `limit` is how many operations are
- *   listed and kept, 1,000 where it is not given; beyond it those that ended first are let go.
- *
- * @typedef {{ connection: Connection, source: TokenSource, onClose: (handle: Handle) => void }} Desk
- *   Of whom a handle is.
- */
-
-/** @type {Record<string, Exclude<keyof Handlers, "onChange" | "onRefused">>} */
-const HANDLER_OF = {
-  progress: "onProgress",
-  status: "onStatus",
-  log: "onLog",
-  chunk: "onChunk",
-  result: "onResult",
-  completed: "onCompleted",
-  error: "onError",
-};
-
-/** What all handles can do. */
-export class Handle {
-  /** Why nothing more comes, where it should. @type {Error | null} */
-  error = null;
-  closed = false;
-
-  /** Resolves when what there is to know at first is known; rejects where it may not be. */
-  ready;
-
-  #desk;
-  #options;
-  /** @type {PromiseWithResolvers<void>} */
-  #ready = withResolvers();
-  /** @type {Set<() => void>} */
-  #observers = new Set();
-  /** @type {Set<ProgressEvent[]>} */
-  #queues = new Set();
-  /** @type {(() => void)[]} */
-  #leave = [];
-  #abort = () => this.close(this.#options.signal?.reason);
-
-  /**
-   * @param {Desk} desk
-   * @param {WatchOptions} options
-   */
-  constructor(desk, options) {
-    this.#desk = desk;
-    this.#options = options;
-    this.ready = this.#ready.promise;
-    const { signal } = options;
-    signal?.addEventListener("abort", this.#abort);
-    // Whoever made it is to have it first.
-    if (signal?.aborted) queueMicrotask(this.#abort);
-  }
-
-  /**
-   * Call a function whenever something is different.
-   *
-   * @param {() => void} observer
-   * @returns {() => void} Stop calling it.
-   */
-  observe(observer) {
-    this.#observers.add(observer);
-    return () => this.#observers.delete(observer);
-  }
-
-  /**
-   * Watch no more.
-   *
-   * @param {unknown} [_reason] Why; an AbortError where it is not said.
-   */
-  close(_reason) {
-    if (this.closed) return;
-    this.closed = true;
-    this.#options.signal?.removeEventListener("abort", this.#abort);
-    for (const leave of this.#leave) leave();
-    this.#desk.onClose(this);
-    this.#ready.resolve();
-    this.notify();
-  }
-
-  /**
-   * The events as they come: of an operation until its end, of several until that of the last.
-   *
-   * @returns {AsyncGenerator<ProgressEvent, void, void>}
-   */
-  async *[Symbol.asyncIterator]() {
-    /** @type {ProgressEvent[]} */
-    const queue = [];
-    this.#queues.add(queue);
-    try {
-      for (;;) {
-        for (const event of queue.splice(0)) yield event;
-        if (queue.length) continue;
-        if (this.error) throw this.error;
-        if (this.closed || this.over) return;
-        await new Promise((/** @type {(_: void) => void} */ resolve) => {
-          const stop = this.observe(() => resolve(void stop()));
-        });
-      }
-    } finally {
-      this.#queues.delete(queue);
-    }
-  }
-
-  /** Whether everything that it watches has come to its end. */
-  get over() {
-    return false;
-  }
-
-  // What the connection does.
-
-  /**
-   * @param {Record<string, string>} fields
-   * @param {number} limit
-   * @returns {Map<string, Operation>}
-   */
-  subscribe(fields, limit = Infinity) {
-    const { connection, source } = this.#desk;
-    const { operations, leave } = connection.subscribe(fields, this, source, limit);
-    this.#leave.push(leave);
-    return operations;
-  }
-
-  /** */
-  begin() {
-    this.#ready.resolve();
-    this.notify();
-  }
-
-  /**
-   * @param {ProgressEvent} event
-   * @param {Operation} operation
-   */
-  take(event, operation) {
-    for (const queue of this.#queues) enqueue(queue, event);
-    const handler = HANDLER_OF[event.event_type];
-    if (handler) this.call(() => this.#options[handler]?.(event, operation));
-    this.call(() => this.#options.onChange?.(operation, event));
-    this.notify();
-  }
-
-  /** @param {Operation} operation */
-  change(operation) {
-    this.call(() => this.#options.onChange?.(operation, null));
-    this.notify();
-  }
-
-  /**
-   * @param {Error} error
-   * @param {string} [id]
-   */
-  refuse(error, id) {
-    if (this.closed) return;
-    this.error = error;
-    this.#ready.promise.catch(() => {});
-    this.#ready.reject(error);
-    this.call(() => this.#options.onRefused?.(error, id));
-    this.notify();
-  }
-
-  /** */
-  notify() {
-    for (const observer of [...this.#observers]) this.call(observer);
-  }
-
-  /**
-   * Call what is somebody else's: it may fail, and that is no reason for the others to.
-   *
-   * @param {() => void} other
-   */
-  call(other) {
-    try {
-      other();
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
-  }
-}
+/** @import { Desk, MonitorOptions, WatchOptions } from "./handle.js" */
+/** @import { Operation, ProgressEvent } from "./protocol.js" */
 
 /** One operation. */
 export class Watch extends Handle {
@@ -284,6 +85,8 @@ export class WatchMany extends Handle {
   #operations = new Map();
   /** @type {Map<string, unknown>} */
   #values = new Map();
+  /** Those of which nothing is known yet. @type {Set<string>} */
+  #coming = new Set();
   /** @type {PromiseWithResolvers<Map<string, PromiseSettledResult<unknown>>>} */
   #done = withResolvers();
 
@@ -298,7 +101,9 @@ export class WatchMany extends Handle {
     this.done = this.#done.promise;
     this.done.catch(() => {});
     for (const id of this.ids) this.#operations.set(id, this.subscribe({ operation_id: id }));
+    this.#coming = new Set(this.ids);
     this.#check();
+    this.begin();
   }
 
   /** How those stand that somebody has heard of, by id. @returns {Map<string, Operation>} */
@@ -340,10 +145,18 @@ export class WatchMany extends Handle {
    */
   refuse(error, id) {
     for (const one of id === undefined ? this.ids : [id]) {
+      this.#coming.delete(one);
       if (!this.results.has(one)) this.results.set(one, { status: "rejected", reason: error });
     }
     this.#check();
-    super.refuse(error, id);
+    super.refuse(error, id, id === undefined);
+    this.begin();
+  }
+
+  /** @param {string} [id] */
+  begin(id = "") {
+    this.#coming.delete(id);
+    if (!this.#coming.size) super.begin();
   }
 
   #check() {
@@ -359,7 +172,7 @@ export class WatchMany extends Handle {
 
 /** Every operation of a kind. */
 export class Monitor extends Handle {
-  /** How they stand, by id: those that began first come first. @type {Map<string, Operation>} */
+  /** How they stand, by id, in no order. @type {Map<string, Operation>} */
   operations;
 
   /**
@@ -371,33 +184,4 @@ export class Monitor extends Handle {
     super(desk, options);
     this.operations = this.subscribe(fields, limit);
   }
-}
-
-/**
- * Add an event that waits to be taken; of progress only the latest waits.
- *
- * @param {ProgressEvent[]} queue
- * @param {ProgressEvent} event
- */
-function enqueue(queue, event) {
-  const last = queue.at(-1);
-  const replaced =
-    event.event_type === "progress" &&
-    last?.event_type === "progress" &&
-    last.operation_id === event.operation_id;
-  if (replaced) queue.pop();
-  queue.push(event);
-}
-
-/**
- * A promise and what settles it.
- *
- * @template T
- * @returns {PromiseWithResolvers<T>}
- */
-function withResolvers() {
-  /** @type {any} */
-  const made = {};
-  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
-  return made;
 }

@@ -114,13 +114,17 @@ export class Line {
     this.#deadline = undefined;
     /** @type {any} */
     let frame;
+    /** @type {string} */
+    let type;
     try {
       frame = JSON.parse(data);
+      type = frame.event_type;
     } catch {
       return this.#end(1007, "what it sends is no JSON");
     }
-    if (frame.event_type === "reply") this.#resolve(frame);
-    else if (frame.event_type === "connected") this.#open(frame);
+    if (type === "connected") this.#open(frame);
+    else if (!this.welcome) this.fail("what answers there is no sidecar");
+    else if (type === "reply") this.#resolve(frame);
     else this.#ends.onEvent(frame);
   }
 

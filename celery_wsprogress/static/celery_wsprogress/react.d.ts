@@ -12,7 +12,7 @@ import type { ReactNode } from "react";
 import type { ConnectOptions } from "./client.js";
 import type { ConnectionState } from "./connection.js";
 import type { CeleryProgress as CeleryProgressElement } from "./element.js";
-import type { Handlers } from "./handles.js";
+import type { Handlers } from "./handle.js";
 import type { Operation, Selector } from "./protocol.js";
 export type HookOptions = ConnectOptions & Handlers & {
     url?: string | URL;

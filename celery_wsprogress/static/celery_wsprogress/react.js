@@ -19,7 +19,7 @@ import { oncePerFrame } from "./painting.js";
 /** @import { Client, ConnectOptions } from "./client.js" */
 /** @import { ConnectionState } from "./connection.js" */
 /** @import { CeleryProgress as CeleryProgressElement } from "./element.js" */
-/** @import { Handlers } from "./handles.js" */
+/** @import { Handlers } from "./handle.js" */
 /** @import { Operation, Selector } from "./protocol.js" */
 
 /**
@@ -106,7 +106,7 @@ export function useOperations(selector = {}, options = {}) {
     // A view is made of all of them: at most once for each that is painted.
     const view = oncePerFrame(() =>
       show({
-        operations: [...monitor.operations.values()].reverse(),
+        operations: [...monitor.operations.values()].sort(newestFirst),
         ready,
         error: monitor.error,
         connection: client.state,
@@ -225,6 +225,14 @@ function useStore(nothing, options, key, follow) {
     };
   }, [url, token, key]);
   return useSyncExternalStore(store.subscribe, store.get, () => nothing);
+}
+
+/**
+ * @param {Operation} one
+ * @param {Operation} other
+ */
+function newestFirst(one, other) {
+  return other.started_at - one.started_at;
 }
 
 /** @type {(keyof Handlers)[]} */

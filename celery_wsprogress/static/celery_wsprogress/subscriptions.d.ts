@@ -21,7 +21,7 @@ export type Watcher = {
     /**
      * What there is to know at first is known.
      */
-    begin: () => void;
+    begin: (id?: string) => void;
     /**
      * It may not watch, or not any more.
      */
@@ -31,7 +31,7 @@ export type Watcher = {
  * @typedef {object} Watcher Who sits in a seat.
  * @property {(event: ProgressEvent, operation: Operation) => void} take Something happened.
  * @property {(operation: Operation) => void} change More is known of an operation.
- * @property {() => void} begin What there is to know at first is known.
+ * @property {(id?: string) => void} begin What there is to know at first is known.
  * @property {(error: Error, id?: string) => void} refuse It may not watch, or not any more.
  */
 /** One handle's place in a subscription. */

@@ -16,7 +16,7 @@ export const KEPT = 1_000;
  * @typedef {object} Watcher Who sits in a seat.
  * @property {(event: ProgressEvent, operation: Operation) => void} take Something happened.
  * @property {(operation: Operation) => void} change More is known of an operation.
- * @property {() => void} begin What there is to know at first is known.
+ * @property {(id?: string) => void} begin What there is to know at first is known.
  * @property {(error: Error, id?: string) => void} refuse It may not watch, or not any more.
  */
 
@@ -57,9 +57,10 @@ export class Seat {
    */
   wants({ event_id: eventId }, fresh) {
     if (!this.begun) return false;
+    if (!eventId) return true;
     // What is new to all stands behind everything that is repeated for one.
     if (fresh) this.level();
-    if (fresh || !this.#caught || !eventId) return fresh;
+    if (fresh || !this.#caught) return fresh;
     const wanted = !this.#caught.has(eventId);
     this.#caught.add(eventId);
     return wanted;

@@ -1,0 +1,19 @@
+/**
+ * What is in the shadow of `<celery-progress>`: its parts, its slots and its style.
+ *
+ * Nothing is made from text that would be read as HTML.
+ *
+ * Runs in: a page.
+ */
+/**
+ * A figure whose direction is its own, among others.
+ *
+ * @param {string} text
+ */
+export declare function isolated(text: string): string;
+/**
+ * Put everything into a shadow.
+ *
+ * @param {ShadowRoot} root
+ */
+export declare function furnish(root: ShadowRoot): void;

@@ -1,0 +1,63 @@
+/**
+ * What is in the shadow of `<celery-progress>`: its parts, its slots and its style.
+ *
+ * Nothing is made from text that would be read as HTML.
+ *
+ * Runs in: a page.
+ */
+
+import { STYLE } from "./appearance.js";
+
+/** One for all elements of a page. @type {CSSStyleSheet | undefined} */
+let sheet;
+
+/**
+ * A figure whose direction is its own, among others.
+ *
+ * @param {string} text
+ */
+export function isolated(text) {
+  return `\u2068${text}\u2069`;
+}
+
+/**
+ * Put everything into a shadow.
+ *
+ * @param {ShadowRoot} root
+ */
+export function furnish(root) {
+  sheet ??= new CSSStyleSheet();
+  if (!sheet.cssRules.length) sheet.replaceSync(STYLE);
+  root.adoptedStyleSheets = [sheet];
+  const bar = part("bar", part("fill"));
+  const attributes = { role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" };
+  for (const [name, value] of Object.entries(attributes)) bar.setAttribute(name, value);
+  const live = part("live");
+  live.setAttribute("aria-live", "polite");
+  root.append(
+    part("head", part("label", slot("label")), part("status")),
+    bar,
+    part("foot", part("message"), part("figures")),
+    part("error"),
+    part("result", slot("result")),
+    live,
+  );
+}
+
+/**
+ * @param {string} name
+ * @param {...HTMLElement} children
+ */
+function part(name, ...children) {
+  const made = document.createElement("div");
+  made.setAttribute("part", name);
+  made.append(...children);
+  return made;
+}
+
+/** @param {string} name */
+function slot(name) {
+  const made = document.createElement("slot");
+  made.name = name;
+  return made;
+}
