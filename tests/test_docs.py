@@ -284,6 +284,7 @@ def test_an_element_of_the_documentation_shows_an_operation(browser_page, _, htm
     page, lines = browser_page(f"<!doctype html><meta charset=utf-8>{html}")
     page.wait_for_selector("celery-progress[state=completed]")
     if "celery-log" in html:
+        eventually(lambda: len(lines) > 1, what="what the page wrote to its console")
         assert lines[0] == "reading orders"
         assert re.fullmatch(r"done [\d.]+", lines[1])
         assert page.get_by_text("Read it").is_visible()
