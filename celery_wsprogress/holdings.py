@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from celery_wsprogress.positions import Place, Position
     from celery_wsprogress.session import Session
 
+MAX_ENDED: Final = 50_000
+"""Operations of which nothing is known any more but that they have ended."""
+
 _LIVES: Final = ("finished", "waiting", "running")
 """In the order in which they are let go."""
 
@@ -97,6 +100,8 @@ class Holdings:
     gone: Position | None = None
     """The position of the newest event that went with its operation."""
     _held: dict[str, Held] = field(default_factory=dict)
+    _ended: dict[str, None] = field(default_factory=dict)
+    """The ids of those that had ended when they were let go, the newest last."""
     _lines: dict[str, OrderedDict[str, Held]] = field(
         default_factory=lambda: {life: OrderedDict() for life in _LIVES}
     )
@@ -113,11 +118,20 @@ class Holdings:
         """The operation, if it is held."""
         return self._held.get(operation_id)
 
+    def has_ended(self, operation_id: str) -> bool:
+        """Whether it is not held any more, and had ended before.
+
+        What was said before its end may still come, from a process that could not write for a
+        while. It is not to be taken for the beginning of something.
+        """
+        return operation_id in self._ended
+
     def get_or_hold(self, operation_id: str, heard_at: float) -> Held:
         """The operation; it is held from now on if it was not."""
         held = self._held.get(operation_id)
         if held is None:
             self.total += 1
+            self._ended.pop(operation_id, None)
             operation = Operation(operation_id, heard_at=heard_at)
             history = History(operation, self.gone, self.appended)
             line = self._lines[_LIFE[operation.state]]
@@ -183,6 +197,10 @@ class Holdings:
         if newest is not None and (self.gone is None or newest > self.gone):
             self.gone = newest
         del held.line[operation_id]
+        if held.operation.state.ended:
+            self._ended[operation_id] = None
+            if len(self._ended) > MAX_ENDED:
+                del self._ended[next(iter(self._ended))]
 
     def newest_first(self, before: int | None = None) -> Iterator[Held]:
         """What is held, newest first, of numbers below ``before``."""

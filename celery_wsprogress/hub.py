@@ -20,7 +20,7 @@ from celery_wsprogress.events import STARTED, Completed, Error, Event, Log, Prog
 from celery_wsprogress.framing import framed, text_of
 from celery_wsprogress.history import Entry, Kind
 from celery_wsprogress.holdings import Holdings, Late
-from celery_wsprogress.lifecycle import Verdict
+from celery_wsprogress.lifecycle import Step, Verdict, step_of
 from celery_wsprogress.positions import Place, Position, parse_event_id
 from celery_wsprogress.watch import Watch
 from celery_wsprogress.wire import encode_event_frame
@@ -57,13 +57,14 @@ class Hub:
     sooner the last one is delivered when it is time, or before the next event of another kind."""
     read: Counter[type[Event]] = field(default_factory=Counter)
     """Events read, by their type."""
+    woken: list[Session] = field(default_factory=list)
+    """The sessions that the last :meth:`accept` or :meth:`release` woke."""
     on_unknown: Callable[[str], None] | None = None
     """Called with an id that somebody begins to watch and nobody has heard of."""
     _batch: int = 0
     """Counts the batches."""
     _late: list[tuple[float, int, Held]] = field(default_factory=list)
     """A heap: when the late progress of an operation is to be delivered."""
-    _woken: list[Session] = field(default_factory=list)
     _writers: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _watchers: dict[str, set[Session]] = field(default_factory=dict)
     _selectors: dict[Selector, set[Session]] = field(default_factory=dict)
@@ -91,7 +92,7 @@ class Hub:
             The sessions that have something to send now and had not before.
         """
         woken: list[Session] = []
-        self._woken = woken
+        self.woken = woken
         if not self._is_next(batch):
             self.counts["repeats"] += 1
             return woken
@@ -160,6 +161,10 @@ class Hub:
         self.holdings.went_on(held, now)
 
     def _accept_event(self, event: Event, place: Place, number: int, now: float) -> None:
+        if self.holdings.has_ended(event.operation_id) and step_of(event) is not Step.START:
+            # After the end only a start opens it again, also where the end is forgotten.
+            self.counts["over"] += 1
+            return
         held = self.holdings.get_or_hold(event.operation_id, event.timestamp)
         self._release(held, now)
         # What a sidecar inferred is no word of the run itself, and `queued` is of none.
@@ -195,7 +200,7 @@ class Hub:
             As :meth:`accept`.
         """
         woken: list[Session] = []
-        self._woken = woken
+        self.woken = woken
         self._batch += 1
         while self._late and self._late[0][0] <= now:
             held = heappop(self._late)[2]
@@ -245,7 +250,7 @@ class Hub:
         history, cursor = held.history, held.history.newest - 1
         for session in audience:
             if session.offer(history, cursor):
-                self._woken.append(session)
+                self.woken.append(session)
 
     def _gather(self, held: Held) -> Sequence[Session]:
         """Work out who watches the operation, by its id or by a selector."""

@@ -21,6 +21,7 @@ from lives import (
     status,
 )
 
+from celery_wsprogress import holdings
 from celery_wsprogress.access import Permit
 from celery_wsprogress.events import Progress
 from celery_wsprogress.folding import Operation
@@ -393,6 +394,39 @@ def test_only_who_has_nothing_to_read_yet_is_woken():
     assert log_.write(log("c")) == []
     read(both[0])
     assert log_.write(log("d")) == [both[0]]
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        queued(),
+        status("received", run="a"),
+        log("late", run="a"),
+        msgspec.structs.replace(completed(run="a"), inferred=True),
+        error("WorkerLost", run="a"),
+    ],
+    ids=lambda event: event.__struct_config__.tag,
+)
+def test_what_comes_late_of_an_operation_that_ended_and_was_let_go_opens_nothing(late):
+    hub = Hub(Holdings(Limits(max_finished=0)))
+    log_ = Log(hub)
+    reader = session()
+    subscribe(hub, reader)
+    log_.write(status("started", run="a", metadata={}), completed(run="a"))
+    assert kinds(read(reader)) == ["started", "completed"]
+    log_.write(late)
+    assert hub.get("op-1") is None
+    log_.write(status("started", run="b", metadata={}))
+    assert kinds(read(reader)) == ["started"]
+
+
+def test_of_what_has_ended_not_more_than_so_many_are_remembered(monkeypatch):
+    monkeypatch.setattr(holdings, "MAX_ENDED", 2)
+    log_ = Log(Hub(Holdings(Limits(max_finished=0))))
+    for number in range(3):
+        log_.write(completed(operation_id=f"op-{number}"))
+    known = [log_.hub.holdings.has_ended(f"op-{number}") for number in range(3)]
+    assert known == [False, True, True]
 
 
 def test_waiting_operations_are_bounded_by_number():

@@ -151,10 +151,13 @@ class Intake:
                     self._catch_up()
         if self._reads:
             self._loop.call_soon(self._take_some)
-        self._write(woken, self._oldest)
-        self._see_to_late_progress()
-        if not all(read.large for read in finished):
-            self._rest(self._loop.time() - began, folded)
+        try:
+            self._write(woken, self._oldest)
+        finally:
+            # Whatever happens: without these nothing is read, or told, any more.
+            self._see_to_late_progress()
+            if not all(read.large for read in finished):
+                self._rest(self._loop.time() - began, folded)
 
     def _see_to_late_progress(self) -> None:
         due = self._hub.due
@@ -164,8 +167,10 @@ class Intake:
 
     def _release(self) -> None:
         self._waits = False
-        self._write(self._hub.release(time.monotonic()), None)
-        self._see_to_late_progress()
+        try:
+            self._write(self._hub.release(time.monotonic()), None)
+        finally:
+            self._see_to_late_progress()
 
     def _rest(self, worked: float, events: int) -> None:
         """Have the thread read on: after as long as the work took, or what the events are worth."""
@@ -187,7 +192,9 @@ class Intake:
             self._count_unreadable(exc)
             return 1
         except Exception:
-            # A fault of ours in one batch must not end the reading of all others.
+            # A fault of ours in one batch must not end the reading of all others, nor keep what
+            # has come from those who were woken before it.
+            woken += self._hub.woken
             self._hub.counts["malformed"] += 1
             logger.exception("A batch could not be taken; it is left out")
             return 1
