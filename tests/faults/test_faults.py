@@ -136,15 +136,20 @@ def test_nothing_is_lost_where_the_results_are_on_the_broker_too(system, fault):
 def test_clocks_that_differ_by_minutes_change_nothing(system):
     """One of the workers is five minutes ahead; nobody is given up for that."""
     system.wait_until_whole()
-    # As many as there are processes, so that no message waits until it is delivered again.
-    ids = system.plan(4)
-    system.audience.watch(ids)
-    system.send(ids, "once", lines=3, pause=system.lost_after * 0.4)
-    check_nothing_is_lost(system.come_to_rest(ids))
-    events = [event for one in ids for event in system.tail.log.events[one]]
-    times = [event.at for event in events if event.kind == "log"]
-    assert max(times) - min(times) > 250
-    assert not [event for event in events if event.inferred]
+    times: list[float] = []
+    # Until both workers have had some of it: one may be quick enough to take it all.
+    for _ in range(10):
+        # As many as there are processes, so that no message waits until it is delivered again.
+        ids = system.plan(4)
+        system.audience.watch(ids)
+        system.send(ids, "once", lines=3, pause=system.lost_after * 0.4)
+        check_nothing_is_lost(system.come_to_rest(ids))
+        events = [event for one in ids for event in system.tail.log.events[one]]
+        assert not [event for event in events if event.inferred]
+        times += [event.at for event in events if event.kind == "log"]
+        if max(times) - min(times) > 250:
+            return
+    raise AssertionError("only one of the workers was ever given something")
 
 
 def outlive_all_workers(system, task, **arguments):

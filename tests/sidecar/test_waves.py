@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from loops import run
 
 from celery_wsprogress.access import Permit
 from celery_wsprogress.session import Session
@@ -44,7 +45,7 @@ def test_everyone_is_written_to_once_and_in_order(written, count):
         assert len(written.order) == min(count, AT_A_TIME), "the beginning at once"
         await written.settle()
 
-    asyncio.run(scenario())
+    run(scenario())
     assert written.order == [("a", number) for number in range(count)]
     assert written.observed == [1.0] * (count > 0)
 
@@ -57,7 +58,7 @@ def test_a_small_wave_does_not_wait_for_a_large_one(written):
         written.waves.begin(written.sessions("small", 1), None)
         await written.settle()
 
-    asyncio.run(scenario())
+    run(scenario())
     names = [name for name, _ in written.order]
     assert names.index("small") < names.index("middling") + 2 * AT_A_TIME
     assert written.observed == [2.0, 1.0]
@@ -70,6 +71,6 @@ def test_who_cannot_be_written_to_costs_nobody_else_anything(written, number, ca
         written.waves.begin(written.sessions("a", 2 * AT_A_TIME, fails={number}), 1.0)
         await written.settle()
 
-    asyncio.run(scenario())
+    run(scenario())
     assert len(written.order) == 2 * AT_A_TIME
     assert [record.message for record in caplog.records] == ["A client could not be written to"]

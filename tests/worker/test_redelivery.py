@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from celery import Celery
 from log_reader import in_task, spoken
+from waiting import eventually
 from workers import Worker
 
 
@@ -27,6 +28,7 @@ def test_the_next_run_says_by_beginning_that_the_first_one_is_over(
     with worker, Celery("caller", broker=url) as caller:
         task_id = caller.send_task("life.waits_late", (str(gate),), queue=broker).id
         first = log.wait_for_sign(task_id)
+        eventually(lambda: "started" in spoken(log.runs(task_id)[0]))
         worker.kill()
         gate.touch()
         worker.start()
