@@ -152,7 +152,8 @@ class WorkerSettings(Settings):
     progress_interval: float = setting(0.1, _between(0, 60), "seconds from 0 to 60")
     """At most one progress event an operation in this time, in seconds."""
     event_interval: float = setting(0.01, _between(0, 10), "seconds from 0 to 10")
-    """The other events leave at most this many seconds after the previous batch."""
+    """The other events leave at most this many seconds after the previous batch; those of the life
+    cycle after five times as many, while very many of them come."""
     buffer_bytes: int = setting(
         8_000_000, _whole(100_000, 1_000_000_000), "bytes from 100000 to 1000000000"
     )

@@ -20,7 +20,8 @@ from celery_wsprogress import brokers
 from celery_wsprogress.brokers.process import address_of_process, settings_of_process
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import WorkerSettings, masked
-from celery_wsprogress.worker.publisher import Publisher, drain_all
+from celery_wsprogress.worker.forking import drain_all
+from celery_wsprogress.worker.publisher import Publisher
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ by the first event. It sleeps while there is nothing to say, is woken by the fir
 a pause, and paces itself after that. While runs go on it also gives their signs of life
 (:mod:`.signs`), whatever their threads are busy with.
 
-A process that forks takes the lock first, so that a child never inherits it held, and the child
-starts with an empty buffer, no thread and no connection: what waited at the fork is its
-parent's to say.
+A process that forks takes the lock first (:mod:`.forking`), so that a child never inherits it held,
+and the child starts with an empty buffer, no thread and no connection: what waited at the fork is
+its parent's to say.
 
 The same code serves pools of threads, of greenlets (the threads and sockets are patched then)
 and the callers of tasks.
@@ -18,13 +18,12 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Final
-from weakref import WeakSet
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
+from celery_wsprogress.worker import forking
 from celery_wsprogress.worker.buffer import Buffer, Inquiry
 from celery_wsprogress.worker.line import Line
 from celery_wsprogress.worker.signs import Signs
@@ -65,7 +64,7 @@ class Publisher:
         self._settings = settings
         self._abandoned: list[Line] = []
         self._equip()
-        _publishers.add(self)
+        forking.add(self)
 
     def _equip(self) -> None:
         settings = self._settings
@@ -146,7 +145,15 @@ class Publisher:
             self._closed = True
             self._work.notify()
 
-    def _be_born(self) -> None:
+    def hold(self) -> None:
+        """Keep everyone else out while the process forks."""
+        self._lock.acquire()
+
+    def let_go(self) -> None:
+        """Undo :meth:`hold`, in the parent."""
+        self._lock.release()
+
+    def be_born(self) -> None:
         """Start anew in the child of a fork. Only that."""
         self._buffer.forget_slots()
         # The connection is the parent's. It must not even be collected here: some clients say
@@ -271,47 +278,3 @@ def _ask(inquiry: Inquiry) -> Sequence[Report]:
     except Exception:
         logger.exception("Task events: a question could not be asked")
         return ()
-
-
-# What happens to all publishers of a process at once.
-
-_publishers: WeakSet[Publisher] = WeakSet()
-_held: list[Publisher] = []
-_forking = threading.Lock()
-"""One fork at a time; taken before any publisher's lock."""
-
-
-def drain_all(seconds: float) -> None:
-    """Wait until all that this process has to say is written, for so long at the most."""
-    deadline = time.monotonic() + seconds
-    for publisher in list(_publishers):
-        publisher.drain(max(0.0, deadline - time.monotonic()))
-
-
-def _before_fork() -> None:
-    _forking.acquire()
-    for publisher in list(_publishers):
-        publisher._lock.acquire()  # noqa: SLF001 - this module's own
-        _held.append(publisher)
-
-
-def _after_fork_in_parent() -> None:
-    while _held:
-        _held.pop()._lock.release()  # noqa: SLF001 - this module's own
-    _forking.release()
-
-
-def _after_fork_in_child() -> None:
-    global _forking  # noqa: PLW0603 - whoever held it is not in this process
-    _forking = threading.Lock()
-    _held.clear()
-    for publisher in list(_publishers):
-        publisher._be_born()  # noqa: SLF001 - this module's own
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )

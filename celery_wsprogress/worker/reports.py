@@ -7,9 +7,9 @@ caller's thread; times are passed in.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from celery_wsprogress import rendering, wire
 from celery_wsprogress.events import (
@@ -55,7 +55,7 @@ class Kind(IntEnum):
     """The life cycle and its ends."""
 
 
-class Report(NamedTuple):
+class Report(Struct, frozen=True, gc=False):
     """An encoded event on its way."""
 
     kind: Kind
@@ -165,7 +165,8 @@ def result(run: Run, now: float, value: Any) -> Report:
 def completed(run: Run, now: float, duration: float | None = None) -> Report:
     """The run ended well."""
     data = CompletedData(status="completed", duration=_set(duration), attempt=run.attempt)
-    return _report(Kind.LIFE, run, Completed(data=data, **_envelope(run, now)))
+    end = Completed(operation_id=run.operation_id, timestamp=now, run=run.run, data=data)
+    return _report(Kind.LIFE, run, end)
 
 
 def failed(

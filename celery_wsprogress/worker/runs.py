@@ -43,7 +43,7 @@ def stamp_of(request: Any) -> Mapping[str, Any]:
     return stamp if isinstance(stamp, Mapping) else _NO_STAMP
 
 
-class Run(Struct, frozen=True):
+class Run(Struct, frozen=True, gc=False):
     """One receipt of one message by a worker, or, with an empty ``run``, its publication."""
 
     operation_id: str

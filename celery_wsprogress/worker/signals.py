@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from celery import signals
 
 from celery_wsprogress.worker import apps, caller, child, parent
-from celery_wsprogress.worker.publisher import drain_all
+from celery_wsprogress.worker.forking import drain_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from celery_wsprogress.events import Status
 from celery_wsprogress.operations import outlet, register
 from celery_wsprogress.operations.life import begin, describe
 from celery_wsprogress.worker import signs
-from celery_wsprogress.worker.publisher import drain_all
+from celery_wsprogress.worker.forking import drain_all
 
 
 @pytest.fixture

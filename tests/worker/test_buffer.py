@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from celery_wsprogress.worker import reports
 from celery_wsprogress.worker.buffer import Buffer
@@ -230,7 +231,7 @@ def test_a_task_id_that_no_reader_takes_holds_up_nothing(caplog):
 def test_the_size_is_never_lost_count_of(kinds, limit):
     buffer = make(limit=limit)
     for kind in kinds:
-        buffer.put([line(1, length=200)._replace(kind=kind)])
+        buffer.put([structs.replace(line(1, length=200), kind=kind)])
         assert buffer.size <= 4 * limit
     while buffer:
         buffer.take(0.0, ROOM)

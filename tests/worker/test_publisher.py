@@ -13,7 +13,8 @@ from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.settings import WorkerSettings
 from celery_wsprogress.worker import publisher as module
 from celery_wsprogress.worker import reports
-from celery_wsprogress.worker.publisher import Publisher, drain_all
+from celery_wsprogress.worker.forking import drain_all
+from celery_wsprogress.worker.publisher import Publisher
 from celery_wsprogress.worker.runs import Run
 from celery_wsprogress.worker.signs import Going
 from celery_wsprogress.worker.tracker import Tracker

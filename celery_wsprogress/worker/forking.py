@@ -1,0 +1,58 @@
+"""All publishers of a process: held while it forks, and waited for when it ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from celery_wsprogress.worker.publisher import Publisher
+
+_publishers: WeakSet[Publisher] = WeakSet()
+_held: list[Publisher] = []
+_forking = threading.Lock()
+"""One fork at a time; taken before any publisher's lock."""
+
+
+def add(publisher: Publisher) -> None:
+    """Know a publisher, as long as there is one."""
+    _publishers.add(publisher)
+
+
+def drain_all(seconds: float) -> None:
+    """Wait until all that this process has to say is written, for so long at the most."""
+    deadline = time.monotonic() + seconds
+    for publisher in list(_publishers):
+        publisher.drain(max(0.0, deadline - time.monotonic()))
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    for publisher in list(_publishers):
+        publisher.hold()
+        _held.append(publisher)
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop().let_go()
+    _forking.release()
+
+
+def _after_fork_in_child() -> None:
+    global _forking  # noqa: PLW0603 - whoever held it is not in this process
+    _forking = threading.Lock()
+    _held.clear()
+    for publisher in list(_publishers):
+        publisher.be_born()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
