@@ -26,6 +26,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHUNK: Final = 65_536
+_HELD: Final = 262_144
+"""Bytes that each socket of a connection holds, about, each way. By itself the kernel gives it
+megabytes when it was busy once, and none where it was not: how much a peer that does not read can
+be sent must not depend on that."""
+
+
+def hold_little(line: asyncio.StreamWriter | asyncio.BaseTransport) -> None:
+    """Have the kernel hold only so much of a connection."""
+    sock = line.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _HELD)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _HELD)
 
 
 class _Link:
@@ -130,6 +142,8 @@ class Proxy:
         except OSError:
             link.reset()
             return
+        hold_little(writer)
+        hold_little(back)
         link = _Link(writer, back)
         self._links.add(link)
         pumps = [

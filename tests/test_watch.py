@@ -13,6 +13,7 @@ from frames import decoded, unframed
 from hypothesis import given
 from hypothesis import strategies as st
 from lives import completed, doubted_logs, error, log, logs, lost, progress, queued, stalled, status
+from msgspec import structs
 
 from celery_wsprogress import history
 from celery_wsprogress.access import Permit
@@ -87,6 +88,15 @@ class Client:
         return [one["event_id"] for one in self.seen if "event_id" in one]
 
 
+def watching(sidecar, count=0, *, resync=False):
+    """A client that watches on a sidecar, and has seen the first batches that it reads."""
+    client = Client(resync=resync)
+    client.move(sidecar)
+    sidecar.read(count)
+    client.read_all()
+    return client
+
+
 def kinds(frames):
     return [f["data"].get("status") or f["data"].get("message") or f["event_type"] for f in frames]
 
@@ -128,13 +138,12 @@ def batches(draw, lives):
     return written
 
 
-@given(batches(doubted_logs()), st.integers(2, 4), st.data())
-def test_whoever_moves_between_sidecars_misses_nothing_and_sees_nothing_twice(
-    written, number, data
-):
-    sidecars = [Sidecar(written) for _ in range(number)]
-    client = Client()
-    client.move(sidecars[0])
+def roam(client, sidecars, data):
+    """Let a client read and move, and sidecars read, in any order; in the end everyone reads all.
+
+    Yields:
+        Each sidecar it went to, and what that said of what it had not seen.
+    """
     every = st.sampled_from(sidecars)
     for step in data.draw(st.lists(st.sampled_from(["sidecar", "move", "client"]), max_size=30)):
         if step == "sidecar":
@@ -143,11 +152,22 @@ def test_whoever_moves_between_sidecars_misses_nothing_and_sees_nothing_twice(
             client.read(data.draw(st.integers(1, 900)))
         elif client.ids:
             there = data.draw(every)
-            # Of a log that keeps everything a sidecar that has read any of it knows this.
-            assert client.move(there) is bool(there.hub.counts["events"])
+            yield there, client.move(there)
     for one in sidecars:
         one.read()
     client.read_all()
+
+
+@given(batches(doubted_logs()), st.integers(2, 4), st.data())
+def test_whoever_moves_between_sidecars_misses_nothing_and_sees_nothing_twice(
+    written, number, data
+):
+    sidecars = [Sidecar(written) for _ in range(number)]
+    client = Client()
+    client.move(sidecars[0])
+    for there, recovered in roam(client, sidecars, data):
+        # Of a log that keeps everything a sidecar that has read any of it knows this.
+        assert recovered is bool(there.hub.counts["events"])
     assert in_order(client.ids)
     assert set(lossless(owed(written))) <= set(client.ids) <= {name for name, _ in owed(written)}
 
@@ -163,17 +183,9 @@ def test_where_something_may_be_missing_it_is_said(written, data):
     ]
     client = Client()
     client.move(sidecars[-1])
-    kept, every = True, st.sampled_from(sidecars)
-    for step in data.draw(st.lists(st.sampled_from(["sidecar", "move", "client"]), max_size=30)):
-        if step == "sidecar":
-            data.draw(every).read(data.draw(st.integers(1, 3)))
-        elif step == "client":
-            client.read(data.draw(st.integers(1, 900)))
-        elif client.ids:
-            kept = client.move(data.draw(every)) and kept
-    for one in sidecars:
-        one.read()
-    client.read_all()
+    kept = True
+    for _, recovered in roam(client, sidecars, data):
+        kept = kept and recovered
     assert in_order(client.ids)
     if kept and not client.session.too_slow:
         assert set(lossless(owed(written))) <= set(client.ids)
@@ -182,10 +194,7 @@ def test_where_something_may_be_missing_it_is_said(written, data):
 def test_a_sidecar_that_is_behind_repeats_nothing():
     written = [[status("started", metadata={})], [log("a")], [log("b")], [log("c")]]
     ahead, behind = Sidecar(written), Sidecar(written)
-    client = Client()
-    client.move(ahead)
-    ahead.read(3)
-    client.read_all()
+    client = watching(ahead, 3)
     behind.read(1)
     assert client.move(behind) is True
     behind.read(2)
@@ -201,10 +210,7 @@ def test_one_that_has_not_heard_of_the_operation_repeats_nothing_either():
         [log("b")],
     ]
     ahead, behind = Sidecar(written), Sidecar(written)
-    client = Client()
-    client.move(ahead)
-    ahead.read(2)
-    client.read_all()
+    client = watching(ahead, 2)
     behind.read(1)
     assert client.move(behind) is True
     behind.read()
@@ -230,10 +236,7 @@ def test_what_a_fold_puts_before_an_event_has_its_own_place():
 def test_what_was_seen_is_passed_over_also_when_only_a_selector_is_left():
     written = [[status("started", metadata={})], [log("a")], [log("b")], [log("c")]]
     ahead, behind = Sidecar(written), Sidecar(written)
-    client = Client()
-    client.move(ahead)
-    ahead.read(3)
-    client.read_all()
+    client = watching(ahead, 3)
     behind.read(1)
     client.move(behind)
     behind.hub.select(client.session, EVERYTHING, replay="last")
@@ -261,10 +264,8 @@ def test_a_log_that_was_lost_and_of_which_a_sidecar_has_not_heard_yet():
 
 def test_an_event_of_an_epoch_that_is_over_is_known_where_that_was_read():
     old = [[status("started", metadata={})], [log("a")], [log("b")]]
-    sidecar, client = Sidecar(old), Client()
-    client.move(sidecar)
-    sidecar.read(2)
-    client.read_all()
+    sidecar = Sidecar(old)
+    client = watching(sidecar, 2)
     sidecar.read()
     sidecar.read_anew([[log("c")]], "e2")
     assert client.move(sidecar) is False, "what the old log held at its end nobody knows"
@@ -277,10 +278,8 @@ def test_who_left_in_an_earlier_run_gets_the_rest_of_it():
         [log("2", run="a"), error(run="a")],
         [status("started", run="b", metadata={}), log("3", run="b")],
     ]
-    sidecar, client = Sidecar(written), Client()
-    client.move(sidecar)
-    sidecar.read(1)
-    client.read_all()
+    sidecar = Sidecar(written)
+    client = watching(sidecar, 1)
     sidecar.read()
     assert client.move(sidecar) is True
     assert kinds(client.read_all()) == ["2", "error", "started", "3"]
@@ -292,10 +291,8 @@ def test_what_was_let_go_and_began_again_is_not_recovered():
         [completed(run="a")],
         [status("started", run="b", metadata={})],
     ]
-    sidecar, client = Sidecar(written, limits=Limits(max_finished=0)), Client()
-    client.move(sidecar)
-    sidecar.read(1)
-    client.read_all()
+    sidecar = Sidecar(written, limits=Limits(max_finished=0))
+    client = watching(sidecar, 1)
     sidecar.hub.leave(client.session)
     sidecar.read(1)
     assert client.move(sidecar) is False
@@ -305,12 +302,26 @@ def test_what_was_let_go_and_began_again_is_not_recovered():
     assert client.move(sidecar) is True
 
 
+def test_an_end_that_the_log_has_dropped_is_told_again_only_as_one_that_is_not_recovered():
+    """A log may have dropped an operation's end and hold a late word of it: a sidecar that knows
+    no more takes it for one that waits, asks the result backend, and appends what that says."""
+    life = [[status("started", metadata={})], [completed(duration=1.0)], [status("received")]]
+    told = structs.replace(completed(), inferred=True)
+    keeps, restarted = Sidecar([*life, [told]]), Sidecar([*life, [told]], start=2)
+    client = watching(keeps, 3)
+    restarted.read(1)
+    assert restarted.hub.get("op-1")["state"] == "received"
+    keeps.read()
+    assert client.read_all() == [], "whoever knows the first end shows no other"
+    assert client.move(restarted) is False
+    restarted.read()
+    assert kinds(client.read_all()) == ["received", "completed"]
+
+
 def test_since_goes_before_how_things_stand():
     written = [[status("started", metadata={}), progress(0.1)], [log("a")]]
-    sidecar, client = Sidecar(written), Client()
-    client.move(sidecar)
-    sidecar.read(1)
-    client.read_all()
+    sidecar = Sidecar(written)
+    client = watching(sidecar, 1)
     sidecar.read()
     client.move(sidecar, replay="last")
     assert kinds(client.read_all()) == ["a"]
@@ -345,10 +356,8 @@ def lines(count, first=0):
 def test_who_falls_off_gets_a_snapshot_and_what_is_retained():
     written = [[status("started", metadata={}), log("x")], *lines(100), [progress(0.5)]]
     with short_histories():
-        sidecar, client = Sidecar(written), Client(resync=True)
-        client.move(sidecar)
-        sidecar.read(1)
-        client.read_all()
+        sidecar = Sidecar(written)
+        client = watching(sidecar, 1, resync=True)
         sidecar.read()
         assert not client.session.too_slow
         told, *rest = client.read_all()
@@ -364,8 +373,8 @@ def test_who_falls_off_gets_a_snapshot_and_what_is_retained():
 def test_the_result_and_the_end_follow_a_snapshot_that_shows_the_end():
     written = [[status("started", metadata={})], *lines(100), [completed(duration=1.0)]]
     with short_histories():
-        sidecar, client = Sidecar(written), Client(resync=True)
-        client.move(sidecar)
+        sidecar = Sidecar(written)
+        client = watching(sidecar, resync=True)
         sidecar.read()
         told, *rest = client.read_all()
     assert told["operation"]["status"] == "completed"
@@ -379,8 +388,8 @@ def test_an_end_that_a_later_run_has_undone_does_not_follow():
         [error(run="a"), status("started", run="b", metadata={}), log("b", run="b")],
     ]
     with short_histories():
-        sidecar, client = Sidecar(written), Client(resync=True)
-        client.move(sidecar)
+        sidecar = Sidecar(written)
+        client = watching(sidecar, resync=True)
         sidecar.read()
         told, *rest = client.read_all()
     assert told["operation"]["run"] == "b"
@@ -434,8 +443,8 @@ def test_a_line_that_was_to_follow_a_snapshot_and_goes_is_told_of():
     then = [[status("started", run="b", metadata={})], [log("x", run="b")], *labels]
     written = [*first, *then, [log("y", run="b")], [progress(0.2, run="b")]]
     with short_histories(4):
-        sidecar, client = Sidecar(written), Client(resync=True)
-        client.move(sidecar)
+        sidecar = Sidecar(written)
+        client = watching(sidecar, resync=True)
         sidecar.read(len(first) + len(then))
         assert snapshots(client.read(1))
         sidecar.read()
@@ -473,8 +482,8 @@ def reduced(frames):
 @given(long_lives(), st.data())
 def test_snapshots_and_events_add_up_to_the_operation(written, data):
     with short_histories(8):
-        sidecar, client = Sidecar(written), Client(resync=True)
-        client.move(sidecar)
+        sidecar = Sidecar(written)
+        client = watching(sidecar, resync=True)
         for _ in written:
             sidecar.read(1)
             if data.draw(st.integers(0, 9)) == 0:
@@ -492,15 +501,15 @@ def test_snapshots_and_events_add_up_to_the_operation(written, data):
 def test_frames_of_a_snapshot_are_bounded():
     written = [[status("started", metadata={"x": "y" * 1_200_000})], *lines(100)]
     with short_histories():
-        sidecar, client = Sidecar(written), Client(resync=True)
-        client.move(sidecar)
+        sidecar = Sidecar(written)
+        client = watching(sidecar, resync=True)
         sidecar.read()
         told = unframed(client.session.take(1, NOW))[0]
     assert len(told) < 1_000_000
 
 
 def test_queued_alone_is_no_reason_for_a_snapshot():
-    sidecar, client = Sidecar([[queued()]]), Client(resync=True)
-    client.move(sidecar)
+    sidecar = Sidecar([[queued()]])
+    client = watching(sidecar, resync=True)
     sidecar.read()
     assert kinds(client.read_all()) == ["queued"]

@@ -42,6 +42,11 @@ class Course:
         self._silent: set[str] = set()
         self._lost: set[str] = set()
 
+    @property
+    def works(self) -> bool:
+        """Whether the current run has begun, and neither ended nor gone into a retry."""
+        return self._phase.get(self.current) == _STARTED
+
     def judge(self, event: Said) -> Duty:
         """Take the next event, and say what is owed of it."""
         if event.kind == "status" and event.text == "queued":
@@ -170,12 +175,12 @@ def owed(events: Iterable[Said]) -> dict[str, Duty]:
     return duties
 
 
-def has_ended(events: Iterable[Said]) -> bool:
-    """Whether the operation is at its end, as the log tells it."""
+def follow(events: Iterable[Said]) -> Course:
+    """The course of an operation behind all of its events."""
     course = Course()
     for event in events:
         course.judge(event)
-    return course.ended
+    return course
 
 
 class Standing(NamedTuple):

@@ -9,8 +9,9 @@
     tasks in workers ───────┘
       └── their events ── network "workers" ──▶ broker
 
-Workers run under a parent that starts them again; each has a clock of its own. Celery's own
-traffic does not go through the networks: what Celery does when its broker hangs is its affair.
+Results are kept by a server of their own, or by the broker's. Workers run under a parent that
+starts them again; each has a clock of its own. Celery's own traffic does not go through the
+networks: what Celery does when its broker hangs is its affair.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Self
 import emitting
 import psutil
 from accounts import read_records
-from course import Duty, has_ended, owed
+from course import Course, Duty, follow, owed
 from oracle import Findings, check, has_ended_for, missing
 from proxies import Proxy
 from restarting import RestartedWorker
@@ -197,12 +198,15 @@ class Installation:
 
     def has_ended(self, operation_id: str) -> bool:
         """Whether an operation has ended, as far as the log was read."""
-        return has_ended(list(self.tail.log.events.get(operation_id, ())))
+        return self._course(operation_id).ended
+
+    def _course(self, operation_id: str) -> Course:
+        return follow(list(self.tail.log.events.get(operation_id, ())))
 
     def is_settled(self, operation_id: str) -> bool:
         """Whether it ended, and everyone who watches it has been shown what the log holds."""
         events = list(self.tail.log.events.get(operation_id, ()))
-        if not has_ended(events):
+        if not follow(events).ended:
             return False
         final = [one for one, duty in owed(events).items() if duty is Duty.MUST][-1]
         for transcript in self.audience.transcripts:
@@ -248,11 +252,15 @@ class Installation:
         return findings
 
     def _forgotten(self, ids: Sequence[str]) -> list[str]:
-        """Those of which nothing will be heard any more though no task of theirs came to an end."""
+        """Those of which nothing will be heard any more though no task of theirs came to an end.
+
+        What works by the log is not forgotten: if nobody goes on with it, the sidecars end it.
+        """
         told = read_records(self.records)
         known = {one.operation_id for one in told if one.kind in {"result", "error"}}
         known |= self._unwritten(ids)
-        return [one for one in ids if one not in known and not self.has_ended(one)]
+        courses = {one: self._course(one) for one in ids if one not in known}
+        return [one for one, course in courses.items() if not (course.ended or course.works)]
 
     def _unwritten(self, ids: Iterable[str]) -> set[str]:
         """Those of which a process that lives has said something that is not in the log."""

@@ -42,9 +42,13 @@ def excused(
     """
     found: set[str] = set()
     for told, before, after in _resyncs(entries):
-        end = log.order(told.event_id)
+        # What it passed over before the last event it saw, an earlier snapshot has told.
+        last = max(map(log.order, before), default=(-1, ()))
         unseen = [
-            one for one in due if one.event_id not in before and log.order(one.event_id) <= end
+            one
+            for one in due
+            if one.event_id not in before
+            and last < log.order(one.event_id) <= log.order(told.event_id)
         ]
         # A later snapshot is the one that counts for what both have told.
         found -= {one.event_id for one in unseen}

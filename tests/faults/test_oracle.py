@@ -223,17 +223,25 @@ def test_the_end_is_no_end_before_it_came_as_an_event():
 
 def test_a_later_snapshot_takes_the_place_of_an_earlier_one():
     frames = frames_of(*LONG)
-    shown = [*frames[:10], told_at(100), *frames[60:70], told_at(190), *frames[130:]]
+    shown = [*frames[:10], told_at(100), *frames[50:70], told_at(190), *frames[130:]]
     assert broken_by(shown) == {}
     assert broken_by([*shown[:-60], *shown[-59:]]) == {"lost": 1}
+
+
+def test_a_snapshot_owes_nothing_of_what_stands_before_the_last_event_that_was_seen():
+    frames, again = frames_of(*LONG), told_at(205, ended=True)
+    assert broken_by([*frames[:10], told_at(190), *frames[100:], again, again]) == {}
+    assert broken_by([*frames[:10], *frames[100:], again])["lost"] == 90
 
 
 def test_a_snapshot_says_how_much_is_missed():
     frames = frames_of(*LONG)
     assert broken_by([*frames[:10], told_at(190, missed=90), *frames[100:]]) == {}
     assert broken_by([*frames[:10], told_at(190, missed=89), *frames[100:]]) == {"lost": 1}
-    two = [told_at(50, missed=20), *frames[30:50], told_at(190, missed=50), *frames[100:]]
+    two = [told_at(110, missed=50), *frames[60:80], told_at(190, missed=20), *frames[100:]]
     assert broken_by([*frames[:10], *two]) == {}
+    two[-len(frames[100:]) - 1] = told_at(190, missed=19)
+    assert broken_by([*frames[:10], *two]) == {"lost": 1}
 
 
 @pytest.mark.parametrize("wrong", [{"run": "r2"}, {"ended": True}])

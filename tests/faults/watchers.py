@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from accounts import Subscribed, Transcript, resynced, said
+from proxies import hold_little
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
@@ -64,6 +65,7 @@ class Watcher:
         while True:
             try:
                 async with connect(self._urls[0], **self._options()) as line:
+                    hold_little(line.transport)
                     self.transcript.counts["connections"] += 1
                     await self._watch(line)
                     pause = 0.05
