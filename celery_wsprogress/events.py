@@ -48,6 +48,9 @@ RETRYING: Final = "retrying"
 STALLED: Final = "stalled"
 """No sign of the run's process for a while. A sidecar says it; the run may speak again."""
 
+BACKEND_RUN: Final = "backend"
+"""The run of an operation of which nothing is known but what the result backend says."""
+
 WORKER_LOST: Final = "WorkerLost"
 """``error_type`` of a run whose worker fell silent and of whose end nobody knows."""
 OWNER_LOST: Final = "OwnerLost"

@@ -16,7 +16,17 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.events import STARTED, Completed, Error, Event, Log, Progress, Result, Status
+from celery_wsprogress.events import (
+    BACKEND_RUN,
+    STARTED,
+    Completed,
+    Error,
+    Event,
+    Log,
+    Progress,
+    Result,
+    Status,
+)
 from celery_wsprogress.framing import framed, text_of
 from celery_wsprogress.history import Entry, Kind
 from celery_wsprogress.holdings import Holdings, Late
@@ -161,8 +171,7 @@ class Hub:
         self.holdings.went_on(held, now)
 
     def _accept_event(self, event: Event, place: Place, number: int, now: float) -> None:
-        if self.holdings.has_ended(event.operation_id) and step_of(event) is not Step.START:
-            # After the end only a start opens it again, also where the end is forgotten.
+        if self.holdings.has_ended(event.operation_id) and not _begins_anew(event):
             self.counts["over"] += 1
             return
         held = self.holdings.get_or_hold(event.operation_id, event.timestamp)
@@ -382,6 +391,7 @@ class Hub:
     def unwatch(self, session: Session, operation_id: str) -> None:
         """Stop watching an operation by its id; nothing happens when it was not watched."""
         session.subscribed.discard(operation_id)
+        session.unpace(operation_id)
         watchers = self._watchers.get(operation_id)
         if watchers is not None:
             watchers.discard(session)
@@ -448,6 +458,15 @@ class Hub:
 def _foreign(event_id: str | None, place: Position | None) -> str | None:
     """An event id worth keeping until its epoch is known."""
     return event_id if place is None and len(event_id or "") <= MAX_EVENT_ID_LENGTH else None
+
+
+def _begins_anew(event: Event) -> bool:
+    """Whether it is not what comes late of an operation whose end was let go.
+
+    After the end only a start opens an operation. What the result backend says of one that nobody
+    knows any more was asked for.
+    """
+    return step_of(event) is Step.START or event.run == BACKEND_RUN
 
 
 _COUNTED: Final = {Verdict.DELIVER: "delivered", Verdict.BEHIND: "behind", Verdict.OVER: "over"}

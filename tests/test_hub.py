@@ -30,8 +30,10 @@ from celery_wsprogress.holdings import Holdings, Limits
 from celery_wsprogress.hub import Hub
 from celery_wsprogress.lifecycle import State, Verdict
 from celery_wsprogress.positions import parse_event_id
+from celery_wsprogress.results import Outcome
 from celery_wsprogress.selector import EVERYTHING, By, Selector
 from celery_wsprogress.session import Session
+from celery_wsprogress.sidecar.conclusions import answered
 from celery_wsprogress.wire import Batch
 
 EPOCH = "e1"
@@ -418,6 +420,19 @@ def test_what_comes_late_of_an_operation_that_ended_and_was_let_go_opens_nothing
     assert hub.get("op-1") is None
     log_.write(status("started", run="b", metadata={}))
     assert kinds(read(reader)) == ["started"]
+
+
+def test_what_the_result_backend_answers_to_who_asks_for_what_was_let_go_is_shown():
+    asked = []
+    hub = Hub(Holdings(Limits(max_finished=0)), on_unknown=asked.append)
+    log_ = Log(hub)
+    log_.write(status("started", run="a", metadata={}), completed(run="a"))
+    reader = session()
+    subscribe(hub, reader)
+    assert asked == ["op-1"]
+    outcome = Outcome(end="completed", result=7)
+    log_.write(*answered("op-1", 100.0, outcome))
+    assert kinds(read(reader)) == ["result", "completed"]
 
 
 def test_of_what_has_ended_not_more_than_so_many_are_remembered(monkeypatch):

@@ -6,12 +6,13 @@ Pure: times are passed in. Each is marked as ``inferred``; the fold decides what
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import UNSET
 
 from celery_wsprogress import rendering
 from celery_wsprogress.events import (
+    BACKEND_RUN,
     OWNER_LOST,
     STALLED,
     WORKER_LOST,
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from celery_wsprogress.folding import Operation
     from celery_wsprogress.lifecycle import Run
     from celery_wsprogress.results import Outcome
-
-BACKEND_RUN: Final = "backend"
-"""The run of an operation of which nothing is known but what the result backend says."""
 
 
 class Silence(NamedTuple):
