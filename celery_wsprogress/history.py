@@ -134,7 +134,7 @@ class History:
         before = self.size
         self.newest = entry.seq
         self._shared = b""
-        self.size += len(entry.frame) + ENTRY_OVERHEAD
+        self.size += entry.size
         if entry.kind is Kind.PROGRESS:
             self._take_slot(entry)
         else:
@@ -152,7 +152,7 @@ class History:
         if before is None:
             return
         if before.run == entry.run:
-            self.size -= len(before.frame) + ENTRY_OVERHEAD
+            self.size -= before.size
         else:
             insort(self._entries, before, key=_seq)
 

@@ -25,6 +25,7 @@ class Pacing:
     """The pace of one session. Times are seconds of any one clock."""
 
     __slots__ = (
+        "_due",
         "_interval_of",
         "_interval_of_selected",
         "_longest",
@@ -40,15 +41,23 @@ class Pacing:
         self._longest = 0.0
         self._told_at: OrderedDict[History, float] = OrderedDict()
         self._resting: dict[History, Cursor] = {}
+        self._due: dict[History, float] = {}
+        """Of what rests; each has one entry for it in the heap :attr:`_order`, and maybe older
+        ones of other times."""
         self._order: list[tuple[float, int, History]] = []
         self._number = 0
 
     @property
     def due(self) -> float | None:
         """When the next that rests is to be told; None where nothing rests."""
-        while self._order and self._order[0][2] not in self._resting:
+        while self._order:
+            due, _, history = self._order[0]
+            if history in self._resting and self._due.get(history) == due:
+                return due
             heappop(self._order)
-        return self._order[0][0] if self._order else None
+            if self._due.get(history) == due:
+                del self._due[history]
+        return None
 
     def keep(self, operation_id: str | None, interval: float) -> None:
         """Keep so many seconds between two progress frames of an operation.
@@ -76,8 +85,10 @@ class Pacing:
         if due <= now:
             return False
         self._resting[history] = cursor
-        self._number += 1
-        heappush(self._order, (due, self._number, history))
+        if self._due.get(history) != due:
+            self._due[history] = due
+            self._number += 1
+            heappush(self._order, (due, self._number, history))
         return True
 
     def wake(self, history: History) -> Cursor | None:
@@ -89,6 +100,7 @@ class Pacing:
         found: dict[History, Cursor] = {}
         while (due := self.due) is not None and due <= now:
             history = heappop(self._order)[2]
+            del self._due[history]
             found[history] = self._resting.pop(history)
         return found
 
@@ -99,9 +111,12 @@ class Pacing:
         while next(iter(self._told_at.values())) + self._longest < now:
             self._told_at.popitem(last=False)
 
-    def forget(self, operation_id: str) -> None:
-        """Let go of what rests of an operation, and of the pace that was asked for with its id."""
+    def release(self, operation_id: str) -> None:
+        """Let go of the pace that was asked for with an id."""
         self._interval_of.pop(operation_id, None)
+
+    def drop(self, operation_id: str) -> None:
+        """Let go of what rests of an operation."""
         for history in list(self._resting):
             if history.operation.operation_id == operation_id:
                 del self._resting[history]

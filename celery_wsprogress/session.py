@@ -109,6 +109,11 @@ class Session:
         self.pacing = self.pacing or Pacing()
         self.pacing.keep(target, 1 / max_rate)
 
+    def unpace(self, operation_id: str) -> None:
+        """Be told of an operation as often as of what is selected: it is not watched by its id."""
+        if self.pacing is not None:
+            self.pacing.release(operation_id)
+
     def reply(self, text: bytes) -> None:
         """Queue the answer to a command."""
         self._replies.append(framed(text))
@@ -133,7 +138,7 @@ class Session:
         for history in [one for one in self._pending if one.operation.operation_id == operation_id]:
             del self._pending[history]
         if self.pacing is not None:
-            self.pacing.forget(operation_id)
+            self.pacing.drop(operation_id)
 
     def forget(self) -> None:
         """Let go of everything that is unsent: the client is gone."""
@@ -182,14 +187,13 @@ class Session:
         if self.pacing is not None:
             self._pending.update(self.pacing.wake_due(now))
             self._let_rest(self.pacing, now)
-        pending = self._pending
-        if len(pending) == 1 and not self._replies:
+        if len(self._pending) == 1 and not self._replies:
             # One operation has news: nothing is to be joined.
-            return self._take_events(*next(iter(pending.items())), limit, now)
+            return self._take_next(limit, now)
         parts = self._take_replies(limit)
         room = limit - sum(map(len, parts))
-        while pending and room > 0 and not self.too_slow:
-            parts.append(self._take_events(*next(iter(pending.items())), room, now))
+        while self._pending and room > 0 and not self.too_slow:
+            parts.append(self._take_next(room, now))
             room -= len(parts[-1])
         return b"".join(parts)
 
@@ -198,8 +202,16 @@ class Session:
         for history, cursor in list(self._pending.items()):
             if pacing.rest(history, cursor, now):
                 del self._pending[history]
-            elif history.progress_seq > cursor_of(cursor):
-                pacing.told(history, now)
+
+    def _take_next(self, room: int, now: float) -> bytes:
+        """Take what there is of the operation that has waited longest."""
+        history, cursor = next(iter(self._pending.items()))
+        before = cursor_of(cursor)
+        taken = self._take_events(history, cursor, room, now)
+        read = history not in self._pending
+        if self.pacing is not None and read and history.progress_seq > before:
+            self.pacing.told(history, now)
+        return taken
 
     def _take_replies(self, limit: int) -> list[bytes]:
         frames: list[bytes] = []

@@ -168,3 +168,38 @@ def test_who_stops_watching_is_not_told_what_rests():
     sidecar.hub.unwatch(sidecar.session, "op-1")
     sidecar.wait(5.0)
     assert sidecar.read() == []
+
+
+def test_whoever_no_longer_asks_by_id_is_told_as_often_as_of_what_is_selected():
+    sidecar = Sidecar(interval=0.0)
+    sidecar.hub.select(sidecar.session, EVERYTHING, replay="none")
+    sidecar.hub.watch(sidecar.session, "op-1", replay=None, since=None)
+    sidecar.session.pace("op-1", 0.01)
+    sidecar.hub.unwatch(sidecar.session, "op-1")
+    for value in (0.1, 0.2):
+        sidecar.write(progress(value))
+        assert told(sidecar.read()) == [value]
+
+
+def test_what_did_not_fit_was_not_told_and_does_not_rest():
+    sidecar = Sidecar(interval=0.0)
+    sidecar.hub.select(sidecar.session, EVERYTHING, replay="none")
+    sidecar.session.pace(None, 0.01)
+    sidecar.write(*(progress(0.1, operation_id=f"op-{number}") for number in range(3)))
+    frames = []
+    for _ in range(3):
+        assert sidecar.session.due is None
+        frames += decoded(sidecar.session.take(1, sidecar.now))
+    assert [frame["operation_id"] for frame in frames] == ["op-0", "op-1", "op-2"]
+
+
+def test_however_often_it_is_reported_what_rests_is_looked_at_once():
+    sidecar = Sidecar(interval=0.0)
+    sidecar.hub.watch(sidecar.session, "op-1", replay=None, since=None)
+    sidecar.session.pace("op-1", 0.01)
+    for number in range(1_000):
+        sidecar.write(progress(number / 1_000))
+        sidecar.read()
+    assert len(sidecar.session.pacing._order) == 1
+    sidecar.wait(100.0)
+    assert told(sidecar.read()) == [0.999]
