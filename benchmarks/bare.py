@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import selectors
 import socket
-import subprocess
 import sys
 import threading
 from contextlib import contextmanager
@@ -22,9 +21,10 @@ import redis
 import uvloop
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
-from benchmarks.machine import MEASURED, pin, processor_time
+from benchmarks.machine import MEASURED, processor_time, started
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 CHANNEL: Final = "bare"
@@ -65,14 +65,8 @@ class Bare:
 def bare(*kind: str) -> Iterator[Bare]:
     """Start one: ``send``, ``broadcast``, or ``subscribe`` with a URL."""
     command = [sys.executable, "-m", "benchmarks.bare", *kind]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            pin(process.pid, MEASURED)
-            yield Bare(process)
-        finally:
-            process.kill()
+    with started(command, MEASURED) as process:
+        yield Bare(process)
 
 
 # In their processes.

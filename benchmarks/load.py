@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from benchmarks.machine import LOAD, pin
+from benchmarks.machine import LOAD, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,16 +107,10 @@ def load(
     options = [*(("-k", key) if key else ()), *(("-n", str(numbers)) if numbers else ())]
     arguments = (port, connections, welcomes + len(commands))
     command = [str(program()), *options, *map(str, arguments), *said]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            pin(process.pid, LOAD)
-            clients = Load(process)
-            clients.become_ready()
-            yield clients
-        finally:
-            process.kill()
+    with started(command, LOAD) as process:
+        clients = Load(process)
+        clients.become_ready()
+        yield clients
 
 
 def program() -> Path:

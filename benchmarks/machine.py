@@ -10,12 +10,17 @@ import ctypes
 import os
 import platform
 import resource
+import subprocess
 import time
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 MEASURED: Final = 0
 LOAD: Final = 1
@@ -31,6 +36,19 @@ _libc: Final = ctypes.CDLL(None, use_errno=True)
 def pin(pid: int, processor: int) -> None:
     """Keep a process, and what it starts from now on, to one of the processors of this machine."""
     os.sched_setaffinity(pid, {_USABLE[processor % len(_USABLE)]})
+
+
+@contextmanager
+def started(command: Sequence[str], processor: int) -> Iterator[subprocess.Popen[str]]:
+    """Run a program with pipes on a processor of its own, and kill it in the end."""
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            pin(process.pid, processor)
+            yield process
+        finally:
+            process.kill()
 
 
 def processor_time(pid: int) -> float:

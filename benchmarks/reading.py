@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from benchmarks.machine import MEASURED, pin, processor_time
+from benchmarks.machine import MEASURED, processor_time, started
 from celery_wsprogress.brokers import BrokerAddress, open_reader
 from celery_wsprogress.wire import decode_batch
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 
@@ -42,12 +42,8 @@ def reading(broker: str, events: int) -> Iterator[Reading]:
         events: It can be waited for each time when it has read so many more.
     """
     command = [sys.executable, "-m", "benchmarks.reading", broker, str(events)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            pin(process.pid, MEASURED)
-            yield Reading(process)
-        finally:
-            process.kill()
+    with started(command, MEASURED) as process:
+        yield Reading(process)
 
 
 def _read(broker: str, events: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 import time
 import urllib.error
@@ -12,9 +11,10 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from benchmarks.machine import MEASURED, memory, pin, processor_time
+from benchmarks.machine import MEASURED, memory, processor_time, started
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 
@@ -90,9 +90,5 @@ def sidecar(broker: str, *options: str) -> Iterator[Sidecar]:
         *("--port", "0", "--heartbeat", "600", "--lost-after", "86400"),
         *("--log-level", "error", *options),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            pin(process.pid, MEASURED)
-            yield Sidecar(process)
-        finally:
-            process.kill()
+    with started(command, MEASURED) as process:
+        yield Sidecar(process)

@@ -6,12 +6,31 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+from log_writer import log_writer
+from sidecars import SidecarThread
 from web_pages import web_server
+
+from celery_wsprogress.brokers import BrokerAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Page
+
+
+@pytest.fixture(scope="module")
+def write(redis_server):
+    """Write events to the log of the sidecar."""
+    redis_server.clear()
+    with log_writer(redis_server.url) as write:
+        yield write
+
+
+@pytest.fixture(scope="module")
+def sidecar(write, redis_server):
+    """Where most pages have nothing but what a test writes."""
+    with SidecarThread(BrokerAddress(redis_server.url)) as sidecar:
+        yield sidecar
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from lives import completed, error, log, progress, result, status
-from log_writer import log_writer
 from msgspec import structs
 from nodes import require_packages, run_node
 from proxies import Proxy
@@ -28,19 +27,6 @@ playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = [pytest.mark.browser, pytest.mark.redis]
 
 KEY = "a key that is long enough for HS256"
-
-
-@pytest.fixture(scope="module")
-def write(redis_server):
-    redis_server.clear()
-    with log_writer(redis_server.url) as write:
-        yield write
-
-
-@pytest.fixture(scope="module")
-def sidecar(write, redis_server):
-    with SidecarThread(BrokerAddress(redis_server.url)) as sidecar:
-        yield sidecar
 
 
 @pytest.fixture

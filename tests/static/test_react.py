@@ -7,31 +7,14 @@ import uuid
 
 import pytest
 from lives import completed, log, progress, result, status
-from log_writer import log_writer
 from msgspec import structs
 from nodes import MODULES, bundle, require_packages, run_node
-from sidecars import SidecarThread
 from waiting import eventually
-
-from celery_wsprogress.brokers import BrokerAddress
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.redis]
-
-
-@pytest.fixture(scope="module")
-def write(redis_server):
-    redis_server.clear()
-    with log_writer(redis_server.url) as write:
-        yield write
-
-
-@pytest.fixture(scope="module")
-def sidecar(write, redis_server):
-    with SidecarThread(BrokerAddress(redis_server.url)) as sidecar:
-        yield sidecar
 
 
 @pytest.fixture(scope="module")
