@@ -174,6 +174,13 @@ class History:
             self._shared_after = cursor
         return self._shared
 
+    def all_after(self, cursor: int, limit: int) -> bytes:
+        """The same, where that is all there was and no more than ``limit``; else empty."""
+        if self.dropped > cursor:
+            return b""
+        frames = self.bytes_after(cursor)
+        return frames if len(frames) <= limit else b""
+
     @property
     def progress_seq(self) -> int:
         """``seq`` of the latest progress; 0 where there is none."""

@@ -36,7 +36,7 @@ from celery_wsprogress.watch import Watch
 from celery_wsprogress.wire import encode_event_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from celery_wsprogress.history import History
     from celery_wsprogress.holdings import Held
@@ -76,8 +76,9 @@ class Hub:
     _late: list[tuple[float, int, Held]] = field(default_factory=list)
     """A heap: when the late progress of an operation is to be delivered."""
     _writers: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    _watchers: dict[str, set[Session]] = field(default_factory=dict)
-    _selectors: dict[Selector, set[Session]] = field(default_factory=dict)
+    _watchers: dict[str, dict[Session, None]] = field(default_factory=dict)
+    """Those of an operation in the order in which they came: side by side in memory, mostly."""
+    _selectors: dict[Selector, dict[Session, None]] = field(default_factory=dict)
     _selections: int = 0
     """Counts the changes of ``_selectors``, so that each operation asks them once a change."""
     _epoch: str = ""
@@ -264,10 +265,12 @@ class Hub:
     def _gather(self, held: Held) -> Sequence[Session]:
         """Work out who watches the operation, by its id or by a selector."""
         operation = held.operation
-        watching = [self._watchers.get(operation.operation_id, _NOBODY)]
-        watching += [who for what, who in self._selectors.items() if what.matches(operation)]
+        watching = dict(self._watchers.get(operation.operation_id, _NOBODY))
+        for what, who in self._selectors.items():
+            if what.matches(operation):
+                watching |= who
         held.selections = self._selections
-        held.audience = list(set().union(*watching))
+        held.audience = list(watching)
         return held.audience
 
     def _selects(self, session: Session, held: Held | None) -> bool:
@@ -294,7 +297,7 @@ class Hub:
         held = self.holdings.get(operation_id)
         again = operation_id in session.subscribed or self._selects(session, held)
         session.subscribed.add(operation_id)
-        self._watchers.setdefault(operation_id, set()).add(session)
+        self._watchers.setdefault(operation_id, {})[session] = None
         if held is not None:
             held.audience = None
         if again and since is None and replay is None:
@@ -305,7 +308,7 @@ class Hub:
                 self.on_unknown(operation_id)
             # What is unsent of one that was let go still comes, from where the session was.
             if since is not None:
-                watch = session.watches.setdefault(operation_id, Watch(0))
+                watch = session.expect(operation_id)
                 watch.seen, watch.since = place, _foreign(since, place)
             return self._recovers(place, self.holdings.gone)
         recovered = self._recovers(place, held.history.dropped_position)
@@ -359,7 +362,7 @@ class Hub:
             return
         seen = {one for one, held in self.holdings.items() if self._selects(session, held)}
         session.selectors.add(selector)
-        self._selectors.setdefault(selector, set()).add(session)
+        self._selectors.setdefault(selector, {})[session] = None
         self._selections += 1
         if replay == "none":
             return
@@ -381,7 +384,7 @@ class Hub:
         sessions = self._selectors.get(selector)
         if sessions is None or session not in sessions:
             return
-        sessions.discard(session)
+        del sessions[session]
         if not sessions:
             del self._selectors[selector]
         self._selections += 1
@@ -394,7 +397,7 @@ class Hub:
         session.unpace(operation_id)
         watchers = self._watchers.get(operation_id)
         if watchers is not None:
-            watchers.discard(session)
+            watchers.pop(session, None)
             if not watchers:
                 del self._watchers[operation_id]
         held = self.holdings.get(operation_id)
@@ -473,7 +476,7 @@ _COUNTED: Final = {Verdict.DELIVER: "delivered", Verdict.BEHIND: "behind", Verdi
 _COUNTS: Final = (
     "events", "delivered", "behind", "over", "resumed", "malformed", "repeats", "gaps",
 )  # fmt: skip
-_NOBODY: Final[frozenset[Any]] = frozenset()
+_NOBODY: Final[Mapping[Session, None]] = {}
 
 
 _KINDS: Final = {

@@ -6,13 +6,17 @@ Between the two it holds one cursor per operation and nothing else, so being slo
 client its intermediate progress, and the sidecar nothing. A client that is so slow that what it
 has not read is gone gets a snapshot, if it said that it understands one; else it is let go.
 
+Nearly always a session has read everything when something happens, and what happens is one thing
+in one operation. Then it notes no more than which operation has :attr:`~Session.news`, and what
+that means in bytes is worked out once for all who watch it.
+
 Replies to commands go before events: the confirmation of a subscription is sent before the
 first event of it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from celery_wsprogress.framing import framed
 from celery_wsprogress.pacing import Pacing, cursor_of
@@ -20,14 +24,33 @@ from celery_wsprogress.watch import Watch
 from celery_wsprogress.wire import encode_snapshot_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from celery_wsprogress.access import Permit
     from celery_wsprogress.history import History
     from celery_wsprogress.selector import Selector
 
 MAX_REPLY_BYTES: Final = 1_000_000
 """Unsent replies above this make the server stop reading the client's commands."""
+
+
+class Outlet(Protocol):
+    """Where a session is written to."""
+
+    def flush(self) -> None:
+        """Take what there is, as far as the socket takes it."""
+
+    def pass_on(self, frames: bytes) -> None:
+        """Write these frames, if the socket takes any: they are all of the session's news."""
+
+
+class _Nowhere:
+    def flush(self) -> None:
+        pass
+
+    def pass_on(self, frames: bytes) -> None:
+        pass
+
+
+_NOWHERE: Final = _Nowhere()
 
 
 class Session:
@@ -38,7 +61,7 @@ class Session:
     Args:
         client_id: A number for it.
         permit: What it may do.
-        flush: Has what there is for it taken, as far as its socket takes it.
+        outlet: Where it is written to, as soon as there is something.
     """
 
     __slots__ = (
@@ -46,9 +69,12 @@ class Session:
         "_replies",
         "_reply_bytes",
         "_woken",
+        "caught_up",
         "client_id",
         "commands",
-        "flush",
+        "cursor",
+        "news",
+        "outlet",
         "pacing",
         "permit",
         "resyncs",
@@ -58,12 +84,16 @@ class Session:
         "watches",
     )
 
-    def __init__(
-        self, client_id: int, permit: Permit, flush: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, client_id: int, permit: Permit, outlet: Outlet = _NOWHERE) -> None:
         self.client_id = client_id
         self.permit = permit
-        self.flush = flush
+        self.outlet = outlet
+        self.caught_up = True
+        """It has read everything, and a cursor is all it takes to read on."""
+        self.news: History | None = None
+        """What it has not read all of, where it was caught up before and that is all there is."""
+        self.cursor = 0
+        """How far it has read that."""
         self.subscribed: set[str] = set()
         """The operations it watches by their id."""
         self.watches: dict[str, Watch] = {}
@@ -92,7 +122,7 @@ class Session:
     @property
     def has_news(self) -> bool:
         """Whether :meth:`take` would return something now, but for what :attr:`due` is for."""
-        return bool(self._replies or self._pending)
+        return bool(self.news or self._replies or self._pending)
 
     @property
     def due(self) -> float | None:
@@ -106,6 +136,7 @@ class Session:
             target: The id of an operation; None for all that is watched by a selector.
             max_rate: Progress frames a second and operation.
         """
+        self._set_news_aside()
         self.pacing = self.pacing or Pacing()
         self.pacing.keep(target, 1 / max_rate)
 
@@ -116,6 +147,7 @@ class Session:
 
     def reply(self, text: bytes) -> None:
         """Queue the answer to a command."""
+        self._set_news_aside()
         self._replies.append(framed(text))
         self._reply_bytes += len(self._replies[-1])
 
@@ -123,17 +155,26 @@ class Session:
     def reading(self) -> set[str]:
         """The operations of which it has not read all, or that it watches by more than a cursor."""
         unread = {one.operation.operation_id for one in self._pending}
+        if self.news is not None:
+            unread.add(self.news.operation.operation_id)
         resting = self.pacing.resting() if self.pacing else set()
         return self.watches.keys() | unread | resting
 
     def watch(self, history: History, watch: Watch) -> None:
         """Begin to watch an operation, or go back to another cursor of it."""
+        self._set_news_aside()
         watch.begin(history)
         self.watches[history.operation.operation_id] = watch
         self._pending[history] = watch
 
+    def expect(self, operation_id: str) -> Watch:
+        """Begin to watch an operation that nobody has heard of, by more than a cursor."""
+        self._set_news_aside()
+        return self.watches.setdefault(operation_id, Watch(0))
+
     def drop(self, operation_id: str) -> None:
         """Stop watching an operation: what was not sent yet is not sent any more."""
+        self._set_news_aside()
         self.watches.pop(operation_id, None)
         for history in [one for one in self._pending if one.operation.operation_id == operation_id]:
             del self._pending[history]
@@ -142,6 +183,7 @@ class Session:
 
     def forget(self) -> None:
         """Let go of everything that is unsent: the client is gone."""
+        self.news = None
         self.watches.clear()
         self._pending.clear()
         self._replies.clear()
@@ -158,6 +200,12 @@ class Session:
         Returns:
             Whether these are the first news since something was taken.
         """
+        if self.caught_up:
+            self.caught_up = False
+            self.news, self.cursor = history, cursor
+            return True
+        if self.news is not None:
+            self._set_news_aside()
         pending = self._pending
         if self.pacing is not None:
             resting = self.pacing.wake(history)
@@ -173,6 +221,19 @@ class Session:
         self._woken = True
         return True
 
+    def _set_news_aside(self) -> None:
+        """Something comes besides the news: they are one of the things that are pending now."""
+        self.caught_up = False
+        news, self.news = self.news, None
+        if news is not None:
+            self._pending[news] = self.cursor
+            self._woken = True
+
+    def take_news(self) -> None:
+        """Take note that the news are being sent, all of them."""
+        self.news = None
+        self.caught_up = True
+
     def take(self, limit: int, now: float) -> bytes:
         """Take the frames to send now, about ``limit`` bytes of them, and one at least.
 
@@ -183,10 +244,17 @@ class Session:
             limit: In bytes.
             now: The time, epoch seconds, for a snapshot.
         """
+        self._set_news_aside()
         self._woken = False
         if self.pacing is not None:
             self._pending.update(self.pacing.wake_due(now))
             self._let_rest(self.pacing, now)
+        taken = self._take_some(limit, now)
+        waits = self._pending or self._replies or self.watches
+        self.caught_up = not waits and self.pacing is None
+        return taken
+
+    def _take_some(self, limit: int, now: float) -> bytes:
         if len(self._pending) == 1 and not self._replies:
             # One operation has news: nothing is to be joined.
             return self._take_next(limit, now)

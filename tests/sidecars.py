@@ -184,6 +184,7 @@ def write_until_one_falls(sidecar: SidecarThread, write: Callable[[], None]) -> 
     for _ in range(5_000):
         sessions = list(sidecar.sidecar._connections)
         pending = [entry for one in sessions for entry in list(one._pending.items())]
+        pending += [(news, one.cursor) for one in sessions if (news := one.news) is not None]
         if any(history.dropped > getattr(at, "cursor", at) for history, at in pending):
             return
         write()

@@ -214,7 +214,7 @@ class Sidecar:
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see _serve
         request = connection.request
         writer = connection.writer
-        session = Session(next(self._client_ids), self._permit(request), writer.flush)
+        session = Session(next(self._client_ids), self._permit(request), writer)
         writer.session = session
         self._connections[session] = connection
         self._accounts.opened()

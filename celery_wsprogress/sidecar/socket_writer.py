@@ -97,6 +97,16 @@ class SocketWriter:
                 return
         asyncio.get_running_loop().call_soon(self.flush)
 
+    def pass_on(self, frames: bytes) -> None:
+        """Write what everyone gets who had read all there was. Never waits.
+
+        While the socket takes nothing the session keeps its news.
+        """
+        session = self.session
+        if self.open and not self.paused and session is not None:
+            session.take_news()
+            self._write(frames)
+
     def _come_back(self, due: float | None) -> None:
         """See to it that what rests is written when it is time."""
         if due is not None and not self._waits:
@@ -110,16 +120,15 @@ class SocketWriter:
     def _write(self, data: bytes) -> None:
         self.sent_bytes += len(data)
         self.sent_writes += 1
-        if not self._transport.is_closing():
-            try:
-                taken = os.write(self._file, data)
-            except OSError:
-                # It takes nothing now, or is gone: the transport will find out.
-                taken = 0
-            if taken == len(data):
-                return
-            data = data[taken:]
-        self._transport.write(data)
+        try:
+            # Loops close the socket after they have called ``connection_lost``, so while this is
+            # open the number is that of no other file.
+            taken = os.write(self._file, data)
+        except OSError:
+            # It takes nothing now, or is gone: the transport will find out.
+            taken = 0
+        if taken != len(data):
+            self._transport.write(data[taken:])
 
     def is_stuck(self, patience: float) -> bool:
         """Whether the socket has taken nothing for so many seconds though it should.

@@ -17,9 +17,12 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+from celery_wsprogress.sidecar.socket_writer import WRITE_BYTES
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from celery_wsprogress.history import History
     from celery_wsprogress.session import Session
 
 logger = logging.getLogger(__name__)
@@ -49,8 +52,7 @@ class Waves:
             woken: All of them.
             since: When that happened, epoch seconds; None of what waited on purpose.
         """
-        for session in woken[:AT_A_TIME]:
-            _write(session)
+        _write(woken[:AT_A_TIME])
         if len(woken) > AT_A_TIME:
             self._waves.append((islice(woken, AT_A_TIME, None), since))
             if len(self._waves) == 1:
@@ -61,8 +63,7 @@ class Waves:
     def _go_on(self) -> None:
         wave, since = self._waves.popleft()
         some = list(islice(wave, AT_A_TIME))
-        for session in some:
-            _write(session)
+        _write(some)
         if some:
             self._waves.append((wave, since))
         elif since is not None:
@@ -71,9 +72,19 @@ class Waves:
             asyncio.get_running_loop().call_soon(self._go_on)
 
 
-def _write(session: Session) -> None:
-    try:
-        session.flush()
-    except Exception:
-        # A fault of ours with one client must not keep from all others what is for them.
-        logger.exception("A client could not be written to")
+def _write(sessions: Iterable[Session]) -> None:
+    """Write to each of them; what is the same for those in a row is worked out once."""
+    news: History | None = None
+    cursor, frames = 0, b""
+    for session in sessions:
+        if session.news is not news or session.cursor != cursor:
+            news, cursor = session.news, session.cursor
+            frames = b"" if news is None else news.all_after(cursor, WRITE_BYTES)
+        try:
+            if frames:
+                session.outlet.pass_on(frames)
+            else:
+                session.outlet.flush()
+        except Exception:
+            # A fault of ours with one client must not keep from all others what is for them.
+            logger.exception("A client could not be written to")

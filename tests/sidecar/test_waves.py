@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 from loops import run
@@ -10,6 +11,22 @@ from loops import run
 from celery_wsprogress.access import Permit
 from celery_wsprogress.session import Session
 from celery_wsprogress.sidecar.waves import AT_A_TIME, Waves
+
+
+class Outlet:
+    """Notes what it is made to do, and fails if it is to."""
+
+    def __init__(self, note, *, fails=False):
+        self.passed_on = []
+        self._note, self._fails = note, fails
+
+    def flush(self):
+        self._note()
+        if self._fails:
+            raise RuntimeError("broken")
+
+    def pass_on(self, frames):
+        self.passed_on.append(frames)
 
 
 class Written:
@@ -21,12 +38,11 @@ class Written:
         self.waves = Waves(self.observed.append)
 
     def sessions(self, name, count, *, fails=()):
-        def flush(number):
-            self.order.append((name, number))
-            if number in fails:
-                raise RuntimeError("broken")
+        def outlet(number):
+            note = partial(self.order.append, (name, number))
+            return Outlet(note, fails=number in fails)
 
-        return [Session(n, Permit(None), lambda n=n: flush(n)) for n in range(count)]
+        return [Session(n, Permit(None), outlet(n)) for n in range(count)]
 
     async def settle(self):
         for _ in range(100):
