@@ -275,6 +275,88 @@ def test_a_monitor_goes_on_behind_a_loss_too(client_page, network, write, life):
     eventually(lambda: page.run(state, short=short) == "completed")
 
 
+SLOW = 0.01  # what comes within 100 seconds of the last is not told by itself
+PROGRESS = "onProgress: ({ data }) => said.push(data.progress), max_rate"
+
+
+def test_who_draws_seldom_is_told_seldom(client_page, network, write, life):
+    page = client_page(f"ws://127.0.0.1:{network.port}")
+
+    def reach(fraction):
+        """Bring the operation there, as the sidecar knows it."""
+        write(*life(progress(fraction, at=2.0)))
+        eventually(
+            lambda: page.run("return (await client.get(id)).progress", id=life.id) == fraction
+        )
+
+    said = "return said"
+    write(*life(started()))
+    page.run(
+        f"""window.client = connect(url);
+        window.watch = client.watch(id, {{ {PROGRESS},
+            onLog: ({{ data }}) => said.push(data.message) }});
+        await watch.ready""",
+        id=life.id,
+        max_rate=SLOW,
+    )
+    for fraction in (0.1, 0.2, 0.3):
+        reach(fraction)
+    assert page.run(said) == [0.1]
+    write(*life(log("a", at=2.0)))
+    eventually(lambda: page.run(said) == [0.1, 0.3, "a"], what="what rests goes before a line")
+
+    # Whoever wants more often what is the same has it so for all.
+    page.run("window.eager = client.watch(id); await eager.ready", id=life.id)
+    for fraction in (0.4, 0.5):
+        reach(fraction)
+        eventually(lambda fraction=fraction: page.run("return said.at(-1)") == fraction)
+    page.run("eager.close(); await new Promise((resolve) => setTimeout(resolve, 0))")
+    reach(0.6)
+    assert page.run("return said.at(-1)") == 0.5
+
+    # A new line is told it, too.
+    network.reset()
+    eventually(lambda: page.run("return said.at(-1)") == 0.6)
+    reach(0.7)
+    reach(0.8)
+    assert page.run("return said.at(-1)") in (0.6, 0.7)
+
+
+def test_all_monitors_have_the_pace_of_the_fastest(client_page, write, life):
+    tag = str(uuid.uuid4())
+    page = client_page()
+
+    def reach(fraction):
+        write(*life(progress(fraction, at=2.0)))
+        eventually(
+            lambda: page.run("return (await client.get(id)).progress", id=life.id) == fraction
+        )
+
+    write(*life(started(tags=[tag])))
+    page.run(
+        f"""window.client = connect(url);
+        window.slow = client.monitor({{ tag }}, {{ {PROGRESS} }});
+        window.fast = client.monitor({{ operation_type: "t" }});
+        await Promise.all([slow.ready, fast.ready])""",
+        tag=tag,
+        max_rate=SLOW,
+    )
+    for fraction in (0.1, 0.2, 0.3):
+        reach(fraction)
+        eventually(lambda fraction=fraction: page.run("return said.at(-1)") == fraction)
+    page.run("fast.close(); await new Promise((resolve) => setTimeout(resolve, 0))")
+    reach(0.4)
+    reach(0.5)
+    assert page.run("return said") == [0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "NaN", "'often'"])
+def test_a_pace_that_is_none_is_refused(client_page, rate):
+    tried = f"connect(url).watch('x', {{ max_rate: {rate} }})"
+    found = client_page().run(f"try {{ {tried} }} catch ({{ name }}) {{ return name }}")
+    assert found == "RangeError"
+
+
 def test_online_brings_it_back_at_once(client_page, network):
     page = client_page(f"ws://127.0.0.1:{network.port}")
     # A clock that stands still: by itself it would never come back.

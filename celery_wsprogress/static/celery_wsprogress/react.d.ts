@@ -16,6 +16,7 @@ import type { Handlers } from "./handle.js";
 import type { Operation, Selector } from "./protocol.js";
 export type HookOptions = ConnectOptions & Handlers & {
     url?: string | URL;
+    max_rate?: number;
 };
 export type OperationView = {
     /**
