@@ -293,7 +293,8 @@ def test_it_follows_its_attributes_and_a_group(write, page_of):
 def test_slots_parts_properties_and_events_are_for_the_page(write, page_of):
     write(*life_of("report", *BARS["report"]))
     page = page_of(
-        "<style>celery-progress { --celery-success: rgb(1, 2, 3) }"
+        "<style>:root { --success: rgb(1, 2, 3) }"
+        "celery-progress { --celery-success: var(--success) }"
         "celery-progress::part(label) { color: rgb(4, 5, 6) }</style><script>window.seen = [];"
         "for (const name of ['status', 'progress', 'result', 'completed'])"
         " addEventListener(`celery-${name}`, ({ detail }) => seen.push(detail.event.event_type));"
