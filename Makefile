@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint docs bench soak clean system-packages
+.PHONY: help demo test lint pack docs bench soak clean system-packages
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -17,7 +17,7 @@ help: ## Show this
 demo: $(VENV)/.demo $(REACT)/build/page.js ## Start the example with everything it needs; Ctrl-C ends it
 	@$(BIN)/python -m example_app.demo $(DEMO_OPTIONS)
 
-test: lint system-packages $(VENV)/.test $(NPM)/.made $(REACT)/build/page.js ## Check the code and run all tests
+test: lint pack system-packages $(VENV)/.test $(NPM)/.made $(REACT)/build/page.js ## Check the code and run all tests
 	@$(BIN)/python -m pytest -n auto $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.test ## Check style, types and who imports whom
@@ -25,6 +25,10 @@ lint: $(VENV)/.test ## Check style, types and who imports whom
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+pack: system-packages ## Pack the browser modules as an npm package, into dist/
+	@if command -v npm >/dev/null; then mkdir -p dist && cd $(MODULES) && \
+		npm pack --silent --pack-destination "$(CURDIR)/dist"; fi
 
 docs: $(VENV)/.test ## Build the documentation
 	@$(BIN)/sphinx-build -q -n -W docs docs/_build/html

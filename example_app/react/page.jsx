@@ -10,7 +10,9 @@ function App() {
     <main>
       <section>
         <h2>Start a task</h2>
-        {tasks.map((task) => <Start key={task.name} {...task} />)}
+        <div className="buttons">
+          {tasks.map((task) => <Start key={task.name} {...task} />)}
+        </div>
       </section>
       <Operations />
     </main>
