@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from lives import completed, error, log, progress, result, status
 from msgspec import structs
-from nodes import require_packages, run_node
+from nodes import MODULES, require_packages, run_node
 from proxies import Proxy
 from sidecars import SidecarThread
 from waiting import eventually
@@ -588,9 +588,24 @@ def test_it_works_in_a_web_worker(client_page, sidecar, write, life):
     assert found == "from afar"
 
 
-def test_it_works_in_node_with_a_websocket_passed_in_and_ends_when_closed(sidecar, write, life):
+@pytest.mark.parametrize("how", ["its own", "one passed in"])
+def test_it_works_in_node_and_ends_when_closed(sidecar, write, life, how):
     require_packages()
     write(*life(started(), log("a", at=2.0), result([1, 2], at=3.0)))
     write(*life(completed(at=4.0, duration=3.0)))
-    said = json.loads(run_node("watch.mjs", sidecar.url, life.id))
+    # Node 22 has it by itself; the very same is in Node 20, where it has to be asked for.
+    flags = ["--experimental-websocket"] if how == "its own" else []
+    package = ["ws"] if how == "one passed in" else []
+    said = json.loads(run_node(*flags, "watch.mjs", sidecar.url, life.id, *package))
     assert said == {"result": [1, 2], "events": ["status", "log", "result", "completed"]}
+
+
+def test_where_there_is_no_websocket_it_says_what_to_do(sidecar):
+    require_packages()
+    script = """
+        delete globalThis.WebSocket;
+        const { connect } = await import(process.argv[1]);
+        try { connect("ws://localhost") } catch ({ message }) { console.log(message) }
+    """
+    said = run_node("--input-type=module", "-e", script, str(MODULES / "client.js"))
+    assert said.strip() == "There is no WebSocket here: pass one as `WebSocket`"
