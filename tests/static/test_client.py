@@ -13,6 +13,7 @@ import pytest
 from lives import completed, error, log, progress, result, status
 from msgspec import structs
 from nodes import MODULES, require_packages, run_node
+from ports import free_port
 from proxies import Proxy
 from sidecars import SidecarThread
 from waiting import eventually
@@ -598,6 +599,27 @@ def test_it_works_in_node_and_ends_when_closed(sidecar, write, life, how):
     package = ["ws"] if how == "one passed in" else []
     said = json.loads(run_node(*flags, "watch.mjs", sidecar.url, life.id, *package))
     assert said == {"result": [1, 2], "events": ["status", "log", "result", "completed"]}
+
+
+@pytest.mark.parametrize("how", ["its own", "one passed in"])
+def test_in_node_too_it_comes_back_soon_where_nobody_answered(how):
+    require_packages()
+    script = """
+        const [module, url, name] = process.argv.slice(1);
+        const { connect } = await import(module);
+        const options = name ? { WebSocket: (await import(name)).default } : {};
+        const client = connect(url, options);
+        client.observe(() => {
+            console.log(client.lost.code, client.lost.reason !== "no welcome");
+            client.close();
+        });
+    """
+    flags = ["--experimental-websocket"] if how == "its own" else []
+    package = ["ws"] if how == "one passed in" else []
+    address = f"ws://127.0.0.1:{free_port()}"
+    module = str(MODULES / "client.js")
+    said = run_node(*flags, "--input-type=module", "-e", script, module, address, *package)
+    assert said.split("\n")[0] == "1006 true"
 
 
 def test_where_there_is_no_websocket_it_says_what_to_do(sidecar):
