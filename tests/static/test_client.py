@@ -573,6 +573,30 @@ def test_an_address_with_a_secret_is_refused(client_page):
     )
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_pages_of_listed_origins_may_use_it_and_no_others(
+    browser, write, redis_server, life, listed
+):
+    site = "https://app.example"
+    write(*life(started(), result("hers", at=2.0), completed(at=3.0, duration=2.0)))
+    origins = (site,) if listed else ()
+    with SidecarThread(BrokerAddress(redis_server.url), origins=origins) as sidecar:
+        context = browser.new_context()
+        # Whoever looks at the site has allowed it to reach this machine.
+        context.grant_permissions(["local-network-access"], origin=site)
+        page = context.new_page()
+        page.route(
+            f"{site}/**",
+            lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"),
+        )
+        page.goto(site)
+        imported = f"import('{sidecar.http}/client.js')"
+        watched = f"(({{ connect }}) => connect('{sidecar.url}').watch('{life.id}').done)"
+        found = page.evaluate(f"{imported}.then({watched}).catch(({{ name }}) => name)")
+        assert found == ("hers" if listed else "TypeError")
+        context.close()
+
+
 def test_it_works_in_a_web_worker(client_page, sidecar, write, life):
     write(*life(started(), result("from afar", at=2.0), completed(at=3.0, duration=2.0)))
     page = client_page()
