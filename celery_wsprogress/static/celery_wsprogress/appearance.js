@@ -63,7 +63,7 @@ export const STYLE = `
 }
 :host([state=completed]) { --_tone: var(--_success); --_paint: var(--_success); }
 :host([state=error]) { --_tone: var(--_failure); --_paint: var(--_failure); }
-:host([connection=reconnecting]), :host([connection=closed]) { --_tone: var(--_warning); }
+:host([connection]) { --_tone: var(--_warning); }
 :host([indeterminate]) [part=fill] {
   position: absolute; inline-size: 35%; transition: none;
   animation: slide 1.4s ease-in-out infinite;
