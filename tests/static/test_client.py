@@ -389,6 +389,23 @@ def test_a_page_that_was_put_away_lets_go_and_comes_back(client_page, sidecar, w
     eventually(lambda: page.run("return said") == ["a", "b"])
 
 
+def test_a_page_that_is_put_away_stays_away_until_it_is_shown(client_page):
+    page = client_page()
+    page.page.clock.install()
+    page.run(
+        """window.client = connect(url, { WebSocket: class extends WebSocket {
+            constructor(address) { super(address); said.push("a socket"); } } })"""
+    )
+    eventually(lambda: page.page.clock.run_for(10) or page.run("return client.state") == "open")
+    page.run("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    # Much longer than any wait between two attempts.
+    page.page.clock.run_for(60_000)
+    assert page.run("return [client.state, said.length]") == ["reconnecting", 1]
+    page.run("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    eventually(lambda: page.run("return client.state") == "open")
+    assert page.run("return said.length") == 2
+
+
 def test_a_link_that_carries_nothing_is_found_and_given_up(client_page, network):
     page = client_page(f"ws://127.0.0.1:{network.port}")
     page.page.clock.install()
