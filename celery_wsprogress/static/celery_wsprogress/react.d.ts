@@ -92,4 +92,5 @@ export declare function CeleryProgress(props: CeleryProgressProps & Handlers): i
     token: string | undefined;
     label: string | undefined;
     class: string | undefined;
+    suppressHydrationWarning: boolean;
 }, string | import("react").JSXElementConstructor<any>>;

@@ -157,6 +157,8 @@ export function CeleryProgress(props) {
       token,
       label,
       class: className,
+      // The element may have set attributes on itself before React takes the page over.
+      suppressHydrationWarning: true,
     },
     children,
   );
