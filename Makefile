@@ -3,19 +3,21 @@
 VENV := .venv
 BIN := $(VENV)/bin
 NPM := tests/static/node_modules
+MODULES := celery_wsprogress/static/celery_wsprogress
+REACT := example_app/react
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint docs bench soak clean system-packages
+.PHONY: help demo test lint pack docs bench soak clean system-packages
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
-demo: $(VENV)/.demo ## Start the example with everything it needs; Ctrl-C ends it
+demo: $(VENV)/.demo $(REACT)/build/page.js ## Start the example with everything it needs; Ctrl-C ends it
 	@$(BIN)/python -m example_app.demo $(DEMO_OPTIONS)
 
-test: lint system-packages $(VENV)/.test $(NPM)/.made ## Check the code and run all tests
+test: lint pack system-packages $(VENV)/.test $(NPM)/.made $(REACT)/build/page.js ## Check the code and run all tests
 	@$(BIN)/python -m pytest -n auto $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.test ## Check style, types and who imports whom
@@ -23,6 +25,10 @@ lint: $(VENV)/.test ## Check style, types and who imports whom
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+pack: system-packages ## Pack the browser modules as an npm package, into dist/
+	@if command -v npm >/dev/null; then mkdir -p dist && cd $(MODULES) && \
+		npm pack --silent --pack-destination "$(CURDIR)/dist"; fi
 
 docs: $(VENV)/.test ## Build the documentation
 	@$(BIN)/sphinx-build -q -n -W docs docs/_build/html
@@ -37,6 +43,7 @@ soak: $(VENV)/.test system-packages ## Break everything again and again while op
 clean: ## Remove the virtual environment and all caches
 	@rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@rm -rf .grimp_cache build dist docs/_build tests/screenshots $(NPM)
+	@rm -rf $(REACT)/node_modules $(REACT)/build
 	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 system-packages:
@@ -63,3 +70,9 @@ $(NPM)/.made: tests/static/package.json | system-packages
 	@if command -v npm >/dev/null; then echo "Installing what the browser's tests need" && \
 		npm install --prefix tests/static --no-package-lock --no-audit --no-fund --silent && \
 		touch $@; fi
+
+# The example's page in React, which is built as such pages are. Without npm the page says so itself.
+$(REACT)/build/page.js: $(REACT)/package.json $(REACT)/page.jsx $(wildcard $(MODULES)/*.js)
+	@if command -v npm >/dev/null; then echo "Building the example's page in React" && cd $(REACT) && \
+		{ npm install --no-package-lock --no-audit --no-fund --silent && npm run build --silent; } || \
+		echo "It could not be built; everything else works without it"; fi

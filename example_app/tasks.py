@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from celery import Celery
+from celery import Celery, group
 
 from celery_wsprogress import StreamingTask
 from example_app.work import fractal, library, orders, programs
@@ -70,9 +70,10 @@ def search_library(self: StreamingTask, word: str) -> dict[str, Any]:
 
 
 @app.task(base=StreamingTask)
-def render_fractal(self: StreamingTask) -> dict[str, Any]:
+def render_fractal(self: StreamingTask, place: int | None = None) -> dict[str, Any]:
     """Work out a corner of the Mandelbrot set, tile by tile; the result is a picture."""
-    picture = fractal.Picture(random.choice(fractal.PLACES))
+    where = random.choice(fractal.PLACES) if place is None else fractal.PLACES[place]
+    picture = fractal.Picture(where)
     tiles = picture.tiles()
     for n, tile in enumerate(tiles, 1):
         picture.draw(tile)
@@ -81,6 +82,11 @@ def render_fractal(self: StreamingTask) -> dict[str, Any]:
     file = pictures() / f"{self.request.id}.png"
     file.write_bytes(picture.png())
     return {"picture": f"/pictures/{file.name}", "shows": picture.place.name}
+
+
+def render_gallery() -> group:
+    """Render a picture of each corner at the same time: a group of tasks, watched as one."""
+    return group(render_fractal.s(place) for place in range(len(fractal.PLACES)))
 
 
 @app.task(base=StreamingTask)

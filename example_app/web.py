@@ -1,7 +1,7 @@
-"""The example's web app: it serves the page, starts tasks, and hands out their pictures.
+"""The example's web app: it serves the pages, starts tasks, and hands out their pictures.
 
-It knows nothing of progress. The page learns the id of a task from it and the address of the
-sidecar, and talks to the sidecar itself.
+It knows nothing of progress. A page learns the id of a task from it, and watches that at the
+sidecar itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+from celery import Task
+from celery.result import GroupResult
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 from kombu.exceptions import OperationalError
@@ -23,14 +25,18 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 PAGE = Path(__file__).parent / "page"
+REACT = Path(__file__).parent / "react"
 SIDECAR = os.environ.get("EXAMPLE_SIDECAR_URL", "ws://localhost:8765")
+SIDECAR_OVER_HTTP = SIDECAR.replace("ws", "http", 1)
+BUILT = REACT / "build" / "page.js"
 FLOWER = os.environ.get("EXAMPLE_FLOWER_URL", "")
 
 
 class Startable(NamedTuple):
-    """A task that the page may start."""
+    """What a page may start."""
 
     task: Any
+    """A task, or a function that makes a workflow of some."""
     title: str
     word: str | None = None
     """What to put into the word field; None where the task takes no word."""
@@ -42,6 +48,7 @@ STARTABLE = {
         Startable(tasks.index_library, "Index the library"),
         Startable(tasks.search_library, "Search the library", word="coroutine"),
         Startable(tasks.render_fractal, "Render a fractal"),
+        Startable(tasks.render_gallery, "Render a gallery"),
         Startable(tasks.write_program, "Write a program"),
         Startable(tasks.import_orders, "Import orders"),
         Startable(tasks.check_backup, "Check a backup"),
@@ -66,7 +73,8 @@ async def say_what_the_page_may_do(
     """No foreign code, no inline code, and no connection but to here and to the sidecar."""
     response = await answer(request)
     response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        f"default-src 'none'; script-src 'self' {SIDECAR_OVER_HTTP}; "
+        "style-src 'self'; img-src 'self' data:; "
         f"connect-src 'self' {SIDECAR}; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )
@@ -87,21 +95,21 @@ def describe() -> dict[str, Any]:
 
 @app.post("/api/tasks/{name}", status_code=202)
 def start(name: str, given: Start) -> dict[str, str]:
-    """Start a task and return its id, which is the id of the operation to watch."""
+    """Start a task, or a group of them, and return its id, by which it is watched."""
     entry = STARTABLE.get(name)
     if entry is None:
         raise HTTPException(404, "There is no such task")
     if entry.word is not None and not given.word:
         raise HTTPException(422, "A word is needed")
     title = entry.title if entry.word is None else f"{entry.title} for “{given.word}”"
+    task = entry.task
+    words = [] if entry.word is None else [given.word]
+    signature = task.s(*words) if isinstance(task, Task) else task()
     try:
-        sent = entry.task.apply_async(
-            args=[given.word] if entry.word is not None else [],
-            headers={"wsprogress": {"metadata": {"title": title}}},
-        )
+        sent = signature.apply_async(headers={"wsprogress": {"metadata": {"title": title}}})
     except OperationalError as exc:
         raise HTTPException(503, "The broker does not answer") from exc
-    return {"operation_id": sent.id, "title": title}
+    return {"group_id" if isinstance(sent, GroupResult) else "task_id": sent.id, "title": title}
 
 
 @app.get("/pictures/{name}")
@@ -113,15 +121,42 @@ def picture(name: str) -> FileResponse:
     return FileResponse(file, media_type="image/png")
 
 
+# The pages.
+
+
 @app.get("/")
-def page() -> FileResponse:
+def page() -> Response:
     """Serve the page."""
-    return FileResponse(PAGE / "page.html")
+    return _placed(PAGE / "page.html", "text/html")
 
 
-@app.get("/page.{kind}")
-def part_of_page(kind: str) -> FileResponse:
-    """Serve the page's script and its style."""
-    if kind not in {"js", "css"}:
-        raise HTTPException(404, "There is no such file")
-    return FileResponse(PAGE / f"page.{kind}")
+@app.get("/page.js")
+def script() -> Response:
+    """Serve the page's script."""
+    return _placed(PAGE / "page.js", "text/javascript")
+
+
+@app.get("/page.css")
+def style() -> FileResponse:
+    """Serve the style of both pages."""
+    return FileResponse(PAGE / "page.css")
+
+
+@app.get("/react")
+def react_page() -> FileResponse:
+    """Serve the page in React, or where it was not built the one that says how to do that."""
+    return FileResponse(REACT / ("page.html" if BUILT.is_file() else "missing.html"))
+
+
+@app.get("/react.js")
+def react_script() -> FileResponse:
+    """Serve the script of that page, with React in it."""
+    if not BUILT.is_file():
+        raise HTTPException(404, "It was not built")
+    return FileResponse(BUILT)
+
+
+def _placed(file: Path, media_type: str) -> Response:
+    """A file, with the address that the sidecar has: its usual port may have been taken."""
+    text = file.read_text().replace("http://localhost:8765", SIDECAR_OVER_HTTP)
+    return Response(text, media_type=f"{media_type}; charset=utf-8")

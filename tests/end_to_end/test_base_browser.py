@@ -1,4 +1,4 @@
-"""A page that knows the base rows only, opened from disk and from another server."""
+"""A page that knows the base rows only, from disk, another server, and an origin that is listed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from workers import Worker
 
 HERE = Path(__file__).parent
 PAGE = "base_client.html"
+LISTED = "https://app.example"
 
 
 @pytest.fixture(scope="module")
 def stack(redis_server):
     url = redis_server.url
-    with Worker("scenario", broker=url, backend=url), SidecarProcess(url) as sidecar:
+    sidecar = SidecarProcess(url, "--origin", LISTED)
+    with Worker("scenario", broker=url, backend=url), sidecar:
         yield scenario.make_app(url, url), sidecar
 
 
-@pytest.fixture(params=["file", "http"])
+@pytest.fixture(params=["file", "loopback", "listed"])
 def page_url(request):
     if request.param == "file":
         yield (HERE / PAGE).as_uri()
+    elif request.param == "listed":
+        yield f"{LISTED}/{PAGE}"
     else:
         with web_server(HERE) as root:
             yield f"{root}/{PAGE}"
@@ -36,6 +40,9 @@ def page_url(request):
 def open_page(browser, stack, page_url):
     complaints = []
     context = browser.new_context()
+    # A site elsewhere; whoever looks at it has allowed it to reach this machine.
+    context.route(f"{LISTED}/**", lambda route: route.fulfill(path=HERE / PAGE))
+    context.grant_permissions(["local-network-access"], origin=LISTED)
 
     def open_page(task_id):
         page = context.new_page()

@@ -33,7 +33,7 @@ def need_redis() -> None:
 
 
 def start(page: str, name: str) -> str:
-    return json.loads(get(f"{page}/api/tasks/{name}", word="x"))["operation_id"]
+    return json.loads(get(f"{page}/api/tasks/{name}", word="x"))["task_id"]
 
 
 def operation(addresses: dict[str, str], operation_id: str) -> dict:

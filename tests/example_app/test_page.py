@@ -1,4 +1,4 @@
-"""The example's page in a real browser, against the demo as people start it."""
+"""The example's pages in a real browser, against the demo as people start it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import skip_or_fail
 from demos import Demo
+from fastapi import HTTPException
+from nodes import NODE_MODULES, require_packages
 from servers import ServerMissingError, find_program
 from waiting import eventually
+
+from example_app import web
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Locator, Page
 
@@ -45,21 +49,35 @@ def where(demo) -> dict[str, str]:
 
 
 @pytest.fixture
-def page(browser, where) -> Iterator[Page]:
-    """The page, connected, in a browser that has never seen it; it must have no complaints."""
-    context = browser.new_context(viewport={"width": 1200, "height": 900})
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "console",
-        lambda line: complaints.append(line.text) if line.type in ("error", "warning") else None,
-    )
-    page.goto(where["page"])
-    expect(page.locator("#connection")).to_have_text("connected")
-    yield page
-    context.close()
+def open_page(browser, where) -> Iterator[Callable[..., Page]]:
+    """Open pages of the example in browsers that have never seen it; none may have complaints."""
+    contexts, complaints = [], []
+
+    def open_page(path: str = "/", **how: Any) -> Page:
+        context = browser.new_context(viewport={"width": 1200, "height": 900}, **how)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda line: (
+                complaints.append(line.text) if line.type in ("error", "warning") else None
+            ),
+        )
+        page.goto(where["page"] + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def page(open_page) -> Page:
+    page = open_page()
+    expect(page.locator("#connection")).to_have_text("connected")
+    return page
 
 
 def start(page: Page, name: str, word: str | None = None) -> Locator:
@@ -70,8 +88,16 @@ def start(page: Page, name: str, word: str | None = None) -> Locator:
         form.locator("input").fill(word)
     form.locator("button").click()
     expect(page.locator("#operations > li")).to_have_count(before + 1)
-    operation_id = page.locator("#operations > li").first.get_attribute("data-id")
-    return page.locator(f"#operations > li[data-id='{operation_id}']")
+    bar = page.locator("celery-progress").first
+    watched = bar.evaluate(
+        "bar => ['task-id', 'group-id'].map((name) => [name, bar.getAttribute(name)])"
+    )
+    name, identity = next((name, value) for name, value in watched if value)
+    return page.locator(f"#operations > li:has([{name}='{identity}'])")
+
+
+def bar_of(card: Locator) -> Locator:
+    return card.locator("celery-progress")
 
 
 def percent(card: Locator) -> int:
@@ -79,8 +105,22 @@ def percent(card: Locator) -> int:
 
 
 def shot(page: Page, name: str) -> None:
+    """The page as it looks, by day and by night."""
     SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        path = SCREENSHOTS / f"{name}-{scheme}.png"
+        page.screenshot(path=path, full_page=True, animations="disabled")
+
+
+def check_accessibility(page: Page) -> None:
+    """What axe finds, for which the page's policy lets no script in but by the driver."""
+    require_packages()
+    page.evaluate((NODE_MODULES / "axe-core" / "axe.min.js").read_text())
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        found = page.evaluate("axe.run().then(({ violations }) => violations)")
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], scheme
 
 
 def test_several_tasks_at_once_a_reload_in_the_middle_and_every_kind_of_end(page):
@@ -92,33 +132,36 @@ def test_several_tasks_at_once_a_reload_in_the_middle_and_every_kind_of_end(page
     eventually(lambda: percent(index) > 0)
     first = percent(index)
     eventually(lambda: percent(index) > first, what="the bar moves")
-    expect(index.locator(".numbers")).to_have_text(re.compile(r"of [\d,]+ files"))
-    expect(retried).to_have_attribute("data-state", "retrying", timeout=LONG)
+    expect(index.locator("[part=figures]")).to_have_text(re.compile(r"of [\d,]+ files"))
+    expect(bar_of(retried)).to_have_attribute("state", "retrying", timeout=LONG)
     shot(page, "running")
 
     page.reload()
     expect(page.locator("#operations > li")).to_have_count(4)
     eventually(lambda: percent(index) >= first, what="the bar came back")
-    expect(index.locator("h3")).to_have_text("Index the library")
+    expect(index.get_by_role("progressbar")).to_have_accessible_name(
+        re.compile("Index the library")
+    )
 
-    expect(retried).to_have_attribute("data-state", "completed", timeout=LONG)
+    expect(bar_of(retried)).to_have_attribute("state", "completed", timeout=LONG)
     expect(retried.locator(".attempt")).to_have_text("attempt 3")
-    expect(retried.locator(".result pre")).to_contain_text('"rows": 400000')
+    expect(retried.locator("[part=result]")).to_contain_text('"rows":400000')
 
     fractal = cards["render_fractal"]
-    expect(fractal).to_have_attribute("data-state", "completed", timeout=LONG)
-    picture = fractal.locator("img.picture")
+    expect(bar_of(fractal)).to_have_attribute("state", "completed", timeout=LONG)
+    picture = fractal.locator("img")
     expect(picture).to_be_visible()
     eventually(lambda: picture.evaluate("image => image.naturalWidth") == 800)
 
     failed = cards["check_backup"]
-    expect(failed).to_have_attribute("data-state", "error", timeout=LONG)
-    expect(failed.locator(".failure")).to_contain_text("DamagedBackupError: ")
+    expect(bar_of(failed)).to_have_attribute("state", "error", timeout=LONG)
+    expect(failed.locator("[part=error]")).to_contain_text("DamagedBackupError: ")
 
-    expect(index).to_have_attribute("data-state", "completed", timeout=LONG)
+    expect(bar_of(index)).to_have_attribute("state", "completed", timeout=LONG)
     assert percent(index) == 100
-    expect(index.locator(".result pre")).to_contain_text('"functions"')
+    expect(index.locator("[part=result]")).to_contain_text('"functions"')
     shot(page, "finished")
+    check_accessibility(page)
 
     page.locator("#clear").click()
     expect(page.locator("#operations > li")).to_have_count(0)
@@ -127,25 +170,39 @@ def test_several_tasks_at_once_a_reload_in_the_middle_and_every_kind_of_end(page
     expect(page.locator("#operations > li")).to_have_count(0)
 
 
+def test_a_group_is_one_bar_and_its_pictures_come_back_with_a_reload(page):
+    card = start(page, "render_gallery")
+    expect(card.locator("[part=figures]")).to_contain_text(re.compile(r"[0-4] of 4"))
+    page.reload()
+    expect(bar_of(card)).to_have_attribute("state", "completed", timeout=LONG)
+    expect(card.locator("[part=figures]")).to_contain_text("4 of 4")
+    expect(card.locator("img")).to_have_count(4)
+    shot(page, "gallery")
+    page.reload()
+    expect(card.locator("img")).to_have_count(4)
+
+
 def test_what_a_task_reports_is_shown_as_text_whatever_it_looks_like(page):
     word = "<img src=x onerror=alert(1)>"
     card = start(page, "search_library", word)
-    expect(card.locator("h3")).to_have_text(f"Search the library for “{word}”")
+    expect(card.locator(".title")).to_have_text(f"Search the library for “{word}”")
+    expect(bar_of(card)).to_have_attribute("state", "completed", timeout=LONG)
+    expect(card.locator("[part=result]")).to_contain_text(word)
     assert page.locator("img[src=x]").count() == 0
 
 
 def test_hits_arrive_as_log_lines_while_the_search_goes_on(page):
     card = start(page, "search_library", "coroutine")
     expect(card.locator(".log li").first).to_contain_text("coroutine", timeout=LONG)
-    assert card.get_attribute("data-state") == "running"
-    expect(card).to_have_attribute("data-state", "completed", timeout=LONG)
+    expect(bar_of(card)).to_have_attribute("state", "running")
+    expect(bar_of(card)).to_have_attribute("state", "completed", timeout=LONG)
     expect(card.locator(".log li").last).to_contain_text("are shown")
 
 
 def test_a_program_passes_through_its_own_words(page):
     card = start(page, "write_program")
-    expect(card.locator(".badge")).to_have_text("mutating", timeout=LONG)
-    expect(card).to_have_attribute("data-state", "completed", timeout=LONG)
+    expect(card.locator("[part=status]")).to_have_text("mutating", timeout=LONG)
+    expect(bar_of(card)).to_have_attribute("state", "completed", timeout=LONG)
     expect(card.locator(".log")).to_contain_text("12 functions, all checks passed")
 
 
@@ -154,11 +211,11 @@ def test_a_pool_process_that_is_killed_is_an_error_on_the_page(page, demo):
     eventually(lambda: percent(card) > 0)
     for process in demo.pool():
         process.kill()
-    expect(card).to_have_attribute("data-state", "error", timeout=LONG)
-    expect(card.locator(".failure")).to_contain_text("WorkerLostError")
+    expect(bar_of(card)).to_have_attribute("state", "error", timeout=LONG)
+    expect(card.locator("[part=error]")).to_contain_text("WorkerLostError")
 
 
-def test_a_connection_that_breaks_is_made_again_and_nothing_comes_twice(page, where):
+def test_a_connection_that_breaks_is_made_again_and_nothing_comes_twice(page):
     sockets: list[Any] = []
 
     def pass_on(route: Any) -> None:
@@ -171,73 +228,54 @@ def test_a_connection_that_breaks_is_made_again_and_nothing_comes_twice(page, wh
     card = start(page, "search_library", "coroutine")
     expect(card.locator(".log li").first).to_be_visible(timeout=LONG)
     sockets[-1].close(code=1001, reason="for the test")
-    expect(card).to_have_attribute("data-state", "completed", timeout=LONG)
-    expect(card.locator(".log-count")).to_have_text("(201)")  # 200 hits and the last word
+    expect(bar_of(card)).to_have_attribute("state", "completed", timeout=LONG)
+    expect(card.locator(".log summary")).to_have_text("Log (201)")  # 200 hits and the last word
     expect(card.locator(".log li")).to_have_count(201)
     assert len(sockets) == 2
 
 
-def test_the_page_runs_no_foreign_code_and_serves_nothing_else(where):
+def test_what_cannot_be_started_is_said(browser, where):
+    page = browser.new_page()  # one whose console may complain
+    page.route("**/api/tasks/*", lambda route: route.abort())
+    page.goto(where["page"])
+    page.locator("form[data-task=index_library] button").click()
+    expect(page.get_by_role("alert")).to_have_text("The web app does not answer")
+    page.close()
+
+
+def test_the_page_in_react_shows_what_runs_whoever_started_it(open_page, page):
+    if not web.BUILT.is_file():
+        skip_or_fail("example_app/react is not built: `make example_app/react/build/page.js`")
+    shown = open_page("/react")
+    shown.get_by_role("button", name="Import orders").click()
+    mine = shown.locator("celery-progress[label='Import orders']").first
+    expect(mine).to_have_attribute("state", "running", timeout=LONG)
+    start(page, "search_library", "generator")
+    others = shown.locator("celery-progress[label='Search the library for “generator”']")
+    expect(others).to_have_attribute("state", "running", timeout=LONG)
+    expect(shown.get_by_role("heading", name="running")).to_have_text(re.compile(r"^\d+ of \d+"))
+    shot(shown, "react")
+    check_accessibility(shown)
+    expect(others).to_have_attribute("state", "completed", timeout=LONG)
+    expect(mine).to_have_attribute("state", "completed", timeout=LONG)
+
+
+def test_without_react_its_page_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(web, "BUILT", tmp_path / "page.js")
+    assert "npm install" in Path(web.react_page().path).read_text()
+    with pytest.raises(HTTPException):
+        web.react_script()
+
+
+def test_the_pages_run_no_foreign_code_and_nothing_else_is_served(where):
     with urllib.request.urlopen(where["page"], timeout=10) as response:
         policy = response.headers["Content-Security-Policy"]
         text = response.read().decode()
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    assert not re.search(r"<script>|\son\w+=|\sstyle=|https?://(?!www\.w3\.org/2000/svg)", text)
+    own = re.escape(where["sidecar"].replace("ws", "http", 1))
+    foreign = rf"https?://(?!www\.w3\.org/2000/svg)(?!{own[7:]})"
+    assert not re.search(rf"<script>|\son\w+=|\sstyle=|{foreign}", text)
     for path in ("/tasks.py", "/page.html", "/pictures/..%2fworker.log", "/docs", "/openapi.json"):
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(where["page"] + path, timeout=10)
-
-
-# The reducer, where it lives: in the page's own module.
-
-FOLD = """
-async (events) => {
-    const { begin, reduce } = await import("/page.js");
-    return events.reduce(reduce, begin("one"));
-}
-"""
-
-
-def event(event_type: str, **data: Any) -> dict[str, Any]:
-    return {"event_type": event_type, "operation_id": "one", "data": data}
-
-
-STARTED = event("status", status="started", message="", details={}, metadata={}, attempt=1)
-HALF = event("progress", progress=0.5, message="half", details={}, current=1, total=2)
-
-
-@pytest.mark.parametrize(
-    ("events", "due"),
-    [
-        pytest.param([STARTED, HALF], {"state": "running", "progress": 0.5}, id="progress"),
-        pytest.param(
-            [STARTED, HALF, event("status", status="retrying", message="", details={}), STARTED],
-            {"state": "running", "progress": 0, "message": ""},
-            id="a new run begins at nothing",
-        ),
-        pytest.param(
-            [STARTED, event("status", status="queued", message="", details={}), HALF],
-            {"state": "running", "label": "running"},
-            id="a queued that comes late changes nothing",
-        ),
-        pytest.param(
-            [STARTED, event("status", status="packing", message="", details={})],
-            {"state": "running", "label": "packing"},
-            id="a word of the task's own is a label",
-        ),
-        pytest.param(
-            [STARTED, event("error", error="no", error_type="E", status="cancelled", duration=1)],
-            {"state": "cancelled", "error": "no"},
-            id="cancelled",
-        ),
-        pytest.param(
-            [STARTED, event("from_the_future", anything=1)],
-            {"state": "running"},
-            id="an unknown type changes nothing",
-        ),
-    ],
-)
-def test_reduce(page, events, due):
-    folded = page.evaluate(FOLD, events)
-    assert {name: folded[name] for name in due} == due

@@ -14,6 +14,7 @@ export async function page(): Promise<number> {
   const stop: () => void = client.observe(() => console.log(client.state === "open", client.lost?.retryAt));
   const watch = client.watch("id", {
     signal: AbortSignal.timeout(1000),
+    max_rate: 5,
     onProgress: ({ data }, operation) => console.log(data.progress, operation.eta?.toFixed(1)),
     onLog: ({ data }) => console.log(data.message),
     onChange: (operation, event) => console.log(operation.state, event?.event_type),
@@ -44,7 +45,7 @@ export function bar(element: Element): string | undefined {
 }
 
 export function Component({ id }: { id: string }) {
-  const { operation, result, connection } = useOperation(id, { onCompleted: () => {} });
+  const { operation, result, connection } = useOperation(id, { onCompleted: () => {}, max_rate: 1 });
   const { operations, ready } = useOperations({ operation_type: "orders.*" }, { limit: 5 });
   console.log(result, connection, ready, operations.at(0)?.progress);
   return <CeleryProgress taskId={id} label={operation?.operation_type} onResult={() => {}} />;

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 from lives import completed, error, log, progress, result, status
 from msgspec import structs
-from nodes import require_packages, run_node
+from nodes import MODULES, require_packages, run_node
+from ports import free_port
 from proxies import Proxy
 from sidecars import SidecarThread
 from waiting import eventually
@@ -275,6 +276,88 @@ def test_a_monitor_goes_on_behind_a_loss_too(client_page, network, write, life):
     eventually(lambda: page.run(state, short=short) == "completed")
 
 
+SLOW = 0.01  # what comes within 100 seconds of the last is not told by itself
+PROGRESS = "onProgress: ({ data }) => said.push(data.progress), max_rate"
+
+
+def test_who_draws_seldom_is_told_seldom(client_page, network, write, life):
+    page = client_page(f"ws://127.0.0.1:{network.port}")
+
+    def reach(fraction):
+        """Bring the operation there, as the sidecar knows it."""
+        write(*life(progress(fraction, at=2.0)))
+        eventually(
+            lambda: page.run("return (await client.get(id)).progress", id=life.id) == fraction
+        )
+
+    said = "return said"
+    write(*life(started()))
+    page.run(
+        f"""window.client = connect(url);
+        window.watch = client.watch(id, {{ {PROGRESS},
+            onLog: ({{ data }}) => said.push(data.message) }});
+        await watch.ready""",
+        id=life.id,
+        max_rate=SLOW,
+    )
+    for fraction in (0.1, 0.2, 0.3):
+        reach(fraction)
+    assert page.run(said) == [0.1]
+    write(*life(log("a", at=2.0)))
+    eventually(lambda: page.run(said) == [0.1, 0.3, "a"], what="what rests goes before a line")
+
+    # Whoever wants more often what is the same has it so for all.
+    page.run("window.eager = client.watch(id); await eager.ready", id=life.id)
+    for fraction in (0.4, 0.5):
+        reach(fraction)
+        eventually(lambda fraction=fraction: page.run("return said.at(-1)") == fraction)
+    page.run("eager.close(); await new Promise((resolve) => setTimeout(resolve, 0))")
+    reach(0.6)
+    assert page.run("return said.at(-1)") == 0.5
+
+    # A new line is told it, too.
+    network.reset()
+    eventually(lambda: page.run("return said.at(-1)") == 0.6)
+    reach(0.7)
+    reach(0.8)
+    assert page.run("return said.at(-1)") in (0.6, 0.7)
+
+
+def test_all_monitors_have_the_pace_of_the_fastest(client_page, write, life):
+    tag = str(uuid.uuid4())
+    page = client_page()
+
+    def reach(fraction):
+        write(*life(progress(fraction, at=2.0)))
+        eventually(
+            lambda: page.run("return (await client.get(id)).progress", id=life.id) == fraction
+        )
+
+    write(*life(started(tags=[tag])))
+    page.run(
+        f"""window.client = connect(url);
+        window.slow = client.monitor({{ tag }}, {{ {PROGRESS} }});
+        window.fast = client.monitor({{ operation_type: "t" }});
+        await Promise.all([slow.ready, fast.ready])""",
+        tag=tag,
+        max_rate=SLOW,
+    )
+    for fraction in (0.1, 0.2, 0.3):
+        reach(fraction)
+        eventually(lambda fraction=fraction: page.run("return said.at(-1)") == fraction)
+    page.run("fast.close(); await new Promise((resolve) => setTimeout(resolve, 0))")
+    reach(0.4)
+    reach(0.5)
+    assert page.run("return said") == [0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "NaN", "'often'"])
+def test_a_pace_that_is_none_is_refused(client_page, rate):
+    tried = f"connect(url).watch('x', {{ max_rate: {rate} }})"
+    found = client_page().run(f"try {{ {tried} }} catch ({{ name }}) {{ return name }}")
+    assert found == "RangeError"
+
+
 def test_online_brings_it_back_at_once(client_page, network):
     page = client_page(f"ws://127.0.0.1:{network.port}")
     # A clock that stands still: by itself it would never come back.
@@ -304,6 +387,23 @@ def test_a_page_that_was_put_away_lets_go_and_comes_back(client_page, sidecar, w
     write(*life(log("b", at=3.0)))
     page.run("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
     eventually(lambda: page.run("return said") == ["a", "b"])
+
+
+def test_a_page_that_is_put_away_stays_away_until_it_is_shown(client_page):
+    page = client_page()
+    page.page.clock.install()
+    page.run(
+        """window.client = connect(url, { WebSocket: class extends WebSocket {
+            constructor(address) { super(address); said.push("a socket"); } } })"""
+    )
+    eventually(lambda: page.page.clock.run_for(10) or page.run("return client.state") == "open")
+    page.run("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    # Much longer than any wait between two attempts.
+    page.page.clock.run_for(60_000)
+    assert page.run("return [client.state, said.length]") == ["reconnecting", 1]
+    page.run("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    eventually(lambda: page.run("return client.state") == "open")
+    assert page.run("return said.length") == 2
 
 
 def test_a_link_that_carries_nothing_is_found_and_given_up(client_page, network):
@@ -490,6 +590,30 @@ def test_an_address_with_a_secret_is_refused(client_page):
     )
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_pages_of_listed_origins_may_use_it_and_no_others(
+    browser, write, redis_server, life, listed
+):
+    site = "https://app.example"
+    write(*life(started(), result("hers", at=2.0), completed(at=3.0, duration=2.0)))
+    origins = (site,) if listed else ()
+    with SidecarThread(BrokerAddress(redis_server.url), origins=origins) as sidecar:
+        context = browser.new_context()
+        # Whoever looks at the site has allowed it to reach this machine.
+        context.grant_permissions(["local-network-access"], origin=site)
+        page = context.new_page()
+        page.route(
+            f"{site}/**",
+            lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"),
+        )
+        page.goto(site)
+        imported = f"import('{sidecar.http}/client.js')"
+        watched = f"(({{ connect }}) => connect('{sidecar.url}').watch('{life.id}').done)"
+        found = page.evaluate(f"{imported}.then({watched}).catch(({{ name }}) => name)")
+        assert found == ("hers" if listed else "TypeError")
+        context.close()
+
+
 def test_it_works_in_a_web_worker(client_page, sidecar, write, life):
     write(*life(started(), result("from afar", at=2.0), completed(at=3.0, duration=2.0)))
     page = client_page()
@@ -506,9 +630,45 @@ def test_it_works_in_a_web_worker(client_page, sidecar, write, life):
     assert found == "from afar"
 
 
-def test_it_works_in_node_with_a_websocket_passed_in_and_ends_when_closed(sidecar, write, life):
+@pytest.mark.parametrize("how", ["its own", "one passed in"])
+def test_it_works_in_node_and_ends_when_closed(sidecar, write, life, how):
     require_packages()
     write(*life(started(), log("a", at=2.0), result([1, 2], at=3.0)))
     write(*life(completed(at=4.0, duration=3.0)))
-    said = json.loads(run_node("watch.mjs", sidecar.url, life.id))
+    # Node 22 has it by itself; the very same is in Node 20, where it has to be asked for.
+    flags = ["--experimental-websocket"] if how == "its own" else []
+    package = ["ws"] if how == "one passed in" else []
+    said = json.loads(run_node(*flags, "watch.mjs", sidecar.url, life.id, *package))
     assert said == {"result": [1, 2], "events": ["status", "log", "result", "completed"]}
+
+
+@pytest.mark.parametrize("how", ["its own", "one passed in"])
+def test_in_node_too_it_comes_back_soon_where_nobody_answered(how):
+    require_packages()
+    script = """
+        const [module, url, name] = process.argv.slice(1);
+        const { connect } = await import(module);
+        const options = name ? { WebSocket: (await import(name)).default } : {};
+        const client = connect(url, options);
+        client.observe(() => {
+            console.log(client.lost.code, client.lost.reason !== "no welcome");
+            client.close();
+        });
+    """
+    flags = ["--experimental-websocket"] if how == "its own" else []
+    package = ["ws"] if how == "one passed in" else []
+    address = f"ws://127.0.0.1:{free_port()}"
+    module = str(MODULES / "client.js")
+    said = run_node(*flags, "--input-type=module", "-e", script, module, address, *package)
+    assert said.split("\n")[0] == "1006 true"
+
+
+def test_where_there_is_no_websocket_it_says_what_to_do(sidecar):
+    require_packages()
+    script = """
+        delete globalThis.WebSocket;
+        const { connect } = await import(process.argv[1]);
+        try { connect("ws://localhost") } catch ({ message }) { console.log(message) }
+    """
+    said = run_node("--input-type=module", "-e", script, str(MODULES / "client.js"))
+    assert said.strip() == "There is no WebSocket here: pass one as `WebSocket`"

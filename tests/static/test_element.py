@@ -13,9 +13,12 @@ from lives import completed, error, log, progress, queued, result, status
 from log_writer import log_writer
 from msgspec import structs
 from nodes import NODE_MODULES, require_packages
-from sidecars import SidecarProcess
+from sidecars import SidecarProcess, SidecarThread
 from waiting import eventually
 from workers import Worker
+
+from celery_wsprogress import create_token
+from celery_wsprogress.brokers import BrokerAddress
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -23,6 +26,7 @@ expect = playwright.expect
 pytestmark = [pytest.mark.browser, pytest.mark.redis]
 
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
+KEY = "a key that is long enough for HS256"
 LONG = 60_000  # ms; for machines that are busy
 
 
@@ -293,7 +297,8 @@ def test_it_follows_its_attributes_and_a_group(write, page_of):
 def test_slots_parts_properties_and_events_are_for_the_page(write, page_of):
     write(*life_of("report", *BARS["report"]))
     page = page_of(
-        "<style>celery-progress { --celery-success: rgb(1, 2, 3) }"
+        "<style>:root { --success: rgb(1, 2, 3) }"
+        "celery-progress { --celery-success: var(--success) }"
         "celery-progress::part(label) { color: rgb(4, 5, 6) }</style><script>window.seen = [];"
         "for (const name of ['status', 'progress', 'result', 'completed'])"
         " addEventListener(`celery-${name}`, ({ detail }) => seen.push(detail.event.event_type));"
@@ -305,6 +310,48 @@ def test_slots_parts_properties_and_events_are_for_the_page(write, page_of):
     assert page.evaluate("seen") == ["status", "progress", "result", "completed"]
     assert looks(page, "status", "color") == "rgb(1, 2, 3)"
     assert looks(page, "label", "color") == "rgb(4, 5, 6)"
+
+
+@pytest.fixture(scope="module")
+def closed_sidecar(redis_server):
+    """One with a key, of the same log."""
+    with SidecarThread(BrokerAddress(redis_server.url), key=KEY) as closed:
+        yield closed
+
+
+def test_it_shows_its_token_and_says_where_it_is_refused(closed_sidecar, write, page_of):
+    write(*life_of("report", *BARS["report"]))
+    token = create_token("report", key=KEY)
+    bars = {"attribute": ("report", f'token="{token}"'), "property": ("report", "")}
+    bars["other"] = ("import", "")
+    page = page_of(
+        "".join(
+            f'<celery-progress id={name} task-id={task} url="{closed_sidecar.url}" {more}>'
+            "</celery-progress>"
+            for name, (task, more) in bars.items()
+        )
+        + "<script>window.refused = []; addEventListener('celery-refused', ({ target, detail }) =>"
+        " refused.push([target.id, detail.error.code]));"
+        f"document.querySelector('#property').getToken = async () => '{token}'</script>"
+    )
+    for name in ("attribute", "property"):
+        expect(page.locator(f"#{name}")).to_have_attribute("state", "completed")
+    expect(page.locator("#other [part=error]")).not_to_be_empty()
+    assert page.evaluate("refused") == [["other", "forbidden"]]
+    assert page.locator("#other").get_attribute("state") is None
+
+
+def test_it_goes_on_where_it_is_moved_to_and_ends_where_it_is_removed(sidecar, write, page_of):
+    one = str(uuid.uuid4())
+    write(*life_of(one, started("t"), progress(0.5, at=2.0)))
+    page = page_of(f"<celery-progress task-id={one}></celery-progress><main></main>")
+    bar = page.get_by_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuenow", "50")
+    page.evaluate("document.querySelector('main').append(document.querySelector('[task-id]'))")
+    write(*life_of(one, progress(0.75, at=3.0)))
+    expect(page.locator("main").get_by_role("progressbar")).to_have_attribute("aria-valuenow", "75")
+    page.evaluate("document.querySelector('[task-id]').remove()")
+    eventually(lambda: stats(sidecar) == [b"0"])
 
 
 def test_it_works_under_a_strict_content_security_policy(sidecar, write, page_of):

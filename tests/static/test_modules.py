@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -66,28 +65,6 @@ def test_the_types_hold_and_the_declarations_are_those_that_are_shipped(tmp_path
     assert made == shipped, "make them anew: python tests/static/declarations.py"
 
 
-def test_a_typed_page_can_use_the_public_api(tmp_path):
-    require_packages()
-    options = json.loads((STATIC / "tsconfig.json").read_text())["compilerOptions"]
-    del options["declaration"], options["emitDeclarationOnly"]
-    options |= {"noEmit": True, "jsx": "react-jsx"}
-    for name in ("api.tsx", "package.json"):
-        shutil.copy(STATIC / name, tmp_path)
-    packages = tmp_path / "node_modules"
-    packages.mkdir()
-    for one in ("@types", "csstype"):
-        (packages / one).symlink_to(STATIC / "node_modules" / one)
-    (packages / "celery-wsprogress").mkdir()
-    for one in [*MODULES.glob("*.d.ts"), MODULES / "package.json"]:
-        shutil.copy(one, packages / "celery-wsprogress")
-    config = {"compilerOptions": options, "files": ["api.tsx"]}
-    (tmp_path / "tsconfig.json").write_text(json.dumps(config))
-    tsc = STATIC / "node_modules" / "typescript" / "bin" / "tsc"
-    command = ["node", str(tsc), "-p", "."]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.stdout + done.stderr == ""
-
-
 def test_the_client_is_small(record_property):
     require_packages()
     size = len(gzip.compress(bundle('export * from "./client.js"').encode(), 9))
@@ -108,24 +85,6 @@ def test_the_element_is_small(record_property):
 
 def test_the_version_is_that_of_the_python_package():
     assert json.loads((MODULES / "package.json").read_text())["version"] == __version__
-
-
-def test_it_packs_as_an_npm_package():
-    if shutil.which("npm") is None:
-        require_packages()
-    command = ["npm", "pack", "--dry-run", "--json", "--ignore-scripts"]
-    done = subprocess.run(command, cwd=MODULES, capture_output=True, text=True, check=True)
-    packed = json.loads(done.stdout)
-    # npm gives a list, or from its version 12 on an object by name.
-    (packed,) = packed.values() if isinstance(packed, dict) else packed
-    names = {one["path"] for one in packed["files"]}
-    there = {one.name for one in MODULES.iterdir() if one.suffix in {".js", ".ts", ".json"}}
-    assert names == there
-    exported = json.loads((MODULES / "package.json").read_text())["exports"]
-    targets = {
-        one for entry in exported.values() if isinstance(entry, dict) for one in entry.values()
-    }
-    assert {one.removeprefix("./") for one in targets} <= names
 
 
 def test_nothing_is_imported_from_elsewhere():

@@ -28,7 +28,7 @@ def react(site):
         import * as client from "react-dom/client";
         export const { createElement, useState, useEffect, useMemo, useRef, useSyncExternalStore,
             StrictMode, Fragment } = React;
-        export const { createRoot } = client;
+        export const { createRoot, hydrateRoot } = client;
     """
     text = bundle(source, define={"process.env.NODE_ENV": '"development"'})
     (folder / "react.js").write_text(text)
@@ -159,6 +159,39 @@ def test_a_server_renders_what_is_known_there_and_opens_nothing():
         "<p>connecting nothing 0 false</p>"
         '<celery-progress task-id="x" class="mine"><b>inside</b></celery-progress>'
     )
+
+
+def test_a_page_from_a_server_is_taken_over_also_where_its_bars_move_already(
+    open_page, sidecar, react, write
+):
+    one = str(uuid.uuid4())
+    write(*life_of(one, started(), progress(0.5, at=2.0)))
+    imports = json.dumps({"imports": {"react": react}})
+    bar = f'<celery-progress task-id="{one}" class="mine"></celery-progress>'
+    page = open_page(
+        f"<main><p>connecting nothing</p>{bar}</main>",
+        head=f"""<script type=importmap>{imports}</script><script type=module>
+            import {{ createElement as h, Fragment, hydrateRoot }} from "react";
+            import {{ CeleryProgress, useOperation }} from "{sidecar.http}/react.js";
+            function State() {{
+                const {{ operation, connection }} = useOperation("{one}");
+                return h("p", null, `${{connection}} ${{operation?.state ?? "nothing"}}`);
+            }}
+            window.takeOver = () => hydrateRoot(document.querySelector("main"), h(Fragment, null,
+                h(State), h(CeleryProgress, {{ taskId: "{one}", className: "mine" }})));
+        </script>""",
+    )
+    complaints = []
+    page.on("console", lambda line: "hydrat" in line.text and complaints.append(line.text))
+    element = page.locator("celery-progress")
+    expect(element).to_have_attribute("state", "running")
+    kept = element.element_handle()
+    page.evaluate("void takeOver()")
+    expect(page.locator("p")).to_have_text("open running")
+    write(*life_of(one, completed(at=3.0, duration=2.0)))
+    expect(element).to_have_attribute("state", "completed")
+    assert kept.evaluate("(one) => one.isConnected"), "it was taken over, and not made anew"
+    assert complaints == []
 
 
 def bundle_of_server():

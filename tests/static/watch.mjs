@@ -1,11 +1,10 @@
-/** Watches an operation in Node, with the WebSocket of a package, and prints what came of it. */
-
-import WebSocket from "ws";
+/** Watches an operation in Node, with its own WebSocket or that of a package; prints what came. */
 
 import { connect } from "../../celery_wsprogress/static/celery_wsprogress/client.js";
 
-const [, , url, id] = process.argv;
-const client = connect(url, { WebSocket });
+const [, , url, id, name] = process.argv;
+const options = name ? { WebSocket: (await import(name)).default } : {};
+const client = connect(url, options);
 const watch = client.watch(id);
 const events = [];
 for await (const { event_type: type } of watch) events.push(type);

@@ -2,25 +2,26 @@
  * How `<celery-progress>` looks: its style, as the text of a sheet.
  *
  * The colours follow the page's `color-scheme`; each can be set as a custom property, and
- * everything else by its part.
+ * everything else by its part. The names that begin with `--_` are its own: a page that says
+ * `--celery-accent: var(--accent)` means its own `--accent`.
  */
 
 export const STYLE = `
 :host {
-  --accent: var(--celery-accent, light-dark(#2563eb, #60a5fa));
-  --accent-end: var(--celery-accent-end, light-dark(#0ea5e9, #38bdf8));
-  --track: var(--celery-track, light-dark(#e5e9f0, #2b3340));
-  --text: var(--celery-text, light-dark(#111827, #e8ecf3));
-  --muted: var(--celery-muted, light-dark(#566072, #9aa6b8));
-  --success: var(--celery-success, light-dark(#15803d, #4ade80));
-  --failure: var(--celery-failure, light-dark(#b91c1c, #f87171));
-  --warning: var(--celery-warning, light-dark(#a15c07, #fbbf24));
-  --height: var(--celery-height, 0.5rem);
-  --radius: var(--celery-radius, 1rem);
+  --_accent: var(--celery-accent, light-dark(#2563eb, #60a5fa));
+  --_accent-end: var(--celery-accent-end, light-dark(#0ea5e9, #38bdf8));
+  --_track: var(--celery-track, light-dark(#e5e9f0, #2b3340));
+  --_text: var(--celery-text, light-dark(#111827, #e8ecf3));
+  --_muted: var(--celery-muted, light-dark(#566072, #9aa6b8));
+  --_success: var(--celery-success, light-dark(#15803d, #4ade80));
+  --_failure: var(--celery-failure, light-dark(#b91c1c, #f87171));
+  --_warning: var(--celery-warning, light-dark(#a15c07, #fbbf24));
+  --_height: var(--celery-height, 0.5rem);
+  --_radius: var(--celery-radius, 1rem);
   display: block;
   min-inline-size: 8rem;
   font: var(--celery-font, 0.875rem/1.45 system-ui, sans-serif);
-  color: var(--text);
+  color: var(--_text);
   overflow-wrap: anywhere;
 }
 :host([hidden]), [hidden] { display: none !important; }
@@ -33,36 +34,36 @@ export const STYLE = `
 [part=label], [part=message], [part=error], [part=result] { unicode-bidi: plaintext; }
 :host(:dir(rtl)) :is([part=message], [part=error], [part=result]) { text-align: right; }
 [part=label] { font-weight: 600; }
-[part=status] { color: var(--tone); font-size: 0.8125rem; font-weight: 500; }
+[part=status] { color: var(--_tone); font-size: 0.8125rem; font-weight: 500; }
 [part=status]::before {
   content: ""; display: inline-block; inline-size: 0.5em; block-size: 0.5em; border-radius: 50%;
   margin-inline-end: 0.45em; background: currentColor; vertical-align: 0.08em;
 }
 [part=bar] {
-  position: relative; overflow: hidden; block-size: var(--height); margin-block: 0.4rem;
-  border-radius: var(--radius); background: var(--track);
+  position: relative; overflow: hidden; block-size: var(--_height); margin-block: 0.4rem;
+  border-radius: var(--_radius); background: var(--_track);
 }
 [part=fill] {
-  block-size: 100%; inline-size: 0; border-radius: inherit; background: var(--paint);
+  block-size: 100%; inline-size: 0; border-radius: inherit; background: var(--_paint);
   transition: inline-size 0.3s ease-out, background-color 0.3s;
 }
-[part=foot] { color: var(--muted); font-size: 0.8125rem; min-block-size: 1.45em; }
+[part=foot] { color: var(--_muted); font-size: 0.8125rem; min-block-size: 1.45em; }
 [part=figures] { font-variant-numeric: tabular-nums; }
-[part=error] { color: var(--tone); font-size: 0.8125rem; white-space: pre-wrap; }
-[part=result] { color: var(--muted); font-size: 0.8125rem; white-space: pre-wrap; }
+[part=error] { color: var(--_tone); font-size: 0.8125rem; white-space: pre-wrap; }
+[part=result] { color: var(--_muted); font-size: 0.8125rem; white-space: pre-wrap; }
 [part=live] {
   position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap;
 }
-:host { --tone: var(--accent); --paint: linear-gradient(90deg, var(--accent), var(--accent-end)); }
-:host(:dir(rtl)) { --paint: linear-gradient(270deg, var(--accent), var(--accent-end)); }
-:host([state=queued]), :host([state=received]), :host(:not([state])) { --tone: var(--muted); }
+:host { --_tone: var(--_accent); --_paint: linear-gradient(90deg, var(--_accent), var(--_accent-end)); }
+:host(:dir(rtl)) { --_paint: linear-gradient(270deg, var(--_accent), var(--_accent-end)); }
+:host([state=queued]), :host([state=received]), :host(:not([state])) { --_tone: var(--_muted); }
 :host([state=retrying]), :host([state=cancelled]), :host([status=stalled]) {
-  --tone: var(--warning); --paint: var(--warning);
+  --_tone: var(--_warning); --_paint: var(--_warning);
 }
-:host([state=completed]) { --tone: var(--success); --paint: var(--success); }
-:host([state=error]) { --tone: var(--failure); --paint: var(--failure); }
-:host([connection=reconnecting]), :host([connection=closed]) { --tone: var(--warning); }
+:host([state=completed]) { --_tone: var(--_success); --_paint: var(--_success); }
+:host([state=error]) { --_tone: var(--_failure); --_paint: var(--_failure); }
+:host([connection]) { --_tone: var(--_warning); }
 :host([indeterminate]) [part=fill] {
   position: absolute; inline-size: 35%; transition: none;
   animation: slide 1.4s ease-in-out infinite;
@@ -73,7 +74,7 @@ export const STYLE = `
   :host([indeterminate]) [part=fill] {
     inline-size: 100%; animation: none;
     background: repeating-linear-gradient(
-      45deg, var(--accent) 0 0.5rem, var(--track) 0.5rem 1rem
+      45deg, var(--_accent) 0 0.5rem, var(--_track) 0.5rem 1rem
     );
   }
 }

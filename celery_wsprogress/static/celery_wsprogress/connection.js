@@ -66,7 +66,7 @@ export class Connection {
     this.#WebSocket = WebSocket;
     this.#stopWatching = watchForWaking(
       () => this.#wake(),
-      () => this.#current?.close(),
+      () => this.#sleep(),
     );
     // Not before who makes it has said which tokens there are.
     this.#timer = setTimeout(() => this.#open(), 0);
@@ -196,6 +196,12 @@ export class Connection {
   #wake() {
     if (this.#current) this.#current.check();
     else if (this.#timer) this.#open();
+  }
+
+  /** Have no line until it is woken: a page with an open socket may not be kept. */
+  #sleep() {
+    this.#current?.close();
+    clearTimeout(this.#timer);
   }
 
   /** @returns {Promise<Line>} */

@@ -29,6 +29,7 @@ export type Handlers = {
 };
 export type WatchOptions = Handlers & {
     signal?: AbortSignal;
+    max_rate?: number;
 };
 export type MonitorOptions = WatchOptions & {
     limit?: number;

@@ -23,7 +23,9 @@
  * @property {(error: Error, id?: string) => void} [onRefused] It may not be watched, or the
  *   connection is over for good.
  *
- * @typedef {Handlers & { signal?: AbortSignal }} WatchOptions
+ * @typedef {Handlers & { signal?: AbortSignal, max_rate?: number }} WatchOptions `max_rate` is how
+ *   often a second progress of an operation is told, at the most: 0.01 or more. Whoever else on the
+ *   page wants the same more often has it so for all.
  *
  * @typedef {WatchOptions & { limit?: number }} MonitorOptions `limit` is how many operations are
  *   listed and kept, 1,000 where it is not given; beyond it those that ended first are let go.
@@ -42,6 +44,9 @@ const HANDLER_OF = {
   completed: "onCompleted",
   error: "onError",
 };
+
+/** Progress a second that a sidecar tells at the least. */
+const SLOWEST = 0.01;
 
 /** What somebody watches by. */
 export class Handle {
@@ -72,7 +77,8 @@ export class Handle {
     this.#desk = desk;
     this.#options = options;
     this.ready = this.#ready.promise;
-    const { signal } = options;
+    const { signal, max_rate: rate = SLOWEST } = options;
+    if (!(rate >= SLOWEST)) throw new RangeError(`\`max_rate\` is ${SLOWEST} or more`);
     signal?.addEventListener("abort", this.#abort);
     // Whoever made it is to have it first.
     if (signal?.aborted) queueMicrotask(this.#abort);
@@ -142,7 +148,8 @@ export class Handle {
    */
   subscribe(fields, limit = Infinity) {
     const { connection, source } = this.#desk;
-    const { operations, leave } = connection.watching.subscribe(fields, this, source, limit);
+    const { max_rate: rate } = this.#options;
+    const { operations, leave } = connection.watching.subscribe(fields, this, source, limit, rate);
     this.#leave.push(leave);
     return operations;
   }

@@ -60,8 +60,9 @@ export class Line {
     this.#socket.onmessage = (/** @type {{ data: any }} */ { data }) => this.#take(data);
     this.#socket.onclose = (/** @type {{ code: number, reason: string }} */ closed) =>
       this.#end(closed.code, String(closed.reason));
-    // What there is to know of an error comes with `close`; but Node wants somebody to listen.
-    this.#socket.onerror = () => {};
+    // What there is to know of an error comes with `close`, which follows at once; but Node's own
+    // WebSocket says nothing more where nobody answers.
+    this.#socket.onerror = () => this.welcome || setTimeout(() => this.fail("no connection"), 0);
   }
 
   /**

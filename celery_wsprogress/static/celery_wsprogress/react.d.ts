@@ -16,6 +16,7 @@ import type { Handlers } from "./handle.js";
 import type { Operation, Selector } from "./protocol.js";
 export type HookOptions = ConnectOptions & Handlers & {
     url?: string | URL;
+    max_rate?: number;
 };
 export type OperationView = {
     /**
@@ -91,4 +92,5 @@ export declare function CeleryProgress(props: CeleryProgressProps & Handlers): i
     token: string | undefined;
     label: string | undefined;
     class: string | undefined;
+    suppressHydrationWarning: boolean;
 }, string | import("react").JSXElementConstructor<any>>;

@@ -23,8 +23,9 @@ import { oncePerFrame } from "./painting.js";
 /** @import { Operation, Selector } from "./protocol.js" */
 
 /**
- * @typedef {ConnectOptions & Handlers & { url?: string | URL }} HookOptions
- *   `url` is the sidecar's; where it is not given, it is where this module came from.
+ * @typedef {ConnectOptions & Handlers & { url?: string | URL, max_rate?: number }} HookOptions
+ *   `url` is the sidecar's; where it is not given, it is where this module came from. `max_rate` is
+ *   how often a second progress of an operation is told, at the most.
  *
  * @typedef {object} OperationView
  * @property {Operation | null} operation Null where nobody has heard of it.
@@ -75,9 +76,11 @@ const NONE = Object.freeze({
  * @returns {OperationView}
  */
 export function useOperation(id, options = {}) {
-  return useStore(NOTHING, options, id ?? "", (client, handlers, show) => {
+  const { max_rate } = options;
+  const key = JSON.stringify([id ?? "", max_rate]);
+  return useStore(NOTHING, options, key, (client, handlers, show) => {
     if (!id) return;
-    const watch = client.watch(id, handlers);
+    const watch = client.watch(id, { ...handlers, max_rate });
     const view = () =>
       show({
         operation: watch.operation,
@@ -98,10 +101,10 @@ export function useOperation(id, options = {}) {
  * @returns {OperationsView}
  */
 export function useOperations(selector = {}, options = {}) {
-  const { limit } = options;
-  const key = JSON.stringify([fieldsOf(selector), limit]);
+  const { limit, max_rate } = options;
+  const key = JSON.stringify([fieldsOf(selector), limit, max_rate]);
   return useStore(NONE, options, key, (client, handlers, show) => {
-    const monitor = client.monitor(selector, { ...handlers, limit });
+    const monitor = client.monitor(selector, { ...handlers, limit, max_rate });
     let ready = false;
     // A view is made of all of them: at most once for each that is painted.
     const view = oncePerFrame(() =>
@@ -154,6 +157,8 @@ export function CeleryProgress(props) {
       token,
       label,
       class: className,
+      // The element may have set attributes on itself before React takes the page over.
+      suppressHydrationWarning: true,
     },
     children,
   );

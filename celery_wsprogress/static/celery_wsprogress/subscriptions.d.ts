@@ -7,8 +7,8 @@ import type { Operation, ProgressEvent } from "./protocol.js";
 import type { TokenSource } from "./tokens.js";
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 /** @import { TokenSource } from "./tokens.js" */
-/** Operations that a selector's subscription keeps; beyond it those that ended first are let go. */
-export declare const KEPT = 1000;
+/** Progress a second that a sidecar tells at the most: what those want who do not say. */
+export declare const FASTEST = 1000;
 export type Watcher = {
     /**
      * Something happened.
@@ -39,6 +39,7 @@ export declare class Seat {
     #private;
     watcher: Watcher;
     source: TokenSource;
+    rate: number;
     /** The line that was asked to let it begin. @type {object | null} */
     asked: object | null;
     /** What comes from now on is for it. */
@@ -48,8 +49,9 @@ export declare class Seat {
     /**
      * @param {Watcher} watcher
      * @param {TokenSource} source
+     * @param {number} [rate] Progress a second and operation that are enough for it.
      */
-    constructor(watcher: Watcher, source: TokenSource);
+    constructor(watcher: Watcher, source: TokenSource, rate?: number);
     /** Take it to be level with the others: only what is new is for it. */
     level(): void;
     /**

@@ -9,8 +9,8 @@ import { EVERYTHING, hasEnded, selects } from "./protocol.js";
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 /** @import { TokenSource } from "./tokens.js" */
 
-/** Operations that a selector's subscription keeps; beyond it those that ended first are let go. */
-export const KEPT = 1_000;
+/** Progress a second that a sidecar tells at the most: what those want who do not say. */
+export const FASTEST = 1_000;
 
 /**
  * @typedef {object} Watcher Who sits in a seat.
@@ -38,10 +38,12 @@ export class Seat {
   /**
    * @param {Watcher} watcher
    * @param {TokenSource} source
+   * @param {number} [rate] Progress a second and operation that are enough for it.
    */
-  constructor(watcher, source) {
+  constructor(watcher, source, rate = FASTEST) {
     this.watcher = watcher;
     this.source = source;
+    this.rate = rate;
   }
 
   /** Take it to be level with the others: only what is new is for it. */

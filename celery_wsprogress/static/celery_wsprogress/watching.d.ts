@@ -1,6 +1,6 @@
 /**
- * Everything that is watched through one connection, whichever line it has: who watches what, how
- * it stands, and what a new line is asked for.
+ * Everything that is watched through one connection, whichever line it has: what the sidecar is
+ * asked for, when somebody comes or goes and when there is a new line.
  *
  * Runs in: a page, a worker, or Node.
  */
@@ -39,9 +39,10 @@ export declare class Watching {
      * @param {Watcher} watcher
      * @param {TokenSource} source Whose token grants it.
      * @param {number} limit Operations that are kept.
+     * @param {number} [rate] Progress a second and operation, at the most.
      * @returns {{ operations: Map<string, Operation>, leave: () => void }}
      */
-    subscribe(fields: Record<string, string>, watcher: Watcher, source: TokenSource, limit: number): {
+    subscribe(fields: Record<string, string>, watcher: Watcher, source: TokenSource, limit: number, rate?: number): {
         operations: Map<string, Operation>;
         leave: () => void;
     };

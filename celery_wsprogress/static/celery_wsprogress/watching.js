@@ -1,18 +1,18 @@
 /**
- * Everything that is watched through one connection, whichever line it has: who watches what, how
- * it stands, and what a new line is asked for.
+ * Everything that is watched through one connection, whichever line it has: what the sidecar is
+ * asked for, when somebody comes or goes and when there is a new line.
  *
  * Runs in: a page, a worker, or Node.
  */
 
+import { Board, keyOf } from "./board.js";
 import { Memory } from "./memory.js";
 import { CommandError } from "./protocol.js";
-import { reduce } from "./reducer.js";
-import { Seat, Subscription } from "./subscriptions.js";
+import { FASTEST, Seat } from "./subscriptions.js";
 
 /** @import { Line } from "./line.js" */
 /** @import { Frame, Operation, ProgressEvent } from "./protocol.js" */
-/** @import { Watcher } from "./subscriptions.js" */
+/** @import { Subscription, Watcher } from "./subscriptions.js" */
 /** @import { TokenSource } from "./tokens.js" */
 
 /**
@@ -26,12 +26,12 @@ const PAGE = 1_000;
 export class Watching {
   #ask;
   #memory = new Memory();
-  /** By a key of what they are. @type {Map<string, Subscription>} */
-  #subscriptions = new Map();
-  /** Those of them that a selector means. @type {Set<Subscription>} */
-  #selecting = new Set();
-  /** The last event that is in a snapshot, by the id of the operation. @type {Map<string, string>} */
-  #ahead = new Map();
+  #board = new Board(this.#memory);
+  /**
+   * The pace that the line was told, by the id; of all selectors by undefined.
+   * @type {Map<string | undefined, number>}
+   */
+  #paces = new Map();
   /** The line, while there is one on which everything is subscribed. @type {Line | null} */
   #line = null;
   /** @type {(source: TokenSource) => Promise<void>} */
@@ -62,35 +62,28 @@ export class Watching {
   open(line, introduce) {
     this.#line = line;
     this.#introduce = introduce;
-    for (const key of this.#memory.selectors.keys()) this.#list(this.#subscriptions.get(key));
+    const { subscriptions } = this.#board;
+    for (const key of this.#memory.selectors.keys()) this.#list(subscriptions.get(key));
+    for (const subscription of subscriptions.values()) this.#pace(subscription);
     this.joinAll();
   }
 
   /** The line is gone. */
   lose() {
     this.#line = null;
+    this.#paces.clear();
   }
 
   /** Ask for what those are to see who came without a line, or without a token. */
   joinAll() {
-    for (const subscription of this.#subscriptions.values()) {
+    for (const subscription of this.#board.subscriptions.values()) {
       for (const seat of subscription.seats) this.#join(subscription, seat);
     }
   }
 
   /** @param {ProgressEvent} event */
   take(event) {
-    const id = event.operation_id;
-    const fresh = this.#memory.accept(event);
-    const subscriptions = [...this.#subscriptionsOf(id)];
-    const before = subscriptions.map((one) => one.operations.get(id)).find((one) => one) ?? null;
-    const operation = fresh || !before ? this.#fold(before, event) : before;
-    for (const one of subscriptions) {
-      if (!one.selects(operation)) continue;
-      one.keep(operation);
-      one.deliver(event, operation, fresh);
-    }
-    if (subscriptions.length && !before && !operation.operation_type) this.#learn(id);
+    if (this.#board.take(event)) this.#learn(event.operation_id);
   }
 
   // What the clients do.
@@ -102,20 +95,17 @@ export class Watching {
    * @param {Watcher} watcher
    * @param {TokenSource} source Whose token grants it.
    * @param {number} limit Operations that are kept.
+   * @param {number} [rate] Progress a second and operation, at the most.
    * @returns {{ operations: Map<string, Operation>, leave: () => void }}
    */
-  subscribe(fields, watcher, source, limit) {
-    const key = JSON.stringify(fields);
-    const subscription = this.#subscriptions.get(key) ?? new Subscription(fields, limit);
-    subscription.limit = Math.max(subscription.limit, limit);
-    this.#subscriptions.set(key, subscription);
-    if (!subscription.id) this.#selecting.add(subscription);
-    const seat = new Seat(watcher, source);
+  subscribe(fields, watcher, source, limit, rate) {
+    const subscription = this.#board.add(fields, limit);
+    const seat = new Seat(watcher, source, rate);
     subscription.seats.add(seat);
     // What is told it comes later, also where it is known already.
     queueMicrotask(() => this.#join(subscription, seat));
     const { operations } = subscription;
-    return { operations, leave: () => this.#leave(key, subscription, seat) };
+    return { operations, leave: () => this.#leave(subscription, seat) };
   }
 
   // Subscriptions.
@@ -146,7 +136,7 @@ export class Watching {
    * @param {Error} error
    */
   #refuse(fields, error) {
-    const subscription = this.#subscriptions.get(JSON.stringify(fields));
+    const subscription = this.#board.subscriptions.get(keyOf(fields));
     for (const seat of [...(subscription?.seats ?? [])]) this.#turnAway(subscription, seat, error);
   }
 
@@ -156,7 +146,7 @@ export class Watching {
    * @param {Error} error
    */
   #turnAway(subscription, seat, error) {
-    if (subscription) this.#leave(JSON.stringify(subscription.fields), subscription, seat);
+    if (subscription) this.#leave(subscription, seat);
     seat.watcher.refuse(error, subscription?.id);
   }
 
@@ -208,14 +198,15 @@ export class Watching {
     if (!subscription.seats.has(seat)) return;
     const { id, fields } = subscription;
     seat.begun = true;
+    this.#pace(subscription);
     if (!id) {
       seat.level();
-      this.#memory.selectors.set(JSON.stringify(fields), fields);
+      this.#memory.selectors.set(keyOf(fields), fields);
       this.#list(subscription).then(() => seat.watcher.begin());
       return;
     }
     this.#memory.add(id);
-    if (reply.operation) this.#adopt(reply.operation, true);
+    if (reply.operation) this.#board.adopt(reply.operation, true);
     seat.watcher.begin(id);
   }
 
@@ -230,7 +221,7 @@ export class Watching {
     const filter = fields.operation_id ? {} : fields;
     let [cursor, left] = [null, most];
     const take = (/** @type {Frame} */ reply) => {
-      for (const operation of reply.operations.reverse()) this.#adopt(operation);
+      for (const operation of reply.operations.reverse()) this.#board.adopt(operation);
       left -= reply.operations.length;
       cursor = reply.next;
     };
@@ -245,50 +236,44 @@ export class Watching {
   }
 
   /**
-   * @param {string} key
    * @param {Subscription} subscription
    * @param {Seat} seat
    */
-  #leave(key, subscription, seat) {
+  #leave(subscription, seat) {
     subscription.seats.delete(seat);
     // Who closes one handle often opens another one at once.
-    setTimeout(() => {
-      if (subscription.seats.size || this.#subscriptions.get(key) !== subscription) return;
-      this.#subscriptions.delete(key);
-      this.#selecting.delete(subscription);
-      this.#memory.selectors.delete(key);
-      if (subscription.id) {
-        this.#memory.remove(subscription.id);
-        this.#ahead.delete(subscription.id);
-      }
-      const command = { command: "unsubscribe", ...subscription.fields };
-      this.#line?.ask(command).catch(() => {});
-    }, 0);
+    setTimeout(() => this.#tidy(subscription), 0);
   }
 
-  // Events.
-
-  /** @param {string} id */
-  *#subscriptionsOf(id) {
-    const byId = this.#subscriptions.get(JSON.stringify({ operation_id: id }));
-    if (byId) yield byId;
-    yield* this.#selecting;
+  /** @param {Subscription} subscription */
+  #tidy(subscription) {
+    const { id, fields, seats } = subscription;
+    const { subscriptions, selecting } = this.#board;
+    if (!seats.size && subscriptions.get(keyOf(fields)) === subscription) {
+      this.#board.remove(subscription);
+      this.#memory.selectors.delete(keyOf(fields));
+      if (id) {
+        this.#memory.remove(id);
+        this.#paces.delete(id);
+      }
+      this.#line?.ask({ command: "unsubscribe", ...fields }).catch(() => {});
+    }
+    for (const one of id ? [subscription] : selecting) this.#pace(one);
   }
 
   /**
-   * @param {Operation | null} before
-   * @param {ProgressEvent} event
+   * Say how often progress is wanted, where that was not said yet: as often as somebody wants it.
+   *
+   * @param {Subscription} subscription
    */
-  #fold(before, event) {
-    const id = event.operation_id;
-    const operation = reduce(before, event);
-    const ahead = this.#ahead.get(id);
-    if (!before || ahead === undefined) return operation;
-    // It is in the snapshot already, as is everything up to the snapshot's last event; of which
-    // nothing is seen where it was a progress that a newer one has replaced.
-    if (ahead === event.event_id || event.event_type === "progress") this.#ahead.delete(id);
-    const { event_count, last_event_id } = before;
-    return { ...operation, event_count, last_event_id };
+  #pace({ id, fields, seats }) {
+    // All selectors have one pace.
+    const all = id ? [...seats] : [...this.#board.selecting].flatMap((one) => [...one.seats]);
+    const rates = all.filter((seat) => seat.begun).map((seat) => seat.rate);
+    const rate = Math.max(...rates);
+    if (!this.#line || !rates.length || rate === (this.#paces.get(id) ?? FASTEST)) return;
+    this.#paces.set(id, rate);
+    this.#line.ask({ command: "subscribe", ...fields, max_rate: rate }).catch(() => {});
   }
 
   /**
@@ -297,24 +282,7 @@ export class Watching {
    * @param {string} id
    */
   #learn(id) {
-    const take = (/** @type {Frame} */ { operation }) => operation && this.#adopt(operation);
+    const take = (/** @type {Frame} */ { operation }) => operation && this.#board.adopt(operation);
     this.#ask({ command: "get_operation", operation_id: id }, take).catch(() => {});
   }
-
-  /**
-   * Take a snapshot for what is known: replies come before events, so it is never behind them.
-   *
-   * @param {Operation} operation
-   * @param {boolean} [replayed] The events that made it so follow.
-   */
-  #adopt(operation, replayed = false) {
-    const { operation_id: id, last_event_id: last } = operation;
-    if (replayed && !this.#memory.has(last)) this.#ahead.set(id, last);
-    for (const one of this.#subscriptionsOf(id)) {
-      if (!one.selects(operation)) continue;
-      one.keep(operation);
-      one.change(operation);
-    }
-  }
 }
-

@@ -1,0 +1,48 @@
+/**
+ * How everything that is watched stands, and who is told what happens to it.
+ *
+ * Pure: what is asked of the sidecar for it is the affair of `watching.js`.
+ */
+import { Subscription } from "./subscriptions.js";
+import type { Memory } from "./memory.js";
+import type { Operation, ProgressEvent } from "./protocol.js";
+/** @import { Memory } from "./memory.js" */
+/** @import { Operation, ProgressEvent } from "./protocol.js" */
+/**
+ * By which a subscription is found.
+ *
+ * @param {Record<string, string>} fields What `subscribe` says.
+ */
+export declare function keyOf(fields: Record<string, string>): string;
+export declare class Board {
+    #private;
+    /** By a key of what they are. @type {Map<string, Subscription>} */
+    subscriptions: Map<string, Subscription>;
+    /** Those of them that a selector means. @type {Set<Subscription>} */
+    selecting: Set<Subscription>;
+    /** @param {Memory} memory Says which events were seen. */
+    constructor(memory: Memory);
+    /**
+     * The subscription to an id, or to what a selector means.
+     *
+     * @param {Record<string, string>} fields What `subscribe` says.
+     * @param {number} limit Operations that it keeps, at the least.
+     */
+    add(fields: Record<string, string>, limit: number): Subscription;
+    /** @param {Subscription} subscription */
+    remove(subscription: Subscription): void;
+    /**
+     * Take an event as it comes.
+     *
+     * @param {ProgressEvent} event
+     * @returns {boolean} Whether what happened before it is still to be learned.
+     */
+    take(event: ProgressEvent): boolean;
+    /**
+     * Take a snapshot for what is known: replies come before events, so it is never behind them.
+     *
+     * @param {Operation} operation
+     * @param {boolean} [replayed] The events that made it so follow.
+     */
+    adopt(operation: Operation, replayed?: boolean): void;
+}

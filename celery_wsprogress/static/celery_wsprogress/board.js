@@ -1,0 +1,117 @@
+/**
+ * How everything that is watched stands, and who is told what happens to it.
+ *
+ * Pure: what is asked of the sidecar for it is the affair of `watching.js`.
+ */
+
+import { reduce } from "./reducer.js";
+import { Subscription } from "./subscriptions.js";
+
+/** @import { Memory } from "./memory.js" */
+/** @import { Operation, ProgressEvent } from "./protocol.js" */
+
+/**
+ * By which a subscription is found.
+ *
+ * @param {Record<string, string>} fields What `subscribe` says.
+ */
+export function keyOf(fields) {
+  return JSON.stringify(fields);
+}
+
+export class Board {
+  /** By a key of what they are. @type {Map<string, Subscription>} */
+  subscriptions = new Map();
+  /** Those of them that a selector means. @type {Set<Subscription>} */
+  selecting = new Set();
+
+  #memory;
+  /** The last event that is in a snapshot, by the id of the operation. @type {Map<string, string>} */
+  #ahead = new Map();
+
+  /** @param {Memory} memory Says which events were seen. */
+  constructor(memory) {
+    this.#memory = memory;
+  }
+
+  /**
+   * The subscription to an id, or to what a selector means.
+   *
+   * @param {Record<string, string>} fields What `subscribe` says.
+   * @param {number} limit Operations that it keeps, at the least.
+   */
+  add(fields, limit) {
+    const key = keyOf(fields);
+    const subscription = this.subscriptions.get(key) ?? new Subscription(fields, limit);
+    subscription.limit = Math.max(subscription.limit, limit);
+    this.subscriptions.set(key, subscription);
+    if (!subscription.id) this.selecting.add(subscription);
+    return subscription;
+  }
+
+  /** @param {Subscription} subscription */
+  remove(subscription) {
+    this.subscriptions.delete(keyOf(subscription.fields));
+    this.selecting.delete(subscription);
+    if (subscription.id) this.#ahead.delete(subscription.id);
+  }
+
+  /**
+   * Take an event as it comes.
+   *
+   * @param {ProgressEvent} event
+   * @returns {boolean} Whether what happened before it is still to be learned.
+   */
+  take(event) {
+    const id = event.operation_id;
+    const fresh = this.#memory.accept(event);
+    const subscriptions = [...this.#subscriptionsOf(id)];
+    const before = subscriptions.map((one) => one.operations.get(id)).find((one) => one) ?? null;
+    const operation = fresh || !before ? this.#fold(before, event) : before;
+    for (const one of subscriptions) {
+      if (!one.selects(operation)) continue;
+      one.keep(operation);
+      one.deliver(event, operation, fresh);
+    }
+    return subscriptions.length > 0 && !before && !operation.operation_type;
+  }
+
+  /**
+   * Take a snapshot for what is known: replies come before events, so it is never behind them.
+   *
+   * @param {Operation} operation
+   * @param {boolean} [replayed] The events that made it so follow.
+   */
+  adopt(operation, replayed = false) {
+    const { operation_id: id, last_event_id: last } = operation;
+    if (replayed && !this.#memory.has(last)) this.#ahead.set(id, last);
+    for (const one of this.#subscriptionsOf(id)) {
+      if (!one.selects(operation)) continue;
+      one.keep(operation);
+      one.change(operation);
+    }
+  }
+
+  /** @param {string} id */
+  *#subscriptionsOf(id) {
+    const byId = this.subscriptions.get(keyOf({ operation_id: id }));
+    if (byId) yield byId;
+    yield* this.selecting;
+  }
+
+  /**
+   * @param {Operation | null} before
+   * @param {ProgressEvent} event
+   */
+  #fold(before, event) {
+    const id = event.operation_id;
+    const operation = reduce(before, event);
+    const ahead = this.#ahead.get(id);
+    if (!before || ahead === undefined) return operation;
+    // It is in the snapshot already, as is everything up to the snapshot's last event; of which
+    // nothing is seen where it was a progress that a newer one has replaced.
+    if (ahead === event.event_id || event.event_type === "progress") this.#ahead.delete(id);
+    const { event_count, last_event_id } = before;
+    return { ...operation, event_count, last_event_id };
+  }
+}
