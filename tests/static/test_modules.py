@@ -129,8 +129,15 @@ def test_it_packs_as_an_npm_package():
 
 
 def test_nothing_is_imported_from_elsewhere():
-    for module in MODULES.glob("*.js"):
+    modules = set(MODULES.rglob("*.js"))
+    assert {one.parent.name for one in modules} == {MODULES.name, "dashboard"}
+    for module in modules:
         imported = re.findall(r'(?:\bfrom|^import) "([^"]+)";', module.read_text(), re.MULTILINE)
-        allowed = {f"./{one.name}" for one in MODULES.glob("*.js")}
-        allowed |= {"react"} if module.name == "react.js" else set()
-        assert set(imported) <= allowed, module.name
+        elsewhere = {"react"} if module.name == "react.js" else set()
+        found = {(module.parent / one).resolve() for one in set(imported) - elsewhere}
+        assert found <= modules, module.name
+
+
+def test_who_does_not_open_the_dashboard_loads_nothing_of_it():
+    for module in MODULES.glob("*.js"):
+        assert "dashboard/" not in module.read_text(), module.name
