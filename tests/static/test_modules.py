@@ -20,9 +20,10 @@ from celery_wsprogress import __version__
 SIZES = {"client": 8 * 1024, "element": 6 * 1024}
 
 
-def test_the_pure_modules_do_what_the_transcripts_say():
+@pytest.mark.parametrize("file", ["pure.test.mjs", "dashboard.test.mjs"])
+def test_the_pure_modules_do_what_they_should(file):
     require_node()
-    said = run_node("--test", "pure.test.mjs")
+    said = run_node("--test", file)
     assert re.search(r"^# pass [1-9]\d+$", said, re.MULTILINE)
 
 

@@ -89,7 +89,7 @@ export class Detail {
     this.#lines.paint(this.#story);
     const gave = this.#story.result !== undefined;
     show(result, gave ? textOf(this.#story.result) : null);
-    if (this.#story.truncated) write(result.heading, "Result, the beginning of it");
+    write(result.heading, this.#story.truncated ? "Result, the beginning of it" : "Result");
     show(error, operation?.error == null ? null : messageOf(operation));
   }
 

@@ -28,7 +28,7 @@ const MOST = 0.95;
 /** @type {[name: string, of: (reading: Reading) => string, worrying?: (reading: Reading) => boolean][]} */
 const SHOWN = [
   ["Clients", ({ stats }) => numberOf(stats.connected_clients)],
-  ["Operations held", ({ stats }) => numberOf(stats.held_operations)],
+  ["Held", ({ stats }) => numberOf(stats.held_operations)],
   ["Events", ({ stats }) => numberOf(stats.events_total)],
   ["Memory", ({ metrics }) => sizeOf(metrics.process_resident_memory_bytes ?? 0)],
   ["Gaps", ({ stats }) => numberOf(stats.gaps_total), ({ stats }) => stats.gaps_total > 0],

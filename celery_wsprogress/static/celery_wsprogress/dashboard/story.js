@@ -59,8 +59,7 @@ export class Story {
     this.#seen.clear();
     this.lines = [];
     this.#steps = [];
-    this.result = undefined;
-    this.truncated = false;
+    this.#giveNothing();
     this.incomplete = !complete;
     for (const event of events) this.take(event);
     for (const event of live) if (!held.has(event.event_id)) this.take(event);
@@ -86,15 +85,20 @@ export class Story {
       this.result = data.result;
       this.truncated = data.truncated === true;
     } else {
-      if (type === "status" && data.status === "started") this.result = undefined;
+      if (type === "status" && data.status === "started") this.#giveNothing();
       const step = stepOf(event);
       if (step) this.#steps.push(step);
     }
   }
 
+  #giveNothing() {
+    this.result = undefined;
+    this.truncated = false;
+  }
+
   #forget() {
-    const let_go = this.#events.splice(0, this.#events.length - KEPT);
-    for (const { event_id: id } of let_go) this.#seen.delete(id ?? "");
+    const gone = this.#events.splice(0, this.#events.length - KEPT);
+    for (const { event_id: id } of gone) this.#seen.delete(id ?? "");
     this.lines = this.lines.slice(-KEPT);
     this.#steps = this.#steps.slice(-KEPT);
     this.incomplete = true;

@@ -14,7 +14,7 @@ import { anchored, keyed, revealing, windowOf } from "./window.js";
 /** @import { Place } from "./ordering.js" */
 
 /** Of a row, as the style has it. */
-const ROW_REM = 3.5;
+const ROW_REM = 3.25;
 
 /** Milliseconds for which rows stay where they are after the pointer moved over them. */
 const AIMING = 600;
@@ -30,7 +30,7 @@ export class Table {
   #active = null;
   /** The one that is looked at. @type {string | null} */
   #current = null;
-  #view = { top: 0, height: 0, row: 56 };
+  #view = { top: 0, height: 0, row: 52 };
   #pressed = false;
   #aimedAt = -Infinity;
   #onOpen;

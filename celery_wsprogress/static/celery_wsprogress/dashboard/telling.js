@@ -164,7 +164,8 @@ export function clockOf(at) {
  * @param {number} seconds
  */
 export function spanOf(seconds) {
-  return seconds < 1 ? `${Math.max(0, Math.round(seconds * 1000))} ms` : timeOf(seconds);
+  const thousandths = Math.max(0, Math.round(seconds * 1000));
+  return thousandths < 1000 ? `${thousandths} ms` : timeOf(seconds);
 }
 
 /**
