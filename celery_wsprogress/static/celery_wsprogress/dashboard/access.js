@@ -14,19 +14,20 @@ export class Access {
   #forget = found("forget");
   #token = read();
 
-  /** @param {() => void} onToken There is another token, or none any more. */
+  /** @param {() => void} onToken There is another token. */
   constructor(onToken) {
-    const take = (/** @type {string} */ token) => {
-      this.#token = token;
-      keep(token);
-      this.#input.value = "";
-      onToken();
-    };
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (this.#input.value.trim()) take(this.#input.value.trim());
+      this.#token = this.#input.value.trim();
+      this.#input.value = "";
+      keep(this.#token);
+      onToken();
     });
-    this.#forget.addEventListener("click", () => take(""));
+    this.#forget.addEventListener("click", () => {
+      keep("");
+      // The sidecar forgets it with the connection, and the page with everything it has shown.
+      location.reload();
+    });
   }
 
   get token() {

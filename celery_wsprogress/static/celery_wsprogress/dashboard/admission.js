@@ -32,6 +32,18 @@ export function refusalOf(error, given) {
   return { asks: given, title, text };
 }
 
+/**
+ * The same of a single operation, in a sentence or two.
+ *
+ * @param {Error} error
+ * @param {boolean} given Whether a token was given.
+ */
+export function refusalOfOne(error, given) {
+  if (error instanceof CommandError && error.code === "forbidden") return sentence(error.message);
+  const { title, text } = refusalOf(error, given);
+  return `${title}. ${text}`;
+}
+
 /** @param {string} text */
 function sentence(text) {
   return /[.!?]$/.test(text) ? text : `${text}.`;

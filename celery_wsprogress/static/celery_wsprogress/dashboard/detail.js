@@ -5,6 +5,7 @@
  */
 
 import "../element.js";
+import { refusalOfOne } from "./admission.js";
 import { found, make, write } from "./dom.js";
 import { Facts } from "./facts.js";
 import { Lines } from "./lines.js";
@@ -28,8 +29,8 @@ export class Detail {
   #story = new Story();
   /** @type {Watch | null} */
   #watch = null;
-  /** @type {Error | null} */
-  #refused = null;
+  /** Why it is not shown, where it is not. */
+  #refused = "";
   #facts = new Facts();
   #lines = new Lines();
   #parts = makeParts();
@@ -59,7 +60,7 @@ export class Detail {
     this.id = id;
     this.#watch?.close();
     this.#watch = null;
-    this.#refused = session.client.error;
+    this.#refused = "";
     this.#story = new Story();
     this.#lines.clear();
     this.#steps = "";
@@ -67,7 +68,8 @@ export class Detail {
     document.body.classList.toggle("looking", id !== null);
     if (id === null) return;
     this.#furnish(id, session);
-    if (!this.#refused) this.#follow(id, session);
+    if (session.client.error) this.#refuse(session.client.error, session);
+    else this.#follow(id, session);
     this.#change();
   }
 
@@ -82,7 +84,7 @@ export class Detail {
     const operation = this.#watch?.operation ?? null;
     const { title, message, result, error } = this.#parts;
     write(title, operation?.operation_type || "Not heard of yet");
-    write(message, this.#refused ? `${this.#refused.message}.` : operation ? "" : UNHEARD);
+    write(message, this.#refused || (operation ? "" : UNHEARD));
     message.hidden = !message.textContent;
     this.#facts.paint(operation);
     this.#paintSteps(this.#story.steps(operation));
@@ -105,10 +107,7 @@ export class Detail {
         if (event) story.take(event);
         change();
       },
-      onRefused: (refused) => {
-        this.#refused = refused;
-        change();
-      },
+      onRefused: (error) => this.#refuse(error, session),
     });
     const adopt = () =>
       session.client.history(id, { limit: 1_000 }).then(({ events, complete }) => {
@@ -117,6 +116,15 @@ export class Detail {
       });
     // Whoever may not read it is told so by the watch.
     this.#watch.ready.then(adopt).catch(() => {}).finally(change);
+  }
+
+  /**
+   * @param {Error} error
+   * @param {Session} session
+   */
+  #refuse(error, { token }) {
+    this.#refused = refusalOfOne(error, token !== "");
+    this.#change();
   }
 
   #change() {
