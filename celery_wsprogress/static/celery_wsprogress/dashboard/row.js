@@ -53,10 +53,12 @@ export class Row {
   /**
    * @param {Operation} operation
    * @param {number} now Epoch seconds.
+   * @returns {boolean} Whether it is another snapshot than before.
    */
   paint(operation, now) {
     const second = operation.duration === null ? Math.floor(now) : 0;
-    if (this.#operation === operation && this.#second === second) return;
+    const fresh = this.#operation !== operation;
+    if (!fresh && this.#second === second) return false;
     const { type, percent, ...cells } = cellsOf(operation, now);
     const parts = this.#parts;
     write(parts.type, type);
@@ -70,6 +72,7 @@ export class Row {
     parts.fill.style.transform = `scaleX(${operation.progress})`;
     this.#operation = operation;
     this.#second = second;
+    return fresh;
   }
 
   /** @param {string[]} tags */

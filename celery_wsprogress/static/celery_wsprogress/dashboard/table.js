@@ -19,6 +19,9 @@ const ROW_REM = 3.25;
 /** Milliseconds for which rows stay where they are after the pointer moved over them. */
 const AIMING = 600;
 
+/** Rows in a second of which the bars can glide, and no more. */
+const BUSY = 30;
+
 export class Table {
   #grid = found("grid");
   #body = found("rows");
@@ -33,6 +36,9 @@ export class Table {
   #view = { top: 0, height: 0, row: 52 };
   #pressed = false;
   #aimedAt = -Infinity;
+  /** Rows that were painted in this second. */
+  #painted = 0;
+  #second = 0;
   #onOpen;
 
   /**
@@ -66,7 +72,6 @@ export class Table {
     const at = Math.floor(this.#view.top / this.#view.row);
     const anchor = this.#order[at];
     this.#order = settle();
-    this.#grid.classList.toggle("resting", this.#view.top >= this.#view.row);
     mark(this.#grid, "aria-rowcount", String(this.#order.length + 1));
     this.#body.style.height = `${this.#order.length * this.#view.row}px`;
     if (!anchor) return;
@@ -92,10 +97,11 @@ export class Table {
       if (!operation) continue;
       const row = this.#rows.get(id) ?? this.#add(id);
       row.place(index, this.#view.row);
-      row.paint(operation, now);
+      if (row.paint(operation, now)) this.#painted += 1;
       if (!row.element.isConnected) this.#body.append(row.element);
     }
     this.#markTabStop(first);
+    this.#markBusy(now);
   }
 
   /**
@@ -202,6 +208,18 @@ export class Table {
     for (const [id, { element }] of this.#rows) {
       mark(element, "tabindex", id === active ? "0" : "-1");
     }
+  }
+
+  /**
+   * Bars glide where there is time for it.
+   *
+   * @param {number} now Epoch seconds.
+   */
+  #markBusy(now) {
+    if (Math.floor(now) === this.#second) return;
+    this.#grid.classList.toggle("busy", this.#painted > BUSY);
+    this.#second = Math.floor(now);
+    this.#painted = 0;
   }
 
   /** @param {string | null} id */
