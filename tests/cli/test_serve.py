@@ -284,6 +284,7 @@ def test_it_serves_though_the_broker_is_away_and_ends_when_told(serving, number)
     assert served.stdout.read_text() == (
         f"WebSocket server started on ws://localhost:{served.port}\n"
         "Broker: redis://:**@localhost:1/0\n"
+        f"Dashboard: http://localhost:{served.port}/\n"
         f"Status: curl http://localhost:{served.port}/status\n"
         "Stopping\n"
     )
@@ -386,6 +387,7 @@ def test_it_says_how_many_processes_serve(serving, command, folder, user):
         f"WebSocket server started on ws://localhost:{served.port}\n"
         "Processes: 2\n"
         f"Broker: redis://{user}:**@localhost:1/0\n"
+        f"Dashboard: http://localhost:{served.port}/\n"
         f"Status: curl http://localhost:{served.port}/status\n"
         "Stopping\n"
     )

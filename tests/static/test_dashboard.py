@@ -349,6 +349,27 @@ def test_the_sidecars_figures_are_shown_and_drawn(dashboard, live):
     expect(dashboard.locator("#plot-delay output")).to_have_text(re.compile(r"^[\d.]+ (ms|sec)$"))
 
 
+class Prefix(Proxy):
+    """A proxy that serves the sidecar below ``/progress/``, as a web server would."""
+
+    async def _forward(self, reader, writer):
+        line = await reader.readuntil(b"\r\n")
+        # What is asked for beside it is not there.
+        inside = line.replace(b"GET /progress/", b"GET /", 1)
+        reader._buffer[:0] = line.replace(b"GET /", b"GET /not/") if inside == line else inside
+        await super()._forward(reader, writer)
+
+
+def test_it_works_behind_a_prefix(open_dashboard, sidecar, live):
+    life = live()
+    life.say(log("from afar"))
+    with Prefix(sidecar.port) as network:
+        page = open_dashboard(f"http://localhost:{network.port}/progress/#/operation/{life.id}")
+        expect(row_of(page, life)).to_be_visible()
+        expect(page.locator(".log")).to_contain_text("from afar")
+        expect(page.locator("#figures")).to_contain_text("Clients")
+
+
 # Where access is closed.
 
 
