@@ -195,6 +195,7 @@ def test_a_link_leads_to_an_operation(open_dashboard, sidecar, live):
     assert page.evaluate("navigator.clipboard.readText()") == life.id
     page.keyboard.press("Escape")
     expect(detail).to_be_hidden()
+    assert page.locator("celery-progress").count() == 0, "what is not seen is not watched"
     assert page.url.endswith("/#/")
     page.go_back()
     expect(detail).to_be_visible()

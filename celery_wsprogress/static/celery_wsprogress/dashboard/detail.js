@@ -10,7 +10,7 @@ import { found, make, write } from "./dom.js";
 import { Facts } from "./facts.js";
 import { Lines } from "./lines.js";
 import { flowerPage } from "./routing.js";
-import { Story } from "./story.js";
+import { KEPT, Story } from "./story.js";
 import { clockOf, messageOf, spanOf, textOf } from "./telling.js";
 
 /** @import { CeleryProgress } from "../element.js" */
@@ -66,6 +66,8 @@ export class Detail {
     this.#steps = "";
     this.#aside.hidden = id === null;
     document.body.classList.toggle("looking", id !== null);
+    // What is not looked at is not watched either.
+    this.#aside.replaceChildren();
     if (id === null) return;
     this.#furnish(id, session);
     if (session.client.error) this.#refuse(session.client.error, session);
@@ -102,20 +104,37 @@ export class Detail {
   #follow(id, session) {
     const story = this.#story;
     const change = () => this.#change();
+    const adopt = () => this.#adopt(id, session, story);
     this.#watch = session.client.watch(id, {
       onChange: (_operation, event) => {
         if (event) story.take(event);
+        // Something was missed: the sidecar may hold it all the same.
+        if (event?.event_type === "snapshot") adopt();
         change();
       },
       onRefused: (error) => this.#refuse(error, session),
     });
-    const adopt = () =>
-      session.client.history(id, { limit: 1_000 }).then(({ events, complete }) => {
-        story.adopt(events, complete);
-        change();
-      });
-    // Whoever may not read it is told so by the watch.
-    this.#watch.ready.then(adopt).catch(() => {}).finally(change);
+    // Whoever may not watch it is told so.
+    this.#watch.ready.then(adopt, change);
+  }
+
+  /**
+   * Take what happened before, as far as the sidecar tells it.
+   *
+   * @param {string} id
+   * @param {Session} session
+   * @param {Story} story
+   */
+  async #adopt(id, { client }, story) {
+    this.#change();
+    if (!client.features.includes("history")) return;
+    try {
+      const { events, complete } = await client.history(id, { limit: KEPT });
+      story.adopt(events, complete);
+      this.#change();
+    } catch {
+      // What comes live is told without it.
+    }
   }
 
   /**
