@@ -176,6 +176,12 @@ def test_a_bad_value_in_the_environment_is_named(variables, words):
     refused(run("serve", "--broker", AWAY, **variables), *words)
 
 
+@pytest.mark.parametrize("url", ["flower.example", f"https://admin:{PASSWORD}@flower.example"])
+def test_an_address_of_flower_that_is_none(url):
+    done = run("serve", "--broker", AWAY, "--flower-url", url)
+    refused(done, "wsprogress_flower_url", "http or https", "without a password")
+
+
 @pytest.mark.parametrize("value", ["false", "0", "No"])
 def test_enable_websocket_false_says_so_and_is_no_error(value):
     done = run("serve", "--broker", AWAY, ENABLE_WEBSOCKET=value)
