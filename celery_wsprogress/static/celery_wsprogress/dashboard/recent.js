@@ -9,7 +9,7 @@
 /** @typedef {{ number: number, event: ProgressEvent, type: string }} Entry */
 
 /** Events that are kept. */
-export const KEPT = 200;
+export const KEPT = 100;
 
 export class Recent {
   /** The newest first. @type {Entry[]} */

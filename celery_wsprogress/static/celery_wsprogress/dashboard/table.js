@@ -48,7 +48,12 @@ export class Table {
    */
   constructor({ onOpen, onMove }) {
     this.#onOpen = onOpen;
-    this.#grid.addEventListener("scroll", onMove, { passive: true });
+    // Asked for here and not when it is painted: then it would have to be laid out first.
+    const scrolled = () => {
+      this.#view.top = this.#grid.scrollTop;
+      onMove();
+    };
+    this.#grid.addEventListener("scroll", scrolled, { passive: true });
     new ResizeObserver(() => {
       this.#measure();
       onMove();
@@ -68,7 +73,6 @@ export class Table {
    * @param {() => Place[]} settle Gives the order.
    */
   reorder(settle) {
-    this.#view.top = this.#grid.scrollTop;
     const at = Math.floor(this.#view.top / this.#view.row);
     const anchor = this.#order[at];
     this.#order = settle();
@@ -86,7 +90,6 @@ export class Table {
    * @param {number} now Epoch seconds.
    */
   paint(operations, now) {
-    this.#view.top = this.#grid.scrollTop;
     const { first, last } = windowOf(this.#view, this.#order.length);
     const wanted = new Map();
     for (let index = first; index < last; index += 1) wanted.set(this.#order[index].id, index);
