@@ -141,8 +141,11 @@ test("a roster looks only at what was touched", () => {
   const { get } = operations;
   operations.get = (id) => (asked.push(id), get.call(operations, id));
   operations.set("7", { ...get.call(operations, "7"), progress: 0.5 });
+  assert.equal(roster.unsettled, false);
   roster.touch("7");
+  assert.equal(roster.unsettled, true);
   assert.equal(roster.settle(), false);
+  assert.equal(roster.unsettled, false);
   assert.deepEqual(asked, ["7"]);
   assert.equal(roster.order, order);
 });

@@ -23,6 +23,9 @@ const SIDECAR = new URL("../", import.meta.url);
 /** Milliseconds between two looks at the order of the rows. */
 const SETTLING = 250;
 
+/** Milliseconds of a frame, about. */
+const FRAME = 16;
+
 /** Milliseconds between two looks at the clock. */
 const SECOND = 1_000;
 
@@ -127,17 +130,20 @@ class Dashboard {
     write(this.#connection, word);
     mark(this.#connection, "data-tone", tone);
     mark(this.#connection, "title", client.welcome.server ?? null);
-    if (this.#settles()) this.#table.reorder(() => (roster.settle(), roster.order));
+    const settles = this.#settles();
+    if (settles) this.#table.reorder(() => (roster.settle(), roster.order));
     this.#filters.paint(roster);
     this.#table.paint(operations, now);
     this.#paintEmpty();
     this.#detail.paint();
-    const wait = this.#stream.paint();
+    // Not both in one frame: each is long.
+    const wait = settles ? FRAME : this.#stream.paint();
     if (wait) this.#paintAgain(wait);
   }
 
   /** Whether the order is looked at in this frame; else it will be in a later one. */
   #settles() {
+    if (!this.#urgent && !this.#session.roster.unsettled) return false;
     const left = this.#settledAt + SETTLING - performance.now();
     const rests = !this.#urgent && (left > 0 || this.#table.held);
     if (rests) {

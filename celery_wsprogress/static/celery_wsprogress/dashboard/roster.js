@@ -52,6 +52,11 @@ export class Roster {
     return this.#entries.size;
   }
 
+  /** Whether there is anything to put in its place. */
+  get unsettled() {
+    return this.#stale || this.#touched.size > 0;
+  }
+
   /**
    * Something is different about an operation.
    *
