@@ -417,7 +417,7 @@ def test_a_token_is_asked_for_and_kept_in_the_tab(open_dashboard, closed_sidecar
 def test_a_token_that_expires_is_asked_for_again(open_dashboard, closed_sidecar, live):
     life = live()
     page = open_dashboard(f"{closed_sidecar.http}/")
-    give(page, create_token("*", 2.0, key=KEY))
+    give(page, create_token("*", 5.0, key=KEY))
     expect(row_of(page, life)).to_be_visible()
     expect(page.locator(".empty-text")).to_have_text("The token has expired.", timeout=LONG)
     give(page, create_token("*", key=KEY))
