@@ -18,5 +18,6 @@ NAMES: Final = (
     "memory",
     "growth",
     "slow_client",
+    "smoothness",
 )
 """The benchmarks. Each is a module with a function ``measure``, which returns a table."""

@@ -39,7 +39,7 @@ def watch(number: int | str) -> dict[str, str]:
     return {"command": "subscribe", "operation_id": operation_id(number), "replay": "none"}
 
 
-def started(number: int) -> bytes:
+def started(number: int, *, at: float = AT) -> bytes:
     """The beginning of an operation."""
     data = StatusData(
         status="started",
@@ -50,7 +50,15 @@ def started(number: int) -> bytes:
         attempt=1,
         worker="celery@host",
     )
-    return encode_event(Status(operation_id=operation_id(number), timestamp=AT, run=RUN, data=data))
+    return encode_event(Status(operation_id=operation_id(number), timestamp=at, run=RUN, data=data))
+
+
+def completed(number: int, *, at: float = AT) -> bytes:
+    """The end of an operation."""
+    data = CompletedData(status="completed", duration=1.5)
+    return encode_event(
+        Completed(operation_id=operation_id(number), timestamp=at, run=RUN, data=data)
+    )
 
 
 def progress(number: int, step: int) -> bytes:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from celery_wsprogress.errors import ConfigurationError
 
@@ -53,6 +54,17 @@ def _words(value: Any) -> tuple[str, ...]:
     """A list of words, or one string with commas between them."""
     words = value.split(",") if isinstance(value, str) else list(value)
     return tuple(_text(word) for word in words if word != "")
+
+
+def _page(value: Any) -> str:
+    """The address of a page, which is shown to people: it holds no secret."""
+    address = _text(value)
+    found = urlsplit(address)
+    plain = not (found.query or found.fragment or "@" in found.netloc or re.search(r"\s", address))
+    # Reading the port checks it.
+    if found.scheme not in {"http", "https"} or not found.hostname or not plain or found.port == 0:
+        raise ValueError(value)
+    return address.rstrip("/")
 
 
 def _tasks(value: Any) -> str | tuple[str, ...]:
@@ -212,6 +224,14 @@ class ServeSettings(Settings):
     answer_unknown: bool = setting(False, _switch, "true or false")
     """Ask the result backend also about operations nobody has heard of, when someone subscribes
     to one: how they ended is shown, results included."""
+    flower_url: str | None = setting(
+        None,
+        _page,
+        "the http or https address of a Flower, without a password, such as "
+        "https://flower.example.org",
+        secret=True,
+    )
+    """Where the dashboard's links to a task's page in Flower lead; without it there are none."""
     drain: float = setting(5.0, _between(0, 600), "seconds from 0 to 600")
     """Seconds over which the connections are closed when the sidecar stops."""
 

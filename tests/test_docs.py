@@ -142,15 +142,16 @@ def test_the_tasks_of_the_documentation_run():
         assert hub.counts["malformed"] == 0
 
 
-def test_the_token_of_the_documentation_holds(monkeypatch):
+@pytest.mark.parametrize("name", ["serving.md", "dashboard.md"])
+def test_the_token_of_the_documentation_holds(monkeypatch, name):
     monkeypatch.setenv("WSPROGRESS_KEY", "k" * 40)
     page = {"__name__": "page"}
-    exec(compile(python_of(ROOT / "docs" / "serving.md"), "docs/serving.md", "exec"), page)
+    exec(compile(python_of(ROOT / "docs" / name), name, "exec"), page)
     assert page["token"].count(".") == 2
 
 
 def test_no_other_page_holds_python_that_nothing_runs():
-    run = {"README.md", "tasks.md", "serving.md", "guide.md"}
+    run = {"README.md", "tasks.md", "serving.md", "dashboard.md", "guide.md"}
     assert {page.name for page in PAGES if python_of(page)} == run
 
 

@@ -51,8 +51,10 @@ def test_it_holds_every_module(wheel):
 
 def test_it_holds_the_browser_modules_where_collectstatic_and_the_sidecar_look(wheel):
     folder = ROOT / "celery_wsprogress" / "static" / "celery_wsprogress"
-    there = {str(one.relative_to(ROOT)) for one in folder.iterdir()}
+    there = {str(one.relative_to(ROOT)) for one in folder.rglob("*") if one.is_file()}
     assert f"{folder.relative_to(ROOT)}/client.js" in there
+    assert f"{folder.relative_to(ROOT)}/index.html" in there
+    assert f"{folder.relative_to(ROOT)}/dashboard/main.js" in there
     assert there <= set(wheel.namelist())
 
 

@@ -122,6 +122,8 @@ def test_a_bad_enable_websocket_is_named():
         (ServeSettings, "origins", "https://a.io, https://b.io,", ("https://a.io", "https://b.io")),
         (ServeSettings, "origins", ["https://a.example"], ("https://a.example",)),
         (ServeSettings, "hosts", ("a.example",), ("a.example",)),
+        (ServeSettings, "flower_url", " http://localhost:5555/ ", "http://localhost:5555"),
+        (ServeSettings, "flower_url", "https://[::1]/flower", "https://[::1]/flower"),
         (ServeSettings, "key", KEY, KEY),
         (ServeSettings, "key", "ü" * 16, "ü" * 16),
         (WorkerSettings, "tasks", "all", "all"),
@@ -192,11 +194,35 @@ def test_whatever_is_set_is_taken_or_named(setting, value):
     try:
         settings = cls.load({name: value})
     except ConfigurationError as exc:
-        shown = "(hidden)" if name in {"key", "url", "result_backend"} else repr(value)
+        shown = (
+            "(hidden)" if name in {"key", "url", "result_backend", "flower_url"} else repr(value)
+        )
         assert f"wsprogress_{name}" in str(exc)  # noqa: PT017
         assert shown in str(exc)  # noqa: PT017
     else:
         assert type(getattr(settings, name)) in {str, int, float, bool, tuple, type(None)}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "flower.example",
+        "javascript:alert(1)",
+        "ftp://flower.example",
+        "http://",
+        "https://user:secret@flower.example",
+        "http://flower.example/?token=secret",
+        "http://flower.example/#secret",
+        "http://flower.example:port",
+        "http://[::1",
+        'http://flower.example/" onload="x',
+        7,
+    ],
+)
+def test_an_address_of_flower_is_that_of_a_page_and_holds_no_secret(url):
+    with pytest.raises(ConfigurationError, match="must be the http or https address") as caught:
+        ServeSettings.load({"flower_url": url})
+    assert "secret" not in str(caught.value)
 
 
 # Secrets.

@@ -147,6 +147,11 @@ WEBSOCKET_PORT is honoured too, and ENABLE_WEBSOCKET=false makes this command do
     help="Ask the result backend about ids nobody has heard of; their results are shown.",
 )
 @click.option(
+    "--flower-url",
+    metavar="URL",
+    help="Link the dashboard to the pages of tasks in this Flower.",
+)
+@click.option(
     "--drain",
     metavar="SECONDS",
     help="Time over which many connections are closed when it stops.  [default: 5]",

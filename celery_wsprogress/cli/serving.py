@@ -122,6 +122,7 @@ def _announce(place: str, address: BrokerAddress, processes: int = 1) -> None:
     if processes > 1:
         click.echo(f"Processes: {processes}")
     click.echo(f"Broker: {masked(address.url)}")
+    click.echo(f"Dashboard: http://{place}/")
     click.echo(f"Status: curl http://{place}/status")
 
 

@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote
 
-from celery_wsprogress import __version__
 from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.listing import list_operations
 from celery_wsprogress.sidecar.metrics import exposition, readiness, stats
@@ -32,21 +31,6 @@ NOT_YET: Final = "The log is still being read"
 
 RETRY_AFTER: Final = 5
 """Seconds after which who was sent away may come back."""
-
-_PAGE: Final = """\
-celery-wsprogress {version}: live progress of Celery tasks, over WebSocket.
-
-This is the sidecar. Connect a WebSocket to this address and send
-    {{"command": "subscribe", "operation_id": "<task id>"}}
-
-/healthz          is it alive
-/readyz           is it reading from the broker
-/status           statistics
-/metrics          the same and more, for Prometheus
-/operations       what is known of all operations
-/operations/<id>  what is known of one
-/client.js        the client for pages; also /element.js and /react.js
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +89,6 @@ def is_about_all(target: str) -> bool:
 def _bearer(authorization: str) -> str:
     scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _page(_view: View, _query: str) -> Answer:
-    return Answer(HTTPStatus.OK, _PAGE.format(version=__version__).encode(), TEXT)
 
 
 def _health(_view: View, _query: str) -> Answer:
@@ -178,7 +158,6 @@ def _json(status: HTTPStatus, value: Mapping[str, Any]) -> Answer:
 
 
 _OPEN: Final[Mapping[str, Callable[[View, str], Answer]]] = {
-    "/": _page,
     "/healthz": _health,
     "/readyz": _ready,
 }

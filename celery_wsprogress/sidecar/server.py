@@ -291,7 +291,7 @@ class Sidecar:
         if refused is not None:
             return response(refused)
         if (one_value(request.headers, "Upgrade") or "").lower() != "websocket":
-            file = respond_with_file(request)
+            file = respond_with_file(request, self.settings.flower_url)
             if file is not None:
                 return file
             authorization = one_value(request.headers, "Authorization")

@@ -176,6 +176,12 @@ def test_a_bad_value_in_the_environment_is_named(variables, words):
     refused(run("serve", "--broker", AWAY, **variables), *words)
 
 
+@pytest.mark.parametrize("url", ["flower.example", f"https://admin:{PASSWORD}@flower.example"])
+def test_an_address_of_flower_that_is_none(url):
+    done = run("serve", "--broker", AWAY, "--flower-url", url)
+    refused(done, "wsprogress_flower_url", "http or https", "without a password")
+
+
 @pytest.mark.parametrize("value", ["false", "0", "No"])
 def test_enable_websocket_false_says_so_and_is_no_error(value):
     done = run("serve", "--broker", AWAY, ENABLE_WEBSOCKET=value)
@@ -284,6 +290,7 @@ def test_it_serves_though_the_broker_is_away_and_ends_when_told(serving, number)
     assert served.stdout.read_text() == (
         f"WebSocket server started on ws://localhost:{served.port}\n"
         "Broker: redis://:**@localhost:1/0\n"
+        f"Dashboard: http://localhost:{served.port}/\n"
         f"Status: curl http://localhost:{served.port}/status\n"
         "Stopping\n"
     )
@@ -386,6 +393,7 @@ def test_it_says_how_many_processes_serve(serving, command, folder, user):
         f"WebSocket server started on ws://localhost:{served.port}\n"
         "Processes: 2\n"
         f"Broker: redis://{user}:**@localhost:1/0\n"
+        f"Dashboard: http://localhost:{served.port}/\n"
         f"Status: curl http://localhost:{served.port}/status\n"
         "Stopping\n"
     )

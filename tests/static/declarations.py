@@ -1,5 +1,8 @@
 """The declarations (``.d.ts``) of the browser modules, made from their JSDoc by ``tsc``.
 
+The modules of the dashboard are checked as the others are; nobody imports them, so that they have
+no declarations.
+
 They are shipped, so that nobody who uses the modules needs a build step. Make them anew with
 ``python tests/static/declarations.py``; a test says when that was forgotten.
 """
@@ -16,6 +19,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 MODULES = HERE.parents[1] / "celery_wsprogress" / "static" / "celery_wsprogress"
 NODE_MODULES = HERE / "node_modules"
+PARTS = ["*.js", "dashboard/*.js"]
+
+_DECLARATIONS = shutil.ignore_patterns("*.d.ts")
 
 
 def compile_declarations(folder: Path) -> str:
@@ -27,12 +33,11 @@ def compile_declarations(folder: Path) -> str:
     with tempfile.TemporaryDirectory() as name:
         # Away from the declarations there are, which would be believed.
         copies = Path(name)
-        for one in [*MODULES.glob("*.js"), MODULES / "package.json"]:
-            shutil.copy(one, copies)
+        shutil.copytree(MODULES, copies, ignore=_DECLARATIONS, dirs_exist_ok=True)
         (copies / "node_modules").symlink_to(NODE_MODULES)
         options = json.loads((HERE / "tsconfig.json").read_text())
         options["compilerOptions"] |= {"rootDir": ".", "outDir": str(folder)}
-        (copies / "tsconfig.json").write_text(json.dumps({**options, "include": ["*.js"]}))
+        (copies / "tsconfig.json").write_text(json.dumps({**options, "include": PARTS}))
         command = ["node", str(NODE_MODULES / "typescript" / "bin" / "tsc"), "-p", "."]
         done = subprocess.run(command, cwd=copies, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr

@@ -9,6 +9,7 @@ from urllib.request import urlopen
 
 import pytest
 import scenario
+from dictation import Dictation
 from lives import completed, error, log, progress, queued, result, status
 from log_writer import log_writer
 from msgspec import structs
@@ -78,24 +79,6 @@ def looks(page, part, name):
     """What a property of the style of a part comes to."""
     found = page.locator(f"celery-progress [part={part}]")
     return found.evaluate("(part, name) => getComputedStyle(part)[name]", name)
-
-
-class Dictation:
-    """A task that logs what is written into a file."""
-
-    def __init__(self, app, file):
-        self.file = file
-        self.lines = []
-        file.touch()
-        self.id = app.tasks["scenario.dictated"].delay(str(file)).id
-
-    def say(self, count):
-        self.lines += [f"line {len(self.lines) + number}" for number in range(count)]
-        self.file.write_text("".join(f"{line}\n" for line in self.lines))
-
-    def end(self):
-        with self.file.open("a") as file:
-            file.write("end\n")
 
 
 def test_two_lines_of_html_show_a_task_to_its_end(stack, page_of, tmp_path):

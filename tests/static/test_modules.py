@@ -19,9 +19,10 @@ from celery_wsprogress import __version__
 SIZES = {"client": 8 * 1024, "element": 6 * 1024}
 
 
-def test_the_pure_modules_do_what_the_transcripts_say():
+@pytest.mark.parametrize("file", ["pure.test.mjs", "dashboard.test.mjs"])
+def test_the_pure_modules_do_what_they_should(file):
     require_node()
-    said = run_node("--test", "pure.test.mjs")
+    said = run_node("--test", file)
     assert re.search(r"^# pass [1-9]\d+$", said, re.MULTILINE)
 
 
@@ -88,8 +89,15 @@ def test_the_version_is_that_of_the_python_package():
 
 
 def test_nothing_is_imported_from_elsewhere():
-    for module in MODULES.glob("*.js"):
+    modules = set(MODULES.rglob("*.js"))
+    assert {one.parent.name for one in modules} == {MODULES.name, "dashboard"}
+    for module in modules:
         imported = re.findall(r'(?:\bfrom|^import) "([^"]+)";', module.read_text(), re.MULTILINE)
-        allowed = {f"./{one.name}" for one in MODULES.glob("*.js")}
-        allowed |= {"react"} if module.name == "react.js" else set()
-        assert set(imported) <= allowed, module.name
+        elsewhere = {"react"} if module.name == "react.js" else set()
+        found = {(module.parent / one).resolve() for one in set(imported) - elsewhere}
+        assert found <= modules, module.name
+
+
+def test_who_does_not_open_the_dashboard_loads_nothing_of_it():
+    for module in MODULES.glob("*.js"):
+        assert "dashboard/" not in module.read_text(), module.name

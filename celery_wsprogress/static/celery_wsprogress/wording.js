@@ -80,7 +80,7 @@ export function figuresOf(operation, words, language) {
 export function numberOf(value, language) {
   const notation = Math.abs(value) < 100_000 ? "standard" : "compact";
   const digits = Math.abs(value) < 100 || notation === "compact" ? 1 : 0;
-  return new Intl.NumberFormat(language, { notation, maximumFractionDigits: digits }).format(value);
+  return formatted(value, language, { notation, maximumFractionDigits: digits });
 }
 
 /**
@@ -91,7 +91,7 @@ export function numberOf(value, language) {
  */
 export function percentOf(fraction, language) {
   const whole = fraction < 1 ? Math.floor(fraction * 100) / 100 : 1;
-  return new Intl.NumberFormat(language, { style: "percent" }).format(whole);
+  return formatted(whole, language, { style: "percent" });
 }
 
 /**
@@ -103,14 +103,28 @@ export function percentOf(fraction, language) {
 export function timeOf(seconds, language) {
   if (seconds < 59.5) {
     const digits = seconds < 9.95 && seconds % 1 ? 1 : 0;
-    const format = { style: "unit", unit: "second", maximumFractionDigits: digits };
-    return new Intl.NumberFormat(language, /** @type {any} */ (format)).format(seconds);
+    return formatted(seconds, language, { style: "unit", unit: "second", maximumFractionDigits: digits });
   }
   const whole = Math.round(seconds);
   const two = (/** @type {number} */ value) => String(value).padStart(2, "0");
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   const clock = `${hours ? two(minutes) : minutes}:${two(whole % 60)}`;
   return hours ? `${hours}:${clock}` : clock;
+}
+
+/** Making one takes longer than using it a hundred times. @type {Map<string, Intl.NumberFormat>} */
+const formats = new Map();
+
+/**
+ * @param {number} value
+ * @param {string | undefined} language
+ * @param {Intl.NumberFormatOptions} options
+ */
+function formatted(value, language, options) {
+  const key = JSON.stringify([language, options]);
+  const format = formats.get(key) ?? new Intl.NumberFormat(language, options);
+  formats.set(key, format);
+  return format.format(value);
 }
 
 /**

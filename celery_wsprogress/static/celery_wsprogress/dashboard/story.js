@@ -1,0 +1,106 @@
+/**
+ * What is told of one operation: its steps, its log, its result. Of what the sidecar holds and
+ * what comes live, each event once and in its order.
+ *
+ * Pure.
+ */
+
+import { stepOf, stepsOf } from "./timeline.js";
+
+/** @import { Operation, ProgressEvent } from "../protocol.js" */
+/** @import { Step } from "./timeline.js" */
+
+/** Events that are kept; the sidecar holds as many of an operation. */
+export const KEPT = 1_000;
+
+/** @typedef {{ number: number, at: number, level: string, message: string }} Line */
+
+export class Story {
+  /** @type {Line[]} */
+  lines = [];
+  /** What it gave; undefined as long as it has given nothing. @type {unknown} */
+  result = undefined;
+  truncated = false;
+  /** Whether something from before is not held any more. */
+  incomplete = false;
+
+  /** All but progress. @type {ProgressEvent[]} */
+  #events = [];
+  /** @type {Set<string>} */
+  #seen = new Set();
+  /** @type {Step[]} */
+  #steps = [];
+  #number = 0;
+
+  /**
+   * @param {ProgressEvent} event
+   */
+  take(event) {
+    if (event.event_type === "progress" || event.event_type === "snapshot") return;
+    if (event.event_id) {
+      if (this.#seen.has(event.event_id)) return;
+      this.#seen.add(event.event_id);
+    }
+    this.#events.push(event);
+    this.#tell(event);
+    if (this.#events.length > KEPT * 1.1) this.#forget();
+  }
+
+  /**
+   * Take what was before: the events that the sidecar holds, which may be of earlier runs.
+   *
+   * @param {ProgressEvent[]} events
+   * @param {boolean} complete
+   */
+  adopt(events, complete) {
+    const live = this.#events;
+    const held = new Set(events.map((one) => one.event_id));
+    this.#events = [];
+    this.#seen.clear();
+    this.lines = [];
+    this.#steps = [];
+    this.#giveNothing();
+    this.incomplete = !complete;
+    for (const event of events) this.take(event);
+    for (const event of live) if (!held.has(event.event_id)) this.take(event);
+  }
+
+  /**
+   * Its steps, with those that only the snapshot knows of.
+   *
+   * @param {Operation | null} operation
+   * @returns {Step[]}
+   */
+  steps(operation) {
+    return stepsOf(this.#steps, operation);
+  }
+
+  /** @param {ProgressEvent} event */
+  #tell(event) {
+    const { event_type: type, data, timestamp: at } = event;
+    if (type === "log") {
+      this.#number += 1;
+      this.lines.push({ number: this.#number, at, level: data.level, message: data.message });
+    } else if (type === "result") {
+      this.result = data.result;
+      this.truncated = data.truncated === true;
+    } else {
+      if (type === "status" && data.status === "started") this.#giveNothing();
+      const step = stepOf(event);
+      if (step) this.#steps.push(step);
+    }
+  }
+
+  #giveNothing() {
+    this.result = undefined;
+    this.truncated = false;
+  }
+
+  #forget() {
+    const gone = this.#events.splice(0, this.#events.length - KEPT);
+    for (const { event_id: id } of gone) this.#seen.delete(id ?? "");
+    this.lines = this.lines.slice(-KEPT);
+    this.#steps = this.#steps.slice(-KEPT);
+    this.incomplete = true;
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * How times, operations and events are put into words on the dashboard.
+ *
+ * Pure. What the element has words for is said in those.
+ */
+
+import { hasEnded } from "../protocol.js";
+import { numberOf, percentOf, resultOf, statusOf, timeOf, WORDS } from "../wording.js";
+
+/** @import { ConnectionState, Loss } from "../connection.js" */
+/** @import { Operation, ProgressEvent } from "../protocol.js" */
+
+/** @typedef {"accent" | "muted" | "success" | "failure" | "warning"} Tone */
+
+/** A figure that is not there. */
+export const NONE = "–";
+
+/**
+ * Which colour an operation has.
+ *
+ * @param {Operation} operation
+ * @returns {Tone}
+ */
+export function toneOf({ state, status }) {
+  if (state === "completed") return "success";
+  if (state === "error") return "failure";
+  if (state === "cancelled" || state === "retrying" || status === "stalled") return "warning";
+  return state === "running" ? "accent" : "muted";
+}
+
+/**
+ * @param {Operation} operation
+ * @returns {string}
+ */
+export function stateOf(operation) {
+  return statusOf(operation, WORDS);
+}
+
+/**
+ * @typedef {object} Cells What a row says.
+ * @property {string} state
+ * @property {string} type
+ * @property {string} id
+ * @property {string} percent
+ * @property {string} message
+ * @property {string} rate
+ * @property {string} left
+ * @property {string} time
+ * @property {string} worker
+ * @property {string} attempt
+ */
+
+/**
+ * @param {Operation} operation
+ * @param {number} now Epoch seconds.
+ * @returns {Cells}
+ */
+export function cellsOf(operation, now) {
+  const { rate, eta, unit, current, attempt, state } = operation;
+  const runs = state === "running";
+  const named = unit ? ` ${unit}` : "";
+  const time = elapsed(operation, now);
+  return {
+    state: stateOf(operation),
+    type: operation.operation_type || operation.operation_id,
+    id: operation.operation_id,
+    percent: operation.indeterminate ? "" : percentOf(operation.progress),
+    message: messageOf(operation),
+    rate: runs && rate !== null && current !== null ? `${numberOf(rate)}${named}/s` : NONE,
+    left: runs && eta !== null ? timeOf(eta) : NONE,
+    time: time === null ? NONE : timeOf(time),
+    worker: operation.worker ?? NONE,
+    attempt: attempt === null ? NONE : String(attempt),
+  };
+}
+
+/**
+ * What an operation said last: why it failed, or its message, or how many units are done.
+ *
+ * @param {Operation} operation
+ */
+export function messageOf(operation) {
+  const { error, error_type: type, message, current, total, unit } = operation;
+  if (error !== null) return type ? `${type}: ${error}` : error;
+  if (message || current === null) return message;
+  const of = total === null ? "" : ` of ${numberOf(total)}`;
+  return `${numberOf(current)}${of}${unit ? ` ${unit}` : ""}`;
+}
+
+/**
+ * Seconds that an operation took, or takes so far, in whole ones; null where it has not begun.
+ *
+ * @param {Operation} operation
+ * @param {number} now Epoch seconds.
+ */
+export function elapsed(operation, now) {
+  if (hasEnded(operation)) return operation.duration;
+  if (operation.state !== "running" && operation.state !== "retrying") return null;
+  return Math.max(0, Math.floor(now - operation.started_at));
+}
+
+/**
+ * @param {ProgressEvent} event
+ * @returns {Tone}
+ */
+export function toneOfEvent({ event_type: type, data }) {
+  if (type === "completed") return "success";
+  if (type === "error") return data.status === "cancelled" ? "warning" : "failure";
+  if (type === "log") return toneOfLevel(data.level);
+  if (type === "status") return data.status === "retrying" ? "warning" : "accent";
+  return "muted";
+}
+
+/**
+ * @param {string} level
+ * @returns {Tone}
+ */
+export function toneOfLevel(level) {
+  if (level === "error" || level === "critical") return "failure";
+  if (level === "warning") return "warning";
+  return level === "debug" ? "muted" : "accent";
+}
+
+/**
+ * What an event says, on one line.
+ *
+ * @param {ProgressEvent} event
+ * @returns {string}
+ */
+export function told({ event_type: type, data }) {
+  switch (type) {
+    case "progress":
+      return `${data.indeterminate ? "" : percentOf(data.progress)} ${data.message}`.trim();
+    case "log":
+      return `${data.level}: ${data.message}`;
+    case "status":
+      return [data.status, data.message].filter(Boolean).join(": ");
+    case "result":
+      return resultOf(data.result);
+    case "completed":
+      return data.duration === undefined ? "" : `took ${timeOf(data.duration)}`;
+    case "error":
+      return `${data.error_type}: ${data.error}`;
+    default:
+      return "";
+  }
+}
+
+/**
+ * The time of day, to the millisecond.
+ *
+ * @param {number} at Epoch seconds.
+ */
+export function clockOf(at) {
+  const date = new Date(at * 1000);
+  const two = (/** @type {number} */ value) => String(value).padStart(2, "0");
+  const parts = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two);
+  return `${parts.join(":")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/**
+ * A span of time that may be short.
+ *
+ * @param {number} seconds
+ */
+export function spanOf(seconds) {
+  const thousandths = Math.max(0, Math.round(seconds * 1000));
+  return thousandths < 1000 ? `${thousandths} ms` : timeOf(seconds);
+}
+
+/**
+ * A value in full, as one reads it.
+ *
+ * @param {unknown} value
+ */
+export function textOf(value) {
+  return typeof value === "string" ? value : JSON.stringify(value, null, 2);
+}
+
+/**
+ * Bytes, as a person says them.
+ *
+ * @param {number} bytes
+ */
+export function sizeOf(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  const [unit, size] = bytes < 1e6 ? ["KB", 1e3] : bytes < 1e9 ? ["MB", 1e6] : ["GB", 1e9];
+  return `${numberOf(bytes / Number(size))} ${unit}`;
+}
+
+/**
+ * How it stands with the connection.
+ *
+ * @param {ConnectionState} state
+ * @param {Loss | null} lost
+ * @param {boolean} online
+ * @returns {{ word: string, tone: Tone }}
+ */
+export function connectionOf(state, lost, online) {
+  if (state === "open") return { word: "Live", tone: "success" };
+  if (state === "closed") return { word: "Closed", tone: "failure" };
+  if (!online) return { word: "Offline", tone: "warning" };
+  if (state === "reconnecting") return { word: "Reconnecting", tone: "warning" };
+  return lost ? { word: "The sidecar is away", tone: "warning" } : { word: "Connecting", tone: "muted" };
+}

@@ -1,0 +1,542 @@
+"""The dashboard in Chromium, before a real sidecar, broker and worker."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from itertools import count
+from pathlib import Path
+
+import pytest
+import scenario
+from dictation import Dictation
+from lives import completed, error, log, progress, queued, result, status
+from log_writer import log_writer
+from msgspec import structs
+from nodes import NODE_MODULES, require_packages
+from proxies import Proxy
+from sidecars import SidecarProcess, SidecarThread
+from waiting import eventually
+from workers import Worker
+
+from celery_wsprogress import create_token
+from celery_wsprogress.brokers import BrokerAddress
+from celery_wsprogress.sidecar import server
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.redis]
+
+SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
+KEY = "a key that is long enough for HS256"
+LONG = 60_000  # ms; for machines that are busy
+
+LISTEN = """
+window.violations = [];
+addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) =>
+  violations.push([violatedDirective, blockedURI]));
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(redis_server):
+    """An application, a worker that runs its tasks, and the sidecar."""
+    redis_server.clear()
+    url = redis_server.url
+    flower = ("--flower-url", "http://flower.example/")
+    with Worker("scenario", broker=url, backend=url), SidecarProcess(url, *flower) as sidecar:
+        yield scenario.make_app(url, url), sidecar
+
+
+@pytest.fixture(scope="module")
+def sidecar(stack):
+    return stack[1]
+
+
+@pytest.fixture(scope="module")
+def write(redis_server):
+    with log_writer(redis_server.url) as write:
+        yield write
+
+
+@pytest.fixture
+def open_dashboard(browser):
+    """Open it; in the end nothing was against its policy, and no script has failed."""
+    pages, complaints, contexts = [], [], []
+
+    def open_dashboard(address, **how):
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 800}, **how))
+        contexts[-1].add_init_script(LISTEN)
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(address)
+        pages.append(page)
+        return page
+
+    yield open_dashboard
+    violations = [one.evaluate("violations") for one in pages]
+    for one in contexts:
+        one.close()
+    assert violations == [[]] * len(pages)
+    assert complaints == []
+
+
+@pytest.fixture
+def dashboard(open_dashboard, sidecar):
+    page = open_dashboard(f"{sidecar.http}/")
+    expect(page.locator("#connection")).to_have_text("Live")
+    return page
+
+
+numbers = count(1)
+
+
+class Life:
+    """Writes what happens to an operation of a type of its own."""
+
+    def __init__(self, write, **more):
+        self.id = str(uuid.uuid4())
+        self.kind = f"shop.kind{next(numbers)}"
+        self._write = write
+        self.begun = time.time()
+        self.say(
+            queued(at=self.begun, operation_type=self.kind, queue="fast", **more),
+            status(
+                "started", at=self.begun + 1, operation_type=self.kind, metadata={"for": "acme"},
+                attempt=1, worker="celery@here",
+            ),
+        )  # fmt: skip
+
+    def say(self, *events):
+        at = self.begun + 2
+        self._write(
+            *[structs.replace(one, operation_id=self.id, timestamp=one.timestamp or at)
+              for one in events]
+        )  # fmt: skip
+
+
+@pytest.fixture
+def live(write):
+    return lambda **more: Life(write, **more)
+
+
+def row_of(page, life):
+    return page.locator(f'[data-id="{life.id}"]')
+
+
+def narrow(page, life):
+    """Filter for one type, so that other tests' operations are not in the way."""
+    page.get_by_label("Filter by type").fill(life.kind)
+
+
+def test_a_task_is_seen_from_its_start_to_its_end(stack, dashboard, tmp_path):
+    app, gate = stack[0], tmp_path / "gate"
+    task = app.tasks["scenario.steps"].delay(str(gate))
+    row = dashboard.locator(f'[data-id="{task.id}"]')
+    expect(row).to_contain_text("25%", timeout=LONG)
+    expect(row).to_contain_text("quarter")
+    expect(row.get_by_role("gridcell").first).to_have_text("running")
+    expect(row).to_contain_text("scenario.steps")
+    gate.touch()
+    expect(row.get_by_role("gridcell").first).to_have_text("done", timeout=LONG)
+    row.click()
+    detail = dashboard.get_by_role("complementary", name="scenario.steps")
+    expect(detail).to_contain_text('"parts": 4')
+    words = detail.locator(".timeline strong")
+    expect(words).to_have_text(["queued", "received", "started", "halfway", "completed"])
+    expect(detail.locator(".log .said")).to_have_text(["careful"])
+    expect(detail.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "100")
+
+
+def test_it_is_filtered_by_state_type_tag_and_text(dashboard, live, write):
+    ours = live(tags=["blue", "night"])
+    other = Life(write)
+    ours.say(progress(0.5, message="counting sheep"))
+    other.say(completed(duration=1.0))
+    for life in (ours, other):
+        narrow(dashboard, life)
+        expect(dashboard.locator("[data-id]")).to_have_count(1)
+    dashboard.get_by_label("Filter by type").fill("shop.*")
+    expect(row_of(dashboard, ours)).to_be_visible()
+    dashboard.get_by_role("button", name="Done").click()
+    expect(row_of(dashboard, ours)).to_have_count(0)
+    expect(row_of(dashboard, other)).to_be_visible()
+    dashboard.get_by_role("button", name="Running").click()
+    expect(row_of(dashboard, ours)).to_be_visible()
+    dashboard.get_by_label("Filter by tag").fill("night")
+    dashboard.get_by_label("Filter by text").fill("sheep COUNT")
+    expect(dashboard.locator("[data-id]")).to_have_count(1)
+    expect(dashboard.locator("#shown")).to_contain_text("1 of ")
+    ours.say(progress(0.6, message="counting goats"))
+    expect(row_of(dashboard, ours)).to_have_count(0)
+    expect(dashboard.get_by_text("None is like that")).to_be_visible()
+    dashboard.get_by_role("button", name="Clear").click()
+    expect(row_of(dashboard, ours)).to_be_visible()
+    expect(row_of(dashboard, other)).to_be_visible()
+
+
+def test_a_link_leads_to_an_operation(open_dashboard, sidecar, live):
+    life = live(tags=["blue"])
+    life.say(log("first"), result(["<b>", 2]), completed(duration=4.0))
+    page = open_dashboard(f"{sidecar.http}/#/operation/{life.id}")
+    detail = page.get_by_role("complementary")
+    expect(detail.get_by_role("heading", level=2)).to_have_text(life.kind)
+    expect(detail.locator(".log .said")).to_have_text(["first"])
+    expect(detail.locator("pre.result")).to_have_text('[\n  "<b>",\n  2\n]')
+    expect(detail.locator(".facts")).to_contain_text("acme")
+    expect(detail.locator(".facts")).to_contain_text("blue")
+    link = detail.get_by_role("link", name="In Flower")
+    expect(link).to_have_attribute("href", f"http://flower.example/task/{life.id}")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    detail.get_by_role("button", name="Copy the id").click()
+    expect(detail.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == life.id
+    page.keyboard.press("Escape")
+    expect(detail).to_be_hidden()
+    assert page.locator("celery-progress").count() == 0, "what is not seen is not watched"
+    assert page.url.endswith("/#/")
+    page.go_back()
+    expect(detail).to_be_visible()
+
+
+def test_an_id_is_waited_for(dashboard, write):
+    life = Life(write)
+    one = str(uuid.uuid4())
+    dashboard.get_by_label("Task id").fill(f" {one} ")
+    dashboard.get_by_role("button", name="Open", exact=True).click()
+    detail = dashboard.get_by_role("complementary")
+    expect(detail).to_contain_text("Nobody has heard of this id yet")
+    life.id = one
+    life.say(status("started", operation_type=life.kind, metadata={}), log("there it is"))
+    expect(detail.locator(".log")).to_contain_text("there it is")
+    expect(detail.get_by_text("Nobody has heard")).to_be_hidden()
+
+
+def test_lines_go_on_over_a_killed_sidecar(stack, open_dashboard, tmp_path):
+    app, sidecar = stack
+    dictation = Dictation(app, tmp_path / "dictation")
+    page = open_dashboard(f"{sidecar.http}/#/operation/{dictation.id}")
+    lines, connection = page.locator(".log .said"), page.locator("#connection")
+
+    def seen():
+        return lines.all_text_contents()
+
+    dictation.say(3)
+    eventually(lambda: seen() == dictation.lines)
+    sidecar.kill()
+    expect(connection).to_have_text("Reconnecting", timeout=LONG)
+    dictation.say(4)
+    sidecar.start()
+    expect(connection).to_have_text("Live", timeout=LONG)
+    eventually(lambda: seen() == dictation.lines, what="what was missed, once")
+    dictation.say(2)
+    eventually(lambda: seen() == dictation.lines)
+    row = page.locator(f'[data-id="{dictation.id}"]')
+    expect(row).to_contain_text("line 8")
+    dictation.end()
+    expect(row.get_by_role("gridcell").first).to_have_text("done", timeout=LONG)
+
+
+def test_it_says_that_it_is_offline_and_goes_on(open_dashboard, sidecar, live):
+    with Proxy(sidecar.port) as network:
+        life = live()
+        page = open_dashboard(f"http://localhost:{network.port}/")
+        connection = page.locator("#connection")
+        expect(connection).to_have_text("Live")
+        page.context.set_offline(True)
+        network.cut()
+        expect(connection).to_have_text("Offline", timeout=LONG)
+        life.say(progress(0.42, message="meanwhile"))
+        network.mend()
+        page.context.set_offline(False)
+        expect(connection).to_have_text("Live", timeout=LONG)
+        expect(row_of(page, life)).to_contain_text("meanwhile")
+
+
+def test_what_a_task_says_is_text(dashboard, live):
+    trap = "<img src=x onerror=\"document.title='caught'\">"
+    life = live(tags=[trap])
+    kind = {"operation_type": trap, "metadata": {trap: trap}, "worker": trap}
+    life.say(
+        status("started", run="r2", after="r1", **kind),
+        status(trap, run="r2", message=trap),
+        log(trap, run="r2"),
+        progress(0.5, run="r2", message=trap, current=1, total=2, unit=trap, rate=1.0),
+        result(trap, run="r2"),
+    )
+    dashboard.get_by_role("button", name="Events as they come").click()
+    dashboard.get_by_label("Filter by type").fill("<img")
+    row = row_of(dashboard, life)
+    expect(row.locator("[data-part=type]")).to_have_text(trap)
+    expect(row.locator("[data-part=message]")).to_have_text(trap)
+    expect(row.locator(".tag")).to_have_text(trap)
+    row.click()
+    detail = dashboard.get_by_role("complementary")
+    expect(detail.get_by_role("heading", level=2)).to_have_text(trap)
+    expect(detail.locator(".log .said")).to_have_text([trap])
+    expect(detail.locator("pre.result")).to_have_text(trap)
+    expect(detail.locator(".timeline")).to_contain_text(trap)
+    life.say(error(trap, run="r2", duration=1.0))
+    expect(detail.locator("pre.failed")).to_have_text(f"ValueError: {trap}")
+    expect(row.locator("[data-part=message]")).to_have_text(f"ValueError: {trap}")
+    expect(dashboard.locator(".events-body")).to_contain_text(trap)
+    assert dashboard.locator("img").count() == 1, "its own sign"
+    assert dashboard.title() == "Celery progress"
+
+
+def test_everything_is_reached_by_keys(dashboard, live):
+    lives = [live() for _ in range(3)]
+    first, second = lives[2], lives[1]
+    expect(row_of(dashboard, first)).to_be_visible()
+    dashboard.keyboard.press("/")
+    expect(dashboard.get_by_label("Filter by text")).to_be_focused()
+    dashboard.keyboard.type("kind")
+    reached = []
+    while "row" not in reached:
+        dashboard.keyboard.press("Tab")
+        reached.append(dashboard.evaluate("document.activeElement.role ?? ''"))
+        assert len(reached) < 10
+    expect(row_of(dashboard, first)).to_be_focused()
+    dashboard.keyboard.press("ArrowDown")
+    expect(row_of(dashboard, second)).to_be_focused()
+    dashboard.keyboard.press("End")
+    dashboard.keyboard.press("Home")
+    expect(row_of(dashboard, first)).to_be_focused()
+    dashboard.keyboard.press("Enter")
+    title = dashboard.get_by_role("complementary").get_by_role("heading", level=2)
+    expect(title).to_have_text(first.kind)
+    expect(title).to_be_focused()
+    dashboard.keyboard.press("Tab")
+    expect(dashboard.get_by_role("button", name="Close")).to_be_focused()
+    dashboard.keyboard.press("Escape")
+    expect(row_of(dashboard, first)).to_be_focused()
+    # The row that has the focus keeps it, wherever it goes.
+    first.say(completed(duration=1.0))
+    expect(row_of(dashboard, first)).to_contain_text("done")
+    expect(row_of(dashboard, first)).to_be_focused()
+
+
+def test_events_are_listed_and_held_still(dashboard, live):
+    life = live()
+    body = dashboard.locator("#events-body")
+    expect(body).to_be_hidden()
+    dashboard.get_by_role("button", name="Events as they come").click()
+    life.say(log("one"))
+    expect(body).to_contain_text("one")
+    dashboard.get_by_role("button", name="Pause").click()
+    life.say(log("two"))
+    expect(dashboard.get_by_role("button", name="Go on (1 more)")).to_be_visible()
+    expect(body).not_to_contain_text("two")
+    dashboard.get_by_role("button", name="Go on").click()
+    expect(body).to_contain_text("two")
+
+
+def test_the_sidecars_figures_are_shown_and_drawn(dashboard, live):
+    life = live()
+    figures = dashboard.locator("#figures")
+    expect(figures).to_contain_text("Clients")
+
+    def drawn():
+        life.say(log("again"))
+        found = dashboard.locator(".plot .line").evaluate_all(
+            "(lines) => lines.map((one) => one.getAttribute('d') ?? '')"
+        )
+        return all("L" in one for one in found)
+
+    eventually(drawn, interval=0.2)
+    expect(dashboard.locator("#plot-events output")).to_have_text(re.compile(r"^[\d.]+$"))
+    expect(dashboard.locator("#plot-delay output")).to_have_text(re.compile(r"^[\d.]+ (ms|sec)$"))
+
+
+class Prefix(Proxy):
+    """A proxy that serves the sidecar below ``/progress/``, as a web server would."""
+
+    async def _forward(self, reader, writer):
+        line = await reader.readuntil(b"\r\n")
+        # What is asked for beside it is not there.
+        inside = line.replace(b"GET /progress/", b"GET /", 1)
+        reader._buffer[:0] = line.replace(b"GET /", b"GET /not/") if inside == line else inside
+        await super()._forward(reader, writer)
+
+
+def test_it_works_behind_a_prefix(open_dashboard, sidecar, live):
+    life = live()
+    life.say(log("from afar"))
+    with Prefix(sidecar.port) as network:
+        page = open_dashboard(f"http://localhost:{network.port}/progress/#/operation/{life.id}")
+        expect(row_of(page, life)).to_be_visible()
+        expect(page.locator(".log")).to_contain_text("from afar")
+        expect(page.locator("#figures")).to_contain_text("Clients")
+
+
+# Where access is closed.
+
+
+@pytest.fixture
+def closed_sidecar(redis_server, write, monkeypatch):
+    """One with a key, that looks often for tokens that expired."""
+    monkeypatch.setattr(server, "SWEEP_INTERVAL", 0.1)
+    with SidecarThread(BrokerAddress(redis_server.url), key=KEY) as sidecar:
+        yield sidecar
+
+
+def give(page, token):
+    page.get_by_label("Token").fill(token)
+    page.locator("#access").get_by_role("button", name="Open").click()
+
+
+def test_a_token_is_asked_for_and_kept_in_the_tab(open_dashboard, closed_sidecar, live):
+    life = live()
+    asked = []
+    page = open_dashboard(f"{closed_sidecar.http}/#/operation/{life.id}")
+    page.on("request", lambda request: asked.append(request.url))
+    expect(page.locator(".empty-title")).to_have_text("A token is needed")
+    expect(page.get_by_role("complementary")).to_contain_text("A token is needed")
+    give(page, "nonsense")
+    expect(page.locator(".empty-title")).to_have_text("This token is not taken")
+    expect(page.locator(".empty-text")).to_have_text("The token is not valid.")
+    expect(page.get_by_label("Token")).to_have_attribute("aria-invalid", "true")
+    token = create_token("*", key=KEY)
+    give(page, token)
+    expect(row_of(page, life)).to_be_visible()
+    expect(page.get_by_role("complementary").locator(".timeline")).to_contain_text("started")
+    expect(page.locator("#access")).to_be_hidden()
+    page.reload()
+    expect(row_of(page, life)).to_be_visible()
+    expect(page.locator("#figures")).to_contain_text("Clients")
+    assert token not in "".join([*asked, page.url])
+    assert token not in page.content()
+    page.get_by_role("button", name="Forget the token").click()
+    expect(page.locator(".empty-title")).to_have_text("A token is needed")
+    expect(row_of(page, life)).to_have_count(0)
+    assert page.evaluate("sessionStorage.length + localStorage.length") == 0
+
+
+def test_a_token_that_expires_is_asked_for_again(open_dashboard, closed_sidecar, live):
+    life = live()
+    page = open_dashboard(f"{closed_sidecar.http}/")
+    give(page, create_token("*", 5.0, key=KEY))
+    expect(row_of(page, life)).to_be_visible()
+    expect(page.locator(".empty-text")).to_have_text("The token has expired.", timeout=LONG)
+    give(page, create_token("*", key=KEY))
+    life.say(progress(0.5, message="afterwards"))
+    expect(row_of(page, life)).to_contain_text("afterwards")
+
+
+def test_a_token_for_one_task_shows_that_one(open_dashboard, closed_sidecar, live):
+    life, other = live(), live()
+    life.say(log("mine"))
+    page = open_dashboard(f"{closed_sidecar.http}/")
+    give(page, create_token(life.id, key=KEY))
+    expect(page.get_by_text("This token does not show everything")).to_be_visible()
+    page.get_by_label("Task id").fill(life.id)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("complementary").locator(".log")).to_contain_text("mine")
+    page.get_by_label("Task id").fill(other.id)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("complementary")).to_contain_text("does not grant operation")
+
+
+def test_without_a_key_and_without_lists_tasks_are_opened_by_id(open_dashboard, redis_server, live):
+    life = live()
+    with SidecarThread(BrokerAddress(redis_server.url), exact_only=True) as sidecar:
+        page = open_dashboard(f"{sidecar.http}/#/operation/{life.id}")
+        expect(page.get_by_text("Not everything is shown here")).to_be_visible()
+        expect(page.locator("#access")).to_be_hidden()
+        expect(page.get_by_role("complementary").locator(".timeline")).to_contain_text("started")
+
+
+# How it looks, and how much of it there is.
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_its_looks_are_accessible(open_dashboard, sidecar, live, scheme):
+    require_packages()
+    lives = [live(tags=["nightly"]) for _ in range(9)]
+    for number, life in enumerate(lives):
+        life.say(progress(number / 10, message="Reading orders", current=number, total=10))
+    lives[0].say(log("cache is cold"), error("no space left on device", duration=3.0))
+    lives[1].say(error("revoked", status="cancelled", duration=3.0))
+    lives[2].say(log("written"), result({"file": "a.pdf"}), completed(duration=3.0))
+    lives[3].say(status("retrying", message="ConnectionError"))
+    page = open_dashboard(
+        f"{sidecar.http}/#/operation/{lives[0].id}", color_scheme=scheme, reduced_motion="reduce"
+    )
+    page.get_by_role("button", name="Events as they come").click()
+    expect(page.locator("pre.failed")).to_be_visible()
+    expect(page.locator(".figures dd").first).to_be_visible()
+    page.evaluate((NODE_MODULES / "axe-core" / "axe.min.js").read_text())
+    SCREENSHOTS.mkdir(exist_ok=True)
+    for step in ["failed", "done", "list"]:
+        if step == "done":
+            page.goto(f"{sidecar.http}/#/operation/{lives[2].id}")
+            expect(page.locator("pre.result")).to_be_visible()
+        if step == "list":
+            page.keyboard.press("Escape")
+            expect(page.get_by_role("complementary")).to_be_hidden()
+        page.screenshot(path=SCREENSHOTS / f"dashboard-{scheme}-{step}.png")
+        found = page.evaluate("axe.run().then(({ violations }) => violations)")
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+
+
+def test_the_page_that_asks_for_a_token_is_accessible(open_dashboard, closed_sidecar):
+    require_packages()
+    page = open_dashboard(f"{closed_sidecar.http}/")
+    give(page, "nonsense")
+    expect(page.locator(".empty-title")).to_have_text("This token is not taken")
+    page.evaluate((NODE_MODULES / "axe-core" / "axe.min.js").read_text())
+    found = page.evaluate("axe.run().then(({ violations }) => violations)")
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+
+
+def test_it_fits_a_phone(open_dashboard, sidecar, live):
+    life = live()
+    page = open_dashboard(f"{sidecar.http}/")
+    page.set_viewport_size({"width": 320, "height": 640})
+    row = row_of(page, life)
+    expect(row).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    row.click()
+    box = page.get_by_role("complementary").bounding_box()
+    assert box["width"] > 290
+    page.get_by_role("button", name="Close").click()
+    expect(row).to_be_focused()
+
+
+def test_only_the_rows_in_sight_are_made(open_dashboard, redis_server):
+    """5,000 operations, and as many elements as for fifty."""
+    redis_server.clear()
+    begun = time.time() - 10_000
+    many = [
+        status(
+            "started", at=begun + number, operation_type=f"many.of{number}", metadata={},
+            operation_id=f"many-{number}",
+        )
+        for number in range(5_000)
+    ]  # fmt: skip
+    with (
+        log_writer(redis_server.url) as write,
+        SidecarThread(BrokerAddress(redis_server.url)) as sidecar,
+    ):
+        for start in range(0, len(many), 500):
+            write(*many[start : start + 500])
+        page = open_dashboard(f"{sidecar.http}/")
+        grid = page.get_by_role("grid")
+        expect(grid).to_have_attribute("aria-rowcount", "5001")
+        assert page.locator("[data-id]").count() < 40
+        expect(page.locator("[data-id=many-4999]")).to_be_visible()
+        grid.evaluate("(grid) => grid.scrollTo(0, grid.scrollHeight)")
+        last = page.locator("[data-id=many-0]")
+        expect(last).to_be_in_viewport()
+        expect(last).to_have_attribute("aria-rowindex", "5001")
+        assert page.locator("[data-id]").count() < 40
+        # What comes above moves nothing of what is looked at.
+        place = last.bounding_box()
+        write(status("started", at=time.time(), metadata={}, operation_id="new"))
+        expect(grid).to_have_attribute("aria-rowcount", "5002")
+        expect(last).to_have_attribute("aria-rowindex", "5002")
+        assert last.bounding_box() == place
+        page.get_by_label("Filter by type").fill("many.of777")
+        expect(page.locator("[data-id]")).to_have_count(1)
