@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from contextlib import ExitStack, contextmanager
@@ -127,6 +128,14 @@ def clients_of_all(sidecar, count=2):
             clients.append(Client(sidecar))
             stack.callback(clients[-1].close)
         yield clients
+
+
+def is_ready(sidecar):
+    """Whether all of its processes are, and have said so to the one that is asked."""
+    try:
+        return bool(get(sidecar, "/readyz"))
+    except urllib.error.HTTPError:
+        return False
 
 
 def get(sidecar, path):
@@ -259,6 +268,7 @@ def test_a_process_that_is_told_to_stop_is_replaced_as_well(redis_url):
 def test_without_a_log_each_process_has_a_queue_of_its_own(rabbitmq_without_streams):
     url = rabbitmq_without_streams.url
     with processes(url) as sidecar, clients_of_all(sidecar) as clients, log_writer(url) as write:
+        eventually(lambda: is_ready(sidecar))
         assert not json.loads(get(sidecar, "/readyz"))["replayable"]
         for one in clients:
             one.follow()
