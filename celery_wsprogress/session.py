@@ -122,7 +122,7 @@ class Session:
     @property
     def has_news(self) -> bool:
         """Whether :meth:`take` would return something now, but for what :attr:`due` is for."""
-        return bool(self.news or self._replies or self._pending)
+        return self.news is not None or bool(self._replies or self._pending)
 
     @property
     def due(self) -> float | None:

@@ -77,10 +77,10 @@ def _write(sessions: Iterable[Session]) -> None:
     news: History | None = None
     cursor, frames = 0, b""
     for session in sessions:
-        if session.news is not news or session.cursor != cursor:
-            news, cursor = session.news, session.cursor
-            frames = b"" if news is None else news.all_after(cursor, WRITE_BYTES)
         try:
+            if session.news is not news or session.cursor != cursor:
+                news, cursor = session.news, session.cursor
+                frames = b"" if news is None else news.all_after(cursor, WRITE_BYTES)
             if frames:
                 session.outlet.pass_on(frames)
             else:

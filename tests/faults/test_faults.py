@@ -178,11 +178,18 @@ def test_a_task_that_is_lost_with_its_worker_ends_as_lost(system):
 def test_a_task_that_is_delivered_again_goes_on_as_another_run(system):
     # Shorter than the visibility timeout, so that it is delivered again once and not for ever.
     one = kill_all_workers_during(system, "again", lines=8, pause=0.2)
-    # Until then it may have been given up as lost, and be at rest.
     eventually(lambda: len(runs_of(system, one)) >= 2, 60, what="it to be delivered again")
+    # Until then it may have been given up as lost, more than once where workers are slow, and be
+    # at rest.
+    eventually(lambda: {end.kind for end in last_of(system, one)} == {"completed"}, 60)
     check_nothing_is_lost(system.come_to_rest([one]))
-    last = [transcript.frames(one)[-1] for transcript in system.audience.transcripts]
+    last = last_of(system, one)
     assert {(end.kind, end.event_id) for end in last} == {("completed", last[0].event_id)}
+
+
+def last_of(system, operation_id):
+    """What each client was shown last."""
+    return [transcript.frames(operation_id)[-1] for transcript in system.audience.transcripts]
 
 
 def runs_of(system, operation_id):

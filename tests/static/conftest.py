@@ -6,9 +6,11 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+import scenario
 from log_writer import log_writer
-from sidecars import SidecarThread
+from sidecars import SidecarProcess, SidecarThread
 from web_pages import web_server
+from workers import Worker
 
 from celery_wsprogress.brokers import BrokerAddress
 
@@ -31,6 +33,15 @@ def sidecar(write, redis_server):
     """Where most pages have nothing but what a test writes."""
     with SidecarThread(BrokerAddress(redis_server.url)) as sidecar:
         yield sidecar
+
+
+@pytest.fixture(scope="module")
+def stack(write, redis_server):
+    """An application, a worker that runs its tasks, and a sidecar in a process of its own."""
+    url = redis_server.url
+    flower = ("--flower-url", "http://flower.example/")
+    with Worker("scenario", broker=url, backend=url), SidecarProcess(url, *flower) as sidecar:
+        yield scenario.make_app(url, url), sidecar
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,14 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-import scenario
 from dictation import Dictation
 from lives import completed, error, log, progress, queued, result, status
 from log_writer import log_writer
 from msgspec import structs
 from nodes import NODE_MODULES, require_packages
 from proxies import Proxy
-from sidecars import SidecarProcess, SidecarThread
+from sidecars import SidecarThread
 from waiting import eventually
-from workers import Worker
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
@@ -41,24 +39,8 @@ addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) 
 
 
 @pytest.fixture(scope="module")
-def stack(redis_server):
-    """An application, a worker that runs its tasks, and the sidecar."""
-    redis_server.clear()
-    url = redis_server.url
-    flower = ("--flower-url", "http://flower.example/")
-    with Worker("scenario", broker=url, backend=url), SidecarProcess(url, *flower) as sidecar:
-        yield scenario.make_app(url, url), sidecar
-
-
-@pytest.fixture(scope="module")
 def sidecar(stack):
     return stack[1]
-
-
-@pytest.fixture(scope="module")
-def write(redis_server):
-    with log_writer(redis_server.url) as write:
-        yield write
 
 
 @pytest.fixture

@@ -8,15 +8,12 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-import scenario
 from dictation import Dictation
 from lives import completed, error, log, progress, queued, result, status
-from log_writer import log_writer
 from msgspec import structs
 from nodes import NODE_MODULES, require_packages
-from sidecars import SidecarProcess, SidecarThread
+from sidecars import SidecarThread
 from waiting import eventually
-from workers import Worker
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
@@ -32,23 +29,8 @@ LONG = 60_000  # ms; for machines that are busy
 
 
 @pytest.fixture(scope="module")
-def stack(redis_server):
-    """An application, a worker that runs its tasks, and the sidecar."""
-    redis_server.clear()
-    url = redis_server.url
-    with Worker("scenario", broker=url, backend=url), SidecarProcess(url) as sidecar:
-        yield scenario.make_app(url, url), sidecar
-
-
-@pytest.fixture(scope="module")
 def sidecar(stack):
     return stack[1]
-
-
-@pytest.fixture(scope="module")
-def write(redis_server):
-    with log_writer(redis_server.url) as write:
-        yield write
 
 
 @pytest.fixture
