@@ -280,6 +280,12 @@ SLOW = 0.01  # what comes within 100 seconds of the last is not told by itself
 PROGRESS = "onProgress: ({ data }) => said.push(data.progress), max_rate"
 
 
+def close_and_be_heard(page, handle, operation_id):
+    """Close a handle, and wait until the sidecar has answered something that was asked after."""
+    said = "await new Promise((resolve) => setTimeout(resolve, 0)); await client.get(id)"
+    page.run(f"{handle}.close(); {said}", id=operation_id)
+
+
 def test_who_draws_seldom_is_told_seldom(client_page, network, write, life):
     page = client_page(f"ws://127.0.0.1:{network.port}")
 
@@ -311,7 +317,7 @@ def test_who_draws_seldom_is_told_seldom(client_page, network, write, life):
     for fraction in (0.4, 0.5):
         reach(fraction)
         eventually(lambda fraction=fraction: page.run("return said.at(-1)") == fraction)
-    page.run("eager.close(); await new Promise((resolve) => setTimeout(resolve, 0))")
+    close_and_be_heard(page, "eager", life.id)
     reach(0.6)
     assert page.run("return said.at(-1)") == 0.5
 
@@ -345,7 +351,7 @@ def test_all_monitors_have_the_pace_of_the_fastest(client_page, write, life):
     for fraction in (0.1, 0.2, 0.3):
         reach(fraction)
         eventually(lambda fraction=fraction: page.run("return said.at(-1)") == fraction)
-    page.run("fast.close(); await new Promise((resolve) => setTimeout(resolve, 0))")
+    close_and_be_heard(page, "fast", life.id)
     reach(0.4)
     reach(0.5)
     assert page.run("return said") == [0.1, 0.2, 0.3]

@@ -21,6 +21,7 @@ class Listener:
     def __init__(self, app):
         self._address = address_of(app)
         self._epoch = self._position = ""
+        self._written = {}
         self.events = []
         self.signed = False
 
@@ -46,6 +47,10 @@ class Listener:
         for entry in reader.read(self._position, wait=0.5):
             self._position = entry.position
             batch = wire.decode_batch(entry.batch)
+            # What was not confirmed when the broker went is written once more.
+            if batch.counter <= self._written.get(batch.writer, -1):
+                continue
+            self._written[batch.writer] = batch.counter
             self.events += batch.events
             self.signed = self.signed or bool(batch.alive)
 
