@@ -82,7 +82,7 @@ def _start(plan: Plan, family: Family) -> None:
     name = f"demo-{os.getpid()}@localhost"
     # SIGQUIT is Celery's cold shutdown: nobody waits for a task that nobody watches any more.
     worker = family.start("Worker", _worker(name), end_with=SIGQUIT)
-    sidecar = family.start("Sidecar", _sidecar(plan.sidecar))
+    sidecar = family.start("Sidecar", _sidecar(plan.sidecar, plan.addresses()["flower"]))
     flower = family.start("Flower", _flower(plan.flower))
     web = family.start("Web", _web(plan.web))
     family.wait_until(worker, _pings(plan.broker.url, name))
@@ -100,9 +100,9 @@ def _worker(name: str) -> list[str]:
     ]
 
 
-def _sidecar(port: int) -> list[str]:
+def _sidecar(port: int, flower: str) -> list[str]:
     command = [sys.executable, "-m", "celery_wsprogress", "serve", "-A", "example_app.tasks"]
-    return [*command, "--host", "localhost", "--port", str(port)]
+    return [*command, "--host", "localhost", "--port", str(port), "--flower-url", flower]
 
 
 def _flower(port: int | None) -> list[str]:

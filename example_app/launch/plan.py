@@ -30,6 +30,7 @@ class Plan(NamedTuple):
         """Return the addresses by name."""
         found = {
             "page": f"http://localhost:{self.web}",
+            "dashboard": f"http://localhost:{self.sidecar}/",
             "sidecar": f"ws://localhost:{self.sidecar}",
             "status": f"http://localhost:{self.sidecar}/status",
             "broker": masked(self.broker.url),
@@ -63,12 +64,13 @@ class Plan(NamedTuple):
         where = self.addresses()
         rows = [
             ("Page", where["page"]),
+            ("Dashboard", where["dashboard"]),
             ("Sidecar", f"{where['sidecar']}   (curl {where['status']})"),
             ("Flower", where.get("flower", "none in this mode")),
             ("Broker", f"{where['broker']}   ({self.broker.says})"),
             ("Logs", where["logs"]),
         ]
-        block = "\n".join(f"  {name:<9}{place}" for name, place in rows)
+        block = "\n".join(f"  {name:<11}{place}" for name, place in rows)
         print(f"\nThe demo is ready.\n\n{block}\n\nCtrl-C ends everything.", flush=True)
         if ready_file is not None:
             unfinished = ready_file.with_suffix(".part")

@@ -491,6 +491,20 @@ def test_it_fits_a_phone(open_dashboard, sidecar, live):
     expect(row).to_be_focused()
 
 
+def test_where_there_is_little_room_the_end_of_a_tasks_name_is_seen(dashboard, live):
+    life = live()
+    kind = "company.department.team.project.application.tasks.import_orders"
+    life.say(status("started", run="r2", after="r1", operation_type=kind, metadata={}))
+    dashboard.get_by_label("Filter by type").fill(kind)
+    named = row_of(dashboard, life).locator("[data-part=type]")
+    expect(named).to_have_text(kind)
+    expect(named).to_have_attribute("title", kind)
+    cut = "(part) => part.scrollWidth > part.clientWidth"
+    assert named.locator("[data-part=module]").evaluate(cut)
+    assert not named.locator("[data-part=name]").evaluate(cut)
+    assert named.locator("[data-part=name]").inner_text() == "import_orders"
+
+
 def test_only_the_rows_in_sight_are_made(open_dashboard, redis_server):
     """5,000 operations, and as many elements as for fifty."""
     redis_server.clear()

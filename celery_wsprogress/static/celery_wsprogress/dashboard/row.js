@@ -61,7 +61,10 @@ export class Row {
     if (!fresh && this.#second === second) return false;
     const { type, percent, ...cells } = cellsOf(operation, now);
     const parts = this.#parts;
-    write(parts.type, type);
+    const name = type.slice(type.lastIndexOf(".") + 1);
+    mark(parts.type, "title", type);
+    write(parts.module, type.slice(0, type.length - name.length));
+    write(parts.name, name);
     write(parts.percent, percent);
     for (const name of /** @type {const} */ (["state", "message", "rate", "left", "time", "worker", "attempt"])) {
       write(parts[name], cells[name]);
@@ -86,7 +89,9 @@ function build() {
   const cell = (/** @type {string} */ name, /** @type {Node[]} */ ...children) =>
     make("div", { role: "gridcell", class: `cell ${name}` }, ...children);
   const part = (/** @type {string} */ name) => make("span", { "data-part": name, dir: "auto" });
-  const link = make("a", { "data-part": "type", tabindex: "-1", dir: "auto" });
+  // Where there is little room the module gives way: what tells tasks apart stands behind it.
+  const type = { "data-part": "type", tabindex: "-1", dir: "auto" };
+  const link = make("a", type, part("module"), part("name"));
   const bar = make("span", { class: "bar", "aria-hidden": "true" }, part("fill"));
   return make(
     "div",
