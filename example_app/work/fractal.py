@@ -7,8 +7,8 @@ import struct
 import zlib
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 800, 500
-TILE = 50  # pixels
+WIDTH, HEIGHT = 640, 400
+TILE = 40  # pixels
 DEPTH = 300  # iterations after which a point counts as inside
 
 INSIDE = (8, 10, 24)
@@ -89,7 +89,7 @@ def escape(point: complex) -> float | None:
     z = 0j
     for n in range(DEPTH):
         z = z * z + point
-        if z.real * z.real + z.imag * z.imag > 64:
+        if abs(z) > 8:
             return n + 1 - math.log2(math.log2(abs(z)))
     return None
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROWS = 400_000
+ROWS = 100_000
 
 #: At which share of the file the source breaks off: the first time, the second time.
 BREAKS = (0.35, 0.8)

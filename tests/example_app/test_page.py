@@ -17,6 +17,8 @@ from servers import ServerMissingError, find_program
 from waiting import eventually
 
 from example_app import web
+from example_app.work.fractal import WIDTH
+from example_app.work.orders import ROWS
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -145,13 +147,13 @@ def test_several_tasks_at_once_a_reload_in_the_middle_and_every_kind_of_end(page
 
     expect(bar_of(retried)).to_have_attribute("state", "completed", timeout=LONG)
     expect(retried.locator(".attempt")).to_have_text("attempt 3")
-    expect(retried.locator("[part=result]")).to_contain_text('"rows":400000')
+    expect(retried.locator("[part=result]")).to_contain_text(f'"rows":{ROWS}')
 
     fractal = cards["render_fractal"]
     expect(bar_of(fractal)).to_have_attribute("state", "completed", timeout=LONG)
     picture = fractal.locator("img")
     expect(picture).to_be_visible()
-    eventually(lambda: picture.evaluate("image => image.naturalWidth") == 800)
+    eventually(lambda: picture.evaluate("image => image.naturalWidth") == WIDTH)
 
     failed = cards["check_backup"]
     expect(bar_of(failed)).to_have_attribute("state", "error", timeout=LONG)

@@ -14,10 +14,10 @@ from example_app.work.backup import Backup, DamagedBackupError
 # The library
 
 
-def test_the_library_is_that_of_this_python_and_nothing_installed_later():
+def test_the_library_is_that_of_this_python_without_its_tests_and_what_was_installed_later():
     files = library.source_files()
     assert library.root() / "json" / "decoder.py" in files
-    assert not [path for path in files if "site-packages" in path.parts]
+    assert not [path for path in files if {"site-packages", "test"} & set(path.parts)]
 
 
 def test_a_file_is_counted(tmp_path):

@@ -165,6 +165,8 @@ def test_signs_stop_when_a_child_dies_whose_result_was_stored(life, signing, log
     """No signal tells the end; only the silence does."""
     task = life.dies_afterwards.apply_async((str(gate),), queue="signs")
     run = log.wait_for_sign(task.id)
+    # The sign is its parent's; what it has not written itself yet dies with it.
+    log.wait_for_words(task.id, "started")
     gate.touch()
     wait_until_unsigned(log, run, bystander)
     assert f"[{task.id}] succeeded before the worker was lost" in signing.log
