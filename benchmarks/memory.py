@@ -8,6 +8,8 @@ some thousands more, divided by their number. Buffers of the kernel's sockets ar
 * *Subscriptions*: connections that each watch 100 operations more than others.
 * *Running operations*: of each, its start and a progress were read.
 * *Finished operations*: of each, a start, a line, a result and an end were read.
+
+Before these as many others were read, since what is read at once takes room that is kept.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 TITLE: Final = "Memory"
 
 WARM: Final = 200
-"""Connections that are there before, and operations: what is taken once is taken."""
+"""Connections that are there before: what is taken once is taken."""
 
 SUBSCRIBERS: Final = 100
 SUBSCRIPTIONS: Final = 100
@@ -120,7 +122,7 @@ def _operation(number: int, life: Callable[[int], Iterable[bytes]]) -> float:
             return server.memory
 
         # Their ids are as long as each other.
-        before = read(range(10_000, 10_000 + WARM))
+        before = read(range(10_000, 10_000 + number))
         return (read(range(20_000, 20_000 + number)) - before) / number
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from benchmarks.figures import Table  # noqa: TC001 - msgspec reads the annotations
+from benchmarks.figures import Table
 from benchmarks.printing import as_markdown
 
 if TYPE_CHECKING:

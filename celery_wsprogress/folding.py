@@ -8,10 +8,10 @@ Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from msgspec import UNSET, UnsetType, structs
+from msgspec import UNSET, Struct, UnsetType, field, structs
 
 from celery_wsprogress.events import (
     LIFE_CYCLE,
@@ -30,8 +30,6 @@ from celery_wsprogress.events import (
 from celery_wsprogress.lifecycle import Runs, State, Step, Verdict, step_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from celery_wsprogress.lifecycle import Run
 
 T = TypeVar("T")
@@ -40,8 +38,7 @@ T = TypeVar("T")
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
-@dataclass(slots=True)
-class Operation:
+class Operation(Struct, array_like=True, gc=False):
     """What is known of one operation. Only :meth:`fold` and :meth:`hear` change it."""
 
     operation_id: str
@@ -54,8 +51,8 @@ class Operation:
     """The last one that was not a sidecar's."""
     measured: ProgressData | None = None
     """How far the current run said last that it is."""
-    said: ProgressData | StatusData | None = None
-    """What the current run said last with a message."""
+    said: StatusData | None = None
+    """What the current run said last with a message, where that was not how far it is."""
     metadata: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     tags: Sequence[str] = ()
     queued_at: float | None = None
@@ -120,7 +117,7 @@ class Operation:
 
     def advance(self, event: Progress) -> None:
         """Take a progress of the run that goes on; what :meth:`fold` would do with it."""
-        self.measured = self.said = event.data
+        self.measured, self.said = event.data, None
 
     def runs_as(self, run: str) -> bool:
         """Whether this is the current run."""
@@ -169,7 +166,8 @@ class Operation:
         return StatusData(status=word, message=message, details=details)
 
     def _last_said(self) -> tuple[str, dict[str, Any]]:
-        return ("", {}) if self.said is None else (self.said.message, self.said.details)
+        said = self.said or self.measured
+        return ("", {}) if said is None else (said.message, said.details)
 
     def _begin(self) -> None:
         """Forget what an earlier run has left behind."""

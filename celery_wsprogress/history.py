@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
-from celery_wsprogress.positions import position_in
+from msgspec import Struct
+
+from celery_wsprogress.positions import Position, position_in
 
 if TYPE_CHECKING:
     from celery_wsprogress.folding import Operation
-    from celery_wsprogress.positions import Position
 
 MAX_ENTRIES: Final = 1_000
 MAX_BYTES: Final = 512_000
@@ -40,20 +41,17 @@ class Kind(IntEnum):
     END = 3
 
 
-class Entry:
+class Entry(Struct, array_like=True, eq=False, gc=False):
     """One delivered event."""
 
-    __slots__ = ("epoch_number", "frame", "kind", "run", "seq")
-
-    def __init__(self, seq: int, epoch_number: int, kind: Kind, run: str, frame: bytes) -> None:
-        self.seq = seq
-        """Counted over everything that is delivered of the operation."""
-        self.epoch_number = epoch_number
-        """Of the log's epoch it is from."""
-        self.kind = kind
-        self.run = run
-        self.frame = frame
-        """As it goes to the clients; see :func:`~celery_wsprogress.framing.framed`."""
+    seq: int
+    """Counted over everything that is delivered of the operation."""
+    epoch_number: int
+    """Of the log's epoch it is from."""
+    kind: Kind
+    run: str
+    frame: bytes
+    """As it goes to the clients; see :func:`~celery_wsprogress.framing.framed`."""
 
     @property
     def position(self) -> Position:
@@ -64,6 +62,18 @@ class Entry:
     def size(self) -> int:
         """Bytes it takes."""
         return len(self.frame) + ENTRY_OVERHEAD
+
+
+class Kept(Struct, array_like=True, gc=False):
+    """All that a history must not forget; the fields are those of :class:`History`."""
+
+    before: int
+    start: int
+    dropped: int
+    dropped_position: Position | None
+    newest: int
+    entries: list[Entry]
+    progress: Entry | None
 
 
 class History:
@@ -77,6 +87,7 @@ class History:
     """
 
     __slots__ = (
+        "__weakref__",
         "_entries",
         "_last_end",
         "_last_status",
@@ -116,6 +127,30 @@ class History:
         self.newest = before
         """``seq`` of the newest entry."""
 
+    @classmethod
+    def of(cls, operation: Operation, kept: Kept) -> Self:
+        """The history of which :attr:`kept` was that."""
+        history = cls(operation, kept.dropped_position, kept.before)
+        history._entries, history._progress = kept.entries, kept.progress
+        for entry in kept.entries:
+            history._note(entry)
+        history.size = sum(entry.size for entry in history.after(0))
+        history.start, history.dropped, history.newest = kept.start, kept.dropped, kept.newest
+        return history
+
+    @property
+    def kept(self) -> Kept:
+        """What :meth:`of` makes another one from that is like this one."""
+        return Kept(
+            self.before,
+            self.start,
+            self.dropped,
+            self.dropped_position,
+            self.newest,
+            self._entries,
+            self._progress,
+        )
+
     def __len__(self) -> int:
         return len(self._entries) + (self._progress is not None)
 
@@ -139,13 +174,16 @@ class History:
             self._take_slot(entry)
         else:
             self._entries.append(entry)
-            if entry.kind is Kind.STATUS:
-                self._last_status = entry
-            elif entry.kind is Kind.END:
-                self._last_end = entry
+            self._note(entry)
         if self.size > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
             self._drop_oldest()
         return self.size - before
+
+    def _note(self, entry: Entry) -> None:
+        if entry.kind is Kind.STATUS:
+            self._last_status = entry
+        elif entry.kind is Kind.END:
+            self._last_end = entry
 
     def _take_slot(self, entry: Entry) -> None:
         before, self._progress = self._progress, entry

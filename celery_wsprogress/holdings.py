@@ -3,17 +3,22 @@
 Operations stand in three lines by where they are in their life, each with the one that has been
 silent longest in front. Finished operations go first, then those that no worker has started,
 then the running ones.
+
+Finished operations are held :mod:`packed <celery_wsprogress.packing>`, but for the newest: those
+are what late words are about, and what people look at.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import WeakValueDictionary
 
 from celery_wsprogress.folding import Operation
 from celery_wsprogress.history import Entry, History
 from celery_wsprogress.lifecycle import State
+from celery_wsprogress.packing import Packed, label_of, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +29,12 @@ if TYPE_CHECKING:
 
 MAX_ENDED: Final = 50_000
 """Operations of which nothing is known any more but that they have ended."""
+
+MAX_UNPACKED: Final = 100
+"""Finished operations that are held as they are."""
+
+MOVED_EVERY: Final = 1.0
+"""Seconds in which an operation that goes on is filed anew once."""
 
 _LIVES: Final = ("finished", "waiting", "running")
 """In the order in which they are let go."""
@@ -66,12 +77,14 @@ class Held:
     history: History
     number: int
     """Counted over all operations ever held; the newest has the highest."""
-    line: OrderedDict[str, Held]
-    """Its likes; that with the longest silence is in front."""
+    life: str = "waiting"
+    """In which of the lines it stands."""
     going_on: str = ""
     """:attr:`Operation.going_on`, at hand: most events are compared with it."""
     heard: float = 0.0
     """When its last event was taken, by the clock of :meth:`Hub.accept`."""
+    filed: float = 0.0
+    """When it was put at the end of its line: no more than :data:`MOVED_EVERY` before that."""
     signed_at: float = 0.0
     """When its current run last gave a sign of life, by the same clock."""
     next_at: float = 0.0
@@ -99,12 +112,18 @@ class Holdings:
     """What the histories of all of them take."""
     gone: Position | None = None
     """The position of the newest event that went with its operation."""
-    _held: dict[str, Held] = field(default_factory=dict)
-    _ended: dict[str, None] = field(default_factory=dict)
+    _held: dict[str, Held | bytes] = field(default_factory=dict)
+    """Those that are packed are bytes."""
+    _ended: OrderedDict[str, None] = field(default_factory=OrderedDict)
     """The ids of those that had ended when they were let go, the newest last."""
-    _lines: dict[str, OrderedDict[str, Held]] = field(
+    _lines: dict[str, OrderedDict[str, None]] = field(
         default_factory=lambda: {life: OrderedDict() for life in _LIVES}
     )
+    """The ids of those that are held; that with the longest silence is in front."""
+    _unpacked: deque[str] = field(default_factory=deque)
+    """The ids of those that are to be packed, the next one in front."""
+    _in_use: WeakValueDictionary[str, History] = field(default_factory=WeakValueDictionary)
+    """Histories of packed operations that somebody still reads: nobody gets a second one."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -116,7 +135,12 @@ class Holdings:
 
     def get(self, operation_id: str) -> Held | None:
         """The operation, if it is held."""
-        return self._held.get(operation_id)
+        held = self._held.get(operation_id)
+        return self._unpack(operation_id, held) if isinstance(held, bytes) else held
+
+    def holds(self, held: Held) -> bool:
+        """Whether this one is still what is held of its operation."""
+        return self._held.get(held.operation.operation_id) is held
 
     def has_ended(self, operation_id: str) -> bool:
         """Whether it is not held any more, and had ended before.
@@ -128,15 +152,15 @@ class Holdings:
 
     def get_or_hold(self, operation_id: str, heard_at: float) -> Held:
         """The operation; it is held from now on if it was not."""
-        held = self._held.get(operation_id)
+        held = self.get(operation_id)
         if held is None:
             self.total += 1
             self._ended.pop(operation_id, None)
             operation = Operation(operation_id, heard_at=heard_at)
             history = History(operation, self.gone, self.appended)
-            line = self._lines[_LIFE[operation.state]]
-            held = Held(operation, history, self.total, line)
-            self._held[operation_id] = line[operation_id] = held
+            held = Held(operation, history, self.total)
+            self._held[operation_id] = held
+            self._lines[held.life][operation_id] = None
         return held
 
     def append(self, held: Held, entry: Entry) -> None:
@@ -146,24 +170,34 @@ class Holdings:
 
     def heard(self, held: Held, now: float) -> None:
         """An event of the operation was taken: file it anew, and let go of what is too much."""
-        line = self._lines[_LIFE[held.operation.state]]
-        if held.line is not line:
-            del held.line[held.operation.operation_id]
-            line[held.operation.operation_id] = held
-            held.line = line
         held.going_on = held.operation.going_on
+        self._file(held, now)
         self.went_on(held, now)
-        self._let_go(self._lines["finished"], self.limits.max_finished)
-        self._let_go(self._lines["waiting"], self.limits.max_waiting)
+        self._let_go("finished", self.limits.max_finished)
+        self._let_go("waiting", self.limits.max_waiting)
+
+    def _file(self, held: Held, now: float) -> None:
+        life = _LIFE[held.operation.state]
+        if held.life == life:
+            return
+        operation_id = held.operation.operation_id
+        del self._lines[held.life][operation_id]
+        self._lines[life][operation_id] = None
+        held.life, held.filed = life, now
+        if life == "finished":
+            self._leave_unpacked(operation_id)
 
     def went_on(self, held: Held, now: float) -> None:
         """An event was taken that left the operation where it is in its life."""
         held.heard = now
-        held.line.move_to_end(held.operation.operation_id)
+        if now - held.filed >= MOVED_EVERY:
+            held.filed = now
+            self._lines[held.life].move_to_end(held.operation.operation_id)
         while self.history_bytes > self.limits.max_history_bytes and len(self._held) > 1:
             self._forget(next(iter(self._oldest_first())))
 
-    def _let_go(self, line: OrderedDict[str, Held], limit: int) -> None:
+    def _let_go(self, life: str, limit: int) -> None:
+        line = self._lines[life]
         while len(line) > limit:
             self._forget(next(iter(line)))
 
@@ -171,18 +205,21 @@ class Holdings:
         """Let go of what has been silent for too long. Called now and then."""
         for line in self._lines.values():
             while line:
-                operation_id, held = next(iter(line.items()))
-                if now - held.heard < self.limits.max_age:
+                operation_id = next(iter(line))
+                held = self._held[operation_id]
+                heard = label_of(held).heard if isinstance(held, bytes) else held.heard
+                if now - heard < self.limits.max_age:
                     break
                 self._forget(operation_id)
 
     def silent(self, state: State, since: float) -> list[Held]:
-        """The operations in a state of which nothing was heard since then."""
+        """The operations in a state, one before the end, of which nothing was heard since then."""
         found = []
-        for held in self._lines[_LIFE[state]].values():
-            if held.heard > since:
+        for operation_id in self._lines[_LIFE[state]]:
+            held = self._held[operation_id]
+            if isinstance(held, bytes) or held.filed > since:
                 break
-            if held.operation.state is state:
+            if held.heard <= since and held.operation.state is state:
                 found.append(held)
         return found
 
@@ -192,22 +229,79 @@ class Holdings:
 
     def _forget(self, operation_id: str) -> None:
         held = self._held.pop(operation_id)
-        self.history_bytes -= held.history.size
-        newest = held.history.position
+        if isinstance(held, bytes):
+            life, size, newest = "finished", len(held), label_of(held).position
+        else:
+            life, size, newest = held.life, held.history.size, held.history.position
+        self.history_bytes -= size
         if newest is not None and (self.gone is None or newest > self.gone):
             self.gone = newest
-        del held.line[operation_id]
-        if held.operation.state.ended:
+        del self._lines[life][operation_id]
+        if life == "finished":
             self._ended[operation_id] = None
             if len(self._ended) > MAX_ENDED:
-                del self._ended[next(iter(self._ended))]
+                self._ended.popitem(last=False)
 
-    def newest_first(self, before: int | None = None) -> Iterator[Held]:
-        """What is held, newest first, of numbers below ``before``."""
+    def oldest_first(self, *, ended: bool = True) -> Iterator[Held]:
+        """The same as :meth:`newest_first`, the other way round."""
+        for held in self._held.values():
+            if not isinstance(held, bytes):
+                yield held
+            elif ended:
+                yield self._unpacked_of(held)
+
+    def newest_first(self, before: int | None = None, *, ended: bool = True) -> Iterator[Held]:
+        """What is held, newest first; nothing may be changed, neither in it nor meanwhile.
+
+        Args:
+            before: Only those of numbers below.
+            ended: Those too that have ended.
+        """
         for held in reversed(self._held.values()):
-            if before is None or held.number < before:
+            if isinstance(held, bytes):
+                if ended and (before is None or label_of(held).number < before):
+                    yield self._unpacked_of(held)
+            elif before is None or held.number < before:
                 yield held
 
-    def items(self) -> Iterator[tuple[str, Held]]:
-        """The operations by their ids, oldest first. Nothing may be changed meanwhile."""
-        yield from self._held.items()
+    # Packed ones.
+
+    def _leave_unpacked(self, operation_id: str) -> None:
+        """Do not pack a finished operation yet, but the one of which that was said first."""
+        self._unpacked.append(operation_id)
+        if len(self._unpacked) > MAX_UNPACKED:
+            self._pack(self._unpacked.popleft())
+
+    def _pack(self, operation_id: str) -> None:
+        held = self._held.get(operation_id)
+        if held is None or isinstance(held, bytes) or held.life != "finished":
+            return
+        history = held.history
+        packed = pack(
+            Packed(held.number, held.heard, history.position, held.operation, history.kept)
+        )
+        if packed is not None:
+            self._held[operation_id] = packed
+            self._in_use[operation_id] = history
+            self.history_bytes += len(packed) - history.size
+
+    def _unpack(self, operation_id: str, packed: bytes) -> Held:
+        self._held[operation_id] = held = self._unpacked_of(packed)
+        self.history_bytes += held.history.size - len(packed)
+        self._leave_unpacked(operation_id)
+        return held
+
+    def _unpacked_of(self, packed: bytes) -> Held:
+        found = unpack(packed)
+        history = self._in_use.get(found.operation.operation_id)
+        if history is None:
+            history = History.of(found.operation, found.kept)
+            self._in_use[found.operation.operation_id] = history
+        return Held(
+            history.operation,
+            history,
+            found.number,
+            life="finished",
+            heard=found.heard,
+            filed=found.heard,
+        )

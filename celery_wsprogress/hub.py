@@ -215,7 +215,7 @@ class Hub:
         while self._late and self._late[0][0] <= now:
             held = heappop(self._late)[2]
             # It may have been let go, or have come sooner: with what was said behind it.
-            if self.holdings.get(held.operation.operation_id) is held and held.next_at <= now:
+            if self.holdings.holds(held) and held.next_at <= now:
                 self._release(held, now)
         return woken
 
@@ -360,23 +360,28 @@ class Hub:
         """
         if selector in session.selectors:
             return
-        seen = {one for one, held in self.holdings.items() if self._selects(session, held)}
+        fresh = (
+            [] if replay == "none" else self._selected_by(selector, session, ended=replay == "all")
+        )
         session.selectors.add(selector)
         self._selectors.setdefault(selector, {})[session] = None
         self._selections += 1
-        if replay == "none":
-            return
-        for operation_id, held in self.holdings.items():
-            fresh = operation_id not in seen and operation_id not in session.subscribed
-            if fresh and selector.matches(held.operation):
-                self._replay_selected(session, held, replay)
+        for history in fresh:
+            if replay == "all":
+                session.watch(history, Watch(history.start - 1))
+            else:
+                session.watch(history, Watch(history.newest, standing=True))
 
-    def _replay_selected(self, session: Session, held: Held, replay: str) -> None:
-        history = held.history
-        if replay == "all":
-            session.watch(history, Watch(history.start - 1))
-        elif not held.operation.state.ended:
-            session.watch(history, Watch(history.newest, standing=True))
+    def _selected_by(self, selector: Selector, session: Session, *, ended: bool) -> list[History]:
+        """What a selector matches and the session does not watch yet, oldest first."""
+        return [
+            held.history
+            for held in self.holdings.oldest_first(ended=ended)
+            if (ended or not held.operation.state.ended)
+            and selector.matches(held.operation)
+            and held.operation.operation_id not in session.subscribed
+            and not self._selects(session, held)
+        ]
 
     def unselect(self, session: Session, selector: Selector) -> None:
         """Stop watching what a selector matches, as far as it is not watched otherwise."""

@@ -31,9 +31,10 @@ run that was given up as lost and gives a sign after all is opened again (:meth:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from msgspec import Struct, field
 
 from celery_wsprogress.events import (
     LOST,
@@ -167,8 +168,7 @@ def step_of(event: Event) -> Step:
     return Step.WORK
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct, array_like=True, gc=False):
     """One receipt of one message. ``id`` is empty while only ``queued`` is known of it."""
 
     id: str
@@ -186,8 +186,7 @@ class Run:
         return self.stalled and self.state is State.RUNNING
 
 
-@dataclass(slots=True)
-class Runs:
+class Runs(Struct, array_like=True, gc=False):
     """The runs of one operation, and where it stands with them."""
 
     state: State = State.QUEUED

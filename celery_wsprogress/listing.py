@@ -43,7 +43,9 @@ def list_operations(holdings: Holdings, fields: Mapping[str, Any]) -> dict[str, 
     ]
     found = (
         held
-        for held in holdings.newest_first(_number(fields.get("cursor")))
+        for held in holdings.newest_first(
+            _number(fields.get("cursor")), ended=state is None or state.ended
+        )
         if (state is None or held.operation.state == state)
         and all(selector.matches(held.operation) for selector in selectors)
     )
@@ -80,10 +82,12 @@ def limit_of(value: object) -> int:
     return value
 
 
-def _state(value: object) -> object:
-    if value is not None and value not in tuple(State):
+def _state(value: object) -> State | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or value not in tuple(State):
         raise CommandError("invalid_command", f"`state` must be one of: {', '.join(State)}")
-    return value
+    return State(value)
 
 
 def _pattern(name: str, value: object) -> str | None:

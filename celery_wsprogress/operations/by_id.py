@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.operations import register
@@ -121,13 +122,12 @@ class OperationsById:
 
 
 def _active(sidecar: Sidecar) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for held in sidecar.hub.holdings.newest_first():
-        if not held.operation.state.ended:
-            found.append(held.operation.snapshot())
-        if len(found) == MAX_LISTED:
-            break
-    return found
+    found = (
+        held.operation.snapshot()
+        for held in sidecar.hub.holdings.newest_first(ended=False)
+        if not held.operation.state.ended
+    )
+    return list(islice(found, MAX_LISTED))
 
 
 ws_manager: Final = OperationsById()

@@ -32,11 +32,10 @@ from celery_wsprogress.events import (
     Status,
     StatusData,
 )
+from celery_wsprogress.worker.runs import Run
 
 if TYPE_CHECKING:
     from typing import Literal
-
-    from celery_wsprogress.worker.runs import Run
 
 T = TypeVar("T")
 
