@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
 from celery_wsprogress.events import (
@@ -27,6 +28,7 @@ from celery_wsprogress.events import (
     Status,
     StatusData,
 )
+from celery_wsprogress.framing import text_of
 from celery_wsprogress.lifecycle import Runs, State, Step, Verdict, step_of
 
 if TYPE_CHECKING:
@@ -39,7 +41,10 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Operation(Struct, array_like=True, gc=False):
-    """What is known of one operation. Only :meth:`fold` and :meth:`hear` change it."""
+    """What is known of one operation.
+
+    Only :meth:`fold`, :meth:`hear` and :meth:`advance` change it.
+    """
 
     operation_id: str
     heard_at: float
@@ -49,8 +54,9 @@ class Operation(Struct, array_like=True, gc=False):
     """The last status word, whoever's it was."""
     word: str = QUEUED
     """The last one that was not a sidecar's."""
-    measured: ProgressData | None = None
-    """How far the current run said last that it is."""
+    measured: ProgressData | bytes | None = None
+    """How far the current run said last that it is, or the frame in which it said so: that is
+    kept anyway, and nearly always nobody asks before the next one."""
     said: StatusData | None = None
     """What the current run said last with a message, where that was not how far it is."""
     metadata: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
@@ -70,8 +76,6 @@ class Operation(Struct, array_like=True, gc=False):
     """Whether its result may be shown; not before its worker was heard of."""
     error: str | None = None
     error_type: str | None = None
-    event_count: int = 0
-    last_event_id: str = ""
 
     runs: Runs = field(default_factory=Runs)
 
@@ -115,9 +119,13 @@ class Operation(Struct, array_like=True, gc=False):
             return ""
         return "" if current.stalled or current.lost else current.id
 
-    def advance(self, event: Progress) -> None:
-        """Take a progress of the run that goes on; what :meth:`fold` would do with it."""
-        self.measured, self.said = event.data, None
+    def advance(self, progress: ProgressData | bytes) -> None:
+        """Take a progress of the current run; what :meth:`fold` does with it.
+
+        Args:
+            progress: What it says, or the frame with which it goes to the clients.
+        """
+        self.measured, self.said = progress, None
 
     def runs_as(self, run: str) -> bool:
         """Whether this is the current run."""
@@ -166,8 +174,12 @@ class Operation(Struct, array_like=True, gc=False):
         return StatusData(status=word, message=message, details=details)
 
     def _last_said(self) -> tuple[str, dict[str, Any]]:
-        said = self.said or self.measured
+        said = self.said or self._last_measured()
         return ("", {}) if said is None else (said.message, said.details)
+
+    def _last_measured(self) -> ProgressData | None:
+        said = self.measured
+        return _decode_progress(text_of(said)).data if isinstance(said, bytes) else said
 
     def _begin(self) -> None:
         """Forget what an earlier run has left behind."""
@@ -188,7 +200,7 @@ class Operation(Struct, array_like=True, gc=False):
     def _learn(self, event: Event, step: Step) -> None:
         overtaken = self.run is not None and event.run != self.run.id
         if isinstance(event, Progress) and not overtaken:
-            self.advance(event)
+            self.advance(event.data)
         elif isinstance(event, Status):
             # A message that is published once more says nothing of the run that is there.
             waits = step is Step.QUEUE and self.state is not State.QUEUED
@@ -218,6 +230,7 @@ class Operation(Struct, array_like=True, gc=False):
 
     def _learn_end(self, event: Completed | Error) -> None:
         data = event.data
+        self.measured = self._last_measured()
         self.status = "completed" if isinstance(event, Completed) else "error"
         self.finished_at = event.timestamp
         self.duration = _known(data.duration)
@@ -257,7 +270,10 @@ class Operation(Struct, array_like=True, gc=False):
             self.streams_result = data.stream_result is not False
 
     def snapshot(self) -> dict[str, Any]:
-        """The operation as the protocol shows it: base fields are never null."""
+        """The operation as the protocol shows it: base fields are never null.
+
+        What its events are called, and how many there were, its history knows.
+        """
         started = self.heard_at if self.started_at is None else self.started_at
         message, details = self._last_said()
         return {
@@ -266,7 +282,6 @@ class Operation(Struct, array_like=True, gc=False):
             "started_at": started,
             "status": "running" if self.status == STARTED else self.status,
             "metadata": self.metadata,
-            "event_count": self.event_count,
             "state": self.state.value,
             "message": message,
             "details": details,
@@ -284,12 +299,11 @@ class Operation(Struct, array_like=True, gc=False):
             "tags": list(self.tags),
             "error": self.error,
             "error_type": self.error_type,
-            "last_event_id": self.last_event_id,
             "run": self.run.id if self.run else "",
         }
 
     def _measures(self) -> dict[str, Any]:
-        measured = self.measured or _NOTHING_MEASURED
+        measured = self._last_measured() or _NOTHING_MEASURED
         ended = self.state.ended
         return {
             "progress": 1.0 if self.state is State.COMPLETED else measured.progress,
@@ -301,6 +315,12 @@ class Operation(Struct, array_like=True, gc=False):
             "indeterminate": not ended and measured.indeterminate is True,
         }
 
+
+class _Progress(Struct):
+    data: ProgressData
+
+
+_decode_progress: Final = msgspec.json.Decoder(_Progress).decode
 
 _NOTHING_MEASURED: Final = ProgressData(progress=0.0, message="", details={})
 

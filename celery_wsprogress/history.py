@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from msgspec import Struct
 
-from celery_wsprogress.positions import Position, position_in
+from celery_wsprogress.positions import Position, event_id_in, position_in
 
 if TYPE_CHECKING:
     from celery_wsprogress.folding import Operation
@@ -169,13 +169,15 @@ class History:
         before = self.size
         self.newest = entry.seq
         self._shared = b""
-        self.size += entry.size
         if entry.kind is Kind.PROGRESS:
             self._take_slot(entry)
         else:
+            self.size += entry.size
             self._entries.append(entry)
             self._note(entry)
-        if self.size > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
+            if len(self._entries) >= MAX_ENTRIES:
+                self._drop_oldest()
+        if self.size > MAX_BYTES:
             self._drop_oldest()
         return self.size - before
 
@@ -187,12 +189,24 @@ class History:
 
     def _take_slot(self, entry: Entry) -> None:
         before, self._progress = self._progress, entry
-        if before is None:
+        if before is not None and before.run == entry.run:
+            # Mostly nothing: they say the same in other figures.
+            grown = len(entry.frame) - len(before.frame)
+            if grown:
+                self.size += grown
             return
-        if before.run == entry.run:
-            self.size -= before.size
-        else:
+        self.size += entry.size
+        if before is not None:
             insort(self._entries, before, key=_seq)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The operation as the protocol shows it, with what its events are called."""
+        newest = self._newest()
+        return {
+            **self.operation.snapshot(),
+            "event_count": self.newest - self.before,
+            "last_event_id": "" if newest is None else event_id_in(newest.frame),
+        }
 
     def after(self, cursor: int) -> list[Entry]:
         """The entries a reader at this cursor has not had, oldest first."""

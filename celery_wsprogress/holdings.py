@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -87,10 +88,10 @@ class Held:
     """When it was put at the end of its line: no more than :data:`MOVED_EVERY` before that."""
     signed_at: float = 0.0
     """When its current run last gave a sign of life, by the same clock."""
-    next_at: float = 0.0
-    """When its next progress may be delivered, by the same clock."""
+    told_at: float = -inf
+    """When a progress of it was delivered last, by the same clock."""
     late: Late | None = None
-    """A progress that came sooner than that."""
+    """A progress that came too soon after that."""
     audience: Sequence[Session] | None = None
     """Who watches it. Worked out again where it is None, or :attr:`selections` is not the hub's."""
     offered_in: int = 0

@@ -159,16 +159,16 @@ class Hub:
 
     def _advance(self, held: Held, event: Progress, place: Place, number: int, now: float) -> None:
         """Take a progress of a run that goes on: nearly all events are such, and change little."""
-        held.operation.advance(event)
         held.signed_at = now
-        if held.late is not None:
-            held.late = Late(event, place, number)
-        elif now < held.next_at:
-            held.late = Late(event, place, number)
-            heappush(self._late, (held.next_at, held.number, held))
-        else:
-            held.next_at = now + self.progress_interval
+        due = held.told_at + self.progress_interval
+        if now >= due and held.late is None:
+            held.told_at = now
             self._deliver(held, event, place, place.event_id(number))
+        else:
+            held.operation.advance(event.data)
+            if held.late is None:
+                heappush(self._late, (due, held.number, held))
+            held.late = Late(event, place, number)
         self.holdings.went_on(held, now)
 
     def _accept_event(self, event: Event, place: Place, number: int, now: float) -> None:
@@ -215,14 +215,14 @@ class Hub:
         while self._late and self._late[0][0] <= now:
             held = heappop(self._late)[2]
             # It may have been let go, or have come sooner: with what was said behind it.
-            if self.holdings.holds(held) and held.next_at <= now:
+            if self.holdings.holds(held) and held.told_at + self.progress_interval <= now:
                 self._release(held, now)
         return woken
 
     def _release(self, held: Held, now: float) -> None:
         late, held.late = held.late, None
         if late is not None:
-            held.next_at = now + self.progress_interval
+            held.told_at = now
             event, place, number = late
             self._deliver(held, event, place, place.event_id(number))
 
@@ -238,15 +238,13 @@ class Hub:
 
     def _deliver(self, held: Held, event: Event, place: Place, event_id: str) -> None:
         """Put the event, as a frame, into the operation's history, and offer it."""
-        operation, history = held.operation, held.history
-        operation.event_count += 1
-        operation.last_event_id = event_id
+        history = held.history
         frame = framed(encode_event_frame(event, event_id))
-        run = operation.run
-        # The same text for all of them, not one for each event that was decoded.
-        run_id = run.id if run is not None and run.id == event.run else event.run
         kind = _KINDS[type(event)]
-        entry = Entry(history.newest + 1, place.epoch_number, kind, run_id, frame)
+        if kind is Kind.PROGRESS:
+            held.operation.advance(frame)
+        run = _same_text(held, event.run)
+        entry = Entry(history.newest + 1, place.epoch_number, kind, run, frame)
         self.holdings.append(held, entry)
         self._offer(held)
 
@@ -425,7 +423,7 @@ class Hub:
     def get(self, operation_id: str) -> dict[str, Any] | None:
         """The operation's snapshot, or None when nobody has heard of it."""
         held = self.holdings.get(operation_id)
-        return held.operation.snapshot() if held else None
+        return held.history.snapshot() if held else None
 
     def history(self, operation_id: str, limit: int, room: int) -> tuple[list[bytes], bool]:
         """The newest events held of an operation, as encoded frames, oldest first.
@@ -461,6 +459,14 @@ class Hub:
             "history_bytes": self.holdings.history_bytes,
             **{f"{name}_total": self.counts[name] for name in _COUNTS},
         }
+
+
+def _same_text(held: Held, run: str) -> str:
+    """A run's id: the one text for all of its entries, not one for each event that was decoded."""
+    if run == held.going_on:
+        return held.going_on
+    current = held.operation.run
+    return current.id if current is not None and current.id == run else run
 
 
 def _foreign(event_id: str | None, place: Position | None) -> str | None:

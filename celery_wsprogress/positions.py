@@ -67,6 +67,12 @@ def parse_event_id(event_id: str) -> tuple[str, Position | None]:
         return epoch, None
 
 
+def event_id_in(frame: bytes) -> str:
+    """The ``event_id`` of an event of which there is only the frame."""
+    start = frame.index(_EVENT_ID) + len(_EVENT_ID)
+    return frame[start : frame.index(b'"', start)].decode()
+
+
 def position_in(frame: bytes, epoch_number: int) -> Position:
     """Where an event stands of which there is only the frame.
 
@@ -74,8 +80,7 @@ def position_in(frame: bytes, epoch_number: int) -> Position:
         frame: As it goes to the clients; its ``event_id`` is one of ours.
         epoch_number: Of the epoch of that id.
     """
-    start = frame.index(_EVENT_ID) + len(_EVENT_ID)
-    _, position = parse_event_id(frame[start : frame.index(b'"', start)].decode())
+    _, position = parse_event_id(event_id_in(frame))
     assert position is not None  # noqa: S101 - see above
     return position._replace(batch=(epoch_number, *position.batch))
 

@@ -330,7 +330,7 @@ def _standing(watch: Watch, history: History, now: float) -> list[bytes]:
     """How things stand, for who has fallen off and for who asked for no more."""
     if watch.fallen:
         missed = watch.tell(history)
-        return [framed(encode_snapshot_frame(history.operation.snapshot(), missed, now))]
+        return [framed(encode_snapshot_frame(history.snapshot(), missed, now))]
     if watch.standing:
         watch.standing = False
         return [entry.frame for entry in history.standing(watch.cursor)]

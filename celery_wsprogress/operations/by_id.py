@@ -123,7 +123,7 @@ class OperationsById:
 
 def _active(sidecar: Sidecar) -> list[dict[str, Any]]:
     found = (
-        held.operation.snapshot()
+        held.history.snapshot()
         for held in sidecar.hub.holdings.newest_first(ended=False)
         if not held.operation.state.ended
     )
