@@ -46,7 +46,7 @@ before an end are kept beyond it, but not for ever: a worker whose events have a
 own goes on working for days while that one is away, and must not die of what it could not say."""
 
 
-_BUSY: Final = 8
+_BUSY: Final = 2
 """Events that a batch may carry before the next one waits longer than the interval."""
 
 _MOST_INTERVALS: Final = 5.0

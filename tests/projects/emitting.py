@@ -91,6 +91,8 @@ def make_app(broker, backend, **conf):
             "visibility_timeout": int(os.environ.get("VISIBILITY_TIMEOUT", "3600")),
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
+            # Also where the one that is killed was giving some back.
+            "unacked_mutex_expire": 2,
         }
         if "redis" in broker
         # The caller knows that RabbitMQ has the message on its disk.

@@ -24,6 +24,8 @@ app.conf.update(
         "visibility_timeout": int(os.environ.get("VISIBILITY_TIMEOUT", "3600")),
         "unacked_restore_interval": 1,
         "unacked_restore_throttle": 1,
+        # Also where the one that is killed was giving some back.
+        "unacked_mutex_expire": 2,
     },
     worker_prefetch_multiplier=1,
     worker_deduplicate_successful_tasks="DEDUPLICATE" in os.environ,
