@@ -246,10 +246,11 @@ class Holdings:
     def oldest_first(self, *, ended: bool = True) -> Iterator[Held]:
         """The same as :meth:`newest_first`, the other way round."""
         for held in self._held.values():
-            if not isinstance(held, bytes):
+            if isinstance(held, bytes):
+                if ended:
+                    yield self._unpacked_of(held)
+            elif ended or held.life != "finished":
                 yield held
-            elif ended:
-                yield self._unpacked_of(held)
 
     def newest_first(self, before: int | None = None, *, ended: bool = True) -> Iterator[Held]:
         """What is held, newest first; nothing may be changed, neither in it nor meanwhile.
@@ -262,7 +263,7 @@ class Holdings:
             if isinstance(held, bytes):
                 if ended and (before is None or label_of(held).number < before):
                     yield self._unpacked_of(held)
-            elif before is None or held.number < before:
+            elif (ended or held.life != "finished") and (before is None or held.number < before):
                 yield held
 
     # Packed ones.

@@ -375,8 +375,7 @@ class Hub:
         return [
             held.history
             for held in self.holdings.oldest_first(ended=ended)
-            if (ended or not held.operation.state.ended)
-            and selector.matches(held.operation)
+            if selector.matches(held.operation)
             and held.operation.operation_id not in session.subscribed
             and not self._selects(session, held)
         ]

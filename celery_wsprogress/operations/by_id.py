@@ -122,11 +122,7 @@ class OperationsById:
 
 
 def _active(sidecar: Sidecar) -> list[dict[str, Any]]:
-    found = (
-        held.history.snapshot()
-        for held in sidecar.hub.holdings.newest_first(ended=False)
-        if not held.operation.state.ended
-    )
+    found = (held.history.snapshot() for held in sidecar.hub.holdings.newest_first(ended=False))
     return list(islice(found, MAX_LISTED))
 
 
