@@ -274,18 +274,22 @@ def _is_a(value: Any, kind: type[Any] | tuple[type[Any], ...]) -> bool:
 
 
 def _guarded(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call code of somebody else's that may raise anything; None when it does.
-
-    Celery delivers a soft time limit as an exception in the middle of whatever the task's
-    thread executes. That one is the task's to see, so it goes through. (It is known by its
-    name: this module imports no Celery.)
-    """
+    """Call code of somebody else's that may raise anything; None when it does."""
     try:
         return function(*arguments)
     except Exception as exc:
-        if type(exc).__name__ == "SoftTimeLimitExceeded":
+        if is_of_the_task(exc):
             raise
         return None
+
+
+def is_of_the_task(exc: Exception) -> bool:
+    """Whether it only passes through: the task is to see it.
+
+    Celery delivers a soft time limit as an exception in the middle of whatever the task's
+    thread executes. (It is known by its name: this module imports no Celery.)
+    """
+    return type(exc).__name__ == "SoftTimeLimitExceeded"
 
 
 # Texts.

@@ -69,17 +69,19 @@ class StreamExchange(ExchangeType):
     type: Any = "stream"
     _size = 0.0
     """Of a batch that passed here lately, in bytes: a decaying average."""
+    _connection: Any = None
+    """Of the channel's client, kept: to take it out of the pool and put it back, and all else that
+    the client does around a command, would cost a worker's flusher more than the command."""
 
     def deliver(self, message: Any, exchange: str, _routing_key: str, **_: Any) -> None:
         """Append the body, as the bytes it is; properties and headers are not kept."""
         batch: bytes = message["body"]
         self._size += (len(batch) - self._size) / (LATELY if self._size else 1)
-        self.channel.client.xadd(
-            self.channel.global_keyprefix + exchange,
-            {FIELD: batch},
-            maxlen=entries_of(self._size),
-            approximate=True,
-        )
+        if self._connection is None:
+            self._connection = self.channel.client.connection_pool.get_connection()
+        stream, most = self.channel.global_keyprefix + exchange, entries_of(self._size)
+        self._connection.send_command("XADD", stream, "MAXLEN", "~", most, "*", FIELD, batch)
+        self._connection.read_response()
 
 
 class _StreamChannel:

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from celery_wsprogress.worker import reports
-from celery_wsprogress.worker.apps import reporting_for
+from celery_wsprogress.worker.apps import reporting_for, ways_of
 from celery_wsprogress.worker.runs import Run, stamp_of
 from celery_wsprogress.worker.signs import Going
 
@@ -54,7 +54,7 @@ class ActiveRuns:
 
     def _announce(self, request: Any) -> Report:
         run = Run.of(request.request_dict, request.task.name)
-        streams = self._reporting.streams_result(request.task)
+        streams = ways_of(request.task).streams_result
         return reports.started(run, request.time_start, stream_result=streams)
 
 

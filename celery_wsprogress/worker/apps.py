@@ -11,7 +11,7 @@ import os
 import weakref
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from celery import _state
 
@@ -94,6 +94,19 @@ class Reporting:
         return known
 
 
+class Ways(NamedTuple):
+    """How the life of a task is published."""
+
+    reporting: Reporting
+    always: bool
+    """Whatever the header of its message says."""
+    streams_result: bool
+
+
+#: The attribute of a task that holds them.
+_WAYS: Final = "_wsprogress_ways"
+
+
 def _selected(tasks: str | tuple[str, ...], name: str) -> bool:
     if tasks == "streaming" or name in _HOUSEKEEPING:
         return False
@@ -135,9 +148,27 @@ def reporting_for(task: Any, stamp: Mapping[str, Any]) -> Reporting | None:
         task: The task, bound to its app.
         stamp: Our header of its message.
     """
-    reporting = reporting_of(task.app)
-    streaming = getattr(task, "_streams_progress", False)
-    return reporting if reporting.follows(task.name, streaming=streaming, stamp=stamp) else None
+    ways = ways_of(task)
+    if ways.always or (stamp and ways.reporting.follows(task.name, streaming=False, stamp=stamp)):
+        return ways.reporting
+    return None
+
+
+def ways_of(task: Any) -> Ways:
+    """How this task's life would be published.
+
+    Args:
+        task: The task, bound to its app.
+    """
+    # Asked some times a run, of plain tasks, too: the task itself holds the answer.
+    found: Ways | None = vars(task).get(_WAYS)
+    if found is None:
+        reporting = reporting_of(task.app)
+        streaming = getattr(task, "_streams_progress", False)
+        always = reporting.follows(task.name, streaming=streaming, stamp={})
+        found = Ways(reporting, always, reporting.streams_result(task))
+        setattr(task, _WAYS, found)
+    return found
 
 
 def _settings_or_off(app: Any) -> WorkerSettings:

@@ -1,11 +1,11 @@
 """What a process has to say and has not written yet: bounded, and paced.
 
-Knows no thread and no lock: the publisher calls it under its own. The times of the pacing are
-seconds of one monotonic clock, passed in.
+Knows no thread and no lock: the publisher calls it under its own, but for :meth:`Buffer.leave`.
+The times of the pacing are seconds of one monotonic clock, passed in.
 
-Two kinds of things wait here. **Reports** leave in their order, none is left out while there
-is room. **Trackers** are slots: each waits once, however often its value changes, and is asked
-for it when it leaves.
+Two kinds of things wait here. **Reports** leave in their order, none is left out while there is
+room; the last ones may be drafts that are still to be made. **Trackers** are slots: each waits
+once, however often its value changes, and is asked for it when it leaves.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from celery_wsprogress import rendering
 from celery_wsprogress.events import MAX_ID_LENGTH
 from celery_wsprogress.worker import reports
-from celery_wsprogress.worker.reports import Kind, Report
+from celery_wsprogress.worker.reports import Draft, Kind, Report
 
 if TYPE_CHECKING:
     from celery_wsprogress.worker.runs import Run
@@ -30,8 +31,14 @@ Inquiry: TypeAlias = Callable[[], Sequence[Report]]
 """Reports that have to be asked for first (the result backend). Called by the flusher thread,
 without the lock, in its turn."""
 
+Said: TypeAlias = Report | Draft | Inquiry
+"""What leaves in its order."""
+
 _ENTRY_OVERHEAD: Final = 200
 """About what an entry costs besides its bytes."""
+
+_MOST_LEFT: Final = 64
+"""Drafts that may wait to be made. What they take is not counted."""
 
 _SHARE_OF_KIND: Final = {
     Kind.PROGRESS: 1,
@@ -81,6 +88,7 @@ class Buffer:
         self._event_interval = event_interval
         self._progress_interval = progress_interval
         self._entries: OrderedDict[int, Report | Inquiry] = OrderedDict()
+        self._left: deque[Draft] = deque()
         self._of_kind: Sequence[deque[int]] = [deque() for _ in Kind]
         self._next = 0
         self._first = 0
@@ -93,20 +101,49 @@ class Buffer:
         """Bytes that wait, about."""
 
     def __bool__(self) -> bool:
-        return bool(self._entries or self._slots)
+        return bool(self._entries or self._left or self._slots)
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether something else than a tracker waits."""
+        return bool(self._entries or self._left)
 
     # What comes in.
 
-    def put(self, entries: Iterable[Report | Inquiry]) -> None:
+    def leave(self, said: Sequence[Said]) -> bool:
+        """Append to what leaves in order, without the lock: all of it at once, or nothing.
+
+        Returns:
+            Whether it is taken: drafts are, as long as there are few.
+        """
+        if len(self._left) >= _MOST_LEFT:
+            return False
+        for one in said:
+            if type(one) is not Draft:
+                return False
+        self._left.extend(said)  # type: ignore[arg-type]  # drafts, as was seen
+        return True
+
+    def put(self, said: Iterable[Said]) -> None:
         """Append to what leaves in order."""
+        while self._left:
+            draft = self._left[0]
+            self._append(_made(draft))
+            # A signal handler of the task may come in between, and report something or raise:
+            # rather said twice, which readers know, than not at all.
+            if self._left and self._left[0] is draft:
+                self._left.popleft()
+        for one in said:
+            self._append(_made(one) if isinstance(one, Draft) else (one,))
+        if self.size > self._limit:
+            self._make_room()
+
+    def _append(self, entries: Iterable[Report | Inquiry]) -> None:
         for entry in entries:
-            if isinstance(entry, Report) and len(entry.run.operation_id) > MAX_ID_LENGTH:
-                logger.error("No reader takes so long a task id: %.100s…", entry.run.operation_id)
+            if isinstance(entry, Report) and _is_too_long(entry.run.operation_id):
                 continue
             self._next += 1
             self._insert(self._next, entry)
-        if self.size > self._limit:
-            self._make_room()
 
     def put_first(self, found: Sequence[Report]) -> None:
         """Put the answer of an inquiry where the inquiry was."""
@@ -142,11 +179,11 @@ class Buffer:
         Args:
             hurry: Leave out the pacing.
         """
-        if not (self._entries or self._slots):
+        if not self:
             return None
         if hurry:
             return float("-inf")
-        if self._entries:
+        if self.has_reports:
             intervals = min(1.0, self._intervals) if self._urgent else self._intervals
             return self._last_batch + intervals * self._event_interval
         paced = self._last_batch + self._event_interval
@@ -165,10 +202,16 @@ class Buffer:
         self._last_batch = now
         self._admit_losses()
         taken = self._take_entries(room)
-        self._pace(len(taken.events))
-        if self._entries:
+        if taken.inquiry is not None:
             return taken
         room -= sum(len(event) + 1 for event in taken.events)
+        if self._left and not self._entries:
+            room = self._take_left(room, taken.events)
+            taken = taken._replace(confirm=True)
+        full = bool(self._entries) or room < 0
+        self._pace(len(taken.events), full=full)
+        if full:
+            return taken
         for tracker in [t for t in self._slots if hurry or self._due_of(t) <= now]:
             del self._slots[tracker]
             report = self._value_of(tracker, now)
@@ -181,11 +224,11 @@ class Buffer:
             taken.events.append(report.event)
         return taken
 
-    def _pace(self, count: int) -> None:
+    def _pace(self, count: int, *, full: bool) -> None:
         """Say how long the next batch waits, after one of so many events."""
         self._urgent = False
         # What found no room any more does not wait at all.
-        self._intervals = 0.0 if self._entries else min(max(1.0, count / _BUSY), _MOST_INTERVALS)
+        self._intervals = 0.0 if full else min(max(1.0, count / _BUSY), _MOST_INTERVALS)
 
     def _due_of(self, tracker: Tracker) -> float:
         return tracker.taken_at + self._progress_interval
@@ -214,6 +257,17 @@ class Buffer:
             if entry.kind is not Kind.PROGRESS and not taken.confirm:
                 taken = taken._replace(confirm=True)
         return taken
+
+    def _take_left(self, room: int, events: list[bytes]) -> int:
+        """Make what was left. Returns the room that is left then; below 0: some found none."""
+        while self._left:
+            for report in _made(self._left[0]):
+                room -= len(report.event) + 1
+                if room < 0 and events:
+                    return room
+                events.append(report.event)
+            self._left.popleft()
+        return room
 
     # Room.
 
@@ -261,3 +315,23 @@ class Buffer:
 
 def _cost(entry: Report | Inquiry) -> int:
     return _ENTRY_OVERHEAD + (len(entry.event) if isinstance(entry, Report) else 0)
+
+
+def _made(draft: Draft) -> Sequence[Report]:
+    """The report of a draft, where it can be made and said."""
+    try:
+        report = draft.make()
+    except Exception as exc:
+        if rendering.is_of_the_task(exc):
+            raise
+        # A fault of ours must not hold up everything behind it.
+        logger.exception("Task events: an event cannot be made")
+        return ()
+    return () if _is_too_long(report.run.operation_id) else (report,)
+
+
+def _is_too_long(operation_id: str) -> bool:
+    if len(operation_id) <= MAX_ID_LENGTH:
+        return False
+    logger.error("No reader takes so long a task id: %.100s…", operation_id)
+    return True

@@ -6,6 +6,7 @@ The message is stamped before it leaves, and ``queued`` is said once the broker 
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery.canvas import _chain, _chord
@@ -13,6 +14,7 @@ from celery.canvas import _chain, _chord
 from celery_wsprogress import rendering
 from celery_wsprogress.worker import reports, tracking
 from celery_wsprogress.worker.apps import publisher_of_message, reporting_of
+from celery_wsprogress.worker.reports import Draft
 from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ def after_publish(
     if reporting is not None and _replaced_by(headers) is None:
         queue = rendering.text(routing_key or exchange or "")
         run = Run.published(headers, str(sender), queue)
-        reporting.publisher.emit((reports.queued(run, time.time()),))
+        make = partial(reports.queued, run, time.time())
+        reporting.publisher.emit((Draft(make),))
 
 
 def mark_replacement(signature: Any, tracker: Tracker) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery import states
 
 from celery_wsprogress import results
 from celery_wsprogress.worker import reports, tracking, wording
-from celery_wsprogress.worker.apps import reporting_for, reporting_of
+from celery_wsprogress.worker.apps import reporting_for, ways_of
+from celery_wsprogress.worker.reports import Draft
 from celery_wsprogress.worker.runs import Run, stamp_of
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -38,23 +40,28 @@ def started(task_id: Any = None, task: Any = None, **_: Any) -> None:
         run = Run(operation_id=str(task_id), operation_type=task.name)
         tracking.running.set(Tracker(run, None, outer))
         return
-    run = Run.of(request, task.name)
-    tracking.running.set(Tracker(run, reporting.publisher))
-    streams = reporting.streams_result(task)
-    reporting.publisher.emit((reports.started(run, time.time(), stream_result=streams),))
+    run, publisher = Run.of(request, task.name), reporting.publisher
+    tracking.running.set(Tracker(run, publisher))
+    streams = ways_of(task).streams_result
+    make = partial(reports.started, run, time.time(), stream_result=streams)
+    publisher.emit((Draft(make),))
 
 
 def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
     """Say ``result``, where it is wanted, and ``completed``."""
-    tracker = _running(sender.request.id)
+    # Of a plain task that is all, and costs it next to nothing.
+    tracker = tracking.running.get() and _running(sender.request.id)
     if tracker is None or tracker.outlet is None:
         return
     run, now = tracker.run, time.time()
-    end = reports.completed(run, now, tracker.duration)
-    if reporting_of(sender.app).streams_result(sender):
-        tracker.end(reports.result(run, now, result), end)
-    else:
+    end = Draft(partial(reports.completed, run, now, tracker.duration))
+    if not ways_of(sender).streams_result:
         tracker.end(end)
+    elif result is None:
+        # There is nothing to render, or to change.
+        tracker.end(Draft(partial(reports.result, run, now, None)), end)
+    else:
+        tracker.end(reports.result(run, now, result), end)
 
 
 def failed(task_id: Any = None, exception: Any = None, **_: Any) -> bool:
@@ -137,7 +144,7 @@ def _as_backend_says(task: Any, run: Run, now: float, duration: float) -> Sequen
         outcome = None
     if outcome is None or outcome.end == "completed":
         completed = reports.completed(run, now, duration)
-        if outcome is None or not reporting_of(task.app).streams_result(task):
+        if outcome is None or not ways_of(task).streams_result:
             return (completed,)
         return reports.result(run, now, outcome.result), completed
     said, kind, end = outcome.error, outcome.error_type, outcome.end

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -15,7 +16,8 @@ from celery.exceptions import Reject
 from celery_wsprogress import results
 from celery_wsprogress.worker import reports, wording
 from celery_wsprogress.worker.active import ActiveRuns
-from celery_wsprogress.worker.apps import reporting_for
+from celery_wsprogress.worker.apps import reporting_for, ways_of
+from celery_wsprogress.worker.reports import Draft
 from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
 
 if TYPE_CHECKING:
@@ -42,9 +44,13 @@ def received(request: Any = None, **_: Any) -> None:
     publisher = reporting.publisher
     if not publisher.vouches:
         publisher.vouch(ActiveRuns(reporting, _requests))
-    run = Run.of(headers, request.task.name)
-    streams = reporting.streams_result(request.task)
-    publisher.emit((reports.received(run, time.time(), stream_result=streams),))
+    make = partial(_receipt, request.task, headers, time.time())
+    publisher.emit((Draft(make),))
+
+
+def _receipt(task: Any, headers: Any, now: float) -> Report:
+    run = Run.of(headers, task.name)
+    return reports.received(run, now, stream_result=ways_of(task).streams_result)
 
 
 def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: Any) -> None:

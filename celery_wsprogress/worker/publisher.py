@@ -1,9 +1,10 @@
 """The publisher of a process: a buffer, a lock, and one thread that empties it.
 
 The threads of tasks only ever put something into the buffer: they make no socket call, and
-wait for nothing but the lock, which is never held across one. The flusher thread is started
-by the first event. It sleeps while there is nothing to say, is woken by the first event after
-a pause, and paces itself after that. While runs go on it also gives their signs of life
+wait for nothing but the lock, which is never held across one. While the flusher is about to look
+anyway, a run's beginning and end are left beside the buffer, without the lock. The flusher thread
+is started by the first event. It sleeps while there is nothing to say, is woken by the first event
+after a pause, and paces itself after that. While runs go on it also gives their signs of life
 (:mod:`.signs`), whatever their threads are busy with.
 
 A process that forks takes the lock first (:mod:`.forking`), so that a child never inherits it held,
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
 from celery_wsprogress.worker import forking
-from celery_wsprogress.worker.buffer import Buffer, Inquiry
+from celery_wsprogress.worker.buffer import Buffer, Inquiry, Said
 from celery_wsprogress.worker.line import Line
 from celery_wsprogress.worker.signs import Signs
 
@@ -80,6 +81,7 @@ class Publisher:
         self._line = Line(self._open_writer, self._place)
         self._thread: threading.Thread | None = None
         self._awake_at = _NEVER
+        self._attentive = False
         self._writing = False
         self._draining = 0
         self._closed = False
@@ -92,13 +94,19 @@ class Publisher:
             self._buffer.offer(tracker)
             self._wake()
 
-    def emit(self, reports: Sequence[Report | Inquiry], *, after: Tracker | None = None) -> None:
+    def emit(self, reports: Sequence[Said], *, after: Tracker | None = None) -> None:
         """Take over reports, behind the value that ``after`` may still have to give."""
+        # One that is not waited for has nothing to give.
+        sealing = after is not None and after.waiting
+        left = not sealing and self._buffer.leave(reports)
+        # Asked behind it, as _sleep() says it before it looks.
+        if left and self._attentive:
+            return
         with self._lock:
-            # One that is not waited for has nothing to give.
-            if after is not None and after.waiting:
+            if after is not None and sealing:
                 self._buffer.seal(after, time.monotonic())
-            self._buffer.put(reports)
+            if not left:
+                self._buffer.put(reports)
             due = self._buffer.due()
             # Nearly always it is awake, or will be in time.
             if due is not None and due < self._awake_at:
@@ -225,6 +233,8 @@ class Publisher:
         """Wait, releasing the lock, until something is due; False when nothing is, yet."""
         rest_at = time.monotonic() + _KEEP_ALIVE if self._line.connected else _NEVER
         while not self._closed:
+            # What is left from now on is either found here or comes with a call that wakes us.
+            self._attentive = self._buffer.has_reports
             due = self._due()
             now = time.monotonic()
             if due is not None and due <= now:

@@ -7,13 +7,16 @@ that runs the task inside Celery's request.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
-from typing import Any, Final
+import os
+import random
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
 from celery_wsprogress import rendering
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 STAMP: Final = "wsprogress"
 """The message header. ``metadata`` and ``tags`` in it are the caller's, the rest is ours:
@@ -26,21 +29,26 @@ _SHORT: Final = rendering.MAX_NAME_BYTES // 6
 """Characters of which none can make a name too long as JSON."""
 
 
+#: Seeded by the system once a process: to ask it for each id costs a task a system call. Our own,
+#: because a program may seed the one that all share with the same number at each start.
+_random: Final = random.Random()  # noqa: S311 - an id, and no secret
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
+
+
 def mint() -> str:
     """A new id of a run or a publication: unique among those of one operation."""
-    return secrets.token_hex(4)
+    return f"{_random.getrandbits(32):08x}"
 
 
 def stamp_of(request: Any) -> Mapping[str, Any]:
     """The header of a request or of a message's headers; empty where there is none. Not ours.
 
     Args:
-        request: A mapping or Celery's ``Context``: whatever has ``get``.
+        request: A dict or Celery's ``Context``.
     """
-    stamp = request.get(STAMP)
-    if stamp is None:
-        return _NO_STAMP
-    return stamp if isinstance(stamp, Mapping) else _NO_STAMP
+    stamp = _headers_of(request).get(STAMP)
+    return stamp if isinstance(stamp, dict) else _NO_STAMP
 
 
 class Run(Struct, frozen=True, gc=False):
@@ -67,11 +75,10 @@ class Run(Struct, frozen=True, gc=False):
         """Read the run from Celery's request, minting its id where nobody has.
 
         Args:
-            request: A mapping or Celery's ``Context``.
+            request: A dict or Celery's ``Context``.
             operation_type: The task's name.
         """
-        # A context that is asked for what it has not looks through all its classes.
-        headers = request if isinstance(request, dict) else vars(request)
+        headers = _headers_of(request)
         run = _name(stamp_of(headers).get("run")) or mint()
         return cls._read(headers, operation_type, run)
 
@@ -88,22 +95,28 @@ class Run(Struct, frozen=True, gc=False):
         delivery = headers.get("delivery_info") or {}
         operation_id = str(headers.get("id") or "")
         parent_id = _name(headers.get("parent_id"))
+        retries = headers.get("retries")
         return cls(
             operation_id,
             _name(operation_type),
             run,
             _name(stamp.get("publication")),
             _name(stamp.get("after")),
-            _attempt(headers.get("retries")),
+            retries + 1 if isinstance(retries, int) else 1,
             _name(headers.get("hostname")),
             _name(queue or delivery.get("routing_key")),
             # A retry is published by the task itself, and Celery calls it its parent.
             "" if parent_id == operation_id else parent_id,
             _name(headers.get("root_id")),
             _name(headers.get("group")),
-            rendering.mapping(stamp.get("metadata")),
+            rendering.mapping(stamp["metadata"]) if "metadata" in stamp else {},
             tuple(rendering.tags(stamp["tags"])) if "tags" in stamp else (),
         )
+
+
+def _headers_of(request: Any) -> Mapping[str, Any]:
+    # A context that is asked for what it has not looks through all its classes.
+    return request if isinstance(request, dict) else vars(request)
 
 
 def _name(value: Any) -> str:
@@ -111,7 +124,3 @@ def _name(value: Any) -> str:
     if type(value) is str and len(value) <= _SHORT and value.isascii():
         return value
     return rendering.text(value, rendering.MAX_NAME_BYTES) if value else ""
-
-
-def _attempt(retries: Any) -> int:
-    return retries + 1 if isinstance(retries, int) else 1

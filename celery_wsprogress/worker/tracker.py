@@ -23,7 +23,7 @@ from celery_wsprogress.worker.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from celery_wsprogress.worker.buffer import Inquiry
+    from celery_wsprogress.worker.buffer import Said
     from celery_wsprogress.worker.reports import Report
     from celery_wsprogress.worker.runs import Run
 
@@ -39,7 +39,7 @@ class Outlet(Protocol):
         """Have the tracker's newest value fetched (:meth:`Tracker.take`) when it is due."""
         ...
 
-    def emit(self, reports: Sequence[Report | Inquiry], *, after: Tracker | None = None) -> None:
+    def emit(self, reports: Sequence[Said], *, after: Tracker | None = None) -> None:
         """Take over reports, behind the value that ``after`` may still have to give."""
         ...
 
@@ -240,7 +240,7 @@ class Tracker:
         """
         return Steps(total, self.update_progress, finish, self.run.operation_type)
 
-    def end(self, *ends: Report | Inquiry) -> None:
+    def end(self, *ends: Said) -> None:
         """Say how the run ended. Only the first call says anything."""
         if not self.ended:
             self.ended = True

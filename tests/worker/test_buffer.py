@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
 from celery_wsprogress.worker import reports
 from celery_wsprogress.worker.buffer import Buffer
-from celery_wsprogress.worker.reports import Kind
+from celery_wsprogress.worker.reports import Draft, Kind
 from celery_wsprogress.worker.runs import Run
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -180,6 +181,102 @@ def test_an_inquiry_is_made_in_its_turn_and_its_answer_takes_its_place():
     assert taken.events == []
     buffer.put_first(taken.inquiry())
     assert told(buffer.take(0.0, ROOM)) == ["answer 1", "answer 2", "after"]
+
+
+def test_what_is_due_beside_an_inquiry_leaves_after_it():
+    buffer = make()
+    make_tracker(buffer).update_progress(0.5)
+    buffer.put([lambda: [line("answer")]])
+    taken = buffer.take(0.0, ROOM)
+    assert taken.events == []
+    buffer.put_first(taken.inquiry())
+    assert told(buffer.take(0.0, ROOM)) == ["answer", 0.5]
+
+
+def draft(text, run=RUN):
+    return Draft(lambda: line(text, run))
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("leave"), st.integers(1, 70)),
+            st.tuples(st.just("put"), st.integers(1, 3)),
+            st.tuples(st.just("take"), st.integers(200, 3_000)),
+        )
+    )
+)
+def test_what_is_left_keeps_its_place_among_what_is_put(steps):
+    """Beside a buffer in which everything is put."""
+    leaving, putting = make(), make()
+    count, seen, expected = 0, [], []
+    for step, size in steps:
+        if step == "take":
+            seen += told(leaving.take(0.0, size))
+            expected += told(putting.take(0.0, size))
+            # Whoever waits in one waits in the other.
+            assert bool(leaving) == bool(putting)
+            continue
+        for _ in range(size):
+            count += 1
+            putting.put([line(count)])
+            if step == "put" or not leaving.leave([draft(count)]):
+                leaving.put([draft(count)])
+    while putting:
+        expected += told(putting.take(0.0, ROOM))
+    while leaving:
+        seen += told(leaving.take(0.0, ROOM))
+    assert seen == expected == [str(n + 1) for n in range(count)]
+
+
+def test_batches_of_what_was_left_are_filled_up_to_their_room():
+    buffer = make()
+    assert buffer.leave([Draft(lambda: line(1, length=900)) for _ in range(20)])
+    assert buffer.due() <= 0.0
+    sizes = []
+    while buffer:
+        taken = buffer.take(5.0, 3_500)
+        assert taken.confirm
+        assert sum(len(event) + 1 for event in taken.events) <= 3_500
+        sizes.append(len(taken.events))
+        # What found no room does not wait.
+        assert not buffer or buffer.due() == 5.0
+    assert sizes == [3] * 6 + [2]
+
+
+def test_only_drafts_are_left_and_only_so_many():
+    buffer = make()
+    assert not buffer.leave([draft("x"), line("y")])
+    assert not buffer
+    while buffer.leave([draft("x")]):
+        assert len(buffer._left) < 100
+    assert buffer.size == 0
+
+
+@pytest.mark.parametrize("run", [RUN, Run("x" * 1_001, "tasks.demo", "r1")], ids=["", "id"])
+def test_a_draft_that_cannot_be_said_holds_up_nothing(caplog, run):
+    buffer = make()
+    bad = draft("x", run) if run is not RUN else Draft(lambda: 1 / 0)
+    for say in (buffer.leave, buffer.put):
+        say([bad, draft("after")])
+        assert told(buffer.take(0.0, ROOM)) == ["after"]
+    assert len(caplog.records) == 2
+
+
+def test_a_time_limit_while_a_draft_is_made_is_the_tasks_and_costs_no_event():
+    buffer = make()
+    limits = [SoftTimeLimitExceeded()]
+
+    def made():
+        if limits:
+            raise limits.pop()
+        return line("left")
+
+    buffer.leave([Draft(made)])
+    with pytest.raises(SoftTimeLimitExceeded):
+        buffer.put([line("said")])
+    buffer.put([line("said in its wake")])
+    assert told(buffer.take(0.0, ROOM)) == ["left", "said in its wake"]
 
 
 def test_when_full_the_oldest_lines_go_and_one_warning_says_how_many():

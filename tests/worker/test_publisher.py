@@ -95,6 +95,38 @@ def test_reports_arrive_in_their_order_whatever_thread_said_them(publisher, log)
     assert [batch.counter for batch in log.batches] == list(range(1, len(log.batches) + 1))
 
 
+def draft(text):
+    return reports.Draft(lambda: line(text))
+
+
+def test_what_is_left_arrives_among_what_is_said(publisher, log):
+    def speak(name):
+        for n in range(500):
+            publisher.emit([(draft if n % 7 else line)(f"{name} {n}")])
+            if n % 100 == 0:
+                # Long enough for the flusher to rest.
+                eventually(lambda: not publisher._buffer)
+
+    threads = [threading.Thread(target=speak, args=(name,)) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert publisher.drain(30)
+    for name in "abc":
+        own = [said for said in log.messages if said.startswith(name)]
+        assert own == [f"{name} {n}" for n in range(500)]
+
+
+def test_what_is_left_wakes_a_flusher_that_rests(publisher, log, monkeypatch):
+    # It would not look by itself for the rest of the test.
+    monkeypatch.setattr(module, "_KEEP_ALIVE", 1_000.0)
+    for n in range(50):
+        publisher.emit([draft(f"{n}")])
+        eventually(lambda n=n: log.messages[-1:] == [f"{n}"])
+        eventually(lambda: not publisher._attentive)
+
+
 def test_the_task_thread_never_touches_the_broker(publisher, log):
     tracker = Tracker(RUN, publisher)
     tracker.update_progress(0.5)
