@@ -19,10 +19,11 @@ from celery_wsprogress.worker.runs import Run, stamp_of
 from celery_wsprogress.worker.signs import Going
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from celery_wsprogress.worker.apps import Reporting
     from celery_wsprogress.worker.reports import Report
+    from celery_wsprogress.worker.requests import Requests
 
 
 class ActiveRuns:
@@ -34,7 +35,7 @@ class ActiveRuns:
             may begin without a word from this process.
     """
 
-    def __init__(self, reporting: Reporting, received: Mapping[str, Any]) -> None:
+    def __init__(self, reporting: Reporting, received: Requests) -> None:
         self._reporting = reporting
         self._received = received
         # Callers load this module, too, and have no use for the whole of Celery's worker.

@@ -9,7 +9,6 @@ import time
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
 from celery.exceptions import Reject
 
@@ -18,14 +17,13 @@ from celery_wsprogress.worker import reports, wording
 from celery_wsprogress.worker.active import ActiveRuns
 from celery_wsprogress.worker.apps import reporting_for, ways_of
 from celery_wsprogress.worker.reports import Draft
+from celery_wsprogress.worker.requests import Requests
 from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
 
 if TYPE_CHECKING:
     from celery_wsprogress.worker.reports import Report
 
-#: The requests this process has received, by task id: some signals of an end come without one,
-#: and Celery has dropped its own list by then. A request lives as long as it can still end.
-_requests: WeakValueDictionary[str, Any] = WeakValueDictionary()
+_requests = Requests()
 
 #: Runs whose end was said here: a hard time limit is signalled twice.
 _ended: deque[str] = deque(maxlen=1_000)
@@ -40,7 +38,7 @@ def received(request: Any = None, **_: Any) -> None:
         return
     # A new value: the old one belongs to the message, which may be delivered again.
     headers[STAMP] = {**stamp, "run": mint()}
-    _requests[request.id] = request
+    _requests.add(request)
     publisher = reporting.publisher
     if not publisher.vouches:
         publisher.vouch(ActiveRuns(reporting, _requests))

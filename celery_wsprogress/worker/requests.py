@@ -1,0 +1,46 @@
+"""In the worker's main process: the requests it has received, by task id, while they live.
+
+Some signals of an end come without their request, and Celery has dropped its own list by then.
+A request lives as long as it can still end, so it is not kept alive here.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, Final
+
+_FEW: Final = 200
+"""So many may be remembered before it is looked which of them are gone."""
+
+
+class Requests:
+    """Requests by task id, while they live.
+
+    Not a ``WeakValueDictionary``: that is called back for each one that goes, which costs a task
+    more than all else that is done here.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, weakref.ref[Any]] = {}
+        self._most = _FEW
+
+    def add(self, request: Any) -> None:
+        """Remember a request. Called by one thread, the one that receives them."""
+        self._by_id[request.id] = weakref.ref(request)
+        if len(self._by_id) > self._most:
+            self._forget()
+
+    def get(self, task_id: Any) -> Any:
+        """The request, where it still lives; else None."""
+        found = self._by_id.get(task_id)
+        return None if found is None else found()
+
+    def __bool__(self) -> bool:
+        return any(known() is not None for known in list(self._by_id.values()))
+
+    def _forget(self) -> None:
+        for task_id, known in list(self._by_id.items()):
+            if known() is None:
+                del self._by_id[task_id]
+        # So that each is looked at twice, in the mean, however many live.
+        self._most = max(_FEW, 2 * len(self._by_id))
