@@ -21,6 +21,7 @@ from msgspec import Struct
 from celery_wsprogress.positions import Position, event_id_in, position_in
 
 if TYPE_CHECKING:
+    from celery_wsprogress.events import ProgressData
     from celery_wsprogress.folding import Operation
 
 MAX_ENTRIES: Final = 1_000
@@ -80,7 +81,7 @@ class History:
     """The delivered events of one operation, bounded in number and bytes.
 
     Args:
-        operation: Whose, as it stands after the newest of them.
+        operation: Whose.
         gone: The position up to which something of it may have been held once and let go.
         before: What the ``seq`` of its entries begins behind: no less than that of any entry of
             an earlier history of the operation, so that a reader goes on from that one to this.
@@ -91,6 +92,8 @@ class History:
         "_entries",
         "_last_end",
         "_last_status",
+        "_measured",
+        "_operation",
         "_progress",
         "_shared",
         "_shared_after",
@@ -98,13 +101,13 @@ class History:
         "dropped",
         "dropped_position",
         "newest",
-        "operation",
         "size",
         "start",
     )
 
     def __init__(self, operation: Operation, gone: Position | None = None, before: int = 0) -> None:
-        self.operation = operation
+        self._operation = operation
+        self._measured: ProgressData | bytes | None = None
         self.before = before
         self._entries: list[Entry] = []
         """Everything but the latest progress."""
@@ -151,7 +154,28 @@ class History:
             self._progress,
         )
 
-    def __len__(self) -> int:
+    @property
+    def operation(self) -> Operation:
+        """Whose it is, as it stands after the newest of them."""
+        measured = self._measured
+        if measured is not None:
+            self._measured = None
+            self._operation.advance(measured)
+        return self._operation
+
+    def advance(self, progress: ProgressData | bytes) -> None:
+        """Have the operation take a progress of its current run, when it is next asked for.
+
+        Nearly always another one comes first, and its memory is not touched for this one.
+
+        Args:
+            progress: As for :meth:`.Operation.advance`.
+        """
+        self._measured = progress
+
+    @property
+    def count(self) -> int:
+        """How many entries are held."""
         return len(self._entries) + (self._progress is not None)
 
     @property
@@ -166,20 +190,15 @@ class History:
         Returns:
             How many bytes more it takes now.
         """
-        before = self.size
         self.newest = entry.seq
         self._shared = b""
         if entry.kind is Kind.PROGRESS:
-            self._take_slot(entry)
+            grown = self._take_slot(entry)
         else:
-            self.size += entry.size
+            grown = entry.size
             self._entries.append(entry)
             self._note(entry)
-            if len(self._entries) >= MAX_ENTRIES:
-                self._drop_oldest()
-        if self.size > MAX_BYTES:
-            self._drop_oldest()
-        return self.size - before
+        return self._grow(grown) if grown else 0
 
     def _note(self, entry: Entry) -> None:
         if entry.kind is Kind.STATUS:
@@ -187,17 +206,23 @@ class History:
         elif entry.kind is Kind.END:
             self._last_end = entry
 
-    def _take_slot(self, entry: Entry) -> None:
+    def _take_slot(self, entry: Entry) -> int:
+        """Put the latest progress in its place; how many bytes more that takes."""
         before, self._progress = self._progress, entry
         if before is not None and before.run == entry.run:
             # Mostly nothing: they say the same in other figures.
-            grown = len(entry.frame) - len(before.frame)
-            if grown:
-                self.size += grown
-            return
-        self.size += entry.size
+            return len(entry.frame) - len(before.frame)
         if before is not None:
             insort(self._entries, before, key=_seq)
+        return entry.size
+
+    def _grow(self, size: int) -> int:
+        """Count bytes that were added, and make room; how many more it takes than before."""
+        before = self.size
+        self.size += size
+        if self.size > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
+            self._drop_oldest()
+        return self.size - before
 
     def snapshot(self) -> dict[str, Any]:
         """The operation as the protocol shows it, with what its events are called."""
@@ -270,7 +295,7 @@ class History:
         """Make room, a tenth more than needed, so that a full history is not walked each time."""
         # A line goes in its turn: one that outlived its neighbours would go unnoticed later.
         keep = {id(self._last_status), id(self._last_end), *map(id, self._entries[-1:])}
-        excess = len(self) - MAX_ENTRIES * 0.9
+        excess = self.count - MAX_ENTRIES * 0.9
         kept: list[Entry] = []
         for entry in self._entries:
             if (excess <= 0 and self.size <= MAX_BYTES * 0.9) or id(entry) in keep:

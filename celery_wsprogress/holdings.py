@@ -22,7 +22,7 @@ from celery_wsprogress.lifecycle import State
 from celery_wsprogress.packing import Packed, label_of, pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from celery_wsprogress.events import Progress
     from celery_wsprogress.positions import Place, Position
@@ -34,8 +34,11 @@ MAX_ENDED: Final = 50_000
 MAX_UNPACKED: Final = 100
 """Finished operations that are held as they are."""
 
-MOVED_EVERY: Final = 1.0
+MOVED_EVERY: Final = 10.0
 """Seconds in which an operation that goes on is filed anew once."""
+
+MAX_AT_HAND: Final = 10_000
+"""Operations that are found without a look into the table of all."""
 
 _LIVES: Final = ("finished", "waiting", "running")
 """In the order in which they are let go."""
@@ -70,34 +73,52 @@ class Late(NamedTuple):
     number: int
 
 
-@dataclass(slots=True)
-class Held:
-    """One operation with its history."""
+class Held(History):
+    """The history of one operation, and what the hub notes beside it.
 
-    operation: Operation
-    history: History
-    number: int
-    """Counted over all operations ever held; the newest has the highest."""
-    life: str = "waiting"
-    """In which of the lines it stands."""
-    going_on: str = ""
-    """:attr:`Operation.going_on`, at hand: most events are compared with it."""
-    heard: float = 0.0
-    """When its last event was taken, by the clock of :meth:`Hub.accept`."""
-    filed: float = 0.0
-    """When it was put at the end of its line: no more than :data:`MOVED_EVERY` before that."""
-    signed_at: float = 0.0
-    """When its current run last gave a sign of life, by the same clock."""
-    told_at: float = -inf
-    """When a progress of it was delivered last, by the same clock."""
-    late: Late | None = None
-    """A progress that came too soon after that."""
-    audience: Sequence[Session] | None = None
-    """Who watches it. Worked out again where it is None, or :attr:`selections` is not the hub's."""
-    offered_in: int = 0
-    """The number of the batch in which it was offered to them last."""
-    selections: int = 0
-    """How often the hub's selectors had changed when :attr:`audience` was worked out."""
+    One object, not two: each costs an event of an operation among many a place in memory that the
+    processor has to look for.
+    """
+
+    __slots__ = (
+        "audience",
+        "filed",
+        "going_on",
+        "heard",
+        "late",
+        "life",
+        "number",
+        "offered_in",
+        "selections",
+        "signed_at",
+        "told_at",
+    )
+
+    def __init__(self, operation: Operation, gone: Position | None = None, before: int = 0) -> None:
+        super().__init__(operation, gone, before)
+        self.number = 0
+        """Counted over all operations ever held; the newest has the highest."""
+        self.life = "waiting"
+        """In which of the lines it stands."""
+        self.going_on = ""
+        """:attr:`Operation.going_on`, at hand: most events are compared with it."""
+        self.heard = 0.0
+        """When its last event was taken, by the clock of :meth:`Hub.accept`."""
+        self.filed = 0.0
+        """When it was put at the end of its line: no more than :data:`MOVED_EVERY` before that."""
+        self.signed_at = 0.0
+        """When its current run last gave a sign of life, by the same clock."""
+        self.told_at = -inf
+        """When a progress of it was delivered last, by the same clock."""
+        self.late: Late | None = None
+        """A progress that came too soon after that."""
+        self.audience: tuple[Session, ...] | None = None
+        """Who watches it. Worked out again where it is None, or :attr:`selections` is not the
+        hub's."""
+        self.offered_in = 0
+        """The number of the batch in which it was offered to them last."""
+        self.selections = 0
+        """How often the hub's selectors had changed when :attr:`audience` was worked out."""
 
 
 @dataclass(slots=True)
@@ -115,6 +136,9 @@ class Holdings:
     """The position of the newest event that went with its operation."""
     _held: dict[str, Held | bytes] = field(default_factory=dict)
     """Those that are packed are bytes."""
+    at_hand: dict[str, Held] = field(default_factory=dict)
+    """Some of those that go on, to be looked for first: a small table, with keys that lie beside
+    each other. In that of all, and in its keys, each look is at another place in memory."""
     _ended: OrderedDict[str, None] = field(default_factory=OrderedDict)
     """The ids of those that had ended when they were let go, the newest last."""
     _lines: dict[str, OrderedDict[str, None]] = field(
@@ -123,8 +147,8 @@ class Holdings:
     """The ids of those that are held; that with the longest silence is in front."""
     _unpacked: deque[str] = field(default_factory=deque)
     """The ids of those that are to be packed, the next one in front."""
-    _in_use: WeakValueDictionary[str, History] = field(default_factory=WeakValueDictionary)
-    """Histories of packed operations that somebody still reads: nobody gets a second one."""
+    _in_use: WeakValueDictionary[str, Held] = field(default_factory=WeakValueDictionary)
+    """Packed operations that somebody still reads: nobody gets a second history of one."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -158,15 +182,15 @@ class Holdings:
             self.total += 1
             self._ended.pop(operation_id, None)
             operation = Operation(operation_id, heard_at=heard_at)
-            history = History(operation, self.gone, self.appended)
-            held = Held(operation, history, self.total)
+            held = Held(operation, self.gone, self.appended)
+            held.number = self.total
             self._held[operation_id] = held
             self._lines[held.life][operation_id] = None
         return held
 
     def append(self, held: Held, entry: Entry) -> None:
         """Add to the history of an operation."""
-        self.history_bytes += held.history.append(entry)
+        self.history_bytes += held.append(entry)
         self.appended += 1
 
     def heard(self, held: Held, now: float) -> None:
@@ -186,6 +210,7 @@ class Holdings:
         self._lines[life][operation_id] = None
         held.life, held.filed = life, now
         if life == "finished":
+            self.at_hand.pop(operation_id, None)
             self._leave_unpacked(operation_id)
 
     def went_on(self, held: Held, now: float) -> None:
@@ -196,6 +221,13 @@ class Holdings:
             self._lines[held.life].move_to_end(held.operation.operation_id)
         while self.history_bytes > self.limits.max_history_bytes and len(self._held) > 1:
             self._forget(next(iter(self._oldest_first())))
+
+    def lay_at_hand(self, operation_id: str, held: Held) -> None:
+        """Have an operation that goes on found in :attr:`at_hand` from now on."""
+        if len(self.at_hand) >= MAX_AT_HAND:
+            # Those that still go on will be back.
+            self.at_hand.clear()
+        self.at_hand[operation_id] = held
 
     def _let_go(self, life: str, limit: int) -> None:
         line = self._lines[life]
@@ -230,10 +262,11 @@ class Holdings:
 
     def _forget(self, operation_id: str) -> None:
         held = self._held.pop(operation_id)
+        self.at_hand.pop(operation_id, None)
         if isinstance(held, bytes):
             life, size, newest = "finished", len(held), label_of(held).position
         else:
-            life, size, newest = held.life, held.history.size, held.history.position
+            life, size, newest = held.life, held.size, held.position
         self.history_bytes -= size
         if newest is not None and (self.gone is None or newest > self.gone):
             self.gone = newest
@@ -278,32 +311,24 @@ class Holdings:
         held = self._held.get(operation_id)
         if held is None or isinstance(held, bytes) or held.life != "finished":
             return
-        history = held.history
-        packed = pack(
-            Packed(held.number, held.heard, history.position, held.operation, history.kept)
-        )
+        packed = pack(Packed(held.number, held.heard, held.position, held.operation, held.kept))
         if packed is not None:
             self._held[operation_id] = packed
-            self._in_use[operation_id] = history
-            self.history_bytes += len(packed) - history.size
+            self._in_use[operation_id] = held
+            self.history_bytes += len(packed) - held.size
 
     def _unpack(self, operation_id: str, packed: bytes) -> Held:
         self._held[operation_id] = held = self._unpacked_of(packed)
-        self.history_bytes += held.history.size - len(packed)
+        self.history_bytes += held.size - len(packed)
         self._leave_unpacked(operation_id)
         return held
 
     def _unpacked_of(self, packed: bytes) -> Held:
         found = unpack(packed)
-        history = self._in_use.get(found.operation.operation_id)
-        if history is None:
-            history = History.of(found.operation, found.kept)
-            self._in_use[found.operation.operation_id] = history
-        return Held(
-            history.operation,
-            history,
-            found.number,
-            life="finished",
-            heard=found.heard,
-            filed=found.heard,
-        )
+        operation_id = found.operation.operation_id
+        held = self._in_use.get(operation_id)
+        if held is None:
+            self._in_use[operation_id] = held = Held.of(found.operation, found.kept)
+            held.number, held.life = found.number, "finished"
+            held.heard = held.filed = found.heard
+        return held

@@ -36,7 +36,7 @@ from celery_wsprogress.watch import Watch
 from celery_wsprogress.wire import encode_event_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from celery_wsprogress.history import History
     from celery_wsprogress.holdings import Held
@@ -81,6 +81,8 @@ class Hub:
     _selectors: dict[Selector, dict[Session, None]] = field(default_factory=dict)
     _selections: int = 0
     """Counts the changes of ``_selectors``, so that each operation asks them once a change."""
+    _audiences: dict[tuple[Session, ...], tuple[Session, ...]] = field(default_factory=dict)
+    """Of operations that are watched by selectors only, since that change."""
     _epoch: str = ""
     _epochs: dict[str, int] = field(default_factory=dict)
     """The epochs that were read, counted from 1: positions begin with that number, so that those
@@ -115,10 +117,13 @@ class Hub:
         self.counts["malformed"] += batch.malformed
         self.counts["events"] += len(batch.events)
         self.read.update(map(type, batch.events))
-        get, advanced = self.holdings.get, 0
+        at_hand, get, advanced = self.holdings.at_hand.get, self.holdings.get, 0
         for number, event in enumerate(batch.events):
-            held = get(event.operation_id)
+            found = at_hand(event.operation_id)
+            held = found or get(event.operation_id)
             if held and event.run == held.going_on and type(event) is Progress and event.run:
+                if found is None:
+                    self.holdings.lay_at_hand(event.operation_id, held)
                 self._advance(held, event, place, number, now)
                 advanced += 1
             else:
@@ -160,12 +165,14 @@ class Hub:
     def _advance(self, held: Held, event: Progress, place: Place, number: int, now: float) -> None:
         """Take a progress of a run that goes on: nearly all events are such, and change little."""
         held.signed_at = now
+        # The same text; this one lies where the rest of the event does.
+        held.going_on = event.run
         due = held.told_at + self.progress_interval
         if now >= due and held.late is None:
             held.told_at = now
             self._deliver(held, event, place, place.event_id(number))
         else:
-            held.operation.advance(event.data)
+            held.advance(event.data)
             if held.late is None:
                 heappush(self._late, (due, held.number, held))
             held.late = Late(event, place, number)
@@ -190,7 +197,7 @@ class Hub:
             held.audience = None
         if verdict is Verdict.DELIVER:
             if held.operation.run is not run_before:
-                held.history.start = held.history.newest + 1
+                held.start = held.newest + 1
             self._deliver(held, event, place, place.event_id(number))
         self.counts[_COUNTED[verdict]] += 1
         self.holdings.heard(held, now)
@@ -233,18 +240,17 @@ class Hub:
             return
         self.counts["resumed"] += 1
         if event.data.status == STARTED:
-            held.history.start = held.history.newest + 1
+            held.start = held.newest + 1
         self._deliver(held, event, place, place.id_before(number))
 
     def _deliver(self, held: Held, event: Event, place: Place, event_id: str) -> None:
         """Put the event, as a frame, into the operation's history, and offer it."""
-        history = held.history
         frame = framed(encode_event_frame(event, event_id))
         kind = _KINDS[type(event)]
         if kind is Kind.PROGRESS:
-            held.operation.advance(frame)
+            held.advance(frame)
         run = _same_text(held, event.run)
-        entry = Entry(history.newest + 1, place.epoch_number, kind, run, frame)
+        entry = Entry(held.newest + 1, place.epoch_number, kind, run, frame)
         self.holdings.append(held, entry)
         self._offer(held)
 
@@ -255,21 +261,26 @@ class Hub:
         if held.offered_in == self._batch:
             return
         held.offered_in = self._batch
-        history, cursor = held.history, held.history.newest - 1
+        cursor = held.newest - 1
         for session in audience:
-            if session.offer(history, cursor):
+            if session.offer(held, cursor):
                 self.woken.append(session)
 
-    def _gather(self, held: Held) -> Sequence[Session]:
+    def _gather(self, held: Held) -> tuple[Session, ...]:
         """Work out who watches the operation, by its id or by a selector."""
         operation = held.operation
-        watching = dict(self._watchers.get(operation.operation_id, _NOBODY))
+        by_id = self._watchers.get(operation.operation_id, _NOBODY)
+        watching = dict(by_id)
         for what, who in self._selectors.items():
             if what.matches(operation):
                 watching |= who
+        audience = tuple(watching)
         held.selections = self._selections
-        held.audience = list(watching)
-        return held.audience
+        # Of those that nobody watches by their id many have the same.
+        if not by_id:
+            audience = self._audiences.setdefault(audience, audience)
+        held.audience = audience
+        return audience
 
     def _selects(self, session: Session, held: Held | None) -> bool:
         """Whether the session watches the operation by a selector."""
@@ -309,12 +320,12 @@ class Hub:
                 watch = session.expect(operation_id)
                 watch.seen, watch.since = place, _foreign(since, place)
             return self._recovers(place, self.holdings.gone)
-        recovered = self._recovers(place, held.history.dropped_position)
-        watch = self._begin(held.history, place, replay)
+        recovered = self._recovers(place, held.dropped_position)
+        watch = self._begin(held, place, replay)
         watch.since = _foreign(since, place)
         if since is not None and not recovered and watch.seen is None:
             watch.fallen = watch.uncounted = session.resyncs
-        session.watch(held.history, watch)
+        session.watch(held, watch)
         return recovered
 
     def _begin(self, history: History, place: Position | None, replay: str | None) -> Watch:
@@ -363,7 +374,7 @@ class Hub:
         )
         session.selectors.add(selector)
         self._selectors.setdefault(selector, {})[session] = None
-        self._selections += 1
+        self._reselect()
         for history in fresh:
             if replay == "all":
                 session.watch(history, Watch(history.start - 1))
@@ -373,12 +384,17 @@ class Hub:
     def _selected_by(self, selector: Selector, session: Session, *, ended: bool) -> list[History]:
         """What a selector matches and the session does not watch yet, oldest first."""
         return [
-            held.history
+            held
             for held in self.holdings.oldest_first(ended=ended)
             if selector.matches(held.operation)
             and held.operation.operation_id not in session.subscribed
             and not self._selects(session, held)
         ]
+
+    def _reselect(self) -> None:
+        """Take note that the selectors have changed."""
+        self._selections += 1
+        self._audiences.clear()
 
     def unselect(self, session: Session, selector: Selector) -> None:
         """Stop watching what a selector matches, as far as it is not watched otherwise."""
@@ -389,7 +405,7 @@ class Hub:
         del sessions[session]
         if not sessions:
             del self._selectors[selector]
-        self._selections += 1
+        self._reselect()
         for operation_id in session.reading - session.subscribed:
             self._drop_unless_selected(session, operation_id)
 
@@ -422,7 +438,7 @@ class Hub:
     def get(self, operation_id: str) -> dict[str, Any] | None:
         """The operation's snapshot, or None when nobody has heard of it."""
         held = self.holdings.get(operation_id)
-        return held.history.snapshot() if held else None
+        return held.snapshot() if held else None
 
     def history(self, operation_id: str, limit: int, room: int) -> tuple[list[bytes], bool]:
         """The newest events held of an operation, as encoded frames, oldest first.
@@ -440,12 +456,12 @@ class Hub:
         held = self.holdings.get(operation_id)
         if held is None:
             return [], False
-        frames = [text_of(entry.frame) for entry in held.history.after(0)]
+        frames = [text_of(entry.frame) for entry in held.after(0)]
         first = len(frames)
         while first and len(frames) - first < limit and room >= len(frames[first - 1]):
             first -= 1
             room -= len(frames[first])
-        return frames[first:], first == 0 and held.history.dropped == 0
+        return frames[first:], first == 0 and held.dropped == 0
 
     def stats(self) -> dict[str, int]:
         """Figures for ``get_stats``, all integers."""

@@ -57,7 +57,7 @@ def _page(found: Iterable[Held], limit: int) -> dict[str, Any]:
     room = ROOM_FOR_LIST
     last: Held | None = None
     for held in found:
-        snapshot = held.history.snapshot()
+        snapshot = held.snapshot()
         size = len(encode_frame(snapshot))
         room -= size
         if size > ROOM_FOR_LIST:

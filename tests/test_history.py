@@ -45,7 +45,7 @@ def test_a_cursor_between_entries_goes_on_behind_it():
 def test_a_full_history_keeps_the_last_status_the_latest_progress_and_the_end():
     first = [entry(1, Kind.STATUS), entry(2, Kind.PROGRESS), entry(3, Kind.END)]
     history = filled(*first, *(entry(seq) for seq in range(4, 4 + 2 * MAX_ENTRIES)))
-    assert len(history) <= MAX_ENTRIES
+    assert history.count <= MAX_ENTRIES
     assert seqs(history.after(0))[:3] == [1, 2, 3]
     assert 4 <= history.dropped < 4 + 2 * MAX_ENTRIES
     assert history.dropped_position == Position((1, history.dropped), 0)
@@ -75,7 +75,7 @@ def test_whatever_comes_it_stays_in_order_and_accounts_for_its_bytes(appended):
     held = list(history.after(0))
     assert seqs(held) == sorted(set(seqs(held)))
     assert history.size == sum(one.size for one in held)
-    assert len(history) == len(held)
+    assert history.count == len(held)
     lossless = [s for s, (kind, _, _) in enumerate(appended, start=1) if kind is not Kind.PROGRESS]
     assert set(seqs(held)) >= {seq for seq in lossless if seq > history.dropped}
 

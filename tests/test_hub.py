@@ -473,6 +473,43 @@ def test_what_is_silent_for_too_long_is_let_go():
     assert hub.stats()["held_operations"] == hub.stats()["history_bytes"] == 0
 
 
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=60), st.integers(1, 4))
+def test_what_is_at_hand_is_what_is_held(said, at_hand):
+    """Whoever begins, goes on, falls silent, ends, is let go, or was put aside for others."""
+    hub = Hub(Holdings(Limits(max_finished=1, max_history_bytes=3_000)), progress_interval=1.0)
+    log_ = Log(hub)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(holdings, "MAX_AT_HAND", at_hand)
+        for number, what in said:
+            name = f"op-{number}"
+            event = [
+                lambda name=name: status("started", operation_id=name, metadata={}),
+                lambda name=name: progress(0.1, operation_id=name),
+                lambda name=name: progress(0.2, operation_id=name),
+                lambda name=name: stalled(operation_id=name),
+                lambda name=name: log("x" * 500, operation_id=name),
+                lambda name=name: completed(operation_id=name, duration=1.0),
+            ][what]()
+            log_.write(event, now=100.0 + log_.counter)
+            hub.release(100.5 + log_.counter)
+            found = hub.holdings.at_hand
+            assert len(found) <= at_hand
+            assert all(hub.holdings.get(name) is held for name, held in found.items())
+
+
+def test_a_progress_of_what_was_let_go_is_held_anew():
+    hub = Hub(Holdings(Limits(max_history_bytes=5_000)))
+    log_ = Log(hub)
+    log_.write(status("started", metadata={}), progress(0.1))
+    assert list(hub.holdings.at_hand) == ["op-1"]
+    log_.write(
+        status("started", operation_id="large", metadata={}), log("x" * 5_000, operation_id="large")
+    )
+    assert hub.get("op-1") is None
+    log_.write(progress(0.2))
+    assert hub.get("op-1")["progress"] == 0.2
+
+
 @given(st.data())
 def test_two_operations_do_not_touch_each_other(data):
     lives = [

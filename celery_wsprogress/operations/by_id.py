@@ -122,7 +122,7 @@ class OperationsById:
 
 
 def _active(sidecar: Sidecar) -> list[dict[str, Any]]:
-    found = (held.history.snapshot() for held in sidecar.hub.holdings.newest_first(ended=False))
+    found = (held.snapshot() for held in sidecar.hub.holdings.newest_first(ended=False))
     return list(islice(found, MAX_LISTED))
 
 
