@@ -495,6 +495,8 @@ def test_what_is_at_hand_is_what_is_held(said, at_hand):
             found = hub.holdings.at_hand
             assert len(found) <= at_hand
             assert all(hub.holdings.get(name) is held for name, held in found.items())
+            # Those that have ended are to be packed.
+            assert {held.life for held in found.values()} <= {"running"}
 
 
 def test_a_progress_of_what_was_let_go_is_held_anew():
