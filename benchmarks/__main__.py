@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 import msgspec
+from msgspec import structs
 
 from benchmarks import NAMES, machine
 from benchmarks.measuring import measured
@@ -42,10 +43,11 @@ def main(names: tuple[str, ...], quick: bool, keep: bool, only_page: bool) -> No
 def _measure(names: tuple[str, ...], *, quick: bool, keep: bool) -> None:
     described = machine.description()
     kept = _kept(described) if keep else None
+    today = time.strftime("%Y-%m-%d")
     click.echo("\n".join(f"{name}: {value}" for name, value in described.items()))
     for name in names:
         began = time.monotonic()
-        table = measured(name, quick=quick)
+        table = structs.replace(measured(name, quick=quick), day=today)
         click.echo(f"\n{as_text(table)}\n  [{name}: {time.monotonic() - began:.0f} s]")
         _write(RESULTS / f"{name}.json", Kept(described, {name: table}))
         if kept is not None:

@@ -82,7 +82,7 @@ class Script(NamedTuple):
 
 def measure(*, quick: bool) -> Table:
     """Measure the idle system, polling, and the system under load."""
-    rounds, polls, seconds = (2, 4, 4) if quick else (6, 20, 10)
+    rounds, polls, seconds = (1, 3, 2) if quick else (6, 15, 10)
     with ExitStack() as stack:
         url = stack.enter_context(RedisServer()).url
         stack.enter_context(worker(url, processes=OPERATIONS, processor=LOAD))

@@ -72,6 +72,8 @@ class Table(Struct, frozen=True):
     rounds: str
     """How often what was measured, as ``20 rounds of 50 events``."""
     figures: list[Figure]
+    day: str = ""
+    """On which it was measured."""
 
 
 def figure(name: str, unit: str, values: Iterable[float], target: Target | None = None) -> Figure:

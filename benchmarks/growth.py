@@ -28,9 +28,9 @@ TITLE: Final = "Growth"
 
 Sizes = tuple[int, ...]
 
-CONNECTIONS: Sizes = (100, 1_000, 10_000)
-OPERATIONS: Sizes = (1_000, 10_000, 100_000)
-WATCHERS: Sizes = (1, 100, 10_000)
+CONNECTIONS: Sizes = (100, 10_000)
+OPERATIONS: Sizes = (1_000, 100_000)
+WATCHERS: Sizes = (1, 10_000)
 
 DELIVERIES: Final = 20_000
 """In one round, or 100 events where that is less."""
@@ -41,8 +41,8 @@ def measure(*, quick: bool) -> Table:
     sizes: tuple[Sizes, ...] = (CONNECTIONS, OPERATIONS, WATCHERS)
     if quick:
         # Connecting takes most of the time.
-        sizes = tuple((one[0], one[-1] // 5) for one in sizes)
-    rounds = 3 if quick else 8
+        sizes = tuple((one[0], one[-1] // 10) for one in sizes)
+    rounds = 2 if quick else 6
     connections, operations, watchers = sizes
     figures = [
         *_level("idle connections", connections, _with_connections(connections, rounds)),

@@ -29,7 +29,8 @@ def as_markdown(table: Table) -> str:
     """The table for a page of the documentation."""
     rows = [HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *_rows(table)]
     lines = (f"| {' | '.join(cells)} |" for cells in rows)
-    return "\n".join((*lines, "", f"({table.rounds})", ""))
+    taken = f"{table.rounds}; {table.day}" if table.day else table.rounds
+    return "\n".join((*lines, "", f"({taken})", ""))
 
 
 def _rows(table: Table) -> Iterator[tuple[str, ...]]:
