@@ -203,6 +203,8 @@ class Buffer:
         self._admit_losses()
         taken = self._take_entries(room)
         if taken.inquiry is not None:
+            # Its answer, and what stands behind it, have waited long enough.
+            self._pace(0, full=True)
             return taken
         room -= sum(len(event) + 1 for event in taken.events)
         if self._left and not self._entries:

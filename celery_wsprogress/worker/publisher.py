@@ -97,14 +97,14 @@ class Publisher:
     def emit(self, reports: Sequence[Said], *, after: Tracker | None = None) -> None:
         """Take over reports, behind the value that ``after`` may still have to give."""
         # One that is not waited for has nothing to give.
-        sealing = after is not None and after.waiting
-        left = not sealing and self._buffer.leave(reports)
+        giving = after if after is not None and after.waiting else None
+        left = giving is None and self._buffer.leave(reports)
         # Asked behind it, as _sleep() says it before it looks.
         if left and self._attentive:
             return
         with self._lock:
-            if after is not None and sealing:
-                self._buffer.seal(after, time.monotonic())
+            if giving is not None:
+                self._buffer.seal(giving, time.monotonic())
             if not left:
                 self._buffer.put(reports)
             due = self._buffer.due()

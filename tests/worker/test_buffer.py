@@ -179,6 +179,7 @@ def test_an_inquiry_is_made_in_its_turn_and_its_answer_takes_its_place():
     assert told(buffer.take(0.0, ROOM)) == ["before"]
     taken = buffer.take(0.0, ROOM)
     assert taken.events == []
+    assert buffer.due() == 0.0
     buffer.put_first(taken.inquiry())
     assert told(buffer.take(0.0, ROOM)) == ["answer 1", "answer 2", "after"]
 

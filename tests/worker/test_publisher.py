@@ -78,10 +78,12 @@ def test_nothing_runs_before_there_is_something_to_say(publisher, log):
     assert log.threads == set()
 
 
-def test_reports_arrive_in_their_order_whatever_thread_said_them(publisher, log):
+def said_in_order_by_each_thread(publisher, log, count, emit):
+    """Whether what three threads said at once arrived, of each of them in its order."""
+
     def speak(name):
-        for n in range(200):
-            publisher.emit([line(f"{name} {n}")])
+        for n in range(count):
+            emit(f"{name} {n}", n)
 
     threads = [threading.Thread(target=speak, args=(name,)) for name in "abc"]
     for thread in threads:
@@ -89,9 +91,15 @@ def test_reports_arrive_in_their_order_whatever_thread_said_them(publisher, log)
     for thread in threads:
         thread.join()
     assert publisher.drain(30)
-    for name in "abc":
-        own = [said for said in log.messages if said.startswith(name)]
-        assert own == [f"{name} {n}" for n in range(200)]
+    own = {name: [said for said in log.messages if said.startswith(name)] for name in "abc"}
+    return own == {name: [f"{name} {n}" for n in range(count)] for name in "abc"}
+
+
+def test_reports_arrive_in_their_order_whatever_thread_said_them(publisher, log):
+    def emit(text, _):
+        publisher.emit([line(text)])
+
+    assert said_in_order_by_each_thread(publisher, log, 200, emit)
     assert [batch.counter for batch in log.batches] == list(range(1, len(log.batches) + 1))
 
 
@@ -100,22 +108,13 @@ def draft(text):
 
 
 def test_what_is_left_arrives_among_what_is_said(publisher, log):
-    def speak(name):
-        for n in range(500):
-            publisher.emit([(draft if n % 7 else line)(f"{name} {n}")])
-            if n % 100 == 0:
-                # Long enough for the flusher to rest.
-                eventually(lambda: not publisher._buffer)
+    def emit(text, n):
+        publisher.emit([(draft if n % 7 else line)(text)])
+        if n % 100 == 0:
+            # Long enough for the flusher to rest.
+            eventually(lambda: not publisher._buffer)
 
-    threads = [threading.Thread(target=speak, args=(name,)) for name in "abc"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert publisher.drain(30)
-    for name in "abc":
-        own = [said for said in log.messages if said.startswith(name)]
-        assert own == [f"{name} {n}" for n in range(500)]
+    assert said_in_order_by_each_thread(publisher, log, 500, emit)
 
 
 def test_what_is_left_wakes_a_flusher_that_rests(publisher, log, monkeypatch):
