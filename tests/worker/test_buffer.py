@@ -179,9 +179,17 @@ def test_an_inquiry_is_made_in_its_turn_and_its_answer_takes_its_place():
     assert told(buffer.take(0.0, ROOM)) == ["before"]
     taken = buffer.take(0.0, ROOM)
     assert taken.events == []
-    assert buffer.due() == 0.0
     buffer.put_first(taken.inquiry())
     assert told(buffer.take(0.0, ROOM)) == ["answer 1", "answer 2", "after"]
+
+
+def test_what_stands_behind_an_inquiry_has_waited_long_enough():
+    buffer = make()
+    buffer.put(lives(80))
+    buffer.take(5.0, ROOM)
+    buffer.put([list, *lives(1)])
+    assert buffer.take(6.0, ROOM).inquiry
+    assert buffer.due() == 6.0
 
 
 def test_what_is_due_beside_an_inquiry_leaves_after_it():
