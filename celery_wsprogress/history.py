@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES: Final = 1_000
 MAX_BYTES: Final = 512_000
-"""Of one operation. Enough for some thousand log lines of ordinary length in all."""
+"""Of one operation, but for its latest progress. Enough for some thousand log lines of ordinary
+length."""
 
 ENTRY_OVERHEAD: Final = 150
 """Bytes an entry takes besides its frame, measured on CPython 3.11."""
@@ -92,6 +93,7 @@ class History:
         "_entries",
         "_last_end",
         "_last_status",
+        "_listed",
         "_measured",
         "_operation",
         "_progress",
@@ -101,7 +103,6 @@ class History:
         "dropped",
         "dropped_position",
         "newest",
-        "size",
         "start",
     )
 
@@ -119,8 +120,8 @@ class History:
         self._shared = b""
         """What a reader at the cursor :attr:`_shared_after` has not had; empty where nobody has
         asked since the newest entry came."""
-        self.size = 0
-        """Bytes of everything held."""
+        self._listed = 0
+        """Bytes of everything but the latest progress."""
         self.start = 0
         """``seq`` of the first event of the current run."""
         self.dropped = 0
@@ -137,7 +138,7 @@ class History:
         history._entries, history._progress = kept.entries, kept.progress
         for entry in kept.entries:
             history._note(entry)
-        history.size = sum(entry.size for entry in history.after(0))
+        history._listed = sum(entry.size for entry in kept.entries)
         history.start, history.dropped, history.newest = kept.start, kept.dropped, kept.newest
         return history
 
@@ -179,6 +180,11 @@ class History:
         return len(self._entries) + (self._progress is not None)
 
     @property
+    def size(self) -> int:
+        """Bytes of everything held."""
+        return self._listed + (0 if self._progress is None else self._progress.size)
+
+    @property
     def position(self) -> Position | None:
         """The position of the newest entry."""
         newest = self._newest()
@@ -193,12 +199,10 @@ class History:
         self.newest = entry.seq
         self._shared = b""
         if entry.kind is Kind.PROGRESS:
-            grown = self._take_slot(entry)
-        else:
-            grown = entry.size
-            self._entries.append(entry)
-            self._note(entry)
-        return self._grow(grown) if grown else 0
+            return self._take_slot(entry)
+        self._entries.append(entry)
+        self._note(entry)
+        return self._grow(entry.size)
 
     def _note(self, entry: Entry) -> None:
         if entry.kind is Kind.STATUS:
@@ -209,20 +213,22 @@ class History:
     def _take_slot(self, entry: Entry) -> int:
         """Put the latest progress in its place; how many bytes more that takes."""
         before, self._progress = self._progress, entry
-        if before is not None and before.run == entry.run:
-            # Mostly nothing: they say the same in other figures.
+        if before is None:
+            return entry.size
+        if before.run == entry.run:
+            # Nearly always. Nothing else is looked at, and no number kept that the next one would
+            # replace: among many operations each is a place in memory of its own.
             return len(entry.frame) - len(before.frame)
-        if before is not None:
-            insort(self._entries, before, key=_seq)
-        return entry.size
+        insort(self._entries, before, key=_seq)
+        return entry.size - before.size + self._grow(before.size)
 
     def _grow(self, size: int) -> int:
-        """Count bytes that were added, and make room; how many more it takes than before."""
-        before = self.size
-        self.size += size
-        if self.size > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
+        """Count bytes that were listed, and make room; how many more are listed than before."""
+        before = self._listed
+        self._listed += size
+        if self._listed > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
             self._drop_oldest()
-        return self.size - before
+        return self._listed - before
 
     def snapshot(self) -> dict[str, Any]:
         """The operation as the protocol shows it, with what its events are called."""
@@ -286,10 +292,11 @@ class History:
         return sorted(found, key=_seq)
 
     def _newest(self) -> Entry | None:
-        entries, progress = self._entries, self._progress
+        # The list is looked at last: it lies elsewhere in memory.
+        progress = self._progress
         if progress is not None and progress.seq == self.newest:
             return progress
-        return entries[-1] if entries else None
+        return self._entries[-1] if self._entries else None
 
     def _drop_oldest(self) -> None:
         """Make room, a tenth more than needed, so that a full history is not walked each time."""
@@ -298,7 +305,7 @@ class History:
         excess = self.count - MAX_ENTRIES * 0.9
         kept: list[Entry] = []
         for entry in self._entries:
-            if (excess <= 0 and self.size <= MAX_BYTES * 0.9) or id(entry) in keep:
+            if (excess <= 0 and self._listed <= MAX_BYTES * 0.9) or id(entry) in keep:
                 kept.append(entry)
             else:
                 excess -= 1
@@ -306,7 +313,7 @@ class History:
         self._entries = kept
 
     def _drop(self, entry: Entry) -> None:
-        self.size -= entry.size
+        self._listed -= entry.size
         # One that was kept longer than its neighbours is older than what went before it.
         if entry.seq > self.dropped:
             self.dropped, self.dropped_position = entry.seq, entry.position

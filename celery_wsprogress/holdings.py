@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from weakref import WeakValueDictionary
 
 from celery_wsprogress.folding import Operation
@@ -85,13 +85,11 @@ class Held(History):
         "filed",
         "going_on",
         "heard",
-        "late",
         "life",
         "number",
         "offered_in",
         "selections",
         "signed_at",
-        "told_at",
     )
 
     def __init__(self, operation: Operation, gone: Position | None = None, before: int = 0) -> None:
@@ -108,10 +106,6 @@ class Held(History):
         """When it was put at the end of its line: no more than :data:`MOVED_EVERY` before that."""
         self.signed_at = 0.0
         """When its current run last gave a sign of life, by the same clock."""
-        self.told_at = -inf
-        """When a progress of it was delivered last, by the same clock."""
-        self.late: Late | None = None
-        """A progress that came too soon after that."""
         self.audience: tuple[Session, ...] | None = None
         """Who watches it. Worked out again where it is None, or :attr:`selections` is not the
         hub's."""
@@ -119,6 +113,35 @@ class Held(History):
         """The number of the batch in which it was offered to them last."""
         self.selections = 0
         """How often the hub's selectors had changed when :attr:`audience` was worked out."""
+
+
+class Speaking(Held):
+    """The history of an operation that says how far it is.
+
+    It takes the place of the :class:`Held` that the operation was until it said so for the first
+    time. So those that speak lie side by side in memory, of a size that the others do not have,
+    however many others are held: a batch of their progress looks at few pages.
+    """
+
+    __slots__ = ("late", "told_at")
+
+    def __init__(self, operation: Operation, gone: Position | None = None, before: int = 0) -> None:
+        super().__init__(operation, gone, before)
+        self.told_at = -inf
+        """When a progress of it was delivered last, by the clock of :meth:`Hub.accept`."""
+        self.late: Late | None = None
+        """A progress that came too soon after that."""
+
+    @classmethod
+    def instead_of(cls, held: Held) -> Self:
+        """What is all that the other one was; that one is not to be used any more."""
+        speaking = cls(held.operation)
+        for name in _OF_ALL:
+            setattr(speaking, name, getattr(held, name))
+        return speaking
+
+
+_OF_ALL: Final = tuple({*History.__slots__, *Held.__slots__} - {"__weakref__"})
 
 
 @dataclass(slots=True)
@@ -136,7 +159,7 @@ class Holdings:
     """The position of the newest event that went with its operation."""
     _held: dict[str, Held | bytes] = field(default_factory=dict)
     """Those that are packed are bytes."""
-    at_hand: dict[str, Held] = field(default_factory=dict)
+    at_hand: dict[str, Speaking] = field(default_factory=dict)
     """Some of those that go on, to be looked for first: a small table, with keys that lie beside
     each other. In that of all, and in its keys, each look is at another place in memory."""
     _ended: OrderedDict[str, None] = field(default_factory=OrderedDict)
@@ -222,7 +245,13 @@ class Holdings:
         while self.history_bytes > self.limits.max_history_bytes and len(self._held) > 1:
             self._forget(next(iter(self._oldest_first())))
 
-    def lay_at_hand(self, operation_id: str, held: Held) -> None:
+    def let_speak(self, held: Held) -> Speaking:
+        """Have another one take its place, that takes progress."""
+        speaking = Speaking.instead_of(held)
+        self._held[held.operation.operation_id] = speaking
+        return speaking
+
+    def lay_at_hand(self, operation_id: str, held: Speaking) -> None:
         """Have an operation that goes on found in :attr:`at_hand` from now on."""
         if len(self.at_hand) >= MAX_AT_HAND:
             # Those that still go on will be back.
@@ -328,7 +357,8 @@ class Holdings:
         operation_id = found.operation.operation_id
         held = self._in_use.get(operation_id)
         if held is None:
-            self._in_use[operation_id] = held = Held.of(found.operation, found.kept)
+            kind = Held if found.kept.progress is None else Speaking
+            self._in_use[operation_id] = held = kind.of(found.operation, found.kept)
             held.number, held.life = found.number, "finished"
             held.heard = held.filed = found.heard
         return held

@@ -29,7 +29,7 @@ from celery_wsprogress.events import (
 )
 from celery_wsprogress.framing import framed, text_of
 from celery_wsprogress.history import Entry, Kind
-from celery_wsprogress.holdings import Holdings, Late
+from celery_wsprogress.holdings import Holdings, Late, Speaking
 from celery_wsprogress.lifecycle import Step, Verdict, step_of
 from celery_wsprogress.positions import Place, Position, parse_event_id
 from celery_wsprogress.watch import Watch
@@ -73,7 +73,7 @@ class Hub:
     """Called with an id that somebody begins to watch and nobody has heard of."""
     _batch: int = 0
     """Counts the batches."""
-    _late: list[tuple[float, int, Held]] = field(default_factory=list)
+    _late: list[tuple[float, int, Speaking]] = field(default_factory=list)
     """A heap: when the late progress of an operation is to be delivered."""
     _writers: OrderedDict[str, int] = field(default_factory=OrderedDict)
     _watchers: dict[str, dict[Session, None]] = field(default_factory=dict)
@@ -122,9 +122,8 @@ class Hub:
             found = at_hand(event.operation_id)
             held = found or get(event.operation_id)
             if held and event.run == held.going_on and type(event) is Progress and event.run:
-                if found is None:
-                    self.holdings.lay_at_hand(event.operation_id, held)
-                self._advance(held, event, place, number, now)
+                speaking = found or self._lay_at_hand(event.operation_id, held)
+                self._advance(speaking, event, place, number, now)
                 advanced += 1
             else:
                 self._accept_event(event, place, number, now)
@@ -162,7 +161,23 @@ class Hub:
             self._writers.popitem(last=False)
         return True
 
-    def _advance(self, held: Held, event: Progress, place: Place, number: int, now: float) -> None:
+    def _lay_at_hand(self, operation_id: str, held: Held) -> Speaking:
+        speaking = self._let_speak(held)
+        self.holdings.lay_at_hand(operation_id, speaking)
+        return speaking
+
+    def _let_speak(self, held: Held) -> Speaking:
+        """What takes the progress of an operation; who has yet to read it reads on there."""
+        if isinstance(held, Speaking):
+            return held
+        speaking = self.holdings.let_speak(held)
+        for session in self._gather(speaking):
+            session.follow(held, speaking)
+        return speaking
+
+    def _advance(
+        self, held: Speaking, event: Progress, place: Place, number: int, now: float
+    ) -> None:
         """Take a progress of a run that goes on: nearly all events are such, and change little."""
         held.signed_at = now
         # The same text; this one lies where the rest of the event does.
@@ -196,6 +211,8 @@ class Hub:
             # It may have said of what kind it is.
             held.audience = None
         if verdict is Verdict.DELIVER:
+            if isinstance(event, Progress):
+                held = self._let_speak(held)
             if held.operation.run is not run_before:
                 held.start = held.newest + 1
             self._deliver(held, event, place, place.event_id(number))
@@ -227,10 +244,9 @@ class Hub:
         return woken
 
     def _release(self, held: Held, now: float) -> None:
-        late, held.late = held.late, None
-        if late is not None:
-            held.told_at = now
-            event, place, number = late
+        if isinstance(held, Speaking) and held.late is not None:
+            event, place, number = held.late
+            held.late, held.told_at = None, now
             self._deliver(held, event, place, place.event_id(number))
 
     def _hear(self, held: Held, run: str, at: float, place: Place, number: int) -> None:

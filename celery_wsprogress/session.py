@@ -221,6 +221,17 @@ class Session:
         self._woken = True
         return True
 
+    def follow(self, before: History, history: History) -> None:
+        """Read on in the history that took the place of another one.
+
+        No :attr:`pacing` knows that one: it had no progress.
+        """
+        if self.news is before:
+            self.news = history
+        cursor = self._pending.pop(before, None)
+        if cursor is not None:
+            self._pending[history] = cursor
+
     def _set_news_aside(self) -> None:
         """Something comes besides the news: they are one of the things that are pending now."""
         self.caught_up = False

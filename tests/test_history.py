@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from celery_wsprogress.folding import Operation
-from celery_wsprogress.history import MAX_BYTES, MAX_ENTRIES, Entry, History, Kind
+from celery_wsprogress.history import ENTRY_OVERHEAD, MAX_BYTES, MAX_ENTRIES, Entry, History, Kind
 from celery_wsprogress.positions import Position
 
 
@@ -55,6 +55,10 @@ def test_a_history_is_bounded_in_bytes():
     history = filled(*(entry(seq, frame=b"x" * 30_000) for seq in range(1, 100)))
     assert history.size <= MAX_BYTES
     assert seqs(history.after(0))[-1] == 99
+    history.append(entry(100, Kind.PROGRESS, frame=b"x" * 30_000))
+    assert history.size <= MAX_BYTES + 30_000 + ENTRY_OVERHEAD
+    history.append(entry(101, Kind.PROGRESS, run="another", frame=b"x"))
+    assert history.size <= MAX_BYTES + 1 + ENTRY_OVERHEAD
 
 
 def test_how_things_stand_is_the_last_of_each_kind_of_the_current_run():

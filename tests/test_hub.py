@@ -499,6 +499,33 @@ def test_what_is_at_hand_is_what_is_held(said, at_hand):
             assert {held.life for held in found.values()} <= {"running"}
 
 
+@pytest.mark.parametrize("first", [progress(0.1), progress(0.1, run="r2")], ids=["known", "new"])
+@pytest.mark.parametrize("unread", [[], [log("a")], [log("a"), log("b")]], ids=len)
+def test_who_has_not_read_all_when_it_speaks_for_the_first_time_reads_on(first, unread):
+    """Its history is another object from then on."""
+    log_ = Log()
+    log_.write(status("started", metadata={}))
+    by_id, by_kind, of_more = session(1), session(2), session(3)
+    subscribe(log_.hub, by_id)
+    for reader in (by_kind, of_more):
+        log_.hub.select(reader, EVERYTHING, replay="last")
+    subscribe(log_.hub, of_more, "op-2")
+    for reader in (by_id, by_kind, of_more):
+        read(reader)
+    for event in unread:
+        log_.write(event)
+    log_.write(log("other", operation_id="op-2"))
+    before = log_.hub.holdings.get("op-1")
+    log_.write(first, log("c"))
+    assert log_.hub.holdings.get("op-1") is not before
+    log_.write(log("d"))
+    for reader, others in ((by_id, []), (by_kind, ["log"]), (of_more, ["log"])):
+        frames = read(reader, limit=1)
+        told = kinds(frame for frame in frames if frame["operation_id"] == "op-1")
+        assert told == [*["log"] * len(unread), "progress", "log", "log"]
+        assert kinds(frame for frame in frames if frame["operation_id"] == "op-2") == others
+
+
 def test_a_progress_of_what_was_let_go_is_held_anew():
     hub = Hub(Holdings(Limits(max_history_bytes=5_000)))
     log_ = Log(hub)
@@ -622,19 +649,22 @@ def test_a_session_that_left_holds_on_to_nothing():
 # Signs of life.
 
 
+def signed_at(log_):
+    return log_.hub.holdings.get("op-1").signed_at
+
+
 def test_a_word_of_a_run_and_a_sign_of_it_are_signs_and_nothing_else_is():
     log_ = Log()
     log_.write(status("started", metadata={}), now=1.0)
-    held = log_.hub.holdings.get("op-1")
-    assert held.signed_at == 1.0
+    assert signed_at(log_) == 1.0
     log_.write(alive=[("op-1", "r1"), ("op-2", "r1")], now=2.0)
-    assert held.signed_at == 2.0
+    assert signed_at(log_) == 2.0
     log_.write(alive=[("op-1", "another")], now=3.0)
     log_.write(stalled(), now=4.0)
     log_.write(queued(publication="p2"), now=5.0)
-    assert held.signed_at == 2.0
+    assert signed_at(log_) == 2.0
     log_.write(progress(0.1), now=6.0)
-    assert held.signed_at == 6.0
+    assert signed_at(log_) == 6.0
     assert log_.hub.get("op-2") is None
 
 

@@ -132,6 +132,17 @@ def test_the_newest_stay_as_they_are(monkeypatch):
     assert side.packed() == ["op-0", "op-2", "op-3"], "looked at, it is one of the newest"
 
 
+def test_what_has_spoken_before_it_was_packed_keeps_its_turn():
+    side = Side(packs=True)
+    side.write(*finished(1, progress(0.5)))
+    side.watch("id", "op-1")
+    side.watch("id", "op-2")
+    side.write(log("waits", operation_id="op-2"))
+    again = [status("started", run="b", metadata={}), progress(0.1, run="b")]
+    side.write(*named(again, "op-1"))
+    assert [frame["operation_id"] for frame in side.take()] == ["op-1"] * 5 + ["op-2"]
+
+
 def test_what_begins_again_is_unpacked_and_goes_on():
     side = Side(packs=True)
     side.write(status("started", run="a", metadata={}), completed(run="a"))
