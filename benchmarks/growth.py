@@ -42,7 +42,7 @@ def measure(*, quick: bool) -> Table:
     if quick:
         # Connecting takes most of the time.
         sizes = tuple((one[0], one[-1] // 10) for one in sizes)
-    rounds = 2 if quick else 6
+    rounds = 1 if quick else 6
     connections, operations, watchers = sizes
     figures = [
         *_level("idle connections", connections, _with_connections(connections, rounds)),

@@ -45,7 +45,7 @@ class Taken(NamedTuple):
 
 def measure(*, quick: bool) -> Table:
     """Measure with both brokers, with and without watchers in turns."""
-    rounds, steps = (2, 10) if quick else (6, 20)
+    rounds, steps = (1, 10) if quick else (4, 20)
     figures: list[Figure] = []
     for name, server in (("Redis", RedisServer()), ("RabbitMQ", RabbitMQServer())):
         with server:

@@ -36,7 +36,7 @@ class Round(NamedTuple):
 
 def measure(*, quick: bool) -> Table:
     """Measure, the sidecar and the bare reader in turns."""
-    rounds = 3 if quick else 12
+    rounds = 2 if quick else 12
     with (
         dashboard() as ours,
         RedisServer() as other,

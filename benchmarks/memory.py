@@ -56,7 +56,7 @@ class Round(NamedTuple):
 
 def measure(*, quick: bool) -> Table:
     """Measure each of them with processes of its own."""
-    rounds, number = (1, 2_000) if quick else (2, 5_000)
+    rounds, number = (1, 1_000) if quick else (2, 5_000)
     taken = [_round(number) for _ in range(rounds)]
     return Table(TITLE, f"{rounds} rounds, {number:,} of each", list(_figures(taken)))
 

@@ -56,7 +56,7 @@ class Run(NamedTuple):
 
 def measure(*, quick: bool) -> Table:
     """Measure, with and without the slow clients in turns."""
-    rounds, lines = (1, 60) if quick else (3, 150)
+    rounds, lines = (1, 40) if quick else (3, 150)
     _run(STUCK, lines)
     taken = [tuple(_run(stuck, lines) for stuck in (0, STUCK, 0)) for _ in range(rounds)]
     return Table(TITLE, f"{rounds} rounds of {lines} lines", list(_figures(taken)))

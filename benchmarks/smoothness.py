@@ -61,7 +61,7 @@ RECORD: Final = """() => {
 
 def measure(*, quick: bool) -> Table:
     """Measure, once: what is measured is one page that goes on."""
-    seconds = 10 if quick else 30
+    seconds = 3 if quick else 30
     with ExitStack() as stack:
         url = stack.enter_context(RedisServer()).url
         writer = stack.enter_context(log(url))
