@@ -13,7 +13,6 @@ Tokens travel in a command or in an ``Authorization`` header, never in a URL.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 import jwt
 
 from celery_wsprogress.errors import TokenError
+from celery_wsprogress.urls import address_of, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,15 +127,6 @@ class Permit:
         return (grant for grant in self.grants if grant.expires_at > now)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own, whatever the network."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    address = _address(name)
-    return address is not None and address.is_loopback
-
-
 def host_allowed(header: str | None, names: Iterable[str]) -> bool:
     """Whether the ``Host`` of a request is one this server goes by.
 
@@ -145,7 +136,7 @@ def host_allowed(header: str | None, names: Iterable[str]) -> bool:
     if host is None:
         return False
     known = {_hostname(f"//{name}") for name in names}
-    return is_loopback(host) or _address(host) is not None or host in known
+    return is_loopback(host) or address_of(host) is not None or host in known
 
 
 def origin_allowed(origin: str | None, host: str | None, origins: Iterable[str]) -> bool:
@@ -156,12 +147,44 @@ def origin_allowed(origin: str | None, host: str | None, origins: Iterable[str])
     """
     if origin is None or origin == "null":
         return True
-    if origin.rstrip("/").lower() in {one.rstrip("/").lower() for one in origins}:
+    page = _site(origin.removesuffix("/"))
+    if page is None:
+        return False
+    if is_loopback(page.name) or page in (_site(one.removesuffix("/")) for one in origins):
         return True
+    asked = _site(f"{page.scheme}://{host or ''}")
+    return asked is not None and asked.name == page.name and _same_port(page, asked, host)
+
+
+class _Site(NamedTuple):
+    """An origin as RFC 6454, 4 compares them."""
+
+    scheme: str
+    name: str
+    port: int | None
+    """None is a scheme without a default."""
+
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+def _site(origin: str) -> _Site | None:
     name = _hostname(origin)
     if name is None:
-        return False
-    return is_loopback(name) or urlsplit(origin).netloc.lower() == str(host).lower()
+        return None
+    parts = urlsplit(origin)
+    return _Site(parts.scheme, name, parts.port or _DEFAULT_PORTS.get(parts.scheme))
+
+
+def _same_port(page: _Site, asked: _Site, host: str | None) -> bool:
+    """Whether a page of the host that was asked is one of its port, too.
+
+    A browser names every port but the default one. A proxy may leave it out (nginx's ``$host``),
+    and name its own default port where another proxy before it ended TLS.
+    """
+    named = urlsplit(f"//{host}").port
+    defaults = set(_DEFAULT_PORTS.values())
+    return named is None or page.port == asked.port or {page.port, named} <= defaults
 
 
 def _hostname(url: str) -> str | None:
@@ -173,10 +196,3 @@ def _hostname(url: str) -> str | None:
     except ValueError:
         return None
     return None if more or not parts.hostname else parts.hostname.rstrip(".")
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        return None

@@ -10,6 +10,7 @@ import json
 import socket
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
@@ -17,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, W
 from celery_wsprogress.client.retrying import LOST, retry_after
 from celery_wsprogress.errors import CommandError, NoConnection
 from celery_wsprogress.settings import masked
+from celery_wsprogress.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -128,7 +130,12 @@ async def open_line(url: str) -> Line:
     """
     try:
         websocket = await connect(
-            url, compression=None, open_timeout=OPEN_TIMEOUT, close_timeout=CLOSE_TIMEOUT
+            url,
+            compression=None,
+            open_timeout=OPEN_TIMEOUT,
+            close_timeout=CLOSE_TIMEOUT,
+            # No proxy knows this machine's own addresses, whatever the environment says of it.
+            proxy=None if is_loopback(urlsplit(url).hostname or "") else True,
         )
     except (OSError, WebSocketException, ValueError) as exc:
         raise NoConnection(masked(url), _why(exc), retry_in=_retry_in(exc)) from None

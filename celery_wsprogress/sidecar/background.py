@@ -27,6 +27,7 @@ from celery_wsprogress.brokers.process import (
 from celery_wsprogress.errors import ServerNotStarted
 from celery_wsprogress.settings import ServeSettings, masked, websocket_enabled
 from celery_wsprogress.sidecar.backend import find_backend
+from celery_wsprogress.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,16 +186,12 @@ def _with(settings: ServeSettings, changes: dict[str, Any]) -> ServeSettings:
 
 def _closed(settings: ServeSettings) -> ServeSettings:
     """The settings, closed as far as a public address without a key must be."""
-    from celery_wsprogress.access import is_loopback  # noqa: PLC0415 - loads PyJWT
-
     if is_loopback(settings.host) or settings.key or settings.insecure or settings.exact_only:
         return settings
     return _with(settings, {"exact_only": True})
 
 
 def _announce(server: SidecarInThread, address: BrokerAddress) -> None:
-    from celery_wsprogress.access import is_loopback  # noqa: PLC0415
-
     settings, url = server.sidecar.settings, server.place.url
     logger.info("WebSocket server started on %s; broker: %s", url, masked(address.url))
     if settings.key is not None or settings.insecure:

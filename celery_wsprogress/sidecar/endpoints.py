@@ -86,6 +86,11 @@ def is_about_all(target: str) -> bool:
     return target.partition("?")[0] in _ABOUT_ALL
 
 
+def is_open(target: str) -> bool:
+    """Whether a path is answered to everyone."""
+    return target.partition("?")[0] in _OPEN
+
+
 def _bearer(authorization: str) -> str:
     scheme, _, token = authorization.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""

@@ -6,18 +6,25 @@ Pure functions from a request, or from settings, to a decision.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from celery_wsprogress.access import host_allowed, is_loopback, origin_allowed
+from celery_wsprogress.access import host_allowed, origin_allowed
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.sidecar.endpoints import TEXT, Answer
+from celery_wsprogress.sidecar.endpoints import TEXT, Answer, is_open
+from celery_wsprogress.urls import is_loopback
 
 if TYPE_CHECKING:
     from celery_wsprogress.settings import ServeSettings
+
+LOST_UPGRADE: Final = (
+    "This WebSocket handshake came without its Upgrade header: the proxy before this server does "
+    "not pass it on. For nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; "
+    'proxy_set_header Connection "upgrade";\n'
+)
 
 
 def check_exposure(settings: ServeSettings) -> None:
@@ -43,6 +50,9 @@ def check_exposure(settings: ServeSettings) -> None:
 def refusal(request: Request, settings: ServeSettings) -> Answer | None:
     """Why a request is not served, or None when it is."""
     host = one_value(request.headers, "Host")
+    if host is None and is_open(request.path):
+        # A balancer's check in HTTP/1.0. Browsers always name the host (RFC 9112, 3.2).
+        return None
     if not host_allowed(host, (settings.host, *settings.hosts)):
         text = "This host name is not served here (--allow-host)\n"
         return Answer(HTTPStatus.FORBIDDEN, text.encode(), TEXT)
@@ -52,6 +62,17 @@ def refusal(request: Request, settings: ServeSettings) -> Answer | None:
     if request.method != "GET":
         return Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"Only GET is served here\n", TEXT)
     return None
+
+
+def lost_upgrade(request: Request) -> Answer | None:
+    """What is said where a proxy has taken the upgrade out of a WebSocket handshake.
+
+    ``Upgrade`` and ``Connection`` are for one hop only (RFC 9110, 7.6.1): a proxy that was not told
+    to pass them on drops them, and sends the rest of the handshake.
+    """
+    if "Sec-WebSocket-Key" not in request.headers:
+        return None
+    return Answer(HTTPStatus.UPGRADE_REQUIRED, LOST_UPGRADE.encode(), TEXT)
 
 
 def operation_id_of(path: str) -> str:
@@ -76,6 +97,8 @@ def response(answer: Answer) -> Response:
     headers["Cache-Control"] = "no-store"
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Connection"] = "close"
+    if answer.status is HTTPStatus.UPGRADE_REQUIRED:
+        headers["Upgrade"] = "websocket"
     if answer.retry_after is not None:
         headers["Retry-After"] = str(answer.retry_after)
     return Response(answer.status, answer.status.phrase, headers, answer.body)

@@ -31,7 +31,9 @@ from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, TOO_SLOW, Progre
 from celery_wsprogress.sidecar.delays import Delays
 from celery_wsprogress.sidecar.endpoints import NOT_YET, View, come_back, is_about_all, respond
 from celery_wsprogress.sidecar.handshake import (
+    LOST_UPGRADE,
     check_exposure,
+    lost_upgrade,
     one_value,
     operation_id_of,
     refusal,
@@ -126,6 +128,7 @@ class Sidecar:
         self._servers: list[Server] = []
         self._loop: asyncio.AbstractEventLoop
         self._sweeper: asyncio.Task[None] | None = None
+        self._lost_upgrade = False
 
     @property
     def place(self) -> str:
@@ -291,6 +294,10 @@ class Sidecar:
         if refused is not None:
             return response(refused)
         if (one_value(request.headers, "Upgrade") or "").lower() != "websocket":
+            lost = lost_upgrade(request)
+            if lost is not None:
+                self._mention_lost_upgrade()
+                return response(lost)
             file = respond_with_file(request, self.settings.flower_url)
             if file is not None:
                 return file
@@ -337,6 +344,11 @@ class Sidecar:
                     connection.close_soon(TOKEN_EXPIRED, "the token has expired")
                 elif connection.writer.is_stuck(self.settings.heartbeat):
                     connection.close_soon(TOO_SLOW, "too slow: takes nothing of what is for it")
+
+    def _mention_lost_upgrade(self) -> None:
+        if not self._lost_upgrade:
+            self._lost_upgrade = True
+            logger.warning(LOST_UPGRADE.strip())
 
     def _mention_silence(self) -> None:
         if not self.hub.counts["events"] and self.ingest.connection.connected:

@@ -116,6 +116,18 @@ def test_a_reply_comes_though_nobody_takes_the_events(served, write, monkeypatch
     assert len(run(work())) == len(LIFE)
 
 
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTPS_PROXY", "ws_proxy"])
+def test_no_proxy_of_the_environment_stands_before_this_machine(served, monkeypatch, variable):
+    # Port 9 is nobody's: what goes there fails.
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+
+    async def work():
+        async with Client(served.url) as client:
+            return await client.ask("ping")
+
+    assert run(work())["status"] == "pong"
+
+
 def test_many_operations_and_everything(served, write):
     ids = [f"{number:0>300}" for number in range(300)]
 

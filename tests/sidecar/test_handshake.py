@@ -204,7 +204,10 @@ UPGRADE = (
     ("lines", "expected"),
     [
         (["GET /healthz HTTP/1.1", "Host: localhost"], 200),
-        (["GET /healthz HTTP/1.1"], 403),
+        (["GET /healthz HTTP/1.0"], 200),  # HAProxy's check
+        (["GET /readyz HTTP/1.0"], 200),
+        (["GET / HTTP/1.0"], 403),
+        (["GET /status HTTP/1.1"], 403),
         (["GET /healthz HTTP/1.1", "Host: localhost", "Host: localhost"], 403),
         (["GET /healthz HTTP/1.1", "Host: evil.example"], 403),
         (["GET //[ HTTP/1.1", "Host: localhost"], 404),
@@ -220,6 +223,9 @@ UPGRADE = (
         (["GET /ws/%ff HTTP/1.1", *UPGRADE], 101),
         (["GET / HTTP/1.1", *UPGRADE, "Origin: http://evil.example"], 403),
         (["GET / HTTP/1.1", *UPGRADE, "Origin: null", "Origin: null"], 403),
+        # As a proxy sends a handshake on that was not told to pass the upgrade on.
+        (["GET / HTTP/1.1", *UPGRADE[:1], *UPGRADE[3:]], 426),
+        (["GET /ws/abc HTTP/1.0", *UPGRADE[:1], "Connection: close", *UPGRADE[3:]], 426),
     ],
     ids=repr,
 )
@@ -227,3 +233,13 @@ def test_what_a_stranger_writes_is_answered_and_breaks_nothing(port, caplog, lin
     with caplog.at_level(logging.ERROR):
         assert first_line(port, *lines).split(" ")[:2] == ["HTTP/1.1", str(expected)]
     assert [one.getMessage() for one in caplog.records] == []
+
+
+def test_an_upgrade_that_a_proxy_lost_is_said_once_in_the_log_and_in_the_answer(caplog):
+    lines = ["GET / HTTP/1.1", *UPGRADE[:1], *UPGRADE[3:]]
+    with SidecarThread(BrokerAddress("memory://")) as sidecar:
+        for _ in range(3):
+            assert "426" in first_line(sidecar.port, *lines)
+    said = [one.getMessage() for one in caplog.records if "Upgrade" in one.getMessage()]
+    assert len(said) == 1
+    assert "proxy_set_header Upgrade $http_upgrade" in said[0]
