@@ -6,11 +6,13 @@ itself and raised ``Ignore``; and by a sidecar, of a run that fell silent.
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from celery import Celery, states
 from celery.app import backends
 from celery.backends.base import DisabledBackend
+from celery.backends.rpc import RPCBackend
 from celery.exceptions import ImproperlyConfigured
 from celery.utils.serialization import UnpickleableExceptionWrapper
 
@@ -38,7 +40,8 @@ REVOKED = ("the task was revoked", "TaskRevokedError")
 def open_backend(app: Any, url: str | None = None) -> Any:
     """Make a result backend of one's own: that of the application, or another one.
 
-    Connects to nothing.
+    Connects to nothing. One that tells results only to the process that started a task
+    (``rpc://``) is none: nobody else can ask it.
 
     Args:
         app: The Celery application; None where there is none.
@@ -56,12 +59,21 @@ def open_backend(app: Any, url: str | None = None) -> Any:
     named = url or app.backend_cls or app.conf.result_backend
     try:
         cls, own_url = backends.by_url(named, app.loader)
-        return None if cls is DisabledBackend else cls(app=app, url=own_url)
+        return cls(app=app, url=own_url) if can_be_asked(cls) else None
     except (ImproperlyConfigured, ImportError, ValueError, TypeError, AttributeError) as exc:
         # What these say may quote a part of the URL, and so of a password.
         shown = masked(named) if isinstance(named, str) else named
         allowed = f"a result backend that Celery knows ({type(exc).__name__})"
         raise ConfigurationError("result backend", shown, allowed) from None
+
+
+def can_be_asked(cls: type) -> bool:
+    """Whether a result backend of this class tells anyone how a task ended.
+
+    ``rpc://`` sends each result to the process that started the task, once, and to read it there
+    takes it away (celery/backends/rpc.py).
+    """
+    return not issubclass(cls, (DisabledBackend, RPCBackend))
 
 
 def outcome_of(backend: Any, task_id: str) -> Outcome | None:
@@ -77,9 +89,13 @@ def outcome_of(backend: Any, task_id: str) -> Outcome | None:
     Raises:
         Exception: whatever the client library raises when the backend is away.
     """
+    if not can_be_asked(type(backend)):
+        return None
     try:
         meta = backend.get_task_meta(task_id, cache=False)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError) as exc:
+        if not _is_about_stored_exception(exc):
+            raise
         # A state of an exception, stored by hand with something that is none: it is common.
         return Outcome("error", None, *failure("the task says that it failed"))
     match meta.get("status"):
@@ -90,6 +106,16 @@ def outcome_of(backend: Any, task_id: str) -> Outcome | None:
         case states.REVOKED:
             return Outcome("cancelled", None, *REVOKED)
     return None
+
+
+def _is_about_stored_exception(exc: Exception) -> bool:
+    """Whether Celery could not make an exception of what was stored as one.
+
+    Every other error of the same class is of the backend or its library, and no end of a task
+    (celery/backends/base.py, ``Backend.exception_to_python``).
+    """
+    frames = traceback.walk_tb(exc.__traceback__)
+    return any(frame.f_code.co_name == "exception_to_python" for frame, _ in frames)
 
 
 def failure(exception: Any) -> tuple[str, str]:

@@ -52,6 +52,25 @@ def test_a_failure_that_was_stored_by_hand_with_something_else(backend, task_id)
     assert (found.end, found.error) == ("error", "the task says that it failed")
 
 
+def test_an_error_of_the_backend_is_no_end_of_a_task(backend):
+    """Only a stored exception that is none is the task's; else the backend could not be asked."""
+
+    def broken(*_):
+        raise ValueError("no JSON")
+
+    backend.decode = broken
+    backend.store_result("stored", 1, states.SUCCESS)
+    with pytest.raises(ValueError, match="no JSON"):
+        outcome_of(backend, "stored")
+
+
+def test_results_that_go_to_the_caller_only_can_be_asked_by_nobody():
+    app = Celery("rpc", broker="memory://", backend="rpc://", set_as_current=False)
+    assert open_backend(app) is None
+    assert open_backend(None, "rpc://") is None
+    assert outcome_of(app.backend, "anyone's") is None
+
+
 @pytest.mark.parametrize("url", ["bogus://:hunter2@host", "nonsense"])
 def test_what_celery_does_not_know_is_named_without_its_password(url):
     with pytest.raises(ConfigurationError) as caught:
