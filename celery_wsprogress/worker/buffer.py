@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from celery_wsprogress import rendering
@@ -22,16 +21,14 @@ from celery_wsprogress.worker import reports
 from celery_wsprogress.worker.reports import Draft, Kind, Report
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from celery_wsprogress.worker.runs import Run
     from celery_wsprogress.worker.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 
-Inquiry: TypeAlias = Callable[[], Sequence[Report]]
-"""Reports that have to be asked for first (the result backend). Called by the flusher thread,
-without the lock, in its turn."""
-
-Said: TypeAlias = Report | Draft | Inquiry
+Said: TypeAlias = Report | Draft
 """What leaves in its order."""
 
 _ENTRY_OVERHEAD: Final = 200
@@ -66,8 +63,6 @@ class Taken(NamedTuple):
     events: list[bytes]
     confirm: bool
     """Whether there is more in it than progress."""
-    inquiry: Inquiry | None = None
-    """To be made before anything else leaves; ``events`` is empty then."""
 
 
 class Buffer:
@@ -87,7 +82,7 @@ class Buffer:
         self._limit = limit
         self._event_interval = event_interval
         self._progress_interval = progress_interval
-        self._entries: OrderedDict[int, Report | Inquiry] = OrderedDict()
+        self._entries: OrderedDict[int, Report] = OrderedDict()
         self._left: deque[Draft] = deque()
         self._of_kind: Sequence[deque[int]] = [deque() for _ in Kind]
         self._next = 0
@@ -138,15 +133,13 @@ class Buffer:
         if self.size > self._limit:
             self._make_room()
 
-    def _append(self, entries: Iterable[Report | Inquiry]) -> None:
+    def _append(self, entries: Iterable[Report]) -> None:
         for entry in entries:
-            if isinstance(entry, Report) and _is_too_long(entry.run.operation_id):
-                continue
-            self._next += 1
-            self._insert(self._next, entry)
+            if not _is_too_long(entry.run.operation_id):
+                self._next += 1
+                self._insert(self._next, entry)
 
-    def put_first(self, found: Sequence[Report]) -> None:
-        """Put the answer of an inquiry where the inquiry was."""
+    def _put_first(self, found: Sequence[Report]) -> None:
         for report in reversed(found):
             self._first -= 1
             self._insert(self._first, report)
@@ -202,10 +195,6 @@ class Buffer:
         self._last_batch = now
         self._admit_losses()
         taken = self._take_entries(room)
-        if taken.inquiry is not None:
-            # Its answer, and what stands behind it, have waited long enough.
-            self._pace(0, full=True)
-            return taken
         room -= sum(len(event) + 1 for event in taken.events)
         if self._left and not self._entries:
             room = self._take_left(room, taken.events)
@@ -245,11 +234,6 @@ class Buffer:
         taken = Taken([], confirm=False)
         while self._entries:
             number, entry = next(iter(self._entries.items()))
-            if not isinstance(entry, Report):
-                if taken.events:
-                    break
-                self._remove(number)
-                return Taken([], confirm=True, inquiry=entry)
             room -= len(entry.event) + 1
             # One that is larger than a whole batch leaves alone.
             if room < 0 and taken.events:
@@ -273,23 +257,21 @@ class Buffer:
 
     # Room.
 
-    def _insert(self, number: int, entry: Report | Inquiry) -> None:
+    def _insert(self, number: int, entry: Report) -> None:
         self._entries[number] = entry
         self.size += _cost(entry)
-        if isinstance(entry, Report):
-            self._of_kind[entry.kind].append(number)
-            self._urgent = self._urgent or entry.kind < Kind.RESULT
+        self._of_kind[entry.kind].append(number)
+        self._urgent = self._urgent or entry.kind < Kind.RESULT
 
-    def _remove(self, number: int) -> Report | Inquiry:
+    def _remove(self, number: int) -> Report:
         entry = self._entries.pop(number)
         self.size -= _cost(entry)
-        if isinstance(entry, Report):
-            waiting = self._of_kind[entry.kind]
-            # Nearly always the first one; an answer of an inquiry may be the last.
-            if waiting[0] == number:
-                waiting.popleft()
-            else:
-                waiting.remove(number)
+        waiting = self._of_kind[entry.kind]
+        # Nearly always the first one; a warning about what was dropped may be the last.
+        if waiting[0] == number:
+            waiting.popleft()
+        else:
+            waiting.remove(number)
         return entry
 
     def _make_room(self) -> None:
@@ -297,7 +279,7 @@ class Buffer:
             waiting = self._of_kind[kind]
             while waiting and self.size > self._limit * _SHARE_OF_KIND[kind]:
                 entry = self._remove(waiting[0])
-                if isinstance(entry, Report) and kind in {Kind.LOG, Kind.WORD}:
+                if kind in {Kind.LOG, Kind.WORD}:
                     self._count_loss(entry.run)
 
     def _count_loss(self, run: Run) -> None:
@@ -311,12 +293,12 @@ class Buffer:
         """Say what was dropped, before anything that was said after it."""
         if self._dropped:
             now = time.time()
-            self.put_first([reports.dropped(run, now, n) for run, n in self._dropped.values()])
+            self._put_first([reports.dropped(run, now, n) for run, n in self._dropped.values()])
             self._dropped.clear()
 
 
-def _cost(entry: Report | Inquiry) -> int:
-    return _ENTRY_OVERHEAD + (len(entry.event) if isinstance(entry, Report) else 0)
+def _cost(entry: Report) -> int:
+    return _ENTRY_OVERHEAD + len(entry.event)
 
 
 def _made(draft: Draft) -> Sequence[Report]:

@@ -12,6 +12,7 @@ from celery import states
 from celery_wsprogress import results
 from celery_wsprogress.worker import reports, tracking, wording
 from celery_wsprogress.worker.apps import reporting_for, ways_of
+from celery_wsprogress.worker.inquiries import Inquiry
 from celery_wsprogress.worker.reports import Draft
 from celery_wsprogress.worker.runs import Run, stamp_of
 from celery_wsprogress.worker.tracker import Tracker
@@ -132,8 +133,16 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
         tracker.ended = True
         return
     run, now, duration = tracker.run, time.time(), tracker.duration
-    # The backend may be slow or away, so this is asked by the flusher, in its turn.
-    tracker.end(lambda: _as_backend_says(task, run, now, duration))
+    tracker.ended = True
+    # An outlet of a task's run is its app's publisher.
+    reporting = ways_of(task).reporting
+    reporting.publisher.ask(
+        Inquiry(
+            lambda: _as_backend_says(task, run, now, duration),
+            lambda: (reports.completed(run, now, duration),),
+        ),
+        after=tracker,
+    )
 
 
 def _as_backend_says(task: Any, run: Run, now: float, duration: float) -> Sequence[Report]:

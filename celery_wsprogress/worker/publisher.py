@@ -17,7 +17,6 @@ and the callers of tasks.
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 import time
@@ -25,7 +24,8 @@ from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
 from celery_wsprogress.worker import forking
-from celery_wsprogress.worker.buffer import Buffer, Inquiry, Said
+from celery_wsprogress.worker.buffer import Buffer, Said
+from celery_wsprogress.worker.inquiries import Inquiries, Inquiry
 from celery_wsprogress.worker.line import Line
 from celery_wsprogress.worker.signs import Signs
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.signs import Witness
     from celery_wsprogress.worker.tracker import Tracker
 
-    Job = Callable[[], Sequence[Report]]
-    """What the flusher does without the lock. Returns reports that leave before all others."""
+    Job = Callable[[], None]
+    """What the flusher does without the lock."""
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ class Publisher:
         self._buffer = Buffer(
             settings.buffer_bytes, settings.event_interval, settings.progress_interval
         )
+        self._inquiries = Inquiries(self._take_answer)
         self._signs = Signs(settings.sign_interval)
         self._line = Line(self._open_writer, self._place)
         self._thread: threading.Thread | None = None
@@ -111,6 +112,21 @@ class Publisher:
             # Nearly always it is awake, or will be in time.
             if due is not None and due < self._awake_at:
                 self._wake()
+
+    def ask(self, inquiry: Inquiry, *, after: Tracker) -> None:
+        """Have something said that has to be asked for first, behind the value of ``after``."""
+        with self._lock:
+            now = time.monotonic()
+            self._buffer.seal(after, now)
+            self._buffer.put(self._inquiries.put(inquiry, now))
+            self._wake()
+
+    def _take_answer(self, reports: Sequence[Report]) -> None:
+        with self._lock:
+            self._buffer.put(reports)
+            self._wake()
+            if self._is_done():
+                self._idle.notify_all()
 
     @property
     def vouches(self) -> bool:
@@ -170,7 +186,7 @@ class Publisher:
         self._equip()
 
     def _is_done(self) -> bool:
-        return not (self._buffer or self._writing or self._line.pending)
+        return not (self._buffer or self._writing or self._line.pending or self._inquiries)
 
     def _wake(self) -> None:
         """Have the flusher wake up in time for what the buffer holds now."""
@@ -197,10 +213,9 @@ class Publisher:
     def _due(self) -> float | None:
         if self._line.pending:
             return self._line.retry_at
-        event, sign = self._buffer.due(hurry=self._draining > 0), self._signs.due
-        if event is None or sign is None:
-            return sign if event is None else event
-        return min(event, sign)
+        event = self._buffer.due(hurry=self._draining > 0)
+        known = [due for due in (event, self._signs.due, self._inquiries.due) if due is not None]
+        return min(known, default=None)
 
     # Called by the flusher thread.
 
@@ -222,9 +237,8 @@ class Publisher:
         if job is None:
             self._line.rest(time.monotonic())
             return
-        found = job()
+        job()
         with self._lock:
-            self._buffer.put_first(found)
             self._writing = False
             if self._is_done() or self._line.away:
                 self._idle.notify_all()
@@ -256,10 +270,9 @@ class Publisher:
             return self._sign
         if self._signs.asleep:
             self._signs.rouse(now)
+        self._buffer.put(self._inquiries.expire(now))
         room = MAX_BATCH_BYTES - self._line.overhead
         taken = self._buffer.take(now, room, hurry=self._draining > 0)
-        if taken.inquiry is not None:
-            return functools.partial(_ask, taken.inquiry)
         if not taken.events:
             return None
         self._line.load(taken.events, confirm=taken.confirm)
@@ -267,24 +280,14 @@ class Publisher:
 
     # The jobs.
 
-    def _write(self) -> Sequence[Report]:
+    def _write(self) -> None:
         self._line.write(time.monotonic())
-        return ()
 
-    def _sign(self) -> Sequence[Report]:
+    def _sign(self) -> None:
         at, room = time.time(), MAX_BATCH_BYTES - self._line.overhead
         for sign in self._signs.take(time.monotonic(), at, room):
             self._line.load_sign(sign)
             if not self._line.write(time.monotonic()):
                 # What is left of it would not be fresh any more when the broker is back.
-                return ()
+                return
         self._signs.said(at)
-        return ()
-
-
-def _ask(inquiry: Inquiry) -> Sequence[Report]:
-    try:
-        return inquiry()
-    except Exception:
-        logger.exception("Task events: a question could not be asked")
-        return ()

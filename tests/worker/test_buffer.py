@@ -173,35 +173,6 @@ def test_batches_are_filled_up_to_their_room():
     assert [str(one).strip() for one in seen] == [*map(str, range(100)), "0.5"]
 
 
-def test_an_inquiry_is_made_in_its_turn_and_its_answer_takes_its_place():
-    buffer = make()
-    buffer.put([line("before"), lambda: [line("answer 1"), line("answer 2")], line("after")])
-    assert told(buffer.take(0.0, ROOM)) == ["before"]
-    taken = buffer.take(0.0, ROOM)
-    assert taken.events == []
-    buffer.put_first(taken.inquiry())
-    assert told(buffer.take(0.0, ROOM)) == ["answer 1", "answer 2", "after"]
-
-
-def test_what_stands_behind_an_inquiry_has_waited_long_enough():
-    buffer = make()
-    buffer.put(lives(80))
-    buffer.take(5.0, ROOM)
-    buffer.put([list, *lives(1)])
-    assert buffer.take(6.0, ROOM).inquiry
-    assert buffer.due() == 6.0
-
-
-def test_what_is_due_beside_an_inquiry_leaves_after_it():
-    buffer = make()
-    make_tracker(buffer).update_progress(0.5)
-    buffer.put([lambda: [line("answer")]])
-    taken = buffer.take(0.0, ROOM)
-    assert taken.events == []
-    buffer.put_first(taken.inquiry())
-    assert told(buffer.take(0.0, ROOM)) == ["answer", 0.5]
-
-
 def draft(text, run=RUN):
     return Draft(lambda: line(text, run))
 

@@ -14,6 +14,7 @@ from celery_wsprogress.settings import WorkerSettings
 from celery_wsprogress.worker import publisher as module
 from celery_wsprogress.worker import reports
 from celery_wsprogress.worker.forking import drain_all
+from celery_wsprogress.worker.inquiries import Inquiry
 from celery_wsprogress.worker.publisher import Publisher
 from celery_wsprogress.worker.runs import Run
 from celery_wsprogress.worker.signs import Going
@@ -167,23 +168,39 @@ def test_what_could_not_be_written_is_written_later(publisher, log):
     eventually(lambda: log.messages == ["kept"])
 
 
-def test_an_inquiry_is_made_by_the_flusher(publisher, log):
-    asked = []
+def asking(ask):
+    return Inquiry(ask, lambda: [line("no answer")])
 
-    def inquiry():
-        asked.append(threading.current_thread().name)
+
+def test_an_answer_is_waited_for_at_the_end_and_follows_what_its_run_said(publisher, log):
+    tracker, release = Tracker(RUN, publisher), threading.Event()
+
+    def ask():
+        assert release.wait(60)
         return [line("answer")]
 
-    publisher.emit([line("before"), inquiry, line("after")])
+    publisher.emit([line("begin")])
     assert publisher.drain(30)
-    assert log.messages == ["before", "answer", "after"]
-    assert asked == ["celery-wsprogress"]
+    tracker.update_progress(0.5, "half")
+    publisher.ask(asking(ask), after=tracker)
+    publisher.emit([line("another run")])
+    eventually(lambda: log.messages == ["begin", "half", "another run"])
+    assert not publisher.drain(0.0)
+    release.set()
+    assert publisher.drain(30)
+    assert log.messages[-1] == "answer"
 
 
-def test_an_inquiry_that_fails_holds_up_nothing(publisher, log, caplog):
-    publisher.emit([lambda: 1 / 0, line("after")])
-    assert publisher.drain(30)
-    assert log.messages == ["after"]
+def test_an_answer_that_says_nothing_is_not_waited_for_any_longer(publisher, log):
+    release = threading.Event()
+    publisher.ask(asking(lambda: release.wait(60) and []), after=Tracker(RUN, publisher))
+    drained = []
+    waiting = threading.Thread(target=lambda: drained.append(publisher.drain(60)))
+    waiting.start()
+    release.set()
+    waiting.join(30)
+    assert drained == [True]
+    assert log.messages == []
 
 
 def test_a_fault_of_ours_does_not_end_the_thread(publisher, log, monkeypatch, caplog):
@@ -297,6 +314,21 @@ def test_signs_come_though_there_is_always_something_to_write(signing, log):
         return len(signs(log)) >= 2
 
     eventually(write_much, interval=0.0001)
+
+
+def test_signs_and_other_ends_come_though_a_question_hangs(signing, log):
+    """And what is said instead of its answer, when that does not come."""
+    release = threading.Event()
+    signing._inquiries._timeout = 0.5
+    signing.vouch(Pool("op-1"))
+    try:
+        for _ in range(20):
+            signing.ask(asking(lambda: release.wait(60) and []), after=Tracker(RUN, signing))
+        signing.emit([line("another run")])
+        eventually(lambda: len(signs(log)) >= 3 and log.messages.count("no answer") == 20)
+        assert log.messages[0] == "another run"
+    finally:
+        release.set()
 
 
 def test_signs_need_no_confirmation(signing, log):

@@ -1,0 +1,137 @@
+"""Questions to the result backend, asked beside everything else that a process has to say.
+
+A task that stores its outcome itself and then raises ``Ignore`` ends as the backend says. A
+backend may be slow, away or frozen, so it is asked by threads that do nothing else: neither the
+task nor the flusher, which also gives the signs of life of every other run, ever waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from celery_wsprogress.worker.reports import Report
+
+logger = logging.getLogger(__name__)
+
+ANSWER_TIMEOUT: Final = 10.0
+"""Seconds after which something is said without the answer."""
+
+MAX_THREADS: Final = 4
+"""Questions that are asked at once. A thread whose client library hangs counts until it returns."""
+
+MAX_WAITING: Final = 1_000
+"""Questions that wait or are asked."""
+
+
+class Inquiry(NamedTuple):
+    """A question, and what is to be said where nobody answers it."""
+
+    ask: Callable[[], Sequence[Report]]
+    """Asks and returns what is to be said. May block, and may raise."""
+    otherwise: Callable[[], Sequence[Report]]
+    """Returns what is said where there is no answer in time. Neither blocks nor raises."""
+
+
+class Inquiries:
+    """Asks, a few questions at a time, and gives each one answer.
+
+    Every method may be called by any thread; times are those of one monotonic clock.
+
+    Args:
+        answered: Takes what is to be said; called by the thread that asked, without a lock.
+        timeout: Seconds that an answer is waited for.
+    """
+
+    def __init__(
+        self, answered: Callable[[Sequence[Report]], None], timeout: float = ANSWER_TIMEOUT
+    ) -> None:
+        self._answered = answered
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._open: dict[int, tuple[Inquiry, float]] = {}
+        """Each with its deadline, the earliest first."""
+        self._waiting: deque[int] = deque()
+        self._threads = 0
+        self._next = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._open)
+
+    @property
+    def due(self) -> float | None:
+        """When :meth:`expire` has something to return; None while nothing is open."""
+        with self._lock:
+            return next((deadline for _, deadline in self._open.values()), None)
+
+    def put(self, inquiry: Inquiry, now: float) -> Sequence[Report]:
+        """Have it asked. Never waits.
+
+        Returns:
+            What is to be said at once, because too many questions are open; else nothing.
+        """
+        with self._lock:
+            full = len(self._open) >= MAX_WAITING
+            if not full:
+                self._next += 1
+                self._open[self._next] = inquiry, now + self._timeout
+                self._waiting.append(self._next)
+                self._start()
+        return inquiry.otherwise() if full else ()
+
+    def expire(self, now: float) -> list[Report]:
+        """What is to be said of the questions that were not answered in time."""
+        late: list[Inquiry] = []
+        with self._lock:
+            for number, (inquiry, deadline) in list(self._open.items()):
+                if deadline > now:
+                    break
+                del self._open[number]
+                late.append(inquiry)
+        return [report for inquiry in late for report in inquiry.otherwise()]
+
+    def _start(self) -> None:
+        if self._threads >= MAX_THREADS:
+            return
+        thread = threading.Thread(target=self._run, name="celery-wsprogress-ask", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The interpreter is shutting down: what is open expires.
+            logger.debug("No thread for a question to the result backend", exc_info=True)
+        else:
+            self._threads += 1
+
+    def _run(self) -> None:
+        while (number := self._take()) is not None:
+            found = self._ask(number)
+            with self._lock:
+                # Else it was too late.
+                owed = self._open.pop(number, None)
+            if owed is not None:
+                self._answered(found)
+
+    def _take(self) -> int | None:
+        with self._lock:
+            while self._waiting:
+                number = self._waiting.popleft()
+                if number in self._open:
+                    return number
+            self._threads -= 1
+        return None
+
+    def _ask(self, number: int) -> Sequence[Report]:
+        with self._lock:
+            found = self._open.get(number)
+        if found is None:
+            return ()
+        try:
+            return found[0].ask()
+        except Exception:
+            logger.exception("Task events: a question could not be asked")
+            return found[0].otherwise()
