@@ -12,6 +12,7 @@ import click
 
 from celery_wsprogress.client import Change, Client, Connected, Lost
 from celery_wsprogress.errors import CommandError, NoConnection
+from celery_wsprogress.printable import clean
 from celery_wsprogress.settings import masked
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 COMPLETED: Final = 0
 ERROR: Final = 1
 USAGE: Final = 2
+NOT_ENDED: Final = 3
 INTERRUPTED: Final = 130
 
 TOKEN_VARIABLE: Final = "WSPROGRESS_TOKEN"  # noqa: S105 - the name of a variable
@@ -124,9 +126,14 @@ def run(work: Coroutine[Any, Any, int]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except NoConnection as exc:
-        raise Refused(f"{exc}. {_what_to_check(exc)}") from None
+        raise Refused(f"{_said(exc)}. {_what_to_check(exc)}") from None
     except CommandError as exc:
-        raise Refused(f"{exc}{_about_tokens(exc)}") from None
+        raise Refused(f"{_said(exc)}{_about_tokens(exc)}") from None
+
+
+def _said(exc: Exception) -> str:
+    """An error's text; the half of it may be what somebody else's server says."""
+    return clean(str(exc), 500)
 
 
 def _what_to_check(exc: NoConnection) -> str:

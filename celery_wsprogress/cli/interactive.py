@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from celery_wsprogress.cli import connecting
-from celery_wsprogress.cli.lines import clean, percent, table
+from celery_wsprogress.cli.lines import percent, table
 from celery_wsprogress.cli.printing import Printer, is_terminal
 from celery_wsprogress.cli.typed import typed_lines
 from celery_wsprogress.errors import CommandError
+from celery_wsprogress.printable import clean
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

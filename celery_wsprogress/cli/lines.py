@@ -11,6 +11,8 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.printable import clean
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -150,17 +152,6 @@ def short_name(operation_id: str) -> str:
     if len(operation_id) == _UUID and operation_id.count("-") == 4:
         return operation_id.partition("-")[0]
     return clean(_shortened(operation_id, _LONGEST_NAME))
-
-
-def clean(text: str) -> str:
-    """The text with everything spelled out that a terminal would obey or not show."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else _spelled(one) for one in text)
-
-
-def _spelled(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def fitted(text: str, columns: int) -> str:

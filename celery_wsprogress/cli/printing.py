@@ -69,7 +69,13 @@ class Printer:
         return bool(self._prompt)
 
     def event(self, event: Mapping[str, Any]) -> None:
-        """Print an event."""
+        """Print an event. What has not the form of one is printed as it came."""
+        try:
+            self._event(event)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            self.line(json.dumps(event))
+
+    def _event(self, event: Mapping[str, Any]) -> None:
         if self.as_json:
             self.line(json.dumps(event))
         elif event.get("event_type") != "progress":

@@ -12,6 +12,7 @@ import click
 
 from celery_wsprogress.cli import serving
 from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.printable import clean, clean_lines
 from celery_wsprogress.settings import (
     ServeSettings,
     from_conf,
@@ -31,6 +32,19 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 
 LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(message)s"
 LOG_FORMAT_OF_CHILD: Final = "%(asctime)s %(levelname)-7s [%(process)d] %(message)s"
+
+
+class CleanFormatter(logging.Formatter):
+    """Lines that hold nothing a terminal would obey, whatever a broker or a client has said."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base's name
+        """One record is one line."""
+        return clean(super().formatMessage(record))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A traceback is several lines, each of which stays one."""
+        return clean_lines(super().format(record))
+
 
 EPILOG: Final = """\
 Every option can also be set in the environment (WSPROGRESS_PORT, WSPROGRESS_HOST, …) and, with
@@ -180,11 +194,9 @@ def serve(
 
         celery-wsprogress serve -A proj
     """
-    logging.basicConfig(
-        level=log_level.upper(),
-        format=LOG_FORMAT if child_of is None else LOG_FORMAT_OF_CHILD,
-        stream=sys.stderr,
-    )
+    output = logging.StreamHandler(sys.stderr)
+    output.setFormatter(CleanFormatter(LOG_FORMAT if child_of is None else LOG_FORMAT_OF_CHILD))
+    logging.basicConfig(level=log_level.upper(), handlers=[output])
     try:
         if not websocket_enabled(os.environ):
             click.echo("ENABLE_WEBSOCKET is false: not serving")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import signal
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from celery_wsprogress.sidecar.server import Sidecar
     from celery_wsprogress.sidecar.siblings import Siblings
 
+logger = logging.getLogger(__name__)
+
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -27,7 +30,7 @@ async def serve_alone(sidecar: Sidecar, address: BrokerAddress) -> None:
     """Serve until SIGTERM or Ctrl-C. While it stops, another of them ends it at once."""
     stop = _stop_signal()
     await _start(sidecar)
-    _announce(sidecar.place, address)
+    _announce(sidecar.settings, sidecar.place, address)
     await stop.wait()
     click.echo("Stopping")
     await sidecar.stop()
@@ -56,7 +59,7 @@ async def serve_in_processes(
     processes.start()
     await _first(processes.serving, stop)
     if processes.serving.is_set():
-        _announce(place_of(settings.host, port), address, settings.processes)
+        _announce(settings, place_of(settings.host, port), address, settings.processes)
     await stop.wait()
     click.echo("Stopping")
     # A second signal ends this process, and its end ends those that are stopping.
@@ -117,13 +120,30 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def _announce(place: str, address: BrokerAddress, processes: int = 1) -> None:
+def _announce(
+    settings: ServeSettings, place: str, address: BrokerAddress, processes: int = 1
+) -> None:
+    from celery_wsprogress.sidecar.handshake import exposure  # noqa: PLC0415 - see the package
+    from celery_wsprogress.sidecar.listening import address_of, outer_addresses  # noqa: PLC0415
+
+    port = int(place.rpartition(":")[2])
     click.echo(f"WebSocket server started on ws://{place}")
+    others = outer_addresses(settings.host)
+    if others:
+        places = ", ".join(f"ws://{address_of(one, port)}" for one in others)
+        click.echo(f"Listening on every address of this machine: {places}")
     if processes > 1:
         click.echo(f"Processes: {processes}")
     click.echo(f"Broker: {masked(address.url)}")
     click.echo(f"Dashboard: http://{place}/")
     click.echo(f"Status: curl http://{place}/status")
+    open_to = exposure(settings)
+    if open_to is not None:
+        logger.warning(
+            "Without a key on a public address: %s. Set WSPROGRESS_KEY, and give pages tokens "
+            "(create_token)",
+            open_to,
+        )
 
 
 def _why_not_listening(settings: ServeSettings, exc: OSError) -> str:

@@ -27,6 +27,7 @@ from celery_wsprogress.brokers.process import (
 from celery_wsprogress.errors import ServerNotStarted
 from celery_wsprogress.settings import ServeSettings, masked, websocket_enabled
 from celery_wsprogress.sidecar.backend import find_backend
+from celery_wsprogress.sidecar.handshake import exposure
 from celery_wsprogress.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -194,18 +195,18 @@ def _closed(settings: ServeSettings) -> ServeSettings:
 def _announce(server: SidecarInThread, address: BrokerAddress) -> None:
     settings, url = server.sidecar.settings, server.place.url
     logger.info("WebSocket server started on %s; broker: %s", url, masked(address.url))
-    if settings.key is not None or settings.insecure:
-        return
-    if is_loopback(settings.host):
-        logger.info(
-            "No key is set, so it listens on this machine only; set WSPROGRESS_KEY to serve others"
-        )
-    else:
+    open_to = exposure(settings)
+    if open_to is not None:
         logger.warning(
-            "THE WEBSOCKET SERVER ON %s, PORT %d, IS PUBLIC AND HAS NO KEY: whoever reaches it may "
-            "watch every operation whose id they know; set WSPROGRESS_KEY and use create_token()",
+            "THE WEBSOCKET SERVER ON %s, PORT %d, IS PUBLIC AND HAS NO KEY: %s; set WSPROGRESS_KEY "
+            "and use create_token()",
             settings.host,
             server.sidecar.port,
+            open_to,
+        )
+    elif settings.key is None:
+        logger.info(
+            "No key is set, so it listens on this machine only; set WSPROGRESS_KEY to serve others"
         )
 
 

@@ -5,6 +5,7 @@ Pure functions from a request, or from settings, to a decision.
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
@@ -15,6 +16,7 @@ from websockets.http11 import Request, Response
 from celery_wsprogress.access import host_allowed, origin_allowed
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.sidecar.endpoints import TEXT, Answer, is_open
+from celery_wsprogress.sidecar.refusals import Refused
 from celery_wsprogress.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -47,21 +49,46 @@ def check_exposure(settings: ServeSettings) -> None:
         raise ConfigurationError("wsprogress_monitor_unsubscribed", True, "off once a key is set")
 
 
+def exposure(settings: ServeSettings) -> str | None:
+    """What others may do who reach a public address; None where it is closed to them."""
+    if settings.key is not None or is_loopback(settings.host):
+        return None
+    if settings.exact_only:
+        return "whoever reaches it may watch every operation whose id they know"
+    return "whoever reaches it may list and watch every operation, results included"
+
+
 def refusal(request: Request, settings: ServeSettings) -> Answer | None:
     """Why a request is not served, or None when it is."""
     host = one_value(request.headers, "Host")
     if host is None and is_open(request.path):
         # A balancer's check in HTTP/1.0. Browsers always name the host (RFC 9112, 3.2).
         return None
-    if not host_allowed(host, (settings.host, *settings.hosts)):
-        text = "This host name is not served here (--allow-host)\n"
-        return Answer(HTTPStatus.FORBIDDEN, text.encode(), TEXT)
-    if not origin_allowed(one_value(request.headers, "Origin"), host, settings.origins):
-        text = "Pages of this origin may not connect here (--origin)\n"
+    refused = foreign(request, settings)
+    if refused is not None:
+        text = f"{_WHY[refused.option]} ({refused.option})\n"
         return Answer(HTTPStatus.FORBIDDEN, text.encode(), TEXT)
     if request.method != "GET":
         return Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"Only GET is served here\n", TEXT)
     return None
+
+
+def foreign(request: Request, settings: ServeSettings) -> Refused | None:
+    """The host name or the origin of a request that may not be; None where both may."""
+    host = one_value(request.headers, "Host")
+    if not host_allowed(host, (settings.host, *settings.hosts)):
+        name = re.sub(r":\d*$", "", host or "")
+        return Refused("host name", "--allow-host", name)
+    origin = one_value(request.headers, "Origin")
+    if not origin_allowed(origin, host, settings.origins):
+        return Refused("origin", "--origin", origin or "")
+    return None
+
+
+_WHY: Final = {
+    "--allow-host": "This host name is not served here",
+    "--origin": "Pages of this origin may not connect here",
+}
 
 
 def lost_upgrade(request: Request) -> Answer | None:

@@ -8,6 +8,8 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
+from celery_wsprogress.urls import is_loopback
+
 Bind: TypeAlias = Callable[[socket.socket, tuple[str, int]], None]
 
 _LOOPBACK: Final[list[tuple[Any, ...]]] = [
@@ -62,7 +64,35 @@ def place_of(host: str, port: int) -> str:
     """Host and port, for clients on this machine."""
     # An address that means all of them is none to connect to.
     near = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
-    return f"{f'[{near}]' if ':' in near else near}:{port}"
+    return address_of(near, port)
+
+
+def address_of(host: str, port: int) -> str:
+    """Host and port as they stand in an address."""
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def outer_addresses(host: str) -> list[str]:
+    """The addresses by which others find a host that means all addresses; for any other nothing."""
+    family = {"0.0.0.0": socket.AF_INET, "::": socket.AF_INET6}.get(host)  # noqa: S104
+    if family is None:
+        return []
+    found = [_towards_others(family)]
+    with contextlib.suppress(OSError):
+        named = socket.getaddrinfo(socket.gethostname(), None, family, socket.SOCK_STREAM)
+        found += [str(place[0]) for *_, place in named]
+    return [one for one in dict.fromkeys(found) if one and not is_loopback(one)]
+
+
+def _towards_others(family: socket.AddressFamily) -> str:
+    """The address that this machine would send from. Nothing is sent for it."""
+    documented = "2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1"
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as one:
+            one.connect((documented, 9))
+            return str(one.getsockname()[0])
+    except OSError:
+        return ""
 
 
 def _bind_all(addresses: list[tuple[Any, ...]], port: int, bind: Bind) -> list[socket.socket]:

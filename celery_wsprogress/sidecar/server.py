@@ -33,6 +33,7 @@ from celery_wsprogress.sidecar.endpoints import NOT_YET, View, come_back, is_abo
 from celery_wsprogress.sidecar.handshake import (
     LOST_UPGRADE,
     check_exposure,
+    foreign,
     lost_upgrade,
     one_value,
     operation_id_of,
@@ -46,6 +47,7 @@ from celery_wsprogress.sidecar.leaving import dismiss_all
 from celery_wsprogress.sidecar.listening import listen, place_of
 from celery_wsprogress.sidecar.metrics import added, readiness, stats
 from celery_wsprogress.sidecar.rebuilding import HOLD, Rebuilding
+from celery_wsprogress.sidecar.refusals import Refusals
 from celery_wsprogress.sidecar.static_files import respond as respond_with_file
 from celery_wsprogress.sidecar.waves import Waves
 from celery_wsprogress.wire import MAX_COMMAND_BYTES, VERSION, encode_frame
@@ -104,6 +106,7 @@ class Sidecar:
         self.settings = settings
         self.hub = Hub(Holdings(_limits(settings)), progress_interval=1 / settings.max_rate)
         self._delays = Delays()
+        self._refusals = Refusals()
         waves = Waves(self._observe)
         self._intake = Intake(self.hub, waves.begin, self._note, self._catch_up)
         self.ingest = Ingest(address, self._intake.put)
@@ -292,6 +295,9 @@ class Sidecar:
         """Decide before the handshake: refuse, answer as plain HTTP, or go on (None)."""
         refused = refusal(request, self.settings)
         if refused is not None:
+            who = foreign(request, self.settings)
+            if who is not None:
+                self._refusals.note(who)
             return response(refused)
         if (one_value(request.headers, "Upgrade") or "").lower() != "websocket":
             lost = lost_upgrade(request)

@@ -24,6 +24,7 @@ from websockets.sync.client import connect
 from celery_wsprogress import __version__
 from celery_wsprogress.cli import main
 from celery_wsprogress.settings import ServeSettings
+from celery_wsprogress.sidecar.listening import outer_addresses
 
 PROJECTS = Path(__file__).parent.parent / "projects"
 KEY = "a key that is long enough for HS256"
@@ -423,6 +424,39 @@ def test_a_public_address_with_a_key(serving):
     served = serving("--broker", AWAY, "--host", "0.0.0.0", "--port", "0", WSPROGRESS_KEY=KEY)
     assert served.port
     assert KEY not in served.output
+    assert "Without a key" not in served.output
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--insecure", "whoever reaches it may list and watch every operation, results included"),
+        ("--exact-only", "whoever reaches it may watch every operation whose id they know"),
+    ],
+)
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_public_address_without_a_key_says_what_that_means(serving, option, sentence, processes):
+    how = ("--host", "0.0.0.0", "--port", "0", option, "--processes", processes)
+    served = serving("--broker", AWAY, *how)
+    served.wait_for(re.escape(f"Without a key on a public address: {sentence}"))
+    assert served.output.count("Without a key") == 1
+    others = outer_addresses("0.0.0.0")
+    for one in others:
+        assert f"ws://{one}:{served.port}" in served.output
+        with socket.create_connection((one, served.port), timeout=30):
+            pass
+    assert ("every address of this machine" in served.output) == bool(others)
+
+
+def test_who_is_refused_is_in_the_log_with_the_option_that_helps(serving):
+    served = serving("--broker", AWAY, "--port", "0")
+    for name, value in (("Host", "progress.example"), ("Origin", "https://app.example\x9b2J")):
+        request = urllib.request.Request(f"http://127.0.0.1:{served.port}/element.js")
+        request.add_header(name, value)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request, timeout=30)
+    served.wait_for("host name progress.example; --allow-host progress.example would let it in")
+    served.wait_for(r"origin https://app.example\\x9b2J\n")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
+import threading
+from contextlib import contextmanager
 
 import pytest
 from lives import completed, error, log, progress, queued, result, status
@@ -13,6 +16,9 @@ from programs import CELERY, OURS, Piped, environment, run, terminal
 from sidecars import SidecarProcess, SidecarThread
 from terminals import INTERRUPT
 from waiting import eventually
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+from websockets.sync.server import serve
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
@@ -71,6 +77,107 @@ def test_an_operation_that_ends_badly(served, write, command, how):
     done = run("watch", "op-1", "--url", served.url, command=command)
     assert done.returncode == 1
     assert done.stdout.endswith(f"00:00:02  {how:<9}  ValueError: no\\nway\n")
+
+
+def test_an_id_that_nobody_hears_of_ends_with_the_time_that_was_given(served):
+    done = run("watch", "op-9", "--timeout", "0.5", "--url", served.url)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "Nothing was heard of op-9 within 0.5 s" in done.stderr
+    assert "base=StreamingTask" in done.stderr
+
+
+def test_one_that_goes_on_longer_is_told_from_one_that_is_unknown(served, write):
+    write(started(), completed(operation_id="op-2", duration=1.0))
+    done = run("watch", "op-1", "op-2", "--timeout", "2", "--url", served.url)
+    assert done.returncode == 3
+    assert done.stderr == "op-1 has not ended within 2 s\n"
+
+
+def test_a_sidecar_that_says_nothing_ends_with_the_time_that_was_given():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"ws://127.0.0.1:{silent.getsockname()[1]}"
+        done = run("watch", "op-1", "--timeout", "0.5", "--url", url)
+    assert done.returncode == 3
+    assert done.stderr == "There was no answer from the sidecar within 0.5 s\n"
+
+
+@pytest.mark.parametrize("time", ["0", "-1", "soon"])
+def test_a_time_that_is_none(time):
+    refused(run("watch", "op-1", "--timeout", time), "--timeout")
+
+
+EVIL = "\x1b]0;owned\x07\x1b[31m\N{RIGHT-TO-LEFT OVERRIDE}\x9b2J"
+
+
+@contextmanager
+def hostile(say):
+    """A server that is no sidecar of ours, and says what it likes."""
+    with serve(say, "127.0.0.1", 0, process_request=getattr(say, "answer", None)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+        server.shutdown()
+
+
+def error_page(_websocket, _request):
+    return Response(500, "No", Headers(), f"<h1>{EVIL}</h1>\nError: forged".encode())
+
+
+def refuse_everything(websocket):
+    websocket.send(json.dumps({"event_type": "connected", "data": {}}))
+    for message in websocket:
+        reply = {"event_type": "reply", "request_id": json.loads(message)["request_id"]}
+        websocket.send(json.dumps({**reply, "error": f"{EVIL}\nno", "code": EVIL, "data": {}}))
+
+
+def close_for_good(websocket):
+    websocket.send(json.dumps({"event_type": "connected", "data": {}}))
+    websocket.close(4500, EVIL[:30])
+
+
+def say_odd_things(websocket):
+    websocket.send(json.dumps({"event_type": "connected", "data": {}}))
+    number = json.loads(websocket.recv())["request_id"]
+    reply = {"event_type": "reply", "data": {}, "request_id": number, "operation": None}
+    websocket.send(json.dumps({**reply, "operation_id": EVIL}))
+    odd = [
+        {"event_type": EVIL, "data": {EVIL: EVIL}},
+        {"event_type": "progress", "data": {"progress": EVIL}},
+        {"event_type": "progress", "data": {"progress": 1, "current": EVIL}},
+        {"event_type": "completed", "data": {"duration": EVIL}, "timestamp": 1e300},
+        {"event_type": "log", "data": [EVIL]},
+        {"event_type": ["log"], "data": None},
+        {"event_type": "error", "operation_id": [EVIL], "data": {"error": [EVIL]}},
+        {"event_type": "status", "operation_id": "op-1", "data": EVIL},
+        {"event_type": "log", "data": {"level": EVIL, "message": f"{EVIL}\nforged"}},
+    ]
+    for event in odd:
+        websocket.send(json.dumps({"operation_id": EVIL, "timestamp": 1.0, **event}))
+    end = {"error": EVIL, "error_type": EVIL}
+    websocket.send(json.dumps({"event_type": "error", "operation_id": "op-1", "data": end}))
+    websocket.recv()
+
+
+refuse_everything.code = close_for_good.code = 2
+say_odd_things.code = 1
+
+
+def say_no_page(websocket):
+    websocket.recv()
+
+
+say_no_page.answer, say_no_page.code = error_page, 2
+
+
+@pytest.mark.parametrize("how", [say_no_page, refuse_everything, close_for_good, say_odd_things])
+def test_nothing_of_what_a_hostile_server_says_is_obeyed_by_the_terminal(how):
+    with hostile(how) as url:
+        done = run("watch", "op-1", "--url", url, WSPROGRESS_TOKEN="")
+    said = done.stdout + done.stderr
+    assert done.returncode == how.code, said
+    assert "x1b" in said, "it is shown, and spelled out"
+    assert [line for line in said.split("\n") if not line.isprintable()] == []
+    assert "\nforged" not in said
+    assert "\nError: forged" not in said
 
 
 def test_it_waits_for_an_operation_nobody_has_heard_of(served, write):

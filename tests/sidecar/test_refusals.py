@@ -1,0 +1,74 @@
+"""Who was refused, in the log."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from celery_wsprogress.sidecar import refusals
+from celery_wsprogress.sidecar.refusals import Refusals, Refused
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def lines(caplog):
+    caplog.set_level(logging.INFO)
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+def origin(name):
+    return Refused("origin", "--origin", name)
+
+
+def test_each_is_named_once_with_what_would_let_it_in(lines):
+    seen = Refusals(Clock())
+    for _ in range(3):
+        seen.note(origin("https://app.example"))
+        seen.note(Refused("host name", "--allow-host", "progress.example"))
+    said = "Refused a request with the {}; {} would let it in".format
+    assert lines() == [
+        said("origin https://app.example", "--origin https://app.example"),
+        said("host name progress.example", "--allow-host progress.example"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "https://x.example; rm -rf ~",
+        "https://\x1b[31mred\N{RIGHT-TO-LEFT OVERRIDE}",
+        "$(id)",
+        "a" * 100_000,
+    ],
+    ids=["shell", "terminal", "substitution", "long"],
+)
+def test_what_may_be_dangerous_is_shown_and_not_recommended(lines, name):
+    Refusals(Clock()).note(origin(name))
+    [line] = lines()
+    assert "--origin" not in line
+    assert line.isprintable()
+    assert len(line) < 300
+
+
+def test_one_without_a_name_is_said_too(lines):
+    Refusals(Clock()).note(origin(""))
+    assert lines() == ["Refused a request with no origin, or more than one"]
+
+
+def test_who_makes_names_up_does_not_fill_the_log(lines):
+    clock = Clock()
+    seen = Refusals(clock)
+    for number in range(10_000):
+        seen.note(origin(f"https://{number}.example"))
+    assert len(lines()) == refusals.MOST + 1
+    assert "no more are said" in lines()[-1]
+    clock.now += refusals.SPAN + 1
+    seen.note(origin("https://0.example"))
+    assert len(lines()) == refusals.MOST + 2
