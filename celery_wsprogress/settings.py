@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 CONF_PREFIX: Final = "wsprogress_"
 ENVIRONMENT_PREFIX: Final = "WSPROGRESS_"
 
+#: The exchange of the events, and the stem of the name of whatever keeps them.
+EXCHANGE: Final = "celery_wsprogress"
+
 T = TypeVar("T")
 Parser = Callable[[Any], Any]
 
@@ -48,6 +51,15 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(value)
     return value.strip()
+
+
+def _exchange(value: Any) -> str:
+    # Names are made of it with a dot, so that without dots none is made of two of them. Amazon's
+    # queues have 80 characters, among them the prefix that kombu puts before each.
+    name = _text(value)
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", name):
+        raise ValueError(value)
+    return name
 
 
 def _words(value: Any) -> tuple[str, ...]:
@@ -119,6 +131,9 @@ class Settings:
 
     url: str | None = setting(None, _text, "a broker URL that kombu knows", secret=True)
     """The broker of the events, where it is not Celery's own."""
+    exchange: str = setting(EXCHANGE, _exchange, "a name of up to 60 letters, digits, '_' and '-'")
+    """The exchange of the events. Projects that share a broker and name different ones do not see
+    each other's tasks; a sidecar sees those of the exchange it is told of."""
 
     @classmethod
     def load(cls, *sources: Mapping[str, Any]) -> Self:

@@ -297,3 +297,15 @@ def test_no_part_of_a_password_is_shown(before, after, scheme):
 @given(st.text(max_size=30))
 def test_any_text_can_be_masked(url):
     assert isinstance(masked(url), str)
+
+
+@pytest.mark.parametrize("name", ["billing", "billing-2_b", "x" * 60])
+def test_an_exchange_has_a_name_that_every_broker_takes(name):
+    assert WorkerSettings.load({"exchange": name}).exchange == name
+    assert ServeSettings.load({"exchange": name}).exchange == name
+
+
+@pytest.mark.parametrize("name", ["a.b", "a b", "x" * 61, "ü", 7, "a/b"])
+def test_any_other_name_of_an_exchange_is_refused(name):
+    with pytest.raises(ConfigurationError, match="wsprogress_exchange"):
+        WorkerSettings.load({"exchange": name})

@@ -1,6 +1,7 @@
 """The event log on the broker: one exchange, several ways to keep what passes.
 
-Every broker carries the events through one kombu exchange named ``celery_wsprogress``.
+Every broker carries the events through one kombu exchange, ``celery_wsprogress`` unless
+``wsprogress_exchange`` names another one. What keeps the events is named after it.
 What differs is what the exchange keeps and how a sidecar reads it, so a broker is two
 small objects made by :func:`open_writer` and :func:`open_reader`:
 
@@ -25,13 +26,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from celery_wsprogress.settings import EXCHANGE as EXCHANGE
 from celery_wsprogress.settings import masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import ModuleType
-
-EXCHANGE: Final = "celery_wsprogress"
 
 #: Batches are kept below this many bytes: it bounds what the log costs the broker's memory.
 MAX_BATCH_BYTES: Final = 32_768
@@ -46,6 +46,8 @@ class BrokerAddress(NamedTuple):
     use_ssl: Any = None
     """As Celery's ``broker_use_ssl``."""
     login_method: str | None = None
+    exchange: str = EXCHANGE
+    """The exchange of the events. Programs that name different ones do not see each other's."""
 
     def __repr__(self) -> str:
         """Without the password; the options may hold one, too."""

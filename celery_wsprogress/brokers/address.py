@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.brokers import BrokerAddress
+from celery_wsprogress.brokers import EXCHANGE, BrokerAddress
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 DEFAULT_URL: Final = "amqp://guest:guest@localhost:5672//"
 
 
-def address_of(app: Celery, url: str | None = None, *, write: bool = False) -> BrokerAddress:
+def address_of(
+    app: Celery, url: str | None = None, exchange: str = EXCHANGE, *, write: bool = False
+) -> BrokerAddress:
     """Return the address of the events' broker. Connects to nothing.
 
     Celery's own broker comes with its transport options, TLS and login method. They belong to
@@ -23,18 +25,20 @@ def address_of(app: Celery, url: str | None = None, *, write: bool = False) -> B
         app: Whose configuration counts.
         url: Another broker than Celery's (``wsprogress_url``). Several URLs, separated by
             ``;``, are alternatives.
+        exchange: The exchange of the events (``wsprogress_exchange``).
         write: Whether to take ``broker_write_url``, where it differs from
             ``broker_read_url``.
     """
     conf = app.conf
     own = _joined(conf.broker_write_url if write else conf.broker_read_url)
     if url and url != own:
-        return BrokerAddress(url)
+        return BrokerAddress(url, exchange=exchange)
     return BrokerAddress(
         own,
         dict(conf.broker_transport_options or {}),
         conf.broker_use_ssl or None,
         conf.broker_login_method,
+        exchange,
     )
 
 

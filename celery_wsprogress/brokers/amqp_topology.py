@@ -8,18 +8,16 @@ from typing import Any
 
 from amqp.exceptions import NotFound, PreconditionFailed  # type: ignore[import-untyped]
 
-from celery_wsprogress.brokers import EXCHANGE
-
 logger = logging.getLogger(__name__)
 
 _warned = threading.Event()
 
 
-def open_channel(connection: Any) -> Any:
+def open_channel(connection: Any, exchange: str) -> Any:
     """Open a channel on which the exchange is known to exist."""
     channel = connection.channel()
     try:
-        channel.exchange_declare(EXCHANGE, "fanout", durable=True, auto_delete=False)
+        channel.exchange_declare(exchange, "fanout", durable=True, auto_delete=False)
     except PreconditionFailed as exc:
         # The broker closes a channel on which something failed.
         channel = connection.channel()
@@ -27,7 +25,7 @@ def open_channel(connection: Any) -> Any:
             _warned.set()
             logger.warning(
                 "The exchange %s exists with other arguments and is used as it is (%s)",
-                EXCHANGE,
+                exchange,
                 exc.reply_text,
             )
     return channel

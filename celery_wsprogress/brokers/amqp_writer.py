@@ -29,12 +29,13 @@ class ConfirmingWriter:
 
     Args:
         connection: Belongs to the writer from now on.
+        exchange: The exchange of the events.
         timeout: Seconds that one write and one confirmation may take.
         mandatory: Whether a batch must reach a queue. A broker that has none returns it, which
             raises here; otherwise it would confirm what it has thrown away.
     """
 
-    def __init__(self, connection: Any, timeout: float, *, mandatory: bool) -> None:
+    def __init__(self, connection: Any, exchange: str, timeout: float, *, mandatory: bool) -> None:
         self._connection = connection
         self._timeout = timeout
         self._mandatory = mandatory
@@ -43,7 +44,7 @@ class ConfirmingWriter:
         self._awaited = 0
         self._healthy = True
         try:
-            self._producer = self._open()
+            self._producer = self._open(exchange)
         except BaseException:
             drop(connection)
             raise
@@ -83,12 +84,12 @@ class ConfirmingWriter:
         else:
             drop(self._connection)
 
-    def _open(self) -> Any:
-        channel = open_channel(self._connection)
+    def _open(self, exchange: str) -> Any:
+        channel = open_channel(self._connection, exchange)
         channel.confirm_select()
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_nack)
-        return make_producer(channel, "fanout", declare=False)
+        return make_producer(channel, exchange, "fanout", declare=False)
 
     def _wait_for(self, tag: int) -> None:
         """Wait for this message's confirmation; those of unconfirmed ones pass by before it."""

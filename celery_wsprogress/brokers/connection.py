@@ -15,7 +15,6 @@ from kombu.connection import Connection
 from kombu.entity import Exchange
 from kombu.messaging import Producer
 
-from celery_wsprogress.brokers import EXCHANGE
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import masked
 
@@ -106,9 +105,9 @@ def has_one_reader(address: BrokerAddress) -> bool:
         release(connection)
 
 
-def make_producer(channel: Any, exchange_type: str, *, declare: bool = True) -> Any:
+def make_producer(channel: Any, name: str, exchange_type: str, *, declare: bool = True) -> Any:
     """Return a ``kombu.Producer`` for the exchange of the events, which is declared by it."""
-    exchange = Exchange(EXCHANGE, type=exchange_type, durable=True)  # type: ignore[no-untyped-call]
+    exchange = Exchange(name, type=exchange_type, durable=True)  # type: ignore[no-untyped-call]
     return Producer(channel, exchange=exchange, auto_declare=declare)  # type: ignore[no-untyped-call]
 
 

@@ -17,7 +17,7 @@ import time
 from queue import Empty
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.brokers import EXCHANGE, Entry
+from celery_wsprogress.brokers import Entry
 from celery_wsprogress.brokers.connection import (
     RAW_JSON,
     connect,
@@ -44,7 +44,7 @@ PATIENCE: Final = 0.2
 
 def open_writer(address: BrokerAddress) -> ExchangeWriter:
     """Connect a writer; see :func:`celery_wsprogress.brokers.open_writer`."""
-    return ExchangeWriter(_connect(address))
+    return ExchangeWriter(_connect(address), address.exchange)
 
 
 def open_reader(address: BrokerAddress, position: str, epoch: str) -> ExchangeReader:  # noqa: ARG001
@@ -52,7 +52,7 @@ def open_reader(address: BrokerAddress, position: str, epoch: str) -> ExchangeRe
 
     Nothing is kept: each reader begins a new epoch, now.
     """
-    return ExchangeReader(_connect(address))
+    return ExchangeReader(_connect(address), address.exchange)
 
 
 def _connect(address: BrokerAddress) -> Any:
@@ -65,39 +65,40 @@ def _connect(address: BrokerAddress) -> Any:
     return connect(address, options)
 
 
-def _open_channel(connection: Any, queue: str | None) -> Any:
+def _open_channel(connection: Any, exchange: str, queue: str | None) -> Any:
     """Open a channel on which the exchange exists and, if one is named, a queue bound to it."""
     channel = connection.channel()
     fanout = has_fanout(connection)
-    channel.exchange_declare(EXCHANGE, "fanout" if fanout else "topic", durable=True)
+    channel.exchange_declare(exchange, "fanout" if fanout else "topic", durable=True)
     if queue:
         channel.queue_declare(queue, auto_delete=fanout)
-        channel.queue_bind(queue, EXCHANGE, EXCHANGE)
+        channel.queue_bind(queue, exchange, exchange)
     return channel
 
 
-def _queue_name(epoch: str) -> str:
-    return f"{EXCHANGE}.{socket.gethostname()}.{epoch}"
+def _queue_name(exchange: str, epoch: str) -> str:
+    return f"{exchange}.{socket.gethostname()}.{epoch}"
 
 
 class ExchangeWriter:
     """Publishes to the exchange; the transport's own call is all the confirmation there is."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, exchange: str) -> None:
         self._connection = connection
+        self._exchange = exchange
         self._process = os.getpid()
         fanout = has_fanout(connection)
         try:
-            channel = _open_channel(connection, None if fanout else EXCHANGE)
+            channel = _open_channel(connection, exchange, None if fanout else exchange)
             kind = "fanout" if fanout else "topic"
-            self._producer = make_producer(channel, kind, declare=False)
+            self._producer = make_producer(channel, exchange, kind, declare=False)
         except BaseException:
             release(connection)
             raise
 
     def publish(self, batch: bytes, *, confirm: bool) -> None:  # noqa: ARG002
         """Append one batch."""
-        self._producer.publish(batch, routing_key=EXCHANGE, **RAW_JSON)
+        self._producer.publish(batch, routing_key=self._exchange, **RAW_JSON)
 
     def keep_alive(self) -> None:
         """Do nothing: these transports have no heartbeats."""
@@ -114,7 +115,8 @@ class ExchangeReader:
     replayable = False
     end = ""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, exchange: str) -> None:
+        self._exchange = exchange
         self.epoch = secrets.token_hex(4)
         self._connection = connection
         self._reading = threading.Lock()
@@ -122,11 +124,11 @@ class ExchangeReader:
         self._count = 0
         self._arrived: list[Entry] = []
         self._own_queue = has_fanout(connection)
-        self._queue = _queue_name(self.epoch) if self._own_queue else EXCHANGE
+        self._queue = _queue_name(exchange, self.epoch) if self._own_queue else exchange
         # Looking more often than the transport does by itself may cost money.
         self._patience = max(PATIENCE, connection.transport.polling_interval or 0.0)
         try:
-            self._channel = _open_channel(connection, self._queue)
+            self._channel = _open_channel(connection, exchange, self._queue)
             self._channel.basic_consume(self._queue, True, self._on_message, self.epoch)
         except BaseException:
             release(connection)
@@ -160,7 +162,7 @@ class ExchangeReader:
             # It would go on filling: not every transport deletes queues and bindings by itself.
             with contextlib.suppress(Exception):
                 self._channel.queue_delete(self._queue)
-                self._channel.queue_unbind(self._queue, EXCHANGE, EXCHANGE)
+                self._channel.queue_unbind(self._queue, self._exchange, self._exchange)
         release(self._connection)
 
     def _receive(self, wait: float) -> None:

@@ -68,12 +68,15 @@ def address_of_process(*, write: bool = False) -> BrokerAddress:
 
 
 def _choose() -> _Broker:
-    url = settings_of_process(Settings).url
+    settings = settings_of_process(Settings)
+    url, exchange = settings.url, settings.exchange
     app = application_of_process()
     if app is not None:
-        return _Broker(address_of(app, url), address_of(app, url, write=True))
+        read, write = (address_of(app, url, exchange, write=write) for write in (False, True))
+        return _Broker(read, write)
     if url is not None:
-        return _Broker(BrokerAddress(url), BrokerAddress(url))
+        address = BrokerAddress(url, exchange=exchange)
+        return _Broker(address, address)
     memory = BrokerAddress(MEMORY, {"polling_interval": _POLLING})
     return _Broker(memory, memory)
 

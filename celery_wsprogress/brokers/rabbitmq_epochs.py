@@ -13,17 +13,19 @@ end.
 from __future__ import annotations
 
 import secrets
-from typing import Any, Final
+from typing import Any
 
 from amqp.basic_message import Message  # type: ignore[import-untyped]
 
-from celery_wsprogress.brokers import EXCHANGE
 from celery_wsprogress.brokers.amqp_connection import drain_until
 from celery_wsprogress.brokers.amqp_inbox import body_of
 from celery_wsprogress.brokers.amqp_topology import exists
 from celery_wsprogress.brokers.rabbitmq_streams import catch_up, consume, declare, leave
 
-EPOCHS: Final = f"{EXCHANGE}.epochs"
+
+def name_epochs(exchange: str) -> str:
+    """The stream of the epochs, of the log of this exchange."""
+    return f"{exchange}.epochs"
 
 
 def follow(current: str, message: bytes) -> str:
@@ -37,22 +39,24 @@ class Epochs:
 
     Args:
         connection: A ``kombu.Connection`` over py-amqp.
+        exchange: Of which log.
         timeout: Seconds the first word may take to come, and a proposal to come back.
 
     Raises:
         StreamRefused: the broker makes no stream queue.
     """
 
-    def __init__(self, connection: Any, timeout: float) -> None:
+    def __init__(self, connection: Any, exchange: str, timeout: float) -> None:
         self.word = ""
         """The current epoch; ``""`` before the first. Nothing is wrong where the first has only
         not come in time: what is proposed in its place does not count."""
         self._connection = connection
+        self._stream = name_epochs(exchange)
         self._timeout = timeout
         self._heard: bytes | None = None
-        is_new = not exists(connection, EPOCHS)
-        declare(connection, EPOCHS, {})
-        self._channel = consume(connection, EPOCHS, "first", self._on_message)
+        is_new = not exists(connection, self._stream)
+        declare(connection, self._stream, {})
+        self._channel = consume(connection, self._stream, "first", self._on_message)
         if not is_new and drain_until(connection, lambda: self._heard is not None, timeout):
             self._follow_to_the_end()
 
@@ -63,7 +67,7 @@ class Epochs:
             TimeoutError: the proposal does not come back in time.
         """
         proposal = f"{self.word} {secrets.token_hex(4)}".encode()
-        self._channel.basic_publish(Message(proposal), routing_key=EPOCHS)
+        self._channel.basic_publish(Message(proposal), routing_key=self._stream)
         if not drain_until(self._connection, lambda: self._heard == proposal, self._timeout):
             raise TimeoutError("the broker has not delivered a new epoch in time")
 

@@ -15,7 +15,7 @@ import secrets
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.brokers import EXCHANGE, Entry
+from celery_wsprogress.brokers import Entry
 from celery_wsprogress.brokers.amqp_connection import connect, drop
 from celery_wsprogress.brokers.amqp_inbox import PREFETCH, Inbox, body_of
 from celery_wsprogress.brokers.amqp_topology import exists, open_channel
@@ -35,7 +35,7 @@ QUEUE_ARGUMENTS: Final = {
 
 def open_reader(address: BrokerAddress, position: str, epoch: str) -> QueueReader:
     """Connect a reader; see :func:`celery_wsprogress.brokers.open_reader`."""
-    return QueueReader(connect(address), position, epoch)
+    return QueueReader(connect(address), address.exchange, position, epoch)
 
 
 class QueueReader:
@@ -48,12 +48,13 @@ class QueueReader:
     replayable = False
     end = ""
 
-    def __init__(self, connection: Any, position: str, epoch: str) -> None:
+    def __init__(self, connection: Any, exchange: str, position: str, epoch: str) -> None:
         self._connection = connection
+        self._exchange = exchange
         self._unacknowledged: int | None = None
         try:
             self._inbox = Inbox(connection)
-            known = epoch and exists(connection, _queue_name(epoch))
+            known = epoch and exists(connection, queue_name(exchange, epoch))
             self.epoch = epoch if known else secrets.token_hex(4)
             self._count = int(position or 0) if self.epoch == epoch else 0
             self._channel = self._consume()
@@ -75,14 +76,14 @@ class QueueReader:
         self._inbox.close()
 
     def _consume(self) -> Any:
-        channel = open_channel(self._connection)
+        channel = open_channel(self._connection, self._exchange)
         # Otherwise the library makes text of what it can.
         channel.auto_decode = False
-        queue = _queue_name(self.epoch)
+        queue = queue_name(self._exchange, self.epoch)
         channel.queue_declare(
             queue, durable=True, exclusive=False, auto_delete=False, arguments=QUEUE_ARGUMENTS
         )
-        channel.queue_bind(queue, EXCHANGE)
+        channel.queue_bind(queue, self._exchange)
         channel.basic_qos(0, PREFETCH, False)
         channel.basic_consume(queue, callback=self._inbox.arrived.append)
         return channel
@@ -98,5 +99,6 @@ class QueueReader:
         return Entry(str(self._count), body_of(message))
 
 
-def _queue_name(epoch: str) -> str:
-    return f"{EXCHANGE}.{socket.gethostname()}.{epoch}"
+def queue_name(exchange: str, epoch: str) -> str:
+    """The queue of a reader of this exchange."""
+    return f"{exchange}.{socket.gethostname()}.{epoch}"

@@ -23,7 +23,7 @@ from amqp.exceptions import (  # type: ignore[import-untyped]
     PreconditionFailed,
 )
 
-from celery_wsprogress.brokers import EXCHANGE, Entry, rabbitmq_queue
+from celery_wsprogress.brokers import Entry, rabbitmq_queue
 from celery_wsprogress.brokers.amqp_connection import connect, drain_until, drop
 from celery_wsprogress.brokers.amqp_inbox import Inbox, body_of
 from celery_wsprogress.brokers.amqp_topology import exists, open_channel
@@ -49,8 +49,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-LOG: Final = f"{EXCHANGE}.log"
 
 LOG_ARGUMENTS: Final = {
     "x-max-age": "86400s",
@@ -79,13 +77,13 @@ def open_writer(address: BrokerAddress) -> ConfirmingWriter:
     timeout = bounded(address.transport_options, "read_timeout")
 
     def open_on(connection: Any) -> ConfirmingWriter:
-        _open_log(connection, timeout)
-        return ConfirmingWriter(connection, timeout, mandatory=True)
+        _open_log(connection, address.exchange, timeout)
+        return ConfirmingWriter(connection, address.exchange, timeout, mandatory=True)
 
     try:
         return _once_it_is_made(address, open_on)
     except StreamRefused:
-        return ConfirmingWriter(connect(address), timeout, mandatory=False)
+        return ConfirmingWriter(connect(address), address.exchange, timeout, mandatory=False)
 
 
 def open_reader(address: BrokerAddress, position: str, epoch: str) -> Reader:
@@ -96,8 +94,8 @@ def open_reader(address: BrokerAddress, position: str, epoch: str) -> Reader:
     timeout = bounded(address.transport_options, "read_timeout")
 
     def open_on(connection: Any) -> StreamReader:
-        _warn_of_arguments(_open_log(connection, timeout))
-        return StreamReader(connection, timeout, position, epoch)
+        _warn_of_arguments(_open_log(connection, address.exchange, timeout))
+        return StreamReader(connection, address.exchange, timeout, position, epoch)
 
     try:
         return _once_it_is_made(address, open_on)
@@ -127,15 +125,21 @@ def _once_it_is_made(address: BrokerAddress, open_on: Callable[[Any], T]) -> T:
             raise
 
 
-def _open_log(connection: Any, timeout: float) -> str:
+def name_log(exchange: str) -> str:
+    """The stream queue that keeps what passes the exchange."""
+    return f"{exchange}.log"
+
+
+def _open_log(connection: Any, exchange: str, timeout: float) -> str:
     """Have exchange, stream and binding exist; see :func:`.rabbitmq_streams.declare`."""
-    open_channel(connection).close()
-    if not exists(connection, LOG):
-        _make_log(connection, timeout)
-    difference = declare(connection, LOG, LOG_ARGUMENTS)
+    log = name_log(exchange)
+    open_channel(connection, exchange).close()
+    if not exists(connection, log):
+        _make_log(connection, exchange, timeout)
+    difference = declare(connection, log, LOG_ARGUMENTS)
     channel = connection.channel()
     try:
-        channel.queue_bind(LOG, EXCHANGE)
+        channel.queue_bind(log, exchange)
     except AccessRefused as exc:
         # Whoever made the queue has bound it.
         return str(exc.reply_text)
@@ -143,16 +147,16 @@ def _open_log(connection: Any, timeout: float) -> str:
     return difference
 
 
-def _make_log(connection: Any, timeout: float) -> None:
+def _make_log(connection: Any, exchange: str, timeout: float) -> None:
     """Make the stream, and a new epoch for it.
 
     Of several who do so at once, all know the same epoch before, so the first proposal counts.
     To know it, they must look at the epochs before they look whether there is a stream.
     """
-    epochs = Epochs(connection, timeout)
-    missing = not exists(connection, LOG)
+    log, epochs = name_log(exchange), Epochs(connection, exchange, timeout)
+    missing = not exists(connection, log)
     if missing:
-        declare(connection, LOG, LOG_ARGUMENTS)
+        declare(connection, log, LOG_ARGUMENTS)
     if missing or not epochs.word:
         epochs.propose()
     epochs.close()
@@ -166,14 +170,17 @@ class StreamReader:
 
     replayable = True
 
-    def __init__(self, connection: Any, timeout: float, position: str, epoch: str) -> None:
+    def __init__(
+        self, connection: Any, exchange: str, timeout: float, position: str, epoch: str
+    ) -> None:
         self._connection = connection
+        self._log = name_log(exchange)
         self._inbox = Inbox(connection)
         self._channel: Any = None
         self._position = ""
         self._after = -1
         self._delivered: Any = None
-        self._epochs = Epochs(connection, timeout)
+        self._epochs = Epochs(connection, exchange, timeout)
         if not self._epochs.word or not self._goes_on(position, epoch):
             self._epochs.propose()
         self.epoch = self._epochs.word
@@ -220,7 +227,7 @@ class StreamReader:
         self._position = position
         self._after = int(position) if position else -1
         start: Offset = self._after if position else "first"
-        self._channel = consume(self._connection, LOG, start, self._on_message)
+        self._channel = consume(self._connection, self._log, start, self._on_message)
 
     def _on_message(self, message: Any) -> None:
         self._delivered = message
@@ -235,7 +242,7 @@ class StreamReader:
 
     def _find_end(self) -> str:
         newest: list[Any] = []
-        channel = consume(self._connection, LOG, "last", newest.append)
+        channel = consume(self._connection, self._log, "last", newest.append)
         if drain_until(self._connection, lambda: bool(newest), SILENCE):
             catch_up(channel)
         leave(channel)

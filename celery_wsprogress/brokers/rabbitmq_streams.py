@@ -14,7 +14,6 @@ from amqp.exceptions import (  # type: ignore[import-untyped]
     PreconditionFailed,
 )
 
-from celery_wsprogress.brokers import EXCHANGE
 from celery_wsprogress.brokers.amqp_inbox import PREFETCH
 from celery_wsprogress.brokers.amqp_topology import exists
 
@@ -28,7 +27,7 @@ Offset: TypeAlias = int | Literal["first", "last"]
 OFFSET: Final = "x-stream-offset"
 
 _STREAM: Final = {"x-queue-type": "stream"}
-_TAG: Final = EXCHANGE
+_TAG: Final = "celery_wsprogress"
 
 
 class StreamRefused(Exception):

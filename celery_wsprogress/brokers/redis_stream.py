@@ -29,7 +29,7 @@ from kombu.transport.virtual.exchange import ExchangeType
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from celery_wsprogress.brokers import EXCHANGE, MAX_BATCH_BYTES, Entry
+from celery_wsprogress.brokers import MAX_BATCH_BYTES, Entry
 from celery_wsprogress.brokers.connection import RAW_JSON, bounded, connect, make_producer, release
 
 if TYPE_CHECKING:
@@ -119,12 +119,12 @@ class _Connection(Connection):
 
 def open_writer(address: BrokerAddress) -> StreamWriter:
     """Connect a writer; see :func:`celery_wsprogress.brokers.open_writer`."""
-    return StreamWriter(_connect(address))
+    return StreamWriter(_connect(address), address.exchange)
 
 
 def open_reader(address: BrokerAddress, position: str, epoch: str) -> StreamReader:
     """Connect a reader; see :func:`celery_wsprogress.brokers.open_reader`."""
-    return StreamReader(_connect(address), position, epoch)
+    return StreamReader(_connect(address), address.exchange, position, epoch)
 
 
 def _connect(address: BrokerAddress) -> Any:
@@ -147,10 +147,10 @@ def _connect(address: BrokerAddress) -> Any:
 class StreamWriter:
     """Appends to the stream. The reply to ``XADD`` is the confirmation, so each batch has it."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, exchange: str) -> None:
         self._connection = connection
         self._process = os.getpid()
-        self._producer = make_producer(connection.channel(), StreamExchange.type)
+        self._producer = make_producer(connection.channel(), exchange, StreamExchange.type)
 
     def publish(self, batch: bytes, *, confirm: bool) -> None:  # noqa: ARG002
         """Append one batch."""
@@ -170,12 +170,12 @@ class StreamReader:
 
     replayable = True
 
-    def __init__(self, connection: Any, position: str, epoch: str) -> None:
+    def __init__(self, connection: Any, exchange: str, position: str, epoch: str) -> None:
         self._connection = connection
         try:
             channel = connection.channel()
             self._client: Any = channel.client
-            self._stream = channel.global_keyprefix + EXCHANGE
+            self._stream = channel.global_keyprefix + exchange
             self._epoch_key = f"{self._stream}.epoch"
             # A reply to a blocking command must come before the socket gives up.
             self._longest_wait = channel.socket_timeout / 2

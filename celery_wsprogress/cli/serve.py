@@ -70,6 +70,12 @@ WEBSOCKET_PORT is honoured too, and ENABLE_WEBSOCKET=false makes this command do
     help="Broker of the events, instead of that of the application.",
 )
 @click.option(
+    "--exchange",
+    metavar="NAME",
+    help="Exchange of the events on that broker, as the workers' wsprogress_exchange.  "
+    "[default: celery_wsprogress]",
+)
+@click.option(
     "--result-backend",
     metavar="URL",
     help="Celery's result backend, asked how silent runs ended, instead of that of the "
@@ -254,12 +260,15 @@ def configure(
     conf = from_conf(app.conf, ServeSettings) if app else {}
     given = {name: value for name, value in options.items() if value not in (None, ())}
     settings = ServeSettings.load(conf, from_environ(os.environ, ServeSettings), given)
-    url = broker or settings.url
+    url, exchange = broker or settings.url, settings.exchange
     if app is None and url is None:
         raise click.UsageError("Name the application with -A, or the broker with --broker")
-    address = BrokerAddress(str(url)) if app is None else address_of(app, url)
+    if app is None:
+        address = write_address = BrokerAddress(str(url), exchange=exchange)
+    else:
+        address = address_of(app, url, exchange)
+        write_address = address_of(app, url, exchange, write=True)
     prepare(address)
-    write_address = address if app is None else address_of(app, url, write=True)
     return Setup(settings, address, write_address, find_backend(app, settings.result_backend))
 
 

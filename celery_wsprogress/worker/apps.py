@@ -56,7 +56,8 @@ class Reporting:
 
     def _open_publisher(self) -> Publisher:
         app = self._app()
-        address = address_of(app, self.settings.url, write=True)
+        settings = self.settings
+        address = address_of(app, settings.url, settings.exchange, write=True)
         # A module that another thread imports while this process forks can never be imported
         # in the child, so the broker's is imported here and not by the flusher thread.
         with suppress(Exception):

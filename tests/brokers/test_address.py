@@ -29,6 +29,7 @@ def test_celerys_broker_comes_with_all_that_belongs_to_it():
     )
     assert address_of(app) == (
         "rediss://h/1", {"global_keyprefix": "t:"}, {"ssl_cert_reqs": "required"}, "PLAIN",
+        "celery_wsprogress",
     )  # fmt: skip
 
 
@@ -78,3 +79,9 @@ def test_the_contract_loads_no_client_library():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("url", [None, "redis://other"])
+def test_the_exchange_that_is_named_comes_with_every_broker(url):
+    assert address_of(make(broker_url="redis://h"), url).exchange == "celery_wsprogress"
+    assert address_of(make(broker_url="redis://h"), url, "billing").exchange == "billing"

@@ -264,3 +264,17 @@ def test_nothing_is_ever_unpickled(address, open_reader, open_writer, tmp_path: 
             )
     assert batches(read_until(reader, 1)) == [trap]
     assert not sprung.exists()
+
+
+def test_two_exchanges_of_one_broker_do_not_see_each_other(address, opened):
+    """Not what passes, and not each other's epoch: a lost log of one is none of the other."""
+    sides = {}
+    for exchange in ("celery_wsprogress", "billing", "billing-2"):
+        named = address._replace(exchange=exchange)
+        sides[exchange] = connect_reader(named, "", ""), connect_writer(named)
+        opened.extend(sides[exchange])
+    for exchange, (_, writer) in sides.items():
+        writer.publish(exchange.encode(), confirm=True)
+    for exchange, (reader, _) in sides.items():
+        assert batches(read_until(reader, 1)) == [exchange.encode()]
+    assert len({reader.epoch for reader, _ in sides.values()}) == 3

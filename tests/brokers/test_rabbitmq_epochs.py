@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_wsprogress.brokers import BrokerAddress
+from celery_wsprogress.brokers import EXCHANGE, BrokerAddress
 from celery_wsprogress.brokers.amqp_connection import connect, drain, drop
-from celery_wsprogress.brokers.rabbitmq_epochs import EPOCHS, Epochs, follow
+from celery_wsprogress.brokers.rabbitmq_epochs import Epochs, follow, name_epochs
 
 WORDS = st.sampled_from(["", "a", "b", "c", "d"])
 MESSAGES = st.lists(st.tuples(WORDS, WORDS).map(" ".join).map(str.encode) | st.binary(max_size=6))
@@ -44,7 +44,7 @@ def connections(rabbitmq_url):
 
 def impatient(connection):
     """One that has not waited for the first word."""
-    epochs = Epochs(connection, 0.0)
+    epochs = Epochs(connection, EXCHANGE, 0.0)
     epochs._timeout = 10.0
     return epochs
 
@@ -59,9 +59,9 @@ def test_all_who_propose_at_once_agree(connections):
 
 
 def test_who_follows_hears_of_a_new_one(connections):
-    one = Epochs(connections[0], 10.0)
+    one = Epochs(connections[0], EXCHANGE, 10.0)
     one.propose()
-    other = Epochs(connections[1], 10.0)
+    other = Epochs(connections[1], EXCHANGE, 10.0)
     assert other.word == one.word
     other.propose()
     before = one.word
@@ -71,14 +71,14 @@ def test_who_follows_hears_of_a_new_one(connections):
 
 
 def test_many_are_read_to_the_last(connections):
-    one = Epochs(connections[0], 10.0)
+    one = Epochs(connections[0], EXCHANGE, 10.0)
     for _ in range(400):  # more than the broker sends ahead
         one.propose()
-    assert Epochs(connections[1], 10.0).word == one.word
+    assert Epochs(connections[1], EXCHANGE, 10.0).word == one.word
 
 
 def test_who_takes_the_stream_for_empty_proposes_in_vain(connections):
-    one = Epochs(connections[0], 10.0)
+    one = Epochs(connections[0], EXCHANGE, 10.0)
     one.propose()
     other = impatient(connections[1])
     assert other.word == ""
@@ -87,12 +87,12 @@ def test_who_takes_the_stream_for_empty_proposes_in_vain(connections):
 
 
 def test_what_is_no_proposal_is_passed_over(connections, rabbitmq_server):
-    one = Epochs(connections[0], 10.0)
+    one = Epochs(connections[0], EXCHANGE, 10.0)
     with rabbitmq_server.connect() as connection:
         import amqp
 
         channel = connection.channel()
         for junk in (b"\xff\xfe", b"", b"word", b" two words"):
-            channel.basic_publish(amqp.Message(junk), routing_key=EPOCHS)
+            channel.basic_publish(amqp.Message(junk), routing_key=name_epochs(EXCHANGE))
     one.propose()
-    assert Epochs(connections[1], 10.0).word == one.word
+    assert Epochs(connections[1], EXCHANGE, 10.0).word == one.word

@@ -16,8 +16,8 @@ from celery_wsprogress.brokers import (
     open_writer,
     rabbitmq_stream,
 )
-from celery_wsprogress.brokers.rabbitmq_epochs import EPOCHS
-from celery_wsprogress.brokers.rabbitmq_stream import LOG, LOG_ARGUMENTS
+from celery_wsprogress.brokers.rabbitmq_epochs import name_epochs
+from celery_wsprogress.brokers.rabbitmq_stream import LOG_ARGUMENTS, name_log
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_log_that_was_deleted_and_made_again_is_a_new_epoch(address, channel):
     reader = open_reader(address)
     last = read_until(reader, 2)[-1]
     reader.close()
-    channel.queue_delete(LOG)
+    channel.queue_delete(name_log(EXCHANGE))
     publish(address, b"3", b"4", b"5", b"6")
     again = open_reader(address, last.position, reader.epoch)
     assert again.epoch != reader.epoch
@@ -110,7 +110,7 @@ def test_a_log_that_is_deleted_under_a_reader_is_an_error(address, channel):
     publish(address, b"1")
     reader = open_reader(address)
     (entry,) = read_until(reader, 1)
-    channel.queue_delete(LOG)
+    channel.queue_delete(name_log(EXCHANGE))
     with pytest.raises(ConsumerCancelled):
         reader.read(entry.position, wait=600)
     again = open_reader(address, entry.position, reader.epoch)
@@ -123,7 +123,7 @@ def test_the_epochs_that_are_deleted_under_a_reader_are_made_again(address, chan
     publish(address, b"1")
     reader = open_reader(address)
     read_until(reader, 1)
-    channel.queue_delete(EPOCHS)
+    channel.queue_delete(name_epochs(EXCHANGE))
     with pytest.raises(ConsumerCancelled):
         reader.read("0", wait=600)
     one, other = open_reader(address, "0", reader.epoch), open_reader(address)
@@ -132,7 +132,7 @@ def test_the_epochs_that_are_deleted_under_a_reader_are_made_again(address, chan
 
 def test_what_no_log_would_keep_is_not_confirmed(address, channel):
     writer = open_writer(address)
-    channel.queue_delete(LOG)
+    channel.queue_delete(name_log(EXCHANGE))
     with pytest.raises(Exception, match="NO_ROUTE"):
         writer.publish(b"lost", confirm=True)
     writer.close()
