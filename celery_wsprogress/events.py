@@ -133,6 +133,9 @@ class CompletedData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     """Seconds from start to end, measured where the task ran. The sidecar fills it in
     from what it heard when the writer could not know; a client always gets it."""
     attempt: int | UnsetType = UNSET
+    ignored: bool | UnsetType = UNSET
+    """True where the task raised ``Ignore``: it is over, and what it said of its progress stays as
+    it was."""
 
 
 class ErrorData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -76,6 +76,8 @@ class Operation(Struct, array_like=True, gc=False):
     """Whether its result may be shown; not before its worker was heard of."""
     error: str | None = None
     error_type: str | None = None
+    ignored: bool = False
+    """The task raised ``Ignore``, and so did not come to the end of its progress."""
 
     runs: Runs = field(default_factory=Runs)
 
@@ -150,6 +152,7 @@ class Operation(Struct, array_like=True, gc=False):
         event = Status(operation_id=self.operation_id, timestamp=at, run=run, data=data)
         self.status = data.status
         self.error = self.error_type = self.finished_at = self.duration = None
+        self.ignored = False
         return event
 
     def _resumed(self) -> StatusData:
@@ -186,6 +189,7 @@ class Operation(Struct, array_like=True, gc=False):
         self.measured = self.said = None
         self.started_at = self.finished_at = self.duration = None
         self.error = self.error_type = None
+        self.ignored = False
         self.status = STARTED
 
     # What the event says.
@@ -207,6 +211,7 @@ class Operation(Struct, array_like=True, gc=False):
             self._learn_status(event, step, aside=overtaken or waits)
         elif isinstance(event, Completed):
             self._learn_end(event)
+            self.ignored = event.data.ignored is True
         elif isinstance(event, Error):
             self._learn_end(event)
             self.error, self.error_type = event.data.error, event.data.error_type
@@ -299,14 +304,16 @@ class Operation(Struct, array_like=True, gc=False):
             "tags": list(self.tags),
             "error": self.error,
             "error_type": self.error_type,
+            "ignored": self.ignored,
             "run": self.run.id if self.run else "",
         }
 
     def _measures(self) -> dict[str, Any]:
         measured = self._last_measured() or _NOTHING_MEASURED
         ended = self.state.ended
+        whole = self.state is State.COMPLETED and not self.ignored
         return {
-            "progress": 1.0 if self.state is State.COMPLETED else measured.progress,
+            "progress": 1.0 if whole else measured.progress,
             "current": _known(measured.current),
             "total": _known(measured.total),
             "unit": _known(measured.unit),

@@ -49,6 +49,13 @@ class LogReader:
             shown += decoded(watcher.take(10_000_000, 200.0))
         return shown
 
+    def snapshot(self, operation_id):
+        """How the operation stands."""
+        hub = Hub()
+        for number, batch in enumerate(self.batches()):
+            hub.accept(batch, epoch="e", position=str(number), now=0.0)
+        return hub.get(operation_id)
+
     def watched(self, operation_id):
         """The words of these frames, without progress: how much of that is shown is chance."""
         return [

@@ -77,7 +77,8 @@ def _error(data: Event) -> tuple[str, str]:
 
 
 def _completed(data: Event) -> tuple[str, str]:
-    return "completed", f"in {duration(data['duration'])}" if "duration" in data else ""
+    took = f"in {duration(data['duration'])}" if "duration" in data else ""
+    return "completed", _with(took, ["ignored"] if data.get("ignored") else [])
 
 
 def _result(data: Event) -> tuple[str, str]:

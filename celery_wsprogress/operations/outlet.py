@@ -20,7 +20,7 @@ from celery_wsprogress import brokers
 from celery_wsprogress.brokers.process import address_of_process, settings_of_process
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import WorkerSettings, masked
-from celery_wsprogress.worker.forking import drain_all
+from celery_wsprogress.worker.forking import children, drain_all
 from celery_wsprogress.worker.publisher import Publisher
 
 logger = logging.getLogger(__name__)
@@ -74,11 +74,7 @@ def _arrange_to_drain() -> None:
     if "celery" in sys.modules:
         # Celery's pool processes leave without a word to `atexit`, but not to its signals.
         import_module("celery_wsprogress.worker.signals").connect()
-    multiprocessing = sys.modules.get("multiprocessing.process")
-    if multiprocessing is not None and multiprocessing.parent_process() is not None:
-        # Its children do, too.
-        util = import_module("multiprocessing.util")
-        util.Finalize(None, drain_all, args=(DRAIN,), exitpriority=10)
+    children.arrange()
 
 
 def _after_fork_in_child() -> None:

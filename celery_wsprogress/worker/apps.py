@@ -26,9 +26,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Celery's own housekeeping. Everything else it brings (``celery.map``, the body that stands
-#: for a group) is somebody's operation.
-_HOUSEKEEPING: Final = frozenset({"celery.chord_unlock", "celery.backend_cleanup"})
+#: Celery's own housekeeping (celery 5.7, celery/app/builtins.py), which nobody calls or waits for,
+#: also where all tasks of an app are of our class. Everything else it brings is somebody's
+#: operation: ``celery.map`` and ``celery.starmap`` have their caller, and ``celery.accumulate`` is
+#: the body that stands for a group and has the id of the task that was replaced by one.
+_HOUSEKEEPING: Final = frozenset(
+    {
+        "celery.backend_cleanup",
+        "celery.chain",
+        "celery.chord",
+        "celery.chord_unlock",
+        "celery.group",
+    }
+)
 
 
 class Reporting:
@@ -79,7 +89,7 @@ class Reporting:
             stamp: Our header of its message: a task that stands in for another one (after
                 ``replace``) is followed because the other one was.
         """
-        if not self.settings.enabled:
+        if not self.settings.enabled or name in _HOUSEKEEPING:
             return False
         return streaming or bool(stamp.get("follow")) or self._matches(name)
 
@@ -109,7 +119,7 @@ _WAYS: Final = "_wsprogress_ways"
 
 
 def _selected(tasks: str | tuple[str, ...], name: str) -> bool:
-    if tasks == "streaming" or name in _HOUSEKEEPING:
+    if tasks == "streaming":
         return False
     return tasks == "all" or any(fnmatchcase(name, pattern) for pattern in tasks)
 

@@ -139,7 +139,7 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
     reporting.publisher.ask(
         Inquiry(
             lambda: _as_backend_says(task, run, now, duration),
-            lambda: (reports.completed(run, now, duration),),
+            lambda: (reports.completed(run, now, duration, ignored=True),),
         ),
         after=tracker,
     )
@@ -152,7 +152,7 @@ def _as_backend_says(task: Any, run: Run, now: float, duration: float) -> Sequen
     except Exception:  # noqa: BLE001 - whatever the backend raises; there may be none at all
         outcome = None
     if outcome is None or outcome.end == "completed":
-        completed = reports.completed(run, now, duration)
+        completed = reports.completed(run, now, duration, ignored=outcome is None)
         if outcome is None or not ways_of(task).streams_result:
             return (completed,)
         return reports.result(run, now, outcome.result), completed

@@ -8,6 +8,8 @@ import time
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from celery_wsprogress.worker.children import Children
+
 if TYPE_CHECKING:
     from celery_wsprogress.worker.publisher import Publisher
 
@@ -29,7 +31,11 @@ def drain_all(seconds: float) -> None:
         publisher.drain(max(0.0, deadline - time.monotonic()))
 
 
+children = Children(drain_all)
+
+
 def _before_fork() -> None:
+    children.prepare()
     _forking.acquire()
     for publisher in list(_publishers):
         publisher.hold()

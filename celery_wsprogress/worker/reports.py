@@ -174,9 +174,23 @@ def result(run: Run, now: float, value: Any) -> Report:
     return _report(Kind.RESULT, run, event)
 
 
-def completed(run: Run, now: float, duration: float | None = None) -> Report:
-    """The run ended well."""
-    data = CompletedData(status="completed", duration=_set(duration), attempt=run.attempt)
+def completed(
+    run: Run, now: float, duration: float | None = None, *, ignored: bool = False
+) -> Report:
+    """The run ended well.
+
+    Args:
+        run: The run.
+        now: Epoch seconds.
+        duration: Seconds since its start, where known.
+        ignored: The task raised ``Ignore``: it left before the end of its progress.
+    """
+    data = CompletedData(
+        status="completed",
+        duration=_set(duration),
+        attempt=run.attempt,
+        ignored=ignored or UNSET,
+    )
     end = Completed(operation_id=run.operation_id, timestamp=now, run=run.run, data=data)
     return _report(Kind.LIFE, run, end)
 

@@ -136,8 +136,11 @@ class Tracker:
         self._latest = (
             time(), fraction, indeterminate, message, details, current, total, unit,
         )  # fmt: skip
-        if not self.waiting and not self.ended and self.outlet is not None:
-            self.outlet.offer(self)
+        if not self.waiting and self.outlet is not None:
+            if self.ended:
+                self._advise_that_it_is_over()
+            else:
+                self.outlet.offer(self)
 
     def _measure(
         self, progress: Any, message: Any, current: Any, total: Any
@@ -248,8 +251,23 @@ class Tracker:
                 self.outlet.emit(ends, after=self)
 
     def _emit(self, report: Report, *, seal: bool = False) -> None:
-        if self.outlet is not None and not self.ended:
+        if self.ended:
+            self._advise_that_it_is_over()
+        elif self.outlet is not None:
             self.outlet.emit((report,), after=self if seal else None)
+
+    def _advise_that_it_is_over(self) -> None:
+        """Say it in the log: in ``after_return`` it is too late, in ``on_success`` it is not.
+
+        Celery calls ``on_success``, ``on_failure`` and ``on_retry`` before it signals the end
+        (celery 5.7, celery/app/trace.py), and ``after_return`` behind it.
+        """
+        if self.outlet is not None and not self.replaced:
+            self._advise(
+                "over",
+                "what is reported after the end, as in after_return() or by a thread that goes on, "
+                "is not sent; in on_success(), on_failure() and on_retry() it is in time",
+            )
 
     def _advise(self, what: object, sentence: str, *arguments: Any) -> None:
         """Log a sentence about the way the task calls us, once a run."""

@@ -41,7 +41,7 @@ def test_reading_and_writing_may_go_to_different_urls():
 
 def test_another_broker_gets_nothing_of_celerys():
     app = make(broker_url="amqp://h", broker_use_ssl=True, broker_login_method="EXTERNAL")
-    assert address_of(app, "redis://other") == ("redis://other", {}, None, None)
+    assert address_of(app, "redis://other") == BrokerAddress("redis://other")
 
 
 def test_naming_celerys_own_broker_changes_nothing():

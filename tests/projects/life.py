@@ -5,9 +5,11 @@ wants otherwise comes as arguments of the tasks or as options of the worker.
 """
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from celery import Celery, group
@@ -163,6 +165,7 @@ def kills_itself_once(self, key, gate=None):
 @app.task(base=StreamingTask)
 def ignores(self):
     """Ends, and wants nobody to know how."""
+    self.update_progress(0.3, "a part of it")
     self.log("info", "ignore me")
     raise Ignore
 
@@ -224,6 +227,63 @@ def odd(self):
     self.update_progress(float("nan"), "nan")
     self.log(30, "odd", value=float("inf"), raw=b"\xff", what=object, error=ValueError("inner"))
     return {"nan": float("nan"), 1: [2, 3]}
+
+
+class Hooked(StreamingTask):
+    """Reports in each of Celery's hooks."""
+
+    def before_start(self, *_args):
+        self.log("info", "before_start")
+
+    def on_success(self, *_args):
+        self.log("info", "on_success")
+
+    def on_failure(self, *_args):
+        self.log("info", "on_failure")
+
+    def on_retry(self, *_args):
+        self.log("info", "on_retry")
+
+    def after_return(self, *_args):
+        self.log("info", "after_return")
+
+
+@app.task(base=Hooked)
+def hooked(self, how):
+    """Ends one way or the other; a retry succeeds."""
+    if how == "fails":
+        raise ValueError(how)
+    if how == "retries" and not self.request.retries:
+        raise self.retry(countdown=0)
+
+
+def _speak(number):
+    log("info", f"child {number}")
+    update_progress(1.0, f"the last word of {number}")
+    log("info", f"goodbye of {number}")
+
+
+@app.task(base=StreamingTask)
+def forks_children(self, way):
+    """Has children speak for it, whose last words are their last breath."""
+    # Celery's own children may have none; this is how people go round that.
+    multiprocessing.current_process()._config["daemon"] = False
+    context = multiprocessing.get_context("fork")
+    if way == "executor":
+        with ProcessPoolExecutor(2, mp_context=context) as pool:
+            list(pool.map(_speak, range(3)))
+        return
+    if way == "pool":
+        pool = context.Pool(2)
+        pool.map(_speak, range(3), chunksize=1)
+        pool.close()
+        pool.join()
+        return
+    children = [context.Process(target=_speak, args=(number,)) for number in range(3)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
 
 
 class DiesAfterwards(StreamingTask):

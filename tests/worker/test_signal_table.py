@@ -188,8 +188,12 @@ def test_program_exit_in_a_task(life, worker, log):
 
 def test_ignore_is_completed_without_a_result(life, worker, log):
     task = life.ignores.delay()
-    assert in_task(log.wait_for_end(task.id)) == ["started", "log", "completed"]
+    events = log.wait_for_end(task.id)
+    assert in_task(events) == ["started", "log", "completed"]
+    assert end_of(events).ignored is True
     assert log.watched(task.id)[-1] == "completed"
+    shown = log.snapshot(task.id)
+    assert (shown["state"], shown["ignored"], shown["progress"]) == ("completed", True, 0.3)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +213,8 @@ def test_ignore_ends_as_the_backend_says(life, worker, log, outcome, words):
     assert in_task(events) == words
     if "SUCCESS" in outcome:
         assert result_of(events).result == "stored"
+        assert end_of(events).ignored is UNSET
+        assert log.snapshot(task.id)["progress"] == 1.0
     if "REVOKED" in outcome:
         assert end_of(events).status == "cancelled"
 
@@ -225,6 +231,30 @@ def test_replaced_run_ends_silently_and_its_successor_goes_on(life, worker, log,
     assert log.ends_watched(task.id) == ["completed"]
     assert status(second, "started").data.metadata == {"for": "alice"}
     assert status(second, "started").data.tags == ["vip"]
+
+
+@pytest.mark.parametrize(
+    ("how", "spoken"),
+    [
+        ("succeeds", ["before_start", "on_success"]),
+        ("fails", ["before_start", "on_failure"]),
+        ("retries", ["before_start", "on_retry", "before_start", "on_success"]),
+    ],
+)
+def test_what_hooks_say_is_sent_or_told_to_be_too_late(life, worker, log, how, spoken):
+    task = life.hooked.delay(how)
+    events = log.wait_for_end(task.id)
+    assert [event.data.message for event in events if isinstance(event, Log)] == spoken
+    settle(life, worker, log)
+    assert "life.hooked: what is reported after the end, as in after_return()" in worker.log
+
+
+@pytest.mark.parametrize("way", ["process", "pool", "executor"])
+def test_the_last_words_of_children_are_heard(life, worker, log, way):
+    task = life.forks_children.delay(way)
+    events = log.wait_for_end(task.id)
+    lines = sorted(event.data.message for event in events if isinstance(event, Log))
+    assert lines == sorted(f"{word} {n}" for n in range(3) for word in ("child", "goodbye of"))
 
 
 def test_reject(life, worker, log):

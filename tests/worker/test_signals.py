@@ -73,6 +73,18 @@ def test_whose_life_is_followed(tasks, followed):
     assert not names & {"celery.chord_unlock", "celery.backend_cleanup"}
 
 
+@pytest.mark.parametrize("tasks", ["streaming", "all", "celery.*"])
+def test_housekeeping_is_never_followed(tasks):
+    """Not though all tasks of the app are of the class, nor though a header asks for it."""
+    app = Celery("h", broker="memory://", task_cls=StreamingTask)
+    app.conf.wsprogress_tasks = tasks
+    app.finalize()
+    of_celery = {name for name in app.tasks if name.startswith("celery.")}
+    stamp = {"follow": True}
+    names = {name for name in of_celery if apps.reporting_for(app.tasks[name], stamp)}
+    assert names == {"celery.accumulate", "celery.chunks", "celery.map", "celery.starmap"}
+
+
 def test_everything_can_be_switched_off(monkeypatch):
     app = Celery("e", broker="memory://")
     app.conf.wsprogress_tasks = "all"

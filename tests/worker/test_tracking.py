@@ -172,7 +172,7 @@ def test_advice_is_given_once_a_run(tracker, ear, caplog):
     assert (ear.last.progress, ear.last.message) == (1.0, "10")
 
 
-def test_nothing_is_said_after_the_end(tracker, ear):
+def test_nothing_is_said_after_the_end(tracker, ear, caplog):
     tracker.update_progress(0.9)
     tracker.end(reports.completed(RUN, 0.0))
     tracker.end(reports.failed(RUN, 0.0, "no", "ValueError"))
@@ -181,6 +181,7 @@ def test_nothing_is_said_after_the_end(tracker, ear):
     tracker.log("info", "late")
     assert [type(e).__name__ for e in ear.events] == ["Progress", "Completed"]
     assert ear.offers == 1
+    assert caplog.text.count("what is reported after the end") == 1
 
 
 def test_a_silent_tracker_checks_its_arguments():

@@ -36,6 +36,7 @@
  * @property {string[]} tags
  * @property {string | null} error
  * @property {string | null} error_type
+ * @property {boolean} ignored The task raised `Ignore`: `completed`, and `progress` stays where it was.
  * @property {string} last_event_id
  * @property {string} run
  *
@@ -119,6 +120,10 @@ export type Operation = {
     tags: string[];
     error: string | null;
     error_type: string | null;
+    /**
+     * The task raised `Ignore`: `completed`, and `progress` stays where it was.
+     */
+    ignored: boolean;
     last_event_id: string;
     run: string;
 };

@@ -36,6 +36,7 @@
  * @property {string[]} tags
  * @property {string | null} error
  * @property {string | null} error_type
+ * @property {boolean} ignored The task raised `Ignore`: `completed`, and `progress` stays where it was.
  * @property {string} last_event_id
  * @property {string} run
  *

@@ -32,6 +32,7 @@ const ANEW = Object.freeze({
   duration: null,
   error: null,
   error_type: null,
+  ignored: false,
 });
 
 /**
@@ -82,9 +83,19 @@ export function reduce(before, event) {
   const overtaken = !advance(operation, event, before === null);
   if (event.event_type === "status") learnStatus(operation, event, overtaken);
   else if (event.event_type === "progress" && !overtaken) learnProgress(operation, event);
-  else if (event.event_type === "completed") learnEnd(operation, event, { progress: 1 });
+  else if (event.event_type === "completed") learnEnd(operation, event, completionOf(event));
   else if (event.event_type === "error") learnEnd(operation, event, errorOf(event));
   return operation;
+}
+
+/**
+ * A task that raised `Ignore` left before the end of its progress.
+ *
+ * @param {ProgressEvent} event
+ * @returns {Partial<Operation>}
+ */
+function completionOf({ data }) {
+  return data.ignored ? { ignored: true } : { progress: 1 };
 }
 
 /**
@@ -168,8 +179,8 @@ function isForward(operation, state, event, first) {
  */
 function begin(operation, event, same) {
   if (same && event.data.details?.resumed === true) {
-    const { error, error_type, finished_at, duration } = ANEW;
-    Object.assign(operation, { error, error_type, finished_at, duration });
+    const { error, error_type, finished_at, duration, ignored } = ANEW;
+    Object.assign(operation, { error, error_type, finished_at, duration, ignored });
     return;
   }
   Object.assign(operation, ANEW, { details: {}, status: "running" });

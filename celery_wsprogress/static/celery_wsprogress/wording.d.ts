@@ -14,6 +14,7 @@ export declare const WORDS: {
     retrying: string;
     stalled: string;
     completed: string;
+    ignored: string;
     error: string;
     cancelled: string;
     reconnecting: string;

@@ -17,6 +17,7 @@ export const WORDS = {
   retrying: "retrying",
   stalled: "stalled",
   completed: "done",
+  ignored: "ignored",
   error: "failed",
   cancelled: "cancelled",
   reconnecting: "reconnecting",
@@ -37,7 +38,8 @@ export const WORDS = {
 export function statusOf(operation, words) {
   if (!operation) return words.unknown;
   const { state, status } = operation;
-  const named = hasEnded(operation) ? state : status;
+  const ended = operation.ignored ? "ignored" : state;
+  const named = hasEnded(operation) ? ended : status;
   return /** @type {Record<string, string>} */ (words)[named] ?? named;
 }
 

@@ -138,7 +138,9 @@ export function told({ event_type: type, data }) {
     case "result":
       return resultOf(data.result);
     case "completed":
-      return data.duration === undefined ? "" : `took ${timeOf(data.duration)}`;
+      return [data.ignored && "ignored", data.duration !== undefined && `took ${timeOf(data.duration)}`]
+        .filter(Boolean)
+        .join(", ");
     case "error":
       return `${data.error_type}: ${data.error}`;
     default:
