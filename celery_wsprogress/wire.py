@@ -100,6 +100,11 @@ def encode_event(event: Event) -> bytes:
     return _encode(event)
 
 
+def decode_event(text: bytes) -> Event | None:
+    """Read an event as it stands in a batch; None where it is none."""
+    return _read_event(Raw(text))
+
+
 def join_batch(
     writer: str,
     counter: int,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.operations import register
 from celery_wsprogress.operations.life import begin, describe
+from celery_wsprogress.operations.snapshots import is_newer, snapshot_of
 from celery_wsprogress.sidecar import background
 
 if TYPE_CHECKING:
@@ -34,9 +36,9 @@ class OperationsById:
     once the oldest is forgotten. One whose process dies is ended by a sidecar, as an ``error``
     of the type ``OwnerLost``.
 
-    The awaitable methods only put something into a buffer: none of them waits. The others ask
-    the server that runs in this process (``start_websocket_background``); it hears of an
-    operation as every server does, some milliseconds after it was said.
+    The awaitable methods only put something into a buffer: none of them waits. Of the operations
+    that were begun in this process the others know at once what was said; of all others they know
+    what the server that runs in this process has heard (``start_websocket_background``).
     """
 
     async def create_operation(self, operation_type: str, metadata: Any = None) -> str:
@@ -101,16 +103,29 @@ class OperationsById:
     def get_operation(self, operation_id: str) -> dict[str, Any] | None:
         """The operation's snapshot.
 
-        None where the server in this process has not heard of it, or none runs.
+        Of one that was begun in this process it has all that was said before the call. Of any
+        other it is what the server in this process has heard.
+
+        Returns:
+            The snapshot; None where nobody here knows the id.
         """
-        return background.ask(lambda sidecar: sidecar.hub.get(str(operation_id)), None)
+        life = register.look_up(operation_id)
+        heard = background.ask(lambda sidecar: sidecar.hub.get(str(operation_id)), None)
+        return heard if life is None or is_newer(heard, life) else snapshot_of(life, heard)
 
     def get_active_operations(self) -> list[dict[str, Any]]:
         """Snapshots of the operations that have not ended, newest first, 1,000 at the most.
 
-        Empty where no server runs in this process.
+        Those that were begun in this process, with all that was said before the call, and those
+        that the server in this process has heard of.
         """
-        return background.ask(_active, [])
+        nothing: list[dict[str, Any]] = []
+        heard = {one["operation_id"]: one for one in background.ask(_active, nothing)}
+        own = {life.operation_id: life for life in register.live(MAX_LISTED)}
+        found = [snapshot_of(life, heard.get(name)) for name, life in own.items()]
+        found += [one for name, one in heard.items() if name not in own and not _is_over(one)]
+        found.sort(key=itemgetter("started_at"), reverse=True)
+        return found[:MAX_LISTED]
 
     def get_stats(self) -> dict[str, int]:
         """The server's figures, all 0 where none runs in this process, and those of the process.
@@ -119,6 +134,12 @@ class OperationsById:
         ``ignored_emits``.
         """
         return {**background.stats(), **register.stats()}
+
+
+def _is_over(heard: dict[str, Any]) -> bool:
+    """Whether it has ended here, and the server has not heard it yet."""
+    life = register.look_up(heard["operation_id"])
+    return life is not None and life.tracker.ended and not is_newer(heard, life)
 
 
 def _active(sidecar: Sidecar) -> list[dict[str, Any]]:

@@ -54,11 +54,14 @@ def describe(
 class Life:
     """An operation that has begun. Any thread of its process may speak for it."""
 
-    __slots__ = ("_began", "_process", "tracker")
+    __slots__ = ("_count_of_ends", "_ends", "_process", "began", "tracker")
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
-        self._began = time.time()
+        self.began = time.time()
+        """When it began, epoch seconds."""
+        self._ends: tuple[reports.Report, ...] = ()
+        self._count_of_ends = 0
         self._process = os.getpid()
 
     @property
@@ -70,12 +73,21 @@ class Life:
     def going(self) -> Going:
         """It, as its process vouches for it."""
         run = self.tracker.run
-        return Going(run.operation_id, run.run, self._began, self.announce)
+        return Going(run.operation_id, run.run, self.began, self.announce)
 
     def announce(self) -> reports.Report:
         """Make its ``started``, with what is known of it by now."""
         run = replace(self.tracker.run, metadata=self.tracker.metadata)
-        return reports.started(run, self._began)
+        return reports.started(run, self.began)
+
+    def said_so_far(self) -> list[reports.Report]:
+        """What there is to say of it now: its beginning, the last of all else, and its end."""
+        return [self.announce(), *self.tracker.said_so_far(), *self._ends]
+
+    @property
+    def count(self) -> int:
+        """How many events that has been, of the progress the last one only."""
+        return 1 + self.tracker.emitted + self.tracker.has_progress + self._count_of_ends
 
     def complete(self, result: Any = NO_RESULT) -> None:
         """Say ``result``, where there is one, and ``completed``."""
@@ -107,6 +119,9 @@ class Life:
         self._end(end)
 
     def _end(self, *ends: reports.Report) -> None:
+        if not self._ends:
+            # A result may be large, and is no part of a snapshot.
+            self._ends, self._count_of_ends = ends[-1:], len(ends)
         register.remove(self)
         # A fork of the process that began it has it, too, and is not its owner.
         if self._process == os.getpid():

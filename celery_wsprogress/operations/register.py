@@ -32,6 +32,11 @@ MAX_VOUCHED: Final = 10_000
 An older one lives as long as it says something itself."""
 
 
+MAX_OVER: Final = 1_000
+"""Operations that have ended, the newest, of which it is still known how: as many as a server holds
+by default."""
+
+
 class Register:
     """Ids and what they stand for. Any thread may use it."""
 
@@ -39,6 +44,7 @@ class Register:
         # Re-entrant, as the publisher's.
         self._lock = threading.RLock()
         self._live: OrderedDict[str, Life] = OrderedDict()
+        self._over: OrderedDict[str, Life] = OrderedDict()
         self._forgotten = 0
         self._ignored = 0
 
@@ -47,6 +53,7 @@ class Register:
         with self._lock:
             self._live[life.operation_id] = life
             self._live.move_to_end(life.operation_id)
+            self._over.pop(life.operation_id, None)
             if len(self._live) > MAX_LIVE:
                 self._forget_oldest()
 
@@ -61,10 +68,24 @@ class Register:
             )
 
     def remove(self, life: Life) -> None:
-        """Forget an operation; another one that took over its id stays."""
+        """Take an operation for over; another one that took over its id stays."""
         with self._lock:
             if self._live.get(life.operation_id) is life:
                 del self._live[life.operation_id]
+                self._over[life.operation_id] = life
+                while len(self._over) > MAX_OVER:
+                    self._over.popitem(last=False)
+
+    def look_up(self, operation_id: object) -> Life | None:
+        """The operation, if it was begun here, and it is known how it stands or ended."""
+        with self._lock:
+            name = str(operation_id)
+            return self._live.get(name) or self._over.get(name)
+
+    def live(self, most: int) -> list[Life]:
+        """Those that go on, the newest first."""
+        with self._lock:
+            return list(islice(reversed(self._live.values()), most))
 
     def find(self, operation_id: object) -> Life | None:
         """The operation, if it goes on here. Whoever asks for another one is counted."""
@@ -85,9 +106,7 @@ class Register:
 
     def going(self) -> Sequence[Going] | None:
         """The operations that go on; a :data:`~celery_wsprogress.worker.signs.Witness`."""
-        with self._lock:
-            newest = list(islice(reversed(self._live.values()), MAX_VOUCHED))
-        return [life.going for life in newest] or None
+        return [life.going for life in self.live(MAX_VOUCHED)] or None
 
     def stats(self) -> dict[str, int]:
         """Figures of this process."""
@@ -106,6 +125,8 @@ if hasattr(os, "register_at_fork"):
 
 add = _register.add
 remove = _register.remove
+look_up = _register.look_up
+live = _register.live
 find = _register.find
 find_tracker = _register.find_tracker
 going = _register.going

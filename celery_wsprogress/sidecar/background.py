@@ -27,7 +27,6 @@ from celery_wsprogress.brokers.process import (
 from celery_wsprogress.errors import ServerNotStarted
 from celery_wsprogress.settings import ServeSettings, masked, websocket_enabled
 from celery_wsprogress.sidecar.backend import find_backend
-from celery_wsprogress.sidecar.handshake import exposure
 from celery_wsprogress.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -195,6 +194,8 @@ def _closed(settings: ServeSettings) -> ServeSettings:
 def _announce(server: SidecarInThread, address: BrokerAddress) -> None:
     settings, url = server.sidecar.settings, server.place.url
     logger.info("WebSocket server started on %s; broker: %s", url, masked(address.url))
+    from celery_wsprogress.sidecar.handshake import exposure  # noqa: PLC0415 - loads websockets
+
     open_to = exposure(settings)
     if open_to is not None:
         logger.warning(

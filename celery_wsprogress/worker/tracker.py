@@ -9,6 +9,7 @@ over where it is said.
 from __future__ import annotations
 
 import logging
+from operator import itemgetter
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -66,6 +67,7 @@ class Tracker:
         "_started",
         "_taken",
         "_word",
+        "emitted",
         "ended",
         "outer",
         "outlet",
@@ -80,6 +82,8 @@ class Tracker:
         self.outlet = outlet
         self.outer = outer
         self._started = monotonic()
+        self.emitted = 0
+        """Events that were said between the beginning and the end, progress apart."""
         self.ended = False
         """The run's end was said; what the task still says is nobody's."""
         self.replaced = False
@@ -101,6 +105,11 @@ class Tracker:
     def duration(self) -> float:
         """Seconds since the start."""
         return monotonic() - self._started
+
+    @property
+    def has_progress(self) -> bool:
+        """Whether it has said how far it is."""
+        return self._latest is not None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -163,8 +172,22 @@ class Tracker:
         if latest is None or latest is self._taken:
             return None
         self._taken = latest
+        at, fraction, indeterminate, _, _, current, total, _ = latest
+        return self._report(latest, *self._estimated(at, fraction, indeterminate, current, total))
+
+    def said_so_far(self) -> Sequence[Report]:
+        """The word that counts and how far it is, encoded, in the order in which they were said.
+
+        For whoever asks in this process. What leaves, and when, does not change by it.
+        """
+        latest, (at, message, details) = self._latest, self._said
+        said = [] if latest is None else [(latest[0], self._report(latest, None, None))]
+        if at:
+            said.append((at, reports.word(self.run, at, self._word, message, details)))
+        return [report for _, report in sorted(said, key=itemgetter(0))]
+
+    def _report(self, latest: tuple[Any, ...], rate: float | None, eta: float | None) -> Report:
         at, fraction, indeterminate, message, details, current, total, unit = latest
-        rate, eta = self._estimated(at, fraction, indeterminate, current, total)
         data = ProgressData(
             progress=fraction,
             message=rendering.text(message),
@@ -253,7 +276,9 @@ class Tracker:
     def _emit(self, report: Report, *, seal: bool = False) -> None:
         if self.ended:
             self._advise_that_it_is_over()
-        elif self.outlet is not None:
+            return
+        self.emitted += 1
+        if self.outlet is not None:
             self.outlet.emit((report,), after=self if seal else None)
 
     def _advise_that_it_is_over(self) -> None:
