@@ -17,6 +17,7 @@ log's end behind the position it had.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import secrets
 import time
@@ -78,7 +79,7 @@ class StreamExchange(ExchangeType):
         batch: bytes = message["body"]
         self._size += (len(batch) - self._size) / (LATELY if self._size else 1)
         if self._connection is None:
-            self._connection = self.channel.client.connection_pool.get_connection()
+            self._connection = take_connection(self.channel.client.connection_pool)
         stream, most = self.channel.global_keyprefix + exchange, entries_of(self._size)
         self._connection.send_command("XADD", stream, "MAXLEN", "~", most, "*", FIELD, batch)
         self._connection.read_response()
@@ -262,6 +263,18 @@ class StreamReader:
         return _number(end.decode())
 
 
+def take_connection(pool: Any) -> Any:
+    """Take a connection out of a pool of any version of redis-py.
+
+    Before 5.3 it asks for the name of a command, of which it makes nothing; since then it warns
+    of one (redis/connection.py, ``ConnectionPool.get_connection``).
+    """
+    parameters = inspect.signature(pool.get_connection).parameters
+    wanted = [one for one in parameters.values() if one.default is one.empty]
+    named = any(one.kind is one.POSITIONAL_OR_KEYWORD for one in wanted)
+    return pool.get_connection("_") if named else pool.get_connection()
+
+
 def _refuse_reconnects(pool: Any) -> None:
     """Make the pool's connection its only one, for good.
 
@@ -269,7 +282,7 @@ def _refuse_reconnects(pool: Any) -> None:
     the server a reader would go on in a log that may not be the one it knew.
     """
     pool.connection_kwargs["redis_connect_func"] = _refuse
-    connection = pool.get_connection()
+    connection = take_connection(pool)
     connection.redis_connect_func = _refuse
     pool.release(connection)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from celery_wsprogress.cli import serving
+from celery_wsprogress.cli.application import find_application
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.printable import clean, clean_lines
 from celery_wsprogress.settings import (
@@ -256,7 +257,7 @@ def configure(
     from celery_wsprogress.brokers.address import address_of  # noqa: PLC0415
     from celery_wsprogress.sidecar.backend import find_backend  # noqa: PLC0415
 
-    app = _application(ctx, app_path)
+    app = find_application(ctx, app_path)
     conf = from_conf(app.conf, ServeSettings) if app else {}
     given = {name: value for name, value in options.items() if value not in (None, ())}
     settings = ServeSettings.load(conf, from_environ(os.environ, ServeSettings), given)
@@ -304,26 +305,3 @@ def _this_command() -> list[str]:
         elif one.startswith("--workdir="):
             arguments[number] = f"--workdir={Path.cwd()}"
     return [sys.executable, *arguments]
-
-
-def _application(ctx: click.Context, app_path: str | None) -> Any:
-    """The Celery application: named here, or by `celery -A … wsprogress serve`; else None."""
-    outer = getattr(ctx.obj, "app", None)
-    if app_path is None:
-        return outer
-    from celery import Celery  # noqa: PLC0415 - --broker needs no Celery
-    from celery.app.utils import find_app  # noqa: PLC0415
-
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - as `celery -A` does
-    try:
-        found = find_app(app_path)
-    except (ImportError, AttributeError, ValueError) as exc:
-        raise _no_application(app_path, str(exc)) from None
-    if not isinstance(found, Celery):
-        raise _no_application(app_path, "this is no Celery application")
-    return found
-
-
-def _no_application(app_path: str, why: str) -> click.BadParameter:
-    text = f"cannot load the Celery application {app_path!r}: {why}"
-    return click.BadParameter(text, param_hint="-A")

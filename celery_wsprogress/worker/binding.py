@@ -28,7 +28,8 @@ def bind_self(cls: Any) -> None:
     cls.__wrapped__ = function
     # What checks the arguments of a call, and what dumps the pydantic models among them.
     cls.__header__ = vars(cls)["app"].type_checker(function, bound=True)
-    if cls._dump_pydantic_arguments is not None:
+    # Since 5.7; before that the wrapped function does it itself (celery/app/base.py, 5.5).
+    if getattr(cls, "_dump_pydantic_arguments", None) is not None:
         dump = functools.partial(function.dump_arguments, bound=True)
         cls._dump_pydantic_arguments = staticmethod(dump)
 

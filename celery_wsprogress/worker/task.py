@@ -8,6 +8,7 @@ from celery import Task
 
 from celery_wsprogress.worker import apps, caller, signals, tracking
 from celery_wsprogress.worker.binding import bind_self
+from celery_wsprogress.worker.default_base import add_default_base
 from celery_wsprogress.worker.measuring import measure
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class StreamingTask(Task):
         has one that does not call ``super()``.
         """
         bind_self(cls)
+        add_default_base(cls, app)
         signals.connect()
         bound = super().bind(app)
         if cls.name:

@@ -471,3 +471,45 @@ def test_a_broker_url_that_is_none_is_named_and_explained(serving, broker, why):
     served.wait_for(rf"broker URL is .*{why}")
     assert "Traceback" not in served.output
     assert PASSWORD not in served.output
+
+
+# Django.
+
+DJANGO = PROJECTS / "django_project"
+
+
+@pytest.mark.parametrize("results", ["django-db", "django-cache"])
+@pytest.mark.parametrize(
+    "command", [(*OURS, "serve", "-A", "proj"), (*OURS, "serve", "-A", "proj.celery:app"),
+                (sys.executable, "-m", "celery", "-A", "proj", "wsprogress", "serve")],
+    ids=lambda command: " ".join(command[2:]),
+)  # fmt: skip
+def test_results_in_a_database_or_cache_of_django(serving, redis_server, results, command):
+    serve = command.index("serve")
+    options = (*command[serve + 1 :], "--port", "0")
+    variables = {"BROKER_URL": redis_server.url, "RESULT_BACKEND": results}
+    one = serving(*options, command=command[:serve], folder=DJANGO, **variables)
+    assert one.port
+    assert "cannot be asked" not in one.output
+    assert one.end(signal.SIGTERM) == 0
+
+
+def test_tasks_that_cannot_be_imported_are_one_line_and_are_served(serving, redis_server):
+    variables = {"BROKER_URL": redis_server.url, "BROKEN_TASKS": "1"}
+    one = serving("-A", "proj", "--port", "0", folder=DJANGO, **variables)
+    assert one.port
+    assert "tasks cannot be imported (RuntimeError: \\x1b[31mno such thing)" in one.output
+    assert "Traceback" not in one.output
+
+
+def test_settings_of_django_that_cannot_be_read_are_one_line():
+    done = subprocess.run(
+        [*OURS, "serve", "-A", "proj"],
+        cwd=DJANGO,
+        env=environment(BROKER_URL=AWAY, DJANGO_SETTINGS_MODULE="nowhere.settings"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    refused(done, "settings cannot be read", "No module named 'nowhere'")
