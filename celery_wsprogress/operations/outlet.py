@@ -16,7 +16,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
-from celery_wsprogress import brokers
+from celery_wsprogress import brokers, fork
 from celery_wsprogress.brokers.process import address_of_process, settings_of_process
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import WorkerSettings, masked
@@ -41,6 +41,7 @@ def outlet() -> Publisher | None:
 
     A bad setting is logged once, and switches them off.
     """
+    fork.notice()
     if not _chosen:
         with _choosing:
             if not _chosen:
@@ -77,10 +78,9 @@ def _arrange_to_drain() -> None:
     children.arrange()
 
 
-def _after_fork_in_child() -> None:
+def _renew() -> None:
     global _choosing  # noqa: PLW0603 - whoever held it is not in this process
     _choosing = threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+fork.renew_in_child(_renew)

@@ -6,12 +6,12 @@ Ids are known in the process that made them only: a child begins with none.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from celery_wsprogress import fork
 from celery_wsprogress.worker import tracking
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Register:
 
     def add(self, life: Life) -> None:
         """Know an operation by its id."""
+        fork.notice()
         with self._lock:
             self._live[life.operation_id] = life
             self._live.move_to_end(life.operation_id)
@@ -69,6 +70,7 @@ class Register:
 
     def remove(self, life: Life) -> None:
         """Take an operation for over; another one that took over its id stays."""
+        fork.notice()
         with self._lock:
             if self._live.get(life.operation_id) is life:
                 del self._live[life.operation_id]
@@ -89,6 +91,7 @@ class Register:
 
     def find(self, operation_id: object) -> Life | None:
         """The operation, if it goes on here. Whoever asks for another one is counted."""
+        fork.notice()
         with self._lock:
             life = self._live.get(str(operation_id))
             if life is None:
@@ -110,18 +113,14 @@ class Register:
 
     def stats(self) -> dict[str, int]:
         """Figures of this process."""
+        fork.notice()
         return {"own_operations": len(self._live), "ignored_emits": self._ignored}
 
 
 _register = Register()
 
 
-def _after_fork_in_child() -> None:
-    _register.__init__()  # type: ignore[misc]
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+fork.renew_in_child(_register.__init__)  # type: ignore[misc]
 
 add = _register.add
 remove = _register.remove

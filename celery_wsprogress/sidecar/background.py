@@ -19,6 +19,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from celery_wsprogress import fork
 from celery_wsprogress.brokers.process import (
     address_of_process,
     application_of_process,
@@ -94,6 +95,7 @@ def start_websocket_background(host: str = HOST, port: int = PORT) -> RunningSer
         ServerNotStarted: it cannot listen there; the sentence says why.
     """
     global _server  # noqa: PLW0603 - one a process
+    fork.notice()
     if not websocket_enabled(os.environ):
         logger.info("ENABLE_WEBSOCKET is false: the WebSocket server is not started")
         return None
@@ -106,6 +108,7 @@ def start_websocket_background(host: str = HOST, port: int = PORT) -> RunningSer
 def stop_websocket_background() -> None:
     """Close every connection (1012, so that clients come back) and stop. Nothing if none runs."""
     global _server
+    fork.notice()
     with _changing:
         server, _server = _server, None
         if server is not None:
@@ -114,6 +117,7 @@ def stop_websocket_background() -> None:
 
 def is_websocket_running() -> bool:
     """Whether a server runs in this process."""
+    fork.notice()
     server = _server
     return server is not None and server.running
 
@@ -139,6 +143,7 @@ def ask(question: Callable[[Sidecar], T], otherwise: T) -> T:
         question: Called with the sidecar. Must be quick.
         otherwise: The answer where no server runs, or it does not answer within two seconds.
     """
+    fork.notice()
     server = _server
     return otherwise if server is None else server.ask(question, otherwise)
 
@@ -231,7 +236,7 @@ _abandoned: list[SidecarInThread] = []
 """Of the parent. Never collected: that would close what has its file numbers by then."""
 
 
-def _after_fork_in_child() -> None:
+def _renew() -> None:
     global _server, _changing  # noqa: PLW0603 - whoever held it is not in this process
     _changing = threading.Lock()
     server, _server = _server, None
@@ -240,8 +245,7 @@ def _after_fork_in_child() -> None:
         server.abandon()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+fork.renew_in_child(_renew)
 
 # Clients are told to come back also when nobody stopped the server.
 atexit.register(stop_websocket_background)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from celery_wsprogress import fork
 from celery_wsprogress.worker.children import Children
 
 if TYPE_CHECKING:
     from celery_wsprogress.worker.publisher import Publisher
+
+logger = logging.getLogger(__name__)
 
 _publishers: WeakSet[Publisher] = WeakSet()
 _held: list[Publisher] = []
@@ -34,7 +39,22 @@ def drain_all(seconds: float) -> None:
 children = Children(drain_all)
 
 
+def warn_of_sleep() -> None:
+    """Say so where threads only run while a request is answered: the last words of each are late.
+
+    uWSGI's worker keeps Python's lock while it waits, unless it was told that there are threads
+    (uWSGI 2.0, plugins/python; ``uwsgi.has_threads`` is what it was told).
+    """
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is not None and not getattr(uwsgi, "has_threads", True):
+        logger.warning(
+            "Task events leave late: uWSGI runs without threads, and so none while it waits for "
+            "requests; set `enable-threads = true`"
+        )
+
+
 def _before_fork() -> None:
+    fork.notice()
     children.prepare()
     _forking.acquire()
     for publisher in list(_publishers):
@@ -48,7 +68,7 @@ def _after_fork_in_parent() -> None:
     _forking.release()
 
 
-def _after_fork_in_child() -> None:
+def _renew() -> None:
     global _forking  # noqa: PLW0603 - whoever held it is not in this process
     _forking = threading.Lock()
     _held.clear()
@@ -56,9 +76,6 @@ def _after_fork_in_child() -> None:
         publisher.be_born()
 
 
+fork.renew_in_child(_renew)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)

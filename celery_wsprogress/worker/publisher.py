@@ -7,9 +7,10 @@ is started by the first event. It sleeps while there is nothing to say, is woken
 after a pause, and paces itself after that. While runs go on it also gives their signs of life
 (:mod:`.signs`), whatever their threads are busy with.
 
-A process that forks takes the lock first (:mod:`.forking`), so that a child never inherits it held,
-and the child starts with an empty buffer, no thread and no connection: what waited at the fork is
-its parent's to say.
+A child of a fork starts with an empty buffer, a lock of its own, no thread and no connection: what
+waited at the fork is its parent's to say. A process that forks takes the lock first
+(:mod:`.forking`), so that nothing is copied half changed; where it forks in C, and asks nobody, the
+child finds out by itself (:mod:`celery_wsprogress.fork`).
 
 The same code serves pools of threads, of greenlets (the threads and sockets are patched then)
 and the callers of tasks.
@@ -22,6 +23,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from celery_wsprogress import fork
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
 from celery_wsprogress.worker import forking
 from celery_wsprogress.worker.buffer import Buffer, Said
@@ -91,12 +93,14 @@ class Publisher:
 
     def offer(self, tracker: Tracker) -> None:
         """Have the tracker's newest value fetched when it is due."""
+        fork.notice()
         with self._lock:
             self._buffer.offer(tracker)
             self._wake()
 
     def emit(self, reports: Sequence[Said], *, after: Tracker | None = None) -> None:
         """Take over reports, behind the value that ``after`` may still have to give."""
+        fork.notice()
         # One that is not waited for has nothing to give.
         giving = after if after is not None and after.waiting else None
         left = giving is None and self._buffer.leave(reports)
@@ -131,6 +135,7 @@ class Publisher:
     @property
     def vouches(self) -> bool:
         """Whether there is a witness."""
+        fork.notice()
         return self._signs.witness is not None
 
     def vouch(self, witness: Witness) -> None:
@@ -138,6 +143,7 @@ class Publisher:
 
         It speaks for this process only: a child of it begins without one.
         """
+        fork.notice()
         self._signs.witness = witness
 
     def drain(self, seconds: float) -> bool:
@@ -149,6 +155,7 @@ class Publisher:
         Returns:
             Whether everything is.
         """
+        fork.notice()
         deadline = time.monotonic() + seconds
         with self._lock:
             self._draining += 1
@@ -165,6 +172,7 @@ class Publisher:
 
     def close(self) -> None:
         """Let the thread end after what it is doing. Nothing more is written then."""
+        fork.notice()
         with self._lock:
             self._closed = True
             self._work.notify()
@@ -209,6 +217,7 @@ class Publisher:
             logger.debug("No thread for task events", exc_info=True)
         else:
             self._thread = thread
+            forking.warn_of_sleep()
 
     def _due(self) -> float | None:
         if self._line.pending:

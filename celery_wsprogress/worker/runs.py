@@ -7,13 +7,12 @@ that runs the task inside Celery's request.
 
 from __future__ import annotations
 
-import os
 import random
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from celery_wsprogress import rendering
+from celery_wsprogress import fork, rendering
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +31,12 @@ _SHORT: Final = rendering.MAX_NAME_BYTES // 6
 #: Seeded by the system once a process: to ask it for each id costs a task a system call. Our own,
 #: because a program may seed the one that all share with the same number at each start.
 _random: Final = random.Random()  # noqa: S311 - an id, and no secret
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_random.seed)
+fork.renew_in_child(_random.seed)
 
 
 def mint() -> str:
     """A new id of a run or a publication: unique among those of one operation."""
+    fork.notice()
     return f"{_random.getrandbits(32):08x}"
 
 

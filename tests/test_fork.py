@@ -1,0 +1,198 @@
+"""Every state that a fork copies is renewed in a child that C made, where no hook is called."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import own_process
+import pytest
+from c_forks import in_child
+from log_reader import LogReader, spoken
+from loops import run
+from waiting import eventually
+
+from celery_wsprogress import (
+    fork,
+    is_websocket_running,
+    operation,
+    start_websocket_background,
+    stop_websocket_background,
+    ws_manager,
+)
+from celery_wsprogress.operations import outlet, register
+from celery_wsprogress.worker import reports
+from celery_wsprogress.worker.forking import drain_all
+from celery_wsprogress.worker.runs import Run, mint
+
+
+@pytest.fixture
+def log(redis_url, monkeypatch):
+    monkeypatch.setenv("WSPROGRESS_PORT", "0")
+    with own_process.fresh(monkeypatch, redis_url):
+        yield LogReader(redis_url)
+
+
+def test_python_s_hooks_are_not_called():
+    """What all of this is about; if they were, these tests would test nothing."""
+    called = []
+    os.register_at_fork(after_in_child=lambda: called.append(1))
+    assert in_child(lambda: called) == "[]"
+
+
+def test_ids_are_its_own():
+    mint()
+    found = {in_child(lambda: [mint() for _ in range(3)]) for _ in range(4)}
+    assert len(found) == 4
+
+
+def work_of(name):
+    def work():
+        with operation("child's", operation_id=name) as op:
+            op.update_progress(0.5)
+        drain_all(30)
+        return ws_manager.get_stats()["own_operations"]
+
+    return work
+
+
+def test_operations_have_their_frames_though_the_parent_had_a_thread(log):
+    with operation("parent's") as op:
+        eventually(lambda: log.events(op.operation_id))
+        names = [f"child {n}" for n in range(3)]
+        assert [in_child(work_of(name)) for name in names] == ["0"] * 3
+    drain_all(30)
+    for name in (*names, op.operation_id):
+        assert log.watched(name) == ["started", "completed"]
+    assert len({batch.writer for batch in log.batches()}) == 4
+
+
+def test_one_name_in_all_children_is_an_operation_of_each(log):
+    with operation("parent's"):
+        pass
+    assert [in_child(work_of("nightly")) for _ in range(3)] == ["0"] * 3
+    assert len({event.run for event in log.events("nightly")}) == 3
+    assert log.watched("nightly") == ["started", "completed"] * 3
+
+
+def test_what_is_said_of_a_parents_operation_goes_on(log):
+    """Also where its progress waited at the fork; its end is its owner's."""
+    with operation("shared") as op:
+        eventually(lambda: log.events(op.operation_id))
+        publisher = outlet.outlet()
+        with publisher._lock:
+            op.update_progress(0.1)
+
+            def work():
+                op.log("info", "child")
+                op.update_progress(0.7)
+                op.end()
+                return drain_all(30), ws_manager.get_stats()["own_operations"]
+
+            assert in_child(work) == "(None, 0)"
+        assert "progress" in {type(e).__name__.lower() for e in log.events(op.operation_id)}
+    drain_all(30)
+    assert log.watched(op.operation_id) == ["started", "log", "completed"]
+
+
+def held(*locks):
+    """A thread that holds them; returns how to let go."""
+    ready, over = threading.Event(), threading.Event()
+
+    def hold():
+        for lock in locks:
+            lock.acquire()
+        ready.set()
+        over.wait(300)
+        for lock in locks[::-1]:
+            lock.release()
+
+    threading.Thread(target=hold).start()
+    ready.wait(60)
+    return over.set
+
+
+def test_locks_that_were_held_are_not(log):
+    from celery_wsprogress.sidecar import background
+    from celery_wsprogress.worker import forking
+
+    publisher = outlet.outlet()
+    locks = publisher._lock, register._register._lock, outlet._choosing, forking._forking
+    let_go = held(*locks, background._changing)
+    try:
+
+        def work():
+            start_websocket_background()
+            stop_websocket_background()
+            pid = os.fork()
+            if pid == 0:
+                os._exit(7)
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            return code, work_of("child")()
+
+        assert in_child(work) == "(7, 0)"
+    finally:
+        let_go()
+    assert log.watched("child") == ["started", "completed"]
+
+
+def test_what_waited_is_the_parents_to_say(log):
+    publisher = outlet.outlet()
+    with publisher._lock:
+        publisher.emit([reports.log(Run("op", "x", "r"), 0.0, "info", "once", {})])
+        assert in_child(lambda: publisher.drain(0.0)) == "True"
+    assert publisher.drain(30)
+    assert spoken(log.events("op")) == ["log"]
+
+
+def test_nobody_vouches_in_it_and_no_server_runs_there(log):
+    assert start_websocket_background() is not None
+    run(ws_manager.create_operation("parent's"))
+
+    def work():
+        return outlet.outlet().vouches, is_websocket_running(), ws_manager.get_active_operations()
+
+    assert in_child(work) == "(False, False, [])"
+    assert outlet.outlet().vouches
+    assert is_websocket_running()
+
+
+def test_many_threads_of_a_child_find_out_at_once(log):
+    with operation("parent's"):
+        pass
+
+    def work():
+        begin = threading.Barrier(8)
+
+        def speak(n):
+            begin.wait()
+            with operation("child's", operation_id=f"thread {n}"):
+                pass
+
+        threads = [threading.Thread(target=speak, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        drain_all(30)
+        return register.stats()
+
+    assert "'own_operations': 0" in in_child(work)
+    for n in range(8):
+        assert log.watched(f"thread {n}") == ["started", "completed"]
+
+
+def test_a_child_of_a_child_is_new_again():
+    renewed = []
+    fork.renew_in_child(lambda: renewed.append(os.getpid()))
+    try:
+
+        def work():
+            fork.notice()
+            fork.notice()
+            return len(renewed), in_child(lambda: fork.notice() or len(renewed))
+
+        assert in_child(work) == "(1, '2')"
+        assert renewed == []
+    finally:
+        fork._renewals.pop()
