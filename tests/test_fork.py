@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 import own_process
 import pytest
@@ -33,6 +34,14 @@ def log(redis_url, monkeypatch):
         yield LogReader(redis_url)
 
 
+def at_rest():
+    """Wait until no thread of ours is at work: a fork in C may leave a child that hangs."""
+    publisher = outlet.outlet()
+    assert publisher.drain(30)
+    eventually(lambda: publisher._awake_at > time.monotonic() + 0.2)
+    return publisher
+
+
 def test_python_s_hooks_are_not_called():
     """What all of this is about; if they were, these tests would test nothing."""
     called = []
@@ -58,7 +67,7 @@ def work_of(name):
 
 def test_operations_have_their_frames_though_the_parent_had_a_thread(log):
     with operation("parent's") as op:
-        eventually(lambda: log.events(op.operation_id))
+        at_rest()
         names = [f"child {n}" for n in range(3)]
         assert [in_child(work_of(name)) for name in names] == ["0"] * 3
     drain_all(30)
@@ -70,6 +79,7 @@ def test_operations_have_their_frames_though_the_parent_had_a_thread(log):
 def test_one_name_in_all_children_is_an_operation_of_each(log):
     with operation("parent's"):
         pass
+    at_rest()
     assert [in_child(work_of("nightly")) for _ in range(3)] == ["0"] * 3
     assert len({event.run for event in log.events("nightly")}) == 3
     assert log.watched("nightly") == ["started", "completed"] * 3
@@ -78,8 +88,7 @@ def test_one_name_in_all_children_is_an_operation_of_each(log):
 def test_what_is_said_of_a_parents_operation_goes_on(log):
     """Also where its progress waited at the fork; its end is its owner's."""
     with operation("shared") as op:
-        eventually(lambda: log.events(op.operation_id))
-        publisher = outlet.outlet()
+        publisher = at_rest()
         with publisher._lock:
             op.update_progress(0.1)
 
@@ -148,6 +157,7 @@ def test_what_waited_is_the_parents_to_say(log):
 def test_nobody_vouches_in_it_and_no_server_runs_there(log):
     assert start_websocket_background() is not None
     run(ws_manager.create_operation("parent's"))
+    at_rest()
 
     def work():
         return outlet.outlet().vouches, is_websocket_running(), ws_manager.get_active_operations()
@@ -160,6 +170,7 @@ def test_nobody_vouches_in_it_and_no_server_runs_there(log):
 def test_many_threads_of_a_child_find_out_at_once(log):
     with operation("parent's"):
         pass
+    at_rest()
 
     def work():
         begin = threading.Barrier(8)

@@ -80,12 +80,14 @@ class Register:
 
     def look_up(self, operation_id: object) -> Life | None:
         """The operation, if it was begun here, and it is known how it stands or ended."""
+        fork.notice()
         with self._lock:
             name = str(operation_id)
             return self._live.get(name) or self._over.get(name)
 
     def live(self, most: int) -> list[Life]:
         """Those that go on, the newest first."""
+        fork.notice()
         with self._lock:
             return list(islice(reversed(self._live.values()), most))
 

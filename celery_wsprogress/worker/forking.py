@@ -39,6 +39,21 @@ def drain_all(seconds: float) -> None:
 children = Children(drain_all)
 
 
+def is_to_fork_in_c() -> bool:
+    """Whether this is uWSGI while it imports the application of which it will fork its workers."""
+    uwsgi = sys.modules.get("uwsgi")
+    try:
+        return (
+            uwsgi is not None
+            # A worker has a number from 1 on; so has a mule. A spooler has its master's id.
+            and uwsgi.worker_id() == uwsgi.mule_id() == 0
+            and uwsgi.masterpid() in {0, os.getpid()}
+        )
+    except AttributeError:
+        # Somebody else's module of this name.
+        return False
+
+
 def warn_of_sleep() -> None:
     """Say so where threads only run while a request is answered: the last words of each are late.
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _KEEP_ALIVE: Final = 1.0
+_REST: Final = 1.0
 _NEVER: Final = float("inf")
 _NOW: Final = float("-inf")
 
@@ -88,6 +89,7 @@ class Publisher:
         self._writing = False
         self._draining = 0
         self._closed = False
+        self._resting = False
 
     # Called by any thread.
 
@@ -97,6 +99,8 @@ class Publisher:
         with self._lock:
             self._buffer.offer(tracker)
             self._wake()
+        if self._resting:
+            self._rest()
 
     def emit(self, reports: Sequence[Said], *, after: Tracker | None = None) -> None:
         """Take over reports, behind the value that ``after`` may still have to give."""
@@ -116,9 +120,12 @@ class Publisher:
             # Nearly always it is awake, or will be in time.
             if due is not None and due < self._awake_at:
                 self._wake()
+        if self._resting:
+            self._rest()
 
     def ask(self, inquiry: Inquiry, *, after: Tracker) -> None:
         """Have something said that has to be asked for first, behind the value of ``after``."""
+        fork.notice()
         with self._lock:
             now = time.monotonic()
             self._buffer.seal(after, now)
@@ -193,6 +200,23 @@ class Publisher:
         self._abandoned.append(self._line)
         self._equip()
 
+    def _rest(self) -> None:
+        """Have all of it written, for so long as a start may take, and the thread end.
+
+        A fork in C that hits a thread at work may leave a child that hangs: Python's own lock
+        is copied as it stands (CPython 3.11, Python/ceval_gil.h).
+        """
+        self._resting = False
+        self.drain(_REST)
+        thread = self._thread
+        self.close()
+        if thread is not None:
+            thread.join(_REST)
+        with self._lock:
+            self._closed = False
+            if thread is not None and not thread.is_alive():
+                self._thread, self._attentive, self._awake_at = None, False, _NEVER
+
     def _is_done(self) -> bool:
         return not (self._buffer or self._writing or self._line.pending or self._inquiries)
 
@@ -217,7 +241,9 @@ class Publisher:
             logger.debug("No thread for task events", exc_info=True)
         else:
             self._thread = thread
-            forking.warn_of_sleep()
+            self._resting = forking.is_to_fork_in_c()
+            if not self._resting:
+                forking.warn_of_sleep()
 
     def _due(self) -> float | None:
         if self._line.pending:
