@@ -26,6 +26,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from celery_wsprogress.brokers.transports import module_of
 from celery_wsprogress.settings import EXCHANGE as EXCHANGE
 from celery_wsprogress.settings import masked
 
@@ -128,19 +129,6 @@ class Reader(Protocol):
         ...
 
 
-#: Where a URL's scheme leads. The modules are imported when a broker is opened, so that
-#: nobody loads the client library of a broker they do not use.
-_MODULES: Final = {
-    "redis": "redis_stream",
-    "rediss": "redis_stream",
-    "sentinel": "redis_stream",
-    "amqp": "rabbitmq_stream",
-    "amqps": "rabbitmq_stream",
-    "pyamqp": "rabbitmq_stream",
-    "librabbitmq": "rabbitmq_stream",
-}
-
-
 def prepare(address: BrokerAddress) -> None:
     """Import what the broker needs, and refuse an address that is none. Connects to nothing.
 
@@ -199,6 +187,6 @@ def open_reader(address: BrokerAddress, position: str = "", epoch: str = "") -> 
 
 
 def _module_of(address: BrokerAddress) -> ModuleType:
-    # `redis+socket://` and its like name the transport before the plus.
-    transport = address.url.partition("://")[0].partition("+")[0]
-    return import_module(f"{__name__}.{_MODULES.get(transport, 'exchange')}")
+    # Imported when a broker is opened, so that nobody loads the client library of one they do not
+    # use.
+    return import_module(f"{__name__}.{module_of(address.url)}")

@@ -5,7 +5,6 @@ The functions take a ``kombu.Connection`` over py-amqp.
 
 from __future__ import annotations
 
-import re
 import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -22,9 +21,6 @@ HEARTBEAT: Final = 15.0
 #: Seconds a polite close may take, before the socket is simply closed.
 FAREWELL: Final = 0.2
 
-# kombu's `amqp` may mean another library, one without the parts that are used here.
-_OTHER_LIBRARY: Final = re.compile(r"(^|;)(?:librabbitmq|amqp)://")
-
 
 def connect(address: BrokerAddress) -> Any:
     """Return a connection with heartbeats; see :func:`.connection.connect`."""
@@ -33,8 +29,7 @@ def connect(address: BrokerAddress) -> Any:
         options[name] = any_connection.bounded(options, name)
     # kombu's own confirming takes any answer for the one it waits for.
     options["confirm_publish"] = False
-    url = _OTHER_LIBRARY.sub(r"\1pyamqp://", address.url)
-    return any_connection.connect(address._replace(url=url), options, heartbeat=HEARTBEAT)
+    return any_connection.connect(address, options, heartbeat=HEARTBEAT)
 
 
 def drain(connection: Any, timeout: float) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import re
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -15,6 +17,7 @@ from kombu.connection import Connection
 from kombu.entity import Exchange
 from kombu.messaging import Producer
 
+from celery_wsprogress.brokers.transports import objection
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import masked
 
@@ -36,6 +39,9 @@ RAW_JSON: Final = {
     "content_encoding": "utf-8",
     "retry": False,
 }
+
+# The events go over py-amqp, which librabbitmq lacks parts of; kombu's `amqp` may mean either.
+_LIBRABBITMQ: Final = re.compile(r"(^|;)(?:librabbitmq|amqp)://")
 
 _NOT_A_URL: Final = "a broker URL that kombu knows"
 
@@ -88,7 +94,24 @@ def check(address: BrokerAddress) -> None:
     Raises:
         ConfigurationError: there is none, or its driver is not installed.
     """
-    release(_prepare(address, {}, Connection, 0))
+    connection = _prepare(address, {}, Connection, 0)
+    release(connection)
+    if connection.transport.driver_type == "sql":
+        _check_database(address, connection.hostname)
+
+
+def _check_database(address: BrokerAddress, url: str) -> None:
+    """Find the driver of a database behind SQLAlchemy, as kombu does when it connects."""
+    sqlalchemy = import_module("sqlalchemy")
+    try:
+        sqlalchemy.create_engine(url)
+    except ImportError as exc:
+        raise _refused(address, str(exc)) from None
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        # What these say quotes the URL.
+        raise ConfigurationError(
+            "broker URL", masked(address.url), "sqla+ and a URL that SQLAlchemy takes"
+        ) from None
 
 
 def has_fanout(connection: Any) -> bool:
@@ -123,20 +146,29 @@ def _prepare(
     connection_class: type[Any],
     heartbeat: float,
 ) -> Any:
+    allowed = objection(address.url)
+    if allowed:
+        raise ConfigurationError("broker URL", masked(address.url), allowed)
+    queues = address.transport_options.get("predefined_queues")
+    # In kombu 5.7's SQS such a queue is never made, but the lack of it is told by a name.
+    name = f"{address.transport_options.get('queue_name_prefix', '')}{address.exchange}"
+    if queues and name not in queues:
+        allowed = f"a mapping with a queue {name!r}, by which the events go"
+        raise ConfigurationError("predefined_queues", sorted(queues), allowed)
     try:
         connection = connection_class(
-            address.url,
+            _LIBRABBITMQ.sub(r"\1pyamqp://", address.url),
             ssl=address.use_ssl or False,
             login_method=address.login_method,
             transport_options=dict(options),
             connect_timeout=TIMEOUT,
             heartbeat=heartbeat,
         )
-        # Imports the transport, and says so when its driver is not installed.
+        # Imports the transport.
         connection.transport  # noqa: B018
-    except (KeyError, ImportError) as exc:
-        raise _refused(address, str(exc.args[0] if exc.args else exc)) from None
-    except (ValueError, TypeError, AttributeError):
+    except ImportError as exc:
+        raise _refused(address, str(exc)) from None
+    except Exception:  # noqa: BLE001 - nothing has been connected to: it is the URL or the library
         # What these say may quote a part of the URL, and so of a password.
         raise _refused(address) from None
     return connection

@@ -60,14 +60,17 @@ def _connect(address: BrokerAddress) -> Any:
     scheme = address.url.partition("://")[0]
     if scheme in POLLING:
         options.setdefault("polling_interval", POLLING[scheme])
-    # These transports make JSON of the message, in which bytes have no place.
-    options["body_encoding"] = "base64"
+    # Not every transport passes over an option that it does not know (kombu 5.7,
+    # transport/sqlalchemy: all of them go to SQLAlchemy's create_engine).
+    options.pop("body_encoding", None)
     return connect(address, options)
 
 
 def _open_channel(connection: Any, exchange: str, queue: str | None) -> Any:
     """Open a channel on which the exchange exists and, if one is named, a queue bound to it."""
     channel = connection.channel()
+    # These transports make JSON of the message, in which bytes have no place.
+    channel.body_encoding = "base64"
     fanout = has_fanout(connection)
     channel.exchange_declare(exchange, "fanout" if fanout else "topic", durable=True)
     if queue:
@@ -129,7 +132,11 @@ class ExchangeReader:
         self._patience = max(PATIENCE, connection.transport.polling_interval or 0.0)
         try:
             self._channel = _open_channel(connection, exchange, self._queue)
-            self._channel.basic_consume(self._queue, True, self._on_message, self.epoch)
+            # SQS and the like, in seconds.
+            self._looks_take_long = bool(getattr(self._channel, "wait_time_seconds", 0))
+            # Acknowledged: kombu 5.7's SQS cannot take messages without (its `no_ack` deletes them
+            # through an event loop, which only a worker has).
+            self._channel.basic_consume(self._queue, False, self._on_message, self.epoch)
         except BaseException:
             release(connection)
             raise
@@ -175,7 +182,8 @@ class ExchangeReader:
                 break
             if left <= 0:
                 return
-        while len(self._arrived) < READ_COUNT and self._drain(0.0):
+        # Where each look waits at the other end, another one would keep from everybody what came.
+        while not self._looks_take_long and len(self._arrived) < READ_COUNT and self._drain(0.0):
             pass
 
     def _drain(self, timeout: float) -> bool:
@@ -190,3 +198,4 @@ class ExchangeReader:
         self._count += 1
         batch = body.encode() if isinstance(body, str) else bytes(body or b"")
         self._arrived.append(Entry(str(self._count), batch))
+        message.ack()

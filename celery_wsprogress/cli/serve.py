@@ -18,6 +18,7 @@ from celery_wsprogress.settings import (
     ServeSettings,
     from_conf,
     from_environ,
+    masked,
     websocket_enabled,
 )
 
@@ -255,6 +256,7 @@ def configure(
     """
     from celery_wsprogress.brokers import BrokerAddress, prepare  # noqa: PLC0415 - see the package
     from celery_wsprogress.brokers.address import address_of  # noqa: PLC0415
+    from celery_wsprogress.brokers.transports import is_in_one_process  # noqa: PLC0415
     from celery_wsprogress.sidecar.backend import find_backend  # noqa: PLC0415
 
     app = find_application(ctx, app_path)
@@ -270,6 +272,13 @@ def configure(
         address = address_of(app, url, exchange)
         write_address = address_of(app, url, exchange, write=True)
     prepare(address)
+    if is_in_one_process(address.url):
+        raise ConfigurationError(
+            "broker URL",
+            masked(address.url),
+            "one that other processes reach: it joins only what is in one process, from which "
+            "start_websocket_background() serves",
+        )
     return Setup(settings, address, write_address, find_backend(app, settings.result_backend))
 
 

@@ -91,7 +91,7 @@ def test_files_will_do(tmp_path):
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("nope://user:secret@host", "No such transport: nope"),
+        ("nope://user:secret@host", "a broker URL that kombu knows"),
         ("redis://user:secret@host:port/0", "a broker URL"),
         ("os.path://user:secret@host", "a broker URL"),
         ("redis://127.0.0.1:1/0;nope.nope://user:secret@host", "a broker URL"),
