@@ -130,6 +130,7 @@ EDGES = {
     "__main__": "is a program",
     "results": "asks Celery's result backend",
     "tokens": "reads the clock, the environment and Celery's configuration",
+    "user_values": "looks at the clock while code of a user runs",
 }
 
 

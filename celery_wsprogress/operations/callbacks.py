@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from celery_wsprogress import rendering
 from celery_wsprogress.operations import register
 from celery_wsprogress.operations.by_id import ws_manager
 from celery_wsprogress.worker.steps import Steps
@@ -34,7 +35,9 @@ class ProgressTracker:
 
     def __init__(self, operation_id: str, total_steps: int) -> None:
         self.operation_id = operation_id
-        self._steps = Steps(total_steps, self._say, name=f"operation {operation_id}")
+        self._steps = Steps(
+            total_steps, self._say, name=f"operation {rendering.text(operation_id, 100)}"
+        )
 
     def _say(self, *progress: Any, **named: Any) -> None:
         tracker = register.find_tracker(self.operation_id)

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from celery_wsprogress import rendering
 from celery_wsprogress.events import MAX_ID_LENGTH
+from celery_wsprogress.guard import is_really
 from celery_wsprogress.operations import register
 from celery_wsprogress.operations.outlet import outlet
 from celery_wsprogress.worker import reports, tracking
@@ -113,7 +114,7 @@ class Life:
             time.time(),
             said,
             kind,
-            status="cancelled" if isinstance(error, _CANCELLED) else "error",
+            status="cancelled" if is_really(error, _CANCELLED) else "error",
             duration=self.tracker.duration,
         )
         self._end(end)

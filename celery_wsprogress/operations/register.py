@@ -11,7 +11,7 @@ from collections import OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from celery_wsprogress import fork
+from celery_wsprogress import fork, rendering
 from celery_wsprogress.worker import tracking
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Register:
         """The operation, if it was begun here, and it is known how it stands or ended."""
         fork.notice()
         with self._lock:
-            name = str(operation_id)
+            name = rendering.text(operation_id)
             return self._live.get(name) or self._over.get(name)
 
     def live(self, most: int) -> list[Life]:
@@ -95,14 +95,14 @@ class Register:
         """The operation, if it goes on here. Whoever asks for another one is counted."""
         fork.notice()
         with self._lock:
-            life = self._live.get(str(operation_id))
+            life = self._live.get(rendering.text(operation_id))
             if life is None:
                 self._ignored += 1
             return life
 
     def find_tracker(self, operation_id: object) -> Tracker | None:
         """As :meth:`find`, also for the Celery task whose code asks."""
-        name = str(operation_id)
+        name = rendering.text(operation_id)
         tracker = tracking.running_of(name)
         if tracker is not None and not tracker.ended:
             return tracker

@@ -88,9 +88,9 @@ def inherited(tracker: Tracker) -> dict[str, Any]:
 def _bounded(stamp: Mapping[str, Any]) -> dict[str, Any]:
     """A stamp that is fit to travel: plain values, of limited size, and nothing of a run's."""
     kept: dict[str, Any] = {}
-    if stamp.get("metadata"):
+    if stamp.get("metadata") is not None:
         kept["metadata"] = rendering.mapping(stamp["metadata"])
-    if stamp.get("tags"):
+    if stamp.get("tags") is not None:
         kept["tags"] = rendering.tags(stamp["tags"])
     if stamp.get("follow"):
         kept["follow"] = True

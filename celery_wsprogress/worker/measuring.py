@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from celery_wsprogress import rendering
+from celery_wsprogress.guard import class_name, is_of_the_task, is_really
 
 
 class Advice(Enum):
@@ -60,7 +61,7 @@ def measure(progress: Any, message: Any, current: Any, total: Any) -> Measure:
     advice: list[Advice] = []
     fraction = number("progress", progress)
     done, everything = number("current", current), number("total", total)
-    if progress is not None and type(message) in {int, float}:
+    if progress is not None and (type(message) is int or type(message) is float):
         advice.append(Advice.POSITIONAL_TOTAL)
     if any(map(_is_infinite, (fraction, done, everything))):
         advice.append(Advice.NOT_FINITE)
@@ -81,25 +82,24 @@ def number(name: str, value: Any) -> float | int | None:
     """
     if value is None or type(value) is float:
         return value
-    if type(value).__name__ in {"bool", "bool_"} or isinstance(value, (str, bytes, bytearray)):
-        raise TypeError(f"{name} must be a number, not {value!r}")
-    try:
-        # Above 2**53 a browser no longer tells whole numbers apart.
-        whole = operator.index(value)
-        return whole if abs(whole) <= 2**53 else float(whole)
-    except OverflowError:
-        return math.inf
-    except TypeError:
-        return _floating(name, value)
+    word = class_name(value)
+    if word not in {"bool", "bool_"} and not is_really(value, (str, bytes, bytearray)):
+        for way in (_whole, float):
+            try:
+                return way(value)
+            except OverflowError:
+                return math.inf
+            except Exception as exc:
+                if is_of_the_task(exc):
+                    raise
+    # Its class, and nothing of it: it may be an argument of the task.
+    raise TypeError(f"{name} must be a number, not {word}")
 
 
-def _floating(name: str, value: Any) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, not {type(value).__name__}") from None
+def _whole(value: Any) -> float | int:
+    # Above 2**53 a browser no longer tells whole numbers apart.
+    whole = int(operator.index(value))
+    return whole if abs(whole) <= 2**53 else float(whole)
 
 
 def _is_infinite(value: float | None) -> bool:

@@ -140,6 +140,9 @@ class Tracker:
             )
         if type(message) is not str:
             message = rendering.text(message)
+        if unit is not None and type(unit) is not str:
+            # Here, and not where the rest is made into an event: that is another thread.
+            unit = rendering.text(unit, rendering.MAX_NAME_BYTES)
         if details is not None:
             details = rendering.mapping(details)
         self._latest = (
@@ -254,7 +257,8 @@ class Tracker:
         """As :meth:`StreamingTask.log`."""
         known = rendering.level(level)
         if known is None:
-            self._advise("level", "%r is no log level; it is taken for info", level)
+            shown = rendering.text(level, 100)
+            self._advise("level", "%r is no log level; it is taken for info", shown)
         self._emit(reports.log(self.run, time(), known or "info", message, details))
 
     def steps(self, total: Any, finish: Callable[[Any], None] | None = None) -> Steps:

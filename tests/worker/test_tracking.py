@@ -224,3 +224,46 @@ def test_functions_do_nothing_outside_a_task():
     tracking.set_metadata(a=1)
     with pytest.raises(TypeError):
         update_progress(current="3")
+
+
+class Mute:
+    """Whatever is asked of it, it raises."""
+
+    def _raise(self, *_args):
+        raise RuntimeError
+
+    __str__ = __repr__ = __bool__ = __len__ = __eq__ = __iter__ = __format__ = _raise
+    __hash__ = None
+
+
+class OddLevel(int):
+    def __ge__(self, other):
+        raise RuntimeError
+
+
+def test_nothing_that_is_said_can_fail_the_task(tracker, ear, caplog):
+    mute = Mute()
+    tracker.log(mute, mute, value=mute)
+    tracker.log(OddLevel(30), mute)
+    tracker.update_status(mute, mute, mute)
+    tracker.update_progress(0.5, mute, unit=mute, details=mute)
+    tracker.set_metadata(value=mute)
+    tracker.update_progress(2.0, mute)
+    tracker.take()
+    said = [e.data.level for e in ear.events if type(e).__name__ == "Log"]
+    assert said == ["info", "warning"]
+    assert "'… [unprintable Mute]' is no log level" in caplog.text
+
+
+def test_a_unit_is_looked_at_in_the_threads_of_the_task(tracker, ear):
+    """The flusher is another thread, and must not run the user's code."""
+
+    class Unit:
+        def __str__(self):
+            return threading.current_thread().name
+
+    tracker.update_progress(0.5, unit=Unit())
+    thread = threading.Thread(target=ear.fetch)
+    thread.start()
+    thread.join()
+    assert ear.last.unit == threading.current_thread().name

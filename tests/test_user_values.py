@@ -1,0 +1,403 @@
+"""Values that are larger than they look, or that run code when they are looked at."""
+
+from __future__ import annotations
+
+import array
+import collections
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import json
+import subprocess
+import sys
+import textwrap
+import types
+import uuid
+from typing import NamedTuple
+
+import numpy as np
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from celery_wsprogress import rendering
+from celery_wsprogress.user_values import MAX_CHARACTERS, MAX_NODES, Copy
+from celery_wsprogress.worker.measuring import number
+
+
+def shared(layers):
+    """So many dictionaries, which written out are two to the power of that."""
+    inner: object = "x"
+    for _ in range(layers):
+        inner = {"a": inner, "b": inner}
+    return inner
+
+
+class Counting:
+    """Counts how often it is printed."""
+
+    def __init__(self):
+        self.printed = 0
+
+    def __str__(self):
+        self.printed += 1
+        return "printed"
+
+
+class Endless(collections.abc.Mapping):
+    """A mapping whose keys never end; it counts what is asked of it."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def __iter__(self):
+        while True:
+            self.asked += 1
+            yield f"key {self.asked}"
+
+    def __getitem__(self, key):
+        return key
+
+    def __len__(self):
+        raise AssertionError("nobody asks for its length")
+
+
+class EndlessSet(collections.abc.Set):
+    def __iter__(self):
+        yield from iter(int, 1)
+
+    def __contains__(self, item):
+        return True
+
+    def __len__(self):
+        return 2**60
+
+
+class Hostile(dict):
+    """A dictionary with methods of its own, none of which is called."""
+
+    def _raise(self, *args):
+        raise AssertionError("called")
+
+    items = keys = values = get = __iter__ = __len__ = __getitem__ = __repr__ = __bool__ = _raise
+
+
+class HostileList(list):
+    def __iter__(self):
+        return iter(int, 1)
+
+    __len__ = __repr__ = Hostile._raise
+
+
+class QuerySet:
+    """What a library calls so fetches when it is printed, counted or gone through."""
+
+    def _fetch(self):
+        raise AssertionError("fetched")
+
+    __repr__ = __len__ = __iter__ = __bool__ = _fetch
+
+
+class Meta(type):
+    __name__ = property(lambda cls: 1 / 0)
+    __hash__ = None
+
+    def __eq__(cls, other):
+        raise RuntimeError
+
+
+class OddClass(metaclass=Meta):
+    pass
+
+
+class Lies:
+    __class__ = property(lambda self: dict)
+
+
+class Slow:
+    calls = 0
+
+    def __str__(self):
+        Slow.calls += 1
+        raise RuntimeError
+
+
+class Sleepy(str):
+    __slots__ = ()
+
+    def __str__(self):
+        raise AssertionError("its characters are known")
+
+
+@dataclasses.dataclass
+class Holder:
+    inner: object
+    hidden: str = dataclasses.field(default="hidden", repr=False)
+
+
+class Model(pydantic.BaseModel):
+    inner: object
+    hidden: str = pydantic.Field(default="hidden", repr=False)
+    token: pydantic.SecretStr = pydantic.SecretStr("hidden")
+
+
+class Colour(enum.Enum):
+    LARGE = shared(30)
+
+
+class Pair(NamedTuple):
+    left: object
+    right: object
+
+
+ways = [
+    rendering.plain,
+    rendering.mapping,
+    rendering.result,
+    rendering.text,
+    rendering.error,
+    rendering.tags,
+    rendering.level,
+]
+
+large = {
+    "shared parts": lambda: shared(30),
+    "22 dictionaries": lambda: shared(22),
+    "in a dataclass": lambda: Holder(shared(30)),
+    "in a model": lambda: Model(inner=shared(30)),
+    "in a namedtuple": lambda: Pair(shared(30), 1),
+    "in a namespace": lambda: types.SimpleNamespace(a=shared(30)),
+    "in a deque": lambda: collections.deque([shared(30)]),
+    "in a UserDict": lambda: collections.UserDict(shared(30)),
+    "in a UserList": lambda: collections.UserList([shared(30)]),
+    "in a ChainMap": lambda: collections.ChainMap(shared(30)),
+    "in a proxy": lambda: types.MappingProxyType(shared(30)),
+    "in a view": lambda: shared(30).values(),
+    "in an exception": lambda: ValueError(shared(30)),
+    "in a KeyError": lambda: KeyError(shared(30)),
+    "in an exception of two": lambda: ValueError("a", shared(30)),
+    "in a set": lambda: {Pair("a", ("b",) * 1000)},
+    "in an array": lambda: np.array([shared(30), 1], dtype=object),
+    "in an enumeration": lambda: Colour.LARGE,
+    "as a key": lambda: {(frozenset([("x" * 10_000_000,)]),): 1},
+    "a mapping without an end": Endless,
+    "a set without an end": EndlessSet,
+    "a long text": lambda: "x" * 200_000_000,
+    "a long text of surrogates": lambda: "\udfff" * 50_000_000,
+    "many bytes": lambda: b"x" * 200_000_000,
+    "a long view": lambda: memoryview(bytearray(200_000_000)),
+    "a long number": lambda: 1 << 100_000_000,
+    "a long decimal": lambda: decimal.Decimal("1" * 1_000_000),
+    "a long list": lambda: [0] * 20_000_000,
+    "a long array": lambda: array.array("d", [0.0]) * 20_000_000,
+    "a long range": lambda: range(10**12),
+    "a large array": lambda: np.zeros((5_000, 5_000)),
+    "hostile methods": lambda: Hostile(a=1),
+    "a hostile list": lambda: HostileList([1]),
+    "a query": QuerySet,
+    "an odd class": OddClass,
+    "an instance of an odd class, listed": lambda: [OddClass(), 1],
+    "a lie": Lies,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", large.values(), ids=large)
+def test_what_is_large_is_looked_at_within_bounds(make):
+    value = make()
+    for way in ways:
+        found = way(value)
+        assert way is rendering.plain or len(json.dumps(found)) <= 6 * rendering.MAX_RESULT_BYTES
+
+
+def test_in_little_memory():
+    """Each in a process that may not grow, as a worker's in a container."""
+    program = textwrap.dedent(
+        """
+        import resource, sys
+        sys.path[:0] = ["tests"]
+        import test_user_values as test
+        from celery_wsprogress import rendering
+        values = [test.shared(22), test.shared(30), ValueError(test.shared(30)), test.Endless()]
+        now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (now + 100_000_000,) * 2)
+        for value in values:
+            for way in test.ways:
+                way(value)
+        print("done")
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "done\n", done.stderr[-2000:]
+
+
+json_values = st.recursive(
+    st.one_of(st.text(), st.integers(), st.floats(), st.binary(), st.none()),
+    lambda inner: st.one_of(
+        st.lists(inner).map(lambda some: some * 7),
+        st.dictionaries(st.one_of(st.text(), st.integers(), st.none()), inner),
+        inner.map(lambda one: {"a": one, "b": [one] * 3}),
+        inner.map(lambda one: collections.OrderedDict(a=one, b=one)),
+        st.builds(Holder, inner),
+        st.builds(Pair, inner, inner),
+        inner.map(lambda one: types.MappingProxyType({1: one, "1": one})),
+    ),
+    max_leaves=40,
+)
+
+
+@given(json_values, st.integers(0, 200), st.integers(0, 2_000))
+def test_no_more_is_looked_at_than_allowed(value, nodes, characters):
+    copy = Copy(nodes, characters)
+    found = copy.of(value)
+    assert count(found) <= 2 * nodes + 2
+    # A mark where each is cut.
+    assert characters_of(found) <= characters + 30 * (nodes + 1)
+    json.dumps(found, allow_nan=False)
+
+
+def count(value):
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + sum(map(count, inner)) if isinstance(value, (dict, list)) else 1
+
+
+def characters_of(value):
+    if isinstance(value, dict):
+        return sum(len(key) + characters_of(item) for key, item in value.items())
+    if isinstance(value, list):
+        return sum(map(characters_of, value))
+    return len(value) if isinstance(value, str) else 0
+
+
+def test_a_value_says_whether_all_of_it_was_looked_at():
+    assert rendering.mapping(shared(30))["truncated"] is True
+    assert rendering.mapping({"text": "x" * (MAX_CHARACTERS + 5)})["bytes"] > MAX_CHARACTERS
+    value, truncated = rendering.result([0] * (MAX_NODES * 5))
+    assert truncated
+    assert "[truncated: more than " in value
+    assert rendering.mapping(shared(5)) == shared(5)
+
+
+def test_each_value_is_asked_once():
+    one = Counting()
+    assert rendering.mapping({"one": one}) == {"one": "printed"}
+    assert rendering.text([one]) == "['printed']"
+    assert rendering.text(one) == "printed"
+    assert one.printed == 3
+
+
+def test_a_mapping_without_an_end_is_left_in_time():
+    endless = Endless()
+    rendering.mapping(endless)
+    assert endless.asked <= MAX_NODES + 2
+
+
+def test_no_more_of_the_users_code_runs_when_it_took_too_long(monkeypatch):
+    clock = iter(range(10_000))
+    monkeypatch.setattr("celery_wsprogress.user_values.monotonic", lambda: next(clock))
+    some = [Counting() for _ in range(100)]
+    found = rendering.plain(some)
+    assert [one.printed for one in some] == [1] + [0] * 99
+    assert found[:2] == ["printed", "… [not looked at Counting]"]
+    assert rendering.mapping({"some": some})["truncated"] is True
+
+
+def test_what_another_thread_changes_is_shown_as_far_as_it_was_found():
+    class Changing(dict):
+        """Its second key changes it, as another thread would."""
+
+    class Key(str):
+        __slots__ = ()
+
+    changing = Changing({Key("a"): 1, "b": 2})
+    assert rendering.mapping(changing) == {"a": 1, "b": 2}
+
+
+def test_keys_that_look_the_same_both_stay():
+    assert rendering.plain({1: "a", "1": "b"}) == {"1": "a", "1 (1)": "b"}
+    assert rendering.plain({None: 1, True: 2, 1.5: 3}) == {"None": 1, "True": 2, "1.5": 3}
+
+
+def test_nothing_is_fetched_and_nothing_hidden_is_shown():
+    assert rendering.plain([QuerySet()]) == ["… [not evaluated QuerySet]"]
+    assert rendering.text(QuerySet()) == "… [not evaluated QuerySet]"
+    for holder in (Holder("shown"), Model(inner="shown"), Holder(Holder("shown"))):
+        for found in (json.dumps(rendering.plain(holder)), rendering.text(holder)):
+            assert "shown" in found
+            assert "hidden" not in found
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"a": (1, None)}, "{'a': (1, None)}"),
+        (Pair(1, 2), "[1, 2]"),
+        (b"abc", "b'abc'"),
+        (ValueError("a", 1), "('a', 1)"),
+        (ValueError({"a": 1}), "{'a': 1}"),
+        (KeyError("x"), "'x'"),
+        (OSError(2, "No such file", "x.csv"), "[Errno 2] No such file: 'x.csv'"),
+        (Holder(1), "Holder(inner=1)"),
+        (1 << 20_000, "… [a whole number of 20,001 bits]"),
+        (True, "True"),
+        (np.arange(3), "[0 1 2]"),
+        (np.zeros((100, 100)), "… [ndarray of shape (100, 100)]"),
+        (OddClass(), None),
+    ],
+    ids=[str(n) for n in range(13)],
+)
+def test_texts_are_those_of_python_where_they_are_small(value, text):
+    found = rendering.text(value)
+    assert found == text or (text is None and "OddClass" in found)
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        ((1, {2}), [1, [2]]),
+        (np.datetime64("2026-01-02"), "2026-01-02"),
+        (dt.timedelta(seconds=90), "P1M30S"),
+        (collections.UserString("text"), "text"),
+        (collections.UserList([1, "a"]), [1, "a"]),
+        (Sleepy("quiet"), "quiet"),
+        ({"a": 1}.items(), [["a", 1]]),
+        (range(3), "range(0, 3)"),
+        (Model(inner=uuid.UUID(int=0)), {
+            "inner": "00000000-0000-0000-0000-000000000000", "token": "**********",
+        }),
+    ],
+)  # fmt: skip
+def test_values_of_known_classes(value, plain):
+    found = rendering.plain(value)
+    assert found == plain or "timedelta" in type(value).__name__
+
+
+@pytest.mark.parametrize("what", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_orders_to_the_thread_go_through(what):
+    """A signal raises them wherever it finds the thread; nobody can tell that from this."""
+
+    class Ordered:
+        def __str__(self):
+            raise what
+
+    with pytest.raises(what):
+        rendering.plain([Ordered()])
+
+
+class OddNumber:
+    def __float__(self):
+        raise ZeroDivisionError
+
+    def __repr__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "value", [OddNumber(), Lies(), OddClass(), "x" * 1000, True], ids=list("abcde")
+)
+def test_what_is_no_number_is_a_type_error_that_shows_nothing(value):
+    with pytest.raises(TypeError, match=r"^progress must be a number, not [A-Za-z]+$"):
+        number("progress", value)
