@@ -31,23 +31,34 @@ def add_default_base(cls: Any, app: Any) -> None:
         cls: The task's class.
         app: The app that it is bound to.
     """
-    if not vars(cls).get("_decorated") or _has_base_of_its_own(cls, app):
+    if not vars(cls).get("_decorated"):
         return
-    for base in _default_bases(app):
-        if not issubclass(cls, base):
+    default = _default_base(app)
+    if default is None or _has_base_of_its_own(cls, default):
+        return
+    for base in (default, _base_of_django(app, default)):
+        if base is not None and not issubclass(cls, base):
             try:
-                cls.__bases__ = (*cls.__bases__, base)
+                cls.__bases__ = _joined(cls.__bases__, base)
             except TypeError:
                 logger.warning("%s cannot have the base %r of its app, too", cls.name, base)
 
 
-def _has_base_of_its_own(cls: Any, app: Any) -> bool:
+def _default_base(app: Any) -> Any:
+    """``app.Task``: made of ``task_cls``, or what a project has put in its place or onto it."""
+    try:
+        found = app.Task
+    except Exception:
+        logger.debug("The app's default base cannot be loaded", exc_info=True)
+        return None
+    return found if isinstance(found, type) else None
+
+
+def _has_base_of_its_own(cls: Any, default: Any) -> bool:
     """Whether somebody has written a base class for this task in particular."""
-    chosen = _class_of(app.task_cls)
-    defaults = chosen.__mro__ if chosen is not None else ()
     return any(
         issubclass(one, Task)
-        and one not in {Task, app.Task, *defaults}
+        and one not in default.__mro__
         and not one.__module__.startswith(_OURS)
         for one in cls.__mro__[1:]
     )
@@ -56,23 +67,14 @@ def _has_base_of_its_own(cls: Any, app: Any) -> bool:
 _OURS: Final = "celery_wsprogress."
 
 
-def _default_bases(app: Any) -> list[Any]:
-    found = [_class_of(app.task_cls)]
-    if any(type(one).__name__ == "DjangoFixup" for one in getattr(app, "_fixups", ())):
-        # Where a project has made ours the default, the fixup has left it at that.
-        found.append(_class_of(_DJANGO_TASK) if _is_ours(found[0]) else None)
-    return [base for base in found if base is not None]
+def _base_of_django(app: Any, default: Any) -> Any:
+    """Django's, where a project has made ours the default and the fixup has left it at that."""
+    fixed = any(type(one).__name__ == "DjangoFixup" for one in getattr(app, "_fixups", ()))
+    streams = getattr(default, "_streams_progress", False)
+    return symbol_by_name(_DJANGO_TASK) if fixed and streams else None  # type: ignore[no-untyped-call]
 
 
-def _is_ours(base: Any) -> bool:
-    return base is not None and any(one.__module__.startswith(_OURS) for one in base.__mro__)
-
-
-def _class_of(named: Any) -> Any:
-    """The class, where it can be loaded."""
-    try:
-        found = symbol_by_name(named)  # type: ignore[no-untyped-call]
-    except Exception:
-        logger.debug("The app's default base %r cannot be loaded", named, exc_info=True)
-        return None
-    return found if isinstance(found, type) else None
+def _joined(bases: tuple[Any, ...], default: Any) -> tuple[Any, ...]:
+    """The default behind the bases, and in the place of one that it is made of itself."""
+    kept = tuple(default if issubclass(default, base) else base for base in bases)
+    return tuple(dict.fromkeys((*kept, default)))

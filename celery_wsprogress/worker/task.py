@@ -45,6 +45,8 @@ class StreamingTask(Task):
     _streams_progress = True
 
     def __init_subclass__(cls, **keywords: Any) -> None:
+        # Before the class is ready, so that the default base takes part in making the task.
+        add_default_base(cls, vars(cls).get("app"))
         super().__init_subclass__(**keywords)
         bind_self(cls)
         signals.connect()

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from contextlib import contextmanager
 
 import pytest
-from celery import Celery, Task, shared_task
+from celery import Celery, Task, current_app, shared_task
 
 from celery_wsprogress import StreamingTask
 
@@ -105,6 +106,83 @@ def test_a_base_that_is_there_already_is_not_put_there_twice():
     assert both() == "ran"
     assert seen == ["entered", "left"]
     assert both.__class__.__mro__.count(ContextTask) == 1
+
+
+class Registering(ContextTask):
+    """A default that takes part in making classes and tasks."""
+
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        seen.append(cls.__name__)
+
+    def __init__(self):
+        self.of_the_task = "made"
+
+
+def test_a_default_base_takes_part_in_making_the_task():
+    app = make(task_cls=Registering)
+
+    @app.task(base=StreamingTask)
+    def made():
+        pass
+
+    assert made.of_the_task == "made"
+    assert seen == ["Task", "made"]
+
+
+def test_a_default_base_is_what_a_project_has_put_in_its_place():
+    """As the documentation of older versions of Flask has it."""
+    app = make()
+    app.Task = ContextTask
+
+    @app.task(base=StreamingTask)
+    def wrapped():
+        return "ran"
+
+    assert wrapped() == "ran"
+    assert seen == ["entered", "left"]
+
+
+def test_what_a_project_has_put_onto_the_default_base():
+    app = make()
+    app.Task.resultrepr_maxsize = 2_000
+
+    @app.task(base=StreamingTask)
+    def plain():
+        pass
+
+    assert plain.resultrepr_maxsize == 2_000
+
+
+def test_a_default_base_that_is_made_of_ours(caplog):
+    class Default(OwnBase, ContextTask):
+        abstract = True
+
+    app = make(task_cls=Default)
+
+    @app.task(base=StreamingTask)
+    def ours():
+        return "ran"
+
+    assert ours() == "ran"
+    assert seen == ["entered", "left"]
+    assert not caplog.text
+
+
+def test_a_task_with_a_default_base_can_be_pickled():
+    app = make(task_cls=ContextTask)
+
+    @app.task(base=StreamingTask, name="based.pickled")
+    def pickled():
+        pass
+
+    app.finalize()
+    before = current_app._get_current_object()
+    app.set_current()
+    try:
+        assert pickle.loads(pickle.dumps(pickled)) is app.tasks["based.pickled"]
+    finally:
+        before.set_current()
 
 
 def test_a_base_that_cannot_be_joined_costs_no_task(caplog):
