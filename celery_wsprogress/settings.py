@@ -176,6 +176,9 @@ class WorkerSettings(Settings):
     tasks whose name matches (and of ``StreamingTask``s)."""
     stream_result: bool = setting(True, _switch, "true or false")
     """Whether results leave with the events. A task's own ``stream_result`` wins."""
+    eager: bool | None = setting(None, _switch, "true or false")
+    """Whether tasks that are run eagerly (``task_always_eager``, ``apply()``) are published, too.
+    Unless it is said they are, except in tests (pytest, Django's test runner, unittest)."""
     progress_interval: float = setting(0.1, _between(0, 60), "seconds from 0 to 60")
     """At most one progress event an operation in this time, in seconds."""
     event_interval: float = setting(0.01, _between(0, 10), "seconds from 0 to 10")

@@ -160,10 +160,10 @@ def test_nobody_vouches_in_it_and_no_server_runs_there(log):
     at_rest()
 
     def work():
-        return outlet.outlet().vouches, is_websocket_running(), ws_manager.get_active_operations()
+        return outlet.outlet().witness, is_websocket_running(), ws_manager.get_active_operations()
 
-    assert in_child(work) == "(False, False, [])"
-    assert outlet.outlet().vouches
+    assert in_child(work) == "(None, False, [])"
+    assert outlet.outlet().witness
     assert is_websocket_running()
 
 

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from celery_wsprogress.worker import reports
-from celery_wsprogress.worker.apps import reporting_for, ways_of
+from celery_wsprogress.worker.apps import reporting_for, streams_result
 from celery_wsprogress.worker.runs import Run, stamp_of
 from celery_wsprogress.worker.signs import Going
 
@@ -44,6 +44,7 @@ class ActiveRuns:
     def __call__(self) -> Sequence[Going] | None:
         """Name the runs that go on."""
         going = [one for one in map(self._find, members(self._active)) if one is not None]
+        going += self._reporting.eager_runs() or ()
         return going if going or self._received else None
 
     def _find(self, request: Any) -> Going | None:
@@ -55,7 +56,7 @@ class ActiveRuns:
 
     def _announce(self, request: Any) -> Report:
         run = Run.of(request.request_dict, request.task.name)
-        streams = ways_of(request.task).streams_result
+        streams = streams_result(request.task, stamp_of(request.request_dict))
         return reports.started(run, request.time_start, stream_result=streams)
 
 

@@ -19,7 +19,9 @@ from celery_wsprogress import brokers
 from celery_wsprogress.brokers.address import address_of
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import WorkerSettings, from_conf, from_environ, masked
+from celery_wsprogress.worker.eager import EagerRuns, is_in_tests
 from celery_wsprogress.worker.publisher import Publisher
+from celery_wsprogress.worker.runs import WITHHOLD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +56,8 @@ class Reporting:
         self._app = weakref.ref(app)
         self._publishers: list[Publisher] = []
         self._follows: dict[str, bool] = {}
+        self.eager_runs = EagerRuns()
+        """Those that go on in this process."""
 
     @property
     def publisher(self) -> Publisher:
@@ -92,6 +96,12 @@ class Reporting:
         if not self.settings.enabled or name in _HOUSEKEEPING:
             return False
         return streaming or bool(stamp.get("follow")) or self._matches(name)
+
+    @property
+    def publishes_eager(self) -> bool:
+        """Whether runs that no worker has received are published: as is said, else not in tests."""
+        said = self.settings.eager
+        return not is_in_tests() if said is None else said
 
     def streams_result(self, task: Any) -> bool:
         """Whether the task's result leaves with its events."""
@@ -163,6 +173,16 @@ def reporting_for(task: Any, stamp: Mapping[str, Any]) -> Reporting | None:
     if ways.always or (stamp and ways.reporting.follows(task.name, streaming=False, stamp=stamp)):
         return ways.reporting
     return None
+
+
+def streams_result(task: Any, stamp: Mapping[str, Any]) -> bool:
+    """Whether the result of this run leaves with its events.
+
+    Args:
+        task: The task, bound to its app.
+        stamp: Our header of its message.
+    """
+    return ways_of(task).streams_result and not (stamp and stamp.get(WITHHOLD))
 
 
 def ways_of(task: Any) -> Ways:

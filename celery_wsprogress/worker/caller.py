@@ -14,6 +14,7 @@ from celery.canvas import _chain, _chord
 from celery_wsprogress import rendering
 from celery_wsprogress.worker import reports, tracking
 from celery_wsprogress.worker.apps import publisher_of_message, reporting_of
+from celery_wsprogress.worker.maps import called_by
 from celery_wsprogress.worker.reports import Draft
 from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.tracker import Tracker
 
 
-def before_publish(sender: Any = None, headers: Any = None, **_: Any) -> None:
+def before_publish(sender: Any = None, headers: Any = None, body: Any = None, **_: Any) -> None:
     """Stamp the message with a publication id, beside what the caller put there."""
     if not _can_be_stamped(headers):
         return
@@ -33,7 +34,7 @@ def before_publish(sender: Any = None, headers: Any = None, **_: Any) -> None:
     if replaced is not None:
         replaced.replaced = True
         stamp = {**inherited(replaced), **stamp}
-    if stamp.get("follow") or _reporting_of(sender, stamp) is not None:
+    if stamp.get("follow") or _reporting_of(sender, stamp, body) is not None:
         # A new value: the old one may be a constant of the caller's or, when a task is
         # retried, its request.
         headers[STAMP] = {**_bounded(stamp), "publication": mint(), **_followed_by(headers)}
@@ -44,6 +45,7 @@ def after_publish(
     headers: Any = None,
     exchange: Any = None,
     routing_key: Any = None,
+    body: Any = None,
     **_: Any,
 ) -> None:
     """Say ``queued``: the broker has the message.
@@ -53,7 +55,7 @@ def after_publish(
     """
     if not _can_be_stamped(headers) or headers.get("retries"):
         return
-    reporting = _reporting_of(sender, stamp_of(headers))
+    reporting = _reporting_of(sender, stamp_of(headers), body)
     if reporting is not None and _replaced_by(headers) is None:
         queue = rendering.text(routing_key or exchange or "")
         run = Run.published(headers, str(sender), queue)
@@ -102,13 +104,16 @@ def _can_be_stamped(headers: Any) -> bool:
     return isinstance(headers, dict) and "id" in headers
 
 
-def _reporting_of(name: Any, stamp: Mapping[str, Any]) -> Reporting | None:
-    found = publisher_of_message(str(name))
-    if found is None:
-        return None
-    app, streaming = found
-    reporting = reporting_of(app)
-    return reporting if reporting.follows(str(name), streaming=streaming, stamp=stamp) else None
+def _reporting_of(sender: Any, stamp: Mapping[str, Any], body: Any) -> Reporting | None:
+    kwargs = body[1] if isinstance(body, (tuple, list)) and len(body) > 1 else None
+    for name in filter(None, (str(sender), called_by(str(sender), kwargs))):
+        found = publisher_of_message(name)
+        if found is not None:
+            app, streaming = found
+            reporting = reporting_of(app)
+            if reporting.follows(name, streaming=streaming, stamp=stamp):
+                return reporting
+    return None
 
 
 def _followed_by(headers: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextvars import ContextVar
 from functools import partial
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from celery import states
 
 from celery_wsprogress import results
-from celery_wsprogress.worker import reports, tracking, wording
-from celery_wsprogress.worker.apps import reporting_for, ways_of
+from celery_wsprogress.worker import eager, maps, reports, tracking, wording
+from celery_wsprogress.worker.apps import reporting_for, streams_result, ways_of
 from celery_wsprogress.worker.inquiries import Inquiry
 from celery_wsprogress.worker.reports import Draft
 from celery_wsprogress.worker.runs import Run, stamp_of
@@ -19,33 +20,59 @@ from celery_wsprogress.worker.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Literal
 
+    from celery_wsprogress.worker.publisher import Publisher
     from celery_wsprogress.worker.reports import Report
 
 #: The run that ended last here: an internal error of Celery is signalled after its end.
 _last: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.last", default=None)
 
 
-def started(task_id: Any = None, task: Any = None, **_: Any) -> None:
+def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any) -> None:
     """Make the run's tracker the current one, and say ``started``.
 
-    An eager run says nothing: nobody has its id before it is over. It still has a tracker,
-    so that what it says is not taken for the words of the task that runs it.
+    An eager run that is not published has a tracker, too, so that what it says is not taken for the
+    words of the task that runs it.
     """
     request = task.request
-    reporting = reporting_for(task, stamp_of(request))
-    outer = tracking.running.get() if request.is_eager else None
-    if reporting is None and outer is None:
+    if request.is_eager:
+        _start_eagerly(task_id, task, kwargs)
         return
-    if reporting is None or request.is_eager:
-        run = Run(operation_id=str(task_id), operation_type=task.name)
-        tracking.running.set(Tracker(run, None, outer))
+    stamp = stamp_of(request)
+    reporting = reporting_for(task, stamp)
+    if reporting is None:
         return
     run, publisher = Run.of(request, task.name), reporting.publisher
-    tracking.running.set(Tracker(run, publisher))
-    streams = ways_of(task).streams_result
-    make = partial(reports.started, run, time.time(), stream_result=streams)
+    tracking.running.set(_tracker(task, kwargs, run, publisher))
+    make = partial(reports.started, run, time.time(), stream_result=streams_result(task, stamp))
     publisher.emit((Draft(make),))
+
+
+def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
+    outer, headers = tracking.running.get(), eager.headers_of(task.request)
+    stamp = maps.stamp_for(task, kwargs, stamp_of(headers))
+    reporting = reporting_for(task, stamp)
+    if reporting is None or not reporting.publishes_eager:
+        if reporting is not None or outer is not None:
+            silent = Run(operation_id=str(task_id), operation_type=task.name)
+            tracking.running.set(Tracker(silent, None, outer))
+        return
+    run, now, publisher = Run.of(headers, task.name), time.time(), reporting.publisher
+    tracking.running.set(_tracker(task, kwargs, run, publisher, outer))
+    make = partial(reports.started, run, now, stream_result=streams_result(task, stamp))
+    eager.vouch_for(reporting)
+    reporting.eager_runs.begin(run, now, make)
+    publisher.emit((Draft(make),))
+
+
+def _tracker(
+    task: Any, kwargs: Any, run: Run, publisher: Publisher, outer: Tracker | None = None
+) -> Tracker:
+    tracker = maps.tracker_class(task, kwargs)(run, publisher, outer)
+    if isinstance(tracker, maps.MapTracker):
+        tracker.count(kwargs["it"], kwargs)
+    return tracker
 
 
 def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
@@ -56,7 +83,7 @@ def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
         return
     run, now = tracker.run, time.time()
     end = Draft(partial(reports.completed, run, now, tracker.duration))
-    if not ways_of(sender).streams_result:
+    if not _streams_result(sender):
         tracker.end(end)
     elif result is None:
         # There is nothing to render, or to change.
@@ -83,12 +110,21 @@ def retried(request: Any = None, reason: Any = None, **_: Any) -> bool:
 
 
 def finished(
-    task_id: Any = None, task: Any = None, retval: Any = None, state: Any = None, **_: Any
+    task_id: Any = None,
+    task: Any = None,
+    kwargs: Any = None,
+    retval: Any = None,
+    state: Any = None,
+    **_: Any,
 ) -> None:
     """The task's code is left, whatever the way. Say the ends that have no signal of their own."""
     tracker = _running(task_id)
     if tracker is None:
         return
+    if isinstance(tracker, maps.MapTracker):
+        tracker.give_back(kwargs)
+    if task.request.is_eager and tracker.outlet is not None:
+        _finish_eagerly(tracker, task, state)
     tracking.running.set(tracker.outer)
     _last.set(tracker)
     if tracker.ended or tracker.outlet is None:
@@ -97,6 +133,24 @@ def finished(
         _ignore(tracker, task, retval)
     elif state == states.REJECTED:
         _reject(tracker, task, retval)
+
+
+def _finish_eagerly(tracker: Tracker, task: Any, state: Any) -> None:
+    """An exception that goes on to the caller has no signal, and leaves no state."""
+    ways_of(task).reporting.eager_runs.end(tracker.run)
+    exception = sys.exc_info()[1]
+    if state is None and exception is not None:
+        error, error_type = results.failure(exception)
+        cancelled = isinstance(exception, eager.CANCELLED)
+        _fail(tracker, error, error_type, "cancelled" if cancelled else "error")
+
+
+def _streams_result(task: Any) -> bool:
+    """As :func:`.apps.streams_result`, of the run that ends."""
+    request = task.request
+    if not request.is_eager:
+        return streams_result(task, stamp_of(request))
+    return streams_result(task, maps.stamp_for(task, request.kwargs, {}))
 
 
 def broken(
@@ -121,9 +175,14 @@ def _running(task_id: Any) -> Tracker | None:
     return tracking.running_of(str(task_id))
 
 
-def _fail(tracker: Tracker, error: str, error_type: str) -> None:
-    end = reports.failed(tracker.run, time.time(), error, error_type, duration=tracker.duration)
-    tracker.end(end)
+def _fail(
+    tracker: Tracker,
+    error: str,
+    error_type: str,
+    status: Literal["error", "cancelled"] = "error",
+) -> None:
+    run, now, duration = tracker.run, time.time(), tracker.duration
+    tracker.end(reports.failed(run, now, error, error_type, status=status, duration=duration))
 
 
 def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
@@ -134,18 +193,21 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
         return
     run, now, duration = tracker.run, time.time(), tracker.duration
     tracker.ended = True
+    streams = _streams_result(task)
     # An outlet of a task's run is its app's publisher.
     reporting = ways_of(task).reporting
     reporting.publisher.ask(
         Inquiry(
-            lambda: _as_backend_says(task, run, now, duration),
+            lambda: _as_backend_says(task, run, now, duration, streams),
             lambda: (reports.completed(run, now, duration, ignored=True),),
         ),
         after=tracker,
     )
 
 
-def _as_backend_says(task: Any, run: Run, now: float, duration: float) -> Sequence[Report]:
+def _as_backend_says(
+    task: Any, run: Run, now: float, duration: float, streams: bool
+) -> Sequence[Report]:
     """How a task ended that stored its outcome itself and then raised ``Ignore``."""
     try:
         outcome = results.outcome_of(task.backend, run.operation_id)
@@ -153,7 +215,7 @@ def _as_backend_says(task: Any, run: Run, now: float, duration: float) -> Sequen
         outcome = None
     if outcome is None or outcome.end == "completed":
         completed = reports.completed(run, now, duration, ignored=outcome is None)
-        if outcome is None or not ways_of(task).streams_result:
+        if outcome is None or not streams:
             return (completed,)
         return reports.result(run, now, outcome.result), completed
     said, kind, end = outcome.error, outcome.error_type, outcome.end

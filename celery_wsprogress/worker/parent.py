@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import Reject
 
 from celery_wsprogress import results
-from celery_wsprogress.worker import reports, wording
+from celery_wsprogress.worker import maps, reports, wording
 from celery_wsprogress.worker.active import ActiveRuns
-from celery_wsprogress.worker.apps import reporting_for, ways_of
+from celery_wsprogress.worker.apps import reporting_for, streams_result
 from celery_wsprogress.worker.reports import Draft
 from celery_wsprogress.worker.requests import Requests
 from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
@@ -32,7 +32,7 @@ _ended: deque[str] = deque(maxlen=1_000)
 def received(request: Any = None, **_: Any) -> None:
     """Give the run its id, and say that a worker has it."""
     headers = request.request_dict
-    stamp = stamp_of(headers)
+    stamp = maps.stamp_for(request.task, request.kwargs, stamp_of(headers))
     reporting = reporting_for(request.task, stamp)
     if reporting is None:
         return
@@ -40,7 +40,7 @@ def received(request: Any = None, **_: Any) -> None:
     headers[STAMP] = {**stamp, "run": mint()}
     _requests.add(request)
     publisher = reporting.publisher
-    if not publisher.vouches:
+    if not isinstance(publisher.witness, ActiveRuns):
         publisher.vouch(ActiveRuns(reporting, _requests))
     make = partial(_receipt, request.task, headers, time.time())
     publisher.emit((Draft(make),))
@@ -48,7 +48,7 @@ def received(request: Any = None, **_: Any) -> None:
 
 def _receipt(task: Any, headers: Any, now: float) -> Report:
     run = Run.of(headers, task.name)
-    return reports.received(run, now, stream_result=ways_of(task).streams_result)
+    return reports.received(run, now, stream_result=streams_result(task, stamp_of(headers)))
 
 
 def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: Any) -> None:

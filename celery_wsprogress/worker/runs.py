@@ -22,6 +22,10 @@ STAMP: Final = "wsprogress"
 ``publication``, ``after`` (the run of which this is a retry), ``follow`` (publish this run
 whatever the settings say about its task) and, inside the worker only, ``run``."""
 
+WITHHOLD: Final = "withhold"
+"""Set in :data:`STAMP` inside the worker: the result does not leave with the events, whatever the
+settings of the task say."""
+
 _NO_STAMP: Final[Mapping[str, Any]] = {}
 
 _SHORT: Final = rendering.MAX_NAME_BYTES // 6

@@ -32,10 +32,11 @@ class StreamingTask(Task):
     also serves ``@shared_task(base=…)``, ``Celery(task_cls=…)``, tasks written as classes, and
     stands beside a project's own base class, in either order.
 
-    Every method may be called from the task, from what it calls and, where a task is run
-    eagerly or called directly, from anywhere: then nothing is sent. A task that is called
-    directly inside another one speaks for that one, as a function would. None of the methods
-    makes a network call or waits for one, and none raises for what a network does.
+    Every method may be called from the task and from what it calls. Where a task is called
+    directly, from anywhere, nothing is sent; inside another task it speaks for that one, as a
+    function would. A task that is run eagerly is sent as ``wsprogress_eager`` says.
+    None of the methods makes a network call or waits for one, and none raises for what a network
+    does.
     """
 
     stream_result: bool | None = None

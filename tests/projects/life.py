@@ -229,6 +229,28 @@ def odd(self):
     return {"nan": float("nan"), 1: [2, 3]}
 
 
+@app.task(base=StreamingTask)
+def halves(self, item):
+    """One item of a map, in two halves."""
+    self.update_progress(0.5, f"half of {item}")
+    return item
+
+
+@app.task(base=StreamingTask)
+def speaks_of_items(self, item):
+    """The same, and sees to it that it is heard."""
+    self.update_progress(0.5, f"half of {item}")
+    self.update_status("halfway")
+
+
+@app.task(base=StreamingTask, stream_result=False)
+def hides(self, item):
+    """Its result must not leave, also as one of many."""
+    if item == "fails":
+        raise ValueError(item)
+    return f"secret {item}"
+
+
 class Hooked(StreamingTask):
     """Reports in each of Celery's hooks."""
 

@@ -278,9 +278,9 @@ def signs(log):
 
 def test_signs_are_given_by_the_flusher_until_nothing_goes_on(signing, log):
     pool = Pool("op-1", "op-2")
-    assert not signing.vouches
+    assert not signing.witness
     signing.vouch(pool)
-    assert signing.vouches
+    assert signing.witness
     signing.emit([line("begin")])
     eventually(lambda: len(signs(log)) >= 3)
     pool.names.remove("op-1")
@@ -407,7 +407,7 @@ def test_a_child_does_not_vouch(signing, log):
         log.batches.clear()
         signing.emit([line("child")])
         signing.drain(30)
-        return signing.vouches, signing._signs.due, signs(log)
+        return bool(signing.witness), signing._signs.due, signs(log)
 
     assert in_child(work) == "(False, None, [])"
 

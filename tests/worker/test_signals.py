@@ -132,7 +132,7 @@ def test_a_handler_that_fails_is_one_line_in_the_log_and_no_more():
     assert errors.count("Task events: started failed") == 1
 
 
-def test_eager_tasks_connect_to_nothing_and_start_no_thread():
+def test_eager_tasks_that_are_not_published_connect_to_nothing_and_start_no_thread():
     said, errors = python(
         """
         import socket, threading
@@ -142,6 +142,7 @@ def test_eager_tasks_connect_to_nothing_and_start_no_thread():
         from celery_wsprogress import StreamingTask
         app = Celery("x", broker="redis://nowhere.invalid", backend="cache+memory://")
         app.conf.task_always_eager = True
+        app.conf.wsprogress_eager = False
         @app.task(base=StreamingTask)
         def demo(self):
             self.update_progress(0.5)
