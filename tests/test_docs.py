@@ -101,6 +101,8 @@ def check_variable(line):
     name, value = line.removeprefix("export ").split("=", 1)
     if name == "WSPROGRESS_KEY":
         check_key(line)
+    elif name == "WSPROGRESS_URL":
+        assert value == DOCUMENTED_URL
     elif name == "ENABLE_WEBSOCKET":
         assert settings.websocket_enabled({name: value})
     else:
@@ -155,6 +157,54 @@ def test_no_other_page_holds_python_that_nothing_runs():
     assert {page.name for page in PAGES if python_of(page)} == run
 
 
+DOCUMENTED_URL = "redis://localhost:6379/0"
+STANDALONE = {"guide.md", "brokers.md", "serving.md", "dashboard.md"}
+
+
+def bare(**more):
+    """The environment of a reader, of which nothing is set but what a page says."""
+    ours = ("WSPROGRESS", "WEBSOCKET", "CELERY", "BROKER", "ENABLE_WEBSOCKET", "PYTEST")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, **more}
+
+
+def exports_of(page, url):
+    """What a page tells to set about the broker, with a broker that there is."""
+    told = re.findall(r"^export (WSPROGRESS_URL)=(.*)$", page.read_text(), re.MULTILINE)
+    return {name: value.replace(DOCUMENTED_URL, url) for name, value in told}
+
+
+def run_as_reader(text, url, **environ):
+    """Paste a text into a session of its own; the addresses are those that there are."""
+    text = text.replace("8765", str(free_port())).replace(DOCUMENTED_URL, url)
+    command = [sys.executable, "-c", text]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=bare(**environ), timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize("set_as_told", [True, False], ids=["as-told", "nothing-set"])
+@pytest.mark.parametrize(
+    ("page", "text"), [one for one in blocks("python") if one.values[0].name in STANDALONE]
+)
+def test_each_block_runs_by_itself(redis_server, page, text, set_as_told):
+    environ = exports_of(page, redis_server.url) if set_as_told else {}
+    ran = run_as_reader(text, redis_server.url, **environ)
+    assert ran.returncode == 0, ran.stderr
+    assert "Error" not in ran.stderr
+    alone = "Nobody can see the operations" in ran.stderr
+    if set_as_told or "start_websocket_background" in text:
+        assert not alone
+
+
+def test_a_page_runs_from_top_to_bottom_with_nothing_set(redis_server):
+    """As with a broker, below; it does not hang where a server starts after the first operation."""
+    ran = run_as_reader(python_of(GUIDE), redis_server.url)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("Nobody can see the operations of this process") == 1
+    assert "WSPROGRESS_URL" in ran.stderr
+
+
 @pytest.fixture(scope="module")
 def guide(redis_server, tmp_path_factory):
     """The guide's Python, run from top to bottom as a program of its own on Redis.
@@ -167,7 +217,7 @@ def guide(redis_server, tmp_path_factory):
     said = 'print("ids", report_id, failed_id)\n'
     text = python_of(ROOT / "docs" / "guide.md").replace("8765", str(free_port()))
     program.write_text(text + said)
-    environment = {**os.environ, "WSPROGRESS_URL": redis_server.url}
+    environment = bare(**exports_of(GUIDE, redis_server.url))
     command = [sys.executable, program]
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert ran.returncode == 0, ran.stderr

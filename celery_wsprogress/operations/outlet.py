@@ -63,7 +63,19 @@ def _choose() -> Publisher | None:
     # As in worker/apps: imported here, because the flusher's import may be cut by a fork.
     with suppress(Exception):
         brokers.prepare(address)
+    _warn_of_silence(address.url)
     return Publisher(lambda: brokers.open_writer(address), masked(address.url), settings)
+
+
+def _warn_of_silence(url: str) -> None:
+    """Say so where nobody can see what is published: in memory, and no server in this process."""
+    server = sys.modules.get("celery_wsprogress.sidecar.background")
+    if url.startswith("memory:") and (server is None or not server.is_websocket_running()):
+        logger.warning(
+            "Nobody can see the operations of this process: they go to no broker, and no server "
+            "runs here. Set WSPROGRESS_URL (redis://localhost:6379/0), make the Celery application "
+            "with its broker before the first operation, or call start_websocket_background()"
+        )
 
 
 def _arrange_to_drain() -> None:
