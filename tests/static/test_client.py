@@ -657,7 +657,7 @@ def test_in_node_too_it_comes_back_soon_where_nobody_answered(how):
         const options = name ? { WebSocket: (await import(name)).default } : {};
         const client = connect(url, options);
         client.observe(() => {
-            console.log(client.lost.code, client.lost.reason !== "no welcome");
+            console.log(client.lost.code, client.lost.reason !== "no answer");
             client.close();
         });
     """

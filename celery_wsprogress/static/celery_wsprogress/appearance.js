@@ -6,16 +6,34 @@
  * `--celery-accent: var(--accent)` means its own `--accent`.
  */
 
+/** Each for a light page and for a dark one. */
+const COLOURS = {
+  accent: ["#2563eb", "#60a5fa"],
+  "accent-end": ["#0ea5e9", "#38bdf8"],
+  track: ["#e5e9f0", "#2b3340"],
+  text: ["#111827", "#e8ecf3"],
+  muted: ["#566072", "#9aa6b8"],
+  success: ["#15803d", "#4ade80"],
+  failure: ["#b91c1c", "#f87171"],
+  warning: ["#a15c07", "#fbbf24"],
+};
+
+/**
+ * The colours as custom properties.
+ *
+ * @param {(light: string, dark: string) => string} put
+ */
+function colours(put) {
+  const all = Object.entries(COLOURS);
+  return all.map(([name, [light, dark]]) => `--_${name}: var(--celery-${name}, ${put(light, dark)});`);
+}
+
 export const STYLE = `
+:host { ${colours((light) => light).join(" ")} }
+@supports (color: light-dark(red, red)) {
+  :host { ${colours((light, dark) => `light-dark(${light}, ${dark})`).join(" ")} }
+}
 :host {
-  --_accent: var(--celery-accent, light-dark(#2563eb, #60a5fa));
-  --_accent-end: var(--celery-accent-end, light-dark(#0ea5e9, #38bdf8));
-  --_track: var(--celery-track, light-dark(#e5e9f0, #2b3340));
-  --_text: var(--celery-text, light-dark(#111827, #e8ecf3));
-  --_muted: var(--celery-muted, light-dark(#566072, #9aa6b8));
-  --_success: var(--celery-success, light-dark(#15803d, #4ade80));
-  --_failure: var(--celery-failure, light-dark(#b91c1c, #f87171));
-  --_warning: var(--celery-warning, light-dark(#a15c07, #fbbf24));
   --_height: var(--celery-height, 0.5rem);
   --_radius: var(--celery-radius, 1rem);
   display: block;

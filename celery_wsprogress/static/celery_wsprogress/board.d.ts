@@ -42,7 +42,6 @@ export declare class Board {
      * Take a snapshot for what is known: replies come before events, so it is never behind them.
      *
      * @param {Operation} operation
-     * @param {boolean} [replayed] The events that made it so follow.
      */
-    adopt(operation: Operation, replayed?: boolean): void;
+    adopt(operation: Operation): void;
 }

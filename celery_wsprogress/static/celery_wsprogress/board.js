@@ -26,8 +26,6 @@ export class Board {
   selecting = new Set();
 
   #memory;
-  /** The last event that is in a snapshot, by the id of the operation. @type {Map<string, string>} */
-  #ahead = new Map();
 
   /** @param {Memory} memory Says which events were seen. */
   constructor(memory) {
@@ -53,7 +51,6 @@ export class Board {
   remove(subscription) {
     this.subscriptions.delete(keyOf(subscription.fields));
     this.selecting.delete(subscription);
-    if (subscription.id) this.#ahead.delete(subscription.id);
   }
 
   /**
@@ -67,7 +64,12 @@ export class Board {
     const fresh = this.#memory.accept(event);
     const subscriptions = [...this.#subscriptionsOf(id)];
     const before = subscriptions.map((one) => one.operations.get(id)).find((one) => one) ?? null;
-    const operation = fresh || !before ? this.#fold(before, event) : before;
+    let operation = fresh || !before ? reduce(before, event) : before;
+    // It is in the snapshot already.
+    if (before && subscriptions.some((one) => one.replaying)) {
+      const { event_count, last_event_id } = before;
+      operation = { ...operation, event_count, last_event_id };
+    }
     for (const one of subscriptions) {
       if (!one.selects(operation)) continue;
       one.keep(operation);
@@ -80,12 +82,9 @@ export class Board {
    * Take a snapshot for what is known: replies come before events, so it is never behind them.
    *
    * @param {Operation} operation
-   * @param {boolean} [replayed] The events that made it so follow.
    */
-  adopt(operation, replayed = false) {
-    const { operation_id: id, last_event_id: last } = operation;
-    if (replayed && !this.#memory.has(last)) this.#ahead.set(id, last);
-    for (const one of this.#subscriptionsOf(id)) {
+  adopt(operation) {
+    for (const one of this.#subscriptionsOf(operation.operation_id)) {
       if (!one.selects(operation)) continue;
       one.keep(operation);
       one.change(operation);
@@ -97,21 +96,5 @@ export class Board {
     const byId = this.subscriptions.get(keyOf({ operation_id: id }));
     if (byId) yield byId;
     yield* this.selecting;
-  }
-
-  /**
-   * @param {Operation | null} before
-   * @param {ProgressEvent} event
-   */
-  #fold(before, event) {
-    const id = event.operation_id;
-    const operation = reduce(before, event);
-    const ahead = this.#ahead.get(id);
-    if (!before || ahead === undefined) return operation;
-    // It is in the snapshot already, as is everything up to the snapshot's last event; of which
-    // nothing is seen where it was a progress that a newer one has replaced.
-    if (ahead === event.event_id || event.event_type === "progress") this.#ahead.delete(id);
-    const { event_count, last_event_id } = before;
-    return { ...operation, event_count, last_event_id };
   }
 }

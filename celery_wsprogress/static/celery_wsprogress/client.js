@@ -10,7 +10,9 @@
  * still holds is missing.
  */
 
+import { addressOf } from "./address.js";
 import { Connection } from "./connection.js";
+import { guarded } from "./handle.js";
 import { Monitor, Watch, WatchMany } from "./handles.js";
 import { ConnectionClosed, fieldsOf } from "./protocol.js";
 
@@ -59,7 +61,7 @@ export function connect(url, options = {}) {
   if (!WebSocket) throw new TypeError("There is no WebSocket here: pass one as `WebSocket`");
   let connection = connections.get(address);
   if (!connection || connection.error) {
-    connection = new Connection(address, WebSocket);
+    connection = new Connection(() => new WebSocket(address));
     connections.set(address, connection);
   }
   return new Client(address, connection, options);
@@ -93,17 +95,17 @@ export class Client {
 
   /** @returns {ConnectionState} */
   get state() {
-    return this.error ? "closed" : this.#connection.state;
+    return this.error ? "closed" : this.#connection.stateFor(this.#source);
   }
 
   /** How the last connection was lost, until there is one again. @returns {Loss | null} */
   get lost() {
-    return this.#connection.lost;
+    return this.#connection.lost ?? this.#source.lost;
   }
 
   /** What the sidecar offers; empty before the first connection. @returns {string[]} */
   get features() {
-    return this.#connection.welcome.features ?? [];
+    return this.welcome.features ?? [];
   }
 
   /** What the sidecar said when it was connected to: `server`, `limits`, … @returns {Frame} */
@@ -130,7 +132,7 @@ export class Client {
    * @returns {Watch}
    */
   watch(id, options = {}) {
-    return this.#keep(new Watch(this.#desk, id, options));
+    return new Watch(this.#desk, id, options);
   }
 
   /**
@@ -141,7 +143,7 @@ export class Client {
    * @returns {WatchMany}
    */
   watchMany(ids, options = {}) {
-    return this.#keep(new WatchMany(this.#desk, ids, options));
+    return new WatchMany(this.#desk, ids, options);
   }
 
   /**
@@ -152,7 +154,7 @@ export class Client {
    * @returns {Monitor}
    */
   monitor(selector = {}, options = {}) {
-    return this.#keep(new Monitor(this.#desk, fieldsOf(selector), options));
+    return new Monitor(this.#desk, fieldsOf(selector), options);
   }
 
   /**
@@ -162,8 +164,7 @@ export class Client {
    * @returns {Promise<{ operations: Operation[], next: string | null }>}
    */
   async list(filter = {}) {
-    const { operations, next } = await this.#ask({ command: "list_operations", ...filter });
-    return { operations, next };
+    return this.#ask({ command: "list_operations", ...filter });
   }
 
   /**
@@ -185,8 +186,7 @@ export class Client {
    *   nothing that the sidecar heard is missing before them.
    */
   async history(id, { limit } = {}) {
-    const reply = await this.#ask({ command: "get_history", operation_id: id, limit });
-    return { events: reply.events, complete: reply.complete };
+    return this.#ask({ command: "get_history", operation_id: id, limit });
   }
 
   /**
@@ -206,24 +206,16 @@ export class Client {
   /** @returns {Desk} */
   get #desk() {
     if (this.error) throw this.error;
-    const onClose = (/** @type {Handle} */ handle) => void this.#handles.delete(handle);
-    return { connection: this.#connection, source: this.#source, onClose };
+    return { connection: this.#connection, source: this.#source, handles: this.#handles };
   }
 
   /**
-   * @template {Handle} T
-   * @param {T} handle
-   * @returns {T}
+   * @param {Frame} command
+   * @returns {Promise<any>}
    */
-  #keep(handle) {
-    this.#handles.add(handle);
-    return handle;
-  }
-
-  /** @param {Frame} command */
   async #ask(command) {
     if (this.error) throw this.error;
-    return this.#connection.ask(command);
+    return this.#connection.ask(command, this.#source);
   }
 
   /** @param {Error} error */
@@ -241,7 +233,7 @@ export class Client {
     for (const handle of [...this.#handles]) handle.close(error);
     this.#notify();
     setTimeout(() => {
-      if (connection.leave(this.#source, this.#onRefused)) connection.stop(error);
+      if (connection.leave(this.#source, this.#onRefused, error)) connection.stop(error);
       if (connection.error && connections.get(this.url) === connection) {
         connections.delete(this.url);
       }
@@ -249,21 +241,6 @@ export class Client {
   }
 
   #notify() {
-    for (const observer of [...this.#observers]) observer();
+    for (const observer of [...this.#observers]) guarded(observer);
   }
-}
-
-/**
- * The address of a WebSocket.
- *
- * @param {string | URL} url
- */
-function addressOf(url) {
-  const address = new URL(url, globalThis.location?.href);
-  address.protocol = address.protocol.replace(/^http/, "ws");
-  if (address.username || address.password) {
-    throw new TypeError("No secrets in an address: pass `token` or `getToken`");
-  }
-  address.hash = "";
-  return address.href;
 }

@@ -6,7 +6,6 @@
 import { Line } from "./line.js";
 import { TokenSource } from "./tokens.js";
 import { Watching } from "./watching.js";
-import type { WebSocketClass } from "./line.js";
 import type { Frame } from "./protocol.js";
 import type { Credentials } from "./tokens.js";
 export type ConnectionState = "connecting" | "open" | "reconnecting" | "closed";
@@ -21,11 +20,6 @@ export type Loss = {
      */
     retryAt: number;
 };
-export type Waiting = {
-    resolve: (line: Line) => void;
-    reject: (error: Error) => void;
-};
-/** @import { WebSocketClass } from "./line.js" */
 /** @import { Frame } from "./protocol.js" */
 /** @import { Credentials } from "./tokens.js" */
 /**
@@ -35,8 +29,6 @@ export type Waiting = {
  * @property {number} code The close code; 1006 where there was none.
  * @property {string} reason
  * @property {number} retryAt When the next attempt is made, in milliseconds since the epoch.
- *
- * @typedef {{ resolve: (line: Line) => void, reject: (error: Error) => void }} Waiting
  */
 export declare class Connection {
     #private;
@@ -52,11 +44,8 @@ export declare class Connection {
     watching: Watching;
     /** @type {Set<() => void>} */
     observers: Set<() => void>;
-    /**
-     * @param {string} url
-     * @param {WebSocketClass} WebSocket
-     */
-    constructor(url: string, WebSocket: WebSocketClass);
+    /** @param {() => any} connect Makes a WebSocket. */
+    constructor(connect: () => any);
     /**
      * Close it for good.
      *
@@ -64,13 +53,21 @@ export declare class Connection {
      */
     stop(error: Error): void;
     /**
-     * Send a command and return its reply; without a line it waits for the next one.
+     * Send a command and return its reply; without a line, or while it does not know the token, it
+     * waits for the next one.
      *
      * @param {Frame} command
-     * @param {(reply: Frame) => void} [onReply] Called before anything behind the reply is read.
+     * @param {TokenSource} source Whose token grants it.
      * @returns {Promise<Frame>}
      */
-    ask(command: Frame, onReply?: (reply: Frame) => void): Promise<Frame>;
+    ask(command: Frame, source: TokenSource): Promise<Frame>;
+    /**
+     * How it stands for a client: it is open when the line knows the client's token.
+     *
+     * @param {TokenSource} source
+     * @returns {ConnectionState}
+     */
+    stateFor(source: TokenSource): ConnectionState;
     /**
      * Take one more client, and tell the sidecar its token if that is a new one.
      *
@@ -82,7 +79,17 @@ export declare class Connection {
     /**
      * @param {TokenSource} source
      * @param {(error: Error) => void} onRefused What it entered with.
+     * @param {Error} error Why.
      * @returns {boolean} Whether it was the last client.
      */
-    leave(source: TokenSource, onRefused: (error: Error) => void): boolean;
+    leave(source: TokenSource, onRefused: (error: Error) => void, error: Error): boolean;
+    /** @param {any} event */
+    onEvent(event: any): void;
+    /** @param {Line} line */
+    onWelcome(line: Line): void;
+    /**
+     * @param {number} code
+     * @param {string} reason
+     */
+    onEnd(code: number, reason: string): void;
 }

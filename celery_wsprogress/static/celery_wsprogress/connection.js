@@ -5,13 +5,13 @@
  */
 
 import { Backoff } from "./backoff.js";
+import { guarded } from "./handle.js";
 import { Line, LineLost } from "./line.js";
 import { CommandError, ConnectionClosed, isFinal, restartDelay, TOKEN_EXPIRED } from "./protocol.js";
 import { TokenSource } from "./tokens.js";
 import { watchForWaking } from "./waking.js";
 import { Watching } from "./watching.js";
 
-/** @import { WebSocketClass } from "./line.js" */
 /** @import { Frame } from "./protocol.js" */
 /** @import { Credentials } from "./tokens.js" */
 
@@ -22,8 +22,6 @@ import { Watching } from "./watching.js";
  * @property {number} code The close code; 1006 where there was none.
  * @property {string} reason
  * @property {number} retryAt When the next attempt is made, in milliseconds since the epoch.
- *
- * @typedef {{ resolve: (line: Line) => void, reject: (error: Error) => void }} Waiting
  */
 
 export class Connection {
@@ -37,39 +35,33 @@ export class Connection {
   welcome = {};
 
   /** What is watched through it. */
-  watching = new Watching((command, onReply) => this.ask(command, onReply));
+  watching = new Watching();
   /** @type {Set<() => void>} */
   observers = new Set();
   /** By the token, or the function that gives it. @type {Map<unknown, TokenSource>} */
   #sources = new Map();
 
-  #url;
-  #WebSocket;
+  #connect;
   #backoff = new Backoff();
   /** The line in use: opening, or open. @type {Line | null} */
   #current = null;
-  /** The line, once everything is subscribed again. @type {Line | null} */
+  /** The line, once it is welcome. @type {Line | null} */
   #line = null;
-  /** @type {Set<Waiting>} */
-  #waiting = new Set();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  #skew = 0;
+  /** Seconds that the sidecar's clock is ahead of one that begins with the page. */
+  #ahead = 0;
   #stopWatching;
 
-  /**
-   * @param {string} url
-   * @param {WebSocketClass} WebSocket
-   */
-  constructor(url, WebSocket) {
-    this.#url = url;
-    this.#WebSocket = WebSocket;
+  /** @param {() => any} connect Makes a WebSocket. */
+  constructor(connect) {
+    this.#connect = connect;
     this.#stopWatching = watchForWaking(
       () => this.#wake(),
       () => this.#sleep(),
     );
     // Not before who makes it has said which tokens there are.
-    this.#timer = setTimeout(() => this.#open(), 0);
+    this.#timer = setTimeout(() => this.#open());
   }
 
   /**
@@ -84,28 +76,41 @@ export class Connection {
     this.#stopWatching();
     this.#current?.close();
     this.#become("closed");
-    for (const { reject } of this.#waiting) reject(error);
     for (const source of [...this.#sources.values()]) source.refuse(error);
   }
 
   // What its clients do.
 
   /**
-   * Send a command and return its reply; without a line it waits for the next one.
+   * Send a command and return its reply; without a line, or while it does not know the token, it
+   * waits for the next one.
    *
    * @param {Frame} command
-   * @param {(reply: Frame) => void} [onReply] Called before anything behind the reply is read.
+   * @param {TokenSource} source Whose token grants it.
    * @returns {Promise<Frame>}
    */
-  async ask(command, onReply) {
+  async ask(command, source) {
     for (;;) {
-      const line = this.#line ?? (await this.#connected());
+      const line = this.#line;
       try {
-        return await line.ask(command, onReply);
+        if (line && source.presentedTo === line) return await line.ask(command);
+        if (this.error) throw this.error;
+        await source.presented;
       } catch (error) {
         if (!(error instanceof LineLost)) throw error;
       }
     }
+  }
+
+  /**
+   * How it stands for a client: it is open when the line knows the client's token.
+   *
+   * @param {TokenSource} source
+   * @returns {ConnectionState}
+   */
+  stateFor(source) {
+    if (this.state !== "open" || source.presentedTo === this.#line) return this.state;
+    return "connecting";
   }
 
   /**
@@ -122,20 +127,22 @@ export class Connection {
     this.#sources.set(key, source);
     source.holders.add(onRefused);
     const line = this.#line;
-    if (!known && line) this.#introduce(source, line).then(() => this.watching.joinAll());
+    if (!known && line) this.#admit(source, line);
     return source;
   }
 
   /**
    * @param {TokenSource} source
    * @param {(error: Error) => void} onRefused What it entered with.
+   * @param {Error} error Why.
    * @returns {boolean} Whether it was the last client.
    */
-  leave(source, onRefused) {
+  leave(source, onRefused, error) {
     source.holders.delete(onRefused);
     for (const [key, one] of this.#sources) {
       if (one.holders.size) continue;
       one.stop();
+      one.refuse(error);
       this.#sources.delete(key);
     }
     return !this.#sources.size;
@@ -147,38 +154,34 @@ export class Connection {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     try {
-      this.#current = new Line(this.#WebSocket, this.#url, {
-        onWelcome: (line) => this.#greet(line),
-        onEvent: (event) => this.watching.take(event),
-        onEnd: (code, reason) => this.#end(code, reason),
-      });
+      this.#current = new Line(this.#connect(), this);
     } catch (error) {
       this.stop(/** @type {Error} */ (error));
     }
   }
 
+  /** @param {any} event */
+  onEvent(event) {
+    this.watching.take(event);
+  }
+
   /** @param {Line} line */
-  async #greet(line) {
+  onWelcome(line) {
     const { data, timestamp } = /** @type {Frame} */ (line.welcome);
     this.welcome = data;
-    this.#skew = Date.now() / 1000 - timestamp;
-    await Promise.all([...this.#sources.values()].map((source) => this.#introduce(source, line)));
-    await this.watching.resume(line);
-    if (this.#current !== line) return;
+    this.#ahead = timestamp - performance.now() / 1000;
     this.#line = line;
     this.lost = null;
-    this.#backoff.reset();
-    this.#become("open");
-    for (const { resolve } of this.#waiting) resolve(line);
-    this.#waiting.clear();
-    this.watching.open(line, (source) => this.#introduce(source, line));
+    this.state = "open";
+    this.watching.open(line, (source) => this.#present(source, line));
+    for (const source of [...this.#sources.values()]) this.#admit(source, line);
   }
 
   /**
    * @param {number} code
    * @param {string} reason
    */
-  #end(code, reason) {
+  onEnd(code, reason) {
     this.#current = this.#line = null;
     this.watching.lose();
     if (this.error) return;
@@ -204,64 +207,56 @@ export class Connection {
     clearTimeout(this.#timer);
   }
 
-  /** @returns {Promise<Line>} */
-  #connected() {
-    if (this.error) return Promise.reject(this.error);
-    return new Promise((resolve, reject) => this.#waiting.add({ resolve, reject }));
-  }
-
   /** @param {ConnectionState} state */
   #become(state) {
     this.state = state;
-    for (const observer of [...this.observers]) observer();
+    for (const observer of [...this.observers]) guarded(observer);
   }
 
   // Tokens.
 
   /**
-   * Tell a line the token of a client; a line that cannot be told, because there is no token now,
-   * is closed, and opened again later.
+   * Tell a line the token of a client, and let it go on with what it watched; and tell it a new one
+   * before that one expires. What goes wrong with one token is no other client's affair.
    *
    * @param {TokenSource} source
    * @param {Line} line
    */
-  async #introduce(source, line) {
+  async #admit(source, line) {
+    if (this.#current !== line || !source.holders.size) return;
+    const again = source.presentedTo === line;
     try {
       await this.#present(source, line);
+      if (again) return;
+      await this.watching.resume(line, source);
+      if (this.#current !== line) return;
+      source.present(line);
+      this.#backoff.reset();
     } catch (error) {
-      if (error instanceof LineLost) return;
-      if (error instanceof CommandError) source.refuse(error);
-      else line.fail(`no token: ${error}`);
+      if (error instanceof LineLost || this.#current !== line) return;
+      if (error instanceof CommandError && !again) source.refuse(error);
+      // There is none now. The one before may hold for a while; else the line ends and says so.
+      else source.miss(error, () => this.#admit(source, line));
+      if (again) return;
     }
+    this.#become("open");
+    if (source.presentedTo === line) this.watching.admit(source);
   }
 
   /**
    * @param {TokenSource} source
    * @param {Line} line
    */
-  async #present(source, line, again = false) {
+  async #present(source, line, last = !source.renews) {
     const token = await source.get();
     try {
       const reply = token ? await line.ask({ command: "authenticate", token }) : {};
-      source.presentedTo = line;
-      const left = (reply.expires_at ?? Infinity) - (Date.now() / 1000 - this.#skew);
-      source.renewIn(left, () => this.#renew(source, line));
+      const now = this.#ahead + performance.now() / 1000;
+      source.renewIn((reply.expires_at ?? Infinity) - now, () => this.#admit(source, line));
     } catch (error) {
       // What was given may have been kept too long; once more, and it is the last word.
-      if (again || !source.renews || !(error instanceof CommandError)) throw error;
+      if (last || !(error instanceof CommandError)) throw error;
       await this.#present(source, line, true);
     }
-  }
-
-  /**
-   * @param {TokenSource} source
-   * @param {Line} line
-   */
-  #renew(source, line) {
-    if (this.#current !== line || !source.holders.size) return;
-    this.#present(source, line).catch(() => {
-      // The old one may hold for a while; when it does not, the line ends and says so.
-      source.renewIn(this.#backoff.next(), () => this.#renew(source, line));
-    });
   }
 }

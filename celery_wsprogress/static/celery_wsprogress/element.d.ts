@@ -10,7 +10,8 @@
  * attributes `state`, `status`, `indeterminate` and `connection` say how it stands, for styles.
  *
  * Each event of the operation is dispatched on the element, as `celery-progress`, `celery-log` and
- * so on, bubbling, with `event` and `operation` in its `detail`; `celery-change` for anything.
+ * so on, bubbling, once for each element, with `event`, `operation` and `replayed` in its `detail`:
+ * whether it happened before it was watched. `celery-change` comes for anything.
  *
  * Runs in: a page. On a server it can be imported, and does nothing.
  */
@@ -18,13 +19,35 @@ import type { Monitor, Watch } from "./handles.js";
 import type { Operation } from "./protocol.js";
 import type { GetToken } from "./tokens.js";
 import type { Words } from "./wording.js";
+export type Standing = {
+    /**
+     * A word or two.
+     */
+    status: string;
+    /**
+     * A sentence.
+     */
+    text?: string;
+    /**
+     * One that says why there is nothing.
+     */
+    problem?: string;
+    connection?: string;
+};
+/**
+ * @typedef {object} Standing How it is put where it stands.
+ * @property {string} status A word or two.
+ * @property {string} [text] A sentence.
+ * @property {string} [problem] One that says why there is nothing.
+ * @property {string} [connection]
+ */
 /** A server has no elements. @type {typeof HTMLElement} */
 declare const Base: typeof HTMLElement;
 export declare class CeleryProgress extends Base {
     #private;
     static observedAttributes: string[];
-    /** The words it uses. @type {Words} */
-    static words: Words;
+    /** The words it uses; those that are not given are in English. @type {Partial<Words>} */
+    static words: Partial<Words>;
     constructor();
     /** The handle of what it shows: `.done`, `.observe`, … */
     get handle(): Monitor | Watch | null;
@@ -35,7 +58,11 @@ export declare class CeleryProgress extends Base {
     set getToken(getToken: GetToken | undefined);
     connectedCallback(): void;
     disconnectedCallback(): void;
-    /** @param {string} name */
-    attributeChangedCallback(name: string): void;
+    /**
+     * @param {string} name
+     * @param {string | null} before
+     * @param {string | null} after
+     */
+    attributeChangedCallback(name: string, before: string | null, after: string | null): void;
 }
 export {};

@@ -10,16 +10,19 @@
  * attributes `state`, `status`, `indeterminate` and `connection` say how it stands, for styles.
  *
  * Each event of the operation is dispatched on the element, as `celery-progress`, `celery-log` and
- * so on, bubbling, with `event` and `operation` in its `detail`; `celery-change` for anything.
+ * so on, bubbling, once for each element, with `event`, `operation` and `replayed` in its `detail`:
+ * whether it happened before it was watched. `celery-change` comes for anything.
  *
  * Runs in: a page. On a server it can be imported, and does nothing.
  */
 
+import { sidecarOf } from "./address.js";
 import { connect } from "./client.js";
+import { exactOf } from "./exact.js";
 import { oncePerFrame } from "./painting.js";
 import { hasEnded } from "./protocol.js";
-import { furnish, isolated } from "./shadow.js";
-import { figuresOf, percentOf, resultOf, statusOf, WORDS } from "./wording.js";
+import { dress, furnish, isolated } from "./shadow.js";
+import { figuresOf, percentOf, resultOf, statusOf, WORDS, wordsOf } from "./wording.js";
 import { combined } from "./workflow.js";
 
 /** @import { Client } from "./client.js" */
@@ -33,13 +36,40 @@ const HERE = import.meta.url;
 /** Milliseconds between two announcements, so that they can be heard to their end. */
 const QUIET = 5_000;
 
+/** Milliseconds after which it is said that nothing has been heard of an operation. */
+const UNHEARD = 10_000;
+
+/** Events of which is known that they were dispatched. */
+const DISPATCHED = 5_000;
+
+/** What it sets on itself. */
+const STATES = ["state", "status", "indeterminate", "connection"];
+
+/** What operators were told, each of it once. @type {Set<string>} */
+const warned = new Set();
+
+/** @param {string} text */
+function warn(text) {
+  if (warned.has(text) || warned.size >= 100) return;
+  warned.add(text);
+  console.warn(`<celery-progress>: ${text}`);
+}
+
+/**
+ * @typedef {object} Standing How it is put where it stands.
+ * @property {string} status A word or two.
+ * @property {string} [text] A sentence.
+ * @property {string} [problem] One that says why there is nothing.
+ * @property {string} [connection]
+ */
+
 /** A server has no elements. @type {typeof HTMLElement} */
 const Base = globalThis.HTMLElement ?? /** @type {any} */ (class {});
 
 export class CeleryProgress extends Base {
-  static observedAttributes = ["task-id", "group-id", "url", "token", "label"];
+  static observedAttributes = ["task-id", "group-id", "url", "token", "label", ...STATES];
 
-  /** The words it uses. @type {Words} */
+  /** The words it uses; those that are not given are in English. @type {Partial<Words>} */
   static words = WORDS;
 
   /** @type {Client | null} */
@@ -51,10 +81,19 @@ export class CeleryProgress extends Base {
   /** @type {GetToken | undefined} */
   #getToken;
   #beginning = false;
+  /** What it follows: the names of its attributes. */
+  #followed = "";
+  /** What was dispatched of it, by the ids of events. @type {Set<string>} */
+  #dispatched = new Set();
+  /** What it gave. @type {ProgressEvent | null} */
+  #gave = null;
+  #unheard = false;
   #paintSoon = oncePerFrame(() => this.#paint());
   #announced = { step: "", at: -Infinity };
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #announcing;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #waiting;
 
   constructor() {
     super();
@@ -79,6 +118,7 @@ export class CeleryProgress extends Base {
   }
 
   set getToken(getToken) {
+    if (getToken === this.#getToken) return;
     this.#getToken = getToken;
     this.#beginSoon();
   }
@@ -88,17 +128,25 @@ export class CeleryProgress extends Base {
     const given = Object.getOwnPropertyDescriptor(this, "getToken")?.value;
     Reflect.deleteProperty(this, "getToken");
     this.#getToken ??= given;
-    this.#beginSoon();
+    dress(/** @type {ShadowRoot} */ (this.shadowRoot));
+    // One that is moved goes on.
+    if (!this.#handle) this.#beginSoon();
     this.#paintSoon();
   }
 
   disconnectedCallback() {
-    this.#end();
+    queueMicrotask(() => this.isConnected || this.#end());
   }
 
-  /** @param {string} name */
-  attributeChangedCallback(name) {
-    if (name === "label") this.#paintSoon();
+  /**
+   * @param {string} name
+   * @param {string | null} before
+   * @param {string | null} after
+   */
+  attributeChangedCallback(name, before, after) {
+    if (before === after) return;
+    // What it sets on itself may be taken from it, as by what makes a page like another one.
+    if (name === "label" || STATES.includes(name)) this.#paintSoon();
     else this.#beginSoon();
   }
 
@@ -116,46 +164,99 @@ export class CeleryProgress extends Base {
   #begin() {
     const [id, group] = [this.getAttribute("task-id"), this.getAttribute("group-id")];
     if (!id && !group) return;
+    this.#follow(JSON.stringify([id, group]));
     const token = this.getAttribute("token") ?? undefined;
-    const url = this.getAttribute("url") ?? new URL("/", HERE);
     try {
+      const url = this.getAttribute("url") ?? sidecarOf(HERE);
       this.#client = connect(url, { token, getToken: this.#getToken });
     } catch (error) {
       this.#refuse(/** @type {Error} */ (error));
       return;
     }
     const options = {
-      onChange: (/** @type {Operation} */ operation, /** @type {ProgressEvent | null} */ event) =>
-        this.#change(operation, event),
+      stay: true,
+      onChange: (
+        /** @type {Operation} */ operation,
+        /** @type {ProgressEvent | null} */ event,
+        /** @type {boolean} */ replayed,
+      ) => this.#change(operation, event, replayed),
       onRefused: (/** @type {Error} */ error) => this.#refuse(error),
     };
-    this.#handle = id
+    const handle = id
       ? this.#client.watch(id, options)
       : this.#client.monitor({ group_id: group ?? "" }, options);
-    this.#client.observe(() => this.#paintSoon());
+    this.#handle = handle;
+    const waiting = () => (this.#waiting = setTimeout(() => this.#wait(id ?? group), UNHEARD));
+    handle.ready.then(() => handle === this.#handle && waiting(), () => {});
+    this.#client.observe(() => this.#observe());
+    this.#paintSoon();
+  }
+
+  /**
+   * Begin a new story, if it is another one.
+   *
+   * @param {string} followed
+   */
+  #follow(followed) {
+    if (followed === this.#followed) return;
+    this.#followed = followed;
+    this.#dispatched.clear();
+    this.#gave = null;
+  }
+
+  #observe() {
+    const { url, state, lost } = this.#client ?? {};
+    if (lost && state !== "open") {
+      const why = lost.reason || lost.code;
+      warn(`no connection to ${url} (${why}); trying again. Is a sidecar there, and \`url\` right?`);
+    }
+    this.#paintSoon();
+  }
+
+  /** @param {string | null} id */
+  #wait(id) {
+    if (this.operation) return;
+    this.#unheard = true;
+    warn(
+      `nothing was heard of ${id}. Is it the id of a task with base=StreamingTask, and does its ` +
+        "worker use the broker of the sidecar?",
+    );
     this.#paintSoon();
   }
 
   #end() {
     clearTimeout(this.#announcing);
+    clearTimeout(this.#waiting);
     this.#handle?.close();
     this.#client?.close();
     this.#handle = this.#client = this.#refused = null;
+    this.#unheard = false;
   }
 
   /**
    * @param {Operation} operation
    * @param {ProgressEvent | null} event
+   * @param {boolean} replayed
    */
-  #change(operation, event) {
-    if (event) this.#dispatch(event.event_type, { event, operation });
-    this.#dispatch("change", { event, operation });
+  #change(operation, event, replayed) {
     this.#paintSoon();
+    if (event?.event_type === "result") this.#gave = event;
+    if (event?.event_type === "status" && event.data.status === "started") this.#gave = null;
+    const id = event?.event_id;
+    if (id) {
+      if (this.#dispatched.has(id)) return;
+      this.#dispatched.add(id);
+      const [first] = this.#dispatched;
+      if (this.#dispatched.size > DISPATCHED) this.#dispatched.delete(first);
+    }
+    if (event) this.#dispatch(event.event_type, { event, operation, replayed });
+    this.#dispatch("change", { event, operation, replayed });
   }
 
   /** @param {Error} error */
   #refuse(error) {
     this.#refused = error;
+    warn(`it may not be shown: ${error.message}`);
     this.#dispatch("refused", { error });
     this.#paintSoon();
   }
@@ -173,18 +274,38 @@ export class CeleryProgress extends Base {
 
   #paint() {
     const { operation } = this;
-    const { words } = /** @type {typeof CeleryProgress} */ (this.constructor);
-    const state = this.#client?.state;
-    const waiting = state === "reconnecting" && !(operation && hasEnded(operation));
-    const status = waiting ? words.reconnecting : statusOf(operation, words);
+    const words = wordsOf(/** @type {typeof CeleryProgress} */ (this.constructor).words);
+    const standing = this.#standing(operation, words);
     this.#reflect("state", operation?.state);
     this.#reflect("status", operation?.status);
-    this.#reflect("connection", waiting || this.#refused ? state : undefined);
-    this.#text("status", this.#refused && !operation ? words.error : status);
+    this.#reflect("connection", standing.connection);
+    this.#text("status", standing.status);
     this.#paintLabel(operation);
-    this.#paintBar(operation, status);
-    this.#paintEnd(operation);
-    this.#announce(operation, status);
+    this.#paintBar(operation, words, standing);
+    this.#paintEnd(operation, standing);
+    this.#announce(operation, standing);
+  }
+
+  /**
+   * What is to be said, in words for those who wait for it.
+   *
+   * @param {Operation | null} operation
+   * @param {Words} words
+   * @returns {Standing}
+   */
+  #standing(operation, words) {
+    const { state = "open", lost = null } = this.#client ?? {};
+    if (operation && hasEnded(operation)) return { status: statusOf(operation, words) };
+    if (this.#refused) {
+      return { status: words.refused, problem: words.refusedText, connection: "closed" };
+    }
+    if (state !== "open" && operation) return { status: words.reconnecting, connection: "reconnecting" };
+    if (state !== "open" && lost) {
+      return { status: words.unreachable, text: words.unreachableText, connection: state };
+    }
+    if (state !== "open") return { status: words.connecting };
+    if (operation || !this.#unheard) return { status: statusOf(operation, words) };
+    return { status: words.unheard, text: words.unheardText };
   }
 
   /** @param {Operation | null} operation */
@@ -198,21 +319,34 @@ export class CeleryProgress extends Base {
   }
 
   /**
-   * @param {Operation | null} operation
-   * @param {string} status
+   * Whether its bar moves because nobody knows how far it is: a task that runs and has said
+   * nothing looks alive, too; one that gives no sign does not.
+   *
+   * @param {Operation} operation
    */
-  #paintBar(operation, status) {
-    const { progress = 0, message = "", indeterminate = false } = operation ?? {};
-    const moving = indeterminate && operation?.state === "running";
-    const { words } = /** @type {typeof CeleryProgress} */ (this.constructor);
+  #moves({ state, status, indeterminate, progress, current, message }) {
+    const group = this.#handle && !("operation" in this.#handle);
+    const silent = progress === 0 && message === "" && (group || current == null);
+    return state === "running" && status !== "stalled" && (indeterminate || silent);
+  }
+
+  /**
+   * @param {Operation | null} operation
+   * @param {Words} words
+   * @param {Standing} standing
+   */
+  #paintBar(operation, words, { status, text = "" }) {
+    const { progress = 0, message = text } = operation ?? {};
+    const moving = operation !== null && this.#moves(operation);
     const figures = figuresOf(operation, words, this.#language);
     const percent = percentOf(progress, this.#language);
     const begun = operation?.state === "running" || operation?.state === "retrying";
-    if (begun && !indeterminate) figures.unshift(percent);
+    if (begun && !moving && !operation.indeterminate) figures.unshift(percent);
     this.#reflect("indeterminate", moving ? "" : undefined);
     this.#text("message", message);
     this.#part("message").title = message;
-    this.#text("figures", (this.matches(":dir(rtl)") ? figures.map(isolated) : figures).join(" · "));
+    const rightToLeft = getComputedStyle(this).direction === "rtl";
+    this.#text("figures", (rightToLeft ? figures.map(isolated) : figures).join(" · "));
     this.#part("fill").style.inlineSize = moving ? "" : `${progress * 100}%`;
     const bar = this.#part("bar");
     const said = [status, ...(moving ? [] : [percent]), message].filter(Boolean).join(", ");
@@ -221,15 +355,18 @@ export class CeleryProgress extends Base {
     bar.setAttribute("aria-valuetext", said);
   }
 
-  /** @param {Operation | null} operation */
-  #paintEnd(operation) {
+  /**
+   * @param {Operation | null} operation
+   * @param {Standing} standing
+   */
+  #paintEnd(operation, { problem = "" }) {
     const { error, error_type: type } = operation ?? {};
-    const problem = error ? `${type}: ${error}` : (this.#refused?.message ?? "");
+    if (error) problem = `${type}: ${error}`;
     this.#text("error", problem);
     this.#part("error").hidden = !problem;
-    const result = this.#handle && "result" in this.#handle ? this.#handle.result : undefined;
+    const gave = this.#gave;
     const slot = /** @type {HTMLSlotElement} */ (this.#part("result").firstElementChild);
-    const text = resultOf(result);
+    const text = gave ? resultOf(gave.data.result, exactOf(gave)) : "";
     if (slot.textContent !== text) slot.textContent = text;
     const shown = operation?.state === "completed" && (text || slot.assignedNodes().length);
     this.#part("result").hidden = !shown;
@@ -239,24 +376,28 @@ export class CeleryProgress extends Base {
    * Say aloud what changed, in quarters of the way and words of the status, not too often.
    *
    * @param {Operation | null} operation
-   * @param {string} status
+   * @param {Standing} standing
    */
-  #announce(operation, status) {
+  #announce(operation, { status, text, problem }) {
     const quarter = Math.floor((operation?.progress ?? 0) * 4);
     const step = `${status} ${operation?.indeterminate ? "" : quarter}`;
-    if (!operation || step === this.#announced.step) return;
+    if (!(operation || text || problem) || step === this.#announced.step) return;
     clearTimeout(this.#announcing);
     const wait = Math.max(0, this.#announced.at + QUIET - performance.now());
     this.#announcing = setTimeout(() => {
       const name = this.#part("bar").getAttribute("aria-label");
       const said = this.#part("bar").getAttribute("aria-valuetext");
-      this.#text("live", [`${name}: ${said}`, operation.error].filter(Boolean).join(". "));
+      this.#text("live", [`${name}: ${said}`, operation?.error ?? problem].filter(Boolean).join(". "));
       this.#announced = { step, at: performance.now() };
     }, wait);
   }
 
+  /** That of the page, or of what stands around the shadow that it is in. */
   get #language() {
-    return this.closest("[lang]")?.getAttribute("lang") || undefined;
+    for (let at = /** @type {any} */ (this); at; at = at.getRootNode().host) {
+      const found = at.closest("[lang]");
+      if (found) return found.getAttribute("lang") || undefined;
+    }
   }
 
   /**

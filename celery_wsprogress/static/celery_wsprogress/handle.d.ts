@@ -4,7 +4,7 @@
 import type { Connection } from "./connection.js";
 import type { Operation, ProgressEvent } from "./protocol.js";
 import type { TokenSource } from "./tokens.js";
-export type EventHandler = (event: ProgressEvent, operation: Operation) => void;
+export type EventHandler = (event: ProgressEvent, operation: Operation, replayed: boolean) => void;
 export type Handlers = {
     onProgress?: EventHandler;
     onStatus?: EventHandler;
@@ -17,10 +17,9 @@ export type Handlers = {
      */
     onError?: EventHandler;
     /**
-     * Anything is
-     * different; the event is null where it was a snapshot that said it.
+     * Anything is different; the event is null where it was a snapshot that said it.
      */
-    onChange?: (operation: Operation, event: ProgressEvent | null) => void;
+    onChange?: (operation: Operation, event: ProgressEvent | null, replayed: boolean) => void;
     /**
      * It may not be watched, or the
      * connection is over for good.
@@ -30,6 +29,7 @@ export type Handlers = {
 export type WatchOptions = Handlers & {
     signal?: AbortSignal;
     max_rate?: number;
+    stay?: boolean;
 };
 export type MonitorOptions = WatchOptions & {
     limit?: number;
@@ -37,7 +37,12 @@ export type MonitorOptions = WatchOptions & {
 export type Desk = {
     connection: Connection;
     source: TokenSource;
-    onClose: (handle: Handle) => void;
+    handles: Set<Handle>;
+};
+export type Settling = {
+    promise: Promise<any>;
+    resolve: (value?: any) => void;
+    reject: (error: unknown) => void;
 };
 /** What somebody watches by. */
 export declare class Handle {
@@ -45,8 +50,10 @@ export declare class Handle {
     /** Why nothing more comes, where it should. @type {Error | null} */
     error: Error | null;
     closed: boolean;
+    /** Events that were let go because whoever iterates did not take them in time. */
+    missed: number;
     /** Resolves when what there is to know at first is known; rejects where it may not be. */
-    ready: Promise<void>;
+    ready: Promise<any>;
     /**
      * @param {Desk} desk
      * @param {WatchOptions} options
@@ -66,7 +73,8 @@ export declare class Handle {
      */
     close(_reason?: unknown): void;
     /**
-     * The events as they come: of an operation until its end, of several until that of the last.
+     * The events as they come: of an operation from the start of its run until its end, of several
+     * until that of the last.
      *
      * @returns {AsyncGenerator<ProgressEvent, void, void>}
      */
@@ -79,13 +87,20 @@ export declare class Handle {
      * @returns {Map<string, Operation>}
      */
     subscribe(fields: Record<string, string>, limit?: number): Map<string, Operation>;
+    /**
+     * Let go of one that has ended, unless it is to be watched on.
+     *
+     * @param {string} id
+     */
+    letGo(id: string): void;
     /** @param {string} [_id] Of which operation, where there are several. */
     begin(_id?: string): void;
     /**
      * @param {ProgressEvent} event
      * @param {Operation} operation
+     * @param {boolean} replayed
      */
-    take(event: ProgressEvent, operation: Operation): void;
+    take(event: ProgressEvent, operation: Operation, replayed: boolean): void;
     /** @param {Operation} operation */
     change(operation: Operation): void;
     /**
@@ -96,17 +111,16 @@ export declare class Handle {
     refuse(error: Error, id?: string, whole?: boolean): void;
     /** */
     notify(): void;
-    /**
-     * Call what is somebody else's: it may fail, and that is no reason for the others to.
-     *
-     * @param {() => void} other
-     */
-    call(other: () => void): void;
 }
+/**
+ * Call what is somebody else's: it may fail, and that is no reason for the others to.
+ *
+ * @param {() => void} other
+ */
+export declare function guarded(other: () => void): void;
 /**
  * A promise and what settles it.
  *
- * @template T
- * @returns {PromiseWithResolvers<T>}
+ * @returns {Settling}
  */
-export declare function withResolvers<T>(): PromiseWithResolvers<T>;
+export declare function withResolvers(): Settling;

@@ -7,8 +7,9 @@
 /** @import { TokenSource } from "./tokens.js" */
 
 /**
- * @typedef {(event: ProgressEvent, operation: Operation) => void} EventHandler
- *   Gets an event, and the operation as it stands after it.
+ * @typedef {(event: ProgressEvent, operation: Operation, replayed: boolean) => void} EventHandler
+ *   Gets an event, the operation as it stands after it, and whether that was so before it was
+ *   watched.
  *
  * @typedef {object} Handlers
  * @property {EventHandler} [onProgress]
@@ -18,55 +19,59 @@
  * @property {EventHandler} [onResult]
  * @property {EventHandler} [onCompleted]
  * @property {EventHandler} [onError] The operation failed or was cancelled.
- * @property {(operation: Operation, event: ProgressEvent | null) => void} [onChange] Anything is
- *   different; the event is null where it was a snapshot that said it.
+ * @property {(operation: Operation, event: ProgressEvent | null, replayed: boolean) => void}
+ *   [onChange] Anything is different; the event is null where it was a snapshot that said it.
  * @property {(error: Error, id?: string) => void} [onRefused] It may not be watched, or the
  *   connection is over for good.
  *
- * @typedef {Handlers & { signal?: AbortSignal, max_rate?: number }} WatchOptions `max_rate` is how
- *   often a second progress of an operation is told, at the most: 0.01 or more. Whoever else on the
- *   page wants the same more often has it so for all.
+ * @typedef {Handlers & { signal?: AbortSignal, max_rate?: number, stay?: boolean }} WatchOptions
+ *   `max_rate` is how often a second progress of an operation is told, at the most: 0.01 or more.
+ *   Whoever else on the page wants the same more often has it so for all. `stay` is to watch on
+ *   behind the end, for operations that run again; else what has ended is let go.
  *
  * @typedef {WatchOptions & { limit?: number }} MonitorOptions `limit` is how many operations are
  *   listed and kept, 1,000 where it is not given; beyond it those that ended first are let go.
  *
- * @typedef {{ connection: Connection, source: TokenSource, onClose: (handle: Handle) => void }} Desk
- *   Of whom a handle is.
+ * @typedef {{ connection: Connection, source: TokenSource, handles: Set<Handle> }} Desk Of whom a
+ *   handle is.
+ *
+ * @typedef {object} Settling A promise, and what settles it.
+ * @property {Promise<any>} promise
+ * @property {(value?: any) => void} resolve
+ * @property {(error: unknown) => void} reject
  */
 
-/** @type {Record<string, Exclude<keyof Handlers, "onChange" | "onRefused">>} */
-const HANDLER_OF = {
-  progress: "onProgress",
-  status: "onStatus",
-  log: "onLog",
-  chunk: "onChunk",
-  result: "onResult",
-  completed: "onCompleted",
-  error: "onError",
-};
+/** Events that wait to be iterated; of more, the first are let go. */
+const MOST = 1_000;
 
-/** Progress a second that a sidecar tells at the least. */
-const SLOWEST = 0.01;
+/** One listener for each signal, however many wait for it: Node warns of eleven. */
+/** @type {WeakMap<AbortSignal, Set<() => void>>} */
+const aborting = new WeakMap();
 
 /** What somebody watches by. */
 export class Handle {
   /** Why nothing more comes, where it should. @type {Error | null} */
   error = null;
   closed = false;
+  /** Events that were let go because whoever iterates did not take them in time. */
+  missed = 0;
 
   /** Resolves when what there is to know at first is known; rejects where it may not be. */
   ready;
 
   #desk;
   #options;
-  /** @type {PromiseWithResolvers<void>} */
+  /** @type {Settling} */
   #ready = withResolvers();
   /** @type {Set<() => void>} */
   #observers = new Set();
   /** @type {Set<ProgressEvent[]>} */
   #queues = new Set();
-  /** @type {(() => void)[]} */
-  #leave = [];
+  /** By the id, where there is one. @type {Map<string | undefined, () => void>} */
+  #leave = new Map();
+  #begun = false;
+  /** Who waits for its signal. @type {Set<() => void> | undefined} */
+  #signalled;
   #abort = () => this.close(this.#options.signal?.reason);
 
   /**
@@ -77,11 +82,14 @@ export class Handle {
     this.#desk = desk;
     this.#options = options;
     this.ready = this.#ready.promise;
-    const { signal, max_rate: rate = SLOWEST } = options;
-    if (!(rate >= SLOWEST)) throw new RangeError(`\`max_rate\` is ${SLOWEST} or more`);
-    signal?.addEventListener("abort", this.#abort);
+    const { signal, max_rate: rate = 1 } = options;
+    // A sidecar tells it as often, at the least.
+    if (!(rate >= 0.01)) throw new RangeError("`max_rate` is 0.01 or more");
+    desk.handles.add(this);
+    if (!signal) return;
+    this.#signalled = listen(signal).add(this.#abort);
     // Whoever made it is to have it first.
-    if (signal?.aborted) queueMicrotask(this.#abort);
+    if (signal.aborted) queueMicrotask(this.#abort);
   }
 
   /**
@@ -103,25 +111,56 @@ export class Handle {
   close(_reason) {
     if (this.closed) return;
     this.closed = true;
-    this.#options.signal?.removeEventListener("abort", this.#abort);
-    for (const leave of this.#leave) leave();
-    this.#desk.onClose(this);
+    this.#signalled?.delete(this.#abort);
+    for (const leave of this.#leave.values()) leave();
+    this.#desk.handles.delete(this);
     this.#ready.resolve();
     this.notify();
   }
 
   /**
-   * The events as they come: of an operation until its end, of several until that of the last.
+   * The events as they come: of an operation from the start of its run until its end, of several
+   * until that of the last.
    *
    * @returns {AsyncGenerator<ProgressEvent, void, void>}
    */
-  async *[Symbol.asyncIterator]() {
+  [Symbol.asyncIterator]() {
+    /** @type {any} */
+    const { constructor: Same, ids, id = ids } = this;
+    if (!id || !this.#begun || (this.closed && !this.over)) return this.#iterate();
+    // What was told already is told again.
+    const { signal, max_rate } = this.#options;
+    const again = new Same(this.#desk, id, { signal, max_rate });
+    return again.#iterate(again);
+  }
+
+  /**
+   * Add an event to those that wait to be iterated; of progress only the latest waits.
+   *
+   * @param {ProgressEvent[]} queue
+   * @param {ProgressEvent} event
+   */
+  #add(queue, event) {
+    const last = queue.at(-1);
+    const same = last?.event_type === event.event_type && last.operation_id === event.operation_id;
+    if (same && event.event_type === "progress") queue.pop();
+    queue.push(event);
+    if (queue.length <= MOST) return;
+    queue.shift();
+    this.missed++;
+  }
+
+  /**
+   * @param {Handle} [own] What is closed with the iteration.
+   * @returns {AsyncGenerator<ProgressEvent, void, void>}
+   */
+  async *#iterate(own) {
     /** @type {ProgressEvent[]} */
     const queue = [];
     this.#queues.add(queue);
     try {
       for (;;) {
-        for (const event of queue.splice(0)) yield event;
+        yield* queue.splice(0);
         if (queue.length) continue;
         if (this.error) throw this.error;
         if (this.closed || this.over) return;
@@ -131,6 +170,7 @@ export class Handle {
       }
     } finally {
       this.#queues.delete(queue);
+      own?.close();
     }
   }
 
@@ -150,12 +190,24 @@ export class Handle {
     const { connection, source } = this.#desk;
     const { max_rate: rate } = this.#options;
     const { operations, leave } = connection.watching.subscribe(fields, this, source, limit, rate);
-    this.#leave.push(leave);
+    this.#leave.set(fields.operation_id, leave);
     return operations;
+  }
+
+  /**
+   * Let go of one that has ended, unless it is to be watched on.
+   *
+   * @param {string} id
+   */
+  letGo(id) {
+    if (this.#options.stay) return;
+    this.#leave.get(id)?.();
+    if (this.over) this.close();
   }
 
   /** @param {string} [_id] Of which operation, where there are several. */
   begin(_id) {
+    this.#begun = true;
     this.#ready.resolve();
     this.notify();
   }
@@ -163,18 +215,21 @@ export class Handle {
   /**
    * @param {ProgressEvent} event
    * @param {Operation} operation
+   * @param {boolean} replayed
    */
-  take(event, operation) {
-    for (const queue of this.#queues) enqueue(queue, event);
-    const handler = HANDLER_OF[event.event_type];
-    if (handler) this.call(() => this.#options[handler]?.(event, operation));
-    this.call(() => this.#options.onChange?.(operation, event));
+  take(event, operation, replayed) {
+    for (const queue of this.#queues) this.#add(queue, event);
+    const name = event.event_type.replace(/^./, (first) => `on${first.toUpperCase()}`);
+    /** @type {any} */
+    const handlers = this.#options;
+    guarded(() => handlers[name]?.(event, operation, replayed));
+    guarded(() => handlers.onChange?.(operation, event, replayed));
     this.notify();
   }
 
   /** @param {Operation} operation */
   change(operation) {
-    this.call(() => this.#options.onChange?.(operation, null));
+    guarded(() => this.#options.onChange?.(operation, null, true));
     this.notify();
   }
 
@@ -187,59 +242,58 @@ export class Handle {
     if (this.closed) return;
     if (whole) {
       this.error = error;
-      this.#ready.promise.catch(() => {});
       this.#ready.reject(error);
     }
-    this.call(() => this.#options.onRefused?.(error, id));
+    guarded(() => this.#options.onRefused?.(error, id));
     this.notify();
   }
 
   /** */
   notify() {
-    for (const observer of [...this.#observers]) this.call(observer);
-  }
-
-  /**
-   * Call what is somebody else's: it may fail, and that is no reason for the others to.
-   *
-   * @param {() => void} other
-   */
-  call(other) {
-    try {
-      other();
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+    for (const observer of [...this.#observers]) guarded(observer);
   }
 }
 
 /**
- * Add an event that waits to be taken; of progress only the latest waits.
+ * Who waits for a signal.
  *
- * @param {ProgressEvent[]} queue
- * @param {ProgressEvent} event
+ * @param {AbortSignal} signal
  */
-function enqueue(queue, event) {
-  const last = queue.at(-1);
-  const replaced =
-    event.event_type === "progress" &&
-    last?.event_type === "progress" &&
-    last.operation_id === event.operation_id;
-  if (replaced) queue.pop();
-  queue.push(event);
+function listen(signal) {
+  let waiting = aborting.get(signal);
+  if (!waiting) {
+    const all = new Set();
+    aborting.set(signal, (waiting = all));
+    signal.addEventListener("abort", () => all.forEach((call) => call()));
+  }
+  return waiting;
+}
+
+/**
+ * Call what is somebody else's: it may fail, and that is no reason for the others to.
+ *
+ * @param {() => void} other
+ */
+export function guarded(other) {
+  try {
+    other();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }
 
 /**
  * A promise and what settles it.
  *
- * @template T
- * @returns {PromiseWithResolvers<T>}
+ * @returns {Settling}
  */
 export function withResolvers() {
   /** @type {any} */
   const made = {};
   made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
+  // Not everybody waits for it.
+  made.promise.catch(() => {});
   return made;
 }

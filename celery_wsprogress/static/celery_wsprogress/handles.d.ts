@@ -2,49 +2,20 @@
  * What `watch`, `watchMany` and `monitor` give: how things stand, what happens, and how it ends.
  */
 import { Handle } from "./handle.js";
-import type { Desk, MonitorOptions, WatchOptions } from "./handle.js";
+import type { Desk, MonitorOptions, Settling, WatchOptions } from "./handle.js";
 import type { Operation, ProgressEvent } from "./protocol.js";
-/** @import { Desk, MonitorOptions, WatchOptions } from "./handle.js" */
+/** @import { Desk, MonitorOptions, Settling, WatchOptions } from "./handle.js" */
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
-/** One operation. */
-export declare class Watch extends Handle {
-    #private;
-    id: string;
-    /** What the operation gave, once it is known. @type {unknown} */
-    result: unknown;
-    /** The result; rejects with an OperationError where there is none. @type {Promise<any>} */
-    done: Promise<any>;
-    /**
-     * @param {Desk} desk
-     * @param {string} id
-     * @param {WatchOptions} options
-     */
-    constructor(desk: Desk, id: string, options: WatchOptions);
-    /** How it stands; null where nobody has heard of it. @returns {Operation | null} */
-    get operation(): Operation | null;
-    /** Whether its end was seen. */
-    get over(): boolean;
-    /**
-     * @param {ProgressEvent} event
-     * @param {Operation} operation
-     */
-    take(event: ProgressEvent, operation: Operation): void;
-    /**
-     * @param {Error} error
-     * @param {string} [id]
-     */
-    refuse(error: Error, id?: string): void;
-    /** @param {unknown} [reason] */
-    close(reason?: unknown): void;
-}
-/** Several operations. */
-export declare class WatchMany extends Handle {
+/** Operations by their ids, on the way to their ends. */
+declare class Watched extends Handle {
     #private;
     ids: string[];
     /** How each of them ended, by id. @type {Map<string, PromiseSettledResult<unknown>>} */
     results: Map<string, PromiseSettledResult<unknown>>;
-    /** Resolves with `results` when all have ended. @type {Promise<Map<string, PromiseSettledResult<unknown>>>} */
-    done: Promise<Map<string, PromiseSettledResult<unknown>>>;
+    /** Settles when all have ended. @type {Settling} */
+    ended: Settling;
+    /** What they gave. @type {Map<string, unknown>} */
+    values: Map<string, unknown>;
     /**
      * @param {Desk} desk
      * @param {Iterable<string>} ids
@@ -58,17 +29,45 @@ export declare class WatchMany extends Handle {
     /**
      * @param {ProgressEvent} event
      * @param {Operation} operation
+     * @param {boolean} replayed
      */
-    take(event: ProgressEvent, operation: Operation): void;
+    take(event: ProgressEvent, operation: Operation, replayed: boolean): void;
+    /**
+     * @param {Error} error
+     * @param {string} [id]
+     * @param {boolean} [whole]
+     */
+    refuse(error: Error, id?: string, whole?: boolean): void;
+    /** @param {string} [id] */
+    begin(id?: string): void;
+    /** @param {unknown} [reason] */
+    close(reason?: unknown): void;
+}
+/** One operation. */
+export declare class Watch extends Watched {
+    id: string;
+    /** The result; rejects with an OperationError where there is none. @type {Promise<any>} */
+    done: Promise<any>;
+    /**
+     * @param {Desk} desk
+     * @param {string} id
+     * @param {WatchOptions} options
+     */
+    constructor(desk: Desk, id: string, options: WatchOptions);
+    /** How it stands; null where nobody has heard of it. @returns {Operation | null} */
+    get operation(): Operation | null;
+    /** What the operation gave, once it is known. @returns {unknown} */
+    get result(): unknown;
     /**
      * @param {Error} error
      * @param {string} [id]
      */
     refuse(error: Error, id?: string): void;
-    /** @param {string} [id] */
-    begin(id?: string): void;
-    /** @param {unknown} [reason] */
-    close(reason?: unknown): void;
+}
+/** Several operations. */
+export declare class WatchMany extends Watched {
+    /** Resolves with `results` when all have ended. @type {Promise<Map<string, PromiseSettledResult<unknown>>>} */
+    done: Promise<Map<string, PromiseSettledResult<unknown>>>;
 }
 /** Every operation of a kind. */
 export declare class Monitor extends Handle {
@@ -81,3 +80,4 @@ export declare class Monitor extends Handle {
      */
     constructor(desk: Desk, fields: Record<string, string>, { limit, ...options }: MonitorOptions);
 }
+export {};

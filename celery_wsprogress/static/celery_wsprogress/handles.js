@@ -5,90 +5,23 @@
 import { Handle, withResolvers } from "./handle.js";
 import { isEnd, OperationError } from "./protocol.js";
 
-/** @import { Desk, MonitorOptions, WatchOptions } from "./handle.js" */
+/** @import { Desk, MonitorOptions, Settling, WatchOptions } from "./handle.js" */
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 
-/** One operation. */
-export class Watch extends Handle {
-  /** What the operation gave, once it is known. @type {unknown} */
-  result = undefined;
-
-  /** The result; rejects with an OperationError where there is none. @type {Promise<any>} */
-  done;
-
-  #operations;
-  #over = false;
-  /** @type {PromiseWithResolvers<unknown>} */
-  #done = withResolvers();
-
-  /**
-   * @param {Desk} desk
-   * @param {string} id
-   * @param {WatchOptions} options
-   */
-  constructor(desk, id, options) {
-    super(desk, options);
-    this.id = id;
-    this.done = this.#done.promise;
-    // Not everybody waits for it.
-    this.done.catch(() => {});
-    this.#operations = this.subscribe({ operation_id: id });
-  }
-
-  /** How it stands; null where nobody has heard of it. @returns {Operation | null} */
-  get operation() {
-    return this.#operations.get(this.id) ?? null;
-  }
-
-  /** Whether its end was seen. */
-  get over() {
-    return this.#over;
-  }
-
-  /**
-   * @param {ProgressEvent} event
-   * @param {Operation} operation
-   */
-  take(event, operation) {
-    if (event.event_type === "result") this.result = event.data.result;
-    this.#over = isEnd(event) || (this.#over && event.event_type !== "status");
-    if (event.event_type === "completed") this.#done.resolve(this.result);
-    if (event.event_type === "error") this.#done.reject(new OperationError(event));
-    super.take(event, operation);
-  }
-
-  /**
-   * @param {Error} error
-   * @param {string} [id]
-   */
-  refuse(error, id) {
-    this.#done.reject(error);
-    super.refuse(error, id);
-  }
-
-  /** @param {unknown} [reason] */
-  close(reason = new DOMException("no longer watched", "AbortError")) {
-    this.#done.reject(reason);
-    super.close(reason);
-  }
-}
-
-/** Several operations. */
-export class WatchMany extends Handle {
+/** Operations by their ids, on the way to their ends. */
+class Watched extends Handle {
   /** How each of them ended, by id. @type {Map<string, PromiseSettledResult<unknown>>} */
   results = new Map();
 
-  /** Resolves with `results` when all have ended. @type {Promise<Map<string, PromiseSettledResult<unknown>>>} */
-  done;
+  /** Settles when all have ended. @type {Settling} */
+  ended = withResolvers();
+  /** What they gave. @type {Map<string, unknown>} */
+  values = new Map();
 
-  /** @type {Map<string, Map<string, Operation>>} */
-  #operations = new Map();
-  /** @type {Map<string, unknown>} */
-  #values = new Map();
+  /** Of each id those that there are: one, or none. @type {Map<string, Operation>[]} */
+  #operations;
   /** Those of which nothing is known yet. @type {Set<string>} */
-  #coming = new Set();
-  /** @type {PromiseWithResolvers<Map<string, PromiseSettledResult<unknown>>>} */
-  #done = withResolvers();
+  #coming;
 
   /**
    * @param {Desk} desk
@@ -98,11 +31,9 @@ export class WatchMany extends Handle {
   constructor(desk, ids, options) {
     super(desk, options);
     this.ids = [...new Set(ids)];
-    this.done = this.#done.promise;
-    this.done.catch(() => {});
-    for (const id of this.ids) this.#operations.set(id, this.subscribe({ operation_id: id }));
+    this.#operations = this.ids.map((id) => this.subscribe({ operation_id: id }));
     this.#coming = new Set(this.ids);
-    this.#check();
+    if (this.over) this.ended.resolve(this.results);
     this.begin();
   }
 
@@ -110,10 +41,7 @@ export class WatchMany extends Handle {
   get operations() {
     /** @type {Map<string, Operation>} */
     const known = new Map();
-    for (const [id, operations] of this.#operations) {
-      const operation = operations.get(id);
-      if (operation) known.set(id, operation);
-    }
+    for (const operations of this.#operations) for (const [id, one] of operations) known.set(id, one);
     return known;
   }
 
@@ -125,31 +53,30 @@ export class WatchMany extends Handle {
   /**
    * @param {ProgressEvent} event
    * @param {Operation} operation
+   * @param {boolean} replayed
    */
-  take(event, operation) {
+  take(event, operation, replayed) {
     const { event_type: type, operation_id: id } = event;
-    if (type === "result") this.#values.set(id, event.data.result);
-    if (type === "completed") {
-      this.results.set(id, { status: "fulfilled", value: this.#values.get(id) });
-    }
-    if (type === "error") {
-      this.results.set(id, { status: "rejected", reason: new OperationError(event) });
-    }
-    this.#check();
-    super.take(event, operation);
+    if (type === "result") this.values.set(id, event.data.result);
+    // It runs again.
+    if (type === "status") this.results.delete(id);
+    if (type === "completed") this.#end(id, { status: "fulfilled", value: this.values.get(id) });
+    if (type === "error") this.#end(id, { status: "rejected", reason: new OperationError(event) });
+    super.take(event, operation, replayed);
+    if (isEnd(event)) this.letGo(id);
   }
 
   /**
    * @param {Error} error
    * @param {string} [id]
+   * @param {boolean} [whole]
    */
-  refuse(error, id) {
+  refuse(error, id, whole = id === undefined) {
     for (const one of id === undefined ? this.ids : [id]) {
       this.#coming.delete(one);
-      if (!this.results.has(one)) this.results.set(one, { status: "rejected", reason: error });
+      if (!this.results.has(one)) this.#end(one, { status: "rejected", reason: error });
     }
-    this.#check();
-    super.refuse(error, id, id === undefined);
+    super.refuse(error, id, whole);
     this.begin();
   }
 
@@ -159,15 +86,66 @@ export class WatchMany extends Handle {
     if (!this.#coming.size) super.begin();
   }
 
-  #check() {
-    if (this.over) this.#done.resolve(this.results);
+  /**
+   * @param {string} id
+   * @param {PromiseSettledResult<unknown>} how
+   */
+  #end(id, how) {
+    this.results.set(id, how);
+    if (this.over) this.ended.resolve(this.results);
   }
 
   /** @param {unknown} [reason] */
   close(reason = new DOMException("no longer watched", "AbortError")) {
-    this.#done.reject(reason);
-    super.close(reason);
+    this.ended.reject(reason);
+    super.close();
   }
+}
+
+/** One operation. */
+export class Watch extends Watched {
+  /** The result; rejects with an OperationError where there is none. @type {Promise<any>} */
+  done;
+
+  /**
+   * @param {Desk} desk
+   * @param {string} id
+   * @param {WatchOptions} options
+   */
+  constructor(desk, id, options) {
+    super(desk, [id], options);
+    this.id = id;
+    this.done = this.ended.promise.then((results) => {
+      const { value, reason } = results.get(id);
+      if (reason) throw reason;
+      return value;
+    });
+    this.done.catch(() => {});
+  }
+
+  /** How it stands; null where nobody has heard of it. @returns {Operation | null} */
+  get operation() {
+    return this.operations.get(this.id) ?? null;
+  }
+
+  /** What the operation gave, once it is known. @returns {unknown} */
+  get result() {
+    return this.values.get(this.id);
+  }
+
+  /**
+   * @param {Error} error
+   * @param {string} [id]
+   */
+  refuse(error, id) {
+    super.refuse(error, id, true);
+  }
+}
+
+/** Several operations. */
+export class WatchMany extends Watched {
+  /** Resolves with `results` when all have ended. @type {Promise<Map<string, PromiseSettledResult<unknown>>>} */
+  done = this.ended.promise;
 }
 
 /** Every operation of a kind. */

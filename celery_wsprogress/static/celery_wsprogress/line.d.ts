@@ -4,6 +4,11 @@
  * Runs in: a page, a worker, or Node.
  */
 import type { Frame } from "./protocol.js";
+/**
+ * What frames with whole numbers that JavaScript cannot hold were made of; of a history it is by
+ * its list. @type {WeakMap<object, string>}
+ */
+export declare const texts: WeakMap<object, string>;
 /** The connection ended before the reply came. Never leaves the client. */
 export declare class LineLost extends Error {
 }
@@ -38,11 +43,10 @@ export declare class Line {
     /** The first frame. @type {Frame | null} */
     welcome: Frame | null;
     /**
-     * @param {WebSocketClass} WebSocket
-     * @param {string} url
+     * @param {any} socket
      * @param {Ends} ends
      */
-    constructor(WebSocket: WebSocketClass, url: string, ends: Ends);
+    constructor(socket: any, ends: Ends);
     /**
      * Send a command and wait for its reply.
      *

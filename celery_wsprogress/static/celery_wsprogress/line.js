@@ -17,6 +17,12 @@ const PONG_TIMEOUT = 10;
 /** Seconds of silence after which a ping is sent, where the welcome does not say. */
 const HEARTBEAT = 20;
 
+/**
+ * What frames with whole numbers that JavaScript cannot hold were made of; of a history it is by
+ * its list. @type {WeakMap<object, string>}
+ */
+export const texts = new WeakMap();
+
 /** The connection ended before the reply came. Never leaves the client. */
 export class LineLost extends Error {}
 
@@ -49,20 +55,19 @@ export class Line {
   #deadline;
 
   /**
-   * @param {WebSocketClass} WebSocket
-   * @param {string} url
+   * @param {any} socket
    * @param {Ends} ends
    */
-  constructor(WebSocket, url, ends) {
+  constructor(socket, ends) {
     this.#ends = ends;
-    this.#socket = new WebSocket(url);
-    this.#expect(OPEN_TIMEOUT, "no welcome");
+    this.#socket = socket;
+    this.#expect(OPEN_TIMEOUT, "no answer");
     this.#socket.onmessage = (/** @type {{ data: any }} */ { data }) => this.#take(data);
     this.#socket.onclose = (/** @type {{ code: number, reason: string }} */ closed) =>
       this.#end(closed.code, String(closed.reason));
     // What there is to know of an error comes with `close`, which follows at once; but Node's own
     // WebSocket says nothing more where nobody answers.
-    this.#socket.onerror = () => this.welcome || setTimeout(() => this.fail("no connection"), 0);
+    this.#socket.onerror = () => this.welcome || setTimeout(() => this.fail("no connection"));
   }
 
   /**
@@ -110,7 +115,7 @@ export class Line {
   /** @param {any} data */
   #take(data) {
     if (this.#ended) return;
-    this.#heard = Date.now();
+    this.#heard = performance.now();
     clearTimeout(this.#deadline);
     this.#deadline = undefined;
     /** @type {any} */
@@ -120,8 +125,9 @@ export class Line {
     try {
       frame = JSON.parse(data);
       type = frame.event_type;
+      if (/\d{16}/.test(data)) texts.set(frame.events ?? frame, data);
     } catch {
-      return this.#end(1007, "what it sends is no JSON");
+      return this.#end(1007, "it sends no JSON");
     }
     if (type === "connected") this.#open(frame);
     else if (!this.welcome) this.fail("what answers there is no sidecar");
@@ -147,7 +153,7 @@ export class Line {
 
   /** Wait until nothing was heard for a heartbeat. */
   #listen() {
-    const left = this.#heard + this.#heartbeat * 1000 - Date.now();
+    const left = this.#heard + this.#heartbeat * 1000 - performance.now();
     if (left <= 0) this.check();
     this.#silence = setTimeout(() => this.#listen(), left > 0 ? left : this.#heartbeat * 1000);
   }

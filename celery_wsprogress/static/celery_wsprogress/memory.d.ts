@@ -37,7 +37,9 @@ export declare class Memory {
      * What came with a selector and has not ended is subscribed by id for a moment: `since` is
      * known for ids only.
      *
+     * @param {(fields: Record<string, string>) => boolean} [wanted] Asked once for each
+     *   subscription.
      * @returns {Generator<Frame>}
      */
-    resume(): Generator<Frame>;
+    resume(wanted?: (fields: Record<string, string>) => boolean): Generator<Frame>;
 }

@@ -78,18 +78,15 @@ export class Memory {
     if (!this.ids.has(id)) {
       // It was heard last, of those that came with a selector.
       this.#known.delete(id);
-      if (this.#known.size >= MAX_KNOWN + this.ids.size) this.#forgetOne();
-    }
-    this.#known.set(id, known);
-  }
-
-  #forgetOne() {
-    for (const id of this.#known.keys()) {
-      if (!this.ids.has(id)) {
-        this.#known.delete(id);
-        return;
+      if (this.#known.size >= MAX_KNOWN + this.ids.size) {
+        for (const one of this.#known.keys()) {
+          if (this.ids.has(one)) continue;
+          this.#known.delete(one);
+          break;
+        }
       }
     }
+    this.#known.set(id, known);
   }
 
   /**
@@ -98,16 +95,19 @@ export class Memory {
    * What came with a selector and has not ended is subscribed by id for a moment: `since` is
    * known for ids only.
    *
+   * @param {(fields: Record<string, string>) => boolean} [wanted] Asked once for each
+   *   subscription.
    * @returns {Generator<Frame>}
    */
-  *resume() {
-    yield* this.#subscriptions(this.ids);
-    if (!this.selectors.size) return;
+  *resume(wanted = () => true) {
+    yield* this.#subscriptions([...this.ids].filter((id) => wanted({ operation_id: id })));
+    const selectors = [...this.selectors.values()].filter(wanted);
+    if (!selectors.length) return;
     const passing = [...this.#known]
       .filter(([id, known]) => !this.ids.has(id) && !known.ended)
       .map(([id]) => id);
     yield* this.#subscriptions(passing);
-    for (const fields of this.selectors.values()) yield { command: "subscribe", ...fields };
+    for (const fields of selectors) yield { command: "subscribe", ...fields };
     for (const ids of chunks(passing)) yield { command: "unsubscribe", operation_ids: ids };
   }
 

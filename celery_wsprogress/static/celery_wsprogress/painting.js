@@ -4,6 +4,9 @@
  * Runs in: a page.
  */
 
+/** Milliseconds after which a page that has no frames, as one that is hidden, goes on without. */
+const PATIENCE = 200;
+
 /**
  * A function that may be called at any time, and makes the given one run once, in the next frame.
  *
@@ -11,13 +14,17 @@
  * @returns {() => void}
  */
 export function oncePerFrame(paint) {
-  let waiting = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const run = () => {
+    if (timer === undefined) return;
+    clearTimeout(timer);
+    timer = undefined;
+    paint();
+  };
   return () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => {
-      waiting = false;
-      paint();
-    });
+    if (timer !== undefined) return;
+    timer = setTimeout(run, PATIENCE);
+    globalThis.requestAnimationFrame?.(run);
   };
 }

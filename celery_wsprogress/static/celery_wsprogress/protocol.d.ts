@@ -166,6 +166,7 @@ export declare const TOKEN_EXPIRED = 4001;
 /** The sidecar does not take a command. */
 export declare class CommandError extends Error {
     code: string;
+    name: string;
     /**
      * @param {string} code A word: `forbidden`, `unauthorized`, …
      * @param {string} message
@@ -177,12 +178,14 @@ export declare class OperationError extends Error {
     errorType: string;
     cancelled: boolean;
     operationId: string;
+    name: string;
     /** @param {ProgressEvent} event Its `error`. */
     constructor(event: ProgressEvent);
 }
 /** The connection is over for good. */
 export declare class ConnectionClosed extends Error {
     code: number;
+    name: string;
     /**
      * @param {string} why
      * @param {number} [code] The close code.
@@ -233,6 +236,14 @@ export declare function fieldsOf(selector: Selector): Record<string, string>;
  * @param {Operation} operation
  */
 export declare function selects(fields: Record<string, string>, operation: Operation): boolean;
+/**
+ * Whether a text is as a glob says, as Python's `fnmatch` has it: all ways to read it at once, in
+ * time that grows with the length of the one times that of the other.
+ *
+ * @param {string} glob
+ * @param {string} text
+ */
+export declare function matches(glob: string, text: string): boolean;
 /**
  * The ids in lists that fit into a command, with a `since` for each.
  *

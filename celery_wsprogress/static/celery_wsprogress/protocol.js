@@ -63,7 +63,7 @@ export const LOST = 1006;
 export const RESTARTING = 1012;
 export const TOKEN_EXPIRED = 4001;
 
-const FINAL = new Set([1003, 1007, 1008, 1009]);
+const FINAL = [1003, 1007, 1008, 1009];
 const LONGEST_ASKED = 60;
 
 /** Characters a list of ids may take in a command: half of what a sidecar takes. */
@@ -71,23 +71,25 @@ const ROOM = 32_000;
 
 /** The sidecar does not take a command. */
 export class CommandError extends Error {
+  name = "CommandError";
+
   /**
    * @param {string} code A word: `forbidden`, `unauthorized`, …
    * @param {string} message
    */
   constructor(code, message) {
     super(message);
-    this.name = "CommandError";
     this.code = code;
   }
 }
 
 /** The operation ended badly. */
 export class OperationError extends Error {
+  name = "OperationError";
+
   /** @param {ProgressEvent} event Its `error`. */
   constructor(event) {
     super(event.data.error);
-    this.name = "OperationError";
     this.errorType = /** @type {string} */ (event.data.error_type);
     this.cancelled = event.data.status === "cancelled";
     this.operationId = event.operation_id;
@@ -96,13 +98,14 @@ export class OperationError extends Error {
 
 /** The connection is over for good. */
 export class ConnectionClosed extends Error {
+  name = "ConnectionClosed";
+
   /**
    * @param {string} why
    * @param {number} [code] The close code.
    */
   constructor(why, code = LOST) {
     super(why);
-    this.name = "ConnectionClosed";
     this.code = code;
   }
 }
@@ -113,7 +116,7 @@ export class ConnectionClosed extends Error {
  * @param {number} code
  */
 export function isFinal(code) {
-  return FINAL.has(code) || (code >= 4500 && code <= 4999);
+  return FINAL.includes(code) || (code >= 4500 && code <= 4999);
 }
 
 /**
@@ -173,46 +176,49 @@ export function fieldsOf(selector) {
  */
 export function selects(fields, operation) {
   const [[name, value]] = Object.entries(fields);
-  switch (name) {
-    case "operation_type":
-      return globOf(value).test(operation.operation_type);
-    case "tag":
-      return operation.tags.includes(value);
-    case "group_id":
-      return operation.group_id === value;
-    case "root_id":
-      return operation.root_id === value || operation.operation_id === value;
-    default:
-      return value === EVERYTHING || value === operation.operation_id;
-  }
+  if (name === "operation_type") return matches(value, operation.operation_type);
+  if (name === "tag") return operation.tags.includes(value);
+  const { [name]: own, operation_id: id } = /** @type {Record<string, unknown>} */ (operation);
+  if (value === EVERYTHING && name === "operation_id") return true;
+  return own === value || (name === "root_id" && id === value);
 }
-
-/** @type {Map<string, RegExp>} */
-const globs = new Map();
 
 /**
- * A glob as Python's `fnmatch` has it.
+ * Whether a text is as a glob says, as Python's `fnmatch` has it: all ways to read it at once, in
+ * time that grows with the length of the one times that of the other.
  *
  * @param {string} glob
+ * @param {string} text
  */
-function globOf(glob) {
-  let found = globs.get(glob);
-  if (!found) {
-    const parts = glob.match(/\[!?\]?[^\]]*\]|[^]/g) ?? [];
-    found = new RegExp(`^${parts.map(partOfGlob).join("")}$`, "s");
-    globs.set(glob, found);
+export function matches(glob, text) {
+  const parts = glob.match(/\[!?\]?[^\]]*\]|[^]/gu) ?? [];
+  /** How many of the parts may have been read. */
+  let read = new Set([0]);
+  let next = read;
+  for (const character of [...text, ""]) {
+    [read, next] = [next, new Set()];
+    // What is added is walked over, too.
+    for (const at of read) {
+      if (parts[at] === "*") next.add(at), read.add(at + 1);
+      else if (parts[at] && fits(parts[at], character)) next.add(at + 1);
+    }
   }
-  return found;
+  return read.has(parts.length);
 }
 
-/** @param {string} part */
-function partOfGlob(part) {
-  if (part === "*") return ".*";
-  if (part === "?") return ".";
-  if (part.length === 1) return part.replace(/[\\^$.*+?()[\]{}|/]/, "\\$&");
+/**
+ * @param {string} part
+ * @param {string} character
+ */
+function fits(part, character) {
+  if (part === "?" || part === character) return true;
+  if (part[0] !== "[" || part.length < 3) return false;
   const negated = part[1] === "!";
-  const set = part.slice(negated ? 2 : 1, -1).replace(/[\\\]^[]/g, "\\$&");
-  return `[${negated ? "^" : ""}${set}]`;
+  const members = part.slice(negated ? 2 : 1, -1).matchAll(/([^])-([^])|[^]/gu);
+  const found = [...members].some(
+    ([one, first = one, last = one]) => first <= character && character <= last,
+  );
+  return found !== negated;
 }
 
 /**

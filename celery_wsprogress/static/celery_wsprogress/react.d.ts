@@ -7,6 +7,7 @@
  *
  * Runs in: a page. On a server the hooks give what is known there, which is nothing.
  */
+import * as React from "react";
 import "./element.js";
 import type { ReactNode } from "react";
 import type { ConnectOptions } from "./client.js";
@@ -84,7 +85,7 @@ export declare function useOperations(selector?: Selector, options?: HookOptions
  *
  * @param {CeleryProgressProps & Handlers} props
  */
-export declare function CeleryProgress(props: CeleryProgressProps & Handlers): import("react").ReactElement<{
+export declare function CeleryProgress(props: CeleryProgressProps & Handlers): React.ReactElement<{
     ref: (element: CeleryProgressElement | null) => void;
     "task-id": string | undefined;
     "group-id": string | undefined;
@@ -93,4 +94,4 @@ export declare function CeleryProgress(props: CeleryProgressProps & Handlers): i
     label: string | undefined;
     class: string | undefined;
     suppressHydrationWarning: boolean;
-}, string | import("react").JSXElementConstructor<any>>;
+}, string | React.JSXElementConstructor<any>>;

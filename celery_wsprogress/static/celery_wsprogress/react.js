@@ -1,3 +1,4 @@
+"use client";
 /**
  * Operations in React: two hooks and a component.
  *
@@ -8,8 +9,10 @@
  * Runs in: a page. On a server the hooks give what is known there, which is nothing.
  */
 
-import { createElement, useEffect, useMemo, useRef, useSyncExternalStore } from "react";
+// By its namespace: where React runs on a server only, it has no hooks to import.
+import * as React from "react";
 
+import { sidecarOf } from "./address.js";
 import { connect } from "./client.js";
 import "./element.js";
 import { fieldsOf } from "./protocol.js";
@@ -80,7 +83,7 @@ export function useOperation(id, options = {}) {
   const key = JSON.stringify([id ?? "", max_rate]);
   return useStore(NOTHING, options, key, (client, handlers, show) => {
     if (!id) return;
-    const watch = client.watch(id, { ...handlers, max_rate });
+    const watch = client.watch(id, { ...handlers, max_rate, stay: true });
     const view = () =>
       show({
         operation: watch.operation,
@@ -134,11 +137,11 @@ export function useOperations(selector = {}, options = {}) {
  */
 export function CeleryProgress(props) {
   const { taskId, groupId, url, token, label, className, children } = props;
-  const latest = useRef(props);
-  useEffect(() => {
+  const latest = React.useRef(props);
+  React.useEffect(() => {
     latest.current = props;
   });
-  const attach = useMemo(() => {
+  const attach = React.useMemo(() => {
     let stop = () => {};
     return (/** @type {CeleryProgressElement | null} */ element) => {
       stop();
@@ -147,7 +150,7 @@ export function CeleryProgress(props) {
       element.getToken = latest.current.getToken;
     };
   }, []);
-  return createElement(
+  return React.createElement(
     "celery-progress",
     {
       ref: attach,
@@ -189,9 +192,13 @@ function forward(element, latest) {
       signal: stop.signal,
     });
   for (const [name, handler] of Object.entries(HANDLERS)) {
-    listen(name, ({ event, operation }) => latest()[handler]?.(event, operation));
+    listen(name, ({ event, operation, replayed }) =>
+      latest()[handler]?.(event, operation, replayed),
+    );
   }
-  listen("celery-change", ({ event, operation }) => latest().onChange?.(operation, event));
+  listen("celery-change", ({ event, operation, replayed }) =>
+    latest().onChange?.(operation, event, replayed),
+  );
   listen("celery-refused", ({ error }) => latest().onRefused?.(error));
   return () => stop.abort();
 }
@@ -207,20 +214,20 @@ function forward(element, latest) {
  * @returns {View}
  */
 function useStore(nothing, options, key, follow) {
-  const latest = useRef({ options, follow });
-  useEffect(() => {
+  const latest = React.useRef({ options, follow });
+  React.useEffect(() => {
     latest.current = { options, follow };
   });
   const { token } = options;
   const url = options.url?.toString();
-  const store = useMemo(() => {
+  const store = React.useMemo(() => {
     let view = nothing;
     return {
       get: () => view,
       subscribe(/** @type {() => void} */ listener) {
         const { options: now, follow: begin } = latest.current;
         const { getToken, WebSocket } = now;
-        const client = connect(url ?? new URL("/", HERE), { token, getToken, WebSocket });
+        const client = connect(url ?? sidecarOf(HERE), { token, getToken, WebSocket });
         begin(client, handlersOf(() => latest.current.options), (next) => {
           view = next;
           listener();
@@ -229,7 +236,7 @@ function useStore(nothing, options, key, follow) {
       },
     };
   }, [url, token, key]);
-  return useSyncExternalStore(store.subscribe, store.get, () => nothing);
+  return React.useSyncExternalStore(store.subscribe, store.get, () => nothing);
 }
 
 /**

@@ -12,27 +12,26 @@ import { hasEnded, isEnd } from "./protocol.js";
 
 /** @import { Operation, ProgressEvent, State } from "./protocol.js" */
 
-/** @type {Record<string, State>} */
-const STATE_OF_STATUS = { queued: "queued", received: "received", retrying: "retrying" };
+/** Words that are states, too. */
+const STATES = ["queued", "received", "retrying"];
 
 /** What the words of the life cycle say is the system's; what other words say is the task's. */
 const LIFE_CYCLE = new Set(["queued", "received", "started", "retrying"]);
+
+/** What a progress says, or is not known any more. */
+const FIGURES = "current total unit rate eta";
+
+/** What an end says. */
+const ENDS = "finished_at duration error error_type";
 
 /** What a run that begins does not take over from the one before. */
 const ANEW = Object.freeze({
   progress: 0,
   message: "",
-  current: null,
-  total: null,
-  unit: null,
-  rate: null,
-  eta: null,
   indeterminate: false,
-  finished_at: null,
-  duration: null,
-  error: null,
-  error_type: null,
   ignored: false,
+  ...nulls(FIGURES),
+  ...nulls(ENDS),
 });
 
 /**
@@ -53,18 +52,19 @@ export function unknown(id, at) {
     event_count: 0,
     state: "queued",
     details: {},
-    queued_at: null,
-    received_at: null,
-    attempt: null,
-    worker: null,
-    queue: null,
-    parent_id: null,
-    root_id: null,
-    group_id: null,
+    ...nulls("queued_at received_at attempt worker queue parent_id root_id group_id"),
     tags: [],
     last_event_id: "",
     run: "",
   };
+}
+
+/**
+ * @param {string} names
+ * @returns {any}
+ */
+function nulls(names) {
+  return Object.fromEntries(names.split(" ").map((name) => [name, null]));
 }
 
 /**
@@ -83,19 +83,8 @@ export function reduce(before, event) {
   const overtaken = !advance(operation, event, before === null);
   if (event.event_type === "status") learnStatus(operation, event, overtaken);
   else if (event.event_type === "progress" && !overtaken) learnProgress(operation, event);
-  else if (event.event_type === "completed") learnEnd(operation, event, completionOf(event));
-  else if (event.event_type === "error") learnEnd(operation, event, errorOf(event));
+  else if (isEnd(event)) learnEnd(operation, event);
   return operation;
-}
-
-/**
- * A task that raised `Ignore` left before the end of its progress.
- *
- * @param {ProgressEvent} event
- * @returns {Partial<Operation>}
- */
-function completionOf({ data }) {
-  return data.ignored ? { ignored: true } : { progress: 1 };
 }
 
 /**
@@ -119,8 +108,8 @@ function isOver(operation, event) {
  * @returns {boolean} Whether the event is of the current run and takes it forward.
  */
 function advance(operation, event, first) {
-  const { event_type: type, data, run = "" } = event;
-  const word = type === "status" ? data.status : "";
+  const { run = "" } = event;
+  const word = wordOf(event);
   if (word === "queued") return first || operation.run === "";
   const other = operation.run !== "" && operation.run !== run;
   // Lines are delivered also of a run that another one overtook.
@@ -135,23 +124,33 @@ function advance(operation, event, first) {
 }
 
 /**
+ * The word of a status; nothing for any other event.
+ *
+ * @param {ProgressEvent} event
+ * @returns {string}
+ */
+function wordOf({ event_type: type, data }) {
+  return type === "status" ? data.status : "";
+}
+
+/**
  * @param {Operation} operation
  * @param {ProgressEvent} event
  */
 function takesOver(operation, event) {
-  if (event.event_type === "status") return event.data.status === "started" || !hasEnded(operation);
-  const says = event.event_type === "log" || event.event_type === "result";
-  return !says && event.event_type !== "chunk" && !hasEnded(operation);
+  const says = ["log", "result", "chunk"].includes(event.event_type);
+  return wordOf(event) === "started" || (!says && !hasEnded(operation));
 }
 
 /**
  * @param {ProgressEvent} event
  * @returns {State}
  */
-function stateAfter({ event_type: type, data }) {
-  if (type === "completed") return "completed";
-  if (type === "error") return data.status === "cancelled" ? "cancelled" : "error";
-  return (type === "status" && STATE_OF_STATUS[data.status]) || "running";
+function stateAfter(event) {
+  const { event_type: type, data } = event;
+  if (type === "error" && data.status === "cancelled") return "cancelled";
+  const word = isEnd(event) ? type : wordOf(event);
+  return /** @type {State} */ (isEnd(event) || STATES.includes(word) ? word : "running");
 }
 
 /**
@@ -164,7 +163,7 @@ function stateAfter({ event_type: type, data }) {
  */
 function isForward(operation, state, event, first) {
   if (first) return true;
-  const started = event.event_type === "status" && event.data.status === "started";
+  const started = wordOf(event) === "started";
   if (operation.state === "queued") return true;
   if (operation.state === "received") return state !== "received";
   if (operation.state === "running") return state !== "received" && !started;
@@ -179,8 +178,7 @@ function isForward(operation, state, event, first) {
  */
 function begin(operation, event, same) {
   if (same && event.data.details?.resumed === true) {
-    const { error, error_type, finished_at, duration, ignored } = ANEW;
-    Object.assign(operation, { error, error_type, finished_at, duration, ignored });
+    Object.assign(operation, nulls(ENDS), { ignored: false });
     return;
   }
   Object.assign(operation, ANEW, { details: {}, status: "running" });
@@ -194,15 +192,14 @@ function begin(operation, event, same) {
  */
 function learnStatus(operation, { data, timestamp }, overtaken) {
   const word = data.status;
-  if (word === "queued") operation.queued_at ??= timestamp;
-  if (word === "received") operation.received_at ??= timestamp;
-  const late = overtaken || word === "queued" || word === "received";
-  learnIdentity(operation, data, late);
+  const early = word === "queued" || word === "received";
+  if (early) operation[word === "queued" ? "queued_at" : "received_at"] ??= timestamp;
+  learnIdentity(operation, data, overtaken || early);
   if (overtaken) return;
   operation.status = word === "started" ? "running" : word;
   // The sidecar says it, of a run that says nothing.
   if (word === "stalled" && !data.message) return;
-  operation.attempt = data.attempt ?? operation.attempt;
+  take(operation, data, "attempt");
   if (word === "retrying" || !LIFE_CYCLE.has(word)) {
     operation.message = data.message;
     operation.details = data.details;
@@ -219,13 +216,21 @@ function learnStatus(operation, { data, timestamp }, overtaken) {
 function learnIdentity(operation, data, late) {
   const { metadata } = operation;
   operation.metadata = late ? { ...data.metadata, ...metadata } : { ...metadata, ...data.metadata };
-  operation.operation_type = data.operation_type || operation.operation_type;
   if (data.tags?.length) operation.tags = data.tags;
-  operation.worker = data.worker || operation.worker;
-  operation.queue = data.queue || operation.queue;
-  operation.parent_id = data.parent_id || operation.parent_id;
-  operation.root_id = data.root_id || operation.root_id;
-  operation.group_id = data.group_id || operation.group_id;
+  take(operation, data, "operation_type worker queue parent_id root_id group_id");
+}
+
+/**
+ * Take those fields of an event that say something.
+ *
+ * @param {any} operation
+ * @param {Record<string, any>} data
+ * @param {string} names
+ */
+function take(operation, data, names) {
+  for (const name of names.split(" ")) {
+    if (data[name] != null && data[name] !== "") operation[name] = data[name];
+  }
 }
 
 /**
@@ -236,30 +241,20 @@ function learnProgress(operation, { data }) {
   operation.progress = data.progress;
   operation.message = data.message;
   operation.details = data.details;
-  operation.current = data.current ?? null;
-  operation.total = data.total ?? null;
-  operation.unit = data.unit ?? null;
-  operation.rate = data.rate ?? null;
-  operation.eta = data.eta ?? null;
+  take(Object.assign(operation, nulls(FIGURES)), data, FIGURES);
   operation.indeterminate = data.indeterminate === true;
 }
 
 /**
  * @param {Operation} operation
  * @param {ProgressEvent} event
- * @param {Partial<Operation>} more
  */
-function learnEnd(operation, { event_type: type, data, timestamp }, more) {
+function learnEnd(operation, { event_type: type, data, timestamp }) {
   operation.status = type;
   operation.finished_at = timestamp;
-  operation.duration = data.duration ?? null;
   operation.rate = operation.eta = null;
   operation.indeterminate = false;
-  operation.attempt = data.attempt ?? operation.attempt;
-  Object.assign(operation, more);
-}
-
-/** @param {ProgressEvent} event */
-function errorOf({ data }) {
-  return { error: data.error, error_type: data.error_type };
+  take(operation, data, "attempt duration error error_type ignored");
+  // A task that raised `Ignore` left before the end of its progress.
+  if (type === "completed" && !operation.ignored) operation.progress = 1;
 }

@@ -17,3 +17,10 @@ export declare function isolated(text: string): string;
  * @param {ShadowRoot} root
  */
 export declare function furnish(root: ShadowRoot): void;
+/**
+ * Give a shadow its style. One that comes into another document, as that of a frame, has lost it:
+ * a sheet is of the document in which it was made.
+ *
+ * @param {ShadowRoot} root
+ */
+export declare function dress(root: ShadowRoot): void;

@@ -8,8 +8,8 @@
 
 import { STYLE } from "./appearance.js";
 
-/** One for all elements of a page. @type {CSSStyleSheet | undefined} */
-let sheet;
+/** One for all elements of a document. @type {WeakMap<Document, CSSStyleSheet>} */
+const sheets = new WeakMap();
 
 /**
  * A figure whose direction is its own, among others.
@@ -26,9 +26,7 @@ export function isolated(text) {
  * @param {ShadowRoot} root
  */
 export function furnish(root) {
-  sheet ??= new CSSStyleSheet();
-  if (!sheet.cssRules.length) sheet.replaceSync(STYLE);
-  root.adoptedStyleSheets = [sheet];
+  dress(root);
   const bar = part("bar", part("fill"));
   const attributes = { role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" };
   for (const [name, value] of Object.entries(attributes)) bar.setAttribute(name, value);
@@ -42,6 +40,25 @@ export function furnish(root) {
     part("result", slot("result")),
     live,
   );
+}
+
+/**
+ * Give a shadow its style. One that comes into another document, as that of a frame, has lost it:
+ * a sheet is of the document in which it was made.
+ *
+ * @param {ShadowRoot} root
+ */
+export function dress(root) {
+  const { ownerDocument: document } = root;
+  const view = document.defaultView;
+  if (!view || root.adoptedStyleSheets.length) return;
+  let sheet = sheets.get(document);
+  if (!sheet) {
+    sheet = new (/** @type {any} */ (view).CSSStyleSheet)();
+    sheet?.replaceSync(STYLE);
+    sheets.set(document, /** @type {CSSStyleSheet} */ (sheet));
+  }
+  root.adoptedStyleSheets = [/** @type {CSSStyleSheet} */ (sheet)];
 }
 
 /**

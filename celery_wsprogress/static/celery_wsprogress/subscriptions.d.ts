@@ -11,9 +11,10 @@ import type { TokenSource } from "./tokens.js";
 export declare const FASTEST = 1000;
 export type Watcher = {
     /**
-     * Something happened.
+     * Something
+     * happened; it was before the watcher began where it is replayed.
      */
-    take: (event: ProgressEvent, operation: Operation) => void;
+    take: (event: ProgressEvent, operation: Operation, replayed: boolean) => void;
     /**
      * More is known of an operation.
      */
@@ -29,7 +30,8 @@ export type Watcher = {
 };
 /**
  * @typedef {object} Watcher Who sits in a seat.
- * @property {(event: ProgressEvent, operation: Operation) => void} take Something happened.
+ * @property {(event: ProgressEvent, operation: Operation, replayed: boolean) => void} take Something
+ *   happened; it was before the watcher began where it is replayed.
  * @property {(operation: Operation) => void} change More is known of an operation.
  * @property {(id?: string) => void} begin What there is to know at first is known.
  * @property {(error: Error, id?: string) => void} refuse It may not watch, or not any more.
@@ -46,12 +48,20 @@ export declare class Seat {
     begun: boolean;
     /** It was asked for a second time, with a new token. */
     again: boolean;
+    /** How its operation stood when it began, until it has had what made it so. @type {Operation | null} */
+    behind: Operation | null;
     /**
      * @param {Watcher} watcher
      * @param {TokenSource} source
      * @param {number} [rate] Progress a second and operation that are enough for it.
      */
     constructor(watcher: Watcher, source: TokenSource, rate?: number);
+    /**
+     * Whether an event that it wants was told before it began.
+     *
+     * @param {ProgressEvent} event
+     */
+    replays(event: ProgressEvent): boolean;
     /** Take it to be level with the others: only what is new is for it. */
     level(): void;
     /**
@@ -78,6 +88,8 @@ export declare class Subscription {
      * @param {number} limit Operations that it keeps.
      */
     constructor(fields: Record<string, string>, limit: number);
+    /** Whether somebody is told what is known already. */
+    get replaying(): boolean;
     /** @param {Operation} operation */
     selects(operation: Operation): boolean;
     /**

@@ -4,7 +4,7 @@
  * Pure: what is to be sent for it is the connection's affair.
  */
 
-import { EVERYTHING, hasEnded, selects } from "./protocol.js";
+import { EVERYTHING, hasEnded, isEnd, selects } from "./protocol.js";
 
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 /** @import { TokenSource } from "./tokens.js" */
@@ -14,7 +14,8 @@ export const FASTEST = 1_000;
 
 /**
  * @typedef {object} Watcher Who sits in a seat.
- * @property {(event: ProgressEvent, operation: Operation) => void} take Something happened.
+ * @property {(event: ProgressEvent, operation: Operation, replayed: boolean) => void} take Something
+ *   happened; it was before the watcher began where it is replayed.
  * @property {(operation: Operation) => void} change More is known of an operation.
  * @property {(id?: string) => void} begin What there is to know at first is known.
  * @property {(error: Error, id?: string) => void} refuse It may not watch, or not any more.
@@ -28,6 +29,8 @@ export class Seat {
   begun = false;
   /** It was asked for a second time, with a new token. */
   again = false;
+  /** How its operation stood when it began, until it has had what made it so. @type {Operation | null} */
+  behind = null;
 
   /**
    * Ids of events that came for it and were known to others; null when it is level with them.
@@ -44,6 +47,25 @@ export class Seat {
     this.watcher = watcher;
     this.source = source;
     this.rate = rate;
+  }
+
+  /**
+   * Whether an event that it wants was told before it began.
+   *
+   * @param {ProgressEvent} event
+   */
+  replays(event) {
+    const { behind } = this;
+    if (!behind) return false;
+    const { event_type: type, data } = event;
+    const last = event.event_id === behind.last_event_id;
+    // The end of what had not ended, and a progress in the place of the last one, are news.
+    const fresh =
+      !last &&
+      !hasEnded(behind) &&
+      (isEnd(event) || (type === "progress" && data.progress !== behind.progress));
+    if (last || fresh) this.behind = null;
+    return !fresh;
   }
 
   /** Take it to be level with the others: only what is new is for it. */
@@ -88,6 +110,11 @@ export class Subscription {
     this.id = id === EVERYTHING ? undefined : id;
   }
 
+  /** Whether somebody is told what is known already. */
+  get replaying() {
+    return [...this.seats].some((seat) => seat.behind);
+  }
+
   /** @param {Operation} operation */
   selects(operation) {
     return this.operations.has(operation.operation_id) || selects(this.fields, operation);
@@ -116,7 +143,7 @@ export class Subscription {
    */
   deliver(event, operation, fresh) {
     for (const seat of [...this.seats]) {
-      if (seat.wants(event, fresh)) seat.watcher.take(event, operation);
+      if (seat.wants(event, fresh)) seat.watcher.take(event, operation, seat.replays(event));
     }
   }
 

@@ -3,6 +3,8 @@
  *
  * Runs in: a page, a worker, or Node. A token goes into a command and nowhere else.
  */
+import { Backoff } from "./backoff.js";
+import type { Loss } from "./connection.js";
 export type Credentials = {
     token?: string;
     getToken?: GetToken;
@@ -24,12 +26,23 @@ export declare class TokenSource {
      * @type {Set<(error: Error) => void>}
      */
     holders: Set<(error: Error) => void>;
+    /** Why it has no token now. @type {Loss | null} */
+    lost: Loss | null;
+    backoff: Backoff;
     /** @param {Credentials} credentials */
     constructor({ token, getToken }: Credentials);
     /** @param {Error} error */
     refuse(error: Error): void;
     /** @returns {Promise<string | null | undefined>} */
     get(): Promise<string | null | undefined>;
+    /** Resolves when a line knows it. */
+    get presented(): Promise<any>;
+    /**
+     * A line knows it.
+     *
+     * @param {object} line
+     */
+    present(line: object): void;
     /**
      * Call when the token is about to expire.
      *
@@ -37,6 +50,13 @@ export declare class TokenSource {
      * @param {() => void} renew
      */
     renewIn(left: number, renew: () => void): void;
+    /**
+     * There is no token now: ask again later.
+     *
+     * @param {unknown} error Why.
+     * @param {() => void} call
+     */
+    miss(error: unknown, call: () => void): void;
     /** Renew no more. */
     stop(): void;
 }

@@ -4,11 +4,21 @@
  * Runs in: a page, a worker, or Node. A token goes into a command and nowhere else.
  */
 
+import { Backoff } from "./backoff.js";
+import { guarded, withResolvers } from "./handle.js";
+import { LOST } from "./protocol.js";
+
+/** @import { Loss } from "./connection.js" */
+/** @import { Settling } from "./handle.js" */
+
 /** The part of its life a token is used for before it is renewed. */
 const USED = 0.8;
 
-/** Seconds before its end at which a token is renewed, at the most. */
-const EARLY = 60;
+/** Seconds between two tokens, at the least. */
+const SOON = 1;
+
+/** Milliseconds in which a token is to be given. */
+const PATIENCE = 10_000;
 
 /** Milliseconds a timer can wait. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -30,6 +40,14 @@ export class TokenSource {
    */
   holders = new Set();
 
+  /** Why it has no token now. @type {Loss | null} */
+  lost = null;
+
+  /** What some wait for until a line knows it. @type {Settling} */
+  #presented = withResolvers();
+
+  backoff = new Backoff();
+
   #give;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -42,12 +60,32 @@ export class TokenSource {
 
   /** @param {Error} error */
   refuse(error) {
-    for (const refuse of [...this.holders]) refuse(error);
+    this.#presented.reject(error);
+    for (const refuse of [...this.holders]) guarded(() => refuse(error));
   }
 
   /** @returns {Promise<string | null | undefined>} */
   async get() {
-    return this.#give();
+    const given = this.#give();
+    const { promise, reject } = withResolvers();
+    const timer = setTimeout(reject, PATIENCE, "no answer");
+    return Promise.race([given, promise]).finally(() => clearTimeout(timer));
+  }
+
+  /** Resolves when a line knows it. */
+  get presented() {
+    return this.#presented.promise;
+  }
+
+  /**
+   * A line knows it.
+   *
+   * @param {object} line
+   */
+  present(line) {
+    this.presentedTo = line;
+    this.#presented.resolve();
+    this.#presented = withResolvers();
   }
 
   /**
@@ -58,9 +96,31 @@ export class TokenSource {
    */
   renewIn(left, renew) {
     this.stop();
+    this.lost = null;
+    this.backoff.reset();
     if (!this.renews || !Number.isFinite(left)) return;
-    const wait = Math.max(left * USED, left - EARLY, 0) * 1000;
-    this.#timer = setTimeout(renew, Math.min(wait, LONGEST_TIMER));
+    this.#wait(Math.max(left * USED, SOON), renew);
+  }
+
+  /**
+   * There is no token now: ask again later.
+   *
+   * @param {unknown} error Why.
+   * @param {() => void} call
+   */
+  miss(error, call) {
+    const wait = SOON + this.backoff.next();
+    this.lost = { code: LOST, reason: `no token: ${error}`, retryAt: Date.now() + wait * 1000 };
+    this.#wait(wait, call);
+  }
+
+  /**
+   * @param {number} seconds
+   * @param {() => void} call
+   */
+  #wait(seconds, call) {
+    this.stop();
+    this.#timer = setTimeout(call, Math.min(seconds * 1000, LONGEST_TIMER));
   }
 
   /** Renew no more. */

@@ -18,34 +18,23 @@ const LATE = 5;
  */
 export function watchForWaking(wake, sleep) {
   const { document } = globalThis;
-  const stops = [
-    on(globalThis, "online", wake),
-    on(globalThis, "pageshow", wake),
-    on(globalThis, "pagehide", sleep),
-    on(document, "resume", wake),
-    on(document, "visibilitychange", () => document.visibilityState === "visible" && wake()),
-    watchClock(wake),
-  ];
-  return () => stops.forEach((stop) => stop());
-}
-
-/**
- * @param {EventTarget | undefined} target
- * @param {string} name
- * @param {() => void} call
- */
-function on(target, name, call) {
-  target?.addEventListener?.(name, call);
-  return () => target?.removeEventListener?.(name, call);
-}
-
-/** @param {() => void} wake */
-function watchClock(wake) {
+  const stop = new AbortController();
+  const { signal } = stop;
+  /** @type {(target: EventTarget | undefined, name: string, call: () => void) => void} */
+  const on = (target, name, call) => target?.addEventListener?.(name, call, { signal });
+  on(globalThis, "online", wake);
+  on(globalThis, "pageshow", wake);
+  on(globalThis, "pagehide", sleep);
+  on(document, "resume", wake);
+  on(document, "visibilitychange", () => document.visibilityState === "visible" && wake());
   let last = Date.now();
   const timer = setInterval(() => {
     const slept = Date.now() - last > (LOOK_EVERY + LATE) * 1000;
     last = Date.now();
     if (slept) wake();
   }, LOOK_EVERY * 1000);
-  return () => clearInterval(timer);
+  return () => {
+    stop.abort();
+    clearInterval(timer);
+  };
 }

@@ -5,31 +5,33 @@
  * Runs in: a page, a worker, or Node.
  */
 import type { Line } from "./line.js";
-import type { Frame, Operation, ProgressEvent } from "./protocol.js";
+import type { Operation, ProgressEvent } from "./protocol.js";
 import type { Watcher } from "./subscriptions.js";
 import type { TokenSource } from "./tokens.js";
-export type Ask = (command: Frame, onReply: (reply: Frame) => void) => Promise<Frame>;
 export declare class Watching {
     #private;
-    /** @param {Ask} ask */
-    constructor(ask: Ask);
     /**
-     * Subscribe again, on a new line, to what was watched on the one before.
+     * Use a line.
      *
      * @param {Line} line
+     * @param {(source: TokenSource) => Promise<void>} present Tells it a new token.
      */
-    resume(line: Line): Promise<void>;
+    open(line: Line, present: (source: TokenSource) => Promise<void>): void;
     /**
-     * Use a line on which everything is subscribed again.
+     * Subscribe again, on a new line, to what those watched on the one before who have this token.
      *
      * @param {Line} line
-     * @param {(source: TokenSource) => Promise<void>} introduce Tells it a new token.
+     * @param {TokenSource} source
      */
-    open(line: Line, introduce: (source: TokenSource) => Promise<void>): void;
+    resume(line: Line, source: TokenSource): Promise<void>;
+    /**
+     * Ask for what those are to see whose token the line knows now.
+     *
+     * @param {TokenSource} source
+     */
+    admit(source: TokenSource): void;
     /** The line is gone. */
     lose(): void;
-    /** Ask for what those are to see who came without a line, or without a token. */
-    joinAll(): void;
     /** @param {ProgressEvent} event */
     take(event: ProgressEvent): void;
     /**

@@ -15,16 +15,10 @@ import { FASTEST, Seat } from "./subscriptions.js";
 /** @import { Subscription, Watcher } from "./subscriptions.js" */
 /** @import { TokenSource } from "./tokens.js" */
 
-/**
- * @typedef {(command: Frame, onReply: (reply: Frame) => void) => Promise<Frame>} Ask
- *   Asks on the line there is, or on the next one.
- */
-
 /** Operations in one page of a list. */
 const PAGE = 1_000;
 
 export class Watching {
-  #ask;
   #memory = new Memory();
   #board = new Board(this.#memory);
   /**
@@ -34,51 +28,68 @@ export class Watching {
   #paces = new Map();
   /** The line, while there is one on which everything is subscribed. @type {Line | null} */
   #line = null;
+  /** What is subscribed on the line, by a key. @type {Set<string>} */
+  #live = new Set();
   /** @type {(source: TokenSource) => Promise<void>} */
-  #introduce = async () => {};
-
-  /** @param {Ask} ask */
-  constructor(ask) {
-    this.#ask = ask;
-  }
+  #present = async () => {};
 
   // What the connection does.
 
   /**
-   * Subscribe again, on a new line, to what was watched on the one before.
+   * Use a line.
    *
    * @param {Line} line
+   * @param {(source: TokenSource) => Promise<void>} present Tells it a new token.
    */
-  async resume(line) {
-    await Promise.all([...this.#memory.resume()].map((one) => this.#resume(line, one)));
+  open(line, present) {
+    this.#line = line;
+    this.#present = present;
   }
 
   /**
-   * Use a line on which everything is subscribed again.
+   * Subscribe again, on a new line, to what those watched on the one before who have this token.
    *
    * @param {Line} line
-   * @param {(source: TokenSource) => Promise<void>} introduce Tells it a new token.
+   * @param {TokenSource} source
    */
-  open(line, introduce) {
-    this.#line = line;
-    this.#introduce = introduce;
-    const { subscriptions } = this.#board;
-    for (const key of this.#memory.selectors.keys()) this.#list(subscriptions.get(key));
-    for (const subscription of subscriptions.values()) this.#pace(subscription);
-    this.joinAll();
+  async resume(line, source) {
+    const commands = this.#memory.resume((fields) => {
+      const key = keyOf(fields);
+      return !this.#live.has(key) && this.#isOf(source, key) && !!this.#live.add(key);
+    });
+    await Promise.all([...commands].map((one) => this.#resume(line, one, source)));
+  }
+
+  /**
+   * Ask for what those are to see whose token the line knows now.
+   *
+   * @param {TokenSource} source
+   */
+  admit(source) {
+    for (const [key, subscription] of this.#board.subscriptions) {
+      if (!this.#isOf(source, key)) continue;
+      if (this.#memory.selectors.has(key)) this.#list(subscription);
+      this.#pace(subscription);
+      for (const seat of subscription.seats) this.#join(subscription, seat);
+    }
   }
 
   /** The line is gone. */
   lose() {
     this.#line = null;
     this.#paces.clear();
+    this.#live.clear();
   }
 
-  /** Ask for what those are to see who came without a line, or without a token. */
-  joinAll() {
-    for (const subscription of this.#board.subscriptions.values()) {
-      for (const seat of subscription.seats) this.#join(subscription, seat);
-    }
+  /**
+   * Whether somebody watches it by this token.
+   *
+   * @param {TokenSource} source
+   * @param {string} key
+   */
+  #isOf(source, key) {
+    const seats = this.#board.subscriptions.get(key)?.seats ?? [];
+    return [...seats].some((seat) => seat.source === source);
   }
 
   /** @param {ProgressEvent} event */
@@ -115,39 +126,49 @@ export class Watching {
    *
    * @param {Line} line
    * @param {Frame} command
+   * @param {TokenSource} source
    * @returns {Promise<void>}
    */
-  async #resume(line, command) {
+  async #resume(line, command, source) {
     const { command: name, operation_ids: ids = [], since = {}, ...fields } = command;
     try {
-      await line.ask(name === "subscribe" ? { ...command, resync: true } : command);
+      await line.ask({ ...command, resync: true });
     } catch (error) {
       if (!(error instanceof CommandError) || name !== "subscribe") return;
-      if (ids.length < 2) this.#refuse(ids.length ? { operation_id: ids[0] } : fields, error);
+      if (ids.length < 2) this.#refuse(ids.length ? { operation_id: ids[0] } : fields, error, source);
       else for (const one of ids) {
-        const single = { command: name, operation_ids: [one], since };
-        await this.#resume(line, since[one] ? single : { command: name, operation_ids: [one] });
+        const known = since[one] ? since : undefined;
+        await this.#resume(line, { command: name, operation_ids: [one], since: known }, source);
       }
     }
   }
 
   /**
+   * Turn those away who watched it, but for those whose token the line has yet to learn.
+   *
    * @param {Record<string, string>} fields
    * @param {Error} error
+   * @param {TokenSource} [source] Whose token was the last it learned.
    */
-  #refuse(fields, error) {
-    const subscription = this.#board.subscriptions.get(keyOf(fields));
-    for (const seat of [...(subscription?.seats ?? [])]) this.#turnAway(subscription, seat, error);
+  #refuse(fields, error, source) {
+    const key = keyOf(fields);
+    const subscription = this.#board.subscriptions.get(key);
+    this.#live.delete(key);
+    if (!subscription) return;
+    for (const seat of [...subscription.seats]) {
+      const known = seat.source === source || seat.source.presentedTo === this.#line;
+      if (known) this.#turnAway(subscription, seat, error);
+    }
   }
 
   /**
-   * @param {Subscription | undefined} subscription
+   * @param {Subscription} subscription
    * @param {Seat} seat
    * @param {Error} error
    */
   #turnAway(subscription, seat, error) {
-    if (subscription) this.#leave(subscription, seat);
-    seat.watcher.refuse(error, subscription?.id);
+    this.#leave(subscription, seat);
+    seat.watcher.refuse(error, subscription.id);
   }
 
   /**
@@ -167,26 +188,16 @@ export class Watching {
     try {
       await line.ask(command, (reply) => this.#begin(subscription, seat, reply));
     } catch (error) {
-      if (error instanceof CommandError) await this.#joinAgain(subscription, seat, line, error);
+      if (!(error instanceof CommandError)) return;
+      const { source } = seat;
+      const renews = error.code === "unauthorized" && source.renews && !seat.again;
+      if (!renews) return this.#turnAway(subscription, seat, error);
+      seat.again = true;
+      // Where there is none now, it is asked for again before this one ends.
+      await this.#present(source).catch(() => {});
+      seat.asked = null;
+      this.#join(subscription, seat);
     }
-  }
-
-  /**
-   * @param {Subscription} subscription
-   * @param {Seat} seat
-   * @param {Line} line
-   * @param {CommandError} error
-   */
-  async #joinAgain(subscription, seat, line, error) {
-    const expired = error.code === "unauthorized" && seat.source.renews && !seat.again;
-    if (!expired) {
-      this.#turnAway(subscription, seat, error);
-      return;
-    }
-    seat.again = true;
-    await this.#introduce(seat.source);
-    seat.asked = null;
-    this.#join(subscription, seat);
   }
 
   /**
@@ -198,25 +209,27 @@ export class Watching {
     if (!subscription.seats.has(seat)) return;
     const { id, fields } = subscription;
     seat.begun = true;
+    this.#live.add(keyOf(fields));
     this.#pace(subscription);
     if (!id) {
       seat.level();
       this.#memory.selectors.set(keyOf(fields), fields);
-      this.#list(subscription).then(() => seat.watcher.begin());
+      this.#list(subscription);
       return;
     }
     this.#memory.add(id);
-    if (reply.operation) this.#board.adopt(reply.operation, true);
+    seat.behind = reply.operation;
+    if (reply.operation) this.#board.adopt(reply.operation);
     seat.watcher.begin(id);
   }
 
   /**
-   * Learn how the operations of a selector stand, newest first.
+   * Learn how the operations of a selector stand, newest first; on the next line, if this one ends.
    *
-   * @param {Subscription | undefined} subscription
+   * @param {Subscription} subscription
    */
   async #list(subscription) {
-    if (!subscription) return;
+    const line = this.#line;
     const { fields, seats, limit: most } = subscription;
     const filter = fields.operation_id ? {} : fields;
     let [cursor, left] = [null, most];
@@ -228,11 +241,13 @@ export class Watching {
     try {
       do {
         const limit = Math.min(left, PAGE);
-        await this.#ask({ command: "list_operations", ...filter, limit, cursor }, take);
+        await line?.ask({ command: "list_operations", ...filter, limit, cursor }, take);
       } while (cursor && left > 0 && seats.size);
     } catch (error) {
       if (error instanceof CommandError) this.#refuse(fields, error);
+      return;
     }
+    for (const seat of [...seats]) if (seat.begun) seat.watcher.begin();
   }
 
   /**
@@ -242,7 +257,7 @@ export class Watching {
   #leave(subscription, seat) {
     subscription.seats.delete(seat);
     // Who closes one handle often opens another one at once.
-    setTimeout(() => this.#tidy(subscription), 0);
+    setTimeout(() => this.#tidy(subscription));
   }
 
   /** @param {Subscription} subscription */
@@ -256,6 +271,7 @@ export class Watching {
         this.#memory.remove(id);
         this.#paces.delete(id);
       }
+      this.#live.delete(keyOf(fields));
       this.#line?.ask({ command: "unsubscribe", ...fields }).catch(() => {});
     }
     for (const one of id ? [subscription] : selecting) this.#pace(one);
@@ -271,7 +287,7 @@ export class Watching {
     const all = id ? [...seats] : [...this.#board.selecting].flatMap((one) => [...one.seats]);
     const rates = all.filter((seat) => seat.begun).map((seat) => seat.rate);
     const rate = Math.max(...rates);
-    if (!this.#line || !rates.length || rate === (this.#paces.get(id) ?? FASTEST)) return;
+    if (!this.#line || !this.#live.has(keyOf(fields)) || !rates.length || rate === (this.#paces.get(id) ?? FASTEST)) return;
     this.#paces.set(id, rate);
     this.#line.ask({ command: "subscribe", ...fields, max_rate: rate }).catch(() => {});
   }
@@ -283,6 +299,6 @@ export class Watching {
    */
   #learn(id) {
     const take = (/** @type {Frame} */ { operation }) => operation && this.#board.adopt(operation);
-    this.#ask({ command: "get_operation", operation_id: id }, take).catch(() => {});
+    this.#line?.ask({ command: "get_operation", operation_id: id }, take).catch(() => {});
   }
 }

@@ -7,7 +7,14 @@ import type { Operation } from "./protocol.js";
 /** @import { Operation } from "./protocol.js" */
 /** The words, in English. */
 export declare const WORDS: {
+    connecting: string;
+    unreachable: string;
+    unreachableText: string;
+    refused: string;
+    refusedText: string;
     unknown: string;
+    unheard: string;
+    unheardText: string;
     queued: string;
     received: string;
     running: string;
@@ -25,6 +32,13 @@ export declare const WORDS: {
 };
 export type Words = typeof WORDS;
 /** @typedef {typeof WORDS} Words */
+/**
+ * All the words: those that are given, and for the rest the English ones.
+ *
+ * @param {Partial<Record<string, unknown>> | null | undefined} given
+ * @returns {Words}
+ */
+export declare function wordsOf(given: Partial<Record<string, unknown>> | null | undefined): Words;
 /**
  * One word for where an operation is, or the task's own.
  *
@@ -66,5 +80,6 @@ export declare function timeOf(seconds: number, language?: string): string;
  * A value as text that fits on a line or two.
  *
  * @param {unknown} value
+ * @param {string} [json] The very JSON of it, where numbers in it are too large for JavaScript.
  */
-export declare function resultOf(value: unknown): string;
+export declare function resultOf(value: unknown, json?: string): string;

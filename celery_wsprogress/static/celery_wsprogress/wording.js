@@ -10,7 +10,14 @@ import { hasEnded } from "./protocol.js";
 
 /** The words, in English. */
 export const WORDS = {
+  connecting: "connecting",
+  unreachable: "no connection",
+  unreachableText: "There is no connection at the moment. It is tried again by itself.",
+  refused: "not available",
+  refusedText: "This progress cannot be shown here.",
   unknown: "waiting for news",
+  unheard: "nothing yet",
+  unheardText: "Nothing has been heard of this task yet.",
   queued: "queued",
   received: "queued",
   running: "running",
@@ -30,6 +37,17 @@ export const WORDS = {
 /** @typedef {typeof WORDS} Words */
 
 /**
+ * All the words: those that are given, and for the rest the English ones.
+ *
+ * @param {Partial<Record<string, unknown>> | null | undefined} given
+ * @returns {Words}
+ */
+export function wordsOf(given) {
+  const texts = Object.entries(given ?? {}).filter(([, word]) => typeof word === "string");
+  return { ...WORDS, ...Object.fromEntries(texts) };
+}
+
+/**
  * One word for where an operation is, or the task's own.
  *
  * @param {Operation | null} operation
@@ -40,7 +58,9 @@ export function statusOf(operation, words) {
   const { state, status } = operation;
   const ended = operation.ignored ? "ignored" : state;
   const named = hasEnded(operation) ? ended : status;
-  return /** @type {Record<string, string>} */ (words)[named] ?? named;
+  const word = /** @type {Record<string, unknown>} */ (words)[named];
+  // A task's own may be called as something else here is.
+  return typeof word === "string" && !word.includes("{}") ? word : named;
 }
 
 /**
@@ -124,19 +144,37 @@ const formats = new Map();
  */
 function formatted(value, language, options) {
   const key = JSON.stringify([language, options]);
-  const format = formats.get(key) ?? new Intl.NumberFormat(language, options);
+  const format = formats.get(key) ?? formatOf(language, options);
   formats.set(key, format);
   return format.format(value);
+}
+
+/**
+ * The format of a language, as a page says it: it may be no language that a browser knows.
+ *
+ * @param {string | undefined} language
+ * @param {Intl.NumberFormatOptions} options
+ */
+function formatOf(language, options) {
+  for (const one of [language, language?.replace(/_/g, "-").replace(/[.@].*/, "")]) {
+    try {
+      return new Intl.NumberFormat(one, options);
+    } catch {
+      // The next one may do.
+    }
+  }
+  return new Intl.NumberFormat(undefined, options);
 }
 
 /**
  * A value as text that fits on a line or two.
  *
  * @param {unknown} value
+ * @param {string} [json] The very JSON of it, where numbers in it are too large for JavaScript.
  */
-export function resultOf(value) {
+export function resultOf(value, json) {
   if (value === undefined || value === null) return "";
-  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const text = typeof value === "string" ? value : (json ?? JSON.stringify(value));
   return text.length > 300 ? `${text.slice(0, 299)}…` : text;
 }
 

@@ -92,7 +92,7 @@ export class Detail {
     this.#paintSteps(this.#story.steps(operation));
     this.#lines.paint(this.#story);
     const gave = this.#story.result !== undefined;
-    show(result, gave ? textOf(this.#story.result) : null);
+    show(result, gave ? (this.#story.exact ?? textOf(this.#story.result)) : null);
     write(result.heading, this.#story.truncated ? "Result, the beginning of it" : "Result");
     show(error, operation?.error == null ? null : messageOf(operation));
   }
@@ -106,6 +106,7 @@ export class Detail {
     const change = () => this.#change();
     const adopt = () => this.#adopt(id, session, story);
     this.#watch = session.client.watch(id, {
+      stay: true,
       onChange: (_operation, event) => {
         if (event) story.take(event);
         // Something was missed: the sidecar may hold it all the same.

@@ -20,8 +20,10 @@ export class Session {
   getToken;
 
   #monitor;
-  /** Seconds that the clock here is ahead of the sidecar's. */
-  #skew = 0;
+  /** The time in the welcome that it was taken from. */
+  #told = "";
+  /** Seconds that the sidecar's clock is ahead of one that begins with the page and never jumps. */
+  #ahead = performance.timeOrigin / 1000;
 
   /**
    * @param {URL} url
@@ -64,7 +66,7 @@ export class Session {
 
   /** The sidecar's clock. */
   get now() {
-    return Date.now() / 1000 - this.#skew;
+    return this.#ahead + performance.now() / 1000;
   }
 
   close() {
@@ -72,7 +74,9 @@ export class Session {
   }
 
   #setClock() {
-    const told = Date.parse(this.client.welcome.timestamp);
-    if (this.client.state === "open" && told) this.#skew = (Date.now() - told) / 1000;
+    const { timestamp } = this.client.welcome;
+    if (timestamp === this.#told) return;
+    this.#told = timestamp;
+    this.#ahead = (Date.parse(timestamp) - performance.now()) / 1000;
   }
 }

@@ -5,6 +5,7 @@
  * Pure.
  */
 
+import { exactOf } from "../exact.js";
 import { stepOf, stepsOf } from "./timeline.js";
 
 /** @import { Operation, ProgressEvent } from "../protocol.js" */
@@ -20,6 +21,8 @@ export class Story {
   lines = [];
   /** What it gave; undefined as long as it has given nothing. @type {unknown} */
   result = undefined;
+  /** Its JSON, where numbers in it are too large for JavaScript. @type {string | undefined} */
+  exact = undefined;
   truncated = false;
   /** Whether something from before is not held any more. */
   incomplete = false;
@@ -34,15 +37,16 @@ export class Story {
 
   /**
    * @param {ProgressEvent} event
+   * @param {ProgressEvent[]} [history] The list that it is in.
    */
-  take(event) {
+  take(event, history) {
     if (event.event_type === "progress" || event.event_type === "snapshot") return;
     if (event.event_id) {
       if (this.#seen.has(event.event_id)) return;
       this.#seen.add(event.event_id);
     }
     this.#events.push(event);
-    this.#tell(event);
+    this.#tell(event, history);
     if (this.#events.length > KEPT * 1.1) this.#forget();
   }
 
@@ -61,7 +65,7 @@ export class Story {
     this.#steps = [];
     this.#giveNothing();
     this.incomplete = !complete;
-    for (const event of events) this.take(event);
+    for (const event of events) this.take(event, events);
     for (const event of live) if (!held.has(event.event_id)) this.take(event);
   }
 
@@ -75,14 +79,18 @@ export class Story {
     return stepsOf(this.#steps, operation);
   }
 
-  /** @param {ProgressEvent} event */
-  #tell(event) {
+  /**
+   * @param {ProgressEvent} event
+   * @param {ProgressEvent[]} [history]
+   */
+  #tell(event, history) {
     const { event_type: type, data, timestamp: at } = event;
     if (type === "log") {
       this.#number += 1;
       this.lines.push({ number: this.#number, at, level: data.level, message: data.message });
     } else if (type === "result") {
       this.result = data.result;
+      this.exact = exactOf(event, history, 2);
       this.truncated = data.truncated === true;
     } else {
       if (type === "status" && data.status === "started") this.#giveNothing();
@@ -92,7 +100,7 @@ export class Story {
   }
 
   #giveNothing() {
-    this.result = undefined;
+    this.result = this.exact = undefined;
     this.truncated = false;
   }
 

@@ -4,6 +4,7 @@
  * Pure. What the element has words for is said in those.
  */
 
+import { exactOf } from "../exact.js";
 import { hasEnded } from "../protocol.js";
 import { numberOf, percentOf, resultOf, statusOf, timeOf, WORDS } from "../wording.js";
 
@@ -127,7 +128,8 @@ export function toneOfLevel(level) {
  * @param {ProgressEvent} event
  * @returns {string}
  */
-export function told({ event_type: type, data }) {
+export function told(event) {
+  const { event_type: type, data } = event;
   switch (type) {
     case "progress":
       return `${data.indeterminate ? "" : percentOf(data.progress)} ${data.message}`.trim();
@@ -136,7 +138,7 @@ export function told({ event_type: type, data }) {
     case "status":
       return [data.status, data.message].filter(Boolean).join(": ");
     case "result":
-      return resultOf(data.result);
+      return resultOf(data.result, exactOf(event));
     case "completed":
       return [data.ignored && "ignored", data.duration !== undefined && `took ${timeOf(data.duration)}`]
         .filter(Boolean)
