@@ -76,6 +76,14 @@ def test_node_imports_it_by_name(project):
     assert said[2:] == [["CeleryProgress"], ["CeleryProgress", "useOperation", "useOperations"]]
 
 
+def test_the_hooks_are_the_clients_and_can_be_imported_where_react_is_of_a_server(project):
+    assert (MODULES / "react.js").read_text().startswith('"use client";\n')
+    script = "console.log(typeof (await import('celery-wsprogress/react.js')).useOperation)"
+    flags = ("--conditions=react-server", "--input-type=module", "-e")
+    said = run("node", *flags, f"{script}; process.exit()", cwd=project)
+    assert said.strip() == "function"
+
+
 @pytest.mark.parametrize("resolution", ["nodenext", "bundler"])
 @pytest.mark.parametrize("ending", [".js", ""])
 def test_a_typed_page_can_use_the_public_api(project, resolution, ending):

@@ -12,7 +12,7 @@ import { hasEnded } from "./protocol.js";
 export const WORDS = {
   connecting: "connecting",
   unreachable: "no connection",
-  unreachableText: "There is no connection at the moment. It is tried again by itself.",
+  unreachableText: "It is tried again by itself.",
   refused: "not available",
   refusedText: "This progress cannot be shown here.",
   unknown: "waiting for news",
