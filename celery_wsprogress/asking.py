@@ -28,6 +28,12 @@ class Asking:
     """Makes the figures of ``get_stats``."""
     replayable: bool
     """Whether the log can be read again, so that what is said holds for a restarted sidecar."""
+    broker_error: str = ""
+    """Why the log cannot be read just now; ``""`` where it can."""
+
+    def broker(self) -> dict[str, str]:
+        """What a reply says of the broker: nothing, where all is well."""
+        return {"broker_error": self.broker_error} if self.broker_error else {}
 
     def text(self, name: str) -> str:
         """A field that must be there, as text."""

@@ -38,6 +38,7 @@ def answer(
     max_subscriptions: int,
     stats: Callable[[], Mapping[str, Any]],
     replayable: bool,
+    broker_error: str = "",
 ) -> None:
     """Take one frame of a client: do what it says and queue the reply on its session."""
     session.commands += 1
@@ -52,6 +53,7 @@ def answer(
             max_subscriptions=max_subscriptions,
             stats=stats,
             replayable=replayable,
+            broker_error=broker_error,
         )
         reply = _command(fields)(asking)
     except (CommandError, TokenError) as exc:
@@ -110,7 +112,7 @@ def _authenticate(asking: Asking) -> dict[str, Any]:
 
 
 def _ping(asking: Asking) -> dict[str, Any]:
-    return {"status": "pong", "timestamp": asking.now}
+    return {"status": "pong", "timestamp": asking.now} | asking.broker()
 
 
 COMMANDS: Final[Mapping[str, Callable[[Asking], dict[str, Any]]]] = {

@@ -34,7 +34,7 @@ def subscribe(asking: Asking) -> dict[str, Any]:
         raise CommandError("invalid_command", "`replay` must be one of: all, last, none")
     _note_resync(asking)
     max_rate = _max_rate(asking)
-    reply = _subscribe(asking, replay) | {"replayable": asking.replayable}
+    reply = _subscribe(asking, replay) | {"replayable": asking.replayable} | asking.broker()
     if max_rate is not None:
         for target in _targets(asking):
             asking.session.pace(target, max_rate)

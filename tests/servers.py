@@ -300,17 +300,21 @@ class RabbitMQServer(Server):
             for queue in ("celery_wsprogress.log", "celery_wsprogress.epochs", "celery"):
                 channel.queue_delete(queue)
 
-    def url_of(self, user: str, *, may_declare: str) -> str:
+    def url_of(
+        self, user: str, *, may_declare: str, may_write: str = ".*", may_read: str = ".*"
+    ) -> str:
         """Make a user, and return the URL for it.
 
         Args:
             user: A name of its own.
             may_declare: What the user may declare: a regular expression for the names of
-                queues and exchanges. It may write to and read from all of them.
+                queues and exchanges.
+            may_write: What the user may write to.
+            may_read: What the user may read from.
         """
         for command in (
             ("add_user", user, "guest"),
-            ("set_permissions", user, may_declare, ".*", ".*"),
+            ("set_permissions", user, may_declare, may_write, may_read),
         ):
             subprocess.run(
                 [self._control, *command],

@@ -23,9 +23,11 @@ Only raw bytes pass here. Nothing is ever unpickled, and nothing is decoded:
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from celery_wsprogress.brokers.failure import secrets_of
 from celery_wsprogress.brokers.transports import module_of
 from celery_wsprogress.settings import EXCHANGE as EXCHANGE
 from celery_wsprogress.settings import masked
@@ -36,6 +38,17 @@ if TYPE_CHECKING:
 
 #: Batches are kept below this many bytes: it bounds what the log costs the broker's memory.
 MAX_BATCH_BYTES: Final = 32_768
+
+
+#: Characters that an epoch may have.
+MAX_EPOCH_LENGTH: Final = 16
+
+_EPOCH: Final = re.compile(rf"[0-9A-Za-z]{{1,{MAX_EPOCH_LENGTH}}}")
+
+
+def is_epoch(word: str) -> bool:
+    """Say whether a word can name an incarnation of the log, and stand in an event's id."""
+    return _EPOCH.fullmatch(word) is not None
 
 
 class BrokerAddress(NamedTuple):
@@ -49,6 +62,11 @@ class BrokerAddress(NamedTuple):
     login_method: str | None = None
     exchange: str = EXCHANGE
     """The exchange of the events. Programs that name different ones do not see each other's."""
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What of it must never be shown."""
+        return secrets_of(self.url, {**self.transport_options, "use_ssl": self.use_ssl})
 
     def __repr__(self) -> str:
         """Without the password; the options may hold one, too."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 PREFETCH: Final = 300
 
 
+#: Bytes after which no more messages are taken at once.
+MAX_READ_BYTES: Final = 8_000_000
+
+
 def body_of(message: Any) -> bytes:
     """Return a message's body as it was published; the library makes a text of an empty one."""
     return message.body or b""
@@ -83,5 +87,10 @@ class Inbox:
 
     def _take_what_is_there(self) -> None:
         beat(self._connection)
-        while len(self.arrived) < PREFETCH and drain(self._connection, 0):
+        while self._has_room() and drain(self._connection, 0):
             pass
+
+    def _has_room(self) -> bool:
+        """What is not taken now waits at the broker's end of the socket."""
+        size = sum(len(message.body or b"") for message in self.arrived)
+        return len(self.arrived) < PREFETCH and size < MAX_READ_BYTES

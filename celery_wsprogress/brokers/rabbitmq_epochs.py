@@ -17,6 +17,7 @@ from typing import Any
 
 from amqp.basic_message import Message  # type: ignore[import-untyped]
 
+from celery_wsprogress.brokers import is_epoch
 from celery_wsprogress.brokers.amqp_connection import drain_until
 from celery_wsprogress.brokers.amqp_inbox import body_of
 from celery_wsprogress.brokers.amqp_topology import exists
@@ -31,7 +32,7 @@ def name_epochs(exchange: str) -> str:
 def follow(current: str, message: bytes) -> str:
     """Return the epoch after a message of the stream; whatever it holds, it never raises."""
     before, _, word = message.decode(errors="replace").partition(" ")
-    return word if before == current and word.isalnum() else current
+    return word if before == current and is_epoch(word) else current
 
 
 class Epochs:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from amqp.exceptions import (  # type: ignore[import-untyped]
@@ -241,12 +242,15 @@ class StreamReader:
             self._delivered = None
 
     def _find_end(self) -> str:
-        newest: list[Any] = []
-        channel = consume(self._connection, self._log, "last", newest.append)
+        # Of those that come, the last one: all together they may be large.
+        newest: deque[int] = deque(maxlen=1)
+        channel = consume(
+            self._connection, self._log, "last", lambda message: newest.append(_offset(message))
+        )
         if drain_until(self._connection, lambda: bool(newest), SILENCE):
             catch_up(channel)
         leave(channel)
-        return str(_offset(newest[-1])) if newest else ""
+        return str(newest[-1]) if newest else ""
 
 
 def _offset(message: Any) -> int:

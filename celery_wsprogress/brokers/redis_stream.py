@@ -11,13 +11,14 @@ among them, so it is put on here and kombu's own prefixing is left out.
 
 The epoch is a random word beside the stream, in the key ``<stream>.epoch``: the same for every
 reader, gone when the server lost its data, and replaced by the first reader that finds the
-log's end behind the position it had.
+log's end behind the position it had. Writers put it there, and readers where they may: a reader
+of a server that lets it write nothing (its rights, a replica, no memory left) reads all the same.
 """
 
 from __future__ import annotations
 
 import contextlib
-import inspect
+import logging
 import os
 import secrets
 import time
@@ -30,13 +31,17 @@ from kombu.transport.virtual.exchange import ExchangeType
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from celery_wsprogress.brokers import MAX_BATCH_BYTES, Entry
+from celery_wsprogress.brokers import MAX_BATCH_BYTES, MAX_EPOCH_LENGTH, Entry, is_epoch
 from celery_wsprogress.brokers.connection import RAW_JSON, bounded, connect, make_producer, release
+from celery_wsprogress.brokers.failure import said_of
+from celery_wsprogress.brokers.redis_reply import Cut, ask, read_entries, take_connection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from celery_wsprogress.brokers import BrokerAddress
+
+logger = logging.getLogger(__name__)
 
 #: Bytes of batches the stream keeps at the most, for which the server takes up to 130 MB. The
 #: writer with the largest batches cuts it for all. When batches become small, the large ones are
@@ -52,8 +57,14 @@ LATELY: Final = 100
 MAX_AGE: Final = 86_400
 #: Seconds between a reader's rounds: dropping what is old, looking whether the log is the same.
 ROUND: Final = 60.0
-#: Entries that come in one reply: 10 MB at the most.
+#: Entries that come in one reply, at the most.
 READ_COUNT: Final = 300
+
+#: Entries of the first reply: nobody knows yet how large they are.
+FIRST_COUNT: Final = 10
+
+#: The epoch of a log beside which there is none, where a reader may not put one there.
+NO_EPOCH: Final = "0"
 
 START: Final = "0-0"
 FIELD: Final = b"batch"
@@ -81,8 +92,9 @@ class StreamExchange(ExchangeType):
         if self._connection is None:
             self._connection = take_connection(self.channel.client.connection_pool)
         stream, most = self.channel.global_keyprefix + exchange, entries_of(self._size)
-        self._connection.send_command("XADD", stream, "MAXLEN", "~", most, "*", FIELD, batch)
-        self._connection.read_response()
+        with said_of("XADD", stream):
+            self._connection.send_command("XADD", stream, "MAXLEN", "~", most, "*", FIELD, batch)
+            self._connection.read_response()
 
 
 class _StreamChannel:
@@ -151,7 +163,11 @@ class StreamWriter:
     def __init__(self, connection: Any, exchange: str) -> None:
         self._connection = connection
         self._process = os.getpid()
-        self._producer = make_producer(connection.channel(), exchange, StreamExchange.type)
+        channel = connection.channel()
+        self._producer = make_producer(channel, exchange, StreamExchange.type)
+        # Whoever may not is told so by the first batch, if that is not taken either.
+        with contextlib.suppress(redis.ResponseError):
+            name_epoch(channel.client, f"{channel.global_keyprefix}{exchange}.epoch", _new_epoch())
 
     def publish(self, batch: bytes, *, confirm: bool) -> None:  # noqa: ARG002
         """Append one batch."""
@@ -173,6 +189,10 @@ class StreamReader:
 
     def __init__(self, connection: Any, exchange: str, position: str, epoch: str) -> None:
         self._connection = connection
+        self._count = min(FIRST_COUNT, READ_COUNT)
+        self._warned = False
+        self._word = ""
+        """The epoch as it stands beside the stream."""
         try:
             channel = connection.channel()
             self._client: Any = channel.client
@@ -208,11 +228,32 @@ class StreamReader:
     def _read(self, position: str, wait: float) -> list[Entry]:
         # To Redis, BLOCK 0 is for ever.
         block = max(int(wait * 1000), 1)
-        reply = self._client.xread({self._stream: position}, count=READ_COUNT, block=block)
-        return [
-            Entry(entry_id.decode(), fields.get(FIELD, b""))
-            for entry_id, fields in (reply[0][1] if reply else ())
-        ]
+        reply = self._ask(
+            "XREAD", "COUNT", self._count, "BLOCK", block, "STREAMS", self._stream, position
+        )
+        found, whole = read_entries(reply[0][1] if reply else ())
+        if not whole:
+            # What is left out is sent again, so fewer are asked for.
+            self._count = len(found)
+        elif len(found) == self._count:
+            self._count = min(self._count * 2, READ_COUNT)
+        return [Entry(entry_id, self._batch_of(entry_id, fields)) for entry_id, fields in found]
+
+    def _batch_of(self, entry_id: str, fields: Any) -> bytes:
+        batch = fields.get(FIELD, b"")
+        if not isinstance(batch, Cut):
+            return batch or b""
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                "An entry of %s has %d bytes and is left out (%s); a batch has %d at the most",
+                self._stream, batch.size, entry_id, MAX_BATCH_BYTES,
+            )  # fmt: skip
+        return b""
+
+    def _ask(self, command: str, *words: Any) -> Any:
+        with said_of(command, self._stream):
+            return ask(self._client.connection_pool, command, *words)
 
     def _make_round(self) -> None:
         if time.monotonic() < self._next_round:
@@ -224,55 +265,86 @@ class StreamReader:
             # The server's clock is the one the entries were numbered by.
             seconds, _ = self._client.time()
             self._client.xtrim(self._stream, minid=(seconds - MAX_AGE) * 1000, approximate=True)
-        if self._agreed_epoch(self.epoch) != self.epoch:
+        if self._agreed_epoch(self._word or _new_epoch()) != self._word:
             raise redis.ConnectionError("another reader found a new event log")
 
     def _find_epoch(self, position: str, epoch: str) -> str:
-        found = self._agreed_epoch(_new_epoch())
+        self._word = self._agreed_epoch(_new_epoch())
         lost = bool(position) and self._end() < _number(position)
         # Where the epoch is another one already, the loss has been noticed before.
-        return self._replace_epoch(found) if lost and found == (epoch or found) else found
+        if not lost or (self._word or NO_EPOCH) != (epoch or self._word or NO_EPOCH):
+            return self._word or NO_EPOCH
+        replaced = self._replace_epoch(self._word)
+        if replaced != self._word:
+            self._word = replaced
+            return replaced
+        # Nobody lets us say so to the others: this reader knows it all the same.
+        return _new_epoch()
 
     def _agreed_epoch(self, proposed: str) -> str:
-        self._client.set(self._epoch_key, proposed, nx=True)
-        found: bytes | None = self._client.get(self._epoch_key)
-        return found.decode() if found else proposed
+        """The word beside the stream; ``""`` where there is none and we may not put one there."""
+        found = self._read_epoch()
+        if found == "":
+            with contextlib.suppress(redis.ResponseError):
+                name_epoch(self._client, self._epoch_key, proposed)
+            found = self._read_epoch()
+        if found is None:
+            found = self._replace_epoch(None)
+        return found
 
-    def _replace_epoch(self, lost: str) -> str:
-        """Put a new word in the place of the old one, unless somebody was faster."""
+    def _read_epoch(self, client: Any = None) -> str | None:
+        """The word beside the stream; ``""`` where there is none, None where it is no epoch."""
+        with said_of("GETRANGE", self._epoch_key):
+            try:
+                # Not all of it: it may be anything that somebody put there.
+                found = (client or self._client).getrange(self._epoch_key, 0, MAX_EPOCH_LENGTH)
+            except redis.ResponseError as exc:
+                if "WRONGTYPE" in str(exc):
+                    return None
+                raise
+        word = found.decode(errors="replace") if isinstance(found, bytes) else str(found)
+        return word if not word or is_epoch(word) else None
+
+    def _replace_epoch(self, lost: str | None) -> str:
+        """Put a new word in the place of the old one, unless somebody was faster.
+
+        Returns:
+            What is there now; ``""`` where that is still no epoch.
+        """
 
         def replace(pipe: Any) -> None:
-            found = pipe.get(self._epoch_key)
+            # Before the transaction begins: the key is watched by now.
+            found = self._read_epoch(pipe)
             pipe.multi()
-            if found == lost.encode():
+            if found == lost:
                 pipe.set(self._epoch_key, _new_epoch())
 
-        self._client.transaction(replace, self._epoch_key)
-        return self._agreed_epoch(_new_epoch())
+        with contextlib.suppress(redis.ResponseError):
+            self._client.transaction(replace, self._epoch_key)
+        return self._read_epoch() or ""
 
     def _newest(self) -> str:
         """The newest entry that is retained; the stream may be trimmed to nothing."""
-        entries = self._client.xrevrange(self._stream, count=1)
-        return entries[0][0].decode() if entries else ""
+        reply = self._ask("XREVRANGE", self._stream, "+", "-", "COUNT", 1)
+        return reply[0][0].decode() if reply else ""
 
     def _end(self) -> tuple[int, int]:
         """The newest entry there ever was."""
-        if not self._client.exists(self._stream):
+        try:
+            reply = self._ask("XINFO", "STREAM", self._stream)
+        except redis.ResponseError as exc:
+            if "no such key" not in str(exc):
+                raise
             return (0, 0)
-        end: bytes = self._client.xinfo_stream(self._stream)["last-generated-id"]
+        # A list of names and values, or of pairs of them.
+        flat = reply if isinstance(reply[0], bytes) else [one for pair in reply for one in pair]
+        end: bytes = flat[flat.index(b"last-generated-id") + 1]
         return _number(end.decode())
 
 
-def take_connection(pool: Any) -> Any:
-    """Take a connection out of a pool of any version of redis-py.
-
-    Before 5.3 it asks for the name of a command, of which it makes nothing; since then it warns
-    of one (redis/connection.py, ``ConnectionPool.get_connection``).
-    """
-    parameters = inspect.signature(pool.get_connection).parameters
-    wanted = [one for one in parameters.values() if one.default is one.empty]
-    named = any(one.kind is one.POSITIONAL_OR_KEYWORD for one in wanted)
-    return pool.get_connection("_") if named else pool.get_connection()
+def name_epoch(client: Any, key: str, word: str) -> None:
+    """Put an epoch beside the stream where there is none."""
+    client.set(key, word, nx=True)
 
 
 def _refuse_reconnects(pool: Any) -> None:

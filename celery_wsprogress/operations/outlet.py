@@ -64,7 +64,9 @@ def _choose() -> Publisher | None:
     with suppress(Exception):
         brokers.prepare(address)
     _warn_of_silence(address.url)
-    return Publisher(lambda: brokers.open_writer(address), masked(address.url), settings)
+    return Publisher(
+        lambda: brokers.open_writer(address), masked(address.url), settings, address.secrets
+    )
 
 
 def _warn_of_silence(url: str) -> None:

@@ -80,6 +80,7 @@ class Accounts:
             metrics.key("build_info", version=__version__): 1,
             "processes": 1,
             "broker_connected": int(broker.connected),
+            **({metrics.key("broker_error", text=broker.error): 1} if broker.error else {}),
             "broker_lost_total": broker.reconnects,
             "rebuilt": int(rebuilt),
             "replayable": int(broker.replayable),

@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES, open_writer
+from celery_wsprogress.brokers.failure import describe, is_an_answer
 from celery_wsprogress.wire import encode_event, join_batch
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Appender:
         self._work = threading.Condition()
         self._waiting: deque[list[bytes]] = deque(maxlen=MAX_WAITING)
         self._stopping = False
+        self._refused = False
         self._writer: Writer | None = None
         self._used_at = 0.0
         self._thread: threading.Thread | None = None
@@ -80,10 +82,19 @@ class Appender:
             try:
                 self._write(events)
             except Exception as exc:  # noqa: BLE001 - whatever the client library raises
-                # The text of a library's exception may hold the URL, so only its class is shown.
-                logger.debug("A conclusion could not be written: %s", type(exc).__name__)
+                self._say_it_failed(exc)
                 self._let_go()
         self._let_go()
+
+    def _say_it_failed(self, exc: Exception) -> None:
+        # That the broker is away is said by who reads. That it takes nothing is known here only.
+        level = logging.WARNING if is_an_answer(exc) and not self._refused else logging.DEBUG
+        self._refused = self._refused or is_an_answer(exc)
+        logger.log(
+            level,
+            "What this sidecar concludes of lost tasks cannot be written to the broker (%s)",
+            describe(exc, self._address.secrets),
+        )
 
     def _next(self) -> list[bytes] | None:
         """What goes into the next batch; nothing when it is time to rest; None at the end."""

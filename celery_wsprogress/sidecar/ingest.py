@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.brokers import open_reader
-from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.brokers.failure import describe, is_an_answer
 from celery_wsprogress.positions import position_numbers
 from celery_wsprogress.settings import masked
 
@@ -55,6 +55,8 @@ class Connection:
 
     connected: bool = False
     replayable: bool = False
+    error: str = ""
+    """Why it is not connected, without a secret; ``""`` while it is, and before it was tried."""
     reconnects: int = 0
     end: str = ""
     """The end of the log when the broker was reached."""
@@ -78,6 +80,7 @@ class Ingest:
         self._backoff = Backoff()
         self._epoch = ""
         self._position = ""
+        self._why: type[Exception] | None = None
 
     def start(self) -> None:
         """Begin to read."""
@@ -112,15 +115,18 @@ class Ingest:
         if reader.epoch != self._epoch:
             # Positions of another epoch mean nothing in this one.
             self._epoch, self._position = reader.epoch, ""
+        # A broker may let itself be opened and still refuse to be read.
+        entries = reader.read(self._position, wait=0.0)
         self._say_it_is_here(reader)
-        behind = True
+        self._backoff.reset()
+        behind, first = True, True
         while not self._stopping.is_set():
             if behind and _reaches(self._position, reader.end):
                 behind = False
                 self._deliver(self._epoch, (), current=True)
-            entries = reader.read(self._position, wait=READ_WAIT)
-            # Only now: a broker may let itself be opened and still refuse to be read.
-            self._backoff.reset()
+            if not first:
+                entries = reader.read(self._position, wait=READ_WAIT)
+            first = False
             if entries:
                 self._deliver(self._epoch, entries, current=False)
                 self._position = entries[-1].position
@@ -134,18 +140,24 @@ class Ingest:
         connection.replayable = reader.replayable
         connection.end = reader.end
         connection.connected = True
+        connection.error = ""
         again = " again" if connection.reconnects else ""
         logger.info("Connected to the broker %s%s", masked(self._address.url), again)
 
     def _say_it_is_away(self, exc: Exception) -> None:
         connection = self.connection
-        if connection.connected or not connection.reconnects:
-            # The text of a library's exception may hold the URL, so only its class is shown.
+        refused, error = is_an_answer(exc), describe(exc, self._address.secrets)
+        # Also where another reason has taken the place of the first one.
+        if connection.connected or not connection.error or (refused and type(exc) is not self._why):
             logger.warning(
-                "The broker %s is away (%s); trying again until it is back",
+                "The broker %s %s (%s); trying again until it %s",
                 masked(self._address.url),
-                exc if isinstance(exc, ConfigurationError) else type(exc).__name__,
+                "refuses to be read" if refused else "is away",
+                error,
+                "may be" if refused else "is back",
             )
+        self._why = type(exc)
+        connection.error = error
         connection.connected = False
         connection.reconnects += 1
 

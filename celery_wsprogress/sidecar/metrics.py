@@ -51,6 +51,7 @@ METRICS: Final = (
     Metric("restarts_total", "counter", sum, "Processes that ended and were replaced."),
     # Of the broker.
     Metric("broker_connected", "gauge", min, "1 while the broker is connected, in every process."),
+    Metric("broker_error", "gauge", max, "Why the broker cannot be read, as a label."),
     Metric("broker_lost_total", "counter", sum, "Times the broker could not be reached."),
     Metric("rebuilt", "gauge", min, "1 once the retained log has been read, in every process."),
     Metric("replayable", "gauge", min, "1 where the log can be read again."),
@@ -126,7 +127,17 @@ def readiness(report: Figures) -> dict[str, Any]:
     return {
         **{name: bool(report[name]) for name in words},
         **{name.removesuffix("_total"): report[name] for name in numbers},
+        "broker_error": broker_error(report),
     }
+
+
+def broker_error(report: Figures) -> str:
+    """Why the broker cannot be read; ``""`` where it can."""
+    for one in report:
+        if _name(one) == "broker_error":
+            text = one.partition('text="')[2][:-2]
+            return text.replace(r"\"", '"').replace(r"\\", "\\")
+    return ""
 
 
 def key(name: str, **labels: str) -> str:

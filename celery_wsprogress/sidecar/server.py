@@ -248,6 +248,7 @@ class Sidecar:
             max_subscriptions=self.settings.max_subscriptions,
             stats=self.stats,
             replayable=self.ingest.connection.replayable,
+            broker_error=self.ingest.connection.error,
         )
 
     def _subscribe_by_path(self, request: Request | None, session: Session) -> None:
@@ -262,7 +263,7 @@ class Sidecar:
             self.hub.select(session, EVERYTHING, replay="none")
 
     def _welcome(self, session: Session) -> dict[str, Any]:
-        now = time.time()
+        now, error = time.time(), self.ingest.connection.error
         data = {
             "message": "Connected to celery-wsprogress",
             "client_id": session.client_id,
@@ -272,6 +273,7 @@ class Sidecar:
             "heartbeat": self.settings.heartbeat,
             "auth_required": self.settings.key is not None,
             "features": commands.FEATURES,
+            **({"broker_error": error} if error else {}),
             "limits": {
                 "command_bytes": MAX_COMMAND_BYTES,
                 "subscriptions": self.settings.max_subscriptions,

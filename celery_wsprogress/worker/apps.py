@@ -77,7 +77,10 @@ class Reporting:
         with suppress(Exception):
             brokers.prepare(address)
         publisher = Publisher(
-            lambda: brokers.open_writer(address), masked(address.url), self.settings
+            lambda: brokers.open_writer(address),
+            masked(address.url),
+            self.settings,
+            address.secrets,
         )
         # The flusher thread keeps its publisher alive, so the app's end must be its end. Not the
         # end of the process: that waits until the last events have left, and is signals' affair.

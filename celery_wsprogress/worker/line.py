@@ -5,8 +5,7 @@ that could not be written is kept and written again, with the same counter, by w
 know a repeat. Only a sign of life is not kept while the broker is away, for it would be no sign
 any more when it arrives: its batch is written empty, so that no number is missing.
 
-What a client library says of a failure may quote the URL, and so a password: only the class of
-its error is ever logged.
+What is logged of a failure says :mod:`celery_wsprogress.brokers.failure`, without a password.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress import wire
 from celery_wsprogress.backoff import Backoff
-from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.brokers.failure import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,11 +39,17 @@ class Line:
         open_writer: Connects to the broker, or raises.
         place: The broker, as it may be shown in a log.
         backoff: How long to pause while the broker is away.
+        hidden: What must not be logged of the broker's address.
     """
 
     def __init__(
-        self, open_writer: Callable[[], Writer], place: str, backoff: Backoff | None = None
+        self,
+        open_writer: Callable[[], Writer],
+        place: str,
+        backoff: Backoff | None = None,
+        hidden: Sequence[str] = (),
     ) -> None:
+        self._hidden = hidden
         self._open_writer = open_writer
         self._place = place
         self._backoff = backoff or Backoff()
@@ -153,5 +158,5 @@ class Line:
             logger.warning(
                 "Task events cannot reach %s and wait here until they can (%s)",
                 self._place,
-                exc if isinstance(exc, ConfigurationError) else type(exc).__name__,
+                describe(exc, self._hidden),
             )

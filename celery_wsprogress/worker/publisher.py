@@ -58,11 +58,17 @@ class Publisher:
         open_writer: Connects to the broker; called by the flusher thread.
         place: The broker, as it may be shown in a log.
         settings: Intervals and the size of the buffer.
+        hidden: What must not be logged of the broker's address.
     """
 
     def __init__(
-        self, open_writer: Callable[[], Writer], place: str, settings: WorkerSettings
+        self,
+        open_writer: Callable[[], Writer],
+        place: str,
+        settings: WorkerSettings,
+        hidden: Sequence[str] = (),
     ) -> None:
+        self._hidden = hidden
         self._open_writer = open_writer
         self._place = place
         self._settings = settings
@@ -82,7 +88,7 @@ class Publisher:
         )
         self._inquiries = Inquiries(self._take_answer)
         self._signs = Signs(settings.sign_interval)
-        self._line = Line(self._open_writer, self._place)
+        self._line = Line(self._open_writer, self._place, hidden=self._hidden)
         self._thread: threading.Thread | None = None
         self._awake_at = _NEVER
         self._attentive = False

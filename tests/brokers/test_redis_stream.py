@@ -1,5 +1,6 @@
 import shutil
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -8,7 +9,7 @@ from conftest import skip_or_fail
 from hypothesis import given
 from hypothesis import strategies as st
 from ports import free_port
-from raw_log import publish
+from raw_log import batches, publish, read_until
 from servers import Server, find_program
 from waiting import eventually
 
@@ -16,10 +17,13 @@ from celery_wsprogress.brokers import (
     EXCHANGE,
     MAX_BATCH_BYTES,
     BrokerAddress,
+    is_epoch,
     open_reader,
     open_writer,
+    redis_reply,
     redis_stream,
 )
+from celery_wsprogress.brokers.failure import describe
 from celery_wsprogress.errors import ConfigurationError
 
 SHORT = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
@@ -438,3 +442,124 @@ def test_closing_leaves_no_connection(make_redis):
         writer.close()
         reader.close()
         eventually(lambda: watching.info("clients")["connected_clients"] == 1)
+
+
+POISON = [
+    "",
+    "a.b",
+    "with space",
+    "ü",
+    "²",
+    '"',
+    "x" * 17,
+    b"\xff\xfe",
+    "x" * 1_000_000,
+]
+
+
+@pytest.mark.parametrize("word", POISON, ids=range(len(POISON)))
+def test_a_word_that_is_no_epoch_is_replaced(address, client, word):
+    client.set(f"{EXCHANGE}.epoch", word)
+    one, other = open_reader(address), open_reader(address)
+    assert one.epoch == other.epoch
+    assert is_epoch(one.epoch)
+
+
+def test_an_epoch_key_of_another_type_is_replaced(address, client):
+    client.rpush(f"{EXCHANGE}.epoch", "a", "b")
+    one, other = open_reader(address), open_reader(address)
+    assert one.epoch == other.epoch
+    assert is_epoch(one.epoch)
+
+
+def test_an_epoch_that_becomes_none_is_noticed(address, client, monkeypatch):
+    monkeypatch.setattr(redis_stream, "ROUND", 0.0)
+    reader = open_reader(address)
+    client.set(f"{EXCHANGE}.epoch", "no.epoch")
+    with pytest.raises(redis.ConnectionError, match="new event log"):
+        reader.read("", wait=0)
+
+
+def test_an_entry_that_is_too_large_is_left_out(address, client, caplog):
+    publish(address, b"before")
+    client.xadd(EXCHANGE, {"batch": b"x" * 10_000_000})
+    client.xadd(EXCHANGE, {"foreign": b"x" * 10_000_000})
+    publish(address, b"after")
+    assert batches(read_until(open_reader(address), 4)) == [b"before", b"", b"", b"after"]
+    assert caplog.text.count("has 10000000 bytes and is left out") == 1
+
+
+def test_more_than_one_read_may_keep_comes_in_several(address, client, monkeypatch):
+    monkeypatch.setattr(redis_reply, "MAX_READ_BYTES", 100_000)
+    publish(address, *[b"%d" % n for n in range(30)], *[b"x" * 30_000] * 30, b"last")
+    reader, entries, reads = open_reader(address), [], 0
+    while len(entries) < 61:
+        entries += reader.read(entries[-1].position if entries else "", wait=0)
+        reads += 1
+    assert batches(entries) == [*[b"%d" % n for n in range(30)], *[b"x" * 30_000] * 30, b"last"]
+    assert reads < 25
+
+
+def test_a_foreign_entry_of_many_fields_is_passed_over(address, client, monkeypatch):
+    monkeypatch.setattr(redis_reply, "MAX_READ_BYTES", 10_000)
+    client.xadd(EXCHANGE, {f"field {n}": "x" for n in range(1000)})
+    publish(address, b"after")
+    assert batches(read_until(open_reader(address), 2)) == [b"", b"after"]
+
+
+PEAK = """
+import resource, sys
+from celery_wsprogress.brokers import BrokerAddress, open_reader
+reader, position, count = open_reader(BrokerAddress(sys.argv[1])), "", 0
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+while entries := reader.read(position, wait=0):
+    position, count = entries[-1].position, count + len(entries)
+print(count, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.parametrize("size", [1_000_000, 10_000_000])
+def test_large_entries_cost_the_reader_little_memory(address, client, size):
+    """Small ones come first: by them, 300 would be asked for at once."""
+    publish(address, *[b"small"] * 1000)
+    client.xadd(EXCHANGE, {"batch": b"x" * size})
+    for _ in range(200_000_000 // size):
+        client.xadd(EXCHANGE, {"batch": b"x" * size})
+    run = [sys.executable, "-c", PEAK, address.url]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    count, megabytes = map(int, done.stdout.split())
+    assert count == 1001 + 200_000_000 // size
+    assert megabytes < 60
+
+
+def test_a_reader_of_a_full_server_reads(make_redis):
+    server = make_redis(options={"maxmemory": "2mb"})
+    address = BrokerAddress(server.url)
+    publish(address, b"one")
+    with redis.Redis(port=server.port) as client:
+        client.delete(f"{EXCHANGE}.epoch")
+        client.config_set("maxmemory", "1")
+    one, other = open_reader(address), open_reader(address)
+    assert one.epoch == other.epoch
+    assert is_epoch(one.epoch)
+    assert batches(read_until(one, 1)) == [b"one"]
+
+
+def test_a_reader_of_a_replica_reads(make_redis):
+    server = make_redis()
+    publish(BrokerAddress(server.url), b"one")
+    replica = make_redis(options={"replicaof": f"127.0.0.1 {server.port}"})
+    with redis.Redis(port=replica.port) as client:
+        eventually(lambda: client.exists(EXCHANGE))
+    with redis.Redis(port=server.port) as client:
+        client.delete(f"{EXCHANGE}.epoch")
+    address = BrokerAddress(replica.url)
+    reader = open_reader(address)
+    (entry,) = read_until(reader, 1)
+    assert entry.batch == b"one"
+    # It comes back, and is still in the same log.
+    assert open_reader(address, entry.position, reader.epoch).epoch == reader.epoch
+    with pytest.raises(redis.ReadOnlyError) as caught:
+        publish(address, b"two")
+    assert describe(caught.value).startswith("ReadOnlyError: READONLY")
+    assert describe(caught.value).endswith(f"[XADD {EXCHANGE}]")

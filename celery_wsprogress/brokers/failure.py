@@ -1,0 +1,114 @@
+"""What went wrong with a broker, in a sentence for people that holds no secret.
+
+What a client library says may quote the URL, and so a password: of most errors only the class is
+shown. What the server itself answered is shown, with the words of the address that are secret left
+out: nobody else knows which right, memory or queue it wants.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from celery_wsprogress.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+#: Classes whose text is the server's own answer, and the module of their library. By name: no
+#: client library is loaded for it.
+_ANSWERS: Final = {
+    "ResponseError": "redis",
+    "AuthenticationError": "redis",
+    "BusyLoadingError": "redis",
+    "AMQPError": "amqp",
+    "ClientError": "botocore",
+    "ImportError": "builtins",
+}
+
+#: Answers of Redis that everybody who reads its documentation knows by their first word. redis-py
+#: takes it away where it makes a class of it.
+_FIRST_WORDS: Final = {
+    "NoPermissionError": "NOPERM",
+    "ReadOnlyError": "READONLY",
+    "OutOfMemoryError": "OOM",
+    "BusyLoadingError": "LOADING",
+    "MasterDownError": "MASTERDOWN",
+    "ClusterDownError": "CLUSTERDOWN",
+    "MovedError": "MOVED",
+}
+
+_MOVED: Final = "the server is one of a cluster, which kombu does not speak; name a single server"
+
+#: Characters that a sentence may have.
+_LONGEST: Final = 300
+
+_SHORT: Final = 4
+"""A secret shorter than this may be a part of any word: a text that holds it is not shown."""
+
+_SECRET_NAMES: Final = re.compile(r"pass|secret|token|credential|access_key", re.IGNORECASE)
+
+
+@contextlib.contextmanager
+def said_of(command: str, name: str) -> Iterator[None]:
+    """Have an error say which command it answers, and of which key."""
+    try:
+        yield
+    except Exception as exc:
+        exc.add_note(f"{command} {name}")
+        raise
+
+
+def is_an_answer(exc: BaseException) -> bool:
+    """Say whether the broker is there, and this is what it answered."""
+    return any(
+        _ANSWERS.get(cls.__name__) == cls.__module__.partition(".")[0] for cls in type(exc).__mro__
+    )
+
+
+def describe(exc: BaseException, secrets: Iterable[str] = ()) -> str:
+    """Say what went wrong, on one line.
+
+    Args:
+        exc: Whatever was raised.
+        secrets: What must not be shown; see :func:`secrets_of`.
+    """
+    name = type(exc).__name__
+    if isinstance(exc, ConfigurationError):
+        return str(exc)
+    if not is_an_answer(exc):
+        return name
+    text = _MOVED if name in {"MovedError", "AskError"} else " ".join(str(exc).split())
+    word = _FIRST_WORDS.get(name)
+    if word and not text.startswith(word):
+        text = f"{word} {text}"
+    for secret in secrets:
+        if secret in text:
+            if len(secret) < _SHORT:
+                return name
+            text = text.replace(secret, "**")
+    text = "".join(one for one in text if one.isprintable())[:_LONGEST]
+    command = "; ".join(getattr(exc, "__notes__", ()))
+    return f"{name}: {text}" + (f" [{command}]" if command else "")
+
+
+def secrets_of(url: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what must not be shown of an address, the longest first."""
+    found: set[str] = set()
+    for part in url.split(";"):
+        rest = part.rpartition("://")[2]
+        password = rest.rpartition("@")[0].partition(":")[2]
+        values = [pair.partition("=")[2] for pair in rest.partition("?")[2].split("&")]
+        found |= {password, unquote(password), *values, *map(unquote, values)}
+    found |= set(_secrets_in(options))
+    return tuple(sorted((one for one in found if one), key=len, reverse=True))
+
+
+def _secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
+        if isinstance(value, dict):
+            yield from _secrets_in(value)
+        elif isinstance(value, str) and _SECRET_NAMES.search(str(name)):
+            yield value

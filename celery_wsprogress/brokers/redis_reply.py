@@ -1,0 +1,159 @@
+"""A reply of Redis, read from the socket piece by piece: what is too large is passed over.
+
+redis-py keeps a reply in memory whole, and an entry of a stream may have 512 MB: whoever can write
+to the stream could end everyone who reads it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import redis
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from io import BufferedReader
+
+#: Bytes that the text of one entry may have. Batches of ours have 32 KB at the most.
+MAX_ENTRY_BYTES: Final = 4_000_000
+#: Bytes that one read keeps; what comes behind them is left to the next one.
+MAX_READ_BYTES: Final = 8_000_000
+
+_CHUNK: Final = 65_536
+#: What a value costs besides its bytes.
+_OVERHEAD: Final = 64
+
+
+class Cut(NamedTuple):
+    """Stands for a text that was passed over."""
+
+    size: int
+    is_too_large: bool
+    """It is larger than any may be; else there was no room for it in this reply."""
+
+
+class Reply:
+    """One reply, in RESP 2 or 3 (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+
+    Args:
+        file: Reads from the socket; at its beginning.
+    """
+
+    def __init__(self, file: BufferedReader) -> None:
+        self._file = file
+        self._room = MAX_READ_BYTES
+
+    def read(self) -> Any:
+        """Return the reply: texts as bytes, or cut; maps as lists of pairs.
+
+        Raises:
+            redis.ResponseError: it is a refusal; the sentence is the server's own.
+            redis.ConnectionError: it ends too early.
+        """
+        line = self._line()
+        while line[:1] == b">":
+            # A push message belongs to no command.
+            self._values(int(line[1:]))
+            line = self._line()
+        return self._value(line)
+
+    def _value(self, line: bytes) -> Any:
+        kind, rest = line[:1], line[1:]
+        self._room -= _OVERHEAD
+        if kind == b"$":
+            return self._text(int(rest))
+        if kind in (b"*", b"~"):
+            return self._values(int(rest))
+        if kind == b"%":
+            return [self._values(2) for _ in range(int(rest))]
+        if kind == b"-":
+            raise redis.ResponseError(rest.decode(errors="replace"))
+        return None if kind == b"_" else rest
+
+    def _values(self, count: int) -> list[Any] | None:
+        return None if count < 0 else [self._value(self._line()) for _ in range(count)]
+
+    def _text(self, size: int) -> bytes | Cut | None:
+        if size < 0:
+            return None
+        if size > MAX_ENTRY_BYTES or size > self._room:
+            self._pass_over(size + 2)
+            return Cut(size, size > MAX_ENTRY_BYTES)
+        self._room -= size
+        return self._exactly(size + 2)[:-2]
+
+    def _line(self) -> bytes:
+        line = self._file.readline()
+        if not line.endswith(b"\n"):
+            raise redis.ConnectionError("the connection to Redis is closed")
+        return line.rstrip()
+
+    def _exactly(self, size: int) -> bytes:
+        found = self._file.read(size)
+        if len(found) < size:
+            raise redis.ConnectionError("the connection to Redis is closed")
+        return found
+
+    def _pass_over(self, size: int) -> None:
+        while size:
+            size -= len(self._exactly(min(size, _CHUNK)))
+
+
+def take_connection(pool: Any) -> Any:
+    """Take a connection out of a pool of any version of redis-py.
+
+    Before 5.3 it asks for the name of a command, of which it makes nothing; since then it warns
+    of one (redis/connection.py, ``ConnectionPool.get_connection``).
+    """
+    return pool.get_connection("_") if _wants_a_name(pool.__class__) else pool.get_connection()
+
+
+@functools.cache
+def _wants_a_name(pool: Any) -> bool:
+    _, *parameters = inspect.signature(pool.get_connection).parameters.values()
+    wanted = [one for one in parameters if one.default is one.empty]
+    return any(one.kind is one.POSITIONAL_OR_KEYWORD for one in wanted)
+
+
+def ask(pool: Any, *command: Any) -> Any:
+    """Send a command and return its reply; see :meth:`Reply.read`.
+
+    Args:
+        pool: Of redis-py; one of its connections is used.
+        command: The command's words.
+
+    Raises:
+        redis.RedisError: as redis-py does; the connection is to be given up then.
+    """
+    connection = take_connection(pool)
+    try:
+        connection.send_command(*command)
+        # redis-py 5.2 to 8.1 keep the socket under this name, and have read all that came before.
+        with connection._sock.makefile("rb", _CHUNK) as file:  # noqa: SLF001
+            return Reply(file).read()
+    except TimeoutError:
+        raise redis.TimeoutError("Redis has not answered in time") from None
+    except (OSError, ValueError, AttributeError):
+        # Closed by another thread, at whatever moment.
+        raise redis.ConnectionError("the connection to Redis is closed") from None
+    finally:
+        pool.release(connection)
+
+
+def read_entries(reply: Any) -> tuple[Sequence[tuple[str, dict[bytes, bytes | Cut]]], bool]:
+    """Take the entries of one stream out of a reply of ids and fields.
+
+    Returns:
+        Those that there was room for, and whether that is all of them. The first is always there,
+        without what there was no room for.
+    """
+    found: list[tuple[str, dict[bytes, bytes | Cut]]] = []
+    for entry_id, fields in reply or ():
+        read = dict(zip(fields[::2], fields[1::2], strict=True)) if fields else {}
+        no_room = any(isinstance(one, Cut) and not one.is_too_large for one in fields or ())
+        if no_room and found:
+            return found, False
+        found.append((entry_id.decode(), read))
+    return found, True
