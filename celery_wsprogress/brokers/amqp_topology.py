@@ -6,7 +6,11 @@ import logging
 import threading
 from typing import Any
 
-from amqp.exceptions import NotFound, PreconditionFailed  # type: ignore[import-untyped]
+from amqp.exceptions import (  # type: ignore[import-untyped]
+    AccessRefused,
+    NotFound,
+    PreconditionFailed,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +32,13 @@ def open_channel(connection: Any, exchange: str) -> Any:
                 exchange,
                 exc.reply_text,
             )
+    except AccessRefused as exc:
+        # To ask whether there is one takes no right.
+        channel = connection.channel()
+        try:
+            channel.exchange_declare(exchange, "fanout", passive=True)
+        except NotFound:
+            raise exc from None
     return channel
 
 

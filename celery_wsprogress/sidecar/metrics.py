@@ -124,10 +124,11 @@ def readiness(report: Figures) -> dict[str, Any]:
     """Whether the sidecar is ready, and what that depends on, as ``/readyz`` says it."""
     words = ("ready", "broker_connected", "rebuilt", "replayable", "stopping")
     numbers = ("gaps_total", "processes")
+    error = broker_error(report)
     return {
         **{name: bool(report[name]) for name in words},
         **{name.removesuffix("_total"): report[name] for name in numbers},
-        "broker_error": broker_error(report),
+        **({"broker_error": error} if error else {}),
     }
 
 
