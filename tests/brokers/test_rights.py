@@ -181,7 +181,7 @@ def test_a_refusal_on_rabbitmq_is_said_with_its_resource(rabbitmq_server, rabbit
 
 def test_these_rights_are_enough_on_rabbitmq(rabbitmq_server, rabbitmq_url):
     publish(BrokerAddress(rabbitmq_url), b"one")
-    names = r"^celery_wsprogress(\\.log|\\.epochs)?$"
+    names = r"^celery_wsprogress(\.log|\.epochs)?$"
     writer = rabbitmq_server.url_of(
         "writer", may_declare="^$", may_write=r"^celery_wsprogress$", may_read="^$"
     )
