@@ -147,10 +147,12 @@ def test_a_clock_that_is_wrong_or_jumps_asks_for_no_more_tokens(client_page, clo
     page.expose_function("giveToken", give_token)
     page.run(
         """const now = Date.now;
-        Date.now = () => now() + 3_600_000;
-        window.client = connect(url, { getToken: giveToken });
-        await client.watch(id).ready;
-        Date.now = () => now() + 7_200_000""",
+        const getToken = () => {
+            Date.now = () => now() + 3_600_000;
+            return giveToken();
+        };
+        window.client = connect(url, { getToken });
+        await client.watch(id).ready""",
         id=life.id,
     )
     page.evaluate("new Promise((resolve) => setTimeout(resolve, 2000))")
