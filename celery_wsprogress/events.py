@@ -45,6 +45,8 @@ QUEUED: Final = "queued"
 RECEIVED: Final = "received"
 STARTED: Final = "started"
 RETRYING: Final = "retrying"
+REPLACED: Final = "replaced"
+"""The run is over, and a successor of the same id follows (:meth:`celery.Task.replace`)."""
 STALLED: Final = "stalled"
 """No sign of the run's process for a while. A sidecar says it; the run may speak again."""
 
@@ -59,7 +61,7 @@ OWNER_LOST: Final = "OwnerLost"
 LOST: Final = frozenset({WORKER_LOST, OWNER_LOST})
 
 #: The status words of the life cycle. Any other word is the task's own and is only a label.
-LIFE_CYCLE: Final = frozenset({QUEUED, RECEIVED, STARTED, RETRYING})
+LIFE_CYCLE: Final = frozenset({QUEUED, RECEIVED, STARTED, RETRYING, REPLACED})
 
 
 class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -85,6 +87,9 @@ class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
     group_id: str | UnsetType = UNSET
     stream_result: bool | UnsetType = UNSET
     """False on ``received`` and ``started`` when the task's result does not leave its worker."""
+    acks_late: bool | UnsetType = UNSET
+    """True on ``received`` and ``started`` when the message is acknowledged after the task has run:
+    the broker delivers it again where the worker dies."""
 
 
 class ProgressData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -74,6 +74,8 @@ class Operation(Struct, array_like=True, gc=False):
     group_id: str | None = None
     streams_result: bool = False
     """Whether its result may be shown; not before its worker was heard of."""
+    acks_late: bool = False
+    """Whether the message of the current run is delivered again where its worker dies."""
     error: str | None = None
     error_type: str | None = None
     ignored: bool = False
@@ -102,7 +104,7 @@ class Operation(Struct, array_like=True, gc=False):
         before = self.run, self.state
         verdict = self.runs.fold(event, step)
         if self.state is State.RUNNING and before != (self.run, self.state):
-            self._begin()
+            self._begin(goes_on=before[1] is State.REPLACED)
         if verdict is Verdict.DELIVER:
             event = self._with_duration(event)
             self._learn(event, step)
@@ -145,7 +147,10 @@ class Operation(Struct, array_like=True, gc=False):
             word before ``stalled`` of one that was silent; None of all others.
         """
         current = self.run
-        if current is None or current.id != run or not (current.silent or current.lost):
+        if current is None or current.id != run:
+            return None
+        current.spoke_at = max(at, current.spoke_at)
+        if not (current.silent or current.lost):
             return None
         data = self._resumed() if current.lost else self._going_on()
         self.runs.reopen()
@@ -184,9 +189,14 @@ class Operation(Struct, array_like=True, gc=False):
         said = self.measured
         return _decode_progress(text_of(said)).data if isinstance(said, bytes) else said
 
-    def _begin(self) -> None:
-        """Forget what an earlier run has left behind."""
-        self.measured = self.said = None
+    def _begin(self, *, goes_on: bool) -> None:
+        """Forget what an earlier run has left behind.
+
+        Args:
+            goes_on: That run handed its work on: how far it was is not forgotten.
+        """
+        if not goes_on:
+            self.measured = self.said = None
         self.started_at = self.finished_at = self.duration = None
         self.error = self.error_type = None
         self.ignored = False
@@ -212,6 +222,8 @@ class Operation(Struct, array_like=True, gc=False):
         elif isinstance(event, Completed):
             self._learn_end(event)
             self.ignored = event.data.ignored is True
+            if self.run is not None:
+                self.run.lost = False
         elif isinstance(event, Error):
             self._learn_end(event)
             self.error, self.error_type = event.data.error, event.data.error_type
@@ -230,6 +242,9 @@ class Operation(Struct, array_like=True, gc=False):
         self.word = data.status
         if data.attempt is not UNSET:
             self.attempt = data.attempt
+        if step is Step.RETRY and event.inferred and self.run is not None:
+            # It may speak again all the same.
+            self.run.lost = True
         if data.status not in LIFE_CYCLE or step is Step.RETRY:
             self.said = data
 
@@ -273,6 +288,7 @@ class Operation(Struct, array_like=True, gc=False):
         self.group_id = _known(data.group_id) or self.group_id
         if data.status in {RECEIVED, STARTED}:
             self.streams_result = data.stream_result is not False
+            self.acks_late = data.acks_late is True
 
     def snapshot(self) -> dict[str, Any]:
         """The operation as the protocol shows it: base fields are never null.

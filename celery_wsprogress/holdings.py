@@ -49,6 +49,7 @@ _LIFE: Final = {
     State.RECEIVED: "waiting",
     State.RUNNING: "running",
     State.RETRYING: "running",
+    State.REPLACED: "running",
     State.COMPLETED: "finished",
     State.ERROR: "finished",
     State.CANCELLED: "finished",

@@ -73,6 +73,8 @@ class Hub:
     """Called with an id that somebody begins to watch and nobody has heard of."""
     _batch: int = 0
     """Counts the batches."""
+    _every: float = 0.0
+    """Seconds between two signs of who wrote the batch that is taken."""
     _late: list[tuple[float, int, Speaking]] = field(default_factory=list)
     """A heap: when the late progress of an operation is to be delivered."""
     _writers: OrderedDict[str, int] = field(default_factory=OrderedDict)
@@ -117,6 +119,7 @@ class Hub:
         self.counts["malformed"] += batch.malformed
         self.counts["events"] += len(batch.events)
         self.read.update(map(type, batch.events))
+        self._every = batch.every
         at_hand, get, advanced = self.holdings.at_hand.get, self.holdings.get, 0
         for number, event in enumerate(batch.events):
             found = at_hand(event.operation_id)
@@ -131,7 +134,7 @@ class Hub:
         for number, (operation_id, run) in enumerate(batch.alive, len(batch.events)):
             held = get(operation_id)
             if held is not None and held.operation.runs_as(run):
-                held.signed_at = now
+                self._sign(held, now)
                 self._release(held, now)
                 self._hear(held, run, batch.at, place, number)
                 self.holdings.heard(held, now)
@@ -206,7 +209,7 @@ class Hub:
         run_before = held.operation.run
         verdict, event = held.operation.fold(event)
         if spoken and held.operation.runs_as(event.run):
-            held.signed_at = now
+            self._sign(held, now)
         if isinstance(event, Status):
             # It may have said of what kind it is.
             held.audience = None
@@ -248,6 +251,12 @@ class Hub:
             event, place, number = held.late
             held.late, held.told_at = None, now
             self._deliver(held, event, place, place.event_id(number))
+
+    def _sign(self, held: Held, now: float) -> None:
+        """Take a sign of life of the current run of an operation."""
+        held.signed_at = now
+        if held.operation.run is not None:
+            held.operation.run.every = self._every
 
     def _hear(self, held: Held, run: str, at: float, place: Place, number: int) -> None:
         """Take a sign of life of a run, and deliver what it means."""

@@ -21,6 +21,9 @@ it again. A retry names the run that it comes *after*: where the processes of th
 write at the same time, the log may hold the later one first, and the earlier one is past then
 before anything is heard of it.
 
+A run may also say that it is ``replaced``: its successor has the same id, and may wait for long,
+for the other steps of a chain or for a worker. Nobody gives signs of life meanwhile.
+
 A run whose process falls silent is spoken for by the sidecars. What they *inferred* stands in
 the log like everything else, and holds as long as the log does not refute it: ``stalled`` is
 news once, and an end counts only behind a ``stalled`` that no sign of the run has followed. A
@@ -40,6 +43,7 @@ from celery_wsprogress.events import (
     LOST,
     QUEUED,
     RECEIVED,
+    REPLACED,
     RETRYING,
     STALLED,
     STARTED,
@@ -63,6 +67,7 @@ class State(StrEnum):
     RECEIVED = "received"
     RUNNING = "running"
     RETRYING = "retrying"
+    REPLACED = "replaced"
     COMPLETED = "completed"
     ERROR = "error"
     CANCELLED = "cancelled"
@@ -78,6 +83,9 @@ class State(StrEnum):
 
 _ENDED: Final = frozenset({State.COMPLETED, State.ERROR, State.CANCELLED})
 
+FOLLOWED: Final = frozenset({State.RETRYING, State.REPLACED})
+"""The states of a run that is over and that another run of the operation follows."""
+
 
 class Step(StrEnum):
     """What an event means to its run."""
@@ -88,6 +96,7 @@ class Step(StrEnum):
     WORK = "work"
     STALL = "stall"
     RETRY = "retry"
+    REPLACE = "replace"
     COMPLETE = "complete"
     FAIL = "fail"
     CANCEL = "cancel"
@@ -110,25 +119,24 @@ _FORWARD: Final[Mapping[Step, State]] = {
     Step.WORK: State.RUNNING,
     Step.STALL: State.RUNNING,
     Step.RETRY: State.RETRYING,
+    Step.REPLACE: State.REPLACED,
     Step.COMPLETE: State.COMPLETED,
     Step.FAIL: State.ERROR,
     Step.CANCEL: State.CANCELLED,
 }
 
 
-def _row(behind: tuple[Step, ...], *, over: bool = False) -> dict[Step, State | Verdict]:
-    row: dict[Step, State | Verdict] = {}
-    for step, state in _FORWARD.items():
-        if step in behind:
-            row[step] = Verdict.BEHIND
-        else:
-            row[step] = Verdict.OVER if over else state
+def _row(behind: tuple[Step, ...], over: tuple[Step, ...] = ()) -> dict[Step, State | Verdict]:
+    row: dict[Step, State | Verdict] = dict(_FORWARD)
+    row.update(dict.fromkeys(over, Verdict.OVER))
+    row.update(dict.fromkeys(behind, Verdict.BEHIND))
     return row
 
 
 _QUEUED: Final = (Step.QUEUE, Step.STALL)
 _RECEIVED: Final = (Step.QUEUE, Step.RECEIVE, Step.STALL)
 _STARTED: Final = (Step.QUEUE, Step.RECEIVE, Step.START)
+_ALL: Final = tuple(Step)
 
 #: For the state of a run (None: nothing is known of it) and a step: the state it is in then,
 #: or the verdict on an event that does not take it there.
@@ -137,10 +145,12 @@ TRANSITIONS: Final[Mapping[State | None, Mapping[Step, State | Verdict]]] = {
     State.QUEUED: _row(_QUEUED),
     State.RECEIVED: _row(_RECEIVED),
     State.RUNNING: _row(_STARTED),
-    State.RETRYING: _row(_STARTED, over=True),
-    State.COMPLETED: _row(_STARTED, over=True),
-    State.ERROR: _row(_STARTED, over=True),
-    State.CANCELLED: _row(_STARTED, over=True),
+    State.RETRYING: _row(_STARTED, _ALL),
+    # It may fail yet, for instance because its successor cannot be published.
+    State.REPLACED: _row(_STARTED, (Step.WORK, Step.STALL, Step.REPLACE)),
+    State.COMPLETED: _row(_STARTED, _ALL),
+    State.ERROR: _row(_STARTED, _ALL),
+    State.CANCELLED: _row(_STARTED, _ALL),
 }
 
 _STEP_OF_STATUS: Final[Mapping[str, Step]] = {
@@ -148,6 +158,7 @@ _STEP_OF_STATUS: Final[Mapping[str, Step]] = {
     RECEIVED: Step.RECEIVE,
     STARTED: Step.START,
     RETRYING: Step.RETRY,
+    REPLACED: Step.REPLACE,
 }
 
 MAX_PAST_RUNS: Final = 32
@@ -178,7 +189,11 @@ class Run(Struct, array_like=True, gc=False):
     stalled: bool = False
     """Nothing was heard of its process since a sidecar said so."""
     lost: bool = False
-    """It was given up, and ended by a sidecar that knew no better."""
+    """It was given up by a sidecar that knew no better."""
+    every: float = 0.0
+    """Seconds between two signs of its process, as that states."""
+    spoke_at: float = 0.0
+    """When its process last said something or gave a sign, epoch seconds of its own clock."""
 
     @property
     def silent(self) -> bool:
@@ -277,9 +292,9 @@ class Runs(Struct, array_like=True, gc=False):
             _keep_newest(self.past)
 
     def _advance(self, run: Run, event: Event, step: Step) -> Verdict:
-        # To a sidecar a run that is to be tried again waits, as one does that was received: its
-        # next attempt may have ended unheard.
-        waits = event.inferred and run.state is State.RETRYING
+        # To a sidecar a run that another one follows waits, as one does that was received: its
+        # successor may have ended unheard.
+        waits = event.inferred and run.state in FOLLOWED
         outcome = TRANSITIONS[State.RECEIVED if waits else run.state][step]
         if isinstance(outcome, Verdict):
             return outcome
@@ -293,9 +308,11 @@ def _is_refuted(run: Run, event: Event, step: Step) -> bool:
     """Whether what a sidecar inferred of a run is not, or no longer, what the log shows."""
     if step is Step.STALL:
         return run.stalled
-    # A run that waits, to begin or to be tried again, is not lost; but it may have ended unheard.
+    if step is Step.RETRY:
+        return not run.silent
+    # A run that waits, to begin or for its successor, is not lost; but it may have ended unheard.
     lost = isinstance(event, Error) and event.data.error_type in LOST
-    waits = run.state in {State.RECEIVED, State.RETRYING}
+    waits = run.state is State.RECEIVED or run.state in FOLLOWED
     return not (run.silent or (waits and not lost))
 
 

@@ -3,12 +3,14 @@
 The batch, one JSON object::
 
     {"v": 1, "writer": "9f3c2a1b", "n": 17, "events": [...],
-     "alive": [["<id>", "<run>"], ...], "at": 1735734005.456}
+     "alive": [["<id>", "<run>"], ...], "at": 1735734005.456, "every": 30.0}
 
 ``writer`` names the process that wrote it and ``n`` counts its batches from 1, so a reader can
 tell a repeat (the writer sent it again after a lost reply) from a gap. ``alive`` is left out or
-names runs that go on ``at`` this time, whether or not they say anything: a sign of life. Fields
-a reader does not know are ignored; a version it does not know is refused as a whole.
+names runs that go on ``at`` this time, whether or not they say anything: a sign of life. ``every``
+is how many seconds lie between two signs of this writer's runs; it is left out where that is
+:data:`SIGN_INTERVAL`. Fields a reader does not know are ignored; a version it does not know is
+refused as a whole.
 
 JSON is strict in both directions: there is no NaN, and no field holds another type than the
 protocol says. One bad event does not cost its neighbours.
@@ -16,10 +18,10 @@ protocol says. One bad event does not cost its neighbours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
-from msgspec import Raw, Struct, structs
+from msgspec import Meta, Raw, Struct, structs
 
 from celery_wsprogress.errors import BatchVersionUnknown, CommandError, MalformedBatch
 from celery_wsprogress.events import Event, OperationId, ResultData, Timestamp, Word
@@ -40,12 +42,18 @@ MAX_DEPTH: Final = 400
 """Lists and objects within each other in one event. A deeper one could be read here and then,
 a few calls deeper in the stack, not be written any more."""
 
+SIGN_INTERVAL: Final = 10.0
+"""Seconds between two signs of a writer that states nothing."""
+
 _CUT_ABOVE: Final = 6_000
 """Bytes of JSON that a value may keep in what is too large as a whole."""
 
 
 RunName: TypeAlias = tuple[OperationId, Word]
 """An operation's id, and which run of it."""
+
+
+Interval: TypeAlias = Annotated[float, Meta(gt=0.0, le=3_600.0)]
 
 
 class Batch(NamedTuple):
@@ -60,6 +68,8 @@ class Batch(NamedTuple):
     """Runs whose process says that they go on."""
     at: float = 0.0
     """When it said so, epoch seconds."""
+    every: float = SIGN_INTERVAL
+    """Seconds between two signs of these runs."""
 
 
 class _Batch(Struct):
@@ -69,6 +79,7 @@ class _Batch(Struct):
     events: list[Event]
     alive: tuple[RunName, ...] = ()
     at: Timestamp = 0.0
+    every: Interval = SIGN_INTERVAL
 
 
 class _Version(Struct):
@@ -81,6 +92,7 @@ class _LooseBatch(Struct):
     events: list[Raw]
     alive: Raw = Raw(b"[]")
     at: Raw = Raw(b"0")
+    every: Raw = Raw(b"10")
 
 
 _encode = msgspec.json.Encoder().encode
@@ -89,6 +101,7 @@ _decode_version = msgspec.json.Decoder(_Version).decode
 _decode_loose = msgspec.json.Decoder(_LooseBatch).decode
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode_alive = msgspec.json.Decoder(tuple[RunName, ...]).decode
+_decode_every = msgspec.json.Decoder(Interval).decode
 _decode_at = msgspec.json.Decoder(Timestamp).decode
 _decode_any = msgspec.json.Decoder().decode
 
@@ -111,11 +124,14 @@ def join_batch(
     events: Sequence[bytes],
     alive: Sequence[RunName] = (),
     at: float = 0.0,
+    *,
+    every: float = SIGN_INTERVAL,
 ) -> bytes:
     """Make a batch of events that are already encoded, and of runs that go on at a time."""
     head = b'{"v":%d,"writer":"%s","n":%d,"events":[' % (VERSION, writer.encode(), counter)
-    tail = b'],"alive":%b,"at":%b}' % (_encode(alive), _encode(at)) if alive else b"]}"
-    return b"".join((head, b",".join(events), tail))
+    tail = b'],"alive":%b,"at":%b' % (_encode(alive), _encode(at)) if alive else b"]"
+    stated = b"" if every == SIGN_INTERVAL else b',"every":%b' % _encode(every)
+    return b"".join((head, b",".join(events), tail, stated, b"}"))
 
 
 def decode_batch(body: bytes) -> Batch:
@@ -134,7 +150,7 @@ def decode_batch(body: bytes) -> Batch:
     # Each event opens two objects at least. If one were too deep, it alone would open so many.
     if _opened(body) - 2 * len(batch.events) > MAX_DEPTH:
         return _decode_bit_by_bit(body)
-    return Batch(batch.writer, batch.n, batch.events, 0, batch.alive, batch.at)
+    return Batch(batch.writer, batch.n, batch.events, 0, batch.alive, batch.at, batch.every)
 
 
 def _decode_bit_by_bit(body: bytes) -> Batch:
@@ -152,7 +168,12 @@ def _decode_bit_by_bit(body: bytes) -> Batch:
         alive, at = _decode_alive(batch.alive), _decode_at(batch.at)
     except _UNREADABLE:
         alive, at = (), 0.0
-    return Batch(batch.writer, batch.n, events, len(batch.events) - len(events), alive, at)
+    try:
+        every = _decode_every(batch.every)
+    except _UNREADABLE:
+        every = SIGN_INTERVAL
+    malformed = len(batch.events) - len(events)
+    return Batch(batch.writer, batch.n, events, malformed, alive, at, every)
 
 
 def _read_event(raw: Raw) -> Event | None:

@@ -46,6 +46,11 @@ def lost(*, run="r1", at=0.0, operation_id=OPERATION, kind="WorkerLost"):
     return Error(operation_id=operation_id, timestamp=at, run=run, data=data, inferred=True)
 
 
+def given_back(*, run="r1", at=0.0):
+    """What a sidecar says of a silent run whose message the broker delivers again."""
+    return structs.replace(status("retrying", run=run, publication="", at=at), inferred=True)
+
+
 def progress(fraction, *, run="r1", at=0.0, operation_id=OPERATION, **more):
     data = ProgressData(progress=fraction, message=more.pop("message", ""), details={}, **more)
     return Progress(operation_id=operation_id, timestamp=at, run=run, data=data)
@@ -85,11 +90,13 @@ def child_lives(draw, run, publication):
             said.append(log(f"{run}-{number}", run=run, at=at))
         else:
             said.append(status(f"step {number}", run=run, publication="", at=at))
-    end = draw(st.sampled_from(["completed", "error", "cancelled", "retrying", "killed"]))
+    end = draw(
+        st.sampled_from(["completed", "error", "cancelled", "retrying", "replaced", "killed"])
+    )
     if end == "completed":
         said += [result(1, run=run, at=20.0), completed(run=run, at=20.0, duration=10.0)]
-    elif end == "retrying":
-        said.append(status("retrying", run=run, publication="", at=20.0))
+    elif end in {"retrying", "replaced"}:
+        said.append(status(end, run=run, publication="", at=20.0))
     elif end != "killed":
         said.append(error(run=run, at=20.0, status=end))
     return said
@@ -124,7 +131,8 @@ def doubted_logs(draw):
 
 
 def _conclusions(run):
-    return st.sampled_from([[stalled(run=run)], [lost(run=run)], [stalled(run=run), lost(run=run)]])
+    doubt, end, again = stalled(run=run), lost(run=run), given_back(run=run)
+    return st.sampled_from([[doubt], [end], [again], [doubt, end], [doubt, again]])
 
 
 @st.composite

@@ -411,8 +411,8 @@ def test_the_runs_that_go_on_come_back(runs, at):
 
 
 def test_a_bad_event_does_not_cost_the_signs_of_life():
-    body = wire.join_batch("w", 1, [b'{"event_type":"none"}'], [("op-1", "r1")], 7.5)
-    assert wire.decode_batch(body) == wire.Batch("w", 1, [], 1, (("op-1", "r1"),), 7.5)
+    body = wire.join_batch("w", 1, [b'{"event_type":"none"}'], [("op-1", "r1")], 7.5, every=3.0)
+    assert wire.decode_batch(body) == wire.Batch("w", 1, [], 1, (("op-1", "r1"),), 7.5, 3.0)
 
 
 @pytest.mark.parametrize("alive", [b"7", b'[["", "r1"]]', b'[["op-1"]]', b'{"op-1": "r1"}'])
@@ -420,3 +420,15 @@ def test_bad_signs_of_life_do_not_cost_the_events(alive):
     body = wire.join_batch("w", 1, [wire.encode_event(log("a"))])
     body = body.removesuffix(b"}") + b',"alive":' + alive + b"}"
     assert wire.decode_batch(body) == wire.Batch("w", 1, [log("a")])
+
+
+@pytest.mark.parametrize("every", ["0", "-1", "null", '"x"', "1e9"])
+def test_an_interval_that_is_none_costs_nothing_else(every):
+    body = wire.join_batch("w", 1, [wire.encode_event(log("a"))], [("op-1", "r1")], 7.5, every=3.0)
+    batch = wire.decode_batch(body.replace(b'"every":3.0', f'"every":{every}'.encode()))
+    assert (len(batch.events), len(batch.alive), batch.every) == (1, 1, wire.SIGN_INTERVAL)
+
+
+def test_an_interval_is_stated_where_it_is_not_the_usual_one():
+    assert b"every" not in wire.join_batch("w", 1, [])
+    assert wire.decode_batch(wire.join_batch("w", 1, [], every=0.5)).every == 0.5

@@ -60,7 +60,7 @@ def _status(data: Event) -> tuple[str, str]:
     ]
     what = ": ".join(filter(None, [str(data.get("operation_type") or ""), message]))
     text = _with(what, more)
-    if word in {"queued", "received", "started", "retrying"}:
+    if word in {"queued", "received", "started", "retrying", "replaced"}:
         return word, text
     return "status", f"{word}: {text}" if text else word
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from celery_wsprogress import rendering
 from celery_wsprogress.events import (
     BACKEND_RUN,
     OWNER_LOST,
+    RETRYING,
     STALLED,
     WORKER_LOST,
     Completed,
@@ -51,17 +52,34 @@ def stalled(silence: Silence) -> Event:
     return Status(data=data, **_envelope(silence))
 
 
+def given_up(silence: Silence) -> Event:
+    """The run is given up: its message is delivered again, or it is lost."""
+    return _redelivered(silence) if silence.operation.acks_late else lost(silence)
+
+
+def _redelivered(silence: Silence) -> Event:
+    """Its worker had not acknowledged the message, so the broker still has it.
+
+    It gives it to another worker: RabbitMQ at once, Redis after the visibility timeout.
+    """
+    message = f"{_no_sign(silence)}; the broker delivers the task again"
+    data = StatusData(status=RETRYING, message=message, details={})
+    return Status(data=data, **_envelope(silence))
+
+
 def lost(silence: Silence) -> Event:
     """The run is given up."""
     kind = WORKER_LOST if silence.operation.worker else OWNER_LOST
-    data = ErrorData(error=_no_sign(silence), error_type=kind, status="error")
+    data = ErrorData(
+        error=_no_sign(silence), error_type=kind, status="error", duration=_duration(silence)
+    )
     return Error(data=data, **_envelope(silence))
 
 
 def told(silence: Silence, outcome: Outcome) -> list[Event]:
     """How the run ended, as the result backend says."""
-    streams_result = silence.operation.streams_result
-    return _ends(outcome, _envelope(silence), streams_result=streams_result)
+    streams_result, took = silence.operation.streams_result, _duration(silence)
+    return _ends(outcome, _envelope(silence), streams_result=streams_result, took=took)
 
 
 def answered(operation_id: str, now: float, outcome: Outcome) -> list[Event]:
@@ -75,16 +93,39 @@ def answered(operation_id: str, now: float, outcome: Outcome) -> list[Event]:
     return _ends(outcome, envelope, streams_result=True)
 
 
-def _ends(outcome: Outcome, envelope: dict[str, Any], *, streams_result: bool) -> list[Event]:
+def _ends(
+    outcome: Outcome,
+    envelope: dict[str, Any],
+    *,
+    streams_result: bool,
+    took: float | UnsetType = UNSET,
+) -> list[Event]:
     if outcome.end != "completed":
-        error = ErrorData(error=outcome.error, error_type=outcome.error_type, status=outcome.end)
+        error = ErrorData(
+            error=outcome.error,
+            error_type=outcome.error_type,
+            status=outcome.end,
+            duration=took,
+        )
         return [Error(data=error, **envelope)]
-    events: list[Event] = [Completed(data=CompletedData(status="completed"), **envelope)]
+    completed = CompletedData(status="completed", duration=took)
+    events: list[Event] = [Completed(data=completed, **envelope)]
     if streams_result:
         value, truncated = rendering.result(outcome.result)
         data = ResultData(result=value, truncated=truncated or UNSET)
         events.insert(0, Result(data=data, **envelope))
     return events
+
+
+def _duration(silence: Silence) -> float | UnsetType:
+    """How long the run took: up to its last sign by its own clock, from then on by ours.
+
+    The two may differ by hours, so no time of one is taken from one of the other.
+    """
+    started, spoke = silence.operation.started_at, silence.run.spoke_at
+    if started is None or spoke < started:
+        return UNSET
+    return round(spoke - started + silence.seconds, 3)
 
 
 def _no_sign(silence: Silence) -> str:

@@ -13,13 +13,15 @@ read, to the moment when the broker is gone.
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from celery_wsprogress.lifecycle import State
+from celery_wsprogress.lifecycle import FOLLOWED, State
 from celery_wsprogress.sidecar import conclusions
 from celery_wsprogress.sidecar.backend import AWAY
 from celery_wsprogress.sidecar.conclusions import Silence
+from celery_wsprogress.wire import SIGN_INTERVAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,11 +30,24 @@ if TYPE_CHECKING:
     from celery_wsprogress.holdings import Holdings
     from celery_wsprogress.sidecar.backend import Answer
 
+logger = logging.getLogger(__name__)
+
 PATIENCE_WITH_BACKEND: Final = 2.0
 """Times ``lost_after`` that a backend which cannot be asked, or does not answer, is waited for."""
 
 
-_WAITING: Final = (State.RECEIVED, State.RETRYING)
+MOST_PATIENCE_WITH_SUCCESSOR: Final = 5.0
+"""Times ``lost_after`` after which the backend is asked again about a run that was replaced: what
+follows may end without a word, where a step of a chain is given up as a whole."""
+
+SIGNS_MISSED: Final = 3.0
+"""Times the interval of its process's signs that a run may be silent, whatever ``lost_after``
+says: what is concluded here holds for every sidecar."""
+
+MAX_NAMED: Final = 100
+"""Workers that are named in the log because they speak too seldom for ``lost_after``."""
+
+_WAITING: Final = (State.RECEIVED, *FOLLOWED)
 
 Ask: TypeAlias = "Callable[[str, Callable[[Answer], None]], None]"
 
@@ -66,6 +81,7 @@ class Liveness:
         self._looked_at = float("-inf")
         self._again_at: dict[str, float] = {}
         """When an operation about which something was concluded is looked at again."""
+        self._named: set[str] = set()
 
     @property
     def interval(self) -> float:
@@ -114,20 +130,45 @@ class Liveness:
                 since = max(self._heard_since or 0.0, held.signed_at)
                 yield Silence(operation, operation.run, now - since, epoch_now)
 
+    def _patience_with(self, silence: Silence) -> float:
+        """Seconds of silence after which this run is given up."""
+        every = silence.run.every or SIGN_INTERVAL
+        patience = max(self._lost_after, SIGNS_MISSED * every)
+        if patience > self._lost_after:
+            self._name_slow(silence.operation.worker or "", every, patience)
+        return patience
+
+    def _name_slow(self, worker: str, every: float, patience: float) -> None:
+        if worker in self._named or len(self._named) >= MAX_NAMED:
+            return
+        self._named.add(worker)
+        logger.warning(
+            "%s gives a sign of life every %g seconds (its sign_interval), too seldom for "
+            "lost_after = %g here: its runs are given up after %g seconds. Raise lost_after, or "
+            "lower that sign_interval",
+            f"Worker {worker}" if worker else "A process that owns operations",
+            every,
+            self._lost_after,
+            patience,
+        )
+
     def _consider(self, silence: Silence, now: float) -> None:
         """Conclude what is to be concluded of a run that should be running."""
         if silence.seconds < self._lost_after / 2:
             return
+        patience = self._patience_with(silence)
+        if silence.seconds < patience / 2:
+            return
         if not silence.run.stalled:
             self._conclude([conclusions.stalled(silence)])
-        elif silence.seconds < self._lost_after:
+        elif silence.seconds < patience:
             return
-        elif self._ask is None or silence.seconds >= PATIENCE_WITH_BACKEND * self._lost_after:
-            self._conclude([conclusions.lost(silence)])
+        elif self._ask is None or silence.seconds >= PATIENCE_WITH_BACKEND * patience:
+            self._conclude([conclusions.given_up(silence)])
         else:
             self._ask(silence.operation.operation_id, partial(self._take, silence))
         # The log may not have taken it, or the backend not answer.
-        self._again_at[silence.operation.operation_id] = now + self._lost_after / 6
+        self._again_at[silence.operation.operation_id] = now + patience / 6
 
     def _take(self, silence: Silence, answer: Answer) -> None:
         if silence.operation.run is not silence.run or not silence.run.silent:
@@ -135,10 +176,10 @@ class Liveness:
         if answer.outcome is not None:
             self._conclude(conclusions.told(silence, answer.outcome))
         elif answer is not AWAY:
-            self._conclude([conclusions.lost(silence)])
+            self._conclude([conclusions.given_up(silence)])
 
     def _ask_early(self, ask: Ask, silence: Silence, now: float) -> None:
-        """Ask about a run that was received, or is to be tried again, and not a word since.
+        """Ask about a run that was received, or that another one follows, and not a word since.
 
         It waits for its turn, as a rule, and its message is safe. But a process may have died
         with its first word unsaid and its success stored, of which Celery says nothing.
@@ -147,7 +188,10 @@ class Liveness:
             return
         ask(silence.operation.operation_id, partial(self._take_early, silence))
         # Each time when it has waited twice as long: there may be many of these.
-        self._again_at[silence.operation.operation_id] = now + silence.seconds
+        pause = silence.seconds
+        if silence.run.state is State.REPLACED:
+            pause = min(pause, MOST_PATIENCE_WITH_SUCCESSOR * self._lost_after)
+        self._again_at[silence.operation.operation_id] = now + pause
 
     def _take_early(self, silence: Silence, answer: Answer) -> None:
         waits = silence.operation.run is silence.run and silence.run.state in _WAITING

@@ -57,7 +57,9 @@ class ActiveRuns:
     def _announce(self, request: Any) -> Report:
         run = Run.of(request.request_dict, request.task.name)
         streams = streams_result(request.task, stamp_of(request.request_dict))
-        return reports.started(run, request.time_start, stream_result=streams)
+        return reports.started(
+            run, request.time_start, stream_result=streams, acks_late=bool(request.task.acks_late)
+        )
 
 
 def members(changing: Iterable[Any]) -> Sequence[Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from celery.canvas import _chain, _chord
 
 from celery_wsprogress import rendering
-from celery_wsprogress.worker import reports, tracking
+from celery_wsprogress.worker import reports, successors, tracking
 from celery_wsprogress.worker.apps import publisher_of_message, reporting_of
 from celery_wsprogress.worker.maps import called_by
 from celery_wsprogress.worker.reports import Draft
@@ -30,6 +30,7 @@ def before_publish(sender: Any = None, headers: Any = None, body: Any = None, **
     if not _can_be_stamped(headers):
         return
     stamp = stamp_of(headers)
+    _note_replacement(body)
     replaced = _replaced_by(headers)
     if replaced is not None:
         replaced.replaced = True
@@ -72,13 +73,34 @@ def mark_replacement(signature: Any, tracker: Tracker) -> None:
         signature: What :meth:`celery.Task.on_replace` got.
         tracker: Of the task that is replaced.
     """
-    tracker.replaced = True
+    tracker.replace()
     last = signature
     while isinstance(last, (_chain, _chord)):
         last = last.tasks[-1] if isinstance(last, _chain) else last.body
     headers = dict(last.options.get("headers") or {})
     headers[STAMP] = _bounded({**inherited(tracker), **stamp_of(headers)})
     last.set(headers=headers)
+
+
+def _note_replacement(body: Any) -> None:
+    """Notice that the running task's id goes on behind the message, in a chain or a chord.
+
+    That is so where a task of a base class with an ``on_replace`` of its own replaces itself.
+    """
+    tracker = tracking.running.get()
+    if tracker is None or tracker.outlet is None or tracker.replaced:
+        return
+    for behind in successors.of_message(body):
+        if successors.id_of(behind) == tracker.run.operation_id:
+            tracker.replaced = True
+            _follow(behind, tracker)
+
+
+def _follow(signature: Any, tracker: Tracker) -> None:
+    options = signature["options"]
+    headers = options.get("headers") or {}
+    stamp = _bounded({**inherited(tracker), **stamp_of(headers)})
+    options["headers"] = {**headers, STAMP: stamp}
 
 
 def inherited(tracker: Tracker) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any)
         return
     run, publisher = Run.of(request, task.name), reporting.publisher
     tracking.running.set(_tracker(task, kwargs, run, publisher))
-    make = partial(reports.started, run, time.time(), stream_result=streams_result(task, stamp))
+    streams, late = streams_result(task, stamp), bool(task.acks_late)
+    make = partial(reports.started, run, time.time(), stream_result=streams, acks_late=late)
     publisher.emit((Draft(make),))
 
 
@@ -189,6 +190,7 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
     """Nothing is known of the end but that Celery will say nothing about it."""
     if tracker.replaced or ignore.args[:1] == ("Replaced by new task",):
         # Its successor has the same id and goes on.
+        tracker.replace()
         tracker.ended = True
         return
     run, now, duration = tracker.run, time.time(), tracker.duration

@@ -48,7 +48,7 @@ class Estimator:
         """Take a reading.
 
         Args:
-            at: When it was taken, in seconds.
+            at: When it was taken, in seconds of a clock that nobody sets.
             position: How far the task was.
             scale: Where the end is, or None where nobody knows.
 
@@ -63,7 +63,6 @@ class Estimator:
         return self._rate, self._left(position)
 
     def _smoothed(self, seconds: float, steps: float) -> float | None:
-        # The wall clock may have been set back meanwhile.
         if seconds <= 0:
             return self._rate
         rate = self._steps.add(steps) / self._times.add(seconds)

@@ -40,6 +40,7 @@ class Line:
         place: The broker, as it may be shown in a log.
         backoff: How long to pause while the broker is away.
         hidden: What must not be logged of the broker's address.
+        every: Seconds between two signs of life, which each batch states.
     """
 
     def __init__(
@@ -48,11 +49,13 @@ class Line:
         place: str,
         backoff: Backoff | None = None,
         hidden: Sequence[str] = (),
+        every: float = wire.SIGN_INTERVAL,
     ) -> None:
         self._hidden = hidden
         self._open_writer = open_writer
         self._place = place
         self._backoff = backoff or Backoff()
+        self._every = every
         self._name = secrets.token_hex(4)
         self._counter = 0
         self._writer: Writer | None = None
@@ -81,18 +84,21 @@ class Line:
     @property
     def overhead(self) -> int:
         """Bytes a batch has besides its events."""
-        return len(wire.join_batch(self._name, self._counter + 1, ()))
+        return len(wire.join_batch(self._name, self._counter + 1, (), every=self._every))
 
     def load(self, events: Sequence[bytes], *, confirm: bool) -> None:
         """Make the next batch. Only while none is pending."""
         self._counter += 1
-        self._pending = (wire.join_batch(self._name, self._counter, events), confirm)
+        batch = wire.join_batch(self._name, self._counter, events, every=self._every)
+        self._pending = (batch, confirm)
         self._passing = False
 
     def load_sign(self, sign: Sign) -> None:
         """Make the next batch of a sign of life, which is given up when the broker is away."""
         self._counter += 1
-        batch = wire.join_batch(self._name, self._counter, sign.events, sign.alive, sign.at)
+        batch = wire.join_batch(
+            self._name, self._counter, sign.events, sign.alive, sign.at, every=self._every
+        )
         self._pending = (batch, False)
         self._passing = True
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import Reject
 
 from celery_wsprogress import results
-from celery_wsprogress.worker import maps, reports, wording
+from celery_wsprogress.worker import maps, reports, successors, wording
 from celery_wsprogress.worker.active import ActiveRuns
 from celery_wsprogress.worker.apps import reporting_for, streams_result
 from celery_wsprogress.worker.reports import Draft
@@ -35,6 +35,8 @@ def received(request: Any = None, **_: Any) -> None:
     stamp = maps.stamp_for(request.task, request.kwargs, stamp_of(headers))
     reporting = reporting_for(request.task, stamp)
     if reporting is None:
+        if successors.has_some(request):
+            _requests.add(request)
         return
     # A new value: the old one belongs to the message, which may be delivered again.
     headers[STAMP] = {**stamp, "run": mint()}
@@ -48,7 +50,8 @@ def received(request: Any = None, **_: Any) -> None:
 
 def _receipt(task: Any, headers: Any, now: float) -> Report:
     run = Run.of(headers, task.name)
-    return reports.received(run, now, stream_result=streams_result(task, stamp_of(headers)))
+    streams, late = streams_result(task, stamp_of(headers)), bool(task.acks_late)
+    return reports.received(run, now, stream_result=streams, acks_late=late)
 
 
 def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: Any) -> None:
@@ -58,13 +61,39 @@ def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: 
     """
     if isinstance(exception, Reject):
         return
-    request = sender.request
-    if request.id != task_id:
-        found = _requests.get(task_id)
-        request = {"id": task_id} if found is None else found.request_dict
+    request = request_of(sender, task_id) or {"id": task_id}
     run = Run.of(request, sender.name)
     error, error_type = results.failure(exception)
     _end(sender, request, run, reports.failed(run, time.time(), error, error_type))
+
+
+def request_of(task: Any, task_id: Any) -> Any:
+    """Celery's request of a task that failed; None where it is gone."""
+    request = task.request
+    if request.id == task_id:
+        return request
+    found = _requests.get(task_id)
+    # With what its message holds besides: the chain that waits for it.
+    return None if found is None else found._context  # noqa: SLF001 - as Celery's own handlers
+
+
+def shutting_down(how: Any = None, **_: Any) -> None:
+    """A cold shutdown has just cancelled what runs.
+
+    Of a message that is acknowledged late Celery says nothing then, since the broker delivers it
+    again (celery/worker/consumer/consumer.py, ``cancel_active_requests``).
+    """
+    if how != "Cold":
+        return
+    for request in _requests:
+        if request._already_cancelled and not request.acknowledged:  # noqa: SLF001 - nobody else knows
+            _give_back(request)
+
+
+def _give_back(request: Any) -> None:
+    run = Run.of(request.request_dict, request.task.name)
+    end = reports.retrying(run, time.time(), *wording.retry(None))
+    _end(request.task, request.request_dict, run, end)
 
 
 def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: Any) -> None:

@@ -17,6 +17,7 @@ from celery_wsprogress import rendering, wire
 from celery_wsprogress.events import (
     QUEUED,
     RECEIVED,
+    REPLACED,
     RETRYING,
     STARTED,
     Completed,
@@ -79,27 +80,38 @@ def queued(run: Run, now: float) -> Report:
     return _status(run, now, QUEUED, metadata=run.metadata or UNSET)
 
 
-def received(run: Run, now: float, *, stream_result: bool = True) -> Report:
+def received(
+    run: Run, now: float, *, stream_result: bool = True, acks_late: bool = False
+) -> Report:
     """A worker has the message.
 
     Args:
         run: The run.
         now: Epoch seconds.
         stream_result: False when the task's result must not leave its worker.
+        acks_late: Whether the message is acknowledged after the task has run.
     """
-    metadata = run.metadata or UNSET
-    return _status(run, now, RECEIVED, metadata=metadata, stream_result=stream_result)
+    how = {"stream_result": stream_result, "acks_late": acks_late}
+    return _status(run, now, RECEIVED, metadata=run.metadata or UNSET, **how)
 
 
-def started(run: Run, now: float, *, stream_result: bool = True) -> Report:
+def started(run: Run, now: float, *, stream_result: bool = True, acks_late: bool = False) -> Report:
     """The task's code begins.
 
     Args:
         run: The run.
         now: Epoch seconds. When it is said again it is still the time it began.
         stream_result: False when the task's result must not leave its worker.
+        acks_late: Whether the message is acknowledged after the task has run.
     """
-    return _status(run, now, STARTED, metadata=run.metadata, stream_result=stream_result)
+    how = {"stream_result": stream_result, "acks_late": acks_late}
+    return _status(run, now, STARTED, metadata=run.metadata, **how)
+
+
+def replaced(run: Run, now: float) -> Report:
+    """This run is over, and a successor of the same id follows, maybe long after."""
+    data = StatusData(status=REPLACED, message="", details={}, attempt=run.attempt)
+    return _report(Kind.LIFE, run, Status(data=data, **_envelope(run, now)))
 
 
 def retrying(run: Run, now: float, message: str, retry_in: float | None = None) -> Report:
@@ -222,6 +234,7 @@ def _status(
     metadata: dict[str, Any] | UnsetType,
     *,
     stream_result: bool = True,
+    acks_late: bool = False,
 ) -> Report:
     data = StatusData(
         status=status,
@@ -237,6 +250,7 @@ def _status(
         root_id=run.root_id or UNSET,
         group_id=run.group_id or UNSET,
         stream_result=UNSET if stream_result else False,
+        acks_late=True if acks_late else UNSET,
     )
     event = Status(
         operation_id=run.operation_id,

@@ -7,7 +7,10 @@ A request lives as long as it can still end, so it is not kept alive here.
 from __future__ import annotations
 
 import weakref
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _FEW: Final = 200
 """So many may be remembered before it is looked which of them are gone."""
@@ -34,6 +37,10 @@ class Requests:
         """The request, where it still lives; else None."""
         found = self._by_id.get(task_id)
         return None if found is None else found()
+
+    def __iter__(self) -> Iterator[Any]:
+        """Those that still live."""
+        return (one for known in list(self._by_id.values()) if (one := known()) is not None)
 
     def __bool__(self) -> bool:
         return any(known() is not None for known in list(self._by_id.values()))

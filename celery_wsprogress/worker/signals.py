@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery import signals
 
-from celery_wsprogress.worker import apps, caller, child, parent
+from celery_wsprogress.worker import apps, caller, child, parent, successors
 from celery_wsprogress.worker.forking import drain_all
 
 if TYPE_CHECKING:
@@ -48,12 +48,14 @@ def connect() -> None:
     """Connect the handlers. Once per process, however often it is called."""
     for signal, handler in _HANDLERS:
         signal.connect(_quiet(handler), weak=False, dispatch_uid=f"celery_wsprogress.{signal.name}")
+    successors.watch_chords()
     atexit.register(_at_exit)
 
 
 def _on_failure(**named: Any) -> None:
     if not child.failed(**named):
         parent.failed(**named)
+    successors.failed(parent.request_of(named["sender"], named["task_id"]), **named)
 
 
 def _on_retry(**named: Any) -> None:
@@ -103,5 +105,6 @@ _HANDLERS: Final[tuple[tuple[Any, Callable[..., Any]], ...]] = (
     (signals.task_internal_error, child.broken),
     (signals.task_postrun, child.finished),
     (signals.worker_process_shutdown, _on_process_shutdown),
+    (signals.worker_shutting_down, parent.shutting_down),
     (signals.worker_shutdown, _on_worker_shutdown),
 )

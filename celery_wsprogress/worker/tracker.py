@@ -61,6 +61,7 @@ class Tracker:
         "__weakref__",
         "_advised",
         "_estimator",
+        "_handed_on",
         "_latest",
         "_metadata",
         "_said",
@@ -86,13 +87,15 @@ class Tracker:
         """Events that were said between the beginning and the end, progress apart."""
         self.ended = False
         """The run's end was said; what the task still says is nobody's."""
+        self._handed_on = False
         self.replaced = False
         """The run published its own id: its successor goes on."""
         self.waiting = outlet is None
         """The outlet knows that there is a value to fetch. The outlet changes it."""
         self.taken_at = float("-inf")
         """When the outlet last fetched a value, by its clock. The outlet changes it."""
-        # timestamp, fraction, indeterminate, message, details, current, total, unit
+        # timestamp, fraction, indeterminate, message, details, current, total, unit, and when that
+        # was by a clock that nobody sets
         self._latest: tuple[Any, ...] | None = None
         self._taken: tuple[Any, ...] | None = None
         self._word = "running"
@@ -146,7 +149,7 @@ class Tracker:
         if details is not None:
             details = rendering.mapping(details)
         self._latest = (
-            time(), fraction, indeterminate, message, details, current, total, unit,
+            time(), fraction, indeterminate, message, details, current, total, unit, monotonic(),
         )  # fmt: skip
         if not self.waiting and self.outlet is not None:
             if self.ended:
@@ -175,7 +178,7 @@ class Tracker:
         if latest is None or latest is self._taken:
             return None
         self._taken = latest
-        at, fraction, indeterminate, _, _, current, total, _ = latest
+        _, fraction, indeterminate, _, _, current, total, _, at = latest
         return self._report(latest, *self._estimated(at, fraction, indeterminate, current, total))
 
     def said_so_far(self) -> Sequence[Report]:
@@ -190,7 +193,7 @@ class Tracker:
         return [report for _, report in sorted(said, key=itemgetter(0))]
 
     def _report(self, latest: tuple[Any, ...], rate: float | None, eta: float | None) -> Report:
-        at, fraction, indeterminate, message, details, current, total, unit = latest
+        at, fraction, indeterminate, message, details, current, total, unit, _ = latest
         data = ProgressData(
             progress=fraction,
             message=rendering.text(message),
@@ -269,6 +272,16 @@ class Tracker:
             finish: What ``complete(result)`` does with its result.
         """
         return Steps(total, self.update_progress, finish, self.run.operation_type)
+
+    def replace(self) -> None:
+        """Say that a successor of the same id follows; once, and before it can begin.
+
+        It is no end: the run fails where its successor cannot be published.
+        """
+        self.replaced = True
+        if not self._handed_on:
+            self._handed_on = True
+            self._emit(reports.replaced(self.run, time()), seal=True)
 
     def end(self, *ends: Said) -> None:
         """Say how the run ended. Only the first call says anything."""

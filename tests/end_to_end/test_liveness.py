@@ -96,7 +96,11 @@ def test_a_process_that_dies_with_its_operation(redis_url):
         SidecarProcess(redis_url, *LOST_AFTER) as sidecar,
         subprocess.Popen(
             [sys.executable, "-c", OWNER],
-            env={"PYTHONPATH": str(Path(PROJECTS).parent.parent), "WSPROGRESS_URL": redis_url},
+            env={
+                **QUICK,
+                "PYTHONPATH": str(Path(PROJECTS).parent.parent),
+                "WSPROGRESS_URL": redis_url,
+            },
             stdout=subprocess.PIPE,
             text=True,
         ) as owner,

@@ -41,6 +41,8 @@ class Course:
         self._publications: set[str] = set()
         self._silent: set[str] = set()
         self._lost: set[str] = set()
+        self._replaced: set[str] = set()
+        """Runs that have handed their work on, and may yet fail in that."""
 
     @property
     def works(self) -> bool:
@@ -87,17 +89,14 @@ class Course:
         if not self._phase and not self._publications:
             # What was before it the log holds no more.
             self._take_over(run)
-            if event.kind != "status":
+            if event.kind != "status" or event.text == "retrying":
                 self._silent.add(run)
         phase = self._phase.get(run, 0)
         # One that is to be tried again is over, and its operation is not.
         if run != self.current or (phase == _OVER and self.ended):
             return Duty.NEVER
         if event.kind == "status":
-            if run in self._silent or phase != _STARTED:
-                return Duty.NEVER
-            self._silent.add(run)
-            return Duty.MUST
+            return self._judge_doubt(run, event.text)
         lost = event.is_end and event.text in _LOST
         # A run that works has ended unheard if it is silent. One that waits, to begin or to be
         # tried again, is silent in any case: for that it is not lost.
@@ -107,8 +106,18 @@ class Course:
         self._silent.add(run)
         if event.is_end:
             self._end(run)
-            if lost:
-                self._lost.add(run)
+            (self._lost.add if lost else self._lost.discard)(run)
+        return Duty.MUST
+
+    def _judge_doubt(self, run: str, word: str) -> Duty:
+        """It is silent; or its message is delivered again, though it may speak first."""
+        given_back = word == "retrying"
+        if (run in self._silent) is not given_back or self._phase.get(run) != _STARTED:
+            return Duty.NEVER
+        self._silent.add(run)
+        if given_back:
+            self._phase[run] = _OVER
+            self._lost.add(run)
         return Duty.MUST
 
     def _judge_received(self, event: Said) -> Duty:
@@ -126,6 +135,11 @@ class Course:
 
     def _judge_work(self, event: Said) -> Duty:
         run = event.run
+        word = event.text if event.kind == "status" else ""
+        failing = event.is_end or word == "retrying"
+        if run == self.current and run in self._replaced and failing and not self.ended:
+            self._replaced.discard(run)
+            self._phase[run] = _STARTED
         if self._phase.get(run) == _OVER:
             told_late = run in self._overtaken and event.kind == "log"
             return Duty.MUST if told_late else Duty.NEVER
@@ -134,8 +148,10 @@ class Course:
         self._take_over(run)
         if event.is_end:
             self._end(run)
-        elif event.kind == "status" and event.text == "retrying":
+        elif word in {"retrying", "replaced"}:
             self._phase[run] = _OVER
+            if word == "replaced":
+                self._replaced.add(run)
         return Duty.MAY if event.kind == "progress" else Duty.MUST
 
     def _pass(self, run: str) -> None:

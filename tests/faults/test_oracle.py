@@ -268,6 +268,8 @@ MAKERS = {
     "started": lambda run, _: lives.status("started", run=run, publication=f"p{run}"),
     "retry": lambda run, _: lives.status("started", run=run, publication=f"p{run}", after="r1"),
     "retrying": lambda run, _: lives.status("retrying", run=run),
+    "replaced": lambda run, _: lives.status("replaced", run=run),
+    "given back": lambda run, _: structs.replace(MAKERS["retrying"](run, ""), inferred=True),
     "own": lambda run, _: lives.status("own", run=run),
     "log": lambda run, text: lives.log(text, run=run),
     "progress": lambda run, text: lives.progress(0.5, run=run, message=text),

@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from celery import Celery, group
+from celery import Celery, chord, group
 from celery.exceptions import Ignore, Reject
 
 from celery_wsprogress import StreamingTask, log, operation, update_progress
@@ -30,6 +30,7 @@ app.conf.update(
         "unacked_mutex_expire": 2,
     },
     worker_prefetch_multiplier=1,
+    worker_soft_shutdown_timeout=float(os.environ.get("SOFT_SHUTDOWN", "0")),
     worker_deduplicate_successful_tasks="DEDUPLICATE" in os.environ,
     # A result that cannot be stored is given up soon.
     result_backend_transport_options={
@@ -201,8 +202,61 @@ def replaced(self, by="add"):
         "plain": lambda: plain.s(7),
         "group": lambda: group(plain.s(1), plain.s(2)),
         "chain": lambda: plain.s(1) | add.s(2),
+        "chain of many": lambda: plain.s(1) | add.s(2) | add.s(3),
+        "itself again": lambda: replaced.si("add"),
+        "itself, in a chain": lambda: replaced.si("chain") | add.s(5),
+        "a retry": lambda: retries_once.si() | listed.s(),
+        "nothing kept": lambda: plain.si(1).set(ignore_result=True) | add.si(1, 2),
+        "chord": lambda: chord([plain.si(1), plain.si(2)], listed.s()),
+        "unpublishable": lambda: add.s(object(), 1),
+        "first fails": lambda: breaks.si() | add.s(2),
+        "second fails": lambda: plain.si(1) | breaks.si() | add.s(3),
+        "last fails": lambda: plain.si(1) | breaks.si(),
+        "a followed one fails": lambda: fails.si() | add.s(2),
+        "out of time": lambda: breaks.si("time").set(time_limit=1) | add.s(2),
+        "out of memory": lambda: breaks.si("process") | add.s(2),
+        "rejected": lambda: rejects.si() | add.s(2),
+        "failing group": lambda: group(plain.si(1), breaks.si()),
+        "failing chord": lambda: chord([breaks.si(), plain.si(2)], listed.s()),
+        "failing body": lambda: chord([plain.si(1), plain.si(2)], breaks.si()),
+        "chain in a chord": lambda: chord([plain.si(1), breaks.si() | add.s(2)], listed.s()),
+        "chord, then another": lambda: chord([breaks.si(), plain.si(2)], listed.s()) | listed.s(),
+        "fails, then a chord": lambda: breaks.si() | chord([plain.si(1), plain.si(2)], listed.s()),
+        "chain as a body": lambda: chord([breaks.si(), plain.si(2)], listed.s() | listed.s()),
+        "itself, failing": lambda: replaced.si("first fails") | add.s(5),
+        "last to be published": lambda: plain.si(1) | add.s(object()),
     }
     raise self.replace(signatures[by]())
+
+
+@app.task
+def breaks(what="task"):
+    """A plain task that fails, or loses its time or its process."""
+    if what == "time":
+        time.sleep(60)
+    if what == "process":
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise ValueError("a step broke")
+
+
+@app.task
+def listed(values):
+    """A plain task that takes what others returned."""
+    return [values]
+
+
+class HandsOnItself(StreamingTask):
+    """A base class with a way of its own to replace a task."""
+
+    def on_replace(self, sig):
+        sig.delay()
+        raise Ignore("elsewhere")
+
+
+@app.task(base=HandsOnItself)
+def replaced_otherwise(self, breaking=False):
+    """Hands its id on, and nobody of ours is asked."""
+    raise self.replace((breaks.si() if breaking else plain.si(1)) | listed.s())
 
 
 @app.task(base=StreamingTask)

@@ -28,7 +28,7 @@ class Sidecar:
         heard: Whether the log takes what is concluded.
     """
 
-    def __init__(self, backend=None, *, heard=True):
+    def __init__(self, backend=None, *, heard=True, lost_after=LOST_AFTER):
         self.hub = Hub()
         self.now = 0.0
         self.concluded = []
@@ -37,12 +37,12 @@ class Sidecar:
         self.heard = heard
         self._numbers = count(1)
         ask = self._ask if backend is not None else None
-        self.liveness = Liveness(self.hub.holdings, LOST_AFTER, self._conclude, ask)
+        self.liveness = Liveness(self.hub.holdings, lost_after, self._conclude, ask)
         self.liveness.listen(0.0)
 
-    def write(self, *events, alive=(), writer="worker"):
+    def write(self, *events, alive=(), writer="worker", every=10.0):
         number = next(self._numbers)
-        batch = Batch(writer, number, events, 0, alive, self.now)
+        batch = Batch(writer, number, events, 0, alive, self.now, every)
         self.hub.accept(batch, epoch="e", position=str(number), now=self.now)
 
     def _conclude(self, events):
@@ -97,6 +97,74 @@ def test_a_run_that_is_silent_is_stalled_and_then_lost(sidecar):
     assert error.inferred
     sidecar.wait(500)
     assert len(sidecar.concluded) == 2
+
+
+@pytest.mark.parametrize(("every", "patience"), [(0.1, 5.0), (10.0, 30.0), (20.0, 60.0)])
+def test_a_sidecar_that_is_set_to_give_up_too_soon_does_not(every, patience, caplog):
+    sidecar = Sidecar(lost_after=5.0)
+    sidecar.write(status("started", metadata={}, worker="celery@here"), every=every)
+    sidecar.wait(patience - 1)
+    assert "Error" not in sidecar.words
+    sidecar.wait(2)
+    assert sidecar.words == ["stalled", "Error"]
+    said = [one.getMessage() for one in caplog.records]
+    assert len(said) == (patience > 5.0)
+    assert all("celery@here" in one and "sign_interval" in one for one in said)
+
+
+def test_nobody_gives_signs_between_a_run_and_its_successor(sidecar):
+    sidecar.write(progress(0.4), status("replaced", publication=""))
+    sidecar.wait(100_000)
+    assert sidecar.words == []
+    shown = sidecar.operation
+    assert (shown["state"], shown["status"], shown["progress"]) == ("replaced", "replaced", 0.4)
+
+
+def test_between_a_run_and_its_successor_the_backend_is_asked_now_and_then():
+    sidecar = Sidecar(Answer(None, asked=True))
+    sidecar.write(status("started", metadata={}), status("replaced", publication=""))
+    sidecar.wait(3_600)
+    assert sidecar.words == []
+    assert 5 <= len(sidecar.asked) <= 15
+    sidecar.backend = Answer(Outcome("error", None, "a step broke", "ValueError"), asked=True)
+    sidecar.wait(400)
+    assert sidecar.words == ["Error"]
+    assert sidecar.operation["error"] == "a step broke"
+
+
+@pytest.mark.parametrize("backend", [None, Answer(None, asked=True)])
+def test_a_run_whose_message_was_not_acknowledged_is_delivered_again(backend):
+    """That is no end: the result backend knows of none either."""
+    sidecar = Sidecar(backend)
+    sidecar.write(status("started", metadata={}, worker="celery@here", acks_late=True))
+    sidecar.wait(4_000)
+    assert sidecar.words == ["stalled", "retrying"]
+    assert sidecar.operation["state"] == "retrying"
+    assert "delivers the task again" in sidecar.operation["message"]
+    sidecar.write(status("started", run="r2", metadata={}, worker="celery@there"))
+    assert sidecar.operation["state"] == "running"
+    sidecar.write(completed(run="r2"))
+    assert sidecar.operation["state"] == "completed"
+
+
+def test_a_run_that_is_to_be_delivered_again_may_speak_again():
+    sidecar = Sidecar()
+    sidecar.write(status("started", metadata={}, acks_late=True))
+    sidecar.wait(100)
+    assert sidecar.operation["state"] == "retrying"
+    sidecar.write(alive=[RUN])
+    assert sidecar.operation["state"] == "running"
+    sidecar.write(completed())
+    assert sidecar.operation["state"] == "completed"
+
+
+@pytest.mark.parametrize("off", [-3_600.0, 0.0, 3_600.0])
+def test_the_duration_of_a_lost_run_is_of_no_two_clocks(off):
+    sidecar = Sidecar()
+    sidecar.write(status("started", metadata={}, at=5_000.0 + off))
+    sidecar.write(log("later", at=5_007.0 + off))
+    sidecar.wait(70)
+    assert 67.0 <= sidecar.operation["duration"] <= 77.0
 
 
 def test_a_process_that_owned_an_operation_is_an_owner():

@@ -353,11 +353,13 @@ def test_plain_tasks_are_silent(life, worker, log):
     assert log.events(task.id) == []
 
 
-def test_cold_shutdown(life, redis_server, log):
-    """What was acknowledged early is lost; what was not comes again, and says so by itself."""
-    with own_worker(redis_server, "cold") as worker:
-        early = life.sleeps.apply_async((60,), queue="cold")
-        late = life.late.apply_async((60,), queue="cold")
+@pytest.mark.parametrize("soft", ["0", "0.5"])
+def test_cold_shutdown(life, redis_server, log, soft):
+    """What was acknowledged early is lost; what was not goes back into its queue."""
+    queue = f"cold-{soft}"
+    with own_worker(redis_server, queue, SOFT_SHUTDOWN=soft) as worker:
+        early = life.sleeps.apply_async((60,), queue=queue)
+        late = life.late.apply_async((60,), queue=queue)
         log.wait_for_words(early.id, "log")
         log.wait_for_words(late.id, "started")
         worker.quit()
@@ -365,7 +367,12 @@ def test_cold_shutdown(life, redis_server, log):
     assert in_task(events) == ["started", "log", "error"]
     assert (end_of(events).error_type, end_of(events).status) == ("WorkerTerminate", "cancelled")
     assert log.ends_watched(early.id) == ["error"]
-    assert in_task(log.events(late.id)) == ["started"]
+    assert in_task(log.events(late.id)) == ["started", "retrying"]
+    assert (
+        log.frames(late.id)[-1]["data"]["message"] == "the worker gave the task back to its queue"
+    )
+    with redis.Redis.from_url(redis_server.url) as client:
+        assert late.id.encode() in b"".join(client.lrange(queue, 0, -1))
 
 
 def test_delivered_again_while_it_runs(life, redis_server, log):

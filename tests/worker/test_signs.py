@@ -87,7 +87,8 @@ def test_a_run_is_announced_with_the_first_sign_after_each_of_its_minutes():
 
 def test_it_is_announced_as_it_was_when_it_began():
     run = Run("op-1", "tasks.demo", "r1", "p1", metadata={"a": 1}, tags=("t",), worker="w")
-    signs = make(Going("op-1", "r1", 12.5, lambda: reports.started(run, 12.5, stream_result=False)))
+    how = {"stream_result": False, "acks_late": True}
+    signs = make(Going("op-1", "r1", 12.5, lambda: reports.started(run, 12.5, **how)))
     [sign] = signs.take(0.0, 75.0, ROOM)
     [event] = wire.decode_batch(wire.join_batch("w", 1, *sign)).events
     assert (event.timestamp, event.run, event.publication) == (12.5, "r1", "p1")

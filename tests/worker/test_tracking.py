@@ -110,8 +110,10 @@ def test_indeterminate_repeats_the_last_fraction(tracker, ear):
 
 
 def test_rate_and_time_left(tracker, ear, monkeypatch):
-    clock = iter([100.0, 101.0, 102.0])
-    monkeypatch.setattr("celery_wsprogress.worker.tracker.time", lambda: next(clock))
+    clock, wall = iter([100.0, 101.0, 102.0]), iter([9_000.0, 5_000.0, 7_000.0])
+    monkeypatch.setattr("celery_wsprogress.worker.tracker.monotonic", lambda: next(clock))
+    # Somebody sets it meanwhile.
+    monkeypatch.setattr("celery_wsprogress.worker.tracker.time", lambda: next(wall))
     for n in (0, 2, 4):
         tracker.update_progress(current=n, total=10)
         ear.fetch()

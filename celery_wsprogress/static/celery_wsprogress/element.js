@@ -340,8 +340,8 @@ export class CeleryProgress extends Base {
     const moving = operation !== null && this.#moves(operation);
     const figures = figuresOf(operation, words, this.#language);
     const percent = percentOf(progress, this.#language);
-    const begun = operation?.state === "running" || operation?.state === "retrying";
-    if (begun && !moving && !operation.indeterminate) figures.unshift(percent);
+    const begun = ["running", "retrying", "replaced"].includes(operation?.state ?? "");
+    if (begun && !moving && !operation?.indeterminate) figures.unshift(percent);
     this.#reflect("indeterminate", moving ? "" : undefined);
     this.#text("message", message);
     this.#part("message").title = message;

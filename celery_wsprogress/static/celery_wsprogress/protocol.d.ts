@@ -4,7 +4,7 @@
  *
  * Pure.
  *
- * @typedef {"queued" | "received" | "running" | "retrying" | "completed" | "error" | "cancelled"} State
+ * @typedef {"queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled"} State
  *
  * @typedef {object} Operation What is known of an operation: a snapshot, as the protocol has it.
  * @property {string} operation_id The Celery task id.
@@ -56,7 +56,7 @@
  *   Every operation of a kind: one of these fields, of which `operation_type` is a glob. None of
  *   them is every operation.
  */
-export type State = "queued" | "received" | "running" | "retrying" | "completed" | "error" | "cancelled";
+export type State = "queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled";
 export type Operation = {
     /**
      * The Celery task id.

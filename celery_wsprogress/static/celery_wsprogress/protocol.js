@@ -4,7 +4,7 @@
  *
  * Pure.
  *
- * @typedef {"queued" | "received" | "running" | "retrying" | "completed" | "error" | "cancelled"} State
+ * @typedef {"queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled"} State
  *
  * @typedef {object} Operation What is known of an operation: a snapshot, as the protocol has it.
  * @property {string} operation_id The Celery task id.

@@ -13,10 +13,10 @@ import { hasEnded, isEnd } from "./protocol.js";
 /** @import { Operation, ProgressEvent, State } from "./protocol.js" */
 
 /** Words that are states, too. */
-const STATES = ["queued", "received", "retrying"];
+const STATES = ["queued", "received", "retrying", "replaced"];
 
 /** What the words of the life cycle say is the system's; what other words say is the task's. */
-const LIFE_CYCLE = new Set(["queued", "received", "started", "retrying"]);
+const LIFE_CYCLE = new Set(["queued", "received", "started", "retrying", "replaced"]);
 
 /** What a progress says, or is not known any more. */
 const FIGURES = "current total unit rate eta";
@@ -24,13 +24,17 @@ const FIGURES = "current total unit rate eta";
 /** What an end says. */
 const ENDS = "finished_at duration error error_type";
 
-/** What a run that begins does not take over from the one before. */
-const ANEW = Object.freeze({
+/** How far a run is that has not said so. */
+const UNMEASURED = Object.freeze({
   progress: 0,
   message: "",
   indeterminate: false,
-  ignored: false,
   ...nulls(FIGURES),
+});
+
+/** Of a run that has not ended. */
+const UNENDED = Object.freeze({
+  ignored: false,
   ...nulls(ENDS),
 });
 
@@ -43,7 +47,8 @@ const ANEW = Object.freeze({
  */
 export function unknown(id, at) {
   return {
-    ...ANEW,
+    ...UNMEASURED,
+    ...UNENDED,
     operation_id: id,
     operation_type: "",
     started_at: at,
@@ -95,8 +100,17 @@ export function reduce(before, event) {
  */
 function isOver(operation, event) {
   if (event.event_type === "status" || event.run !== operation.run) return false;
-  // A run that is to be tried again may yet be known to have ended.
-  return hasEnded(operation) || (operation.state === "retrying" && !isEnd(event));
+  // A run that another one follows may yet be known to have ended.
+  return hasEnded(operation) || (isFollowed(operation) && !isEnd(event));
+}
+
+/**
+ * Whether the current run is over and another one of the operation follows.
+ *
+ * @param {Operation} operation
+ */
+function isFollowed({ state }) {
+  return state === "retrying" || state === "replaced";
 }
 
 /**
@@ -117,9 +131,10 @@ function advance(operation, event, first) {
   const state = stateAfter(event);
   if (!other && !isForward(operation, state, event, first)) return false;
   const begins = state === "running" && (other || operation.state !== "running");
+  const goesOn = operation.state === "replaced";
   operation.run = run;
   operation.state = state;
-  if (begins) begin(operation, event, !first && !other);
+  if (begins) begin(operation, event, !first && !other, goesOn);
   return true;
 }
 
@@ -167,21 +182,26 @@ function isForward(operation, state, event, first) {
   if (operation.state === "queued") return true;
   if (operation.state === "received") return state !== "received";
   if (operation.state === "running") return state !== "received" && !started;
-  // A run that was given up as lost speaks again.
-  return hasEnded(operation) && started && event.data.details?.resumed === true;
+  if (operation.state === "replaced" && state !== "running" && state !== "received") return true;
+  if (isFollowed(operation) && isEnd(event)) return true;
+  // A run that was given up speaks again.
+  const over = hasEnded(operation) || isFollowed(operation);
+  return over && started && event.data.details?.resumed === true;
 }
 
 /**
  * @param {Operation} operation
  * @param {ProgressEvent} event
  * @param {boolean} same The run is the one that was known.
+ * @param {boolean} goesOn It takes over the work of another one, and begins where that was.
  */
-function begin(operation, event, same) {
+function begin(operation, event, same, goesOn) {
   if (same && event.data.details?.resumed === true) {
-    Object.assign(operation, nulls(ENDS), { ignored: false });
+    Object.assign(operation, UNENDED);
     return;
   }
-  Object.assign(operation, ANEW, { details: {}, status: "running" });
+  Object.assign(operation, UNENDED, { status: "running" });
+  if (!goesOn) Object.assign(operation, UNMEASURED, { details: {} });
   if (event.event_type === "status") operation.started_at = event.timestamp;
 }
 

@@ -19,6 +19,7 @@ export declare const WORDS: {
     received: string;
     running: string;
     retrying: string;
+    replaced: string;
     stalled: string;
     completed: string;
     ignored: string;

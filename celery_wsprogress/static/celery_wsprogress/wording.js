@@ -22,6 +22,7 @@ export const WORDS = {
   received: "queued",
   running: "running",
   retrying: "retrying",
+  replaced: "waiting to go on",
   stalled: "stalled",
   completed: "done",
   ignored: "ignored",

@@ -31,6 +31,7 @@ const GROUP_OF = {
   received: "waiting",
   running: "running",
   retrying: "running",
+  replaced: "running",
   completed: "completed",
   error: "error",
   cancelled: "cancelled",

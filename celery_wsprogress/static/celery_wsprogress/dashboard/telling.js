@@ -26,7 +26,7 @@ export function toneOf({ state, status }) {
   if (state === "completed") return "success";
   if (state === "error") return "failure";
   if (state === "cancelled" || state === "retrying" || status === "stalled") return "warning";
-  return state === "running" ? "accent" : "muted";
+  return state === "running" || state === "replaced" ? "accent" : "muted";
 }
 
 /**
@@ -96,7 +96,7 @@ export function messageOf(operation) {
  */
 export function elapsed(operation, now) {
   if (hasEnded(operation)) return operation.duration;
-  if (operation.state !== "running" && operation.state !== "retrying") return null;
+  if (!["running", "retrying", "replaced"].includes(operation.state)) return null;
   return Math.max(0, Math.floor(now - operation.started_at));
 }
 

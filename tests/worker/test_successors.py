@@ -1,0 +1,52 @@
+"""What follows a task under its id, or behind it: who watches is told what Celery stores."""
+
+from __future__ import annotations
+
+import pytest
+from celery import chain, chord
+from log_reader import ENDS
+from waiting import eventually
+
+ENDS_AS = {"SUCCESS": "completed", "FAILURE": "error"}
+
+REPLACED = [
+    "add", "plain", "group", "chain", "chain of many", "itself again", "itself, in a chain",
+    "a retry", "nothing kept", "chord", "first fails", "second fails", "last fails",
+    "a followed one fails", "out of time", "out of memory", "rejected", "failing group",
+    "failing chord", "failing body", "chain in a chord",
+    "chord, then another", "fails, then a chord", "chain as a body", "itself, failing",
+    "unpublishable", "last to be published",
+]  # fmt: skip
+
+
+def told_as_stored(log, result):
+    """What a watcher saw, once Celery knows the end: it is the same end, and there is one."""
+    eventually(result.ready, what="an end at the result backend")
+    eventually(lambda: log.ends_watched(result.id), what=f"an end like {result.state}")
+    words = log.watched(result.id)
+    assert [word for word in words if word in ENDS] == [ENDS_AS[result.state]]
+    assert words[-1] in ENDS
+    return words
+
+
+@pytest.mark.parametrize("by", REPLACED)
+def test_a_task_that_is_replaced_ends_as_its_replacement(life, worker, log, by):
+    words = told_as_stored(log, life.replaced.delay(by))
+    assert "replaced" in words or "started" in words[words.index("started") + 1 :]
+
+
+@pytest.mark.parametrize("breaking", [False, True])
+def test_a_base_class_that_replaces_in_its_own_way(life, worker, log, breaking):
+    told_as_stored(log, life.replaced_otherwise.delay(breaking))
+
+
+@pytest.mark.parametrize("kind", ["chain", "chord", "both"])
+def test_what_waits_for_a_plain_task_that_fails(life, worker, log, kind):
+    canvas = {
+        "chain": lambda: chain(life.breaks.si(), life.plain.si(), life.add.si(1, 2)),
+        "chord": lambda: chord([life.plain.si(), life.breaks.si()], life.add.si(1, 2)),
+        "both": lambda: (
+            chord([life.plain.si(), life.breaks.si()], life.plain.si()) | life.add.si(1, 2)
+        ),
+    }[kind]()
+    assert told_as_stored(log, canvas.delay()) == ["error"]
