@@ -3,14 +3,14 @@
 The batch, one JSON object::
 
     {"v": 1, "writer": "9f3c2a1b", "n": 17, "events": [...],
-     "alive": [["<id>", "<run>"], ...], "at": 1735734005.456, "every": 30.0}
+     "alive": [["<id>", "<run>"], ...], "at": 1735734005.456, "every": 30.0, "sent": 1735734005.460}
 
 ``writer`` names the process that wrote it and ``n`` counts its batches from 1, so a reader can
 tell a repeat (the writer sent it again after a lost reply) from a gap. ``alive`` is left out or
 names runs that go on ``at`` this time, whether or not they say anything: a sign of life. ``every``
 is how many seconds lie between two signs of this writer's runs; it is left out where that is
-:data:`SIGN_INTERVAL`. Fields a reader does not know are ignored; a version it does not know is
-refused as a whole.
+:data:`SIGN_INTERVAL`. ``sent`` is when the writer wrote it, by the clock of all times in it. Fields
+a reader does not know are ignored; a version it does not know is refused as a whole.
 
 JSON is strict in both directions: there is no NaN, and no field holds another type than the
 protocol says. One bad event does not cost its neighbours.
@@ -27,7 +27,7 @@ from celery_wsprogress.errors import BatchVersionUnknown, CommandError, Malforme
 from celery_wsprogress.events import Event, OperationId, ResultData, Timestamp, Word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 VERSION: Final = 1
 """Of the batch format and of the protocol."""
@@ -70,6 +70,8 @@ class Batch(NamedTuple):
     """When it said so, epoch seconds."""
     every: float = SIGN_INTERVAL
     """Seconds between two signs of these runs."""
+    sent: float = 0.0
+    """When it was written, by the writer's clock; 0 where that is not said."""
 
 
 class _Batch(Struct):
@@ -80,6 +82,7 @@ class _Batch(Struct):
     alive: tuple[RunName, ...] = ()
     at: Timestamp = 0.0
     every: Interval = SIGN_INTERVAL
+    sent: Timestamp = 0.0
 
 
 class _Version(Struct):
@@ -93,6 +96,7 @@ class _LooseBatch(Struct):
     alive: Raw = Raw(b"[]")
     at: Raw = Raw(b"0")
     every: Raw = Raw(b"10")
+    sent: Raw = Raw(b"0")
 
 
 _encode = msgspec.json.Encoder().encode
@@ -126,12 +130,14 @@ def join_batch(
     at: float = 0.0,
     *,
     every: float = SIGN_INTERVAL,
+    sent: float = 0.0,
 ) -> bytes:
     """Make a batch of events that are already encoded, and of runs that go on at a time."""
     head = b'{"v":%d,"writer":"%s","n":%d,"events":[' % (VERSION, writer.encode(), counter)
     tail = b'],"alive":%b,"at":%b' % (_encode(alive), _encode(at)) if alive else b"]"
     stated = b"" if every == SIGN_INTERVAL else b',"every":%b' % _encode(every)
-    return b"".join((head, b",".join(events), tail, stated, b"}"))
+    clock = b',"sent":%b' % _encode(round(sent, 3)) if sent else b""
+    return b"".join((head, b",".join(events), tail, stated, clock, b"}"))
 
 
 def decode_batch(body: bytes) -> Batch:
@@ -150,7 +156,9 @@ def decode_batch(body: bytes) -> Batch:
     # Each event opens two objects at least. If one were too deep, it alone would open so many.
     if _opened(body) - 2 * len(batch.events) > MAX_DEPTH:
         return _decode_bit_by_bit(body)
-    return Batch(batch.writer, batch.n, batch.events, 0, batch.alive, batch.at, batch.every)
+    return Batch(
+        batch.writer, batch.n, batch.events, 0, batch.alive, batch.at, batch.every, batch.sent
+    )
 
 
 def _decode_bit_by_bit(body: bytes) -> Batch:
@@ -168,12 +176,23 @@ def _decode_bit_by_bit(body: bytes) -> Batch:
         alive, at = _decode_alive(batch.alive), _decode_at(batch.at)
     except _UNREADABLE:
         alive, at = (), 0.0
+    return Batch(
+        batch.writer,
+        batch.n,
+        events,
+        len(batch.events) - len(events),
+        alive,
+        at,
+        _read_or(SIGN_INTERVAL, _decode_every, batch.every),
+        _read_or(0.0, _decode_at, batch.sent),
+    )
+
+
+def _read_or(otherwise: float, decode: Callable[[Raw], float], raw: Raw) -> float:
     try:
-        every = _decode_every(batch.every)
+        return decode(raw)
     except _UNREADABLE:
-        every = SIGN_INTERVAL
-    malformed = len(batch.events) - len(events)
-    return Batch(batch.writer, batch.n, events, malformed, alive, at, every)
+        return otherwise
 
 
 def _read_event(raw: Raw) -> Event | None:

@@ -80,6 +80,8 @@ class Entry(NamedTuple):
     """Where the batch stands in the log; opaque, and the same for every reader where the
     log is replayable."""
     batch: bytes
+    taken_at: float = 0.0
+    """When the broker took it, epoch seconds of its clock; 0 where it does not say."""
 
 
 class Writer(Protocol):

@@ -237,7 +237,11 @@ class StreamReader:
             self._count = len(found)
         elif len(found) == self._count:
             self._count = min(self._count * 2, READ_COUNT)
-        return [Entry(entry_id, self._batch_of(entry_id, fields)) for entry_id, fields in found]
+        return [
+            # The server numbers entries by its clock, in milliseconds.
+            Entry(entry_id, self._batch_of(entry_id, fields), int(entry_id.partition("-")[0]) / 1e3)
+            for entry_id, fields in found
+        ]
 
     def _batch_of(self, entry_id: str, fields: Any) -> bytes:
         batch = fields.get(FIELD, b"")

@@ -114,7 +114,7 @@ class Appender:
         return len(self._batch(events)) <= MAX_BATCH_BYTES
 
     def _batch(self, events: Sequence[bytes]) -> bytes:
-        return join_batch(self._name, self._counter, events)
+        return join_batch(self._name, self._counter, events, sent=time.time())
 
     def _write(self, events: list[bytes]) -> None:
         now = time.monotonic()

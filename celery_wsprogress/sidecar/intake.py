@@ -23,6 +23,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
+from celery_wsprogress.sidecar.clocks import Clocks
 from celery_wsprogress.wire import decode_batch
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Intake:
         self._oldest = inf
         """When the oldest event of this turn happened that woke somebody."""
         self._unreadable: set[str] = set()
+        self._clocks = Clocks()
 
     def start(self) -> None:
         """Take what is put in from now on."""
@@ -186,7 +188,7 @@ class Intake:
         """
         position, now = entry.position, time.monotonic()
         try:
-            batch = decode_batch(entry.batch)
+            batch = self._clocks.correct(decode_batch(entry.batch), entry.taken_at)
             told = self._hub.accept(batch, epoch=epoch, position=position, now=now)
         except (MalformedBatch, BatchVersionUnknown) as exc:
             self._count_unreadable(exc)

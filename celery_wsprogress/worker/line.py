@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import logging
 import secrets
-from typing import TYPE_CHECKING, Final
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress import wire
 from celery_wsprogress.backoff import Backoff
@@ -30,6 +32,9 @@ logger = logging.getLogger(__name__)
 #: flusher some milliseconds; a web process that starts a task now and then holds none, and is
 #: not woken once a second to keep one alive.
 IDLE: Final = 60.0
+
+
+_SOME_TIME: Final = 1_735_734_005.123
 
 
 class Line:
@@ -59,7 +64,7 @@ class Line:
         self._name = secrets.token_hex(4)
         self._counter = 0
         self._writer: Writer | None = None
-        self._pending: tuple[bytes, bool] | None = None
+        self._pending: tuple[Callable[..., bytes], bool] | None = None
         self._passing = False
         self._failures = 0
         self._used_at = 0.0
@@ -84,23 +89,23 @@ class Line:
     @property
     def overhead(self) -> int:
         """Bytes a batch has besides its events."""
-        return len(wire.join_batch(self._name, self._counter + 1, (), every=self._every))
+        return len(self._batch_of(())(sent=_SOME_TIME))
 
     def load(self, events: Sequence[bytes], *, confirm: bool) -> None:
         """Make the next batch. Only while none is pending."""
         self._counter += 1
-        batch = wire.join_batch(self._name, self._counter, events, every=self._every)
-        self._pending = (batch, confirm)
+        self._pending = (self._batch_of(events), confirm)
         self._passing = False
 
     def load_sign(self, sign: Sign) -> None:
         """Make the next batch of a sign of life, which is given up when the broker is away."""
         self._counter += 1
-        batch = wire.join_batch(
-            self._name, self._counter, sign.events, sign.alive, sign.at, every=self._every
-        )
-        self._pending = (batch, False)
+        self._pending = (self._batch_of(*sign), False)
         self._passing = True
+
+    def _batch_of(self, *content: Any) -> Callable[..., bytes]:
+        """Makes the batch when it is written, with that time: by it readers know our clock."""
+        return partial(wire.join_batch, self._name, self._counter, *content, every=self._every)
 
     def write(self, now: float) -> bool:
         """Try to write the pending batch.
@@ -110,11 +115,11 @@ class Line:
         """
         if self._pending is None:
             return True
-        batch, confirm = self._pending
+        make, confirm = self._pending
         try:
             if self._writer is None:
                 self._writer = self._open_writer()
-            self._writer.publish(batch, confirm=confirm)
+            self._writer.publish(make(sent=time.time()), confirm=confirm)
         except Exception as exc:  # noqa: BLE001 - whatever the client library raises
             self._fail(now, exc)
             return False
@@ -159,7 +164,7 @@ class Line:
             return
         self.retry_at += self._backoff.next()
         if self._passing:
-            self._pending = (wire.join_batch(self._name, self._counter, ()), False)
+            self._pending = (self._batch_of(()), False)
         if self._failures == 2:
             logger.warning(
                 "Task events cannot reach %s and wait here until they can (%s)",

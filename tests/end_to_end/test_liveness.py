@@ -91,6 +91,18 @@ def test_a_worker_that_lives_is_never_stalled_however_long_its_task_is_silent(
     assert "stalled" not in words(seen)
 
 
+def test_a_task_whose_replacement_takes_its_time_is_not_lost(redis_url, app, worker):
+    """Nobody gives a sign of it while the first step of the chain runs under an id of its own."""
+    with SidecarProcess(redis_url, "--lost-after", "1", "--result-backend", redis_url) as sidecar:
+        task_id = app.send_task("life.replaced", ["slow"]).id
+        with watching(sidecar, task_id) as frames:
+            seen = to_the_end(frames)
+            assert app.AsyncResult(task_id).get(timeout=30) == 3
+    said = words(seen)
+    assert said[said.index("replaced") + 1 :] == ["received", "started", "result", "completed"]
+    assert "stalled" not in said
+
+
 def test_a_process_that_dies_with_its_operation(redis_url):
     with (
         SidecarProcess(redis_url, *LOST_AFTER) as sidecar,

@@ -207,6 +207,7 @@ def replaced(self, by="add"):
         "itself, in a chain": lambda: replaced.si("chain") | add.s(5),
         "a retry": lambda: retries_once.si() | listed.s(),
         "nothing kept": lambda: plain.si(1).set(ignore_result=True) | add.si(1, 2),
+        "slow": lambda: sleeps.si(4.0) | add.si(1, 2),
         "chord": lambda: chord([plain.si(1), plain.si(2)], listed.s()),
         "unpublishable": lambda: add.s(object(), 1),
         "first fails": lambda: breaks.si() | add.s(2),

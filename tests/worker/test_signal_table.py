@@ -220,13 +220,13 @@ def test_ignore_ends_as_the_backend_says(life, worker, log, outcome, words):
 
 
 @pytest.mark.parametrize("by", ["add", "plain", "group", "chain"])
-def test_replaced_run_ends_silently_and_its_successor_goes_on(life, worker, log, by):
+def test_a_replaced_run_says_so_and_its_successor_goes_on(life, worker, log, by):
     headers = {"wsprogress": {"metadata": {"for": "alice"}, "tags": ["vip"]}}
     task = life.replaced.apply_async((by,), headers=headers)
     log.wait_for_end(task.id)
     settle(life, worker, log)
     first, second = log.runs(task.id)
-    assert in_task(first) == ["started"]
+    assert in_task(first) == ["started", "replaced"]
     assert in_task(second) == LIFE
     assert log.ends_watched(task.id) == ["completed"]
     assert status(second, "started").data.metadata == {"for": "alice"}

@@ -1,0 +1,62 @@
+"""A worker whose clock is an hour off: nobody who watches its tasks notices."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from sidecars import SidecarProcess
+from waiting import eventually
+from watching import to_the_end, until, watching
+from workers import Worker
+
+QUICK = {"WSPROGRESS_SIGN_INTERVAL": "0.2"}
+
+LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+
+pytestmark = pytest.mark.skipif(
+    LIBRARY is None or ("WSPROGRESS_FORBID_SKIPS" in os.environ and not shutil.which("faketime")),
+    reason="needs faketime",
+)
+
+
+@pytest.mark.parametrize("off", ["-1h", "+1h"])
+def test_a_worker_whose_clock_is_an_hour_off(redis_url, off):
+    clock = {"LD_PRELOAD": str(LIBRARY), "FAKETIME": off, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    lost_after = ("--lost-after", "2")
+    with (
+        Celery("caller", broker=redis_url, backend=redis_url, set_as_current=False) as app,
+        Worker("life", broker=redis_url, environment={**QUICK, **clock}) as worker,
+        SidecarProcess(redis_url, *lost_after) as sidecar,
+    ):
+        began = time.time()
+        ended, lost = app.send_task("life.steps"), app.send_task("life.sleeps")
+        with watching(sidecar, ended.id) as frames:
+            seen = to_the_end(frames)
+        with watching(sidecar, lost.id) as frames:
+            until(frames, "progress")
+            worker.kill()
+            end = to_the_end(frames)[-1]
+        assert end["data"]["error_type"] == "WorkerLost"
+        shown = [shown_of(sidecar, one.id) for one in (ended, lost)]
+        took = time.time() - began
+        sidecar.kill()
+        sidecar.start()
+        eventually(lambda: shown_of(sidecar, lost.id)["state"] == "error")
+        assert [shown_of(sidecar, one.id) for one in (ended, lost)] == shown
+    for one in shown:
+        for moment in ("started_at", "received_at", "finished_at"):
+            assert 0 <= one[moment] - began + 5 <= took + 10
+        assert 0 <= one["duration"] <= took
+    assert all(abs(frame["timestamp"] - began) < took + 5 for frame in seen)
+
+
+def shown_of(sidecar, operation_id):
+    with urllib.request.urlopen(f"{sidecar.http}/operations/{operation_id}", timeout=30) as reply:
+        return json.load(reply)["operation"]
