@@ -98,8 +98,8 @@ def test_a_task_whose_replacement_takes_its_time_is_not_lost(redis_url, app, wor
         with watching(sidecar, task_id) as frames:
             seen = to_the_end(frames)
             assert app.AsyncResult(task_id).get(timeout=30) == 3
-    said = words(seen)
-    assert said[said.index("replaced") + 1 :] == ["received", "started", "result", "completed"]
+    said = [word for word in words(seen) if word not in {"queued", "received"}]
+    assert said[-4:] == ["replaced", "started", "result", "completed"]
     assert "stalled" not in said
 
 
