@@ -419,6 +419,13 @@ def holds_the_lock(self, fifo):
 
 
 @app.task(base=StreamingTask)
+def reads(self, fifo):
+    """Waits for a writer of this pipe, without a clock."""
+    self.log("info", "reading")
+    return Path(fifo).read_text()
+
+
+@app.task(base=StreamingTask)
 def owns(self, name, gate):
     """Begins an operation of its own inside itself."""
     with operation("inner", operation_id=name):
