@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.apps import Reporting
     from celery_wsprogress.worker.reports import Report
     from celery_wsprogress.worker.requests import Requests
+    from celery_wsprogress.worker.terminations import Terminations
 
 
 class ActiveRuns:
@@ -33,21 +34,27 @@ class ActiveRuns:
         reporting: Of the app.
         received: Everything that was received and still exists. While there is something, a run
             may begin without a word from this process.
+        terminations: Runs that Celery does not call active any more, and that may still go on.
     """
 
-    def __init__(self, reporting: Reporting, received: Requests) -> None:
+    def __init__(
+        self, reporting: Reporting, received: Requests, terminations: Terminations
+    ) -> None:
         self._reporting = reporting
         self._received = received
+        self._terminations = terminations
         # Callers load this module, too, and have no use for the whole of Celery's worker.
         self._active: Iterable[Any] = import_module("celery.worker.state").active_requests
 
     def __call__(self) -> Sequence[Going] | None:
         """Name the runs that go on."""
-        going = [one for one in map(self._find, members(self._active)) if one is not None]
+        going = [one for one in map(self.find, members(self._active)) if one is not None]
         going += self._reporting.eager_runs() or ()
+        going += self._terminations.going()
         return going if going or self._received else None
 
-    def _find(self, request: Any) -> Going | None:
+    def find(self, request: Any) -> Going | None:
+        """What is said of a request that is being run; None where it is not this app's to say."""
         stamp = stamp_of(request.request_dict)
         run, since = stamp.get("run"), request.time_start
         if not run or since is None or reporting_for(request.task, stamp) is not self._reporting:

@@ -14,6 +14,7 @@ from celery_wsprogress import results
 from celery_wsprogress.worker import eager, maps, reports, tracking, wording
 from celery_wsprogress.worker.apps import reporting_for, streams_result, ways_of
 from celery_wsprogress.worker.inquiries import Inquiry
+from celery_wsprogress.worker.outcomes import as_backend_says
 from celery_wsprogress.worker.reports import Draft
 from celery_wsprogress.worker.runs import Run, stamp_of
 from celery_wsprogress.worker.tracker import Tracker
@@ -195,33 +196,15 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
         return
     run, now, duration = tracker.run, time.time(), tracker.duration
     tracker.ended = True
+
+    def ignored() -> Sequence[Report]:
+        return (reports.completed(run, now, duration, ignored=True),)
+
     streams = _streams_result(task)
-    # An outlet of a task's run is its app's publisher.
-    reporting = ways_of(task).reporting
-    reporting.publisher.ask(
-        Inquiry(
-            lambda: _as_backend_says(task, run, now, duration, streams),
-            lambda: (reports.completed(run, now, duration, ignored=True),),
-        ),
-        after=tracker,
+    ask = partial(
+        as_backend_says, task, run, now, ignored, streams_result=streams, duration=duration
     )
-
-
-def _as_backend_says(
-    task: Any, run: Run, now: float, duration: float, streams: bool
-) -> Sequence[Report]:
-    """How a task ended that stored its outcome itself and then raised ``Ignore``."""
-    try:
-        outcome = results.outcome_of(task.backend, run.operation_id)
-    except Exception:  # noqa: BLE001 - whatever the backend raises; there may be none at all
-        outcome = None
-    if outcome is None or outcome.end == "completed":
-        completed = reports.completed(run, now, duration, ignored=outcome is None)
-        if outcome is None or not streams:
-            return (completed,)
-        return reports.result(run, now, outcome.result), completed
-    said, kind, end = outcome.error, outcome.error_type, outcome.end
-    return (reports.failed(run, now, said, kind, status=end, duration=duration),)
+    ways_of(task).reporting.publisher.ask(Inquiry(ask, ignored), after=tracker)
 
 
 def _reject(tracker: Tracker, task: Any, reject: Any) -> None:

@@ -5,9 +5,12 @@ In pools of threads or greenlets, and in the solo pool, the tasks run in this pr
 
 from __future__ import annotations
 
+import functools
+import logging
 import time
 from collections import deque
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import Reject
@@ -15,15 +18,24 @@ from celery.exceptions import Reject
 from celery_wsprogress import results
 from celery_wsprogress.worker import maps, reports, successors, wording
 from celery_wsprogress.worker.active import ActiveRuns
-from celery_wsprogress.worker.apps import reporting_for, streams_result
+from celery_wsprogress.worker.apps import reporting_for, reporting_of, streams_result
+from celery_wsprogress.worker.inquiries import Inquiry
+from celery_wsprogress.worker.outcomes import as_backend_says
 from celery_wsprogress.worker.reports import Draft
 from celery_wsprogress.worker.requests import Requests
 from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
+from celery_wsprogress.worker.terminations import Termination, Terminations
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from celery_wsprogress.worker.apps import Reporting
     from celery_wsprogress.worker.reports import Report
 
+logger = logging.getLogger(__name__)
+
 _requests = Requests()
+_terminations = Terminations()
 
 #: Runs whose end was said here: a hard time limit is signalled twice.
 _ended: deque[str] = deque(maxlen=1_000)
@@ -43,9 +55,14 @@ def received(request: Any = None, **_: Any) -> None:
     _requests.add(request)
     publisher = reporting.publisher
     if not isinstance(publisher.witness, ActiveRuns):
-        publisher.vouch(ActiveRuns(reporting, _requests))
+        _hear_revokes()
+        publisher.vouch(_active_runs(reporting))
     make = partial(_receipt, request.task, headers, time.time())
     publisher.emit((Draft(make),))
+
+
+def _active_runs(reporting: Reporting) -> ActiveRuns:
+    return ActiveRuns(reporting, _requests, _terminations)
 
 
 def _receipt(task: Any, headers: Any, now: float) -> Report:
@@ -120,11 +137,107 @@ def revoked(
     expired: Any = None,
     **_: Any,
 ) -> None:
-    """Called off, at whatever point of its life; or expired."""
+    """Called off, at whatever point of its life; or expired.
+
+    Where a signal was sent to its process, that is no end yet: see :mod:`.terminations`.
+    """
     run = Run.of(request, sender.name)
     said, kind = wording.revocation(signum, terminated=terminated, expired=expired)
-    end = reports.failed(run, time.time(), said, kind, status="cancelled")
-    _end(sender, request, run, end)
+    end = partial(reports.failed, run, error=said, error_type=kind, status="cancelled")
+    reporting = reporting_for(sender, stamp_of(request))
+    received_request = _requests.get(request.id)
+    if not terminated or received_request is None or reporting is None or run.run in _ended:
+        _end(sender, request, run, end(time.time()))
+        return
+
+    def died() -> None:
+        _ended.append(run.run)
+        now = time.time()
+        streams = streams_result(sender, stamp_of(request))
+        ask = partial(
+            as_backend_says,
+            sender,
+            run,
+            now,
+            lambda: (end(now),),
+            streams_result=streams,
+            revoked=said,
+        )
+        reporting.publisher.ask(Inquiry(ask, lambda: (end(now),)))
+
+    def goes_on() -> None:
+        word = reports.word(run, time.time(), "terminating", wording.termination(signum), {})
+        reporting.publisher.emit((word,))
+
+    going = _active_runs(reporting).find(received_request)
+    if going is None or not _terminations.add(Termination(received_request, going, died, goes_on)):
+        _end(sender, request, run, end(time.time()))
+
+
+@functools.cache
+def _hear_revokes() -> None:
+    """Look at the tasks that wait after each command that revokes some.
+
+    Since Celery 5.7 the result backend knows at once of those that are revoked while they wait for
+    their time, or for the pool; the signal comes when it is their turn (celery/worker/control.py).
+    """
+    commands = import_module("celery.worker.control").Panel.data
+    for name in ("revoke", "terminate"):
+        commands[name] = _followed_by_look(commands[name])
+
+
+def _followed_by_look(command: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(command)
+    def run(*arguments: Any, **named: Any) -> Any:
+        reply = command(*arguments, **named)
+        try:
+            _look_for_revoked()
+        except Exception:
+            logger.exception("Task events: revoked tasks could not be looked for")
+        return reply
+
+    return run
+
+
+def _look_for_revoked() -> None:
+    revoked_ids = import_module("celery.worker.state").revoked
+    for request in _requests:
+        reporting = reporting_for(request.task, stamp_of(request.request_dict))
+        if request.time_start is None and request.id in revoked_ids and reporting is not None:
+            ask = partial(_revoked_in_backend, request.task, request.request_dict)
+            reporting.publisher.ask(Inquiry(ask, tuple))
+
+
+def _revoked_in_backend(task: Any, headers: Any) -> Sequence[Report]:
+    run = Run.of(headers, task.name)
+    if run.run in _ended:
+        return ()
+    streams = streams_result(task, stamp_of(headers))
+    found = as_backend_says(task, run, time.time(), tuple, streams_result=streams)
+    if found:
+        _ended.append(run.run)
+    return found
+
+
+def unknown(sender: Any = None, message: Any = None, name: Any = None, **_: Any) -> None:
+    """A message of a task that this worker does not know. It is thrown away."""
+    _thrown_away(sender, message, *wording.unknown(name))
+
+
+def rejected(sender: Any = None, message: Any = None, exc: Any = None, **_: Any) -> None:
+    """A message that this worker can make nothing of. It is thrown away."""
+    _thrown_away(sender, message, *wording.unreadable(exc))
+
+
+def _thrown_away(consumer: Any, message: Any, error: str, error_type: str) -> None:
+    """Say the end of what never becomes a request, where its caller has it followed."""
+    headers = getattr(message, "headers", None)
+    if not isinstance(headers, dict) or not stamp_of(headers).get("publication"):
+        return
+    reporting = reporting_of(consumer.app)
+    if reporting.settings.enabled and headers.get("id"):
+        run = Run.of({**headers, "hostname": consumer.hostname}, str(headers.get("task") or ""))
+        reporting.publisher.emit((reports.failed(run, time.time(), error, error_type),))
 
 
 def _end(task: Any, request: Any, run: Run, end: Report) -> None:

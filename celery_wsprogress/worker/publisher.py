@@ -131,12 +131,13 @@ class Publisher:
         if self._resting:
             self._rest()
 
-    def ask(self, inquiry: Inquiry, *, after: Tracker) -> None:
+    def ask(self, inquiry: Inquiry, *, after: Tracker | None = None) -> None:
         """Have something said that has to be asked for first, behind the value of ``after``."""
         fork.notice()
         with self._lock:
             now = time.monotonic()
-            self._buffer.seal(after, now)
+            if after is not None:
+                self._buffer.seal(after, now)
             self._buffer.put(self._inquiries.put(inquiry, now))
             self._wake()
 

@@ -102,6 +102,8 @@ _HANDLERS: Final[tuple[tuple[Any, Callable[..., Any]], ...]] = (
     (signals.task_failure, _on_failure),
     (signals.task_retry, _on_retry),
     (signals.task_revoked, parent.revoked),
+    (signals.task_unknown, parent.unknown),
+    (signals.task_rejected, parent.rejected),
     (signals.task_internal_error, child.broken),
     (signals.task_postrun, child.finished),
     (signals.worker_process_shutdown, _on_process_shutdown),

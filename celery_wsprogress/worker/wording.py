@@ -51,6 +51,22 @@ def revocation(signum: Any, *, terminated: Any, expired: Any) -> tuple[str, str]
     return said, "TaskRevokedError"
 
 
+def termination(signum: Any) -> str:
+    """What is said of a task that goes on though its process was sent a signal."""
+    return f"asked to stop (signal {rendering.text(signum)}), and not ended yet"
+
+
+def unknown(name: Any) -> tuple[str, str]:
+    """Why a worker threw the message of a task away whose name it does not know."""
+    return f"the worker does not know the task {rendering.text(name)}", "NotRegistered"
+
+
+def unreadable(exc: Any) -> tuple[str, str]:
+    """Why a worker threw a message away that it could make nothing of."""
+    kind = "InvalidTaskError" if exc is None else type(exc).__name__
+    return "the worker could not read the task's message, and threw it away", kind
+
+
 def shutdown() -> tuple[str, str]:
     """How a task ended that its worker did not wait for."""
     return "the worker was shut down while the task ran", "WorkerTerminate"

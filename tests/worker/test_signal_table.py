@@ -16,6 +16,7 @@ from servers import RedisServer
 from waiting import eventually
 from workers import Worker
 
+from celery_wsprogress import StreamingTask
 from celery_wsprogress.events import Log, Progress, Status
 
 LIFE = ["started", "result", "completed"]
@@ -291,31 +292,57 @@ def test_revoked_while_it_runs(life, worker, log):
     assert len({event.run for event in events if event.run}) == 1
 
 
-def test_revoked_while_it_goes_on_talking(life, worker, log, tmp_path):
-    """What its process says after the main process has said its end is nobody's."""
+def test_revoked_with_a_signal_that_does_not_end_it(life, worker, log, tmp_path):
+    """It ends as its own process says, and until then it is said that it was asked to."""
     gate = tmp_path / "gate"
     task = life.talks.delay(str(gate))
     eventually(lambda: any(isinstance(e, Progress) for e in log.events(task.id)))
-    # The signal does nothing, as in a task that takes its time to leave.
     task.revoke(terminate=True, signal="SIGCONT")
-    log.wait_for_end(task.id)
-    eventually(lambda: isinstance(log.events(task.id)[-1], Progress))
+    log.wait_for_words(task.id, "terminating")
+    assert "asked to stop" in status(log.events(task.id), "terminating").data.message
     gate.touch()
-    events = log.wait_for_end(task.id, ends=2)
-    assert in_task(events) == ["started", "error", "log", "result", "completed"]
-    assert log.frames(task.id)[-1]["event_type"] == "error"
-    assert log.frames(task.id)[-1]["data"]["status"] == "cancelled"
+    log.wait_for_end(task.id)
+    assert log.ends_watched(task.id) == ["completed"]
+    assert log.watched(task.id)[-3:] == ["log", "result", "completed"]
 
 
 def test_revoked_while_it_waits(life, worker, log):
-    task = life.add.apply_async((1, 1), countdown=2)
+    """As soon as the result backend says so, and not when it would have been its turn."""
+    task = life.add.apply_async((1, 1), countdown=600)
     log.wait_for_words(task.id, "received")
     task.revoke()
     events = log.wait_for_end(task.id)
     assert in_task(events) == ["error"]
     assert end_of(events).status == "cancelled"
     assert end_of(events).error == "the task was revoked"
+    assert task.state == "REVOKED"
     assert log.ends_watched(task.id) == ["error"]
+
+
+def test_a_task_that_no_worker_knows(life, worker, log):
+    """A web process that is newer than its workers."""
+
+    @life.app.task(base=StreamingTask, name="life.newer")
+    def newer():
+        pass
+
+    task = newer.delay()
+    events = heard(log, task.id, "queued")
+    assert sorted(spoken(events)) == ["error", "queued"]
+    assert end_of(events).error_type == "NotRegistered"
+    assert end_of(events).error == "the worker does not know the task life.newer"
+    assert task.state == "FAILURE"
+
+
+def test_a_message_that_no_worker_can_read(life, worker, log):
+    """Its arguments are none: Celery throws it away, and stores nothing."""
+    task_id = str(uuid.uuid4())
+    headers = {"task": "life.add", "id": task_id, "lang": "py", "retries": 0, "eta": "no time"}
+    headers["wsprogress"] = {"publication": "0" * 8}
+    with life.app.producer_or_acquire() as producer:
+        producer.publish([(1, 2), {}, {}], serializer="json", routing_key="celery", headers=headers)
+    events = log.wait_for_end(task_id)
+    assert end_of(events).error_type == "InvalidTaskError"
 
 
 def test_revoked_before_it_arrives(life, worker, log):

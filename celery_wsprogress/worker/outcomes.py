@@ -1,0 +1,52 @@
+"""How a run ended, as the result backend tells it, in the words of a run's own process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery_wsprogress import results
+from celery_wsprogress.worker import reports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from celery_wsprogress.worker.reports import Report
+    from celery_wsprogress.worker.runs import Run
+
+
+def as_backend_says(
+    task: Any,
+    run: Run,
+    now: float,
+    otherwise: Callable[[], Sequence[Report]],
+    *,
+    streams_result: bool,
+    duration: float | None = None,
+    revoked: str = "",
+) -> Sequence[Report]:
+    """Ask the task's result backend how the run ended. Blocks as long as that does.
+
+    Args:
+        task: The task, bound to its app.
+        run: The run.
+        now: When it ended, in epoch seconds.
+        otherwise: Makes what is said where the backend knows of no end, or cannot be asked.
+        streams_result: Whether the task's result may leave.
+        duration: How long it ran, where that is known.
+        revoked: What is said of a revoked run, where more is known than the backend says.
+    """
+    try:
+        outcome = results.outcome_of(task.backend, run.operation_id)
+    except Exception:  # noqa: BLE001 - whatever the backend raises; there may be none at all
+        outcome = None
+    if outcome is None:
+        return otherwise()
+    if outcome.end != "completed":
+        said, kind, end = outcome.error, outcome.error_type, outcome.end
+        if end == "cancelled":
+            said = revoked or said
+        return (reports.failed(run, now, said, kind, status=end, duration=duration),)
+    completed = reports.completed(run, now, duration)
+    if not streams_result:
+        return (completed,)
+    return reports.result(run, now, outcome.result), completed

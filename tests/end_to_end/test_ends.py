@@ -1,0 +1,214 @@
+"""Every way to end, in every pool, on both brokers: what a watcher is told is what Celery says.
+
+The table says what is told at the end of each way, and what the result backend says when it is
+told. Both are asked for at that moment, through a real sidecar.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from celery import Celery
+from sidecars import SidecarThread
+from waiting import eventually
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from workers import Worker
+
+from celery_wsprogress import StreamingTask
+from celery_wsprogress.brokers import BrokerAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+POOLS = ("prefork", "threads", "solo", "gevent", "eventlet")
+PROCESSES = ("prefork",)
+SIDE_BY_SIDE = ("prefork", "threads", "gevent", "eventlet")
+
+
+class Way(NamedTuple):
+    """A way to end, and what is to be heard of it."""
+
+    task: str
+    told: str
+    """The end that watchers are told: ``completed``, ``error`` or ``cancelled``."""
+    backend: str
+    """What ``AsyncResult.state`` says at that moment, and from then on."""
+    send: Callable = lambda send: send()
+    """Sends the task, with the arguments and options of the way."""
+    then: Callable | None = None
+    """What is done to it once it runs (or waits)."""
+    pools: tuple[str, ...] = POOLS
+    ways: str = ""
+    """What makes it different from another way of the same task."""
+
+
+def once(send):
+    return send(uuid.uuid4().hex)
+
+
+def revoke(**how):
+    return lambda result: result.revoke(**how)
+
+
+WAYS = [
+    # First, so that a worker has it in time: RabbitMQ drops what expires in its queue, silently.
+    Way("life.add", "cancelled", "REVOKED", lambda send: send(1, 2, countdown=5, expires=4),
+        ways="expired"),
+    Way("life.add", "completed", "SUCCESS", lambda send: send(1, 2)),
+    Way("life.big_result", "completed", "SUCCESS"),
+    Way("life.secret_result", "completed", "SUCCESS"),
+    # Nothing is stored where nobody wants it.
+    Way("ends.forgets", "completed", "PENDING", lambda send: send(ignore_result=True)),
+    Way("life.fails", "error", "FAILURE"),
+    Way("ends.throws", "error", "FAILURE"),
+    Way("ends.raises", "error", "FAILURE", lambda send: send("unpicklable"), ways="unpicklable"),
+    Way("ends.raises", "error", "FAILURE", lambda send: send("unsayable"), ways="unsayable"),
+    Way("ends.cannot_be_stored", "error", "FAILURE"),
+    Way("life.retries_once", "completed", "SUCCESS"),
+    Way("life.autoretries_once", "completed", "SUCCESS"),
+    Way("ends.gives_up", "error", "FAILURE", lambda send: send(cause=True), ways="with a cause"),
+    Way("ends.gives_up", "error", "FAILURE", lambda send: send(cause=False), ways="without"),
+    Way("life.fails", "error", "FAILURE", lambda send: send(link_error=True), ways="link_error"),
+    # Celery stores nothing for a task that is to be ignored, or keeps what was stored before.
+    Way("life.ignores", "completed", "PENDING"),
+    Way("life.ignores_with_state", "completed", "SUCCESS"),
+    Way("life.ignores_with_state", "cancelled", "REVOKED", lambda send: send("REVOKED", None),
+        ways="revoked"),
+    Way("life.ignores_with_state", "completed", "HALF", lambda send: send("HALF"), ways="custom"),
+    # Its own process says it, and the worker's main process stores it a moment later.
+    Way("life.rejects", "error", "PENDING, then FAILURE"),
+    Way("life.rejects_once", "completed", "SUCCESS", once),
+    Way("life.late", "completed", "SUCCESS"),
+    Way("life.replaced", "completed", "SUCCESS"),
+    Way("life.add", "cancelled", "REVOKED", lambda send: send(1, 2, countdown=600), revoke(),
+        ways="revoked while it waits for its time"),
+    Way("life.newer", "error", "FAILURE", ways="of a caller newer than its workers"),
+    Way("life.soft_limited", "error", "FAILURE", pools=PROCESSES),
+    Way("life.hard_limited", "error", "FAILURE", pools=PROCESSES),
+    Way("life.kills_itself", "error", "FAILURE", pools=PROCESSES),
+    Way("life.kills_itself_once", "completed", "SUCCESS", once, pools=PROCESSES),
+    Way("life.exits", "error", "FAILURE", pools=PROCESSES),
+    Way("ends.is_interrupted", "error", "FAILURE", pools=PROCESSES),
+    Way("life.sleeps", "cancelled", "REVOKED", then=revoke(terminate=True), pools=PROCESSES,
+        ways="SIGTERM"),
+    Way("life.sleeps", "cancelled", "REVOKED", then=revoke(terminate=True, signal="SIGKILL"),
+        pools=PROCESSES, ways="SIGKILL"),
+    # To a pool process SIGUSR1 is a soft time limit. The backend says REVOKED in between.
+    Way("life.sleeps", "error", "FAILURE", then=revoke(terminate=True, signal="SIGUSR1"),
+        pools=PROCESSES, ways="SIGUSR1"),
+    Way("ends.catches_the_limit", "completed", "SUCCESS",
+        then=revoke(terminate=True, signal="SIGUSR1"), pools=PROCESSES),
+    Way("ends.handles_the_signal", "completed", "SUCCESS", lambda send: send("returns"),
+        revoke(terminate=True), pools=PROCESSES),
+    Way("ends.handles_the_signal", "error", "FAILURE", lambda send: send("fails"),
+        revoke(terminate=True), pools=PROCESSES, ways="and fails"),
+]  # fmt: skip
+
+
+class Watcher:
+    """Watches everything, and asks the result backend at each end."""
+
+    def __init__(self, websocket, app):
+        self._app = app
+        self._websocket = websocket
+        websocket.recv()
+        websocket.send(json.dumps({"command": "subscribe", "operation_id": "*"}))
+        self.heard: dict[str, list[str]] = {}
+        self.at_the_end: dict[str, list[tuple[str, str]]] = {}
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self):
+        try:
+            for text in self._websocket:
+                self._take(json.loads(text))
+        except ConnectionClosed:
+            return
+
+    def _take(self, frame):
+        task_id, data = frame.get("operation_id"), frame.get("data", {})
+        word = data.get("status") or frame["event_type"]
+        self.heard.setdefault(task_id, []).append(word)
+        if frame["event_type"] in {"completed", "error"}:
+            state = self._app.AsyncResult(task_id).state
+            self.at_the_end.setdefault(task_id, []).append((word, state))
+
+    def close(self):
+        self._websocket.close()
+        self._thread.join(60)
+
+
+OPTIONS = ("countdown", "expires", "ignore_result", "link_error")
+
+
+def unknown_here(*_args, **_kwargs):
+    """What the caller has of a task: a name."""
+
+
+def caller(broker, backend):
+    """An application that knows all tasks by name only, as a web process might."""
+    app = Celery("caller", broker=broker, backend=backend, set_as_current=False)
+    app.conf.update(result_extended=False)
+    for name in {way.task for way in WAYS}:
+        app.task(base=StreamingTask, name=name, typing=False)(unknown_here)
+    return app
+
+
+def send(app, way):
+    def apply(*args, **named):
+        options = {name: named.pop(name) for name in OPTIONS if name in named}
+        if "link_error" in options:
+            options["link_error"] = app.signature("ends.mourns")
+        return app.tasks[way.task].apply_async(args, named, **options)
+
+    return way.send(apply)
+
+
+def disturb(watcher, way, result):
+    """Do to a task what its way says, once it has said that it runs, or waits."""
+    waits = "received" if "waits" in way.ways else "log"
+    eventually(lambda: waits in watcher.heard.get(result.id, []), timeout=90, what=f"{way}")
+    way.then(result)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_what_is_told_at_the_end_is_what_the_backend_says(broker_url, redis_url, pool):
+    ways = [way for way in WAYS if pool in way.pools]
+    app = caller(broker_url, redis_url)
+    with (
+        Worker("ends", broker=broker_url, backend=redis_url, pool=pool, concurrency=8),
+        SidecarThread(BrokerAddress(broker_url)) as sidecar,
+        connect(sidecar.url, compression=None) as websocket,
+    ):
+        watcher = Watcher(websocket, app)
+        try:
+            sent = [(way, send(app, way)) for way in ways]
+            for way, result in sent:
+                if way.then is not None:
+                    disturb(watcher, way, result)
+            for way, result in sent:
+                ended = functools.partial(watcher.at_the_end.get, result.id)
+                eventually(ended, timeout=90, what=f"the end of {way}")
+            # What is told twice, or taken back, is told by now.
+            last = app.tasks["life.add"].delay(1, 1)
+            eventually(lambda: last.id in watcher.at_the_end, timeout=90)
+            time.sleep(0.5)
+        finally:
+            watcher.close()
+    found, expected = {}, {}
+    for way, result in sent:
+        name = f"{way.task} {way.ways}".strip()
+        then, _, now = way.backend.rpartition(", then ")
+        expected[name] = ([(way.told, then or now)], now)
+        found[name] = (watcher.at_the_end[result.id], app.AsyncResult(result.id).state)
+        # Where the two are told and stored by different processes, it may have been quick.
+        if then and found[name] == ([(way.told, now)], now):
+            expected[name] = found[name]
+    assert found == expected

@@ -1,0 +1,105 @@
+"""The project ``life`` with more ways to end."""
+
+import signal
+import threading
+import time
+
+from celery.exceptions import SoftTimeLimitExceeded
+from life import app
+
+from celery_wsprogress import StreamingTask
+
+
+class Unpicklable(Exception):
+    """Holds what cannot leave its process."""
+
+    def __init__(self, text):
+        super().__init__(text)
+        self.lock = threading.Lock()
+
+
+class Unsayable(Exception):
+    """Has no text."""
+
+    def __str__(self):
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+class Expected(Exception):
+    """One of ``throws``."""
+
+
+@app.task(base=StreamingTask)
+def raises(self, kind):
+    """Fails with an exception that is hard to pass on."""
+    raise {"unpicklable": Unpicklable, "unsayable": Unsayable}[kind]("no")
+
+
+@app.task(base=StreamingTask, throws=(Expected,))
+def throws(self):
+    """Fails as it was said that it may."""
+    raise Expected("as usual")
+
+
+@app.task(base=StreamingTask, max_retries=1)
+def gives_up(self, *, cause):
+    """Retries until there are no tries left."""
+    raise self.retry(exc=ValueError("the last straw") if cause else None, countdown=0.1)
+
+
+@app.task(base=StreamingTask, ignore_result=True)
+def forgets(self):
+    """Its result is not wanted."""
+    return "nothing"
+
+
+@app.task(base=StreamingTask)
+def cannot_be_stored(self):
+    """Its result is no JSON."""
+    return object()
+
+
+@app.task(base=StreamingTask)
+def handles_the_signal(self, how):
+    """Is asked to stop, and ends as it likes."""
+    asked = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    self.log("info", "ready")
+    while not asked.is_set():
+        time.sleep(0.01)
+    # As in catches_the_limit().
+    time.sleep(1)
+    if how == "fails":
+        raise ValueError("asked to stop")
+    return "stopped in order"
+
+
+@app.task(base=StreamingTask)
+def catches_the_limit(self, seconds=30.0):
+    """Is told that its time is over, and returns what it has."""
+    try:
+        self.log("info", "ready")
+        time.sleep(seconds)
+    except SoftTimeLimitExceeded:
+        # Celery stores REVOKED when it has sent the signal, also over what a quick task has stored.
+        time.sleep(1)
+        return "half of it"
+
+
+@app.task(base=StreamingTask)
+def is_interrupted(self):
+    """Is interrupted as from a keyboard."""
+    raise KeyboardInterrupt
+
+
+@app.task(base=StreamingTask)
+def blocks(self, seconds=2.0):
+    """Has the pool to itself for a while."""
+    time.sleep(seconds)
+
+
+@app.task
+def mourns(request, exc, traceback):
+    """A callback for errors."""
