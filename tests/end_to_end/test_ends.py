@@ -157,7 +157,7 @@ def caller(broker, backend):
     app = Celery("caller", broker=broker, backend=backend, set_as_current=False)
     app.conf.update(result_extended=False)
     for name in {way.task for way in WAYS}:
-        app.task(base=StreamingTask, name=name, typing=False)(unknown_here)
+        app.task(base=StreamingTask, name=name, typing=False, shared=False)(unknown_here)
     return app
 
 

@@ -322,7 +322,7 @@ def test_revoked_while_it_waits(life, worker, log):
 def test_a_task_that_no_worker_knows(life, worker, log):
     """A web process that is newer than its workers."""
 
-    @life.app.task(base=StreamingTask, name="life.newer")
+    @life.app.task(base=StreamingTask, name="life.newer", shared=False)
     def newer():
         pass
 
