@@ -281,8 +281,9 @@ class Operation(Struct, array_like=True, gc=False):
             old, new = self.metadata, data.metadata
             self.metadata = {**new, **old} if late else {**old, **new}
         self.tags = _known(data.tags) or self.tags
-        self.worker = _known(data.worker) or self.worker
-        self.queue = _known(data.queue) or self.queue
+        # Nor does the receipt of a run that waits say where the one that is there runs.
+        self.worker = _newest(self.worker, _known(data.worker), late=late)
+        self.queue = _newest(self.queue, _known(data.queue), late=late)
         self.parent_id = _known(data.parent_id) or self.parent_id
         self.root_id = _known(data.root_id) or self.root_id
         self.group_id = _known(data.group_id) or self.group_id
@@ -354,3 +355,7 @@ def _set(value: T | None) -> T | UnsetType:
 
 def _known(value: T | UnsetType) -> T | None:
     return None if value is UNSET else value
+
+
+def _newest(old: str | None, new: str | None, *, late: bool) -> str | None:
+    return (old or new) if late else (new or old)

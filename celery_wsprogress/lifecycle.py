@@ -8,8 +8,9 @@ would lose what was promised. So the *phase* of an event decides whether it is d
 never in which order:
 
 * An event that takes its run forward, or is part of its work, is **delivered**.
-* A status that is **behind** what the log already showed of its run is not news to anyone: it
-  completes the snapshot (``queued_at``, …) and is not delivered.
+* A status that is **behind** what the log already showed of its run, or that is of a run which
+  waits beside the current one, is not news to anyone: it completes the snapshot (``queued_at``, …)
+  and is not delivered.
 * An event of a run that is **over** is dropped and counted. The first terminal event wins.
 
 A *run* is one receipt of one message by a worker. Retries, redeliveries and ``replace()`` make
@@ -235,7 +236,7 @@ class Runs(Struct, array_like=True, gc=False):
         if any(one.publication == event.publication for one in known):
             return Verdict.BEHIND
         # Another publication of the same id. It changes nothing before it starts.
-        return Verdict.DELIVER
+        return Verdict.DELIVER if run.state is State.QUEUED else Verdict.BEHIND
 
     def _fold_in_run(self, event: Event, step: Step) -> Verdict:
         past = self.past.get(event.run)
@@ -269,7 +270,9 @@ class Runs(Struct, array_like=True, gc=False):
                 return Verdict.BEHIND
             self.waiting[event.run] = Run(event.run, event.publication, State.RECEIVED)
             _keep_newest(self.waiting)
-            return Verdict.DELIVER
+            # Where the operation stands is what its current run shows: a client that goes by the
+            # last status it was told must not take a retry's receipt for it.
+            return Verdict.BEHIND
         if self.state.ended and step is not Step.START:
             return Verdict.OVER
         self._supersede(current)

@@ -54,7 +54,8 @@ class Course:
         if event.kind == "status" and event.text == "queued":
             known = event.publication in self._publications
             self._publications.add(event.publication)
-            return Duty.NEVER if known else Duty.MUST
+            # What is published beside a run says nothing of where that is.
+            return Duty.NEVER if known or self._phase else Duty.MUST
         if event.inferred:
             return self._judge_inferred(event)
         self._hear(event.run)
@@ -124,7 +125,9 @@ class Course:
         if event.run in self._phase:
             return Duty.NEVER
         self._phase[event.run] = _RECEIVED
-        self.current = self.current or event.run
+        if self.current and self.current != event.run:
+            return Duty.NEVER
+        self.current = event.run
         return Duty.MUST
 
     def _judge_started(self, event: Said) -> Duty:
