@@ -60,6 +60,11 @@ class Reporting:
         """Those that go on in this process."""
 
     @property
+    def app(self) -> Any:
+        """The app; None when it is gone."""
+        return self._app()
+
+    @property
     def publisher(self) -> Publisher:
         """The app's publisher in this process, made when it is first asked for."""
         if not self._publishers:

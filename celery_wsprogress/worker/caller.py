@@ -6,6 +6,7 @@ The message is stamped before it leaves, and ``queued`` is said once the broker 
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from celery_wsprogress import rendering
 from celery_wsprogress.worker import reports, successors, tracking
 from celery_wsprogress.worker.apps import publisher_of_message, reporting_of
 from celery_wsprogress.worker.maps import called_by
+from celery_wsprogress.worker.queues import name_of, queue_of
 from celery_wsprogress.worker.reports import Draft
 from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
 
@@ -25,10 +27,23 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.tracker import Tracker
 
 
-def before_publish(sender: Any = None, headers: Any = None, body: Any = None, **_: Any) -> None:
+#: The id of the message that leaves here now, and the name of its queue, where Celery says it.
+_routed: ContextVar[tuple[Any, str]] = ContextVar("celery_wsprogress.routed", default=(None, ""))
+
+
+def before_publish(
+    sender: Any = None,
+    headers: Any = None,
+    body: Any = None,
+    exchange: Any = None,
+    routing_key: Any = None,
+    declare: Any = None,
+    **_: Any,
+) -> None:
     """Stamp the message with a publication id, beside what the caller put there."""
     if not _can_be_stamped(headers):
         return
+    _routed.set((headers["id"], _declared(declare, exchange, routing_key)))
     stamp = stamp_of(headers)
     _note_replacement(body)
     replaced = _replaced_by(headers)
@@ -39,6 +54,19 @@ def before_publish(sender: Any = None, headers: Any = None, body: Any = None, **
         # A new value: the old one may be a constant of the caller's or, when a task is
         # retried, its request.
         headers[STAMP] = {**_bounded(stamp), "publication": mint(), **_followed_by(headers)}
+
+
+def _declared(queues: Any, exchange: Any, routing_key: Any) -> str:
+    """The name of the queue that Celery declares for the message, where it goes to that one.
+
+    To an exchange that the caller names Celery declares the default queue none the less.
+    """
+    for queue in queues or ():
+        bound = getattr(queue, "exchange", None)
+        name = getattr(exchange, "name", exchange)
+        if bound is not None and bound.name == name and queue.routing_key == routing_key:
+            return name_of(queue)
+    return ""
 
 
 def after_publish(
@@ -58,7 +86,9 @@ def after_publish(
         return
     reporting = _reporting_of(sender, stamp_of(headers), body)
     if reporting is not None and _replaced_by(headers) is None:
-        queue = rendering.text(routing_key or exchange or "")
+        task_id, queue = _routed.get()
+        if not queue or task_id != headers["id"]:
+            queue = queue_of(reporting.app, exchange, routing_key)
         run = Run.published(headers, str(sender), queue)
         make = partial(reports.queued, run, time.time())
         reporting.publisher.emit((Draft(make),))

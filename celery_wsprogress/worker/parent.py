@@ -21,6 +21,7 @@ from celery_wsprogress.worker.active import ActiveRuns
 from celery_wsprogress.worker.apps import reporting_for, reporting_of, streams_result
 from celery_wsprogress.worker.inquiries import Inquiry
 from celery_wsprogress.worker.outcomes import as_backend_says
+from celery_wsprogress.worker.queues import queue_of
 from celery_wsprogress.worker.reports import Draft
 from celery_wsprogress.worker.requests import Requests
 from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
@@ -51,7 +52,11 @@ def received(request: Any = None, **_: Any) -> None:
             _requests.add(request)
         return
     # A new value: the old one belongs to the message, which may be delivered again.
-    headers[STAMP] = {**stamp, "run": mint()}
+    delivery = request.delivery_info
+    queue = queue_of(
+        request.task.app, delivery.get("exchange"), delivery.get("routing_key"), consumed=True
+    )
+    headers[STAMP] = {**stamp, "run": mint(), "queue": queue}
     _requests.add(request)
     publisher = reporting.publisher
     if not isinstance(publisher.witness, ActiveRuns):

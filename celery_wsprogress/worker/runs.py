@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STAMP: Final = "wsprogress"
 """The message header. ``metadata`` and ``tags`` in it are the caller's, the rest is ours:
 ``publication``, ``after`` (the run of which this is a retry), ``follow`` (publish this run
-whatever the settings say about its task) and, inside the worker only, ``run``."""
+whatever the settings say about its task) and, inside the worker only, ``run`` and ``queue``."""
 
 WITHHOLD: Final = "withhold"
 """Set in :data:`STAMP` inside the worker: the result does not leave with the events, whatever the
@@ -107,7 +107,7 @@ class Run(Struct, frozen=True, gc=False):
             _name(stamp.get("after")),
             retries + 1 if isinstance(retries, int) else 1,
             _name(headers.get("hostname")),
-            _name(queue or delivery.get("routing_key")),
+            _name(queue or stamp.get("queue", delivery.get("routing_key"))),
             # A retry is published by the task itself, and Celery calls it its parent.
             "" if parent_id == operation_id else parent_id,
             _name(headers.get("root_id")),
