@@ -101,9 +101,9 @@ class Register:
             return life
 
     def find_tracker(self, operation_id: object) -> Tracker | None:
-        """As :meth:`find`, also for the Celery task whose code asks."""
+        """As :meth:`find`, also for a Celery task that runs in this process."""
         name = rendering.text(operation_id)
-        tracker = tracking.running_of(name)
+        tracker = tracking.running_of(name) or tracking.going_of(name)
         if tracker is not None and not tracker.ended:
             return tracker
         life = self.find(name)

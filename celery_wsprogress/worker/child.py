@@ -45,7 +45,7 @@ def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any)
     if reporting is None:
         return
     run, publisher = Run.of(request, task.name), reporting.publisher
-    tracking.running.set(_tracker(task, kwargs, run, publisher))
+    tracking.enter(_tracker(task, kwargs, run, publisher))
     streams, late = streams_result(task, stamp), bool(task.acks_late)
     make = partial(reports.started, run, time.time(), stream_result=streams, acks_late=late)
     publisher.emit((Draft(make),))
@@ -58,10 +58,10 @@ def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
     if reporting is None or not reporting.publishes_eager:
         if reporting is not None or outer is not None:
             silent = Run(operation_id=str(task_id), operation_type=task.name)
-            tracking.running.set(Tracker(silent, None, outer))
+            tracking.enter(Tracker(silent, None, outer))
         return
     run, now, publisher = Run.of(headers, task.name), time.time(), reporting.publisher
-    tracking.running.set(_tracker(task, kwargs, run, publisher, outer))
+    tracking.enter(_tracker(task, kwargs, run, publisher, outer))
     make = partial(reports.started, run, now, stream_result=streams_result(task, stamp))
     eager.vouch_for(reporting)
     reporting.eager_runs.begin(run, now, make)
@@ -127,7 +127,7 @@ def finished(
         tracker.give_back(kwargs)
     if task.request.is_eager and tracker.outlet is not None:
         _finish_eagerly(tracker, task, state)
-    tracking.running.set(tracker.outer)
+    tracking.leave(tracker)
     _last.set(tracker)
     if tracker.ended or tracker.outlet is None:
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import Task
 
@@ -10,11 +10,10 @@ from celery_wsprogress.worker import apps, caller, signals, tracking
 from celery_wsprogress.worker.binding import bind_self
 from celery_wsprogress.worker.default_base import add_default_base
 from celery_wsprogress.worker.measuring import measure
-
-if TYPE_CHECKING:
-    from celery_wsprogress.worker.steps import Steps
+from celery_wsprogress.worker.steps import Steps
 
 _current = tracking.running.get
+_tracker_of = tracking.tracker_of
 
 
 class StreamingTask(Task):
@@ -105,7 +104,7 @@ class StreamingTask(Task):
             TypeError: ``progress``, ``current`` or ``total`` is no number (``bool`` and ``str``
                 are none).
         """
-        tracker = _current()
+        tracker = _current() or _tracker_of(self)
         if tracker is None:
             measure(progress, message, current, total)
         else:
@@ -122,7 +121,9 @@ class StreamingTask(Task):
             message: What the task does, for a person to read.
             details: Anything else, as a mapping.
         """
-        tracking.update_status(status, message, details)
+        tracker = _tracker_of(self)
+        if tracker is not None:
+            tracker.update_status(status, message, details)
 
     def log(self, level: Any, message: Any, **details: Any) -> None:
         """Send a line to those who watch. None is left out.
@@ -133,7 +134,9 @@ class StreamingTask(Task):
             message: The line.
             details: Anything else.
         """
-        tracking.log(level, message, **details)
+        tracker = _tracker_of(self)
+        if tracker is not None:
+            tracker.log(level, message, **details)
 
     def steps(self, total: Any) -> Steps:
         """Count steps instead of computing fractions.
@@ -154,7 +157,8 @@ class StreamingTask(Task):
         Raises:
             TypeError: ``total`` is no number.
         """
-        return tracking.steps(total)
+        tracker = _tracker_of(self)
+        return Steps(total) if tracker is None else tracker.steps(total)
 
     def set_metadata(self, **metadata: Any) -> None:
         """Say something about the operation as a whole; earlier words of other names stay.
@@ -162,4 +166,6 @@ class StreamingTask(Task):
         It is sent at once, with a status event that repeats the current word, so that it is
         there also when the task says nothing else for a long time.
         """
-        tracking.set_metadata(**metadata)
+        tracker = _tracker_of(self)
+        if tracker is not None:
+            tracker.set_metadata(**metadata)

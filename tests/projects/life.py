@@ -4,12 +4,14 @@
 wants otherwise comes as arguments of the tasks or as options of the worker.
 """
 
+import asyncio
 import ctypes
 import multiprocessing
 import os
 import signal
+import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 from celery import Celery, chord, group
@@ -443,6 +445,53 @@ def says_a_million_things(self, gate):
             self.log("info", f"line {number}")
             fullest = max(fullest, buffer.size)
     return {"fullest": fullest, "limit": apps.reporting_of(app).settings.buffer_bytes}
+
+
+@app.task(base=StreamingTask)
+def threads(self, n=3, gate=None):
+    """Speaks from threads of several kinds, without a word about contexts."""
+
+    def work(name):
+        _wait_for(gate)
+        self.log("info", name)
+        log("info", "whose?")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, [f"pool {i}" for i in range(n)]))
+    thread = threading.Thread(target=self.log, args=("info", "thread"))
+    thread.start()
+    thread.join()
+    asyncio.run(_in_loops(work, self))
+    return n
+
+
+async def _in_loops(work, task):
+    await asyncio.get_running_loop().run_in_executor(None, work, "executor")
+    await asyncio.to_thread(task.log, "info", "to_thread")
+
+
+_leftover = threading.Event()
+
+
+@app.task(base=StreamingTask)
+def leaves_a_thread(self):
+    """Ends before its thread has said all."""
+
+    def work():
+        _leftover.wait(30)
+        self.log("info", "too late")
+        self.update_progress(0.9)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread.name
+
+
+@app.task
+def wakes():
+    """Lets the thread that was left go on."""
+    _leftover.set()
+    time.sleep(0.2)
 
 
 @app.task(base=StreamingTask)
