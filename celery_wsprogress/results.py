@@ -6,18 +6,27 @@ itself and raised ``Ignore``; and by a sidecar, of a run that fell silent.
 
 from __future__ import annotations
 
+import re
 import traceback
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from celery import Celery, states
 from celery.app import backends
 from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
-from celery.exceptions import ImproperlyConfigured
+from celery.exceptions import (
+    ImproperlyConfigured,
+    NotRegistered,
+    SoftTimeLimitExceeded,
+    Terminated,
+    TimeLimitExceeded,
+    WorkerLostError,
+)
 from celery.utils.serialization import UnpickleableExceptionWrapper
 
 from celery_wsprogress import rendering
 from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.guard import guarded, is_really
 from celery_wsprogress.settings import masked
 
 if TYPE_CHECKING:
@@ -119,9 +128,64 @@ def _is_about_stored_exception(exc: Exception) -> bool:
 
 
 def failure(exception: Any) -> tuple[str, str]:
-    """The text and the type of what a task failed with."""
+    """The text and the type of what a task failed with.
+
+    The text is what the task's code, or Celery, says of it, without what Celery puts there of the
+    task's arguments.
+    """
     if isinstance(exception, UnpickleableExceptionWrapper):
         # Celery's stand-in for an exception that cannot leave its process.
         said = ", ".join(rendering.text(argument) for argument in exception.exc_args)
-        return said or exception.exc_cls_name, exception.exc_cls_name
-    return rendering.error(exception)
+        return without_arguments(said) or exception.exc_cls_name, exception.exc_cls_name
+    said, name = rendering.error(exception)
+    return guarded(_for_people, exception) or without_arguments(said), name
+
+
+def without_arguments(said: str) -> str:
+    """A text of Celery's, or of somebody who quotes it, without the task's arguments.
+
+    ``self.retry()`` without tries left (celery/app/task.py) says ``Can't retry name[id] args:…
+    kwargs:…``; a chord repeats what its parts say.
+    """
+    return _ARGUMENTS.sub(r"\1 any more: it was tried as often as max_retries allows", said)
+
+
+_ARGUMENTS: Final = re.compile(r"(Can\\*'t retry .{1,500}?)\[[^\]]{0,1000}\] args:.*", re.DOTALL)
+_JOB: Final = re.compile(r" Job: \d+\.$")
+_MAX_PARTS: Final = 5
+
+
+def _for_people(exception: Any) -> str | None:  # noqa: PLR0911 - a table
+    """What Celery and billiard mean; None of what says it well enough itself."""
+    first = exception.args[0] if exception.args else None
+    if is_really(exception, TimeLimitExceeded):
+        return f"the task ran longer than its time limit{_seconds(first)}"
+    if is_really(exception, SoftTimeLimitExceeded):
+        return f"the task ran longer than its soft time limit{_seconds(first)}"
+    if is_really(exception, WorkerLostError):
+        return _JOB.sub("", rendering.text(exception))
+    if is_really(exception, Terminated) and type(first) is int:
+        return f"the task was terminated (signal {abs(first)})"
+    if is_really(exception, NotRegistered):
+        return f"the worker knows no task {rendering.text(first)}"
+    if is_really(exception, BaseExceptionGroup):
+        return _group(exception)
+    if "pydantic" in type(exception).__module__ and hasattr(exception, "errors"):
+        return _invalid(exception)
+    return None
+
+
+def _seconds(limit: Any) -> str:
+    return f" of {limit:g} seconds" if type(limit) in {int, float} else ""
+
+
+def _group(exception: Any) -> str:
+    parts = [f"{name}: {said}" for said, name in map(failure, exception.exceptions[:_MAX_PARTS])]
+    return without_arguments(rendering.text(f"{rendering.text(exception)}: {'; '.join(parts)}"))
+
+
+def _invalid(exception: Any) -> str:
+    """Of pydantic, which Celery has check a task's arguments: what is wrong, not with what."""
+    found = exception.errors(include_url=False, include_context=False, include_input=False)
+    parts = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:_MAX_PARTS]]
+    return f"{len(found)} invalid in {exception.title}: {'; '.join(parts)}"

@@ -2,9 +2,22 @@ from __future__ import annotations
 
 import uuid
 
+import pydantic
 import pytest
 from celery import Celery, states
+from celery.exceptions import (
+    ChordError,
+    MaxRetriesExceededError,
+    NotRegistered,
+    Retry,
+    SoftTimeLimitExceeded,
+    Terminated,
+    TimeLimitExceeded,
+    WorkerLostError,
+)
+from celery.utils.serialization import UnpickleableExceptionWrapper
 
+from celery_wsprogress import results
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.results import Outcome, open_backend, outcome_of
 
@@ -82,3 +95,74 @@ def test_what_celery_does_not_know_is_named_without_its_password(url):
 def test_an_application_without_a_backend_has_none():
     assert open_backend(Celery("without", set_as_current=False)) is None
     assert open_backend(None) is None
+
+
+SECRET = "tweet-tweet"
+
+
+def exhausted():
+    """What Celery raises of a task without tries left."""
+    app = Celery("proj", broker="memory://", set_as_current=False)
+
+    @app.task(name="proj.add", bind=True, max_retries=0)
+    def add(self, *args, **kwargs):
+        self.retry()
+
+    [result] = [add.apply((SECRET, [1]), {"b": SECRET})]
+    return result.result
+
+
+class Model(pydantic.BaseModel):
+    number: int
+
+
+def invalid():
+    try:
+        Model(number=SECRET)
+    except pydantic.ValidationError as exc:
+        return exc
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        exhausted,
+        lambda: ChordError(f"Dependency 1 raised {exhausted()!r}"),
+        lambda: RuntimeError(exhausted()),
+        lambda: ExceptionGroup("several", [exhausted(), ValueError("plain")]),
+        lambda: ExceptionGroup("several", [ExceptionGroup("inner", [exhausted()])]),
+        lambda: UnpickleableExceptionWrapper("mod", "Odd", (str(exhausted()),)),
+        lambda: Retry(exc=exhausted()).exc,
+        invalid,
+    ],
+)
+def test_no_text_carries_the_arguments_of_a_task(make):
+    assert SECRET in repr(make()) or SECRET in str(make())
+    said, _ = results.failure(make())
+    assert SECRET not in said
+    assert said
+
+
+@pytest.mark.parametrize(
+    ("exception", "said"),
+    [
+        (TimeLimitExceeded(1), "the task ran longer than its time limit of 1 seconds"),
+        (TimeLimitExceeded(), "the task ran longer than its time limit"),
+        (SoftTimeLimitExceeded(), "the task ran longer than its soft time limit"),
+        (
+            WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 0."),
+            "Worker exited prematurely: signal 9 (SIGKILL)",
+        ),
+        (WorkerLostError("of one's own"), "of one's own"),
+        (Terminated(-15), "the task was terminated (signal 15)"),
+        (NotRegistered("proj.add"), "the worker knows no task proj.add"),
+        (MaxRetriesExceededError("of one's own"), "of one's own"),
+        (ExceptionGroup("two", [ValueError("a"), KeyError("b")]),
+         "two (2 sub-exceptions): ValueError: a; KeyError: 'b'"),
+        (KeyError("x"), "'x'"),
+        (ValueError(), "ValueError"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_ends_are_told_in_words(exception, said):
+    assert results.failure(exception) == (said, type(exception).__name__)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from celery_wsprogress import rendering
 from celery_wsprogress.events import MAX_ID_LENGTH
 from celery_wsprogress.worker import reports
+from celery_wsprogress.worker.faults import log_fault
 from celery_wsprogress.worker.reports import Draft, Kind, Report
 
 if TYPE_CHECKING:
@@ -309,7 +310,7 @@ def _made(draft: Draft) -> Sequence[Report]:
         if rendering.is_of_the_task(exc):
             raise
         # A fault of ours must not hold up everything behind it.
-        logger.exception("Task events: an event cannot be made")
+        log_fault(logger, logging.ERROR, "Task events: an event cannot be made", exc)
         return ()
     return () if _is_too_long(report.run.operation_id) else (report,)
 

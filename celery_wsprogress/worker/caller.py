@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _routed: ContextVar[tuple[Any, str]] = ContextVar("celery_wsprogress.routed", default=(None, ""))
 
 
-def before_publish(
+def before_publish(  # noqa: PLR0917 - as Celery names them
     sender: Any = None,
     headers: Any = None,
     body: Any = None,

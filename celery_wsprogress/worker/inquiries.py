@@ -12,6 +12,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from celery_wsprogress.worker.faults import log_fault
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -132,6 +134,7 @@ class Inquiries:
             return ()
         try:
             return found[0].ask()
-        except Exception:
-            logger.exception("Task events: a question could not be asked")
+        except Exception as exc:  # noqa: BLE001 - whatever the backend's library raises
+            sentence = "Task events: a question could not be asked"
+            log_fault(logger, logging.ERROR, sentence, exc)
             return found[0].otherwise()

@@ -27,6 +27,7 @@ from celery_wsprogress import fork
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
 from celery_wsprogress.worker import forking
 from celery_wsprogress.worker.buffer import Buffer, Said
+from celery_wsprogress.worker.faults import log_fault
 from celery_wsprogress.worker.inquiries import Inquiries, Inquiry
 from celery_wsprogress.worker.line import Line
 from celery_wsprogress.worker.signs import Signs
@@ -267,9 +268,10 @@ class Publisher:
         while not self._closed:
             try:
                 self._turn()
-            except Exception:
+            except Exception as exc:  # noqa: BLE001 - whatever it is
                 # A fault of ours must neither end the events nor fill the log.
-                logger.exception("Task events: unexpected error; trying again")
+                sentence = "Task events: unexpected error; trying again"
+                log_fault(logger, logging.ERROR, sentence, exc)
                 time.sleep(_KEEP_ALIVE)
         self._line.close()
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from celery import signals
 
 from celery_wsprogress.worker import apps, caller, child, parent, successors
+from celery_wsprogress.worker.faults import log_fault
 from celery_wsprogress.worker.forking import drain_all
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def _quiet(handler: Callable[..., Any]) -> Callable[..., None]:
         nonlocal level
         try:
             handler(**named)
-        except Exception:
-            logger.log(level, "Task events: %s failed", handler.__name__, exc_info=True)
+        except Exception as exc:  # noqa: BLE001 - whatever goes wrong here
+            log_fault(logger, level, f"Task events: {handler.__name__} failed", exc)
             level = logging.DEBUG
 
     return handle

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import msgspec
 
 from celery_wsprogress.events import MAX_ID_LENGTH
+from celery_wsprogress.worker.faults import log_fault
 
 if TYPE_CHECKING:
     from celery_wsprogress.wire import RunName
@@ -125,9 +126,9 @@ class Signs:
 def _announced(one: Going) -> Iterable[Report]:
     try:
         return (one.announce(),)
-    except Exception:
-        # It must not cost the others their sign.
-        logger.exception("Task events: run %s cannot be announced again", one.run)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it must not cost the others their sign
+        sentence = "Task events: a run cannot be announced again"
+        log_fault(logger, logging.ERROR, sentence, exc)
         return ()
 
 

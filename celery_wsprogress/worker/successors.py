@@ -19,6 +19,7 @@ from celery.canvas import group
 from celery_wsprogress import results
 from celery_wsprogress.worker import reports
 from celery_wsprogress.worker.apps import reporting_for, reporting_of
+from celery_wsprogress.worker.faults import log_fault
 from celery_wsprogress.worker.runs import Run, mint, stamp_of
 
 if TYPE_CHECKING:
@@ -113,8 +114,9 @@ def watch_chords() -> None:
         stored = fail_chord(self, callback, exc)
         try:
             _fail(self.app, _behind_chord(callback), exc)
-        except Exception:
-            logger.exception("Task events: the failure of a chord was not said")
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong here
+            sentence = "Task events: the failure of a chord was not said"
+            log_fault(logger, logging.ERROR, sentence, error)
         return stored
 
     Backend.chord_error_from_stack = fail_chord_and_say_so

@@ -20,7 +20,7 @@ def retry(reason: Any) -> tuple[str, float | None]:
         error, error_type = results.failure(reason.exc)
         said = error if error == error_type else f"{error_type}: {error}"
     else:
-        said = rendering.text(reason.excs or reason.message or "")
+        said = results.without_arguments(rendering.text(reason.excs or reason.message or ""))
     return said, _seconds_until(reason.when)
 
 
@@ -35,8 +35,10 @@ def rejection(reject: Any) -> tuple[str, str]:
     """Why a task's message was thrown away."""
     reason = getattr(reject, "reason", None)
     if isinstance(reason, BaseException):
-        return f"rejected: {rendering.cause(reason)}", "Reject"
-    said = rendering.text(reason) if reason is not None else ""
+        error, error_type = results.failure(reason)
+        said = error if error == error_type else f"{error_type}: {error}"
+    else:
+        said = results.without_arguments(rendering.text(reason)) if reason is not None else ""
     return f"rejected: {said}" if said else "the task rejected its message", "Reject"
 
 
