@@ -19,6 +19,7 @@ from celery_wsprogress import results
 from celery_wsprogress.worker import maps, reports, successors, wording
 from celery_wsprogress.worker.active import ActiveRuns
 from celery_wsprogress.worker.apps import reporting_for, reporting_of, streams_result
+from celery_wsprogress.worker.faults import log_fault
 from celery_wsprogress.worker.inquiries import Inquiry
 from celery_wsprogress.worker.outcomes import as_backend_says
 from celery_wsprogress.worker.queues import queue_of
@@ -197,8 +198,9 @@ def _followed_by_look(command: Callable[..., Any]) -> Callable[..., Any]:
         reply = command(*arguments, **named)
         try:
             _look_for_revoked()
-        except Exception:
-            logger.exception("Task events: revoked tasks could not be looked for")
+        except Exception as exc:  # noqa: BLE001 - whatever goes wrong here
+            sentence = "Task events: revoked tasks could not be looked for"
+            log_fault(logger, logging.ERROR, sentence, exc)
         return reply
 
     return run

@@ -127,7 +127,7 @@ def _announced(one: Going) -> Iterable[Report]:
     try:
         return (one.announce(),)
     except Exception as exc:  # noqa: BLE001 - whatever it is, it must not cost the others their sign
-        sentence = "Task events: a run cannot be announced again"
+        sentence = f"Task events: run {one.run} cannot be announced again"
         log_fault(logger, logging.ERROR, sentence, exc)
         return ()
 

@@ -15,6 +15,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from celery_wsprogress.worker.faults import log_fault
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -129,5 +131,5 @@ def _is_child(pid: Any) -> bool:
 def _guarded(say: Callable[[], None]) -> None:
     try:
         say()
-    except Exception:
-        logger.exception("Task events: an end could not be told")
+    except Exception as exc:  # noqa: BLE001 - whatever goes wrong here
+        log_fault(logger, logging.ERROR, "Task events: an end could not be told", exc)
