@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint pack docs bench soak clean system-packages
+.PHONY: help demo test test-versions lint pack docs bench soak clean system-packages
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -19,6 +19,9 @@ demo: $(VENV)/.demo $(REACT)/build/page.js ## Start the example with everything 
 
 test: lint pack system-packages $(VENV)/.test $(NPM)/.made $(REACT)/build/page.js ## Check the code and run all tests
 	@$(BIN)/python -m pytest -n auto $(PYTEST_OPTIONS)
+
+test-versions: system-packages $(VENV)/.test ## Run the worker's part of the tests with other versions
+	@PYTHONPATH=tests $(BIN)/python -m version_table $(VERSIONS_OPTIONS)
 
 lint: $(VENV)/.test ## Check style, types and who imports whom
 	@$(BIN)/ruff check .

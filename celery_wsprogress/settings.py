@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.origins import host_name, is_service_link, listen_host, origin
 
 if TYPE_CHECKING:
     from typing import Self
@@ -68,6 +69,15 @@ def _words(value: Any) -> tuple[str, ...]:
     return tuple(_text(word) for word in words if word != "")
 
 
+def _each(parse: Callable[[str], str]) -> Parser:
+    """Words with commas or spaces between them, each of which is read by itself."""
+
+    def parse_all(value: Any) -> tuple[str, ...]:
+        return tuple(parse(one) for word in _words(value) for one in word.split())
+
+    return parse_all
+
+
 def _page(value: Any) -> str:
     """The address of a page, which is shown to people: it holds no secret."""
     address = _text(value)
@@ -88,7 +98,7 @@ def _tasks(value: Any) -> str | tuple[str, ...]:
 def _between(low: float, high: float) -> Parser:
     def parse(value: Any) -> float:
         number = float(value)
-        if isinstance(value, bool) or not low <= number <= high:
+        if isinstance(value, (bool, bytes, bytearray)) or not low <= number <= high:
             raise ValueError(value)
         return number
 
@@ -98,7 +108,7 @@ def _between(low: float, high: float) -> Parser:
 def _whole(low: int, high: int) -> Parser:
     def parse(value: Any) -> int:
         number = int(value)
-        if isinstance(value, (bool, float)) or not low <= number <= high:
+        if isinstance(value, (bool, float, bytes, bytearray)) or not low <= number <= high:
             raise ValueError(value)
         return number
 
@@ -196,7 +206,11 @@ class WorkerSettings(Settings):
 class ServeSettings(Settings):
     """How the sidecar serves."""
 
-    host: str = setting("localhost", _text, "a host name or an address")
+    host: str = setting(
+        "localhost",
+        lambda value: listen_host(_text(value)),
+        "a host name or an address, without a scheme and a port",
+    )
     port: int = setting(8765, _whole(0, 65535), "a port from 0 to 65535 (0: any free one)")
     processes: int = setting(1, _whole(1, 256), "a number from 1 to 256")
     """Processes of ``serve`` that share the port. Each of them reads the whole log."""
@@ -209,9 +223,18 @@ class ServeSettings(Settings):
     exact_only: bool = setting(False, _switch, "true or false")
     """Without a key, let clients watch by exact id and nothing more. An id that cannot be guessed
     is all that a public address then asks for."""
-    origins: tuple[str, ...] = setting((), _words, "web origins, such as https://example.org")
+    origins: tuple[str, ...] = setting(
+        (),
+        _each(origin),
+        "web origins such as https://example.org: a scheme and a host, with its port where that "
+        "is not the default one; no path and no wildcard",
+    )
     """Pages that may connect besides those of loopback hosts."""
-    hosts: tuple[str, ...] = setting((), _words, "host names")
+    hosts: tuple[str, ...] = setting(
+        (),
+        _each(host_name),
+        "host names such as progress.example.org, without a scheme, a path and wildcards",
+    )
     """Names this server may be called by besides loopback names and ``host``."""
     monitor_unsubscribed: bool = setting(False, _switch, "true or false")
     """Connections that send nothing for a second receive every event. Not with a key."""
@@ -264,6 +287,8 @@ def from_environ(environ: Mapping[str, str], cls: type[Settings]) -> dict[str, A
 
     For the sidecar ``WEBSOCKET_PORT`` counts where ``WSPROGRESS_PORT`` is not set.
     """
+    # Kubernetes may set these names for a service that is called so.
+    environ = {name: value for name, value in environ.items() if not is_service_link(value)}
     found = _pick(((ENVIRONMENT_PREFIX + name.upper(), name) for name in _names(cls)), environ)
     if issubclass(cls, ServeSettings) and environ.get("WEBSOCKET_PORT"):
         found.setdefault("port", environ["WEBSOCKET_PORT"])

@@ -16,13 +16,14 @@ from urllib.parse import unquote
 from kombu.connection import Connection
 from kombu.entity import Exchange
 from kombu.messaging import Producer
+from kombu.utils.url import parse_url
 
 from celery_wsprogress.brokers.transports import objection
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from celery_wsprogress.brokers import BrokerAddress
 
@@ -96,8 +97,25 @@ def check(address: BrokerAddress) -> None:
     """
     connection = _prepare(address, {}, Connection, 0)
     release(connection)
-    if connection.transport.driver_type == "sql":
+    if connection.transport.driver_type == "redis":
+        _check_number(address, (connection.virtual_host, *map(_path_of, connection.alt)))
+    elif connection.transport.driver_type == "sql":
         _check_database(address, connection.hostname)
+
+
+def _path_of(url: str) -> str:
+    path: str = parse_url(url)["virtual_host"] or ""
+    return path
+
+
+def _check_number(address: BrokerAddress, paths: Iterable[str | None]) -> None:
+    """Redis numbers its databases; kombu looks at that only when it connects."""
+    for path in paths:
+        # Of a socket the path is its file (kombu/transport/redis.py).
+        number = "" if "+socket" in address.url else (path or "").strip("/")
+        if number and not re.fullmatch(r"\d{1,5}", number):
+            allowed = "one that ends in the number of a database, as redis://host:6379/0 does"
+            raise ConfigurationError("broker URL", masked(address.url), allowed)
 
 
 def _check_database(address: BrokerAddress, url: str) -> None:

@@ -112,3 +112,23 @@ def _secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
             yield from _secrets_in(value)
         elif isinstance(value, str) and _SECRET_NAMES.search(str(name)):
             yield value
+
+
+_OF_A_PROGRAM: Final = (
+    TypeError,
+    AttributeError,
+    NameError,
+    ImportError,
+    SyntaxError,
+    NotImplementedError,
+    AssertionError,
+)
+
+
+def is_program_error(failure: BaseException) -> bool:
+    """Whether no broker, however well it is, would help.
+
+    The text of such an error names what was called and with how many arguments, never a URL, so
+    that it may be shown with its traceback.
+    """
+    return isinstance(failure, _OF_A_PROGRAM)

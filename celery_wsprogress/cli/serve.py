@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from celery_wsprogress.cli import serving
+from celery_wsprogress.cli.advice import give_advice
 from celery_wsprogress.cli.application import find_application
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.printable import clean, clean_lines
@@ -263,6 +264,9 @@ def configure(
     conf = from_conf(app.conf, ServeSettings) if app else {}
     given = {name: value for name, value in options.items() if value not in (None, ())}
     settings = ServeSettings.load(conf, from_environ(os.environ, ServeSettings), given)
+    if ctx.params.get("child_of") is None:
+        # Said once, by the parent of several processes.
+        give_advice(app, settings)
     url, exchange = broker or settings.url, settings.exchange
     if app is None and url is None:
         raise click.UsageError("Name the application with -A, or the broker with --broker")

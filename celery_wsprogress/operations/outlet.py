@@ -12,7 +12,6 @@ import logging
 import os
 import sys
 import threading
-from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
@@ -55,14 +54,13 @@ def _choose() -> Publisher | None:
     try:
         settings = settings_of_process(WorkerSettings)
         address = address_of_process(write=True)
+        # As in worker/apps: imported here, because the flusher's import may be cut by a fork.
+        brokers.prepare(address)
     except ConfigurationError as exc:
         logger.error("Operation events are switched off: %s", exc)  # noqa: TRY400 - no traceback
         return None
     if not settings.enabled:
         return None
-    # As in worker/apps: imported here, because the flusher's import may be cut by a fork.
-    with suppress(Exception):
-        brokers.prepare(address)
     _warn_of_silence(address.url)
     return Publisher(
         lambda: brokers.open_writer(address), masked(address.url), settings, address.secrets

@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES, open_writer
-from celery_wsprogress.brokers.failure import describe, is_an_answer
+from celery_wsprogress.brokers.failure import describe, is_an_answer, is_program_error
 from celery_wsprogress.wire import encode_event, join_batch
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Appender:
         self._waiting: deque[list[bytes]] = deque(maxlen=MAX_WAITING)
         self._stopping = False
         self._refused = False
+        self._mentioned = False
         self._writer: Writer | None = None
         self._used_at = 0.0
         self._thread: threading.Thread | None = None
@@ -87,6 +88,8 @@ class Appender:
         self._let_go()
 
     def _say_it_failed(self, exc: Exception) -> None:
+        if is_program_error(exc):
+            self._mention_program_error(exc)
         # That the broker is away is said by who reads. That it takes nothing is known here only.
         level = logging.WARNING if is_an_answer(exc) and not self._refused else logging.DEBUG
         self._refused = self._refused or is_an_answer(exc)
@@ -95,6 +98,16 @@ class Appender:
             "What this sidecar concludes of lost tasks cannot be written to the broker (%s)",
             describe(exc, self._address.secrets),
         )
+
+    def _mention_program_error(self, exc: Exception) -> None:
+        """Say once what is no outage."""
+        if not self._mentioned:
+            self._mentioned = True
+            logger.error(
+                "Conclusions cannot be written to the broker: this is an error in a program and no "
+                "outage",
+                exc_info=exc,
+            )
 
     def _next(self) -> list[bytes] | None:
         """What goes into the next batch; nothing when it is time to rest; None at the end."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.brokers import open_reader
-from celery_wsprogress.brokers.failure import describe, is_an_answer
+from celery_wsprogress.brokers.failure import describe, is_an_answer, is_program_error
 from celery_wsprogress.positions import position_numbers
 from celery_wsprogress.settings import masked
 
@@ -78,6 +78,7 @@ class Ingest:
         self._reader: Reader | None = None
         self._thread = threading.Thread(target=self._run, name="wsprogress-ingest", daemon=True)
         self._backoff = Backoff()
+        self._mentioned = False
         self._epoch = ""
         self._position = ""
         self._why: type[Exception] | None = None
@@ -148,7 +149,11 @@ class Ingest:
         connection = self.connection
         refused, error = is_an_answer(exc), describe(exc, self._address.secrets)
         # Also where another reason has taken the place of the first one.
-        if connection.connected or not connection.error or (refused and type(exc) is not self._why):
+        if is_program_error(exc):
+            self._mention_program_error(exc)
+        elif (
+            connection.connected or not connection.error or (refused and type(exc) is not self._why)
+        ):
             logger.warning(
                 "The broker %s %s (%s); trying again until it %s",
                 masked(self._address.url),
@@ -160,6 +165,17 @@ class Ingest:
         connection.error = error
         connection.connected = False
         connection.reconnects += 1
+
+    def _mention_program_error(self, exc: Exception) -> None:
+        """Say once what is no outage."""
+        if not self._mentioned:
+            self._mentioned = True
+            logger.error(
+                "The events on %s cannot be read: this is an error in a program, perhaps between "
+                "versions that do not go together, and no outage",
+                masked(self._address.url),
+                exc_info=exc,
+            )
 
     def _let_go(self) -> None:
         reader, self._reader = self._reader, None

@@ -6,16 +6,16 @@ first, with the app of the signal's sender.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import weakref
-from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from celery import _state
 
-from celery_wsprogress import brokers
+from celery_wsprogress import brokers, misnomers
 from celery_wsprogress.brokers.address import address_of
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import WorkerSettings, from_conf, from_environ, masked
@@ -77,10 +77,6 @@ class Reporting:
         app = self._app()
         settings = self.settings
         address = address_of(app, settings.url, settings.exchange, write=True)
-        # A module that another thread imports while this process forks can never be imported
-        # in the child, so the broker's is imported here and not by the flusher thread.
-        with suppress(Exception):
-            brokers.prepare(address)
         publisher = Publisher(
             lambda: brokers.open_writer(address),
             masked(address.url),
@@ -210,12 +206,40 @@ def ways_of(task: Any) -> Ways:
     return found
 
 
+@functools.cache
+def _warn_once(sentence: str) -> None:
+    logger.warning("%s", sentence)
+
+
 def _settings_or_off(app: Any) -> WorkerSettings:
+    for sentence in (*misnomers.in_conf(app.conf), *misnomers.in_environment(os.environ)):
+        _warn_once(sentence)
     try:
-        return read_settings(app)
+        settings = read_settings(app)
+        _prepare_broker(app, settings)
     except ConfigurationError as exc:
         logger.error("Task events are switched off: %s", exc)  # noqa: TRY400 - no traceback
         return WorkerSettings(enabled=False)
+    return settings
+
+
+def _prepare_broker(app: Any, settings: WorkerSettings) -> None:
+    """Import what the events' broker needs, and refuse an address that can never work.
+
+    A module that another thread imports while this process forks can never be imported in the
+    child, so the broker's is imported here and not by the flusher thread.
+
+    Raises:
+        ConfigurationError: the address is none.
+    """
+    if not settings.enabled:
+        return
+    try:
+        brokers.prepare(address_of(app, settings.url, settings.exchange, write=True))
+    except ConfigurationError:
+        raise
+    except Exception:
+        logger.debug("The events' broker could not be prepared", exc_info=True)
 
 
 # Whose message is published: Celery's signals about publishing name a task, and no app.

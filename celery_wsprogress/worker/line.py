@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress import wire
 from celery_wsprogress.backoff import Backoff
-from celery_wsprogress.brokers.failure import describe
+from celery_wsprogress.brokers.failure import describe, is_program_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,6 +67,7 @@ class Line:
         self._pending: tuple[Callable[..., bytes], bool] | None = None
         self._passing = False
         self._failures = 0
+        self._mentioned = False
         self._used_at = 0.0
         self.retry_at = float("-inf")
         """When the batch that could not be written is to be tried again."""
@@ -165,9 +166,22 @@ class Line:
         self.retry_at += self._backoff.next()
         if self._passing:
             self._pending = (self._batch_of(()), False)
-        if self._failures == 2:
+        if is_program_error(exc):
+            self._mention_program_error(exc)
+        elif self._failures == 2:
             logger.warning(
                 "Task events cannot reach %s and wait here until they can (%s)",
                 self._place,
                 describe(exc, self._hidden),
+            )
+
+    def _mention_program_error(self, exc: Exception) -> None:
+        """Say once what is no outage. Another try changes nothing, but costs nothing either."""
+        if not self._mentioned:
+            self._mentioned = True
+            logger.error(
+                "Task events cannot be written to %s: this is an error in a program, perhaps "
+                "between versions that do not go together, and no outage",
+                self._place,
+                exc_info=exc,
             )

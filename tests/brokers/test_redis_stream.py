@@ -391,7 +391,8 @@ def test_tls(make_redis, tmp_path):
     assert len(reader.read("", wait=0)) == 1
     timer = threading.Timer(0.2, reader.close)
     timer.start()
-    with pytest.raises(redis.RedisError):
+    # redis-py before 5.3 reads from a buffer that is closed.
+    with pytest.raises((redis.RedisError, ValueError)):
         reader.read("9999999999999-0", wait=600)
 
 

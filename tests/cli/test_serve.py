@@ -461,7 +461,6 @@ def test_who_is_refused_is_in_the_log_with_the_option_that_helps(serving):
 @pytest.mark.parametrize(
     ("broker", "why"),
     [
-        ("redis://user:hunter2@localhost:1/zero", "Database is int"),
         ("sentinel://:hunter2@localhost:1", "master_name"),
     ],
 )
@@ -512,3 +511,48 @@ def test_settings_of_django_that_cannot_be_read_are_one_line():
         check=False,
     )
     refused(done, "settings cannot be read", "No module named 'nowhere'")
+
+
+# Settings that start and should not, or are nobody's.
+
+
+def test_the_links_of_a_service_of_kubernetes_neither_stop_it_nor_are_said(serving):
+    links = {
+        "WSPROGRESS_PORT": "tcp://10.0.0.7:8765",
+        "WSPROGRESS_SERVICE_HOST": "10.0.0.7",
+        "WSPROGRESS_PORT_8765_TCP_ADDR": "10.0.0.7",
+        "WEBSOCKET_PORT": "tcp://10.0.0.7:8765",
+    }
+    one = serving("--broker", AWAY, "--port", "0", **links)
+    assert one.port
+    assert "no setting" not in one.output
+
+
+def test_settings_nobody_reads_are_said_once_by_several_processes(serving):
+    variables = {"WSPROGRESS_PROT": "9000", "WSPROGRESS_LOST_AFTER": "5"}
+    one = serving("--broker", AWAY, "--port", "0", "--processes", "2", **variables)
+    assert one.port
+    assert one.output.count("WSPROGRESS_PROT is no setting") == 1
+    assert "was WSPROGRESS_PORT meant?" in one.output
+    assert one.output.count("wsprogress_lost_after is 5") == 1
+    assert "at least three times the wsprogress_sign_interval of the workers (10)" in one.output
+
+
+def test_the_interval_of_the_workers_is_that_of_the_configuration(serving):
+    variables = {"WSPROGRESS_SIGN_INTERVAL": "1", "WSPROGRESS_LOST_AFTER": "5"}
+    one = serving("--broker", AWAY, "--port", "0", **variables)
+    assert one.port
+    assert "wsprogress_lost_after is" not in one.output
+
+
+@pytest.mark.parametrize(
+    "broker", ["redis://localhost/abc", "redis://localhost/-1", "redis://a/0;redis://b/x",
+               "redis://localhost:99999/0", "redis://localhost/0?nothing=1"]
+)  # fmt: skip
+def test_an_address_that_never_works_ends_it_at_once(broker):
+    refused(run("serve", "--broker", broker), "broker URL is")
+
+
+def test_the_number_of_a_database_is_asked_for_without_the_password():
+    broker = f"redis://user:{PASSWORD}@localhost:1/zero"
+    refused(run("serve", "--broker", broker), "the number of a database")

@@ -6,6 +6,7 @@ import os
 import signal
 import uuid
 
+import celery
 import pytest
 import redis
 from log_reader import in_task
@@ -169,8 +170,10 @@ def test_signs_stop_when_a_child_dies_whose_result_was_stored(life, signing, log
     log.wait_for_words(task.id, "started")
     gate.touch()
     wait_until_unsigned(log, run, bystander)
-    assert f"[{task.id}] succeeded before the worker was lost" in signing.log
-    assert in_task(log.events(task.id)) == ["started"]
+    # Before 5.7 Celery does not look for a result: to it the run is lost.
+    knows = celery.VERSION >= (5, 7)
+    assert (f"[{task.id}] succeeded before the worker was lost" in signing.log) is knows
+    assert in_task(log.events(task.id)) == (["started"] if knows else ["started", "error"])
 
 
 def test_signs_stop_when_a_lost_run_goes_back_into_its_queue(life, signing, log, gate, bystander):

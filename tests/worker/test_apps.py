@@ -14,6 +14,10 @@ def nothing():
     pass
 
 
+def ran():
+    return "ran"
+
+
 def test_threads_that_publish_at_once_share_one_publisher(monkeypatch):
     app = Celery("t", broker="memory://")
     both = Barrier(2, timeout=10)
@@ -48,3 +52,39 @@ def test_a_plain_task_has_no_word_of_its_own():
     app = Celery("t", broker="memory://")
     task = app.task(nothing, name="plain", shared=False)
     assert apps.reporting_of(app).streams_result(task) is True
+
+
+@pytest.mark.parametrize(
+    ("conf", "words"),
+    [
+        ({"broker_url": "redis://localhost/abc"}, "number of a database"),
+        ({"wsprogress_url": "redis://localhost:99999/0"}, "broker URL"),
+        ({"wsprogress_url": "redis://:hunter2@localhost/0?foo=bar"}, "broker URL"),
+        ({"wsprogress_url": "rediss://localhost/-1"}, "number of a database"),
+        ({"wsprogress_progress_interval": "5s"}, "seconds from 0 to 60"),
+        ({"wsprogress_buffer_bytes": b"1000000"}, "bytes from"),
+    ],
+)
+def test_what_can_never_work_is_said_once_and_the_task_runs(caplog, conf, words):
+    app = Celery("t", broker="memory://", set_as_current=False)
+    app.conf.update(conf)
+    task = app.task(ran, base=StreamingTask, name="never", shared=False)
+    assert task.apply().get() == task.apply().get() == "ran"
+    reporting = apps.reporting_of(app)
+    assert not reporting.follows("never", streaming=True, stamp={})
+    [said] = [one for one in caplog.messages if "switched off" in one]
+    assert words in said
+    assert "hunter2" not in caplog.text
+
+
+def test_names_that_nobody_reads_are_said_once(caplog, monkeypatch):
+    monkeypatch.setenv("WSPROGRESS_TASK", "all")
+    for _ in range(2):
+        app = Celery("t", broker="memory://", set_as_current=False)
+        app.conf.wsprogress_stream_results = False
+        apps.reporting_of(app)
+    said = [one for one in caplog.messages if "is no setting" in one]
+    assert sorted(one.rpartition("was ")[2] for one in said) == [
+        "WSPROGRESS_TASKS meant?",
+        "wsprogress_stream_result meant?",
+    ]

@@ -158,6 +158,21 @@ def test_a_bad_address_is_explained(line, broker, caplog):
     assert "broker URL is 'redis://:***@x/nine'" in caplog.text
 
 
+@pytest.mark.parametrize("kind", [TypeError, AttributeError, NameError, ImportError])
+def test_an_error_in_a_program_is_told_once_as_what_it_is(line, broker, caplog, kind):
+    broker.there = False
+    broker.error = kind("get_connection() missing 1 required positional argument")
+    send(line)
+    for _ in range(20):
+        line.write(0.0)
+    [record] = caplog.records
+    assert "an error in a program" in record.getMessage()
+    assert "cannot reach" not in record.getMessage()
+    assert record.exc_info[0] is kind
+    broker.there = True
+    assert line.write(0.0)
+
+
 def test_a_sign_is_written_like_any_batch(line, broker):
     line.load_sign(SIGN)
     assert line.write(0.0)

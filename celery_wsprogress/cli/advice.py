@@ -1,0 +1,49 @@
+"""What is said at the start about settings that nobody reads, or that do not go together."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from celery_wsprogress import misnomers
+from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.settings import WorkerSettings, from_conf, from_environ
+
+if TYPE_CHECKING:
+    from celery_wsprogress.settings import ServeSettings
+
+logger = logging.getLogger(__name__)
+
+
+def give_advice(app: Any, settings: ServeSettings) -> None:
+    """Log what should be looked at, a line each.
+
+    Args:
+        app: The Celery application; None where there is none.
+        settings: How it is to be served.
+    """
+    found = [*(misnomers.in_conf(app.conf) if app else ()), *misnomers.in_environment(os.environ)]
+    for sentence in found:
+        logger.warning("%s", sentence)
+    interval = _sign_interval(app)
+    if settings.lost_after < 3 * interval:
+        logger.warning(
+            "wsprogress_lost_after is %g, but must be at least three times the "
+            "wsprogress_sign_interval of the workers (%g), or tasks that are well end as lost",
+            settings.lost_after,
+            interval,
+        )
+    if settings.key is not None and (settings.insecure or settings.exact_only):
+        name = "insecure" if settings.insecure else "exact_only"
+        logger.warning("wsprogress_%s changes nothing, because a key is set", name)
+
+
+def _sign_interval(app: Any) -> float:
+    """What the workers of this configuration have, as far as it can be known here."""
+    conf = from_conf(app.conf, WorkerSettings) if app else {}
+    try:
+        return WorkerSettings.load(conf, from_environ(os.environ, WorkerSettings)).sign_interval
+    except ConfigurationError as exc:
+        logger.warning("The workers will publish nothing: %s", exc)
+        return WorkerSettings().sign_interval

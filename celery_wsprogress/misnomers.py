@@ -1,0 +1,94 @@
+"""Settings under names that nobody reads, each with the one that was probably meant.
+
+Worker and sidecar share the names, so each side knows those of the other, too.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from celery_wsprogress.origins import is_service_link
+from celery_wsprogress.settings import (
+    CONF_PREFIX,
+    ENVIRONMENT_PREFIX,
+    ServeSettings,
+    WorkerSettings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_SETTINGS: Final = frozenset(
+    field.name for side in (WorkerSettings, ServeSettings) for field in dataclasses.fields(side)
+)
+
+_ENVIRONMENT_ONLY: Final = frozenset(
+    {
+        "app",
+        "broker",
+        "log_level",
+        "token",
+        "ws_url",
+        "forbid_skips",
+    }  # the last one is of the tests
+)
+"""What options of commands are read from besides."""
+
+_SERVICE_LINK: Final = re.compile(
+    r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+
+
+def in_environment(environ: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that begins like a setting and is none."""
+    known = _SETTINGS | _ENVIRONMENT_ONLY
+    return [
+        _sentence(name, ENVIRONMENT_PREFIX, _nearest(rest.lower(), known), str.upper)
+        for name, rest in _beginning_with(ENVIRONMENT_PREFIX, environ)
+        if rest.lower() not in known
+        and not _SERVICE_LINK.fullmatch(rest)
+        and not is_service_link(environ[name])
+    ]
+
+
+def in_conf(conf: Any) -> list[str]:
+    """A sentence for each key of Celery's configuration that begins like a setting and is none.
+
+    Args:
+        conf: ``app.conf``, or any mapping.
+    """
+    # What Celery has not read yet, it reads now (celery/app/base.py, PendingConfiguration).
+    conf = getattr(conf, "data", conf)
+    namespace = getattr(conf, "prefix", None) or ""
+    found: dict[str, str] = {}
+    for mapping in getattr(conf, "maps", (conf,)):
+        for key in [key for key in mapping if isinstance(key, str)]:
+            name = key.lower().removeprefix(namespace.lower())
+            if not name.startswith(CONF_PREFIX):
+                continue
+            rest = name.removeprefix(CONF_PREFIX)
+            # A name that is right may be written so that nobody finds it, as in capitals.
+            if rest not in _SETTINGS or conf.get(CONF_PREFIX + rest) is None is not mapping[key]:
+                found[key] = _sentence(key, CONF_PREFIX, _nearest(rest, _SETTINGS), str.lower)
+    return list(found.values())
+
+
+def _beginning_with(prefix: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    return ((name, name[len(prefix) :]) for name in sorted(names) if name.startswith(prefix))
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    # As the hosts are in `allowed_hosts`.
+    within = [one for one in sorted(known) if f"_{one}_" in f"_{name}_"]
+    return next(iter([*close, *within]), None)
+
+
+def _sentence(name: str, prefix: str, nearest: str | None, case: Any) -> str:
+    meant = f"; was {case(prefix + nearest)} meant?" if nearest else ""
+    return f"{name} is no setting of celery-wsprogress and changes nothing{meant}"

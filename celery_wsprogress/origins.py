@@ -1,0 +1,82 @@
+"""Origins and host names as people write them, in the one way in which they are compared.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from celery_wsprogress.urls import address_of
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_NOT_OF_PAGES: Final = frozenset({"ws", "wss"})
+_NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_LINK: Final = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
+
+
+def origin(text: str) -> str:
+    """An origin as browsers send it: in small letters, without a slash and a default port.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parts = urlsplit(text)
+    more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    if not parts.scheme or not parts.hostname or more or parts.scheme in _NOT_OF_PAGES:
+        raise ValueError(text)
+    port = _port(parts.port, _DEFAULT_PORTS.get(parts.scheme))
+    return f"{parts.scheme}://{_checked(parts.hostname)}{port}"
+
+
+def host_name(text: str) -> str:
+    """A name of a server, which is compared without its port.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if address_of(text) is not None:
+        return text.strip("[]").lower()
+    parts = urlsplit(f"//{text}")
+    if "://" in text or parts.path.strip("/") or parts.query or parts.fragment or "@" in text:
+        raise ValueError(text)
+    _port(parts.port, None)
+    return _checked(parts.hostname or "")
+
+
+def listen_host(text: str) -> str:
+    """A name or address to listen on.
+
+    Raises:
+        ValueError: it is none, or has more than that.
+    """
+    if address_of(text) is None and (re.search(r"[\s/:*?#@]", text)):
+        raise ValueError(text)
+    return text
+
+
+def is_service_link(value: object) -> bool:
+    """Whether a value is an address that Kubernetes, or Docker, names for a service.
+
+    Every process of a namespace finds ``<SERVICE>_PORT=tcp://10.0.0.7:8765`` in its environment.
+    """
+    return isinstance(value, str) and _LINK.match(value) is not None
+
+
+def _port(port: int | None, default: int | None) -> str:
+    if port == 0:
+        raise ValueError(port)
+    return "" if port in {None, default} else f":{port}"
+
+
+def _checked(host: str) -> str:
+    """The host in the letters in which it travels."""
+    address = address_of(host)
+    if address is not None:
+        return f"[{host}]" if ":" in host else host
+    name = host.rstrip(".").encode("idna").decode().lower()
+    if not _NAME.fullmatch(name):
+        raise ValueError(host)
+    return name

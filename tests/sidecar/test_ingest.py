@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from waiting import eventually
+
+from celery_wsprogress.brokers import BrokerAddress
+from celery_wsprogress.sidecar import appending, ingest
+from celery_wsprogress.sidecar.appending import Appender
+from celery_wsprogress.sidecar.ingest import Ingest
+
+WRONG = "get_connection() missing 1 required positional argument: 'command_name'"
+
+
+def call_wrongly(*_, **__):
+    raise TypeError(WRONG)
+
+
+def is_told(caplog):
+    [record] = [one for one in caplog.records if one.levelname == "ERROR"]
+    return "an error in a program" in record.getMessage() and record.exc_info[0] is TypeError
+
+
+def test_an_error_in_a_program_is_no_outage_to_who_reads(monkeypatch, caplog):
+    monkeypatch.setattr(ingest, "open_reader", call_wrongly)
+    reading = Ingest(BrokerAddress("redis://nowhere/0"), lambda *_, **__: None)
+    reading.start()
+    try:
+        eventually(lambda: reading.connection.reconnects > 2)
+    finally:
+        reading.stop()
+    assert is_told(caplog)
+    assert "away" not in caplog.text
+
+
+def test_nor_to_who_writes(monkeypatch, caplog):
+    monkeypatch.setattr(appending, "open_writer", call_wrongly)
+    writing = Appender(BrokerAddress("redis://nowhere/0"))
+    writing.append([])
+    writing.append([])
+    writing.stop()
+    assert is_told(caplog)
