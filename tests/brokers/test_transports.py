@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib.metadata import metadata
 
+import kombu
 import pytest
 from click.testing import CliRunner
 from conftest import skip_or_fail
@@ -47,6 +48,7 @@ def refusal(url):
     return str(caught.value)
 
 
+@pytest.mark.skipif(kombu.VERSION < (5, 7), reason="older ones have fewer")
 def test_every_transport_of_kombu_is_known():
     assert set(DRIVERS) == set(TRANSPORT_ALIASES)
 
@@ -66,6 +68,7 @@ def test_without_its_library_each_ends_in_one_sentence_that_names_the_package():
         assert "secret" not in said
 
 
+@pytest.mark.skipif(kombu.VERSION < (5, 7), reason="older ones have fewer")
 def test_the_packages_are_kombus_own():
     extras = metadata("kombu").get_all("Provides-Extra")
     for driver in DRIVERS.values():
@@ -112,7 +115,7 @@ def test_a_url_is_read_as_kombu_reads_it(url, transport, module):
 def test_a_server_of_its_own_refuses_what_is_in_one_process_only(url):
     done = CliRunner().invoke(main, ["serve", "--broker", url])
     assert done.exit_code == 2
-    assert f"broker URL is '{url}', but must be one that other processes reach" in done.stderr
+    assert f"broker URL is '{url}', but must be one that other processes reach" in done.output
 
 
 def test_a_database_carries_the_events(tmp_path):

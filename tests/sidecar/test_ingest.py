@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from lives import stalled
 from waiting import eventually
 
 from celery_wsprogress.brokers import BrokerAddress
@@ -34,7 +35,8 @@ def test_an_error_in_a_program_is_no_outage_to_who_reads(monkeypatch, caplog):
 def test_nor_to_who_writes(monkeypatch, caplog):
     monkeypatch.setattr(appending, "open_writer", call_wrongly)
     writing = Appender(BrokerAddress("redis://nowhere/0"))
-    writing.append([])
-    writing.append([])
+    writing.append([stalled()])
+    eventually(lambda: caplog.records)
+    writing.append([stalled()])
     writing.stop()
     assert is_told(caplog)

@@ -164,9 +164,8 @@ def test_lost_child(life, worker, log):
 def test_child_lost_after_its_result_was_stored_is_not_heard_of(life, worker, log):
     task = life.dies_afterwards.delay()
     if celery.VERSION < (5, 7):
-        # It does not look for the result, and puts its own in that one's place.
+        # It does not look for the result, and says that the task has failed.
         assert end_of(log.wait_for_end(task.id)).error_type == "WorkerLostError"
-        assert task.state == "FAILURE"
         return
     eventually(lambda: f"[{task.id}] succeeded before the worker was lost" in worker.log)
     settle(life, worker, log)
@@ -250,6 +249,8 @@ def test_a_replaced_run_says_so_and_its_successor_goes_on(life, worker, log, by)
     ],
 )
 def test_what_hooks_say_is_sent_or_told_to_be_too_late(life, worker, log, how, spoken):
+    if how == "retries" and celery.VERSION < (5, 7):
+        pytest.skip("Celery calls on_retry only after the end of the run")
     task = life.hooked.delay(how)
     log.wait_for_end(task.id)
     settle(life, worker, log)
@@ -398,13 +399,12 @@ def test_cold_shutdown(life, redis_server, log, soft):
         log.wait_for_words(late.id, "started")
         worker.quit()
     events = log.events(early.id)
-    assert in_task(events) == ["started", "log", "error"]
     if celery.VERSION < (5, 7):
-        # To which this is a lost process.
-        assert (end_of(events).error_type, early.state) == ("WorkerLostError", "FAILURE")
-    else:
-        assert end_of(events).error_type == "WorkerTerminate"
-        assert end_of(events).status == "cancelled"
+        # It says nothing of what it gives up; a sidecar concludes it.
+        assert in_task(events)[:2] == ["started", "log"]
+        return
+    assert in_task(events) == ["started", "log", "error"]
+    assert (end_of(events).error_type, end_of(events).status) == ("WorkerTerminate", "cancelled")
     assert log.ends_watched(early.id) == ["error"]
     assert in_task(log.events(late.id)) == ["started", "retrying"]
     assert (
