@@ -30,7 +30,7 @@ def give_advice(app: Any, settings: ServeSettings) -> None:
     if settings.lost_after < 3 * interval:
         logger.warning(
             "wsprogress_lost_after is %g, but must be at least three times the "
-            "wsprogress_sign_interval of the workers (%g), or tasks that are well end as lost",
+            "wsprogress_sign_interval of the workers (%g): three signs are waited for",
             settings.lost_after,
             interval,
         )
