@@ -25,7 +25,7 @@ LOWEST = Column("3.11", lowest=True)
 CORE = {
     "tests/worker/test_task.py": "",
     "tests/worker/test_default_base.py": "",
-    "tests/worker/test_signal_table.py": "test_success or retry_is or replaced_run or revoked_while_it_runs",
+    "tests/worker/test_signal_table.py": "success or retry_is or replaced_run or while_it_runs",
     "tests/end_to_end/test_scenario.py": "before_the_task and not memory",
 }
 
