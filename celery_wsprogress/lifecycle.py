@@ -41,6 +41,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from msgspec import Struct, field
 
 from celery_wsprogress.events import (
+    BACKEND_RUN,
     LOST,
     QUEUED,
     RECEIVED,
@@ -257,7 +258,9 @@ class Runs(Struct, array_like=True, gc=False):
     def _fold_in_other(self, event: Event, step: Step) -> Verdict:
         """The event's run is not the current one: it waits, or takes its place."""
         current = self.current
-        if event.inferred and current is not None:
+        # Of a message that is only queued the result backend may know the end.
+        unheard = current is None or (not current.id and event.run == BACKEND_RUN)
+        if event.inferred and not unheard:
             return Verdict.BEHIND
         if current is None or not current.id:
             run = current or Run(event.run, event.publication)

@@ -137,7 +137,8 @@ def _no_sign(silence: Silence) -> str:
 def _envelope(silence: Silence) -> dict[str, Any]:
     return {
         "operation_id": silence.operation.operation_id,
-        "run": silence.run.id,
+        # Of a message in its queue there is no run yet.
+        "run": silence.run.id or BACKEND_RUN,
         "timestamp": silence.now,
         "inferred": True,
     }

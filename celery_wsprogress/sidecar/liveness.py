@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from celery_wsprogress.lifecycle import FOLLOWED, State
@@ -46,6 +47,10 @@ says: what is concluded here holds for every sidecar."""
 
 MAX_NAMED: Final = 100
 """Workers that are named in the log because they speak too seldom for ``lost_after``."""
+
+MOST_QUEUED: Final = 20
+"""Messages that wait in their queue about which the backend is asked in one look: there may be
+very many of these."""
 
 _WAITING: Final = (State.RECEIVED, *FOLLOWED)
 
@@ -117,6 +122,19 @@ class Liveness:
             for state in _WAITING:
                 for silence in self._silent(state, now, epoch_now):
                     self._ask_early(self._ask, silence, now)
+            for silence in islice(self._queued(now, epoch_now), MOST_QUEUED):
+                self._ask_queued(self._ask, silence, now)
+
+    def _queued(self, now: float, epoch_now: float) -> Iterator[Silence]:
+        """Messages of which nobody has heard for long, and that are not waited for already."""
+        for held in self._holdings.silent(State.QUEUED, now - self._lost_after):
+            operation = held.operation
+            if operation.run is None or operation.operation_id in self._again_at:
+                continue
+            # The process that published it gives no signs.
+            seconds = now - max(self._heard_since or 0.0, held.heard)
+            if seconds >= self._lost_after:
+                yield Silence(operation, operation.run, seconds, epoch_now)
 
     def _silent(self, state: State, now: float, epoch_now: float) -> Iterator[Silence]:
         """Operations that may have been silent for long, and are not waited for already."""
@@ -192,6 +210,20 @@ class Liveness:
         if silence.run.state is State.REPLACED:
             pause = min(pause, MOST_PATIENCE_WITH_SUCCESSOR * self._lost_after)
         self._again_at[silence.operation.operation_id] = now + pause
+
+    def _ask_queued(self, ask: Ask, silence: Silence, now: float) -> None:
+        """Ask about a message that no worker has told of: it may never have got to one that does.
+
+        A worker that knows neither its task nor this package throws it away without a word, and
+        stores ``NotRegistered`` (celery/worker/consumer/consumer.py, ``on_unknown_task``).
+        """
+        ask(silence.operation.operation_id, partial(self._take_queued, silence))
+        self._again_at[silence.operation.operation_id] = now + silence.seconds
+
+    def _take_queued(self, silence: Silence, answer: Answer) -> None:
+        waits = silence.operation.run is silence.run and silence.run.state is State.QUEUED
+        if waits and answer.outcome is not None:
+            self._conclude(conclusions.told(silence, answer.outcome))
 
     def _take_early(self, silence: Silence, answer: Answer) -> None:
         waits = silence.operation.run is silence.run and silence.run.state in _WAITING

@@ -18,6 +18,8 @@ from watching import to_the_end, until, watching
 from websockets.sync.client import connect
 from workers import PROJECTS, Worker
 
+from celery_wsprogress import StreamingTask
+
 QUICK = {"WSPROGRESS_SIGN_INTERVAL": "0.2"}
 """Of the processes that give signs."""
 
@@ -104,6 +106,25 @@ def test_a_task_whose_replacement_takes_its_time_is_not_lost(redis_url, app, wor
     said = [word for word in words(seen) if word not in {"queued", "received"}]
     assert said[-4:] == ["replaced", "started", "result", "completed"]
     assert "stalled" not in said
+
+
+def test_a_task_that_is_unknown_to_a_worker_which_follows_none(redis_url, app):
+    """No handler of ours is connected there: what Celery stores is all there is to know."""
+
+    @app.task(base=StreamingTask, name="only.the.caller.has", shared=False)
+    def newer():
+        pass
+
+    worker = Worker("unstreamed", broker=redis_url, backend=redis_url)
+    with worker, SidecarProcess(redis_url, *LOST_AFTER, "--result-backend", redis_url) as sidecar:
+        task_id = newer.delay().id
+        with watching(sidecar, task_id) as frames:
+            seen = to_the_end(frames)
+    assert words(seen) == ["queued", "error"]
+    assert seen[-1]["data"]["error_type"] == "NotRegistered"
+    assert "only.the.caller.has" in seen[-1]["data"]["error"]
+    assert "the worker does not know" not in seen[-1]["data"]["error"]
+    assert app.AsyncResult(task_id).state == "FAILURE"
 
 
 def test_a_process_that_dies_with_its_operation(redis_url):

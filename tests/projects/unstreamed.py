@@ -6,7 +6,9 @@ from celery import Celery
 
 from celery_wsprogress import operation
 
-app = Celery("unstreamed", broker=os.environ["BROKER_URL"])
+app = Celery(
+    "unstreamed", broker=os.environ["BROKER_URL"], backend=os.environ.get("RESULT_BACKEND")
+)
 app.conf.broker_connection_retry_on_startup = True
 
 

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lives import completed, log, progress, status
+from lives import completed, log, progress, queued, status
 
 from celery_wsprogress.events import Completed, Error, Status
 from celery_wsprogress.hub import Hub
@@ -319,11 +319,56 @@ def test_a_run_that_waits_is_asked_for_now_and_then(word):
     assert sidecar.operation["state"] == "completed"
 
 
-def test_what_only_waits_in_its_queue_is_not_asked_for():
+def test_what_only_waits_in_its_queue_is_asked_for_now_and_then():
+    """A worker that knows neither its task nor this package throws it away without a word."""
     sidecar = Sidecar(Answer(None, asked=True))
-    sidecar.write(status("queued", run=""))
-    sidecar.wait(1_000)
+    sidecar.write(queued())
+    sidecar.wait(50)
     assert sidecar.asked == []
+    sidecar.wait(950)
+    assert sidecar.words == []
+    assert 3 <= len(sidecar.asked) <= 6
+    sidecar.backend = Answer(Outcome("error", None, "life.newer", "NotRegistered"), asked=True)
+    sidecar.wait(1_000)
+    assert sidecar.words == ["Error"]
+    shown = sidecar.operation
+    assert (shown["state"], shown["error_type"]) == ("error", "NotRegistered")
+
+
+def test_what_was_concluded_of_a_message_does_not_hold_for_a_run_of_it():
+    sidecar = Sidecar(Answer(Outcome("error", None, "life.newer", "NotRegistered"), asked=True))
+    sidecar.write(queued())
+    sidecar.wait(100)
+    assert sidecar.operation["state"] == "error"
+    sidecar.write(status("received", worker="w"), status("started", metadata={}, worker="w"))
+    assert sidecar.operation["state"] == "running"
+    sidecar.write(completed())
+    assert (sidecar.operation["state"], sidecar.operation["error"]) == ("completed", None)
+
+
+def test_no_conclusion_is_drawn_about_a_message_whose_run_began_meanwhile():
+    sidecar = Sidecar(AWAY)
+    answers = []
+    sidecar.liveness._ask = lambda _id, answer: answers.append(answer)
+    sidecar.write(queued())
+    sidecar.wait(100)
+    sidecar.write(status("received", worker="w"))
+    answers[0](Answer(Outcome("completed", 7), asked=True))
+    assert sidecar.words == []
+
+
+def test_a_long_queue_is_asked_for_in_small_portions():
+    sidecar = Sidecar(Answer(None, asked=True))
+    for number in range(1_000):
+        sidecar.write(queued(operation_id=f"op-{number}"))
+    sidecar.wait(LOST_AFTER)
+    before = len(sidecar.asked)
+    sidecar.now += sidecar.liveness.interval
+    sidecar.liveness.look(sidecar.now, 0.0)
+    assert 0 < len(sidecar.asked) - before <= 20
+    # Nobody is left out for the sake of those that were asked for before.
+    sidecar.wait(1_000)
+    assert len(set(sidecar.asked)) == 1_000
 
 
 def test_an_answer_that_comes_too_late_is_not_taken():
