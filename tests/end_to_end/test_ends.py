@@ -183,7 +183,7 @@ def test_what_is_told_at_the_end_is_what_the_backend_says(broker_url, redis_url,
     ways = [way for way in WAYS if pool in way.pools]
     app = caller(broker_url, redis_url)
     with (
-        Worker("ends", broker=broker_url, backend=redis_url, pool=pool, concurrency=8),
+        Worker("ends", broker=broker_url, backend=redis_url, pool=pool, concurrency=8) as worker,
         SidecarThread(BrokerAddress(broker_url)) as sidecar,
         connect(sidecar.url, compression=None) as websocket,
     ):
@@ -200,6 +200,13 @@ def test_what_is_told_at_the_end_is_what_the_backend_says(broker_url, redis_url,
             last = app.tasks["life.add"].delay(1, 1)
             eventually(lambda: last.id in watcher.at_the_end, timeout=90)
             time.sleep(0.5)
+        except AssertionError:
+            # What a failure needs to be understood.
+            for way, result in sent:
+                if result.id not in watcher.at_the_end:
+                    print(way.task, way.ways, result.id, watcher.heard.get(result.id))
+            print(worker.log)
+            raise
         finally:
             watcher.close()
     found, expected = {}, {}
