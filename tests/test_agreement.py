@@ -1,0 +1,76 @@
+"""Frames and snapshot agree: who only applies what is delivered knows what a fresh snapshot says."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+from lives import OPERATION, doubted_logs, logs, progress, queued, status
+
+from celery_wsprogress.events import Completed, Error, Progress, Status
+from celery_wsprogress.folding import Operation
+from celery_wsprogress.lifecycle import Verdict
+
+STATES = {"queued", "received", "retrying", "replaced"}
+
+
+class Reader:
+    """What a client knows that goes by the last frame of each kind, and by nothing else."""
+
+    def __init__(self):
+        self.known = {"status": None, "state": None, "progress": 0.0, "attempt": None}
+        self.known |= {"error": None, "error_type": None}
+
+    def apply(self, event):
+        if isinstance(event, Status):
+            self._status(event.data)
+        elif isinstance(event, Progress):
+            self.known |= {"progress": event.data.progress, "state": "running"}
+        elif isinstance(event, Completed):
+            self.known |= {"status": "completed", "state": "completed", "progress": 1.0}
+        elif isinstance(event, Error):
+            state = "cancelled" if event.data.status == "cancelled" else "error"
+            self.known |= {"status": "error", "state": state}
+            self.known |= {"error": event.data.error, "error_type": event.data.error_type}
+
+    def _status(self, data):
+        self.known["status"] = "running" if data.status == "started" else data.status
+        if data.status in STATES:
+            self.known["state"] = data.status
+        elif data.status == "started":
+            # A run begins anew.
+            self.known |= {"progress": 0.0, "error": None, "error_type": None}
+            self.known["state"] = "running"
+        if isinstance(data.attempt, int):
+            self.known["attempt"] = data.attempt
+
+
+def check(events):
+    operation, reader = Operation(OPERATION, heard_at=0.0), Reader()
+    for event in events:
+        verdict, delivered = operation.fold(event)
+        if verdict is Verdict.DELIVER:
+            reader.apply(delivered)
+        shown = operation.snapshot()
+        assert {name: shown[name] for name in SHOWN} == {name: reader.known[name] for name in SHOWN}
+
+
+SHOWN = ("status", "state", "progress", "attempt", "error", "error_type")
+
+RETRY_RECEIVED_EARLY = [
+    queued(),
+    status("started", metadata={}),
+    progress(0.5),
+    status("received", run="r2", publication="p2"),
+    status("retrying", publication=""),
+]
+
+
+@given(logs())
+@example(RETRY_RECEIVED_EARLY)
+@example([*RETRY_RECEIVED_EARLY[:3], RETRY_RECEIVED_EARLY[4], RETRY_RECEIVED_EARLY[3]])
+def test_the_last_status_frame_is_the_snapshots(events):
+    check(events)
+
+
+@given(doubted_logs())
+def test_so_it_is_where_sidecars_have_concluded_something(events):
+    check(events)
