@@ -1,4 +1,4 @@
-"""Frames and snapshot agree: who only applies what is delivered knows what a fresh snapshot says."""
+"""Frames and snapshots agree: who only applies what is delivered knows what a snapshot says."""
 
 from __future__ import annotations
 

@@ -210,7 +210,9 @@ def _look_for_revoked() -> None:
     revoked_ids = import_module("celery.worker.state").revoked
     for request in _requests:
         reporting = reporting_for(request.task, stamp_of(request.request_dict))
-        if request.time_start is None and request.id in revoked_ids and reporting is not None:
+        # What the pool has already is run, or has its signal: see revoked().
+        waits = request._apply_result is None  # noqa: SLF001 - nothing public tells it
+        if waits and request.id in revoked_ids and reporting is not None:
             ask = partial(_revoked_in_backend, request.task, request.request_dict)
             reporting.publisher.ask(Inquiry(ask, tuple))
 
