@@ -167,7 +167,7 @@ def _for_people(exception: Any) -> str | None:  # noqa: PLR0911 - a table
     if is_really(exception, Terminated) and type(first) is int:
         return f"the task was terminated (signal {abs(first)})"
     if is_really(exception, NotRegistered):
-        return f"the worker knows no task {rendering.text(first)}"
+        return f"the worker does not know the task {rendering.text(first)}"
     if is_really(exception, BaseExceptionGroup):
         return _group(exception)
     if "pydantic" in type(exception).__module__ and hasattr(exception, "errors"):

@@ -155,7 +155,7 @@ def test_no_text_carries_the_arguments_of_a_task(make):
         ),
         (WorkerLostError("of one's own"), "of one's own"),
         (Terminated(-15), "the task was terminated (signal 15)"),
-        (NotRegistered("proj.add"), "the worker knows no task proj.add"),
+        (NotRegistered("proj.add"), "the worker does not know the task proj.add"),
         (MaxRetriesExceededError("of one's own"), "of one's own"),
         (ExceptionGroup("two", [ValueError("a"), KeyError("b")]),
          "two (2 sub-exceptions): ValueError: a; KeyError: 'b'"),
