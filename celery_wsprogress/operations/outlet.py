@@ -63,7 +63,11 @@ def _choose() -> Publisher | None:
         return None
     _warn_of_silence(address.url)
     return Publisher(
-        lambda: brokers.open_writer(address), masked(address.url), settings, address.secrets
+        lambda: brokers.open_writer(address),
+        masked(address.url),
+        settings,
+        address.secrets,
+        trusts=settings.url is None,
     )
 
 

@@ -80,8 +80,9 @@ class Reporting:
         publisher = Publisher(
             lambda: brokers.open_writer(address),
             masked(address.url),
-            self.settings,
+            settings,
             address.secrets,
+            trusts=settings.url is None,
         )
         # The flusher thread keeps its publisher alive, so the app's end must be its end. Not the
         # end of the process: that waits until the last events have left, and is signals' affair.

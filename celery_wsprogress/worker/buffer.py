@@ -100,6 +100,11 @@ class Buffer:
         return bool(self._entries or self._left or self._slots)
 
     @property
+    def count(self) -> int:
+        """How many things wait."""
+        return len(self._entries) + len(self._left) + len(self._slots)
+
+    @property
     def has_reports(self) -> bool:
         """Whether something else than a tracker waits."""
         return bool(self._entries or self._left)

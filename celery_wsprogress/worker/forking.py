@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from celery_wsprogress import fork
@@ -23,17 +23,30 @@ _held: list[Publisher] = []
 _forking = threading.Lock()
 """One fork at a time; taken before any publisher's lock."""
 
+PATIENCE: Final = 1.8
+"""Seconds that the end of a process waits for a broker that takes nothing: some ten replies of one
+that is 150 ms away, which is what opening a connection takes."""
+
 
 def add(publisher: Publisher) -> None:
     """Know a publisher, as long as there is one."""
     _publishers.add(publisher)
 
 
-def drain_all(seconds: float) -> None:
-    """Wait until all that this process has to say is written, for so long at the most."""
-    deadline = time.monotonic() + seconds
+def drain_all(seconds: float, strange: float = PATIENCE) -> None:
+    """Wait until all that this process has to say is written. A line says what was not.
+
+    Args:
+        seconds: How long at the most. For a broker that takes nothing meanwhile, and may never
+            do, not longer than :data:`PATIENCE`, however often this is called.
+        strange: The same of a broker of which nobody knows yet whether it answers.
+    """
+    began = time.monotonic()
     for publisher in list(_publishers):
-        publisher.drain(max(0.0, deadline - time.monotonic()))
+        left = max(0.0, began + seconds - time.monotonic())
+        patience = PATIENCE if publisher.trusts else strange
+        if not publisher.drain(left, patience, since=began):
+            publisher.admit_loss()
 
 
 children = Children(drain_all)

@@ -68,7 +68,10 @@ class Line:
         self._passing = False
         self._failures = 0
         self._mentioned = False
-        self._used_at = 0.0
+        self.used_at = float("-inf")
+        """When a batch was last written."""
+        self.count = 0
+        """Events in the batch that could not be written yet."""
         self.retry_at = float("-inf")
         """When the batch that could not be written is to be tried again."""
 
@@ -96,6 +99,7 @@ class Line:
         """Make the next batch. Only while none is pending."""
         self._counter += 1
         self._pending = (self._batch_of(events), confirm)
+        self.count = len(events)
         self._passing = False
 
     def load_sign(self, sign: Sign) -> None:
@@ -124,7 +128,7 @@ class Line:
         except Exception as exc:  # noqa: BLE001 - whatever the client library raises
             self._fail(now, exc)
             return False
-        self._pending = None
+        self._pending, self.count = None, 0
         self._succeed(now)
         return True
 
@@ -132,7 +136,7 @@ class Line:
         """Between batches, about once a second: answer heartbeats, or let go when idle."""
         if self._writer is None:
             return
-        if now - self._used_at >= IDLE:
+        if now - self.used_at >= IDLE:
             self.close()
             return
         try:
@@ -153,7 +157,7 @@ class Line:
             logger.warning("Task events reach %s again", self._place)
         self._failures = 0
         self._backoff.reset()
-        self._used_at = now
+        self.used_at = now
 
     def _fail(self, now: float, exc: Exception) -> None:
         # A connection that was idle may simply have been closed at the other end: the first

@@ -60,6 +60,7 @@ class Publisher:
         place: The broker, as it may be shown in a log.
         settings: Intervals and the size of the buffer.
         hidden: What must not be logged of the broker's address.
+        trusts: The broker is Celery's own, over which the tasks come.
     """
 
     def __init__(
@@ -68,8 +69,12 @@ class Publisher:
         place: str,
         settings: WorkerSettings,
         hidden: Sequence[str] = (),
+        *,
+        trusts: bool = False,
     ) -> None:
         self._hidden = hidden
+        self.trusts = trusts
+        """Whether the broker is known to answer, by others than its own events."""
         self._open_writer = open_writer
         self._place = place
         self._settings = settings
@@ -97,6 +102,8 @@ class Publisher:
         self._attentive = False
         self._writing = False
         self._draining = 0
+        self._drained_since = _NEVER
+        self._admitted = False
         self._closed = False
         self._resting = False
 
@@ -163,11 +170,13 @@ class Publisher:
         fork.notice()
         self._signs.witness = witness
 
-    def drain(self, seconds: float) -> bool:
+    def drain(self, seconds: float, patience: float = _NEVER, *, since: float = _NEVER) -> bool:
         """Wait until everything is written.
 
         Args:
             seconds: How long at the most. Not at all when the broker is known to be away.
+            patience: How long at the most while nothing is written.
+            since: When that began, if nothing was written before; the first call counts.
 
         Returns:
             Whether everything is.
@@ -176,16 +185,32 @@ class Publisher:
         deadline = time.monotonic() + seconds
         with self._lock:
             self._draining += 1
+            self._drained_since = min(self._drained_since, since)
             try:
                 self._wake()
                 while not self._is_done():
-                    left = deadline - time.monotonic()
+                    heard = max(self._line.used_at, self._drained_since)
+                    left = min(deadline, heard + patience) - time.monotonic()
                     if left <= 0 or self._line.away or self._thread is None:
                         return False
                     self._idle.wait(left)
             finally:
                 self._draining -= 1
+            self._drained_since = _NEVER
         return True
+
+    def admit_loss(self) -> None:
+        """Say, once, how much this process could not write."""
+        with self._lock:
+            count = self._buffer.count + self._line.count
+            admitted, self._admitted = self._admitted, True
+        if count and not admitted:
+            logger.warning(
+                "%d task events of this process were not delivered: %s %s",
+                count,
+                self._place,
+                "cannot be reached" if self._line.away else "does not answer in time",
+            )
 
     def close(self) -> None:
         """Let the thread end after what it is doing. Nothing more is written then."""
@@ -208,6 +233,7 @@ class Publisher:
         # The connection is the parent's. It must not even be collected here: some clients say
         # goodbye on the wire when they are.
         self._abandoned.append(self._line)
+        self.trusts = self.trusts or self._line.connected
         self._equip()
 
     def _rest(self) -> None:

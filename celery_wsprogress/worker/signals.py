@@ -26,9 +26,12 @@ logger = logging.getLogger(__name__)
 
 WARM_DRAIN: Final = 5.0
 """Seconds a process that ends in peace waits for its last events to leave."""
-QUICK_DRAIN: Final = 0.1
-"""Seconds a pool process that is recycled or terminated waits: it holds the slot in which the
-next task would run."""
+QUICK_DRAIN: Final = 1.0
+"""Seconds a pool process that is recycled or terminated waits at the most: it holds the slot in
+which the next task would run. A broker that is near takes milliseconds, one that is 30 ms away a
+quarter of a second, since each process opens a connection of its own."""
+STRANGE_DRAIN: Final = 0.1
+"""The same for a broker of which nobody knows that it answers."""
 
 
 def install(app: Any) -> None:
@@ -66,7 +69,10 @@ def _on_retry(**named: Any) -> None:
 
 def _on_process_shutdown(exitcode: Any = None, **_: Any) -> None:
     # Anything but 0 is a pool process that was terminated, or recycled for its age or size.
-    drain_all(WARM_DRAIN if exitcode == 0 else QUICK_DRAIN)
+    if exitcode == 0:
+        drain_all(WARM_DRAIN)
+    else:
+        drain_all(QUICK_DRAIN, STRANGE_DRAIN)
 
 
 def _on_worker_shutdown(**_: Any) -> None:

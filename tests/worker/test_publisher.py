@@ -482,3 +482,24 @@ def test_a_lock_is_never_inherited_held(publisher, log):
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def test_a_broker_that_takes_nothing_is_waited_for_once(publisher, log, caplog):
+    log.open_gate.clear()
+    publisher.emit([line("first"), line("second")])
+    eventually(lambda: publisher._line.pending)
+    began = time.monotonic()
+    assert not publisher.drain(1_000, 0.2, since=began)
+    # As another hook of the same end does.
+    assert not publisher.drain(1_000, 0.2, since=began + 1_000)
+    publisher.admit_loss()
+    publisher.admit_loss()
+    assert caplog.text.count("2 task events of this process were not delivered: test://log") == 1
+
+
+def test_a_broker_that_takes_one_thing_after_the_other_is_waited_for(publisher, log):
+    began = time.monotonic() - 1_000
+    publisher.emit([line("first")])
+    assert publisher.drain(30)
+    publisher.emit([line("second")])
+    assert publisher.drain(30, 1_000, since=began)
