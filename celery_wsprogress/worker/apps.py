@@ -10,10 +10,9 @@ import functools
 import logging
 import os
 import weakref
+from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-from celery import _state
 
 from celery_wsprogress import brokers, misnomers
 from celery_wsprogress.brokers.address import address_of
@@ -246,30 +245,59 @@ def _prepare_broker(app: Any, settings: WorkerSettings) -> None:
 # Whose message is published: Celery's signals about publishing name a task, and no app.
 
 _streaming: dict[str, weakref.WeakSet[Any]] = {}
-_installed: weakref.WeakSet[Any] = weakref.WeakSet()
+_known: weakref.WeakSet[Any] = weakref.WeakSet()
+
+#: The app that publishes here, and the name of the task.
+_publishing: ContextVar[tuple[Any, str] | None] = ContextVar(
+    "celery_wsprogress.publishing", default=None
+)
 
 
 def remember_task(name: str, app: Any) -> None:
     """This app has a ``StreamingTask`` of this name."""
-    _streaming.setdefault(name, weakref.WeakSet()).add(_itself(app))
+    app = _itself(app)
+    _streaming.setdefault(name, weakref.WeakSet()).add(app)
+    remember_app(app)
 
 
 def remember_app(app: Any) -> None:
-    """Settings of this app may say that plain tasks are followed."""
-    _installed.add(_itself(app))
+    """Have the messages of this app known as its own.
+
+    The least that does: an attribute of this one app. All that publishes a task calls its
+    ``send_task``, by name or not (celery 5.7: ``Task.apply_async``, ``Signature``, beat); neither
+    Celery's classes nor other apps are touched, and no configuration is read before its time.
+    """
+    app = _itself(app)
+    if app in _known:
+        return
+    _known.add(app)
+    own, known = vars(app).get("send_task"), weakref.ref(app)
+
+    @functools.wraps(app.send_task)
+    def send_task(name: Any, *args: Any, **options: Any) -> Any:
+        app: Any = known()
+        token = _publishing.set((app, str(name)))
+        try:
+            # Looked up now: what instruments Celery changes its class, perhaps after us.
+            return (
+                own(name, *args, **options)
+                if own
+                else type(app).send_task(app, name, *args, **options)
+            )
+        finally:
+            _publishing.reset(token)
+
+    app.send_task = send_task
 
 
 def publisher_of_message(name: str) -> tuple[Any, bool] | None:
-    """The app that probably publishes a message for this task; None where nobody knows the task.
+    """The app that publishes this message; None of an app that has nothing to do with us.
 
     Returns:
         The app, and whether the task is a ``StreamingTask`` of it.
     """
-    streaming = _streaming.get(name)
-    current = _state.get_current_app()
-    for known in (streaming, _installed):
-        if known:
-            app = current if current in known else next(iter(known), None)
-            if app is not None:
-                return app, known is streaming
-    return None
+    found = _publishing.get()
+    # Another app may publish in between: a handler of Celery's own signals, for instance.
+    if found is None or found[1] != name:
+        return None
+    return found[0], found[0] in _streaming.get(name, ())

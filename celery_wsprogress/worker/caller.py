@@ -46,7 +46,7 @@ def before_publish(  # noqa: PLR0917 - as Celery names them
     _routed.set((headers["id"], _declared(declare, exchange, routing_key)))
     stamp = stamp_of(headers)
     _note_replacement(body)
-    replaced = _replaced_by(headers)
+    replaced = _replaced_by(sender, headers)
     if replaced is not None:
         replaced.replaced = True
         stamp = {**inherited(replaced), **stamp}
@@ -85,7 +85,7 @@ def after_publish(
     if not _can_be_stamped(headers) or headers.get("retries"):
         return
     reporting = _reporting_of(sender, stamp_of(headers), body)
-    if reporting is not None and _replaced_by(headers) is None:
+    if reporting is not None and _replaced_by(sender, headers) is None:
         task_id, queue = _routed.get()
         if not queue or task_id != headers["id"]:
             queue = queue_of(reporting.app, exchange, routing_key)
@@ -174,9 +174,13 @@ def _followed_by(headers: Mapping[str, Any]) -> dict[str, Any]:
     return {} if tracker is None else {"after": tracker.run.run}
 
 
-def _replaced_by(headers: Mapping[str, Any]) -> Tracker | None:
+def _replaced_by(name: Any, headers: Mapping[str, Any]) -> Tracker | None:
     """The tracker of the running task, where this message takes its place."""
     tracker = tracking.running_of(headers["id"])
     if tracker is None or tracker.outlet is None or headers.get("retries"):
+        return None
+    found = publisher_of_message(str(name))
+    if found is not None and reporting_of(found[0]).publisher is not tracker.outlet:
+        # The same id in another app is another task.
         return None
     return tracker
