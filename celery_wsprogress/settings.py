@@ -198,6 +198,8 @@ class WorkerSettings(Settings):
         8_000_000, _whole(100_000, 1_000_000_000), "bytes from 100000 to 1000000000"
     )
     """What a process keeps while the broker is away."""
+    idle_time: float = setting(60.0, _between(0, 86_400), "seconds from 0 to 86400")
+    """Seconds after its last events that a process keeps its connection to the broker."""
     sign_interval: float = setting(10.0, _between(0.1, 20), "seconds from 0.1 to 20")
     """A process that has runs says that they go on, once in this many seconds."""
 

@@ -10,7 +10,9 @@ import asyncio
 import os
 import time
 import uuid
-from typing import Any, Final
+from concurrent import futures
+from types import NoneType
+from typing import Any, Final, Literal
 
 from msgspec.structs import replace
 
@@ -27,8 +29,13 @@ from celery_wsprogress.worker.tracker import Tracker
 #: Stands for a result that was never given; None is one.
 NO_RESULT: Final = object()
 
-_CANCELLED: Final = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
-"""Left from outside, not failed."""
+_WORDS: Final = {
+    asyncio.CancelledError: "it was cancelled",
+    futures.CancelledError: "it was cancelled",
+    KeyboardInterrupt: "it was interrupted at the keyboard",
+    GeneratorExit: "nobody asked for the rest of it",
+}
+"""What people read of an operation that was left from outside, by the exception that left it."""
 
 
 def describe(
@@ -107,6 +114,7 @@ class Life:
             error_type: Its kind; None for the exception's class, or ``UnknownError``.
         """
         said, kind = rendering.error(error)
+        status, said = _how_it_was_left(error, said, kind)
         if error_type is not None:
             kind = rendering.text(error_type, rendering.MAX_NAME_BYTES) or kind
         end = reports.failed(
@@ -114,7 +122,7 @@ class Life:
             time.time(),
             said,
             kind,
-            status="cancelled" if is_really(error, _CANCELLED) else "error",
+            status=status,
             duration=self.tracker.duration,
         )
         self._end(end)
@@ -127,6 +135,22 @@ class Life:
         # A fork of the process that began it has it, too, and is not its owner.
         if self._process == os.getpid():
             self.tracker.end(*ends)
+
+
+def _how_it_was_left(error: Any, said: str, kind: str) -> tuple[Literal["error", "cancelled"], str]:
+    """Whether its own code failed, or was left from outside; and what people read of it.
+
+    ``sys.exit("why")`` is a failure that the program explains. Another ``SystemExit`` is mostly
+    another's: a web server's time limit (gunicorn exits with 1 in the middle of a request), a
+    worker or a program that was told to stop. So is whatever else is no ``Exception``.
+    """
+    if is_really(error, SystemExit) and isinstance(error.code, (int, NoneType)):
+        return "cancelled", f"its process was told to stop (exit code {int(error.code or 0)})"
+    words = next((text for left, text in _WORDS.items() if is_really(error, left)), None)
+    if words is not None:
+        return "cancelled", words if said == kind else f"{words}: {said}"
+    left = is_really(error, BaseException) and not is_really(error, (Exception, SystemExit))
+    return "cancelled" if left else "error", said
 
 
 def begin(run: Run) -> Life:

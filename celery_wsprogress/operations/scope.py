@@ -31,8 +31,9 @@ def operation(
             op.result({"rows": len(rows)})
 
     ``async with`` does the same. Entering says ``started``. Leaving says ``result``, if one was
-    given, and ``completed``; an exception says ``error`` and goes on, and with
-    ``status: "cancelled"`` where it is asyncio's ``CancelledError`` or a ``KeyboardInterrupt``.
+    given, and ``completed``; an exception says ``error`` and goes on, with ``status: "cancelled"``
+    where its code was left from outside: a ``CancelledError``, ``KeyboardInterrupt``,
+    ``GeneratorExit``, a ``SystemExit`` without a text (gunicorn's time limit).
     Inside, the functions ``update_progress``, ``update_status``, ``log`` and ``steps`` speak for
     it.
 

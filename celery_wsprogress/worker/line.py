@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds without a batch after which the connection is let go. Opening another one costs the
-#: flusher some milliseconds; a web process that starts a task now and then holds none, and is
-#: not woken once a second to keep one alive.
+#: Seconds without a batch after which the connection is let go, if nothing else is said. Opening
+#: another one costs the flusher some milliseconds; a web process that starts a task now and then
+#: holds none, and is not woken once a second to keep one alive.
 IDLE: Final = 60.0
 
 
@@ -46,6 +46,7 @@ class Line:
         backoff: How long to pause while the broker is away.
         hidden: What must not be logged of the broker's address.
         every: Seconds between two signs of life, which each batch states.
+        idle: Seconds without a batch after which the connection is let go.
     """
 
     def __init__(
@@ -54,9 +55,12 @@ class Line:
         place: str,
         backoff: Backoff | None = None,
         hidden: Sequence[str] = (),
+        *,
         every: float = wire.SIGN_INTERVAL,
+        idle: float = IDLE,
     ) -> None:
         self._hidden = hidden
+        self._idle = idle
         self._open_writer = open_writer
         self._place = place
         self._backoff = backoff or Backoff()
@@ -136,7 +140,7 @@ class Line:
         """Between batches, about once a second: answer heartbeats, or let go when idle."""
         if self._writer is None:
             return
-        if now - self.used_at >= IDLE:
+        if now - self.used_at >= self._idle:
             self.close()
             return
         try:

@@ -95,7 +95,11 @@ class Publisher:
         self._inquiries = Inquiries(self._take_answer)
         self._signs = Signs(settings.sign_interval)
         self._line = Line(
-            self._open_writer, self._place, hidden=self._hidden, every=settings.sign_interval
+            self._open_writer,
+            self._place,
+            hidden=self._hidden,
+            every=settings.sign_interval,
+            idle=settings.idle_time,
         )
         self._thread: threading.Thread | None = None
         self._awake_at = _NEVER

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from log_reader import LogReader
+from log_reader import LogReader, end_of
 from ports import free_port
 from waiting import eventually
 
@@ -66,7 +67,7 @@ class WebServer:
         try:
             with urlopen(f"http://127.0.0.1:{self.port}/{path}", timeout=30) as response:
                 return response.read()
-        except ConnectionError:
+        except (ConnectionError, HTTPException):
             return b""
         except OSError:
             assert self.process.poll() is None, self.log
@@ -97,3 +98,14 @@ def test_every_process_says_all_it_has_to_say(name, redis_url):
         assert len(runs) == 12
         assert "Task events" not in server.log
         assert "not delivered" not in server.log
+
+
+def test_a_request_that_takes_too_long_was_told_to_stop(redis_url):
+    command = [*SERVERS["gunicorn"], "--timeout", "2"]
+    with WebServer(command, redis_url) as server:
+        eventually(lambda: server.get("ready/x"))
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(server.get, "slow/request")
+            end = end_of(LogReader(redis_url).wait_for_end("request"))
+    assert (end.status, end.error_type) == ("cancelled", "SystemExit")
+    assert end.error == "its process was told to stop (exit code 1)"

@@ -58,7 +58,7 @@ def test_an_operation_by_its_id(log):
         (ValueError("odd"), "Odd", ("odd", "Odd", "error")),
         (ValueError(), None, ("ValueError", "ValueError", "error")),
         ("", None, ("UnknownError", "UnknownError", "error")),
-        (asyncio.CancelledError(), None, ("CancelledError", "CancelledError", "cancelled")),
+        (asyncio.CancelledError(), None, ("it was cancelled", "CancelledError", "cancelled")),
     ],
 )
 def test_an_error_is_a_text_or_an_exception(log, error, error_type, said):

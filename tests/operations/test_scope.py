@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import os
 import uuid
+from concurrent import futures
 
 import pytest
 from log_reader import end_of, result_of, spoken
@@ -69,6 +70,32 @@ def test_what_is_left_from_outside_is_cancelled(log, kind):
         raise kind
     end = end_of(log.wait_for_end(op.operation_id))
     assert (end.status, end.error_type) == ("cancelled", kind.__name__)
+
+
+class Killed(BaseException):
+    """As gevent's ``GreenletExit`` and trio's ``Cancelled``."""
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (SystemExit(1), "cancelled", "its process was told to stop (exit code 1)"),
+        (SystemExit(), "cancelled", "its process was told to stop (exit code 0)"),
+        (SystemExit("no such file"), "error", "no such file"),
+        (KeyboardInterrupt(), "cancelled", "it was interrupted at the keyboard"),
+        (GeneratorExit(), "cancelled", "nobody asked for the rest of it"),
+        (asyncio.CancelledError(), "cancelled", "it was cancelled"),
+        (asyncio.CancelledError("too late"), "cancelled", "it was cancelled: too late"),
+        (futures.CancelledError(), "cancelled", "it was cancelled"),
+        (Killed("by its parent"), "cancelled", "by its parent"),
+        (TimeoutError("after 5 s"), "error", "after 5 s"),
+    ],
+)
+def test_people_can_read_why_it_was_left(log, error, status, said):
+    with pytest.raises(type(error)), operation("import") as op:
+        raise error
+    end = end_of(log.wait_for_end(op.operation_id))
+    assert (end.status, end.error, end.error_type) == (status, said, type(error).__name__)
 
 
 def test_a_cancelled_asyncio_task_cancels_its_operation(log):

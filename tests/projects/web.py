@@ -1,11 +1,13 @@
 """A web application that publishes while it is imported, before its server forks.
 
-``BROKER_URL`` says where. ``/operation/<id>`` is an operation, ``/task/<id>`` sends a task.
+``BROKER_URL`` says where. ``/operation/<id>`` is an operation, ``/task/<id>`` sends a task,
+``/slow/<id>`` is an operation that takes longer than any server allows.
 """
 
 from __future__ import annotations
 
 import os
+import time
 
 from celery import Celery
 
@@ -29,6 +31,9 @@ def application(environ, start_response):
     if what == "operation":
         with operation("request", operation_id=name) as op:
             op.update_progress(0.5)
+    elif what == "slow":
+        with operation("request", operation_id=name):
+            time.sleep(600)
     elif what == "task":
         work.apply_async(task_id=name)
     start_response("200 OK", [("Content-Type", "text/plain")])

@@ -503,3 +503,12 @@ def test_a_broker_that_takes_one_thing_after_the_other_is_waited_for(publisher, 
     assert publisher.drain(30)
     publisher.emit([line("second")])
     assert publisher.drain(30, 1_000, since=began)
+
+
+def test_the_connection_is_kept_as_long_as_the_setting_says(log, monkeypatch):
+    monkeypatch.setattr(module, "_KEEP_ALIVE", 0.01)
+    publisher = Publisher(log.open_writer, "test://log", WorkerSettings(idle_time=0))
+    publisher.emit([line("x")])
+    assert publisher.drain(30)
+    eventually(lambda: not publisher._line.connected)
+    publisher.close()
