@@ -290,14 +290,18 @@ def remember_app(app: Any) -> None:
     app.send_task = send_task
 
 
-def publisher_of_message(name: str) -> tuple[Any, bool] | None:
+def publisher_of_message(sender: str, name: str) -> tuple[Any, bool] | None:
     """The app that publishes this message; None of an app that has nothing to do with us.
+
+    Args:
+        sender: The task of the message.
+        name: The task it is about: ``celery.map`` has another one inside.
 
     Returns:
         The app, and whether the task is a ``StreamingTask`` of it.
     """
     found = _publishing.get()
     # Another app may publish in between: a handler of Celery's own signals, for instance.
-    if found is None or found[1] != name:
+    if found is None or found[1] != sender:
         return None
     return found[0], found[0] in _streaming.get(name, ())

@@ -159,7 +159,7 @@ def _can_be_stamped(headers: Any) -> bool:
 def _reporting_of(sender: Any, stamp: Mapping[str, Any], body: Any) -> Reporting | None:
     kwargs = body[1] if isinstance(body, (tuple, list)) and len(body) > 1 else None
     for name in filter(None, (str(sender), called_by(str(sender), kwargs))):
-        found = publisher_of_message(name)
+        found = publisher_of_message(str(sender), name)
         if found is not None:
             app, streaming = found
             reporting = reporting_of(app)
@@ -179,7 +179,7 @@ def _replaced_by(name: Any, headers: Mapping[str, Any]) -> Tracker | None:
     tracker = tracking.running_of(headers["id"])
     if tracker is None or tracker.outlet is None or headers.get("retries"):
         return None
-    found = publisher_of_message(str(name))
+    found = publisher_of_message(str(name), str(name))
     if found is not None and reporting_of(found[0]).publisher is not tracker.outlet:
         # The same id in another app is another task.
         return None
