@@ -128,6 +128,7 @@ PURE = [one.rpartition(".")[2] for one in PURITY["source_modules"]]
 EDGES = {
     "__init__": "loads the public names when they are asked for",
     "__main__": "is a program",
+    "fork": "asks the operating system in which process it runs",
     "results": "asks Celery's result backend",
     "tokens": "reads the clock, the environment and Celery's configuration",
     "user_values": "looks at the clock while code of a user runs",
