@@ -17,7 +17,12 @@ from celery_wsprogress.asking import Asking
 from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.listing import ROOM_FOR_LIST, limit_of, list_operations
 from celery_wsprogress.subscribing import subscribe, unsubscribe
-from celery_wsprogress.wire import decode_command, encode_reply
+from celery_wsprogress.wire import (
+    MAX_COMMAND_BYTES,
+    command_size,
+    decode_command,
+    encode_reply,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,7 +49,9 @@ def answer(
     session.commands += 1
     fields: Mapping[str, Any] = {}
     try:
-        fields = decode_command(frame)
+        size = command_size(frame)
+        fields = decode_command(frame, too_large=size > MAX_COMMAND_BYTES)
+        _check_size(fields, size)
         asking = Asking(
             fields=fields,
             session=session,
@@ -70,6 +77,13 @@ def _as_reply(reply: dict[str, Any], request_id: object) -> dict[str, Any]:
     if isinstance(request_id, (str, int)) and not isinstance(request_id, bool):
         frame["request_id"] = request_id
     return frame
+
+
+def _check_size(fields: Mapping[str, Any], size: int) -> None:
+    if size > MAX_COMMAND_BYTES:
+        less = "a token for fewer ids" if fields.get("command") == "authenticate" else "less"
+        limits = f"A command has at most {MAX_COMMAND_BYTES:,} bytes, this one {size:,}"
+        raise CommandError("too_large", f"{limits}: send {less}")
 
 
 def _command(fields: Mapping[str, Any]) -> Callable[[Asking], dict[str, Any]]:

@@ -35,8 +35,11 @@ VERSION: Final = 1
 MAX_FRAME_BYTES: Final = 1_000_000
 """No frame to a client is larger: a stock Python client closes at 1 MiB."""
 
-MAX_COMMAND_BYTES: Final = 65_536
-"""No frame from a client may be larger."""
+MAX_COMMAND_BYTES: Final = 262_144
+"""No larger command of a client is taken: a token for some 4,900 task ids is one."""
+
+MAX_MESSAGE_BYTES: Final = 1_048_576
+"""A larger frame of a client ends its connection; up to this, it is told that it is too large."""
 
 MAX_DEPTH: Final = 400
 """Lists and objects within each other in one event. A deeper one could be read here and then,
@@ -294,14 +297,41 @@ def _cut_value(value: Any, mark: str) -> Any:
     return {"truncated": True} if isinstance(value, dict) else [mark]
 
 
-def decode_command(text: str | bytes) -> dict[str, Any]:
+class _Head(Struct, gc=False):
+    """Of a command that is too large: what its reply says. The rest is not made into objects."""
+
+    command: Any = None
+    request_id: Any = None
+
+
+_decode_head: Final = msgspec.json.Decoder(_Head).decode
+
+
+def _read_head(text: str | bytes) -> dict[str, Any] | None:
+    try:
+        return structs.asdict(_decode_head(text))
+    except msgspec.ValidationError:
+        # It is no object.
+        return None
+
+
+def command_size(text: str | bytes) -> int:
+    """The bytes of a command as it came."""
+    return len(text.encode(errors="surrogatepass") if isinstance(text, str) else text)
+
+
+def decode_command(text: str | bytes, *, too_large: bool = False) -> dict[str, Any]:
     """Read a client's command.
+
+    Args:
+        text: The command.
+        too_large: Only its name and its number are wanted, for the reply.
 
     Raises:
         CommandError: with the protocol's words; ``Invalid JSON`` is fixed by it.
     """
     try:
-        value = _decode_any(text)
+        value = _read_head(text) if too_large else _decode_any(text)
     except _UNREADABLE:
         raise CommandError("invalid_json", "Invalid JSON") from None
     if not isinstance(value, dict):

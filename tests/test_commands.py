@@ -595,3 +595,42 @@ def test_get_history(hub, client):
 )
 def test_a_subscriber_is_told_whether_the_log_can_be_read_again(hub, fields, replayable):
     assert Client(hub, replayable=replayable).ask("subscribe", **fields)["replayable"] is replayable
+
+
+def sized(size, **fields):
+    """A command of as many bytes, its number last."""
+    empty = json.dumps({**fields, "padding": "", "request_id": 7})
+    return json.dumps({**fields, "padding": "x" * (size - len(empty)), "request_id": 7})
+
+
+@pytest.mark.parametrize("name", ["ping", "authenticate", "dance"])
+def test_a_command_that_is_too_large_is_answered_and_not_taken(client, name):
+    largest, larger = (
+        client.send(sized(wire.MAX_COMMAND_BYTES + more, command=name))[0] for more in (0, 1)
+    )
+    assert largest.get("code") != "too_large"
+    assert (larger["code"], larger["command"], larger["request_id"]) == ("too_large", name, 7)
+    assert f"{wire.MAX_COMMAND_BYTES + 1:,}" in larger["error"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ("é" * wire.MAX_COMMAND_BYTES, "invalid_json"),
+        ("[" * (wire.MAX_COMMAND_BYTES + 1), "invalid_command"),
+        (json.dumps(["x" * wire.MAX_COMMAND_BYTES]), "invalid_command"),
+        (json.dumps({"command": ["x" * wire.MAX_COMMAND_BYTES]}), "too_large"),
+    ],
+)
+def test_what_is_too_large_and_no_command_is_answered_in_few_words(client, frame, code):
+    (reply,) = client.send(frame)
+    assert (reply["code"], reply["command"]) == (code, None)
+    assert len(json.dumps(reply)) < 300
+
+
+def test_a_token_for_thousands_of_ids_is_taken(hub):
+    ids = [f"{number:036}" for number in range(4_900)]
+    token = sign(KEY, ids, issued_at=NOW, expires_at=NOW + 60)
+    client = Client(hub, key=KEY)
+    assert client.ask("authenticate", token=token)["status"] == "authenticated"
+    assert client.ask("subscribe", operation_id=ids[-1])["status"] == "subscribed"

@@ -30,7 +30,7 @@ MAX_KNOWN: Final = 1_000
 """Operations nobody subscribed to by id (there is ``*``) of which the last event is known."""
 
 _ROOM: Final = 32_000
-"""Characters a list of ids may take in a command: half of what a sidecar takes."""
+"""Characters a list of ids may take in a command."""
 
 
 @dataclass(slots=True)

@@ -50,7 +50,7 @@ from celery_wsprogress.sidecar.rebuilding import HOLD, Rebuilding
 from celery_wsprogress.sidecar.refusals import Refusals
 from celery_wsprogress.sidecar.static_files import respond as respond_with_file
 from celery_wsprogress.sidecar.waves import Waves
-from celery_wsprogress.wire import MAX_COMMAND_BYTES, VERSION, encode_frame
+from celery_wsprogress.wire import MAX_COMMAND_BYTES, MAX_MESSAGE_BYTES, VERSION, encode_frame
 
 if TYPE_CHECKING:
     import socket
@@ -165,8 +165,9 @@ class Sidecar:
             create_connection=ProgressConnection,
             process_request=self._process_request,
             compression=None,
-            max_size=MAX_COMMAND_BYTES,
-            max_queue=16,
+            max_size=MAX_MESSAGE_BYTES,
+            # Of a client that does not read its replies no more is held than these.
+            max_queue=4,
             # The hold is a part of the handshake.
             open_timeout=HOLD + 10,
             close_timeout=CLOSE_TIMEOUT,

@@ -149,7 +149,7 @@ def test_what_it_did_is_there_for_prometheus(served, write):
         one.ask("subscribe", operation_id="op-1")
         write(*LIFE)
         one.until("completed")
-        one.websocket.send("x" * 70_000)
+        one.websocket.send("x" * 1_100_000)
         assert one.close_code()[0] == 1009
     with client(served):
         pass
@@ -207,7 +207,7 @@ def test_bytes_that_are_no_batch_are_counted_and_cost_nothing(served, write, add
 
 
 @pytest.mark.parametrize(
-    ("frame", "code"), [(b"\x00", 1003), ("x" * 70_000, 1009)], ids=["binary", "too big"]
+    ("frame", "code"), [(b"\x00", 1003), ("x" * 1_100_000, 1009)], ids=["binary", "too big"]
 )
 def test_a_frame_that_is_none_closes_the_connection(served, frame, code):
     with client(served) as one:

@@ -531,7 +531,7 @@ def test_what_is_no_sidecar_is_tried_again(client_page):
         page = client_page(url)
         page.run("window.client = connect(url)")
         lost = "return client.lost?.reason"
-        eventually(lambda: page.run(lost) == "what answers there is no sidecar")
+        eventually(lambda: page.run(lost) == "it is no sidecar")
         assert page.run("return client.state") == "connecting"
 
 
@@ -586,6 +586,50 @@ def test_one_clients_bad_token_is_not_anothers(client_page, closed_sidecar, writ
         token=create_token(life.id, key=KEY),
     )
     eventually(lambda: page.run("return said") == ["a"])
+    assert closed_sidecar.sidecar.stats()["connected_clients"] == 1
+
+
+def test_a_token_that_expires_ends_its_own_client_and_no_other(
+    client_page, closed_sidecar, write, life
+):
+    """Neither of them can be renewed, and the two share one connection."""
+    page = client_page(closed_sidecar.url, closed_sidecar.http)
+    write(*life(started(), log("a", at=2.0)))
+    found = page.run(
+        """window.short = connect(url, { token: one });
+        window.long = connect(url, { token: other });
+        long.watch(id, { onLog: ({ data }) => said.push(data.message) });
+        return short.watch("x").done.catch(({ code, message }) => [code, message]);""",
+        id=life.id,
+        one=create_token("x", 1.0, key=KEY),
+        other=create_token(life.id, key=KEY),
+    )
+    assert found == ["unauthorized", "The token has expired"]
+    assert page.run("return short.state") == "closed"
+    write(*life(log("b", at=3.0)))
+    eventually(lambda: page.run("return said") == ["a", "b"])
+    assert page.run("return long.state") == "open"
+
+
+@pytest.mark.parametrize("ids", [1_300, 6_000])
+def test_a_token_for_very_many_ids_stops_no_other_client(
+    client_page, closed_sidecar, write, life, ids
+):
+    page = client_page(closed_sidecar.url, closed_sidecar.http)
+    write(*life(started(), log("a", at=2.0)))
+    found = page.run(
+        """connect(url, { token: small }).watch(id, {
+            onLog: ({ data }) => said.push(data.message) });
+        const client = connect(url, { token: large });
+        const watch = client.watch(id);
+        return watch.ready.then(() => "taken", ({ code }) => code);""",
+        id=life.id,
+        small=create_token(life.id, key=KEY),
+        large=create_token([life.id, *(str(uuid.uuid4()) for _ in range(ids))], key=KEY),
+    )
+    assert found == ("taken" if ids == 1_300 else "too_large")
+    write(*life(log("b", at=3.0)))
+    eventually(lambda: page.run("return said") == ["a", "b"])
     assert closed_sidecar.sidecar.stats()["connected_clients"] == 1
 
 

@@ -7,7 +7,7 @@
 import { Backoff } from "./backoff.js";
 import { guarded } from "./handle.js";
 import { Line, LineLost } from "./line.js";
-import { CommandError, ConnectionClosed, isFinal, restartDelay, TOKEN_EXPIRED } from "./protocol.js";
+import { CommandError, ConnectionClosed, isFinal, restartDelay } from "./protocol.js";
 import { TokenSource } from "./tokens.js";
 import { watchForWaking } from "./waking.js";
 import { Watching } from "./watching.js";
@@ -95,7 +95,7 @@ export class Connection {
       try {
         if (line && source.presentedTo === line) return await line.ask(command);
         if (this.error) throw this.error;
-        await source.presented;
+        await source.known.promise;
       } catch (error) {
         if (!(error instanceof LineLost)) throw error;
       }
@@ -185,15 +185,13 @@ export class Connection {
     this.#current = this.#line = null;
     this.watching.lose();
     if (this.error) return;
-    const renews = [...this.#sources.values()].some((source) => source.renews);
-    if (isFinal(code) || (code === TOKEN_EXPIRED && !renews)) {
-      this.stop(new ConnectionClosed(reason || "the connection was closed", code));
-      return;
-    }
+    // Where a token has expired, the next line refuses who has no other one, and nobody else.
+    if (isFinal(code))
+      return this.stop(new ConnectionClosed(reason || "the connection was closed", code));
     const delay = (restartDelay(code, reason) ?? this.#backoff.next()) * 1000;
     this.lost = { code, reason, retryAt: Date.now() + delay };
     this.#timer = setTimeout(() => this.#open(), delay);
-    this.#become(this.state === "connecting" ? "connecting" : "reconnecting");
+    this.#become(this.state === "connecting" ? this.state : "reconnecting");
   }
 
   #wake() {

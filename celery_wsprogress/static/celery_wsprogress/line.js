@@ -127,10 +127,10 @@ export class Line {
       type = frame.event_type;
       if (/\d{16}/.test(data)) texts.set(frame.events ?? frame, data);
     } catch {
-      return this.#end(1007, "it sends no JSON");
+      return this.#end(1007, "no JSON");
     }
     if (type === "connected") this.#open(frame);
-    else if (!this.welcome) this.fail("what answers there is no sidecar");
+    else if (!this.welcome) this.fail("it is no sidecar");
     else if (type === "reply") this.#resolve(frame);
     else this.#ends.onEvent(frame);
   }

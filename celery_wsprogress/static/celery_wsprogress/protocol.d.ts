@@ -162,7 +162,6 @@ export type Selector = {
 export declare const EVERYTHING = "*";
 export declare const LOST = 1006;
 export declare const RESTARTING = 1012;
-export declare const TOKEN_EXPIRED = 4001;
 /** The sidecar does not take a command. */
 export declare class CommandError extends Error {
     code: string;

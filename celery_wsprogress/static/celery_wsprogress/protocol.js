@@ -61,12 +61,11 @@ export const EVERYTHING = "*";
 
 export const LOST = 1006;
 export const RESTARTING = 1012;
-export const TOKEN_EXPIRED = 4001;
 
 const FINAL = [1003, 1007, 1008, 1009];
 const LONGEST_ASKED = 60;
 
-/** Characters a list of ids may take in a command: half of what a sidecar takes. */
+/** Characters a list of ids may take in a command. */
 const ROOM = 32_000;
 
 /** The sidecar does not take a command. */
@@ -116,7 +115,7 @@ export class ConnectionClosed extends Error {
  * @param {number} code
  */
 export function isFinal(code) {
-  return FINAL.includes(code) || (code >= 4500 && code <= 4999);
+  return FINAL.includes(code) || (code >= 4500 && code < 5000);
 }
 
 /**

@@ -16,7 +16,7 @@ import { hasEnded, isEnd } from "./protocol.js";
 const STATES = ["queued", "received", "retrying", "replaced"];
 
 /** What the words of the life cycle say is the system's; what other words say is the task's. */
-const LIFE_CYCLE = new Set(["queued", "received", "started", "retrying", "replaced"]);
+const LIFE_CYCLE = [...STATES, "started"];
 
 /** What a progress says, or is not known any more. */
 const FIGURES = "current total unit rate eta";
@@ -220,7 +220,7 @@ function learnStatus(operation, { data, timestamp }, overtaken) {
   // The sidecar says it, of a run that says nothing.
   if (word === "stalled" && !data.message) return;
   take(operation, data, "attempt");
-  if (word === "retrying" || !LIFE_CYCLE.has(word)) {
+  if (word === "retrying" || !LIFE_CYCLE.includes(word)) {
     operation.message = data.message;
     operation.details = data.details;
   }

@@ -5,6 +5,7 @@
  */
 import { Backoff } from "./backoff.js";
 import type { Loss } from "./connection.js";
+import type { Settling } from "./handle.js";
 export type Credentials = {
     token?: string;
     getToken?: GetToken;
@@ -28,6 +29,8 @@ export declare class TokenSource {
     holders: Set<(error: Error) => void>;
     /** Why it has no token now. @type {Loss | null} */
     lost: Loss | null;
+    /** What some wait for until a line knows it. @type {Settling} */
+    known: Settling;
     backoff: Backoff;
     /** @param {Credentials} credentials */
     constructor({ token, getToken }: Credentials);
@@ -35,8 +38,6 @@ export declare class TokenSource {
     refuse(error: Error): void;
     /** @returns {Promise<string | null | undefined>} */
     get(): Promise<string | null | undefined>;
-    /** Resolves when a line knows it. */
-    get presented(): Promise<any>;
     /**
      * A line knows it.
      *

@@ -44,7 +44,7 @@ export class TokenSource {
   lost = null;
 
   /** What some wait for until a line knows it. @type {Settling} */
-  #presented = withResolvers();
+  known = withResolvers();
 
   backoff = new Backoff();
 
@@ -60,7 +60,7 @@ export class TokenSource {
 
   /** @param {Error} error */
   refuse(error) {
-    this.#presented.reject(error);
+    this.known.reject(error);
     for (const refuse of [...this.holders]) guarded(() => refuse(error));
   }
 
@@ -72,11 +72,6 @@ export class TokenSource {
     return Promise.race([given, promise]).finally(() => clearTimeout(timer));
   }
 
-  /** Resolves when a line knows it. */
-  get presented() {
-    return this.#presented.promise;
-  }
-
   /**
    * A line knows it.
    *
@@ -84,8 +79,8 @@ export class TokenSource {
    */
   present(line) {
     this.presentedTo = line;
-    this.#presented.resolve();
-    this.#presented = withResolvers();
+    this.known.resolve();
+    this.known = withResolvers();
   }
 
   /**
