@@ -149,7 +149,7 @@ TRANSITIONS: Final[Mapping[State | None, Mapping[Step, State | Verdict]]] = {
     State.RUNNING: _row(_STARTED),
     State.RETRYING: _row(_STARTED, _ALL),
     # It may fail yet, for instance because its successor cannot be published.
-    State.REPLACED: _row(_STARTED, (Step.WORK, Step.STALL, Step.REPLACE)),
+    State.REPLACED: _row(_STARTED, (Step.WORK, Step.STALL, Step.RETRY, Step.REPLACE)),
     State.COMPLETED: _row(_STARTED, _ALL),
     State.ERROR: _row(_STARTED, _ALL),
     State.CANCELLED: _row(_STARTED, _ALL),

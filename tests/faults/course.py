@@ -139,8 +139,7 @@ class Course:
     def _judge_work(self, event: Said) -> Duty:
         run = event.run
         word = event.text if event.kind == "status" else ""
-        failing = event.is_end or word == "retrying"
-        if run == self.current and run in self._replaced and failing and not self.ended:
+        if run == self.current and run in self._replaced and event.is_end and not self.ended:
             self._replaced.discard(run)
             self._phase[run] = _STARTED
         if self._phase.get(run) == _OVER:

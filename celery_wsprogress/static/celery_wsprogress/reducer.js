@@ -12,8 +12,11 @@ import { hasEnded, isEnd } from "./protocol.js";
 
 /** @import { Operation, ProgressEvent, State } from "./protocol.js" */
 
+/** States in which the current run is over and another one follows. */
+const FOLLOWED = ["retrying", "replaced"];
+
 /** Words that are states, too. */
-const STATES = ["queued", "received", "retrying", "replaced"];
+const STATES = ["queued", "received", ...FOLLOWED];
 
 /** What the words of the life cycle say is the system's; what other words say is the task's. */
 const LIFE_CYCLE = [...STATES, "started"];
@@ -25,18 +28,18 @@ const FIGURES = "current total unit rate eta";
 const ENDS = "finished_at duration error error_type";
 
 /** How far a run is that has not said so. */
-const UNMEASURED = Object.freeze({
+const UNMEASURED = {
   progress: 0,
   message: "",
   indeterminate: false,
   ...nulls(FIGURES),
-});
+};
 
 /** Of a run that has not ended. */
-const UNENDED = Object.freeze({
+const UNENDED = {
   ignored: false,
   ...nulls(ENDS),
-});
+};
 
 /**
  * Nothing is known of it but that it was heard of.
@@ -101,16 +104,7 @@ export function reduce(before, event) {
 function isOver(operation, event) {
   if (event.event_type === "status" || event.run !== operation.run) return false;
   // A run that another one follows may yet be known to have ended.
-  return hasEnded(operation) || (isFollowed(operation) && !isEnd(event));
-}
-
-/**
- * Whether the current run is over and another one of the operation follows.
- *
- * @param {Operation} operation
- */
-function isFollowed({ state }) {
-  return state === "retrying" || state === "replaced";
+  return hasEnded(operation) || (FOLLOWED.includes(operation.state) && !isEnd(event));
 }
 
 /**
@@ -131,10 +125,9 @@ function advance(operation, event, first) {
   const state = stateAfter(event);
   if (!other && !isForward(operation, state, event, first)) return false;
   const begins = state === "running" && (other || operation.state !== "running");
-  const goesOn = operation.state === "replaced";
+  if (begins) begin(operation, event, !first && !other);
   operation.run = run;
   operation.state = state;
-  if (begins) begin(operation, event, !first && !other, goesOn);
   return true;
 }
 
@@ -181,27 +174,23 @@ function isForward(operation, state, event, first) {
   const started = wordOf(event) === "started";
   if (operation.state === "queued") return true;
   if (operation.state === "received") return state !== "received";
-  if (operation.state === "running") return state !== "received" && !started;
-  if (operation.state === "replaced" && state !== "running" && state !== "received") return true;
-  if (isFollowed(operation) && isEnd(event)) return true;
-  // A run that was given up speaks again.
-  const over = hasEnded(operation) || isFollowed(operation);
-  return over && started && event.data.details?.resumed === true;
+  if (operation.state === "running") return state !== "received" && event.data.status !== "started";
+  // It may yet be known to have ended, or fail in being replaced; and speak again.
+  if (FOLLOWED.includes(operation.state) && isEnd(event)) return true;
+  return started && event.data.details?.resumed === true;
 }
 
 /**
  * @param {Operation} operation
  * @param {ProgressEvent} event
  * @param {boolean} same The run is the one that was known.
- * @param {boolean} goesOn It takes over the work of another one, and begins where that was.
  */
-function begin(operation, event, same, goesOn) {
-  if (same && event.data.details?.resumed === true) {
-    Object.assign(operation, UNENDED);
-    return;
-  }
-  Object.assign(operation, UNENDED, { status: "running" });
-  if (!goesOn) Object.assign(operation, UNMEASURED, { details: {} });
+function begin(operation, event, same) {
+  Object.assign(operation, UNENDED);
+  if (same && event.data.details?.resumed === true) return;
+  operation.status = "running";
+  // Who takes over the work of another run begins where that was.
+  if (operation.state !== "replaced") Object.assign(operation, UNMEASURED, { details: {} });
   if (event.event_type === "status") operation.started_at = event.timestamp;
 }
 
