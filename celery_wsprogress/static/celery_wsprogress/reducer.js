@@ -18,8 +18,8 @@ const FOLLOWED = ["retrying", "replaced"];
 /** Words that are states, too. */
 const STATES = ["queued", "received", ...FOLLOWED];
 
-/** What the words of the life cycle say is the system's; what other words say is the task's. */
-const LIFE_CYCLE = [...STATES, "started"];
+/** Words that come without a message. */
+const BARE = ["queued", "received", "started", "replaced"];
 
 /** What a progress says, or is not known any more. */
 const FIGURES = "current total unit rate eta";
@@ -209,7 +209,7 @@ function learnStatus(operation, { data, timestamp }, overtaken) {
   // The sidecar says it, of a run that says nothing.
   if (word === "stalled" && !data.message) return;
   take(operation, data, "attempt");
-  if (word === "retrying" || !LIFE_CYCLE.includes(word)) {
+  if (!BARE.includes(word)) {
     operation.message = data.message;
     operation.details = data.details;
   }
