@@ -11,6 +11,7 @@ import json
 import threading
 import time
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 
 POOLS = ("prefork", "threads", "solo", "gevent", "eventlet")
 PROCESSES = ("prefork",)
-SIDE_BY_SIDE = ("prefork", "threads", "gevent", "eventlet")
 
 
 class Way(NamedTuple):
     """A way to end, and what is to be heard of it."""
 
+    name: str
+    """As the documentation has it."""
     task: str
     told: str
     """The end that watchers are told: ``completed``, ``error`` or ``cancelled``."""
@@ -48,8 +50,6 @@ class Way(NamedTuple):
     kills: bool = False
     """It takes its pool process with it. Such ways have the pool to themselves: what a process is
     given in its last moment is lost to Celery, too."""
-    ways: str = ""
-    """What makes it different from another way of the same task."""
 
 
 def once(send):
@@ -60,59 +60,83 @@ def revoke(**how):
     return lambda result: result.revoke(**how)
 
 
+EXPIRES = "`expires` passes before it starts"
+WAITS = "revoked while it waits for its `eta` or `countdown`"
+
 WAYS = [
     # First, so that a worker has it in time: RabbitMQ drops what expires in its queue, silently.
-    Way("life.add", "cancelled", "REVOKED", lambda send: send(1, 2, countdown=5, expires=4),
-        ways="expired"),
-    Way("life.add", "completed", "SUCCESS", lambda send: send(1, 2)),
-    Way("life.big_result", "completed", "SUCCESS"),
-    Way("life.secret_result", "completed", "SUCCESS"),
-    # Nothing is stored where nobody wants it.
-    Way("ends.forgets", "completed", "PENDING", lambda send: send(ignore_result=True)),
-    Way("life.fails", "error", "FAILURE"),
-    Way("ends.throws", "error", "FAILURE"),
-    Way("ends.raises", "error", "FAILURE", lambda send: send("unpicklable"), ways="unpicklable"),
-    Way("ends.raises", "error", "FAILURE", lambda send: send("unsayable"), ways="unsayable"),
-    Way("ends.cannot_be_stored", "error", "FAILURE"),
-    Way("life.retries_once", "completed", "SUCCESS"),
-    Way("life.autoretries_once", "completed", "SUCCESS"),
-    Way("ends.gives_up", "error", "FAILURE", lambda send: send(cause=True), ways="with a cause"),
-    Way("ends.gives_up", "error", "FAILURE", lambda send: send(cause=False), ways="without"),
-    Way("life.fails", "error", "FAILURE", lambda send: send(link_error=True), ways="link_error"),
-    # Celery stores nothing for a task that is to be ignored, or keeps what was stored before.
-    Way("life.ignores", "completed", "PENDING"),
-    Way("life.ignores_with_state", "completed", "SUCCESS"),
-    Way("life.ignores_with_state", "cancelled", "REVOKED", lambda send: send("REVOKED", None),
-        ways="revoked"),
-    Way("life.ignores_with_state", "completed", "HALF", lambda send: send("HALF"), ways="custom"),
+    Way(EXPIRES, "life.add", "cancelled", "REVOKED",
+        lambda send: send(1, 2, countdown=5, expires=4)),
+    Way("returns", "life.add", "completed", "SUCCESS", lambda send: send(1, 2)),
+    Way("returns more than is shown", "life.big_result", "completed", "SUCCESS"),
+    Way("returns, with `stream_result=False`", "life.secret_result", "completed", "SUCCESS"),
+    Way("returns, with `ignore_result`", "ends.forgets", "completed", "PENDING",
+        lambda send: send(ignore_result=True)),
+    Way("raises", "life.fails", "error", "FAILURE"),
+    Way("raises one of `throws`", "ends.throws", "error", "FAILURE"),
+    Way("raises what cannot be pickled", "ends.raises", "error", "FAILURE",
+        lambda send: send("unpicklable")),
+    Way("raises what has no text", "ends.raises", "error", "FAILURE",
+        lambda send: send("unsayable")),
+    Way("raises, with `link_error`", "life.fails", "error", "FAILURE",
+        lambda send: send(link_error=True)),
+    Way("returns what cannot be stored", "ends.cannot_be_stored", "error", "FAILURE"),
+    Way("`retry()`, then returns", "life.retries_once", "completed", "SUCCESS"),
+    Way("`autoretry_for`, then returns", "life.autoretries_once", "completed", "SUCCESS"),
+    Way("no tries left, with `exc`", "ends.gives_up", "error", "FAILURE",
+        lambda send: send(cause=True)),
+    Way("no tries left, without `exc`", "ends.gives_up", "error", "FAILURE",
+        lambda send: send(cause=False)),
+    Way("`Ignore`", "life.ignores", "completed", "PENDING"),
+    Way("`Ignore` after it stored SUCCESS", "life.ignores_with_state", "completed", "SUCCESS"),
+    Way("`Ignore` after it stored REVOKED", "life.ignores_with_state", "cancelled", "REVOKED",
+        lambda send: send("REVOKED", None)),
+    Way("`Ignore` after it stored a state of its own", "life.ignores_with_state", "completed",
+        "HALF", lambda send: send("HALF")),
     # Its own process says it, and the worker's main process stores it a moment later.
-    Way("life.rejects", "error", "PENDING, then FAILURE"),
-    Way("life.rejects_once", "completed", "SUCCESS", once),
-    Way("life.late", "completed", "SUCCESS"),
-    Way("life.replaced", "completed", "SUCCESS"),
-    Way("life.add", "cancelled", "REVOKED", lambda send: send(1, 2, countdown=600), revoke(),
-        ways="revoked while it waits for its time"),
-    Way("life.newer", "error", "FAILURE", ways="of a caller newer than its workers"),
-    Way("life.soft_limited", "error", "FAILURE", pools=PROCESSES),
-    Way("life.hard_limited", "error", "FAILURE", pools=PROCESSES, kills=True),
-    Way("life.kills_itself", "error", "FAILURE", pools=PROCESSES, kills=True),
-    Way("life.kills_itself_once", "completed", "SUCCESS", once, pools=PROCESSES, kills=True),
-    Way("life.exits", "error", "FAILURE", pools=PROCESSES, kills=True),
-    Way("ends.is_interrupted", "error", "FAILURE", pools=PROCESSES, kills=True),
-    Way("life.sleeps", "cancelled", "REVOKED", then=revoke(terminate=True), pools=PROCESSES,
-        kills=True, ways="SIGTERM"),
-    Way("life.sleeps", "cancelled", "REVOKED", then=revoke(terminate=True, signal="SIGKILL"),
-        pools=PROCESSES, kills=True, ways="SIGKILL"),
+    Way("`Reject`", "life.rejects", "error", "PENDING, then FAILURE"),
+    Way("`Reject(requeue=True)`, then returns", "life.rejects_once", "completed", "SUCCESS", once),
+    Way("returns, with `acks_late`", "life.late", "completed", "SUCCESS"),
+    Way("`replace()`, and the other one returns", "life.replaced", "completed", "SUCCESS"),
+    Way(WAITS, "life.add", "cancelled", "REVOKED", lambda send: send(1, 2, countdown=600),
+        revoke()),
+    Way("no worker knows it", "life.newer", "error", "FAILURE"),
+    Way("soft time limit", "life.soft_limited", "error", "FAILURE", pools=PROCESSES),
+    Way("hard time limit", "life.hard_limited", "error", "FAILURE", pools=PROCESSES, kills=True),
+    Way("its process dies", "life.kills_itself", "error", "FAILURE", pools=PROCESSES, kills=True),
+    Way("its process dies, with `reject_on_worker_lost`; the next one returns",
+        "life.kills_itself_once", "completed", "SUCCESS", once, pools=PROCESSES, kills=True),
+    Way("`SystemExit`", "life.exits", "error", "FAILURE", pools=PROCESSES, kills=True),
+    Way("`KeyboardInterrupt`", "ends.is_interrupted", "error", "FAILURE", pools=PROCESSES,
+        kills=True),
+    Way("`revoke(terminate=True)`", "life.sleeps", "cancelled", "REVOKED",
+        then=revoke(terminate=True), pools=PROCESSES, kills=True),
+    Way("the same with SIGKILL", "life.sleeps", "cancelled", "REVOKED",
+        then=revoke(terminate=True, signal="SIGKILL"), pools=PROCESSES, kills=True),
     # To a pool process SIGUSR1 is a soft time limit. The backend says REVOKED in between.
-    Way("life.sleeps", "error", "FAILURE", then=revoke(terminate=True, signal="SIGUSR1"),
-        pools=PROCESSES, ways="SIGUSR1"),
-    Way("ends.catches_the_limit", "completed", "SUCCESS",
+    Way("the same with SIGUSR1", "life.sleeps", "error", "FAILURE",
         then=revoke(terminate=True, signal="SIGUSR1"), pools=PROCESSES),
-    Way("ends.handles_the_signal", "completed", "SUCCESS", lambda send: send("returns"),
-        revoke(terminate=True), pools=PROCESSES),
-    Way("ends.handles_the_signal", "error", "FAILURE", lambda send: send("fails"),
-        revoke(terminate=True), pools=PROCESSES, ways="and fails"),
+    Way("the same with SIGUSR1, which it handles, and returns", "ends.catches_the_limit",
+        "completed", "SUCCESS", then=revoke(terminate=True, signal="SIGUSR1"), pools=PROCESSES),
+    Way("`revoke(terminate=True)`, which it handles, and returns", "ends.handles_the_signal",
+        "completed", "SUCCESS", lambda send: send("returns"), revoke(terminate=True),
+        pools=PROCESSES),
+    Way("`revoke(terminate=True)`, which it handles, and raises", "ends.handles_the_signal",
+        "error", "FAILURE", lambda send: send("fails"), revoke(terminate=True), pools=PROCESSES),
 ]  # fmt: skip
+
+DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"
+
+
+def row(way):
+    """The way as a row of the table in the documentation."""
+    pools = "prefork" if way.pools == PROCESSES else "all"
+    return f"| {way.name} | {pools} | `{way.told}` | {way.backend} |"
+
+
+def test_the_documentation_has_each_way():
+    rows = [row(way) for way in WAYS]
+    assert [line for line in DOCS.read_text().splitlines() if line in rows] == rows
 
 
 class Watcher:
@@ -178,8 +202,8 @@ def send(app, way):
 
 def disturb(watcher, way, result):
     """Do to a task what its way says, once it has said that it runs, or waits."""
-    waits = "received" if "waits" in way.ways else "log"
-    eventually(lambda: waits in watcher.heard.get(result.id, []), timeout=90, what=f"{way}")
+    waits = "received" if way.name == WAITS else "log"
+    eventually(lambda: waits in watcher.heard.get(result.id, []), timeout=90, what=way.name)
     way.then(result)
 
 
@@ -187,7 +211,7 @@ def compare(app, watcher, sent):
     """Hold what was told at each end, and what the backend said then and says now, against WAYS."""
     found, expected = {}, {}
     for way, result in sent:
-        name = f"{way.task} {way.ways}".strip()
+        name = way.name
         then, _, now = way.backend.rpartition(", then ")
         expected[name] = ([(way.told, then or now)], now)
         found[name] = (watcher.at_the_end[result.id], app.AsyncResult(result.id).state)
@@ -219,7 +243,7 @@ def test_what_is_told_at_the_end_is_what_the_backend_says(broker_url, redis_url,
                         disturb(watcher, way, result)
                 for way, result in some:
                     ended = functools.partial(watcher.at_the_end.get, result.id)
-                    eventually(ended, timeout=120, what=f"the end of {way}")
+                    eventually(ended, timeout=120, what=f"the end of: {way.name}")
             # What is told twice, or taken back, is told by now.
             last = app.tasks["life.add"].delay(1, 1)
             eventually(lambda: last.id in watcher.at_the_end, timeout=90)
@@ -228,7 +252,7 @@ def test_what_is_told_at_the_end_is_what_the_backend_says(broker_url, redis_url,
             # What a failure needs to be understood.
             for way, result in sent:
                 if result.id not in watcher.at_the_end:
-                    print(way.task, way.ways, result.id, watcher.heard.get(result.id))
+                    print(way.name, result.id, watcher.heard.get(result.id))
             print(worker.log)
             raise
         finally:
