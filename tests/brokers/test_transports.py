@@ -138,12 +138,10 @@ def test_a_database_carries_the_events(tmp_path):
     ],
 )
 def test_a_database_that_nobody_can_reach_is_said_at_once(url, sentence):
-    pytest.importorskip("sqlalchemy")
     assert sentence in refusal(url)
 
 
 def test_kombus_pyro_is_refused_where_its_library_is_there():
-    pytest.importorskip("Pyro4")
     assert "fails whenever a queue is empty" in refusal("pyro://localhost/kombu.broker")
 
 

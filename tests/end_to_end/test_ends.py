@@ -114,8 +114,8 @@ WAYS = [
     Way("the same with SIGKILL", "life.sleeps", "cancelled", "REVOKED",
         then=revoke(terminate=True, signal="SIGKILL"), pools=PROCESSES, kills=True),
     # To a pool process SIGUSR1 is a soft time limit. The backend says REVOKED in between.
-    Way("the same with SIGUSR1", "life.sleeps", "error", "FAILURE",
-        then=revoke(terminate=True, signal="SIGUSR1"), pools=PROCESSES),
+    Way("the same with SIGUSR1", "ends.catches_the_limit", "error", "FAILURE",
+        lambda send: send("raises"), revoke(terminate=True, signal="SIGUSR1"), pools=PROCESSES),
     Way("the same with SIGUSR1, which it handles, and returns", "ends.catches_the_limit",
         "completed", "SUCCESS", then=revoke(terminate=True, signal="SIGUSR1"), pools=PROCESSES),
     Way("`revoke(terminate=True)`, which it handles, and returns", "ends.handles_the_signal",

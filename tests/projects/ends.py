@@ -70,21 +70,23 @@ def handles_the_signal(self, how):
     while not asked.is_set():
         time.sleep(0.01)
     # As in catches_the_limit().
-    time.sleep(1)
+    time.sleep(2)
     if how == "fails":
         raise ValueError("asked to stop")
     return "stopped in order"
 
 
 @app.task(base=StreamingTask)
-def catches_the_limit(self, seconds=30.0):
-    """Is told that its time is over, and returns what it has."""
+def catches_the_limit(self, how="returns"):
+    """Is told that its time is over, and returns what it has, or passes it on."""
     try:
         self.log("info", "ready")
-        time.sleep(seconds)
+        time.sleep(60)
     except SoftTimeLimitExceeded:
         # Celery stores REVOKED when it has sent the signal, also over what a quick task has stored.
-        time.sleep(1)
+        time.sleep(2)
+        if how == "raises":
+            raise
         return "half of it"
 
 

@@ -206,7 +206,8 @@ export class CeleryProgress extends Base {
 
   #observe() {
     const { url, state, lost } = this.#client ?? {};
-    if (lost && state !== "open") {
+    // 1000 is an end that was meant, such as that of a page which is left.
+    if (lost && lost.code !== 1000 && state !== "open") {
       const why = lost.reason || lost.code;
       warn(`no connection to ${url} (${why}); trying again. Is a sidecar there, and \`url\` right?`);
     }
