@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import threading
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -223,38 +222,45 @@ def compare(app, watcher, sent):
     assert found == expected
 
 
+def live(app, watcher, worker, ways):
+    """Have a worker run tasks to their ends, each its way; returns what was sent."""
+    sent = [(way, send(app, way)) for way in ways]
+    try:
+        for way, result in sent:
+            if way.then is not None:
+                disturb(watcher, way, result)
+        for way, result in sent:
+            ended = functools.partial(watcher.at_the_end.get, result.id)
+            eventually(ended, timeout=120, what=f"the end of: {way.name}")
+        # What is told twice, or taken back, is told by now.
+        last = app.tasks["life.add"].delay(1, 1)
+        eventually(lambda: last.id in watcher.at_the_end, timeout=90)
+    except AssertionError:
+        # What a failure needs to be understood.
+        for way, result in sent:
+            if result.id not in watcher.at_the_end:
+                print(way.name, result.id, watcher.heard.get(result.id))
+        print(worker.log)
+        raise
+    return sent
+
+
 @pytest.mark.parametrize("pool", POOLS)
 def test_what_is_told_at_the_end_is_what_the_backend_says(broker_url, redis_url, pool):
     ways = [way for way in WAYS if pool in way.pools]
-    app = caller(broker_url, redis_url)
+    app, sent = caller(broker_url, redis_url), []
     with (
-        Worker("ends", broker=broker_url, backend=redis_url, pool=pool, concurrency=8) as worker,
         SidecarThread(BrokerAddress(broker_url)) as sidecar,
         connect(sidecar.url, compression=None) as websocket,
     ):
-        watcher, sent = Watcher(websocket, app), []
+        watcher = Watcher(websocket, app)
         try:
-            # Those first: Celery takes a process that was once sent a signal for terminated later.
-            for kills in (True, False):
-                some = [(way, send(app, way)) for way in ways if way.kills is kills]
-                sent += some
-                for way, result in some:
-                    if way.then is not None:
-                        disturb(watcher, way, result)
-                for way, result in some:
-                    ended = functools.partial(watcher.at_the_end.get, result.id)
-                    eventually(ended, timeout=120, what=f"the end of: {way.name}")
-            # What is told twice, or taken back, is told by now.
-            last = app.tasks["life.add"].delay(1, 1)
-            eventually(lambda: last.id in watcher.at_the_end, timeout=90)
-            time.sleep(0.5)
-        except AssertionError:
-            # What a failure needs to be understood.
-            for way, result in sent:
-                if result.id not in watcher.at_the_end:
-                    print(way.name, result.id, watcher.heard.get(result.id))
-            print(worker.log)
-            raise
+            for kills in (False, True):
+                some = [way for way in ways if way.kills is kills]
+                if some:
+                    how = {"broker": broker_url, "backend": redis_url, "pool": pool}
+                    with Worker("ends", concurrency=8, **how) as worker:
+                        sent += live(app, watcher, worker, some)
         finally:
             watcher.close()
     compare(app, watcher, sent)
