@@ -163,6 +163,22 @@ def test_it_is_filtered_by_state_type_tag_and_text(dashboard, live, write):
     expect(row_of(dashboard, other)).to_be_visible()
 
 
+@pytest.mark.parametrize("told", ["before", "while it is shown"])
+def test_whole_numbers_of_a_result_are_shown_as_they_are(open_dashboard, sidecar, live, told):
+    """Above 2**53 JavaScript's numbers are not whole any more."""
+    life, large = live(), 2**63 - 1
+    ends = result({"id": large, "ids": [-large]}), completed(duration=1.0)
+    if told == "before":
+        life.say(*ends)
+    page = open_dashboard(f"{sidecar.http}/#/operation/{life.id}")
+    expect(page.get_by_role("heading", level=2, name=life.kind)).to_be_visible()
+    if told != "before":
+        life.say(*ends)
+    shown = page.locator("pre.result")
+    expect(shown).to_contain_text(f'"id": {large}')
+    expect(shown).to_contain_text(f"-{large}")
+
+
 def test_a_link_leads_to_an_operation(open_dashboard, sidecar, live):
     life = live(tags=["blue"])
     life.say(log("first"), result(["<b>", 2]), completed(duration=4.0))
