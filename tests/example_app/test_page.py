@@ -51,9 +51,15 @@ def where(demo) -> dict[str, str]:
 
 
 @pytest.fixture
-def open_page(browser, where) -> Iterator[Callable[..., Page]]:
+def complaints() -> list[str]:
+    """What the consoles of a test's pages complained of, and the test has not taken out."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser, where, complaints) -> Iterator[Callable[..., Page]]:
     """Open pages of the example in browsers that have never seen it; none may have complaints."""
-    contexts, complaints = [], []
+    contexts = []
 
     def open_page(path: str = "/", **how: Any) -> Page:
         context = browser.new_context(viewport={"width": 1200, "height": 900}, **how)
@@ -217,7 +223,7 @@ def test_a_pool_process_that_is_killed_is_an_error_on_the_page(page, demo):
     expect(card.locator("[part=error]")).to_contain_text("WorkerLostError")
 
 
-def test_a_connection_that_breaks_is_made_again_and_nothing_comes_twice(page):
+def test_a_connection_that_breaks_is_made_again_and_nothing_comes_twice(page, complaints):
     sockets: list[Any] = []
 
     def pass_on(route: Any) -> None:
@@ -234,6 +240,9 @@ def test_a_connection_that_breaks_is_made_again_and_nothing_comes_twice(page):
     expect(card.locator(".log summary")).to_have_text("Log (201)")  # 200 hits and the last word
     expect(card.locator(".log li")).to_have_count(201)
     assert len(sockets) == 2
+    # Whoever operates the page reads why; the bar says it in other words.
+    assert {"(for the test)" in said for said in complaints} == {True}
+    complaints.clear()
 
 
 def test_what_cannot_be_started_is_said(browser, where):
