@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _LOST: Final = frozenset({"WorkerLost", "OwnerLost"})
 _RECEIVED, _STARTED, _OVER = 1, 2, 3
+BACKEND: Final = "backend"
+"""The run of an end that only the result backend has told of."""
 
 
 class Duty(Enum):
@@ -87,8 +89,10 @@ class Course:
 
     def _judge_inferred(self, event: Said) -> Duty:
         run = event.run
-        if not self._phase and not self._publications:
-            # What was before it the log holds no more.
+        waits_unheard = bool(self._publications) and run == BACKEND
+        if not self._phase and (waits_unheard or not self._publications):
+            # What was before it the log holds no more; or of a message in its queue the result
+            # backend knew the end before a word of its worker was written.
             self._take_over(run)
             if event.kind != "status" or event.text == "retrying":
                 self._silent.add(run)

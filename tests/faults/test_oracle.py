@@ -17,6 +17,7 @@ from oracle import LAWS, check
 
 from celery_wsprogress import history, wire
 from celery_wsprogress.access import Permit
+from celery_wsprogress.events import BACKEND_RUN
 from celery_wsprogress.hub import Hub
 from celery_wsprogress.session import Session
 
@@ -280,6 +281,9 @@ MAKERS = {
     "lost": lambda run, _: lives.lost(run=run),
     "known result": lambda run, text: structs.replace(MAKERS["result"](run, text), inferred=True),
     "known end": lambda run, text: structs.replace(MAKERS["completed"](run, text), inferred=True),
+    # Of a message in its queue there is no run yet.
+    "known result of a message": lambda _, text: MAKERS["known result"](BACKEND_RUN, text),
+    "known end of a message": lambda _, text: MAKERS["known end"](BACKEND_RUN, text),
 }
 
 
@@ -332,6 +336,14 @@ def test_the_product_and_the_oracle_understand_the_laws_alike(sketch):
     What is owed depends on the order alone, so the runs are mixed without any.
     """
     assert watch(sketch, lambda session: decoded(session.take(1_000_000, 0.0))) == {}
+
+
+def test_the_end_of_a_message_that_only_the_result_backend_knew_is_owed():
+    known = [("known result of a message", ""), ("known end of a message", "")]
+    worked = [("received", "r1"), ("started", "r1"), ("log", "r1"), ("completed", "r1")]
+    for sketch in ([*known], [*known, *worked], [*worked[:2], *known, *worked[2:]]):
+        read = watch([("queued", "r1"), *sketch], lambda _: [])
+        assert read == {}
 
 
 @given(sketches(), st.data())
