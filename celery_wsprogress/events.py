@@ -38,7 +38,9 @@ Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 OperationId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 Word: TypeAlias = Annotated[str, Meta(max_length=MAX_ID_LENGTH)]
 # Beyond this it counts something else than seconds, and differences of it may not be finite.
-Timestamp: TypeAlias = Annotated[float, Meta(ge=0.0, le=1e11)]
+LATEST: Final = 1e11
+"""Epoch seconds: no time of an event may be above."""
+Timestamp: TypeAlias = Annotated[float, Meta(ge=0.0, le=LATEST)]
 Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
 
 QUEUED: Final = "queued"
@@ -82,6 +84,9 @@ class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
     queue: str | UnsetType = UNSET
     retry_in: float | UnsetType = UNSET
     """Seconds until the next attempt, on ``retrying``."""
+    starts_at: Timestamp | UnsetType = UNSET
+    """When it may start at the earliest, on ``queued`` and ``received`` of a message with an ETA
+    or a countdown."""
     parent_id: str | UnsetType = UNSET
     root_id: str | UnsetType = UNSET
     group_id: str | UnsetType = UNSET

@@ -40,6 +40,10 @@ MOVED_EVERY: Final = 10.0
 MAX_AT_HAND: Final = 10_000
 """Operations that are found without a look into the table of all."""
 
+PATIENCE: Final = 86_400.0
+"""Seconds that what has not ended is held at least after its last event, or after the time it waits
+for: its message may wait for long in a queue, and its worker may be away."""
+
 _LIVES: Final = ("finished", "waiting", "running")
 """In the order in which they are let go."""
 
@@ -63,6 +67,7 @@ class Limits:
     max_finished: int = 1_000
     max_waiting: int = 100_000
     max_age: float = 86_400.0
+    """Of what has ended; the rest is held for :data:`PATIENCE` at least."""
     max_history_bytes: int = 256_000_000
 
 
@@ -91,6 +96,7 @@ class Held(History):
         "offered_in",
         "selections",
         "signed_at",
+        "waits_until",
     )
 
     def __init__(self, operation: Operation, gone: Position | None = None, before: int = 0) -> None:
@@ -107,6 +113,8 @@ class Held(History):
         """When it was put at the end of its line: no more than :data:`MOVED_EVERY` before that."""
         self.signed_at = 0.0
         """When its current run last gave a sign of life, by the same clock."""
+        self.waits_until = 0.0
+        """When it may start, or start again, at the earliest, by the same clock."""
         self.audience: tuple[Session, ...] | None = None
         """Who watches it. Worked out again where it is None, or :attr:`selections` is not the
         hub's."""
@@ -266,14 +274,31 @@ class Holdings:
 
     def expire(self, now: float) -> None:
         """Let go of what has been silent for too long. Called now and then."""
-        for line in self._lines.values():
-            while line:
-                operation_id = next(iter(line))
-                held = self._held[operation_id]
-                heard = label_of(held).heard if isinstance(held, bytes) else held.heard
-                if now - heard < self.limits.max_age:
-                    break
+        ended = self._lines["finished"]
+        while ended and now - self._heard_of(next(iter(ended))) >= self.limits.max_age:
+            self._forget(next(iter(ended)))
+        age = max(self.limits.max_age, PATIENCE)
+        for life in ("waiting", "running"):
+            self._expire(self._lines[life], now, age)
+
+    def _heard_of(self, operation_id: str) -> float:
+        held = self._held[operation_id]
+        return label_of(held).heard if isinstance(held, bytes) else held.heard
+
+    def _expire(self, line: OrderedDict[str, None], now: float, age: float) -> None:
+        """Let go of what has not ended, is silent for too long, and is not to be silent yet."""
+        while line:
+            operation_id = next(iter(line))
+            held = self.get(operation_id)
+            if held is None or now - max(held.heard, held.filed) < age:
+                break
+            if now - held.waits_until >= age:
                 self._forget(operation_id)
+            else:
+                # Filed anew, so that it is looked at again only when another such age has passed:
+                # there may be very many of these.
+                held.filed = now
+                line.move_to_end(operation_id)
 
     def silent(self, state: State, since: float) -> list[Held]:
         """The operations in a state, one before the end, of which nothing was heard since then."""

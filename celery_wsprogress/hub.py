@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import UNSET
+
 from celery_wsprogress.events import (
     BACKEND_RUN,
     STARTED,
@@ -213,6 +215,7 @@ class Hub:
         if isinstance(event, Status):
             # It may have said of what kind it is.
             held.audience = None
+            held.waits_until = max(held.waits_until, now + _pause_after(event))
         if verdict is Verdict.DELIVER:
             if isinstance(event, Progress):
                 held = self._let_speak(held)
@@ -507,6 +510,15 @@ def _same_text(held: Held, run: str) -> str:
         return held.going_on
     current = held.operation.run
     return current.id if current is not None and current.id == run else run
+
+
+def _pause_after(status: Status) -> float:
+    """Seconds in which the operation says nothing behind this, since it waits for its time."""
+    data = status.data
+    if data.starts_at is not UNSET:
+        # By one clock, and a caller's may be wrong: the worker that keeps the message says its own.
+        return max(0.0, data.starts_at - status.timestamp)
+    return 0.0 if data.retry_in is UNSET else data.retry_in
 
 
 def _foreign(event_id: str | None, place: Position | None) -> str | None:

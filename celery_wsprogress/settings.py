@@ -251,7 +251,8 @@ class ServeSettings(Settings):
     max_rate: float = setting(20.0, _between(0.1, 1_000), "progress a second from 0.1 to 1000")
     """Progress events of one operation that clients get in a second, at the most."""
     max_age: float = setting(86_400.0, _between(1, 31_536_000), "seconds from 1 to 31536000")
-    """Seconds an operation is held after its last event."""
+    """Seconds an operation is held after its last event. One that has not ended is held for a day
+    at least: after its last event, or after the time its message waits for."""
     max_history_bytes: int = setting(
         256_000_000, _whole(1_000_000, 1_000_000_000_000), "bytes from 1000000"
     )

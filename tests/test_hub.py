@@ -23,7 +23,7 @@ from lives import (
 
 from celery_wsprogress import holdings
 from celery_wsprogress.access import Permit
-from celery_wsprogress.events import Progress
+from celery_wsprogress.events import LATEST, Progress
 from celery_wsprogress.folding import Operation
 from celery_wsprogress.history import MAX_ENTRIES
 from celery_wsprogress.holdings import Holdings, Limits
@@ -37,6 +37,7 @@ from celery_wsprogress.sidecar.conclusions import answered
 from celery_wsprogress.wire import Batch
 
 EPOCH = "e1"
+HOUR, DAY = 3_600.0, 86_400.0
 
 
 class Log:
@@ -464,13 +465,120 @@ def test_histories_are_bounded_in_bytes_and_finished_ones_go_first():
 
 
 def test_what_is_silent_for_too_long_is_let_go():
-    hub = Hub(Holdings(Limits(max_age=10.0)))
+    hub = Hub(Holdings(Limits(max_age=2 * DAY)))
     log_ = Log(hub)
     log_.write(queued(operation_id="a"), completed(operation_id="b"))
-    hub.holdings.expire(109.0)
+    hub.holdings.expire(99.0 + 2 * DAY)
     assert hub.stats()["held_operations"] == 2
-    hub.holdings.expire(110.0)
+    hub.holdings.expire(100.0 + 2 * DAY)
     assert hub.stats()["held_operations"] == hub.stats()["history_bytes"] == 0
+
+
+UNENDED = {
+    "queued": [queued(at=50.0)],
+    "received": [queued(at=50.0), status("received", at=51.0)],
+    "running": [status("started", metadata={}, at=52.0)],
+    "retrying": [status("started", metadata={}, at=52.0), status("retrying", at=53.0)],
+    "replaced": [status("started", metadata={}, at=52.0), status("replaced", at=53.0)],
+}
+
+
+@pytest.mark.parametrize("said", UNENDED.values(), ids=list(UNENDED))
+def test_what_has_not_ended_is_held_for_a_day_however_soon_the_others_go(said):
+    log_ = Log(Hub(Holdings(Limits(max_age=5.0))))
+    log_.write(*said)
+    log_.write(completed(operation_id="b"))
+    log_.hub.holdings.expire(105.0)
+    assert log_.hub.get("op-1")
+    assert log_.hub.get("b") is None
+    log_.hub.holdings.expire(99.0 + DAY)
+    assert log_.hub.get("op-1")
+    log_.hub.holdings.expire(100.0 + DAY)
+    assert log_.hub.get("op-1") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ([queued(at=50.0, starts_at=50.0 + 3 * DAY)], 3 * DAY),
+        ([queued(at=50.0, starts_at=10.0)], 0.0),
+        ([queued(at=50.0, starts_at=LATEST)], LATEST - 50.0),
+        # The clock of the worker, which will start it, is an hour behind that of the caller.
+        (
+            [
+                queued(at=50.0 + HOUR, starts_at=50.0 + HOUR + DAY),
+                status("received", at=50.0, starts_at=50.0 + HOUR + DAY),
+            ],
+            HOUR + DAY,
+        ),
+        # A retry is received before the attempt that asks for it says so; or later, or never.
+        (
+            [
+                status("started", metadata={}, at=52.0),
+                status("received", run="r2", after="r1", at=53.0, starts_at=53.0 + 2 * DAY),
+                status("retrying", at=53.0),
+            ],
+            2 * DAY,
+        ),
+        (
+            [
+                status("started", metadata={}, at=52.0),
+                status("retrying", at=53.0, retry_in=2 * DAY),
+            ],
+            2 * DAY,
+        ),
+        (
+            [
+                status("started", metadata={}, at=52.0),
+                status("replaced", at=53.0),
+                status("received", run="r2", at=53.0, starts_at=53.0 + 2 * DAY),
+            ],
+            2 * DAY,
+        ),
+    ],
+    ids=["eta", "past", "never", "clocks", "retry", "retry unheard", "replaced"],
+)
+def test_what_waits_for_its_time_is_held_until_then_and_as_long_as_others_behind_it(said, seconds):
+    log_ = Log(Hub(Holdings(Limits(max_age=5.0))))
+    log_.write(*said)
+    for now in (100.0 + seconds / 2, 99.0 + seconds + DAY):
+        log_.hub.holdings.expire(now)
+        assert log_.hub.get("op-1")
+    # It was looked at a second before its time, at the latest.
+    for days in (1, 2):
+        log_.hub.holdings.expire(100.0 + seconds + days * DAY)
+    assert log_.hub.get("op-1") is None
+
+
+def test_what_waited_for_its_time_goes_as_soon_as_others_once_it_has_ended():
+    log_ = Log(Hub(Holdings(Limits(max_age=5.0))))
+    log_.write(queued(starts_at=100 * DAY))
+    log_.write(status("received", starts_at=100 * DAY), error(status="cancelled"))
+    log_.hub.holdings.expire(105.0)
+    assert log_.hub.get("op-1") is None
+
+
+def test_those_that_wait_for_their_time_are_not_looked_at_again_and_again(monkeypatch):
+    log_ = Log(Hub(Holdings(Limits(max_age=5.0))))
+    for number in range(1_000):
+        log_.write(queued(operation_id=f"op-{number}", starts_at=100 * DAY))
+    looks = []
+    get = Holdings.get
+    monkeypatch.setattr(Holdings, "get", lambda self, one: looks.append(one) or get(self, one))
+    for second in range(100):
+        log_.hub.holdings.expire(100.0 + DAY + second)
+    assert len(log_.hub.holdings) == 1_000
+    assert len(looks) <= 1_000 + 100
+
+
+def test_a_run_that_says_nothing_is_held_as_long_as_its_worker_gives_signs():
+    log_ = Log(Hub(Holdings(Limits(max_age=5.0))))
+    log_.write(status("started", metadata={}))
+    for hour in range(1, 80):
+        now = 100.0 + hour * HOUR
+        log_.write(alive=[("op-1", "r1")], now=now)
+        log_.hub.holdings.expire(now)
+        assert log_.hub.get("op-1")
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=60), st.integers(1, 4))

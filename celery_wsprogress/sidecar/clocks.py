@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from msgspec import structs
+from msgspec import UNSET, structs
+
+from celery_wsprogress.events import LATEST, Status
 
 if TYPE_CHECKING:
     from celery_wsprogress.events import Event
@@ -22,9 +24,6 @@ TOLERANCE: Final = 5.0
 
 MAX_WRITERS: Final = 10_000
 """Writers whose clocks are remembered; the one that was silent longest is forgotten."""
-
-LATEST: Final = 1e11
-"""Seconds: no time of an event may be above."""
 
 
 class Clocks:
@@ -63,7 +62,12 @@ class Clocks:
 
 
 def _moved(event: Event, seconds: float) -> Event:
-    return structs.replace(event, timestamp=_in_range(event.timestamp + seconds))
+    timestamp = _in_range(event.timestamp + seconds)
+    if not isinstance(event, Status) or event.data.starts_at is UNSET:
+        return structs.replace(event, timestamp=timestamp)
+    starts_at = _in_range(event.data.starts_at + seconds)
+    data = structs.replace(event.data, starts_at=starts_at)
+    return structs.replace(event, timestamp=timestamp, data=data)
 
 
 def _in_range(at: float) -> float:

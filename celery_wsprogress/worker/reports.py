@@ -77,7 +77,8 @@ class Draft(Struct, frozen=True, gc=False):
 
 def queued(run: Run, now: float) -> Report:
     """The message is with the broker. Said by the caller; ``run.run`` is empty."""
-    return _status(run, now, QUEUED, metadata=run.metadata or UNSET)
+    metadata = run.metadata or UNSET
+    return _status(run, now, QUEUED, metadata=metadata, starts_at=run.starts_at)
 
 
 def received(
@@ -92,7 +93,8 @@ def received(
         acks_late: Whether the message is acknowledged after the task has run.
     """
     how = {"stream_result": stream_result, "acks_late": acks_late}
-    return _status(run, now, RECEIVED, metadata=run.metadata or UNSET, **how)
+    metadata = run.metadata or UNSET
+    return _status(run, now, RECEIVED, metadata=metadata, starts_at=run.starts_at, **how)
 
 
 def started(run: Run, now: float, *, stream_result: bool = True, acks_late: bool = False) -> Report:
@@ -235,11 +237,13 @@ def _status(
     *,
     stream_result: bool = True,
     acks_late: bool = False,
+    starts_at: float | None = None,
 ) -> Report:
     data = StatusData(
         status=status,
         message="",
         details={},
+        starts_at=_set(starts_at),
         operation_type=run.operation_type,
         metadata=metadata,
         tags=list(run.tags) if run.tags else UNSET,

@@ -8,11 +8,14 @@ that runs the task inside Celery's request.
 from __future__ import annotations
 
 import random
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
+from celery.utils.time import maybe_iso8601
 from msgspec import Struct
 
 from celery_wsprogress import fork, rendering
+from celery_wsprogress.events import LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +75,8 @@ class Run(Struct, frozen=True, gc=False):
     group_id: str = ""
     metadata: dict[str, Any] = {}
     tags: tuple[str, ...] = ()
+    starts_at: float | None = None
+    """When it may start at the earliest, epoch seconds; None where it need not wait."""
 
     @classmethod
     def of(cls, request: Any, operation_type: str) -> Run:
@@ -114,12 +119,24 @@ class Run(Struct, frozen=True, gc=False):
             _name(headers.get("group")),
             rendering.mapping(stamp["metadata"]) if "metadata" in stamp else {},
             tuple(rendering.tags(stamp["tags"])) if "tags" in stamp else (),
+            _time_of(eta) if (eta := headers.get("eta")) else None,
         )
 
 
 def _headers_of(request: Any) -> Mapping[str, Any]:
     # A context that is asked for what it has not looks through all its classes.
     return request if isinstance(request, dict) else vars(request)
+
+
+def _time_of(eta: Any) -> float | None:
+    """The time that a message names, as Celery's worker reads it: without a zone it is UTC."""
+    try:
+        at = maybe_iso8601(eta)
+        at = at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
+        return None if at is None else min(max(0.0, at.timestamp()), LATEST)
+    except (AttributeError, OverflowError, TypeError, ValueError):
+        # The worker throws such a message away, and says so.
+        return None
 
 
 def _name(value: Any) -> str:

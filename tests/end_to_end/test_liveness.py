@@ -34,6 +34,13 @@ def words(frames):
     ]
 
 
+def snapshot(sidecar, operation_id):
+    with connect(sidecar.url, compression=None) as websocket:
+        websocket.recv()
+        websocket.send(json.dumps({"command": "get_operation", "operation_id": operation_id}))
+        return json.loads(websocket.recv())["operation"]
+
+
 @pytest.fixture
 def app(redis_url):
     return Celery("caller", broker=redis_url, backend=redis_url, set_as_current=False)
@@ -88,10 +95,16 @@ def test_a_whole_worker_that_is_killed(redis_url, app, worker):
 def test_a_worker_that_lives_is_never_stalled_however_long_its_task_is_silent(
     redis_url, app, worker
 ):
-    with SidecarProcess(redis_url, "--lost-after", "1") as sidecar:
+    """Nor is it, or what waits for its time, let go as soon as what has ended."""
+    with SidecarProcess(redis_url, "--lost-after", "1", "--max-age", "1") as sidecar:
+        waiting_id = app.send_task("life.sleeps", [1.0], countdown=600).id
+        with watching(sidecar, waiting_id) as frames:
+            until(frames, "status")
         task_id = app.send_task("life.sleeps", [6.0]).id
         with watching(sidecar, task_id) as frames:
             seen = to_the_end(frames)
+        eventually(lambda: snapshot(sidecar, task_id) is None, what="what has ended to be let go")
+        assert snapshot(sidecar, waiting_id)["state"] in {"queued", "received"}
     assert words(seen)[-2:] == ["result", "completed"]
     assert "stalled" not in words(seen)
 

@@ -28,6 +28,13 @@ def test_times_are_those_of_the_broker(off):
     assert corrected.at == (106.0 if off == 4.0 else 102.0)
 
 
+@pytest.mark.parametrize("off", [-HOUR, 0.0, HOUR])
+def test_so_is_the_time_that_a_task_waits_for(off):
+    waits = status("queued", at=100.0 + off, starts_at=120.0 + off)
+    [event] = Clocks().correct(batch(waits, sent=102.0 + off), 102.0).events
+    assert (event.timestamp, event.data.starts_at) == (100.0, 120.0)
+
+
 def test_what_waited_for_the_broker_keeps_its_time():
     assert times(Clocks().correct(batch(progress(0.1, at=10.0), sent=500.0), 500.1)) == [10.0]
 

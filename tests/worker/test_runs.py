@@ -1,8 +1,15 @@
 from __future__ import annotations
 
 import multiprocessing
+from datetime import UTC, datetime
 
-from celery_wsprogress.worker.runs import mint
+import pytest
+from msgspec import UNSET
+
+from celery_wsprogress.events import LATEST
+from celery_wsprogress.wire import decode_event
+from celery_wsprogress.worker.reports import queued
+from celery_wsprogress.worker.runs import Run, mint
 
 
 def _minted(_):
@@ -16,3 +23,26 @@ def test_a_forked_process_makes_ids_of_its_own():
     ids = [one for some in [*found, _minted(0)] for one in some]
     assert len(set(ids)) == len(ids)
     assert {len(one) for one in ids} == {8}
+
+
+@pytest.mark.parametrize(
+    ("eta", "starts_at"),
+    [
+        (None, None),
+        ("1970-01-02T00:00:00+00:00", 86_400.0),
+        ("1970-01-02T00:00:00+01:00", 82_800.0),
+        ("1970-01-02T00:00:00Z", 86_400.0),
+        ("1970-01-02T00:00:00.5", 86_400.5),
+        (datetime(1970, 1, 2, tzinfo=UTC), 86_400.0),
+        ("1960-01-01T00:00:00+00:00", 0.0),
+        ("9999-12-31T23:59:59.999999+00:00", LATEST),
+        ("0001-01-01T00:00:00+14:00", 0.0),
+        ("tomorrow", None),
+        (12.5, None),
+    ],
+)
+def test_when_a_message_waits_for_its_time(eta, starts_at):
+    run = Run.published({"id": "a", "eta": eta}, "task", "queue")
+    assert run.starts_at == starts_at
+    told = decode_event(queued(run, 1.0).event).data.starts_at
+    assert told == (UNSET if starts_at is None else starts_at)

@@ -6,6 +6,7 @@ One test a row of the table of signals. Workers, pool processes and Redis are re
 from __future__ import annotations
 
 import json
+import time
 import uuid
 
 import celery
@@ -105,6 +106,8 @@ def test_retry_is_another_run(life, worker, log, name):
     assert status(second, "started").data.attempt == end_of(second).attempt == 2
     assert status(second, "started").after == status(second, "received").after == first[0].run
     assert status(first, "started").after == ""
+    waits = status(second, "received").data.starts_at - status(first, "retrying").data.retry_in
+    assert status(first, "started").timestamp <= waits <= status(first, "retrying").timestamp
     assert spoken(log.events(task.id)).count("queued") == 1
     seen = [said for said in log.watched(task.id) if said not in {"queued", "received"}]
     # Two processes: where the log holds the second attempt's start first, the first one is past.
@@ -322,8 +325,12 @@ def test_revoked_with_a_signal_that_does_not_end_it(life, worker, log, tmp_path)
 @pytest.mark.skipif(celery.VERSION < (5, 7), reason="Celery stores it only when its turn comes")
 def test_revoked_while_it_waits(life, worker, log):
     """As soon as the result backend says so, and not when it would have been its turn."""
+    before = time.time()
     task = life.add.apply_async((1, 1), countdown=600)
-    log.wait_for_words(task.id, "received")
+    after = time.time()
+    log.wait_for_words(task.id, "queued", "received")
+    for said in log.events(task.id):
+        assert before + 600 <= said.data.starts_at <= after + 600
     task.revoke()
     events = log.wait_for_end(task.id)
     assert in_task(events) == ["error"]
