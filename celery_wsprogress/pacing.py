@@ -95,6 +95,11 @@ class Pacing:
         """The cursor of what rests of an operation, which rests no longer."""
         return self._resting.pop(history, None)
 
+    def wake_all(self) -> dict[History, Cursor]:
+        """What rests, which rests no longer: how long it is to rest may be something else now."""
+        found, self._resting = self._resting, {}
+        return found
+
     def wake_due(self, now: float) -> dict[History, Cursor]:
         """What has rested until now."""
         found: dict[History, Cursor] = {}

@@ -139,11 +139,13 @@ class Session:
         self._set_news_aside()
         self.pacing = self.pacing or Pacing()
         self.pacing.keep(target, 1 / max_rate)
+        self._pending.update(self.pacing.wake_all())
 
     def unpace(self, operation_id: str) -> None:
         """Be told of an operation as often as of what is selected: it is not watched by its id."""
         if self.pacing is not None:
             self.pacing.release(operation_id)
+            self._pending.update(self.pacing.wake_all())
 
     def reply(self, text: bytes) -> None:
         """Queue the answer to a command."""

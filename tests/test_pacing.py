@@ -181,6 +181,26 @@ def test_whoever_no_longer_asks_by_id_is_told_as_often_as_of_what_is_selected():
         assert told(sidecar.read()) == [value]
 
 
+@pytest.mark.parametrize("how", ["by id", "as all that is selected"])
+def test_who_wants_more_often_what_rests_already_is_told_it_in_time(how):
+    sidecar = Sidecar(interval=0.0)
+    sidecar.hub.select(sidecar.session, EVERYTHING, replay="none")
+    sidecar.hub.watch(sidecar.session, "op-1", replay=None, since=None)
+    sidecar.session.pace("op-1", 0.01)
+    for value, seen in ((0.1, [0.1]), (0.2, [])):
+        sidecar.write(progress(value))
+        assert told(sidecar.read()) == seen
+    if how == "by id":
+        sidecar.session.pace("op-1", 2.0)
+    else:
+        sidecar.session.pace(None, 2.0)
+        sidecar.hub.unwatch(sidecar.session, "op-1")
+    assert told(sidecar.read()) == []
+    assert sidecar.session.due == 0.5
+    sidecar.wait(0.5)
+    assert told(sidecar.read()) == [0.2]
+
+
 def test_what_did_not_fit_was_not_told_and_does_not_rest():
     sidecar = Sidecar(interval=0.0)
     sidecar.hub.select(sidecar.session, EVERYTHING, replay="none")

@@ -49,7 +49,8 @@ class SocketWriter:
         "_taken",
         "_taken_at",
         "_transport",
-        "_waits",
+        "_wakes_at",
+        "_waking",
         "open",
         "paused",
         "sent_bytes",
@@ -70,8 +71,10 @@ class SocketWriter:
         """Frames may be sent: nobody has begun to close the WebSocket."""
         self.paused = False
         """The socket has not taken all that it was given."""
-        self._waits = False
+        self._waking: asyncio.TimerHandle | None = None
         """A look at what rests is due."""
+        self._wakes_at = 0.0
+        """When."""
         self.sent_bytes = 0
         self.sent_writes = 0
         self._taken = 0
@@ -108,13 +111,17 @@ class SocketWriter:
             self._write(frames)
 
     def _come_back(self, due: float | None) -> None:
-        """See to it that what rests is written when it is time."""
-        if due is not None and not self._waits:
-            self._waits = True
-            asyncio.get_running_loop().call_later(max(0.0, due - time.time()), self._wake)
+        """See to it that what rests is written when it is time: maybe sooner than was thought."""
+        if due is None or (self._waking is not None and due >= self._wakes_at):
+            return
+        if self._waking is not None:
+            self._waking.cancel()
+        wait = max(0.0, due - time.time())
+        self._waking = asyncio.get_running_loop().call_later(wait, self._wake)
+        self._wakes_at = due
 
     def _wake(self) -> None:
-        self._waits = False
+        self._waking = None
         self.flush()
 
     def _write(self, data: bytes) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
-from lives import log
+from lives import log, progress
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
@@ -197,6 +197,30 @@ def test_a_client_that_fell_off_the_history_is_told_so():
                 hub.accept(batch, epoch="e", position=str(number + 1), now=0.0)
             served.connection.writer.flush()
             assert await closed(client) == TOO_SLOW
+
+    run(scenario())
+
+
+def test_what_rests_is_written_in_time_also_where_that_is_sooner_than_it_was():
+    async def scenario():
+        hub = Hub()
+
+        def write(number):
+            batch = wire.Batch("w", number, [progress(number / 10)])
+            hub.accept(batch, epoch="e", position=str(number), now=0.0)
+            served.connection.writer.flush()
+
+        async with connected() as (served, client):
+            hub.watch(served.session, "op-1", replay=None, since=None)
+            served.session.pace("op-1", 0.01)
+            write(1)
+            await client.recv()
+            write(2)
+            # In a hundred seconds, and now in one.
+            served.session.pace("op-1", 1.0)
+            served.connection.writer.flush()
+            async with asyncio.timeout(TIMEOUT):
+                assert '"progress":0.2' in await client.recv()
 
     run(scenario())
 
