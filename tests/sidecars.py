@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from celery_wsprogress.sidecar.backend import ResultBackend
     from celery_wsprogress.sidecar.server import Sidecar
 
+#: Settings with which a busy machine is neither a dead client nor a lost task.
+PATIENT = {"heartbeat": 600.0, "lost_after": 3_600.0}
+
 _STARTED = re.compile(r"WebSocket server started on ws://\S+:\d+")
 
 

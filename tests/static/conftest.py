@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import scenario
 from log_writer import log_writer
-from sidecars import SidecarProcess, SidecarThread
+from sidecars import PATIENT, SidecarProcess, SidecarThread
+from waiting import eventually
 from web_pages import web_server
 from workers import Worker
 
@@ -19,20 +20,42 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
+    from celery_wsprogress.events import Event
+
+
+class Log:
+    """Writes events to the log, and waits until the sidecar of the module has read them.
+
+    So that what a page asks for after a test has written it is known, however busy the machine is.
+    """
+
+    def __init__(self, write: Callable[..., None]) -> None:
+        self._write = write
+        self._written = 0
+        self.sidecar: SidecarThread | None = None
+
+    def __call__(self, *events: Event) -> None:
+        self._write(*events)
+        self._written += len(events)
+        if self.sidecar is not None:
+            read = self.sidecar.sidecar.hub.counts
+            eventually(lambda: read["events"] >= self._written, interval=0.002)
+
 
 @pytest.fixture(scope="module")
 def write(redis_server):
     """Write events to the log of the sidecar."""
     redis_server.clear()
     with log_writer(redis_server.url) as write:
-        yield write
+        yield Log(write)
 
 
 @pytest.fixture(scope="module")
 def sidecar(write, redis_server):
-    """Where most pages have nothing but what a test writes."""
-    with SidecarThread(BrokerAddress(redis_server.url)) as sidecar:
-        yield sidecar
+    """Where most pages have nothing but what a test writes; it takes no silence for a loss."""
+    with SidecarThread(BrokerAddress(redis_server.url), **PATIENT) as write.sidecar:
+        yield write.sidecar
+    write.sidecar = None
 
 
 @pytest.fixture(scope="module")

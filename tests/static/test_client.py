@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 import uuid
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
+from clocks import Clock
 from lives import completed, error, log, progress, result, status
 from msgspec import structs
 from nodes import MODULES, require_packages, run_node
 from ports import free_port
 from proxies import Proxy
-from sidecars import SidecarThread
+from sidecars import PATIENT, SidecarThread
 from waiting import eventually
 from websockets.sync.server import serve
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.sidecar import server
+from celery_wsprogress.sidecar import server, socket_writer
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -31,10 +31,18 @@ KEY = "a key that is long enough for HS256"
 
 
 @pytest.fixture
-def closed_sidecar(write, redis_server, monkeypatch):
+def clock(monkeypatch):
+    """That by which tokens expire."""
+    clock = Clock()
+    monkeypatch.setattr(server, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def closed_sidecar(write, redis_server, monkeypatch, clock):
     """One with a key, that looks often for tokens that expired."""
     monkeypatch.setattr(server, "SWEEP_INTERVAL", 0.1)
-    with SidecarThread(BrokerAddress(redis_server.url), key=KEY) as sidecar:
+    with SidecarThread(BrokerAddress(redis_server.url), key=KEY, **PATIENT) as sidecar:
         yield sidecar
 
 
@@ -221,7 +229,8 @@ def test_lists_histories_and_figures_are_asked_for(client_page, write, life):
     assert history["complete"]
     newest = page.run("return connect(url).history(id, { limit: 1 })", id=life.id)
     assert [one["event_type"] for one in newest["events"]] == ["completed"]
-    assert page.run("return connect(url).stats()")["connected_clients"] == 1
+    # Those of the pages before may take a moment to go.
+    eventually(lambda: page.run("return connect(url).stats()")["connected_clients"] == 1)
     assert page.run("return (await connect(url).get(id)).state", id=life.id) == "completed"
     assert "resume" in page.run("return connect(url).features")
     refused = "return connect(url).list({ state: 'x' }).catch(({ code }) => code)"
@@ -280,23 +289,34 @@ SLOW = 0.01  # what comes within 100 seconds of the last is not told by itself
 PROGRESS = "onProgress: ({ data }) => said.push(data.progress), max_rate"
 
 
+@pytest.fixture
+def slow_time(monkeypatch):
+    """To who is told seldom a hundred seconds are hours, however long this machine takes."""
+    monkeypatch.setattr(socket_writer, "time", Clock(speed=0.01))
+
+
+def be_heard(page, operation_id):
+    """Wait until the sidecar has answered something that was asked after all before."""
+    page.run("await client.get(id)", id=operation_id)
+
+
 def close_and_be_heard(page, handle, operation_id):
-    """Close a handle, and wait until the sidecar has answered something that was asked after."""
-    said = "await new Promise((resolve) => setTimeout(resolve, 0)); await client.get(id)"
-    page.run(f"{handle}.close(); {said}", id=operation_id)
+    page.run(f"{handle}.close(); await new Promise((resolve) => setTimeout(resolve, 0))")
+    be_heard(page, operation_id)
 
 
+@pytest.mark.usefixtures("slow_time")
 def test_who_draws_seldom_is_told_seldom(client_page, network, write, life):
     page = client_page(f"ws://127.0.0.1:{network.port}")
+    # What the page says arrives later than what its task does.
+    network.delay = 0.1
 
     def reach(fraction):
-        """Bring the operation there, as the sidecar knows it."""
         write(*life(progress(fraction, at=2.0)))
-        eventually(
-            lambda: page.run("return (await client.get(id)).progress", id=life.id) == fraction
-        )
 
-    said = "return said"
+    def told():
+        return page.run("return said")
+
     write(*life(started()))
     page.run(
         f"""window.client = connect(url);
@@ -308,36 +328,41 @@ def test_who_draws_seldom_is_told_seldom(client_page, network, write, life):
     )
     for fraction in (0.1, 0.2, 0.3):
         reach(fraction)
-    assert page.run(said) == [0.1]
+    be_heard(page, life.id)
+    assert told() == [0.1]
+    network.delay = 0
     write(*life(log("a", at=2.0)))
-    eventually(lambda: page.run(said) == [0.1, 0.3, "a"], what="what rests goes before a line")
+    eventually(lambda: told() == [0.1, 0.3, "a"], what="what rests goes before a line")
 
     # Whoever wants more often what is the same has it so for all.
     page.run("window.eager = client.watch(id); await eager.ready", id=life.id)
+    be_heard(page, life.id)
     for fraction in (0.4, 0.5):
         reach(fraction)
-        eventually(lambda fraction=fraction: page.run("return said.at(-1)") == fraction)
+        eventually(lambda fraction=fraction: told()[-1] == fraction)
     close_and_be_heard(page, "eager", life.id)
     reach(0.6)
-    assert page.run("return said.at(-1)") == 0.5
+    be_heard(page, life.id)
+    assert told()[-1] == 0.5
 
-    # A new line is told it, too.
+    # A new line is told it, too; its first progress is told at once.
     network.reset()
-    eventually(lambda: page.run("return said.at(-1)") == 0.6)
+    eventually(lambda: told()[-1] == 0.6)
+    be_heard(page, life.id)
     reach(0.7)
+    eventually(lambda: told()[-1] == 0.7)
     reach(0.8)
-    assert page.run("return said.at(-1)") in (0.6, 0.7)
+    be_heard(page, life.id)
+    assert told()[-1] == 0.7
 
 
+@pytest.mark.usefixtures("slow_time")
 def test_all_monitors_have_the_pace_of_the_fastest(client_page, write, life):
     tag = str(uuid.uuid4())
     page = client_page()
 
     def reach(fraction):
         write(*life(progress(fraction, at=2.0)))
-        eventually(
-            lambda: page.run("return (await client.get(id)).progress", id=life.id) == fraction
-        )
 
     write(*life(started(tags=[tag])))
     page.run(
@@ -348,12 +373,14 @@ def test_all_monitors_have_the_pace_of_the_fastest(client_page, write, life):
         tag=tag,
         max_rate=SLOW,
     )
+    be_heard(page, life.id)
     for fraction in (0.1, 0.2, 0.3):
         reach(fraction)
         eventually(lambda fraction=fraction: page.run("return said.at(-1)") == fraction)
     close_and_be_heard(page, "fast", life.id)
     reach(0.4)
     reach(0.5)
+    be_heard(page, life.id)
     assert page.run("return said") == [0.1, 0.2, 0.3]
 
 
@@ -422,7 +449,7 @@ def test_a_link_that_carries_nothing_is_found_and_given_up(client_page, network)
     eventually(lambda: page.page.clock.run_for(100) or page.run("return client.state") == "open")
     network.freeze()
     # A heartbeat of silence, and what a ping is given to be answered.
-    page.page.clock.run_for(19_000)
+    page.page.clock.run_for((PATIENT["heartbeat"] - 1) * 1_000)
     assert page.run("return client.state") == "open"
     page.page.clock.run_for(12_000)
     assert page.run("return said") == ["no answer to a ping"]
@@ -430,43 +457,51 @@ def test_a_link_that_carries_nothing_is_found_and_given_up(client_page, network)
 
 
 def test_a_token_is_renewed_before_it_expires_on_the_same_socket(
-    client_page, closed_sidecar, write, life
+    client_page, closed_sidecar, write, life, clock
 ):
     page = client_page(closed_sidecar.url, closed_sidecar.http)
+    page.page.clock.install()
     given = []
 
     def get_token():
-        given.append(time.time())
-        return create_token(life.id, 2.0, key=KEY)
+        given.append(300.0 if not given else 3_000.0)
+        return create_token([life.id, f"token {len(given)}"], given[-1], key=KEY)
 
     page.page.expose_function("giveToken", get_token)
     page.run(
         """window.client = connect(url, { getToken: giveToken });
-        window.watch = client.watch(id, { onLog: ({ data }) => said.push(data.message) });
-        await watch.ready; window.states = []; client.observe(() => states.push(client.state));""",
+        window.watch = client.watch(id, { onLog: ({ data }) => said.push(data.message) });""",
         id=life.id,
     )
-    # The first token is over by then.
-    first = given[0]
-    eventually(lambda: page.run("return true") and len(given) >= 3 and time.time() > first + 3)
+    eventually(lambda: page.page.clock.run_for(10) or page.run("return client.state") == "open")
+    page.run("window.states = []; client.observe(() => states.push(client.state))")
+    page.page.clock.run_for(230_000)
+    assert len(given) == 1
+    page.page.clock.run_for(11_000)
+    granted = "return client.get('token 2').then(() => true, () => false)"
+    eventually(lambda: page.run(granted))
+    # The first token is over now, and the sidecar has looked for such.
+    before, clock.ahead = clock.asked, 301.0
+    eventually(lambda: clock.asked > before + 3)
     write(*life(started(), log("still here", at=2.0)))
     eventually(lambda: page.run("return said") == ["still here"])
-    assert page.run("return states") == []
+    assert set(page.run("return states")) <= {"open"}
+    assert len(given) == 2
     assert [urlsplit(one).query for one in page.run("return [client.url, url]")] == ["", ""]
 
 
 def test_an_expired_token_is_renewed_after_it_closed_the_connection(
-    client_page, closed_sidecar, write, life
+    client_page, closed_sidecar, write, life, clock
 ):
     page = client_page(closed_sidecar.url, closed_sidecar.http)
     given, closed = [], []
 
     def get_token():
-        given.append(time.time())
+        given.append(True)
         # The server of the site is away until the connection was closed.
         if given[1:] and not closed:
             raise RuntimeError("no tokens now")
-        return create_token(life.id, 1.0 if not closed else 60.0, key=KEY)
+        return create_token(life.id, 3_000.0 if closed else 300.0, key=KEY)
 
     page.page.expose_function("giveToken", get_token)
     page.run(
@@ -477,6 +512,7 @@ def test_an_expired_token_is_renewed_after_it_closed_the_connection(
         id=life.id,
     )
     write(*life(started(), log("a", at=2.0)))
+    clock.ahead = 301.0
     eventually(lambda: 4001 in page.run("return codes"))
     closed.append(True)
     write(*life(log("b", at=3.0)))
@@ -565,14 +601,17 @@ def test_close_codes_are_obeyed(client_page, code, reason, state):
     with serve(close, "127.0.0.1", 0) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
         page = client_page(f"ws://127.0.0.1:{other.socket.getsockname()[1]}")
-        page.run("window.client = connect(url); window.watch = client.watch('x')")
+        page.run(
+            """window.client = connect(url); window.watch = client.watch('x');
+            client.observe(() => client.lost && said.push(client.lost.retryAt - Date.now()))"""
+        )
         eventually(lambda: page.run("return client.error || client.lost"))
         assert page.run("return client.state") == state
         if state == "closed":
             found = page.run("return watch.done.catch((error) => [error.name, error.code])")
             assert found == ["ConnectionClosed", code]
         if code == 1012:
-            assert page.run("return client.lost.retryAt - Date.now() > 20000")
+            assert page.run("return said[0] > 20000")
         other.shutdown()
 
 
@@ -590,20 +629,23 @@ def test_one_clients_bad_token_is_not_anothers(client_page, closed_sidecar, writ
 
 
 def test_a_token_that_expires_ends_its_own_client_and_no_other(
-    client_page, closed_sidecar, write, life
+    client_page, closed_sidecar, write, life, clock
 ):
     """Neither of them can be renewed, and the two share one connection."""
     page = client_page(closed_sidecar.url, closed_sidecar.http)
     write(*life(started(), log("a", at=2.0)))
-    found = page.run(
+    page.run(
         """window.short = connect(url, { token: one });
         window.long = connect(url, { token: other });
         long.watch(id, { onLog: ({ data }) => said.push(data.message) });
-        return short.watch("x").done.catch(({ code, message }) => [code, message]);""",
+        window.watch = short.watch("x");
+        await watch.ready;""",
         id=life.id,
-        one=create_token("x", 1.0, key=KEY),
-        other=create_token(life.id, key=KEY),
+        one=create_token("x", 300.0, key=KEY),
+        other=create_token(life.id, 3_000.0, key=KEY),
     )
+    clock.ahead = 301.0
+    found = page.run("return watch.done.catch(({ code, message }) => [code, message])")
     assert found == ["unauthorized", "The token has expired"]
     assert page.run("return short.state") == "closed"
     write(*life(log("b", at=3.0)))

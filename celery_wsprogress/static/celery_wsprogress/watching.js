@@ -184,9 +184,14 @@ export class Watching {
     seat.asked = line;
     const { id, fields } = subscription;
     // Events of one operation, from the start of its run; of many, how they stand and the news.
-    const command = { command: "subscribe", ...fields, replay: id ? "all" : "none", resync: true };
+    const replay = id ? "all" : "none";
+    const rate = this.#rate(subscription, seat);
+    const command = { command: "subscribe", ...fields, replay, resync: true, max_rate: rate };
     try {
-      await line.ask(command, (reply) => this.#begin(subscription, seat, reply));
+      await line.ask(command, (reply) => {
+        if (rate) this.#paces.set(id, rate);
+        this.#begin(subscription, seat, reply);
+      });
     } catch (error) {
       if (!(error instanceof CommandError)) return;
       const { source } = seat;
@@ -278,16 +283,29 @@ export class Watching {
   }
 
   /**
-   * Say how often progress is wanted, where that was not said yet: as often as somebody wants it.
+   * How often progress is wanted, where the line was told something else: as often as somebody
+   * wants it.
+   *
+   * @param {Subscription} subscription
+   * @param {Seat} [joining] One that has yet to begin.
+   */
+  #rate({ id, seats }, joining) {
+    // All selectors have one pace.
+    const all = id ? [...seats] : [...this.#board.selecting].flatMap((one) => [...one.seats]);
+    const rates = all.filter((seat) => seat.begun || seat === joining).map((seat) => seat.rate);
+    const rate = Math.max(...rates);
+    return rates.length && rate !== (this.#paces.get(id) ?? FASTEST) ? rate : undefined;
+  }
+
+  /**
+   * Say how often progress is wanted.
    *
    * @param {Subscription} subscription
    */
-  #pace({ id, fields, seats }) {
-    // All selectors have one pace.
-    const all = id ? [...seats] : [...this.#board.selecting].flatMap((one) => [...one.seats]);
-    const rates = all.filter((seat) => seat.begun).map((seat) => seat.rate);
-    const rate = Math.max(...rates);
-    if (!this.#line || !this.#live.has(keyOf(fields)) || !rates.length || rate === (this.#paces.get(id) ?? FASTEST)) return;
+  #pace(subscription) {
+    const { id, fields } = subscription;
+    const rate = this.#rate(subscription);
+    if (!rate || !this.#line || !this.#live.has(keyOf(fields))) return;
     this.#paces.set(id, rate);
     this.#line.ask({ command: "subscribe", ...fields, max_rate: rate }).catch(() => {});
   }
