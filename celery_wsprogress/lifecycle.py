@@ -22,6 +22,12 @@ it again. A retry names the run that it comes *after*: where the processes of th
 write at the same time, the log may hold the later one first, and the earlier one is past then
 before anything is heard of it.
 
+A reader may have begun in the middle, or have let the operation go. A run says ``started`` before
+all else, so of two runs the one that was read to start is the later one: a word of another one,
+which as far as was read was neither received nor started, comes late and takes nobody's place
+(:meth:`Runs._is_older`). Where neither was read to start, nobody can say which is the later one:
+the one that spoke last is shown, and the first that ends ends the operation.
+
 A run may also say that it is ``replaced``: its successor has the same id, and may wait for long,
 for the other steps of a chain or for a worker. Nobody gives signs of life meanwhile.
 
@@ -139,6 +145,7 @@ _QUEUED: Final = (Step.QUEUE, Step.STALL)
 _RECEIVED: Final = (Step.QUEUE, Step.RECEIVE, Step.STALL)
 _STARTED: Final = (Step.QUEUE, Step.RECEIVE, Step.START)
 _ALL: Final = tuple(Step)
+_ENDS: Final = (Step.COMPLETE, Step.FAIL, Step.CANCEL)
 
 #: For the state of a run (None: nothing is known of it) and a step: the state it is in then,
 #: or the verdict on an event that does not take it there.
@@ -196,6 +203,8 @@ class Run(Struct, array_like=True, gc=False):
     """Seconds between two signs of its process, as that states."""
     spoke_at: float = 0.0
     """When its process last said something or gave a sign, epoch seconds of its own clock."""
+    begun: bool = False
+    """Its ``started`` was read."""
 
     @property
     def silent(self) -> bool:
@@ -209,7 +218,8 @@ class Runs(Struct, array_like=True, gc=False):
     state: State = State.QUEUED
     current: Run | None = None
     waiting: dict[str, Run] = field(default_factory=dict)
-    """Runs that were received while another was the current one, by id."""
+    """Runs that are not known to be older than the current one, by id: they were received beside
+    it, or spoke before it, and of neither was the ``started`` read."""
     past: dict[str, Run] = field(default_factory=dict)
     """Runs that were the current one before, by id; the newest :data:`MAX_PAST_RUNS`."""
 
@@ -218,8 +228,10 @@ class Runs(Struct, array_like=True, gc=False):
         if step is Step.QUEUE:
             return self._fold_queued(event)
         verdict = self._fold_in_run(event, step)
-        if step is Step.START and event.after:
-            self._pass(event.after)
+        if step is Step.START:
+            self._settle()
+            if event.after:
+                self._pass(event.after)
         return verdict
 
     def reopen(self) -> None:
@@ -252,8 +264,7 @@ class Runs(Struct, array_like=True, gc=False):
     def _fold_in_past(self, run: Run, event: Event, step: Step) -> Verdict:
         if step in _STARTED:
             return Verdict.BEHIND
-        # Logs are lossless, also those of a run that another one overtook.
-        return Verdict.DELIVER if run.superseded and isinstance(event, Log) else Verdict.OVER
+        return _verdict_on_overtaken(event) if run.superseded else Verdict.OVER
 
     def _fold_in_other(self, event: Event, step: Step) -> Verdict:
         """The event's run is not the current one: it waits, or takes its place."""
@@ -269,25 +280,56 @@ class Runs(Struct, array_like=True, gc=False):
             self.current = run
             return self._advance(run, event, step)
         if step is Step.RECEIVE:
-            if event.run in self.waiting:
-                return Verdict.BEHIND
-            self.waiting[event.run] = Run(event.run, event.publication, State.RECEIVED)
-            _keep_newest(self.waiting)
+            self._let_wait(event)
             # Where the operation stands is what its current run shows: a client that goes by the
             # last status it was told must not take a retry's receipt for it.
             return Verdict.BEHIND
         if self.state.ended and step is not Step.START:
             return Verdict.OVER
-        self._supersede(current)
+        if self._is_older(event, step, current):
+            return _verdict_on_overtaken(event)
+        self._supersede(current, step)
         self.current = self.waiting.pop(event.run, None) or Run(event.run, event.publication)
+        if self.current.state is State.RUNNING:
+            # It spoke before, but was not the current one meanwhile.
+            self.current.state = None
         return self._advance(self.current, event, step)
 
-    def _supersede(self, run: Run) -> None:
-        """Another run takes the place of this one, which waits if it has not begun."""
+    def _let_wait(self, event: Event) -> None:
+        if event.run not in self.waiting:
+            self.waiting[event.run] = Run(event.run, event.publication, State.RECEIVED)
+            _keep_newest(self.waiting)
+
+    def _is_older(self, event: Event, step: Step, current: Run) -> bool:
+        """Whether a run that speaks began before the current one, as far as anybody knows.
+
+        A run says ``started`` before all else. So one that was not read to start had started
+        before anything that was read, and before the current run if that one was.
+        """
+        if step is Step.START:
+            return False
+        run = self.waiting.get(event.run)
+        if run is None:
+            return current.begun
+        # Of neither it is known when it started. The end of either is that of the operation.
+        return run.state is State.RUNNING and step not in _ENDS
+
+    def _supersede(self, run: Run, step: Step) -> None:
+        """Another run takes the place of this one, by a step of its own.
+
+        This one waits if it has not begun, or may have begun later than that one.
+        """
         run.superseded = run.state is State.RUNNING
-        line = self.waiting if run.state is State.RECEIVED else self.past
+        unsure = run.superseded and not run.begun and step is not Step.START
+        line = self.waiting if unsure or run.state is State.RECEIVED else self.past
         line[run.id] = run
         _keep_newest(line)
+
+    def _settle(self) -> None:
+        """A run has started: those that spoke before are older."""
+        for run in [run for run in self.waiting.values() if run.state is State.RUNNING]:
+            self.past[run.id] = self.waiting.pop(run.id)
+        _keep_newest(self.past)
 
     def _pass(self, run_id: str) -> None:
         """A retry has started: the run that asked for it is past, whatever is heard of it yet."""
@@ -302,6 +344,7 @@ class Runs(Struct, array_like=True, gc=False):
         # successor may have ended unheard.
         waits = event.inferred and run.state in FOLLOWED
         outcome = TRANSITIONS[State.RECEIVED if waits else run.state][step]
+        run.begun = run.begun or step is Step.START
         if isinstance(outcome, Verdict):
             return outcome
         run.state = outcome
@@ -320,6 +363,11 @@ def _is_refuted(run: Run, event: Event, step: Step) -> bool:
     lost = isinstance(event, Error) and event.data.error_type in LOST
     waits = run.state is State.RECEIVED or run.state in FOLLOWED
     return not (run.silent or (waits and not lost))
+
+
+def _verdict_on_overtaken(event: Event) -> Verdict:
+    """What becomes of what a run says that another one has overtaken: lines are lossless."""
+    return Verdict.DELIVER if isinstance(event, Log) else Verdict.OVER
 
 
 def _keep_newest(runs: dict[str, Run]) -> None:

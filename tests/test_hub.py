@@ -612,7 +612,7 @@ def test_what_is_at_hand_is_what_is_held(said, at_hand):
 def test_who_has_not_read_all_when_it_speaks_for_the_first_time_reads_on(first, unread):
     """Its history is another object from then on."""
     log_ = Log()
-    log_.write(status("started", metadata={}))
+    log_.write(status("started", metadata={}), status("received", run="r2", publication="p2"))
     by_id, by_kind, of_more = session(1), session(2), session(3)
     subscribe(log_.hub, by_id)
     for reader in (by_kind, of_more):

@@ -7,6 +7,7 @@ the last event id it saw, as a client does whose connection was lost.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import product
 
 import pytest
 from frames import decoded, unframed
@@ -243,6 +244,31 @@ def test_of_what_was_let_go_only_a_start_is_news():
         sidecar.read()
     assert kinds(one.read_all()) == ["started", "started", "completed", "late", "started"]
     assert kinds(other.read_all()) == ["started", "started", "completed", "started"]
+
+
+LATE = [log("late", run="a"), progress(0.9, run="a"), error(run="a")]
+
+
+@pytest.mark.parametrize(
+    ("how", "late"),
+    [
+        *product([{}, {"limits": Limits(max_finished=0)}, {"start": 1}, {"start": 2}], LATE),
+        # Who has read neither to start believes the first that ends.
+        *product([{"start": 3}], LATE[:2]),
+    ],
+)
+def test_a_late_word_of_a_run_that_is_not_known_takes_nobodys_place(how, late):
+    written = [
+        [status("started", run="a", metadata={})],
+        [status("started", run="b", metadata={}), completed(run="b")],
+        [status("started", run="c", metadata={})],
+        [late],
+        [completed(run="c")],
+    ]
+    client = watching(sidecar := Sidecar(written, **how))
+    sidecar.read()
+    last = client.read_all()[-1]
+    assert (last["event_type"], last["run"]) == ("completed", "c")
 
 
 def test_a_sidecar_that_is_behind_repeats_nothing():

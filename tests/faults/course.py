@@ -40,6 +40,8 @@ class Course:
         """The run that started last."""
         self._phase: dict[str, int] = {}
         self._overtaken: set[str] = set()
+        self._begun: set[str] = set()
+        """Runs whose ``started`` the log showed."""
         self._publications: set[str] = set()
         self._silent: set[str] = set()
         self._lost: set[str] = set()
@@ -67,6 +69,11 @@ class Course:
             return self._told(event, self._judge_received(event))
         if event.kind == "status" and event.text == "started":
             duty = self._told(event, self._judge_started(event))
+            self._begun.add(event.run)
+            for run in set(self._phase) - {self.current}:
+                # It had spoken before this one started.
+                if self._phase[run] == _STARTED:
+                    self._pass(run)
             self._pass(event.after)
             return duty
         return self._judge_work(event)
@@ -135,7 +142,8 @@ class Course:
         return Duty.MUST
 
     def _judge_started(self, event: Said) -> Duty:
-        if self._phase.get(event.run, 0) >= _STARTED:
+        unsure = event.run != self.current and self._phase.get(event.run) == _STARTED
+        if self._phase.get(event.run, 0) >= _STARTED and not unsure:
             return Duty.NEVER
         self._take_over(event.run)
         return Duty.MUST
@@ -151,6 +159,8 @@ class Course:
             return Duty.MUST if told_late else Duty.NEVER
         if run != self.current and self.ended:
             return Duty.NEVER
+        if run != self.current and self._comes_late(event):
+            return Duty.MUST if event.kind == "log" else Duty.NEVER
         self._take_over(run)
         if event.is_end:
             self._end(run)
@@ -160,6 +170,17 @@ class Course:
                 self._replaced.add(run)
         return Duty.MAY if event.kind == "progress" else Duty.MUST
 
+    def _comes_late(self, event: Said) -> bool:
+        """Whether another run than the current one, whose start is not known, is not news.
+
+        It started before the current one, where the start of that is known. Where that is not
+        known either, it is over with whichever ends first.
+        """
+        phase = self._phase.get(event.run)
+        if phase is None:
+            return self.current in self._begun
+        return phase == _STARTED and not event.is_end
+
     def _pass(self, run: str) -> None:
         """A retry of this run has started: it is over, whatever the log shows of it yet."""
         if run and run != self.current and self._phase.get(run) != _OVER:
@@ -168,7 +189,7 @@ class Course:
 
     def _take_over(self, run: str) -> None:
         before = self.current
-        if before and before != run and self._phase[before] == _STARTED:
+        if before in self._begun and before != run and self._phase[before] == _STARTED:
             self._phase[before] = _OVER
             self._overtaken.add(before)
         self.current, self._phase[run] = run, _STARTED
