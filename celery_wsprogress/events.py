@@ -52,6 +52,9 @@ REPLACED: Final = "replaced"
 STALLED: Final = "stalled"
 """No sign of the run's process for a while. A sidecar says it; the run may speak again."""
 
+TYPE_ONLY: Final = "type"
+"""``stream_errors`` of a run of whose errors no more than the type leaves its worker."""
+
 BACKEND_RUN: Final = "backend"
 """The run of an operation of which nothing is known but what the result backend says."""
 
@@ -92,6 +95,9 @@ class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
     group_id: str | UnsetType = UNSET
     stream_result: bool | UnsetType = UNSET
     """False on ``received`` and ``started`` when the task's result does not leave its worker."""
+    stream_errors: str | UnsetType = UNSET
+    """``"type"`` on ``received`` and ``started`` when of the task's errors no more than the type
+    leaves its worker; on ``replaced`` when that holds of something that follows."""
     acks_late: bool | UnsetType = UNSET
     """True on ``received`` and ``started`` when the message is acknowledged after the task has run:
     the broker delivers it again where the worker dies."""

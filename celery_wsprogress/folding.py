@@ -19,6 +19,7 @@ from celery_wsprogress.events import (
     LOST,
     QUEUED,
     RECEIVED,
+    REPLACED,
     STARTED,
     Completed,
     Error,
@@ -74,6 +75,8 @@ class Operation(Struct, array_like=True, gc=False):
     group_id: str | None = None
     streams_result: bool = False
     """Whether its result may be shown; not before its worker was heard of."""
+    streams_errors: bool = False
+    """Whether the text of an error may be shown that the result backend tells; as before."""
     acks_late: bool = False
     """Whether the message of the current run is delivered again where its worker dies."""
     error: str | None = None
@@ -289,7 +292,11 @@ class Operation(Struct, array_like=True, gc=False):
         self.group_id = _known(data.group_id) or self.group_id
         if data.status in {RECEIVED, STARTED}:
             self.streams_result = data.stream_result is not False
+            self.streams_errors = data.stream_errors is UNSET
             self.acks_late = data.acks_late is True
+        elif data.status == REPLACED and data.stream_errors is not UNSET:
+            # What follows is another task, which has its own say.
+            self.streams_errors = False
 
     def snapshot(self) -> dict[str, Any]:
         """The operation as the protocol shows it: base fields are never null.

@@ -38,6 +38,9 @@ MAX_TAGS: Final = 50
 MAX_TAG_BYTES: Final = 100
 MAX_EVENT_BYTES: Final = 30_000
 
+WITHHELD: Final = "the text of this error is not shown (stream_errors)"
+"""What watchers read of an error of which no more than the type may leave its process."""
+
 _PREVIEW_BYTES: Final = 1_000
 
 
@@ -109,9 +112,14 @@ def error(exception: Any) -> tuple[str, str]:
 
     What is no exception (Celery hands on a text here and there) is an ``UnknownError``.
     """
-    known = is_really(exception, BaseException)
-    name = text(class_name(exception), MAX_NAME_BYTES) if known else "UnknownError"
+    name = type_name(exception)
     return text(exception).strip() or name, name
+
+
+def type_name(exception: Any) -> str:
+    """The name of an exception's class; ``UnknownError`` of what is none."""
+    known = is_really(exception, BaseException)
+    return text(class_name(exception), MAX_NAME_BYTES) if known else "UnknownError"
 
 
 def cause(exception: BaseException) -> str:

@@ -15,7 +15,9 @@ from celery.app import backends
 from celery.backends.base import DisabledBackend
 from celery.backends.rpc import RPCBackend
 from celery.exceptions import (
+    ChordError,
     ImproperlyConfigured,
+    MaxRetriesExceededError,
     NotRegistered,
     SoftTimeLimitExceeded,
     Terminated,
@@ -41,6 +43,18 @@ class Outcome(NamedTuple):
     """What it returned, not yet rendered."""
     error: str = ""
     error_type: str = ""
+    reason: str = ""
+    """What may be said in place of ``error`` where that may not leave; empty: no more than that."""
+
+    def shown(self, *, full: bool) -> str:
+        """What watchers read of the error.
+
+        Args:
+            full: Whether the error's own text may leave its worker.
+        """
+        # How a task was revoked is said in words of ours.
+        whole = full or self.end == "cancelled"
+        return self.error if whole else self.reason or rendering.WITHHELD
 
 
 REVOKED = ("the task was revoked", "TaskRevokedError")
@@ -106,12 +120,13 @@ def outcome_of(backend: Any, task_id: str) -> Outcome | None:
         if not _is_about_stored_exception(exc):
             raise
         # A state of an exception, stored by hand with something that is none: it is common.
-        return Outcome("error", None, *failure("the task says that it failed"))
+        said = "the task says that it failed"
+        return Outcome("error", None, *failure(said), said)
     match meta.get("status"):
         case states.SUCCESS:
             return Outcome("completed", meta.get("result"))
         case states.FAILURE:
-            return Outcome("error", None, *failure(meta.get("result")))
+            return _failed(meta.get("result"))
         case states.REVOKED:
             return Outcome("cancelled", None, *REVOKED)
     return None
@@ -127,12 +142,36 @@ def _is_about_stored_exception(exc: Exception) -> bool:
     return any(frame.f_code.co_name == "exception_to_python" for frame, _ in frames)
 
 
-def failure(exception: Any) -> tuple[str, str]:
+def _failed(exception: Any) -> Outcome:
+    """The end of a task, by the exception that the backend has made of what was stored."""
+    said, name = failure(exception)
+    reason = guarded(_reason, exception) or ""
+    if type(exception) is Exception and (found := _NOT_REBUILT.match(rendering.text(exception))):
+        # Celery could not call the class with what was stored, and quotes both.
+        said, name = said.removeprefix(found[0]).strip() or found[1], found[1]
+    # A class that is not known here has its qualified name.
+    return Outcome("error", None, said, name.rpartition(".")[2] or name, reason)
+
+
+_NOT_REBUILT: Final = re.compile(r"<class '(?:[^']*\.)?([^'.]+)'>")
+"""celery/backends/base.py, ``Backend.exception_to_python``."""
+
+
+def failure(exception: Any, *, full: bool = True) -> tuple[str, str]:
     """The text and the type of what a task failed with.
 
     The text is what the task's code, or Celery, says of it, without what Celery puts there of the
     task's arguments.
+
+    Args:
+        exception: What it failed with.
+        full: Whether the text that code of the user's or of a library has made may leave. Else it
+            is a sentence of ours.
     """
+    if not full:
+        wrapped = isinstance(exception, UnpickleableExceptionWrapper)
+        name = exception.exc_cls_name if wrapped else rendering.type_name(exception)
+        return guarded(_reason, exception) or rendering.WITHHELD, name
     if isinstance(exception, UnpickleableExceptionWrapper):
         # Celery's stand-in for an exception that cannot leave its process.
         said = ", ".join(rendering.text(argument) for argument in exception.exc_args)
@@ -147,12 +186,56 @@ def without_arguments(said: str) -> str:
     ``self.retry()`` without tries left (celery/app/task.py) says ``Can't retry name[id] args:…
     kwargs:…``; a chord repeats what its parts say.
     """
-    return _ARGUMENTS.sub(r"\1 any more: it was tried as often as max_retries allows", said)
+    return _ARGUMENTS.sub(rf"\1 {_NO_MORE}", said)
 
 
 _ARGUMENTS: Final = re.compile(r"(Can\\*'t retry .{1,500}?)\[[^\]]{0,1000}\] args:.*", re.DOTALL)
 _JOB: Final = re.compile(r" Job: \d+\.$")
 _MAX_PARTS: Final = 5
+
+
+def _reason(exception: Any) -> str | None:
+    """What is meant by an exception of Celery's own, where that is sure to quote nobody's values.
+
+    Anybody may raise these classes, with any text: only what Celery itself writes is repeated.
+    """
+    first = exception.args[0] if exception.args else None
+    said = first if type(first) is str else ""
+    if is_really(exception, (TimeLimitExceeded, SoftTimeLimitExceeded, Terminated)):
+        return _for_people(exception)
+    if is_really(exception, WorkerLostError):
+        return (_LOST.match(said) or ("the process that ran the task was lost",))[0]
+    if is_really(exception, NotRegistered):
+        known = f" {said}" if _TASK.fullmatch(said) else ""
+        return f"the worker does not know the task{known}"
+    if is_really(exception, MaxRetriesExceededError):
+        name = _NO_TRY.match(said)
+        return f"Can't retry {name[1] if name else 'it'} {_NO_MORE}"
+    if is_really(exception, ChordError):
+        return _chord(said) or "a part of the chord failed"
+    return None
+
+
+_NO_MORE: Final = "any more: it was tried as often as max_retries allows"
+_LOST: Final = re.compile(r"Worker exited prematurely: (?:signal \d+(?: \(SIG\w+\))?|exitcode \d+)")
+_TASK: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
+_NO_TRY: Final = re.compile(rf"Can't retry ({_TASK.pattern})\[[^\]]{{0,1000}}\] args:", re.ASCII)
+_CHORD: Final = re.compile(
+    r"(Dependency [\w-]{1,100} raised|Callback error:|Join error:|Cannot restore group:) "
+    r"([A-Za-z_]\w{0,200})?",
+    re.ASCII,
+)
+
+
+def _chord(said: str) -> str | None:
+    """Which part of a chord failed, and with what; None of another text.
+
+    Celery quotes what the part has raised (celery/backends/base.py, ``on_chord_part_return``). Who
+    fails the chord does not know that task, nor whether its text may leave; those who may see it
+    find it at the part itself.
+    """
+    found = _CHORD.match(said)
+    return f"{found[1]} {found[2] or 'an error'}" if found else None
 
 
 def _for_people(exception: Any) -> str | None:  # noqa: PLR0911 - a table
@@ -168,6 +251,8 @@ def _for_people(exception: Any) -> str | None:  # noqa: PLR0911 - a table
         return f"the task was terminated (signal {abs(first)})"
     if is_really(exception, NotRegistered):
         return f"the worker does not know the task {rendering.text(first)}"
+    if is_really(exception, ChordError):
+        return _chord(rendering.text(first))
     if is_really(exception, BaseExceptionGroup):
         return _group(exception)
     if "pydantic" in type(exception).__module__ and hasattr(exception, "errors"):

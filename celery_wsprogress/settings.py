@@ -173,6 +173,26 @@ def _read(field: dataclasses.Field[Any], value: Any) -> Any:
         ) from None
 
 
+#: What leaves of a task's errors: all that they say, or no more than their type.
+FULL: Final = "full"
+TYPE: Final = "type"
+
+
+def error_choice(value: Any) -> str:
+    """Read ``stream_errors``.
+
+    Raises:
+        ValueError: it is none of the two words.
+    """
+    word = _text(value).lower()
+    if word not in {FULL, TYPE}:
+        raise ValueError(value)
+    return word
+
+
+ERROR_CHOICES: Final = "'full' or 'type'"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings(Settings):
     """How tasks publish. Read from Celery's configuration, then from the environment."""
@@ -186,6 +206,10 @@ class WorkerSettings(Settings):
     tasks whose name matches (and of ``StreamingTask``s)."""
     stream_result: bool = setting(True, _switch, "true or false")
     """Whether results leave with the events. A task's own ``stream_result`` wins."""
+    stream_errors: str | None = setting(None, error_choice, ERROR_CHOICES)
+    """What leaves of errors: ``full`` is their type and text, ``type`` their type only. A task's
+    own ``stream_errors`` wins. Unless it is said: ``type`` of tasks whose result does not leave,
+    else ``full``."""
     eager: bool | None = setting(None, _switch, "true or false")
     """Whether tasks that are run eagerly (``task_always_eager``, ``apply()``) are published, too.
     Unless it is said they are, except in tests (pytest, Django's test runner, unittest)."""
@@ -268,6 +292,9 @@ class ServeSettings(Settings):
     answer_unknown: bool = setting(False, _switch, "true or false")
     """Ask the result backend also about operations nobody has heard of, when someone subscribes
     to one: how they ended is shown, results included."""
+    stream_errors: str | None = setting(None, error_choice, ERROR_CHOICES)
+    """``full`` shows all that the result backend says of errors of operations nobody has heard of.
+    Unless it is said only their type is shown: nobody knows whether their text may leave."""
     flower_url: str | None = setting(
         None,
         _page,

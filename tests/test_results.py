@@ -19,6 +19,7 @@ from celery.utils.serialization import UnpickleableExceptionWrapper
 
 from celery_wsprogress import results
 from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.rendering import WITHHELD
 from celery_wsprogress.results import Outcome, open_backend, outcome_of
 
 
@@ -166,3 +167,95 @@ def test_no_text_carries_the_arguments_of_a_task(make):
 )  # fmt: skip
 def test_ends_are_told_in_words(exception, said):
     assert results.failure(exception) == (said, type(exception).__name__)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: KeyError(SECRET),
+        lambda: ExceptionGroup(SECRET, [KeyError(SECRET)]),
+        lambda: UnpickleableExceptionWrapper("mod", "Odd", (SECRET,), SECRET),
+        lambda: WorkerLostError(SECRET),
+        lambda: WorkerLostError(f"Worker exited prematurely: {SECRET}"),
+        lambda: WorkerLostError(f"Worker exited prematurely: exitcode 1 {SECRET}"),
+        lambda: TimeLimitExceeded(SECRET),
+        lambda: SoftTimeLimitExceeded(SECRET),
+        lambda: Terminated(SECRET),
+        lambda: NotRegistered(SECRET),
+        lambda: MaxRetriesExceededError(f"Can't retry {SECRET}[1] args:[] kwargs:{{}}"),
+        lambda: ChordError(SECRET),
+        lambda: ChordError(f"Dependency 1 raised KeyError({SECRET!r})"),
+        lambda: ChordError(f"Callback error: {ValueError(SECRET)!r}"),
+        lambda: ChordError(f"Dependency 1 raised '{SECRET}'"),
+        lambda: SECRET,
+        exhausted,
+        invalid,
+    ],
+)
+def test_where_only_the_type_leaves_no_text_of_anybody_does(make):
+    exception = make()
+    said, name = results.failure(exception, full=False)
+    assert said
+    assert SECRET not in said + name
+    assert name == results.failure(exception)[1]
+
+
+@pytest.mark.parametrize(
+    "exception",
+    [
+        TimeLimitExceeded(1),
+        SoftTimeLimitExceeded(),
+        WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 0."),
+        Terminated(-15),
+        NotRegistered("proj.add"),
+        ChordError("Dependency 1 raised KeyError('x')"),
+        exhausted(),
+    ],
+    ids=repr,
+)
+def test_what_celery_itself_means_is_told_all_the_same(exception):
+    assert results.failure(exception, full=False) == results.failure(exception)
+
+
+def test_a_chord_says_which_part_failed_and_with_what_but_not_what_that_said():
+    """Whoever fails the chord does not know whether the text of its part may leave."""
+    error = ChordError(f"Dependency 1-2 raised KeyError({SECRET!r})")
+    assert results.failure(error) == ("Dependency 1-2 raised KeyError", "ChordError")
+
+
+class Inner(Exception):
+    """Not found by the name that a backend stores where it is made in a function."""
+
+
+def local():
+    class Local(Exception):
+        pass
+
+    return Local(SECRET)
+
+
+@pytest.mark.parametrize(
+    ("exception", "name"),
+    [
+        (ExceptionGroup("several", [ValueError(SECRET)]), "ExceptionGroup"),
+        (invalid(), "ValidationError"),
+        (local(), "Local"),
+        (Inner(SECRET), "Inner"),
+        (UnicodeDecodeError("utf-8", b"x", 0, 1, SECRET), "UnicodeDecodeError"),
+    ],
+)
+def test_the_type_of_what_a_backend_could_not_make_again_is_the_one_that_was_raised(
+    backend, task_id, exception, name
+):
+    backend.store_result(task_id, exception, states.FAILURE)
+    found = outcome_of(backend, task_id)
+    assert found.error_type == name
+    assert found.error
+    assert found.shown(full=True) == found.error
+    assert found.shown(full=False) == WITHHELD
+
+
+def test_the_reason_of_a_stored_end_is_shown_where_its_text_is_not(backend, task_id):
+    backend.store_result(task_id, TimeLimitExceeded(1), states.FAILURE)
+    said = "the task ran longer than its time limit of 1 seconds"
+    assert outcome_of(backend, task_id).shown(full=False) == said

@@ -170,6 +170,11 @@ WEBSOCKET_PORT is honoured too, and ENABLE_WEBSOCKET=false makes this command do
     help="Ask the result backend about ids nobody has heard of; their results are shown.",
 )
 @click.option(
+    "--stream-errors",
+    metavar="WORD",
+    help="What --answer-unknown shows of errors: their 'type', or 'full'.  [default: type]",
+)
+@click.option(
     "--flower-url",
     metavar="URL",
     help="Link the dashboard to the pages of tasks in this Flower.",

@@ -86,7 +86,7 @@ class Life:
     def announce(self) -> reports.Report:
         """Make its ``started``, with what is known of it by now."""
         run = replace(self.tracker.run, metadata=self.tracker.metadata)
-        return reports.started(run, self.began)
+        return reports.started(run, self.began, stream_errors=self.tracker.streams_errors)
 
     def said_so_far(self) -> list[reports.Report]:
         """What there is to say of it now: its beginning, the last of all else, and its end."""
@@ -114,7 +114,10 @@ class Life:
             error_type: Its kind; None for the exception's class, or ``UnknownError``.
         """
         said, kind = rendering.error(error)
-        status, said = _how_it_was_left(error, said, kind)
+        full = self.tracker.streams_errors
+        status, said = _how_it_was_left(error, said if full else kind, kind)
+        if said == kind and not full:
+            said = rendering.WITHHELD
         if error_type is not None:
             kind = rendering.text(error_type, rendering.MAX_NAME_BYTES) or kind
         end = reports.failed(
@@ -156,7 +159,11 @@ def _how_it_was_left(error: Any, said: str, kind: str) -> tuple[Literal["error",
 def begin(run: Run) -> Life:
     """Say ``started``. What is said of the operation from now on is sent."""
     publisher = outlet()
-    life = Life(Tracker(run, publisher, _outer()))
+    outer = _outer()
+    # What fails inside a task says what that task's exception says.
+    streams = outer or publisher
+    full = streams is None or streams.streams_errors
+    life = Life(Tracker(run, publisher, outer, streams_errors=full))
     register.add(life)
     if publisher is not None:
         publisher.vouch(register.going)

@@ -78,19 +78,33 @@ def lost(silence: Silence) -> Event:
 
 def told(silence: Silence, outcome: Outcome) -> list[Event]:
     """How the run ended, as the result backend says."""
-    streams_result, took = silence.operation.streams_result, _duration(silence)
-    return _ends(outcome, _envelope(silence), streams_result=streams_result, took=took)
+    return _ends(
+        outcome,
+        _envelope(silence),
+        streams_result=silence.operation.streams_result,
+        streams_errors=silence.operation.streams_errors,
+        took=_duration(silence),
+    )
 
 
-def answered(operation_id: str, now: float, outcome: Outcome) -> list[Event]:
-    """How an operation ended that nobody has heard of, as the result backend says."""
+def answered(
+    operation_id: str, now: float, outcome: Outcome, *, streams_errors: bool = False
+) -> list[Event]:
+    """How an operation ended that nobody has heard of, as the result backend says.
+
+    Args:
+        operation_id: Which one.
+        now: Epoch seconds.
+        outcome: What the backend says.
+        streams_errors: Whether the text of its error is shown.
+    """
     envelope: dict[str, Any] = {
         "operation_id": operation_id,
         "run": BACKEND_RUN,
         "timestamp": now,
         "inferred": True,
     }
-    return _ends(outcome, envelope, streams_result=True)
+    return _ends(outcome, envelope, streams_result=True, streams_errors=streams_errors)
 
 
 def _ends(
@@ -98,11 +112,12 @@ def _ends(
     envelope: dict[str, Any],
     *,
     streams_result: bool,
+    streams_errors: bool,
     took: float | UnsetType = UNSET,
 ) -> list[Event]:
     if outcome.end != "completed":
         error = ErrorData(
-            error=outcome.error,
+            error=outcome.shown(full=streams_errors),
             error_type=outcome.error_type,
             status=outcome.end,
             duration=took,

@@ -8,6 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.settings import FULL
 from celery_wsprogress.sidecar import conclusions
 from celery_wsprogress.sidecar.appending import Appender
 from celery_wsprogress.sidecar.liveness import Liveness
@@ -52,6 +53,7 @@ class Inferring:
         self._hub = hub
         self._connection = connection
         self._backend = backend
+        self._full_errors = settings.stream_errors == FULL
         self._appender = Appender(address)
         self._liveness = Liveness(
             hub.holdings, settings.lost_after, self._appender.append, self._ask if backend else None
@@ -101,7 +103,9 @@ class Inferring:
 
     def _answer_unknown(self, operation_id: str, found: Answer) -> None:
         if found.outcome is not None and self._hub.get(operation_id) is None:
-            self._appender.append(conclusions.answered(operation_id, time.time(), found.outcome))
+            full, now = self._full_errors, time.time()
+            ends = conclusions.answered(operation_id, now, found.outcome, streams_errors=full)
+            self._appender.append(ends)
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[[Any], None], value: Any) -> None:

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from celery_wsprogress.worker import reports
-from celery_wsprogress.worker.apps import reporting_for, streams_result
+from celery_wsprogress.worker.apps import how_of, reporting_for
 from celery_wsprogress.worker.runs import Run, stamp_of
 from celery_wsprogress.worker.signs import Going
 
@@ -63,10 +63,8 @@ class ActiveRuns:
 
     def _announce(self, request: Any) -> Report:
         run = Run.of(request.request_dict, request.task.name)
-        streams = streams_result(request.task, stamp_of(request.request_dict))
-        return reports.started(
-            run, request.time_start, stream_result=streams, acks_late=bool(request.task.acks_late)
-        )
+        how = how_of(request.task, stamp_of(request.request_dict))
+        return reports.started(run, request.time_start, **how)
 
 
 def members(changing: Iterable[Any]) -> Sequence[Any]:

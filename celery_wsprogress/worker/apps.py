@@ -14,16 +14,27 @@ from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from celery_wsprogress import brokers, misnomers
+from celery_wsprogress import brokers, misnomers, rendering
 from celery_wsprogress.brokers.address import address_of
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.settings import WorkerSettings, from_conf, from_environ, masked
+from celery_wsprogress.settings import (
+    ERROR_CHOICES,
+    FULL,
+    TYPE,
+    WorkerSettings,
+    error_choice,
+    from_conf,
+    from_environ,
+    masked,
+)
 from celery_wsprogress.worker.eager import EagerRuns, is_in_tests
 from celery_wsprogress.worker.publisher import Publisher
-from celery_wsprogress.worker.runs import WITHHOLD
+from celery_wsprogress.worker.runs import WITHHOLD, WITHHOLD_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from celery_wsprogress.worker.reports import How
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +123,11 @@ class Reporting:
         own = getattr(task, "stream_result", None)
         return self.settings.stream_result if own is None else bool(own)
 
+    def streams_errors(self, task: Any) -> bool:
+        """Whether the texts of the task's errors leave, and not only their types."""
+        said = _own_choice(task) or self.settings.stream_errors
+        return self.streams_result(task) if said is None else said == FULL
+
     def _matches(self, name: str) -> bool:
         known = self._follows.get(name)
         if known is None:
@@ -126,6 +142,7 @@ class Ways(NamedTuple):
     always: bool
     """Whatever the header of its message says."""
     streams_result: bool
+    streams_errors: bool
 
 
 #: The attribute of a task that holds them.
@@ -189,6 +206,41 @@ def streams_result(task: Any, stamp: Mapping[str, Any]) -> bool:
     return ways_of(task).streams_result and not (stamp and stamp.get(WITHHOLD))
 
 
+def streams_errors(task: Any, stamp: Mapping[str, Any]) -> bool:
+    """Whether the texts of this run's errors leave with its events.
+
+    Args:
+        task: The task, bound to its app.
+        stamp: Our header of its message.
+    """
+    return ways_of(task).streams_errors and not (stamp and stamp.get(WITHHOLD_ERRORS))
+
+
+def how_of(task: Any, stamp: Mapping[str, Any]) -> How:
+    """What is said of a run beside who and where, when it is received and when it starts."""
+    return {
+        "stream_result": streams_result(task, stamp),
+        "stream_errors": streams_errors(task, stamp),
+        "acks_late": bool(task.acks_late),
+    }
+
+
+def _own_choice(task: Any) -> str | None:
+    """What the task itself says of its errors. A word that means nothing keeps them in."""
+    own = getattr(task, "stream_errors", None)
+    if own is None:
+        return None
+    try:
+        return error_choice(own)
+    except ValueError:
+        shown = rendering.text(own, 100)
+        _warn_once(
+            f"stream_errors of the task {task.name} is {shown!r}, but must be {ERROR_CHOICES}; "
+            f"it is taken for {TYPE!r}"
+        )
+        return TYPE
+
+
 def ways_of(task: Any) -> Ways:
     """How this task's life would be published.
 
@@ -201,7 +253,8 @@ def ways_of(task: Any) -> Ways:
         reporting = reporting_of(task.app)
         streaming = getattr(task, "_streams_progress", False)
         always = reporting.follows(task.name, streaming=streaming, stamp={})
-        found = Ways(reporting, always, reporting.streams_result(task))
+        result, errors = reporting.streams_result(task), reporting.streams_errors(task)
+        found = Ways(reporting, always, result, errors)
         setattr(task, _WAYS, found)
     return found
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from celery.canvas import _chain, _chord
 
 from celery_wsprogress import rendering
+from celery_wsprogress.guard import guarded
 from celery_wsprogress.worker import reports, successors, tracking
 from celery_wsprogress.worker.apps import publisher_of_message, reporting_of
 from celery_wsprogress.worker.maps import called_by
 from celery_wsprogress.worker.queues import name_of, queue_of
 from celery_wsprogress.worker.reports import Draft
-from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
+from celery_wsprogress.worker.runs import STAMP, WITHHOLD_ERRORS, Run, mint, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +95,7 @@ def after_publish(
         reporting.publisher.emit((Draft(make),))
 
 
-def mark_replacement(signature: Any, tracker: Tracker) -> None:
+def mark_replacement(signature: Any, tracker: Tracker, app: Any) -> None:
     """Have the task that takes over the id of the running one followed as that one was.
 
     Of a chain that is the last task, of a chord its body.
@@ -102,8 +103,9 @@ def mark_replacement(signature: Any, tracker: Tracker) -> None:
     Args:
         signature: What :meth:`celery.Task.on_replace` got.
         tracker: Of the task that is replaced.
+        app: The app of both.
     """
-    tracker.replace()
+    tracker.replace(streams_errors=bool(guarded(successors.stream_errors, signature, app)))
     last = signature
     while isinstance(last, (_chain, _chord)):
         last = last.tasks[-1] if isinstance(last, _chain) else last.body
@@ -136,7 +138,8 @@ def _follow(signature: Any, tracker: Tracker) -> None:
 def inherited(tracker: Tracker) -> dict[str, Any]:
     """The stamp that a replacement gets from the run it replaces."""
     run = tracker.run
-    return {"metadata": run.metadata, "tags": list(run.tags), "follow": True}
+    stamp = {"metadata": run.metadata, "tags": list(run.tags), "follow": True}
+    return stamp if tracker.streams_errors else {**stamp, WITHHOLD_ERRORS: True}
 
 
 def _bounded(stamp: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,8 +149,9 @@ def _bounded(stamp: Mapping[str, Any]) -> dict[str, Any]:
         kept["metadata"] = rendering.mapping(stamp["metadata"])
     if stamp.get("tags") is not None:
         kept["tags"] = rendering.tags(stamp["tags"])
-    if stamp.get("follow"):
-        kept["follow"] = True
+    for flag in ("follow", WITHHOLD_ERRORS):
+        if stamp.get(flag):
+            kept[flag] = True
     return kept
 
 

@@ -12,7 +12,13 @@ from celery import states
 
 from celery_wsprogress import results
 from celery_wsprogress.worker import eager, maps, reports, tracking, wording
-from celery_wsprogress.worker.apps import reporting_for, streams_result, ways_of
+from celery_wsprogress.worker.apps import (
+    how_of,
+    reporting_for,
+    streams_errors,
+    streams_result,
+    ways_of,
+)
 from celery_wsprogress.worker.inquiries import Inquiry
 from celery_wsprogress.worker.outcomes import as_backend_says
 from celery_wsprogress.worker.reports import Draft
@@ -45,9 +51,9 @@ def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any)
     if reporting is None:
         return
     run, publisher = Run.of(request, task.name), reporting.publisher
-    tracking.enter(_tracker(task, kwargs, run, publisher))
-    streams, late = streams_result(task, stamp), bool(task.acks_late)
-    make = partial(reports.started, run, time.time(), stream_result=streams, acks_late=late)
+    how = how_of(task, stamp)
+    tracking.enter(_tracker(task, kwargs, run, publisher, streams_errors=how["stream_errors"]))
+    make = partial(reports.started, run, time.time(), **how)
     publisher.emit((Draft(make),))
 
 
@@ -58,20 +64,32 @@ def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
     if reporting is None or not reporting.publishes_eager:
         if reporting is not None or outer is not None:
             silent = Run(operation_id=str(task_id), operation_type=task.name)
-            tracking.enter(Tracker(silent, None, outer))
+            full = streams_errors(task, stamp)
+            tracking.enter(Tracker(silent, None, outer, streams_errors=full))
         return
     run, now, publisher = Run.of(headers, task.name), time.time(), reporting.publisher
-    tracking.enter(_tracker(task, kwargs, run, publisher, outer))
-    make = partial(reports.started, run, now, stream_result=streams_result(task, stamp))
+    how = how_of(task, stamp)
+    # There is no message to be acknowledged.
+    how["acks_late"] = False
+    full = how["stream_errors"]
+    tracking.enter(_tracker(task, kwargs, run, publisher, outer, streams_errors=full))
+    make = partial(reports.started, run, now, **how)
     eager.vouch_for(reporting)
     reporting.eager_runs.begin(run, now, make)
     publisher.emit((Draft(make),))
 
 
 def _tracker(
-    task: Any, kwargs: Any, run: Run, publisher: Publisher, outer: Tracker | None = None
+    task: Any,
+    kwargs: Any,
+    run: Run,
+    publisher: Publisher,
+    outer: Tracker | None = None,
+    *,
+    streams_errors: bool,
 ) -> Tracker:
-    tracker = maps.tracker_class(task, kwargs)(run, publisher, outer)
+    cls = maps.tracker_class(task, kwargs)
+    tracker = cls(run, publisher, outer, streams_errors=streams_errors)
     if isinstance(tracker, maps.MapTracker):
         tracker.count(kwargs["it"], kwargs)
     return tracker
@@ -98,7 +116,7 @@ def failed(task_id: Any = None, exception: Any = None, **_: Any) -> bool:
     """Say ``error``. False when it is not this process that runs the task."""
     tracker = _running(task_id)
     if tracker is not None:
-        _fail(tracker, *results.failure(exception))
+        _fail(tracker, *results.failure(exception, full=tracker.streams_errors))
     return tracker is not None
 
 
@@ -106,7 +124,7 @@ def retried(request: Any = None, reason: Any = None, **_: Any) -> bool:
     """Say ``retrying``. False when it is not this process that runs the task."""
     tracker = _running(request.id)
     if tracker is not None:
-        message, retry_in = wording.retry(reason)
+        message, retry_in = wording.retry(reason, full=tracker.streams_errors)
         tracker.end(reports.retrying(tracker.run, time.time(), message, retry_in))
     return tracker is not None
 
@@ -142,7 +160,7 @@ def _finish_eagerly(tracker: Tracker, task: Any, state: Any) -> None:
     ways_of(task).reporting.eager_runs.end(tracker.run)
     exception = sys.exc_info()[1]
     if state is None and exception is not None:
-        error, error_type = results.failure(exception)
+        error, error_type = results.failure(exception, full=tracker.streams_errors)
         cancelled = isinstance(exception, eager.CANCELLED)
         _fail(tracker, error, error_type, "cancelled" if cancelled else "error")
 
@@ -163,7 +181,8 @@ def broken(
     reporting = reporting_for(sender, stamp_of(request))
     if reporting is None or request.get("is_eager"):
         return
-    error, error_type = results.failure(exception)
+    full = streams_errors(sender, stamp_of(request))
+    error, error_type = results.failure(exception, full=full)
     tracker = _last.get()
     if tracker is not None and tracker.run.run == stamp_of(request).get("run"):
         _fail(tracker, error, error_type)
@@ -200,16 +219,22 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
     def ignored() -> Sequence[Report]:
         return (reports.completed(run, now, duration, ignored=True),)
 
-    streams = _streams_result(task)
     ask = partial(
-        as_backend_says, task, run, now, ignored, streams_result=streams, duration=duration
+        as_backend_says,
+        task,
+        run,
+        now,
+        ignored,
+        streams_result=_streams_result(task),
+        streams_errors=tracker.streams_errors,
+        duration=duration,
     )
     ways_of(task).reporting.publisher.ask(Inquiry(ask, ignored), after=tracker)
 
 
 def _reject(tracker: Tracker, task: Any, reject: Any) -> None:
     """The task threw its message away, or back into its queue."""
-    said, kind = wording.rejection(reject)
+    said, kind = wording.rejection(reject, full=tracker.streams_errors)
     # What was acknowledged early cannot go back.
     if reject.requeue and task.acks_late:
         tracker.end(reports.retrying(tracker.run, time.time(), f"back in its queue; {said}"))

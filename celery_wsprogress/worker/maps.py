@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.worker.apps import ways_of
-from celery_wsprogress.worker.runs import WITHHOLD
+from celery_wsprogress.worker.runs import WITHHOLD, WITHHOLD_ERRORS
 from celery_wsprogress.worker.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def stamp_for(task: Any, kwargs: Any, stamp: Mapping[str, Any]) -> Mapping[str, 
         return stamp
     ways = ways_of(called)
     follow = {"follow": True} if ways.always else {}
-    return {**stamp, **follow, **({} if ways.streams_result else {WITHHOLD: True})}
+    kept = {WITHHOLD: not ways.streams_result, WITHHOLD_ERRORS: not ways.streams_errors}
+    return {**stamp, **follow, **{name: True for name, holds in kept.items() if holds}}
 
 
 class MapTracker(Tracker):

@@ -21,6 +21,7 @@ def as_backend_says(
     otherwise: Callable[[], Sequence[Report]],
     *,
     streams_result: bool,
+    streams_errors: bool,
     duration: float | None = None,
     revoked: str = "",
 ) -> Sequence[Report]:
@@ -32,6 +33,7 @@ def as_backend_says(
         now: When it ended, in epoch seconds.
         otherwise: Makes what is said where the backend knows of no end, or cannot be asked.
         streams_result: Whether the task's result may leave.
+        streams_errors: Whether the text of its error may.
         duration: How long it ran, where that is known.
         revoked: What is said of a revoked run, where more is known than the backend says.
     """
@@ -42,7 +44,8 @@ def as_backend_says(
     if outcome is None:
         return otherwise()
     if outcome.end != "completed":
-        said, kind, end = outcome.error, outcome.error_type, outcome.end
+        said, kind = outcome.shown(full=streams_errors), outcome.error_type
+        end = outcome.end
         if end == "cancelled":
             said = revoked or said
         return (reports.failed(run, now, said, kind, status=end, duration=duration),)

@@ -18,7 +18,13 @@ from celery.exceptions import Reject
 from celery_wsprogress import results
 from celery_wsprogress.worker import maps, reports, successors, wording
 from celery_wsprogress.worker.active import ActiveRuns
-from celery_wsprogress.worker.apps import reporting_for, reporting_of, streams_result
+from celery_wsprogress.worker.apps import (
+    how_of,
+    reporting_for,
+    reporting_of,
+    streams_errors,
+    streams_result,
+)
 from celery_wsprogress.worker.faults import log_fault
 from celery_wsprogress.worker.inquiries import Inquiry
 from celery_wsprogress.worker.outcomes import as_backend_says
@@ -73,8 +79,7 @@ def _active_runs(reporting: Reporting) -> ActiveRuns:
 
 def _receipt(task: Any, headers: Any, now: float) -> Report:
     run = Run.of(headers, task.name)
-    streams, late = streams_result(task, stamp_of(headers)), bool(task.acks_late)
-    return reports.received(run, now, stream_result=streams, acks_late=late)
+    return reports.received(run, now, **how_of(task, stamp_of(headers)))
 
 
 def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: Any) -> None:
@@ -86,7 +91,8 @@ def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: 
         return
     request = request_of(sender, task_id) or {"id": task_id}
     run = Run.of(request, sender.name)
-    error, error_type = results.failure(exception)
+    full = streams_errors(sender, stamp_of(request))
+    error, error_type = results.failure(exception, full=full)
     _end(sender, request, run, reports.failed(run, time.time(), error, error_type))
 
 
@@ -115,7 +121,7 @@ def shutting_down(how: Any = None, **_: Any) -> None:
 
 def _give_back(request: Any) -> None:
     run = Run.of(request.request_dict, request.task.name)
-    end = reports.retrying(run, time.time(), *wording.retry(None))
+    end = reports.retrying(run, time.time(), *wording.retry(None, full=False))
     _end(request.task, request.request_dict, run, end)
 
 
@@ -128,7 +134,8 @@ def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: An
     run, now = Run.of(request, sender.name), time.time()
     found = _requests.get(request.id)
     if reason is not None or (found is not None and not found.acknowledged):
-        message, retry_in = wording.retry(reason)
+        full = streams_errors(sender, stamp_of(request))
+        message, retry_in = wording.retry(reason, full=full)
         end = reports.retrying(run, now, message, retry_in)
     else:
         end = reports.failed(run, now, *wording.shutdown(), status="cancelled")
@@ -159,14 +166,14 @@ def revoked(
     def died() -> None:
         _ended.append(run.run)
         now = time.time()
-        streams = streams_result(sender, stamp_of(request))
         ask = partial(
             as_backend_says,
             sender,
             run,
             now,
             lambda: (end(now),),
-            streams_result=streams,
+            streams_result=streams_result(sender, stamp_of(request)),
+            streams_errors=streams_errors(sender, stamp_of(request)),
             revoked=said,
         )
         reporting.publisher.ask(Inquiry(ask, lambda: (end(now),)))
@@ -221,8 +228,15 @@ def _revoked_in_backend(task: Any, headers: Any) -> Sequence[Report]:
     run = Run.of(headers, task.name)
     if run.run in _ended:
         return ()
-    streams = streams_result(task, stamp_of(headers))
-    found = as_backend_says(task, run, time.time(), tuple, streams_result=streams)
+    stamp = stamp_of(headers)
+    found = as_backend_says(
+        task,
+        run,
+        time.time(),
+        tuple,
+        streams_result=streams_result(task, stamp),
+        streams_errors=streams_errors(task, stamp),
+    )
     if found:
         _ended.append(run.run)
     return found

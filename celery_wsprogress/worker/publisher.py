@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress import fork
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
+from celery_wsprogress.settings import TYPE
 from celery_wsprogress.worker import forking
 from celery_wsprogress.worker.buffer import Buffer, Said
 from celery_wsprogress.worker.faults import log_fault
@@ -75,6 +76,8 @@ class Publisher:
         self._hidden = hidden
         self.trusts = trusts
         """Whether the broker is known to answer, by others than its own events."""
+        self.streams_errors = settings.stream_errors != TYPE
+        """Whether what errors say leaves, and not only their types, where no task has a say."""
         self._open_writer = open_writer
         self._place = place
         self._settings = settings

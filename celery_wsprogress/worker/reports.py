@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -20,6 +20,7 @@ from celery_wsprogress.events import (
     REPLACED,
     RETRYING,
     STARTED,
+    TYPE_ONLY,
     Completed,
     CompletedData,
     Error,
@@ -38,7 +39,7 @@ from celery_wsprogress.events import (
 from celery_wsprogress.worker.runs import Run
 
 if TYPE_CHECKING:
-    from typing import Literal
+    from typing import Literal, Unpack
 
 T = TypeVar("T")
 
@@ -55,6 +56,17 @@ class Kind(IntEnum):
     """What came of it: the result, and how far it was before its end."""
     LIFE = 4
     """The life cycle and its ends."""
+
+
+class How(TypedDict, total=False):
+    """How a run is worked on, as far as those must know who conclude how it ended."""
+
+    stream_result: bool
+    """False when the task's result must not leave its worker."""
+    stream_errors: bool
+    """False when of the task's errors no more than the type may leave it."""
+    acks_late: bool
+    """Whether the message is acknowledged after the task has run."""
 
 
 class Report(Struct, frozen=True, gc=False):
@@ -81,38 +93,44 @@ def queued(run: Run, now: float) -> Report:
     return _status(run, now, QUEUED, metadata=metadata, starts_at=run.starts_at)
 
 
-def received(
-    run: Run, now: float, *, stream_result: bool = True, acks_late: bool = False
-) -> Report:
+def received(run: Run, now: float, **how: Unpack[How]) -> Report:
     """A worker has the message.
 
     Args:
         run: The run.
         now: Epoch seconds.
-        stream_result: False when the task's result must not leave its worker.
-        acks_late: Whether the message is acknowledged after the task has run.
+        **how: As :class:`How`.
     """
-    how = {"stream_result": stream_result, "acks_late": acks_late}
     metadata = run.metadata or UNSET
     return _status(run, now, RECEIVED, metadata=metadata, starts_at=run.starts_at, **how)
 
 
-def started(run: Run, now: float, *, stream_result: bool = True, acks_late: bool = False) -> Report:
+def started(run: Run, now: float, **how: Unpack[How]) -> Report:
     """The task's code begins.
 
     Args:
         run: The run.
         now: Epoch seconds. When it is said again it is still the time it began.
-        stream_result: False when the task's result must not leave its worker.
-        acks_late: Whether the message is acknowledged after the task has run.
+        **how: As :class:`How`.
     """
-    how = {"stream_result": stream_result, "acks_late": acks_late}
     return _status(run, now, STARTED, metadata=run.metadata, **how)
 
 
-def replaced(run: Run, now: float) -> Report:
-    """This run is over, and a successor of the same id follows, maybe long after."""
-    data = StatusData(status=REPLACED, message="", details={}, attempt=run.attempt)
+def replaced(run: Run, now: float, *, stream_errors: bool = True) -> Report:
+    """This run is over, and a successor of the same id follows, maybe long after.
+
+    Args:
+        run: The run that is over.
+        now: Epoch seconds.
+        stream_errors: False when of the errors of all that follows no more than the type may leave.
+    """
+    data = StatusData(
+        status=REPLACED,
+        message="",
+        details={},
+        attempt=run.attempt,
+        stream_errors=UNSET if stream_errors else TYPE_ONLY,
+    )
     return _report(Kind.LIFE, run, Status(data=data, **_envelope(run, now)))
 
 
@@ -235,9 +253,8 @@ def _status(
     status: str,
     metadata: dict[str, Any] | UnsetType,
     *,
-    stream_result: bool = True,
-    acks_late: bool = False,
     starts_at: float | None = None,
+    **how: Unpack[How],
 ) -> Report:
     data = StatusData(
         status=status,
@@ -253,8 +270,9 @@ def _status(
         parent_id=run.parent_id or UNSET,
         root_id=run.root_id or UNSET,
         group_id=run.group_id or UNSET,
-        stream_result=UNSET if stream_result else False,
-        acks_late=True if acks_late else UNSET,
+        stream_result=UNSET if how.get("stream_result", True) else False,
+        stream_errors=UNSET if how.get("stream_errors", True) else TYPE_ONLY,
+        acks_late=True if how.get("acks_late") else UNSET,
     )
     event = Status(
         operation_id=run.operation_id,

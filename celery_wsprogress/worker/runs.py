@@ -29,6 +29,10 @@ WITHHOLD: Final = "withhold"
 """Set in :data:`STAMP` inside the worker: the result does not leave with the events, whatever the
 settings of the task say."""
 
+WITHHOLD_ERRORS: Final = "withhold_errors"
+"""The same, of what its errors say beside their type. A task that takes the place of another one
+has it from that one."""
+
 _NO_STAMP: Final[Mapping[str, Any]] = {}
 
 _SHORT: Final = rendering.MAX_NAME_BYTES // 6

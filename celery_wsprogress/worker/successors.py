@@ -18,7 +18,7 @@ from celery.canvas import group
 
 from celery_wsprogress import results
 from celery_wsprogress.worker import reports
-from celery_wsprogress.worker.apps import reporting_for, reporting_of
+from celery_wsprogress.worker.apps import reporting_for, reporting_of, streams_errors
 from celery_wsprogress.worker.faults import log_fault
 from celery_wsprogress.worker.runs import Run, mint, stamp_of
 
@@ -54,6 +54,29 @@ def id_of(signature: Any) -> Any:
     return signature["options"].get("task_id")
 
 
+def stream_errors(signature: Any, app: Any) -> bool:
+    """Whether the texts of errors may leave of all tasks of a signature. Not of unknown ones."""
+    tasks = [app.tasks.get(name) for name in _names_in(signature)]
+    return all(task is not None and streams_errors(task, {}) for task in tasks)
+
+
+def _names_in(signature: Any) -> Iterator[str]:
+    parts = signature["kwargs"]
+    match signature.get("subtask_type"):
+        case "chain" | "group":
+            inner = parts["tasks"]
+        case "chord":
+            header = parts["header"]
+            inner = (*([header] if isinstance(header, dict) else header), parts["body"])
+        case _:
+            # As `celery.map` has it.
+            called = parts.get("task")
+            inner = [called] if isinstance(called, dict) else ()
+            yield signature["task"]
+    for one in inner:
+        yield from _names_in(one)
+
+
 def failed(request: Any, sender: Any = None, exception: Any = None, **_: Any) -> None:
     """A task failed. Say it of the rest of its chain.
 
@@ -64,7 +87,8 @@ def failed(request: Any, sender: Any = None, exception: Any = None, **_: Any) ->
     """
     chain = getattr(request, "chain", None)
     if chain and not request.is_eager:
-        _fail(sender.app, _with_bodies(chain), exception)
+        full = streams_errors(sender, stamp_of(request))
+        _fail(sender.app, _with_bodies(chain), exception, full=full)
 
 
 def _with_bodies(signatures: Iterable[Any]) -> Iterator[Any]:
@@ -79,13 +103,23 @@ def _with_bodies(signatures: Iterable[Any]) -> Iterator[Any]:
             signature = parts.get("body") if kind == "chord" else last
 
 
-def _fail(app: Any, signatures: Iterable[Any], exception: Any) -> None:
+def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) -> None:
+    """Say that they failed with what another task raised.
+
+    Args:
+        app: The app.
+        signatures: Which ones.
+        exception: What was raised.
+        full: Whether its text may leave, as far as the task that raised it has a say.
+    """
     now = time.time()
-    error, error_type = results.failure(exception)
     for signature in signatures:
         stamp, name = stamp_of(signature["options"].get("headers") or {}), str(signature["task"])
         reporting = _reporting_of(app, name, stamp)
         if reporting is not None and id_of(signature):
+            task = app.tasks.get(name)
+            streams = full and (task is None or streams_errors(task, stamp))
+            error, error_type = results.failure(exception, full=streams)
             run = Run(operation_id=str(id_of(signature)), operation_type=name, run=mint())
             reporting.publisher.emit((reports.failed(run, now, error, error_type),))
 
@@ -113,7 +147,8 @@ def watch_chords() -> None:
         exc = sys.exc_info()[1] if exc is None else exc
         stored = fail_chord(self, callback, exc)
         try:
-            _fail(self.app, _behind_chord(callback), exc)
+            # Nobody here knows the task of which the text may speak.
+            _fail(self.app, _behind_chord(callback), exc, full=False)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here
             sentence = "Task events: the failure of a chord was not said"
             log_fault(logger, logging.ERROR, sentence, error)

@@ -42,6 +42,11 @@ class StreamingTask(Task):
     """Whether the task's result leaves with its events. None: as ``wsprogress_stream_result``
     says."""
 
+    stream_errors: str | None = None
+    """What leaves of the task's errors: ``"full"`` is their type and text, ``"type"`` their type
+    only. None: as ``wsprogress_stream_errors`` says; where that says nothing either, ``"type"`` of
+    a task whose result does not leave, else ``"full"``."""
+
     _streams_progress = True
 
     def __init_subclass__(cls, **keywords: Any) -> None:
@@ -70,7 +75,7 @@ class StreamingTask(Task):
         """Hand the operation on to the task that replaces this one. Celery calls it."""
         tracker = tracking.running_of(self.request.id)
         if tracker is not None and tracker.outlet is not None:
-            caller.mark_replacement(sig, tracker)
+            caller.mark_replacement(sig, tracker, self.app)
         return super().on_replace(sig)
 
     def update_progress(

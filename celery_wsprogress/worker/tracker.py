@@ -55,6 +55,7 @@ class Tracker:
         run: Whose reports these are.
         outlet: Where they go; None for a run that only checks its arguments (eager, direct).
         outer: The tracker of the run inside which this one runs (an eager ``apply``).
+        streams_errors: Whether the texts of its errors leave, and not only their types.
     """
 
     __slots__ = (
@@ -74,12 +75,21 @@ class Tracker:
         "outlet",
         "replaced",
         "run",
+        "streams_errors",
         "taken_at",
         "waiting",
     )
 
-    def __init__(self, run: Run, outlet: Outlet | None, outer: Tracker | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        outlet: Outlet | None,
+        outer: Tracker | None = None,
+        *,
+        streams_errors: bool = True,
+    ) -> None:
         self.run = run
+        self.streams_errors = streams_errors
         self.outlet = outlet
         self.outer = outer
         self._started = monotonic()
@@ -273,15 +283,20 @@ class Tracker:
         """
         return Steps(total, self.update_progress, finish, self.run.operation_type)
 
-    def replace(self) -> None:
+    def replace(self, *, streams_errors: bool = False) -> None:
         """Say that a successor of the same id follows; once, and before it can begin.
 
         It is no end: the run fails where its successor cannot be published.
+
+        Args:
+            streams_errors: Whether it is known that the texts of errors of all that follows may
+                leave.
         """
         self.replaced = True
         if not self._handed_on:
             self._handed_on = True
-            self._emit(reports.replaced(self.run, time()), seal=True)
+            said = reports.replaced(self.run, time(), stream_errors=streams_errors)
+            self._emit(said, seal=True)
 
     def end(self, *ends: Said) -> None:
         """Say how the run ended. Only the first call says anything."""

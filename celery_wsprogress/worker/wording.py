@@ -8,19 +8,21 @@ from typing import Any
 from celery_wsprogress import rendering, results
 
 
-def retry(reason: Any) -> tuple[str, float | None]:
+def retry(reason: Any, *, full: bool) -> tuple[str, float | None]:
     """Why a task is tried again, and in how many seconds, where that is known.
 
     Args:
         reason: Celery's ``Retry``, or None when the worker itself gives the message back.
+        full: Whether the texts of the task's errors may leave.
     """
     if reason is None:
         return "the worker gave the task back to its queue", None
     if reason.exc is not None:
-        error, error_type = results.failure(reason.exc)
-        said = error if error == error_type else f"{error_type}: {error}"
-    else:
+        said = _cause(reason.exc, full=full)
+    elif full:
         said = results.without_arguments(rendering.text(reason.excs or reason.message or ""))
+    else:
+        said = ""
     return said, _seconds_until(reason.when)
 
 
@@ -31,14 +33,24 @@ def _seconds_until(when: Any) -> float | None:
     return max(0.0, float(when)) if isinstance(when, (int, float)) else None
 
 
-def rejection(reject: Any) -> tuple[str, str]:
-    """Why a task's message was thrown away."""
+def _cause(exception: Any, *, full: bool) -> str:
+    error, error_type = results.failure(exception, full=full)
+    return error_type if error in {error_type, rendering.WITHHELD} else f"{error_type}: {error}"
+
+
+def rejection(reject: Any, *, full: bool) -> tuple[str, str]:
+    """Why a task's message was thrown away.
+
+    Args:
+        reject: Celery's ``Reject``.
+        full: Whether the texts of the task's errors may leave.
+    """
     reason = getattr(reject, "reason", None)
     if isinstance(reason, BaseException):
-        error, error_type = results.failure(reason)
-        said = error if error == error_type else f"{error_type}: {error}"
+        said = _cause(reason, full=full)
     else:
-        said = results.without_arguments(rendering.text(reason)) if reason is not None else ""
+        known = full and reason is not None
+        said = results.without_arguments(rendering.text(reason)) if known else ""
     return f"rejected: {said}" if said else "the task rejected its message", "Reject"
 
 

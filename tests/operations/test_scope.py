@@ -11,8 +11,9 @@ from log_reader import end_of, result_of, spoken
 from loops import run
 
 from celery_wsprogress import log as log_line
-from celery_wsprogress import operation, steps, update_progress, update_status
+from celery_wsprogress import operation, steps, update_progress, update_status, ws_manager
 from celery_wsprogress.events import Log, Progress, Status
+from celery_wsprogress.rendering import WITHHELD
 from celery_wsprogress.worker import tracking
 
 
@@ -70,6 +71,34 @@ def test_what_is_left_from_outside_is_cancelled(log, kind):
         raise kind
     end = end_of(log.wait_for_end(op.operation_id))
     assert (end.status, end.error_type) == ("cancelled", kind.__name__)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (ValueError("secret"), "ValueError", WITHHELD),
+        (SystemExit("secret"), "SystemExit", WITHHELD),
+        (SystemExit(1), "SystemExit", "its process was told to stop (exit code 1)"),
+        (asyncio.CancelledError("secret"), "CancelledError", "it was cancelled"),
+    ],
+    ids=repr,
+)
+def test_errors_keep_their_texts_where_that_is_set(log, monkeypatch, error, kind, said):
+    monkeypatch.setenv("WSPROGRESS_STREAM_ERRORS", "type")
+    with pytest.raises(type(error)), operation("outer") as outer, operation("import") as op:
+        raise error
+    for one in (op, outer):
+        end = end_of(log.wait_for_end(one.operation_id))
+        assert (end.error, end.error_type) == (said, kind)
+
+
+def test_an_error_that_is_a_text_is_kept_in_as_well(log, monkeypatch):
+    monkeypatch.setenv("WSPROGRESS_STREAM_ERRORS", "type")
+    operation_id = run(ws_manager.create_operation("import"))
+    run(ws_manager.emit_error(operation_id, "secret", "BadRow"))
+    end = end_of(log.wait_for_end(operation_id))
+    assert (end.error, end.error_type) == (WITHHELD, "BadRow")
+    assert ws_manager.get_operation(operation_id)["error"] == WITHHELD
 
 
 class Killed(BaseException):

@@ -43,6 +43,11 @@ def retries(self, times):
     return "at last"
 
 
+@app.task(base=StreamingTask, stream_errors="type", max_retries=1)
+def keeps_its_errors(self):
+    raise self.retry(exc=OSError("kept"), countdown=0)
+
+
 @app.task(base=StreamingTask)
 def leaves(self, how):
     self.update_progress(0.3)
@@ -64,6 +69,7 @@ add.s(1, 2).apply(task_id="by-apply")
 run("failure", fails.s("error"))
 run("retry", retries.s(1))
 run("exhausted", retries.s(5))
+run("kept", keeps_its_errors.s())
 run("ignore", leaves.s("ignore"))
 run("nested", outer.s())
 run("map", add.map([1, 2, 3]))

@@ -48,3 +48,10 @@ def test_a_large_result_is_cut_as_a_workers_would_be(silence):
 def test_other_ends(silence, end, shown):
     [error] = conclusions.told(silence, Outcome(end, None, "revoked", "TaskRevokedError"))
     assert (error.data.status, error.data.error_type) == (shown, "TaskRevokedError")
+
+
+@pytest.mark.parametrize(("full", "shown"), [(False, rendering.WITHHELD), (True, "secret")])
+def test_what_the_error_of_an_unknown_operation_says_is_shown_where_it_was_asked_for(full, shown):
+    outcome = Outcome("error", None, "secret", "ValueError")
+    [error] = conclusions.answered("op-1", 50.0, outcome, streams_errors=full)
+    assert (error.data.error, error.data.error_type) == (shown, "ValueError")

@@ -11,6 +11,7 @@ from lives import completed, log, progress, queued, status
 
 from celery_wsprogress.events import Completed, Error, Status
 from celery_wsprogress.hub import Hub
+from celery_wsprogress.rendering import WITHHELD
 from celery_wsprogress.results import Outcome
 from celery_wsprogress.sidecar.backend import AWAY, Answer
 from celery_wsprogress.sidecar.liveness import Liveness
@@ -275,6 +276,29 @@ def test_the_backend_knows_of_a_failure():
     sidecar.wait(80)
     assert sidecar.words == ["stalled", "Error"]
     assert (sidecar.operation["error"], sidecar.operation["error_type"]) == ("broke", "ValueError")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [status("started", metadata={}, worker="w", stream_errors="type")],
+        # The word of whoever has it last.
+        [status("received"), status("started", metadata={}, stream_errors="type")],
+        # Of what follows a task nothing may be known.
+        [status("started", metadata={}), status("replaced", stream_errors="type")],
+        # Of a message nobody knows which worker's word holds.
+        [queued()],
+    ],
+)
+@pytest.mark.parametrize("reason", ["", "it took too long"])
+def test_an_error_that_must_not_leave_the_worker_does_not_leave_the_backend(said, reason):
+    outcome = Outcome("error", None, "secret", "ValueError", reason)
+    sidecar = Sidecar(Answer(outcome, asked=True))
+    for event in said:
+        sidecar.write(event)
+    sidecar.wait(200)
+    shown = sidecar.operation
+    assert (shown["error"], shown["error_type"]) == (reason or WITHHELD, "ValueError")
 
 
 def test_a_backend_that_knows_of_no_end_leaves_it_lost():

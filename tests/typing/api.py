@@ -66,6 +66,7 @@ class Nightly(StreamingTask):
 
     name = "typed.nightly"
     stream_result = False
+    stream_errors = "type"
 
     def run(self, *_: Any) -> None:
         """Do it."""

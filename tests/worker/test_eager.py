@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
-from log_reader import LogReader, end_of, in_task, spoken
+from log_reader import LogReader, end_of, in_task, spoken, word
 
 from celery_wsprogress import StreamingTask
 from celery_wsprogress.events import Log, Progress, Status
+from celery_wsprogress.rendering import WITHHELD
 from celery_wsprogress.worker import apps, eager
 
 PROJECTS = Path(__file__).parents[1] / "projects"
@@ -44,6 +45,7 @@ def log(redis_server):
         ("failure", "FAILURE", ["started", "error"]),
         ("retry", "SUCCESS", ["started", "retrying", *LIFE]),
         ("exhausted", "FAILURE", ["started", "retrying", "started", "error"]),
+        ("kept", "FAILURE", ["started", "retrying", "started", "error"]),
         ("ignore", "IGNORED", ["started", "completed"]),
         ("map", "SUCCESS", LIFE),
         ("inner-1", None, LIFE),
@@ -54,6 +56,13 @@ def test_it_ends_as_its_result_says(results, log, name, state, words):
     assert spoken(log.events(name)) == words
     ends = {"SUCCESS": "completed", "FAILURE": "error", "IGNORED": "completed"}
     assert log.ends_watched(name) == [ends.get(state, "completed")]
+
+
+def test_its_errors_keep_their_texts_as_they_do_elsewhere(results, log):
+    [retrying] = [one.data for one in log.events("kept") if word(one) == "retrying"]
+    assert retrying.message == "OSError"
+    end = end_of(log.events("kept"))
+    assert (end.error, end.error_type) == (WITHHELD, "OSError")
 
 
 def test_its_headers_and_progress_are_there(results, log):
@@ -88,6 +97,8 @@ def test_where_errors_go_on_to_the_caller_they_are_told_as_well(redis_url):
     )
     assert end_of(log.events("exit")).status == "cancelled"
     assert log.ends_watched("success") == ["completed"]
+    # Nothing is tried again, and what `Retry` says goes on to the caller.
+    assert (end_of(log.events("kept")).error, results["kept"]) == (WITHHELD, ["Retry"])
 
 
 def test_it_can_be_switched_off(redis_url):
