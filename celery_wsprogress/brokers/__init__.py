@@ -81,7 +81,8 @@ class Entry(NamedTuple):
     log is replayable."""
     batch: bytes
     taken_at: float = 0.0
-    """When the broker took it, epoch seconds of its clock; 0 where it does not say."""
+    """When the broker took it, epoch seconds: of its clock, or of ours where it does not say and
+    we waited for it; 0 where neither is known."""
 
 
 class Writer(Protocol):

@@ -1,9 +1,13 @@
-"""One clock for all times in a log: that of its broker.
+"""One clock for all times in a log: that of its broker, or else the sidecar's.
 
 A caller, a worker and a sidecar each have a clock, and one of them may be an hour off. Each batch
 says when its writer wrote it, and Redis when it took it; the difference is how far the writer's
 clock is off, and every time in the batch is corrected by it before anything else sees it. It
 follows from the log alone, so that every sidecar, also one that is restarted, shows the same.
+
+Other brokers do not say when they took a batch. There the sidecar's own clock says it of what
+comes while it waits, and what it knows of a writer's clock since then goes for what it reads
+without having waited. What it reads when it starts keeps its writer's times.
 """
 
 from __future__ import annotations
@@ -37,11 +41,14 @@ class Clocks:
 
         Args:
             batch: What was read.
-            taken_at: When the broker took it, by its clock; 0 where it does not say.
+            taken_at: When the broker took it, by its clock; 0 where nobody knows.
         """
-        if not taken_at or not batch.sent:
+        if not batch.sent:
             return batch
-        behind = self._note(batch.writer, taken_at - batch.sent)
+        if taken_at:
+            behind = self._note(batch.writer, taken_at - batch.sent)
+        else:
+            behind = self._behind.get(batch.writer, 0.0)
         if abs(behind) <= TOLERANCE:
             return batch
         events = [_moved(event, behind) for event in batch.events]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -30,6 +31,11 @@ READ_WAIT: Final = 1.0
 """Seconds one read waits for something to come."""
 
 STOP_TIMEOUT: Final = 5.0
+
+SHORTEST_WAIT: Final = 0.001
+LONGEST_WAIT: Final = 2 * READ_WAIT
+"""Seconds that a read has waited which tell that nothing was there before, and that this process
+was not stopped meanwhile: what it brought was taken by the broker just now."""
 
 
 class Deliver(Protocol):
@@ -125,10 +131,15 @@ class Ingest:
             if behind and _reaches(self._position, reader.end):
                 behind = False
                 self._deliver(self._epoch, (), current=True)
+            waited = 0.0
             if not first:
+                began = time.monotonic()
                 entries = reader.read(self._position, wait=READ_WAIT)
+                waited = time.monotonic() - began
             first = False
             if entries:
+                if not behind and SHORTEST_WAIT < waited < LONGEST_WAIT:
+                    entries = _taken_now(entries)
                 self._deliver(self._epoch, entries, current=False)
                 self._position = entries[-1].position
             elif behind:
@@ -181,6 +192,14 @@ class Ingest:
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()
+
+
+def _taken_now(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """The entries, with the time where the broker does not say when it took them."""
+    if entries[0].taken_at:
+        return entries
+    now = time.time()
+    return [entry._replace(taken_at=now) for entry in entries]
 
 
 def _reaches(position: str, end: str) -> bool:

@@ -27,11 +27,10 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.parametrize("off", ["-1h", "+1h"])
 def test_a_worker_whose_clock_is_an_hour_off(redis_url, tmp_path, off):
     os.mkfifo(tmp_path / "fifo")
-    clock = {"LD_PRELOAD": str(LIBRARY), "FAKETIME": off, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     lost_after = ("--lost-after", "2")
     with (
         Celery("caller", broker=redis_url, backend=redis_url, set_as_current=False) as app,
-        Worker("life", broker=redis_url, environment={**QUICK, **clock}) as worker,
+        Worker("life", broker=redis_url, environment=clock_of(off)) as worker,
         SidecarProcess(redis_url, *lost_after) as sidecar,
     ):
         began = time.time()
@@ -56,6 +55,34 @@ def test_a_worker_whose_clock_is_an_hour_off(redis_url, tmp_path, off):
             assert 0 <= one[moment] - began + 5 <= took + 10
         assert 0 <= one["duration"] <= took
     assert all(abs(frame["timestamp"] - began) < took + 5 for frame in seen)
+
+
+@pytest.mark.rabbitmq
+def test_so_it_is_where_the_broker_does_not_tell_the_time(rabbitmq_url, redis_url):
+    """What a sidecar sees arrive it takes by its own clock."""
+    with (
+        Celery("caller", broker=rabbitmq_url, backend=redis_url, set_as_current=False) as app,
+        Worker("life", broker=rabbitmq_url, backend=redis_url, environment=clock_of("-1h")),
+        SidecarProcess(rabbitmq_url) as sidecar,
+    ):
+        began = time.time()
+        task = app.send_task("life.steps")
+        with watching(sidecar, task.id) as frames:
+            seen = to_the_end(frames)
+        shown = shown_of(sidecar, task.id)
+        took = time.time() - began
+    for moment in ("started_at", "received_at", "finished_at"):
+        assert 0 <= shown[moment] - began + 5 <= took + 10
+    assert all(abs(frame["timestamp"] - began) < took + 5 for frame in seen)
+
+
+def clock_of(off):
+    return {
+        **QUICK,
+        "LD_PRELOAD": str(LIBRARY),
+        "FAKETIME": off,
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 def shown_of(sidecar, operation_id):

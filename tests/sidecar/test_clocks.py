@@ -59,6 +59,14 @@ def test_where_a_time_is_not_known_nothing_is_corrected(sent, taken):
     assert times(Clocks().correct(batch(progress(0.1, at=10.0), sent=sent), taken)) == [10.0]
 
 
+def test_what_is_known_of_a_clock_goes_for_what_nobody_saw_arrive():
+    clocks = Clocks()
+    clocks.correct(batch(sent=100.0), 100.0 + HOUR)
+    assert times(clocks.correct(batch(progress(0.1, at=110.0), sent=110.0), 0.0)) == [110.0 + HOUR]
+    other = batch(progress(0.1, at=110.0), sent=110.0, writer="another")
+    assert times(clocks.correct(other, 0.0)) == [110.0]
+
+
 def test_no_time_is_impossible():
     early = batch(progress(0.1, at=10.0), sent=HOUR * 10)
     assert times(Clocks().correct(early, 1.0)) == [0.0]
