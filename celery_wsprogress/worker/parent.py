@@ -86,6 +86,10 @@ def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: 
     """A lost worker, or a time limit.
 
     A rejection is said by the process of the task, behind all that the task had to say.
+
+    The task may have stored its result before its process died, or was killed for its time: most
+    backends keep that then (celery/backends/base.py, ``_store_result``), and the signal comes all
+    the same, before Celery 5.7 of every process that was lost.
     """
     if isinstance(exception, Reject):
         return
@@ -93,7 +97,7 @@ def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: 
     run = Run.of(request, sender.name)
     full = streams_errors(sender, stamp_of(request))
     error, error_type = results.failure(exception, full=full)
-    _end(sender, request, run, reports.failed(run, time.time(), error, error_type))
+    _end_as_backend_says(sender, request, run, reports.failed(run, time.time(), error, error_type))
 
 
 def request_of(task: Any, task_id: Any) -> Any:
@@ -164,19 +168,7 @@ def revoked(
         return
 
     def died() -> None:
-        _ended.append(run.run)
-        now = time.time()
-        ask = partial(
-            as_backend_says,
-            sender,
-            run,
-            now,
-            lambda: (end(now),),
-            streams_result=streams_result(sender, stamp_of(request)),
-            streams_errors=streams_errors(sender, stamp_of(request)),
-            revoked=said,
-        )
-        reporting.publisher.ask(Inquiry(ask, lambda: (end(now),)))
+        _end_as_backend_says(sender, request, run, end(time.time()), revoked=said)
 
     def goes_on() -> None:
         word = reports.word(run, time.time(), "terminating", wording.termination(signum), {})
@@ -261,6 +253,28 @@ def _thrown_away(consumer: Any, message: Any, error: str, error_type: str) -> No
     if reporting.settings.enabled and headers.get("id"):
         run = Run.of({**headers, "hostname": consumer.hostname}, str(headers.get("task") or ""))
         reporting.publisher.emit((reports.failed(run, time.time(), error, error_type),))
+
+
+def _end_as_backend_says(
+    task: Any, request: Any, run: Run, otherwise: Report, revoked: str = ""
+) -> None:
+    """Say the end of a run whose process is gone, which may have stored another one before."""
+    stamp = stamp_of(request)
+    reporting = reporting_for(task, stamp)
+    if reporting is None or run.run in _ended:
+        return
+    _ended.append(run.run)
+    ask = partial(
+        as_backend_says,
+        task,
+        run,
+        time.time(),
+        lambda: (otherwise,),
+        streams_result=streams_result(task, stamp),
+        streams_errors=streams_errors(task, stamp),
+        revoked=revoked,
+    )
+    reporting.publisher.ask(Inquiry(ask, lambda: (otherwise,)))
 
 
 def _end(task: Any, request: Any, run: Run, end: Report) -> None:

@@ -390,6 +390,19 @@ def dies_unheard(self):
     """There is no result that could save it."""
 
 
+class Outlasts(StreamingTask):
+    """Goes on when its result is stored, before anybody is told."""
+
+    def on_success(self, *args):
+        time.sleep(60)
+
+
+@app.task(base=Outlasts, time_limit=1)
+def outlasts_its_limit(self):
+    """Runs into its hard time limit, and its result is there."""
+    return "stored"
+
+
 @app.task(base=StreamingTask)
 def waits(self, gate):
     """Lasts until somebody makes this file."""

@@ -158,6 +158,16 @@ def test_hard_time_limit_ends_once(life, worker, log):
     assert len({event.run for event in events if event.run}) == 1
 
 
+def test_hard_time_limit_after_the_result_was_stored(life, worker, log):
+    """The result backend keeps the result that it has, and that is what is told."""
+    task = life.outlasts_its_limit.delay()
+    log.wait_for_end(task.id)
+    settle(life, worker, log)
+    assert log.watched(task.id)[-2:] == ["result", "completed"]
+    assert result_of(log.events(task.id)).result == "stored"
+    assert task.state == "SUCCESS"
+
+
 def test_lost_child(life, worker, log):
     task = life.kills_itself.delay()
     events = log.wait_for_end(task.id)
@@ -167,12 +177,14 @@ def test_lost_child(life, worker, log):
     assert len({event.run for event in events if event.run}) == 1
 
 
-def test_child_lost_after_its_result_was_stored_is_not_heard_of(life, worker, log):
+def test_child_lost_after_its_result_was_stored(life, worker, log):
     task = life.dies_afterwards.delay()
     if celery.VERSION < (5, 7):
-        # It does not look for the result, and says that the task has failed.
-        assert end_of(log.wait_for_end(task.id)).error_type == "WorkerLostError"
+        # It says that the task has failed; the result backend has kept the success.
+        assert in_task(log.wait_for_end(task.id))[-2:] == ["result", "completed"]
+        assert task.state == "SUCCESS"
         return
+    # It says nothing at all; a sidecar asks the result backend.
     eventually(lambda: f"[{task.id}] succeeded before the worker was lost" in worker.log)
     settle(life, worker, log)
     assert log.ends(task.id) == []
