@@ -102,6 +102,8 @@ WAYS = [
     Way("no worker knows it", "life.newer", "error", "FAILURE"),
     Way("soft time limit", "life.soft_limited", "error", "FAILURE", pools=PROCESSES),
     Way("hard time limit", "life.hard_limited", "error", "FAILURE", pools=PROCESSES, kills=True),
+    Way("hard time limit, after its result was stored", "life.outlasts_its_limit", "completed",
+        "SUCCESS", pools=PROCESSES, kills=True),
     Way("its process dies", "life.kills_itself", "error", "FAILURE", pools=PROCESSES, kills=True),
     Way("its process dies, with `reject_on_worker_lost`; the next one returns",
         "life.kills_itself_once", "completed", "SUCCESS", once, pools=PROCESSES, kills=True),
