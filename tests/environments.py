@@ -24,7 +24,7 @@ _BENEATH: Final = ("amqp", "billiard", "python-dateutil", "tzdata", "vine")
 _TOOLS: Final = frozenset(
     {
         "gevent", "hypothesis", "playwright", "psutil", "pytest", "pytest-timeout", "pytest-xdist",
-        "django", "django-celery-results", "numpy",
+        "django", "django-celery-results", "numpy", "pyro4",
     }
 )  # fmt: skip
 
@@ -66,8 +66,9 @@ def requirements(column: Column) -> list[str]:
 def tools() -> list[str]:
     """What the tests need, of the versions they have everywhere."""
     wanted = [one for one in declared("test") if name_of(one) in _TOOLS]
-    # FastAPI brings it to where the other tests run.
-    return [*wanted, "pydantic>=2"]
+    # FastAPI brings pydantic where the other tests run. Of kombu's extras `sqs` is left out: what
+    # serves Amazon's queues here needs a newer click than the lowest one.
+    return [*wanted, "pydantic>=2", "kombu[sqlalchemy]"]
 
 
 def name_of(requirement: str) -> str:
@@ -124,6 +125,12 @@ def versions_in(interpreter: Path) -> dict[str, str]:
     frozen = _uv("pip", "freeze", "--quiet", "--python", str(interpreter))
     pairs = (line.split("==") for line in frozen.splitlines() if "==" in line)
     return {name.lower(): version for name, version in pairs}
+
+
+def version_of(interpreter: Path) -> str:
+    """The version of Python itself."""
+    command = [interpreter, "-c", "import platform; print(platform.python_version())"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _uv(*arguments: str) -> str:

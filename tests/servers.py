@@ -206,6 +206,9 @@ class RedisServer(Server):
             "unixsocket": str(self.folder / "redis.sock"),
             "save": "",
             "appendonly": "yes" if persistent else "no",
+            # Only the process is killed, not the machine: what was given to the system stays.
+            # With ``everysec`` it would wait for up to two seconds where the disk is slow.
+            "appendfsync": "no",
             **(options or {}),
         }
 

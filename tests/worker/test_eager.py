@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import celery
 import pytest
 from celery import Celery
 from log_reader import LogReader, end_of, in_task, spoken, word
@@ -79,7 +80,8 @@ def test_one_inside_another_speaks_for_itself(results, log):
     assert lines == ["before", "after"]
     assert in_task(log.events("nested")) == ["started", "log", "log", "result", "completed"]
     [started] = [event for event in log.events("inner-1") if isinstance(event, Status)]
-    assert (started.data.parent_id, started.data.root_id) == ("nested", "nested")
+    if celery.VERSION >= (5, 6):  # Before, Celery does not say it of an eager task.
+        assert (started.data.parent_id, started.data.root_id) == ("nested", "nested")
 
 
 def test_steps_of_a_chain_and_a_group(results, log):

@@ -7,6 +7,7 @@ import sys
 from collections import defaultdict
 from contextlib import closing
 
+import celery
 import pytest
 from celery import Celery
 from kombu import Exchange, Queue, binding
@@ -91,6 +92,8 @@ SENT = [
 
 def test_every_process_says_the_same_name(broker_url, redis_server, monkeypatch):
     """On RabbitMQ those are quorum queues, and a countdown is its delayed delivery."""
+    if celery.VERSION < (5, 5) and broker_url.startswith("amqp"):
+        pytest.skip("Celery knows quorum queues since 5.5")
     monkeypatch.setenv("BROKER_URL", broker_url)
     monkeypatch.delitem(sys.modules, "queued", raising=False)
     queued = importlib.import_module("queued")

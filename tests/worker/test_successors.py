@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import celery
 import pytest
 from celery import chain, chord
 from log_reader import ENDS
@@ -18,20 +19,34 @@ REPLACED = [
     "unpublishable", "last to be published",
 ]  # fmt: skip
 
+OLD = celery.VERSION < (5, 7)
 
-def told_as_stored(log, result):
+#: What will never run, though Celery before 5.7 stores nothing of it, and watchers are told so.
+NOT_STORED = (
+    {"chord, then another", "fails, then a chord", "chain as a body"} if OLD else frozenset()
+)
+
+#: The same, and nobody is told anything either: no signal and no message names it.
+UNHEARD = {"rejected", "both"} if OLD else frozenset()
+
+
+def told_as_stored(log, result, by=""):
     """What a watcher saw, once Celery knows the end: it is the same end, and there is one."""
-    eventually(result.ready, what="an end at the result backend")
+    if by in UNHEARD:
+        pytest.skip("Celery before 5.7 does not fail what waits behind this")
+    if by not in NOT_STORED:
+        eventually(result.ready, what="an end at the result backend")
     eventually(lambda: log.ends_watched(result.id), what=f"an end like {result.state}")
     words = log.watched(result.id)
-    assert [word for word in words if word in ENDS] == [ENDS_AS[result.state]]
+    state = "FAILURE" if by in NOT_STORED else result.state
+    assert [word for word in words if word in ENDS] == [ENDS_AS[state]]
     assert words[-1] in ENDS
     return words
 
 
 @pytest.mark.parametrize("by", REPLACED)
 def test_a_task_that_is_replaced_ends_as_its_replacement(life, worker, log, by):
-    words = told_as_stored(log, life.replaced.delay(by))
+    words = told_as_stored(log, life.replaced.delay(by), by)
     assert "replaced" in words or "started" in words[words.index("started") + 1 :]
 
 
@@ -49,4 +64,4 @@ def test_what_waits_for_a_plain_task_that_fails(life, worker, log, kind):
             chord([life.plain.si(), life.breaks.si()], life.plain.si()) | life.add.si(1, 2)
         ),
     }[kind]()
-    assert told_as_stored(log, canvas.delay()) == ["error"]
+    assert told_as_stored(log, canvas.delay(), kind) == ["error"]
