@@ -11,13 +11,14 @@ that :mod:`~celery_wsprogress.holdings` let go, is told when it appears.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
+from celery_wsprogress.counters import Arrival, Counters
 from celery_wsprogress.events import (
     BACKEND_RUN,
     STARTED,
@@ -45,9 +46,6 @@ if TYPE_CHECKING:
     from celery_wsprogress.selector import Selector
     from celery_wsprogress.session import Session
     from celery_wsprogress.wire import Batch
-
-MAX_WRITERS: Final = 10_000
-"""Writers whose counters are remembered; the one that was silent longest is forgotten."""
 
 MAX_EVENT_ID_LENGTH: Final = 100
 """No event id of ours is longer; a client may send what it likes, and that is not kept."""
@@ -79,7 +77,7 @@ class Hub:
     """Seconds between two signs of who wrote the batch that is taken."""
     _late: list[tuple[float, int, Speaking]] = field(default_factory=list)
     """A heap: when the late progress of an operation is to be delivered."""
-    _writers: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    _counters: Counters = field(default_factory=Counters)
     _watchers: dict[str, dict[Session, None]] = field(default_factory=dict)
     """Those of an operation in the order in which they came: side by side in memory, mostly."""
     _selectors: dict[Selector, dict[Session, None]] = field(default_factory=dict)
@@ -110,7 +108,7 @@ class Hub:
         """
         woken: list[Session] = []
         self.woken = woken
-        if not self._is_next(batch):
+        if not self._is_new(batch):
             self.counts["repeats"] += 1
             return woken
         if epoch != self._epoch:
@@ -152,19 +150,13 @@ class Hub:
                 if seen is not None:
                     watch.seen, watch.since = watch.seen or seen, None
 
-    def _is_next(self, batch: Batch) -> bool:
-        last = self._writers.get(batch.writer)
-        if last is not None and batch.counter <= last:
-            return False
-        if last is not None and batch.counter > last + 1:
+    def _is_new(self, batch: Batch) -> bool:
+        arrival = self._counters.take(batch.writer, batch.counter)
+        if arrival is Arrival.AHEAD:
             self.counts["gaps"] += 1
             # Nobody knows of which operation something is missing.
             self._first = None
-        self._writers[batch.writer] = batch.counter
-        self._writers.move_to_end(batch.writer)
-        if len(self._writers) > MAX_WRITERS:
-            self._writers.popitem(last=False)
-        return True
+        return arrival is not Arrival.REPEAT
 
     def _lay_at_hand(self, operation_id: str, held: Held) -> Speaking:
         speaking = self._let_speak(held)

@@ -18,6 +18,7 @@ protocol says. One bad event does not cost its neighbours.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -112,6 +113,8 @@ _decode_every = msgspec.json.Decoder(Interval).decode
 _decode_at = msgspec.json.Decoder(Timestamp).decode
 _decode_any = msgspec.json.Decoder().decode
 
+_HEAD: Final = re.compile(rb'\{"v":\d+,"writer":"([\w-]{1,64})","n":(\d{1,18}),', re.ASCII)
+
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
@@ -141,6 +144,12 @@ def join_batch(
     stated = b"" if every == SIGN_INTERVAL else b',"every":%b' % _encode(every)
     clock = b',"sent":%b' % _encode(round(sent, 3)) if sent else b""
     return b"".join((head, b",".join(events), tail, stated, clock, b"}"))
+
+
+def head_of(body: bytes) -> tuple[str, int] | None:
+    """Which writer's batch this is, and which of them, where :func:`join_batch` made it."""
+    found = _HEAD.match(body)
+    return None if found is None else (found[1].decode(), int(found[2]))
 
 
 def decode_batch(body: bytes) -> Batch:

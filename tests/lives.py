@@ -145,3 +145,34 @@ def interleavings(draw, writers):
         mixed.append(waiting[chosen].pop(0))
         waiting = [one for one in waiting if one]
     return mixed
+
+
+def places_of(word, events):
+    """Where each run says it for the first time."""
+    said = enumerate(events)
+    found = [(e.run, n) for n, e in said if isinstance(e, Status) and e.data.status == word]
+    return dict(reversed(found))
+
+
+def without_early_ends(events):
+    """A worker's main process says the end of a run whose process is gone, so behind its start."""
+    started = places_of("started", events)
+    return [
+        event
+        for place, event in enumerate(events)
+        if not isinstance(event, (Completed, Error))
+        or event.inferred
+        or place > started.get(event.run, -1)
+    ]
+
+
+def without_late_receipts(events):
+    """Of a run that was read to be received, and not to start, nobody knows that it had started."""
+    started = places_of("started", events)
+    return [
+        event
+        for place, event in enumerate(events)
+        if not isinstance(event, Status)
+        or event.data.status != "received"
+        or place < started.get(event.run, len(events))
+    ]

@@ -5,9 +5,21 @@ from __future__ import annotations
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from lives import OPERATION, completed, doubted_logs, error, log, logs, progress, result, status
+from lives import (
+    OPERATION,
+    completed,
+    doubted_logs,
+    error,
+    log,
+    logs,
+    places_of,
+    progress,
+    result,
+    status,
+    without_early_ends,
+)
 
-from celery_wsprogress.events import Completed, Error, Status
+from celery_wsprogress.events import Completed, Error
 from celery_wsprogress.folding import Operation
 from celery_wsprogress.lifecycle import State, Verdict
 
@@ -43,23 +55,6 @@ class Reader:
 
 def is_end(event):
     return isinstance(event, (Completed, Error))
-
-
-def places_of(word, events):
-    """Where each run says it for the first time."""
-    said = enumerate(events)
-    found = [(e.run, n) for n, e in said if isinstance(e, Status) and e.data.status == word]
-    return dict(reversed(found))
-
-
-def without_early_ends(events):
-    """A worker's main process says the end of a run whose process is gone, so behind its start."""
-    started = places_of("started", events)
-    return [
-        event
-        for place, event in enumerate(events)
-        if not is_end(event) or event.inferred or place > started.get(event.run, -1)
-    ]
 
 
 def check(events, first):

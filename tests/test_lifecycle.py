@@ -533,7 +533,8 @@ def apply(frames):
         if isinstance(event, Status):
             if data.status == "started":
                 known["error"] = None
-                if not data.details.get("resumed"):
+                # Who takes over the work of another run begins where that was.
+                if not data.details.get("resumed") and known["status"] != "replaced":
                     known |= {"message": "", "progress": 0.0}
             elif data.status not in {"queued", "received", "stalled"}:
                 known["message"] = data.message

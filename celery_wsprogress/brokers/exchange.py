@@ -3,7 +3,7 @@
 For everything kombu speaks besides Redis and AMQP. Where the transport has fanout, each reader
 has a queue of its own. Where it has not (SQS and most of the HTTP services), bindings are
 known only to the process that made them, so writers and *one* sidecar share one queue by its
-fixed name.
+fixed name. Not all of them keep the order; the reader restores it (:mod:`.arrivals`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.brokers import Entry
+from celery_wsprogress.brokers.arrivals import Arrivals
 from celery_wsprogress.brokers.connection import (
     RAW_JSON,
     connect,
@@ -27,7 +28,7 @@ from celery_wsprogress.brokers.connection import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from celery_wsprogress.brokers import BrokerAddress
 
@@ -115,6 +116,8 @@ class ExchangeWriter:
 class ExchangeReader:
     """Listens. Bodies are handed on as they came; kombu decodes nothing of them."""
 
+    # Positions are given when a batch is handed on: they say in which order that was.
+
     replayable = False
     end = ""
 
@@ -125,6 +128,7 @@ class ExchangeReader:
         self._reading = threading.Lock()
         self._closed = False
         self._count = 0
+        self._arrivals = Arrivals()
         self._arrived: list[Entry] = []
         self._own_queue = has_fanout(connection)
         self._queue = _queue_name(exchange, self.epoch) if self._own_queue else exchange
@@ -149,6 +153,11 @@ class ExchangeReader:
         with self._reading:
             try:
                 self._receive(wait)
+            except Exception:
+                # What came before that has left the broker.
+                self._hand_on(self._arrivals.give_up_all())
+                if self._closed or not self._arrived:
+                    raise
             finally:
                 if self._closed:
                     self._let_go()
@@ -174,17 +183,22 @@ class ExchangeReader:
 
     def _receive(self, wait: float) -> None:
         deadline = time.monotonic() + wait
-        while True:
+        while not self._arrived:
             if self._closed:
                 raise ConnectionError("the reader is closed")
             left = deadline - time.monotonic()
-            if self._drain(max(min(left, self._patience), 0.0)):
-                break
+            self._look(max(min(left, self._patience), 0.0))
             if left <= 0:
                 return
         # Where each look waits at the other end, another one would keep from everybody what came.
-        while not self._looks_take_long and len(self._arrived) < READ_COUNT and self._drain(0.0):
+        while not self._looks_take_long and len(self._arrived) < READ_COUNT and self._look(0.0):
             pass
+
+    def _look(self, timeout: float) -> bool:
+        """Take what has come, or wait for it; whether something has."""
+        found = self._drain(timeout)
+        self._hand_on(self._arrivals.give_up(time.monotonic(), quiet=not found))
+        return found
 
     def _drain(self, timeout: float) -> bool:
         try:
@@ -195,7 +209,11 @@ class ExchangeReader:
 
     def _on_message(self, message: Any) -> None:
         body = message.body
-        self._count += 1
         batch = body.encode() if isinstance(body, str) else bytes(body or b"")
-        self._arrived.append(Entry(str(self._count), batch))
+        self._hand_on(self._arrivals.take(batch, time.monotonic()))
         message.ack()
+
+    def _hand_on(self, batches: Iterable[bytes]) -> None:
+        for batch in batches:
+            self._count += 1
+            self._arrived.append(Entry(str(self._count), batch))

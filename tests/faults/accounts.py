@@ -127,7 +127,7 @@ class Log:
     """By epoch: how far it was read."""
     lines: set[str] = field(default_factory=set)
     """Every log line and every result in it, whoever's it is."""
-    _writers: dict[str, int] = field(default_factory=dict)
+    _writers: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def take(self, epoch: str, position: str, body: bytes) -> None:
         """Take the next batch."""
@@ -135,12 +135,12 @@ class Log:
         if not self.epochs or self.epochs[-1] != epoch:
             self.epochs.append(epoch)
         self.last[epoch] = place(f"{epoch}.{position}.0")[1][:-1]
-        before = self._writers.get(batch["writer"], 0)
-        if batch["n"] <= before:
+        before = self._writers[batch["writer"]]
+        if batch["n"] in before:
             self.counts["repeats"] += 1
             return
-        self.counts["gaps"] += before > 0 and batch["n"] > before + 1
-        self._writers[batch["writer"]] = batch["n"]
+        self.counts["gaps"] += bool(before) and batch["n"] > max(before) + 1
+        before.add(batch["n"])
         self.counts["batches"] += 1
         for index, event in enumerate(batch["events"]):
             self._add(said(event, f"{epoch}.{position}.{index}"))
