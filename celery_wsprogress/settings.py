@@ -30,6 +30,9 @@ ENVIRONMENT_PREFIX: Final = "WSPROGRESS_"
 #: The exchange of the events, and the stem of the name of whatever keeps them.
 EXCHANGE: Final = "celery_wsprogress"
 
+#: What the log takes of the broker, unless something else is said.
+LOG_BYTES: Final = 100_000_000
+
 T = TypeVar("T")
 Parser = Callable[[Any], Any]
 
@@ -144,6 +147,12 @@ class Settings:
     exchange: str = setting(EXCHANGE, _exchange, "a name of up to 60 letters, digits, '_' and '-'")
     """The exchange of the events. Projects that share a broker and name different ones do not see
     each other's tasks; a sidecar sees those of the exchange it is told of."""
+    log_bytes: int | None = setting(
+        None, _whole(1_000_000, 1_000_000_000_000), "bytes from 1000000 to 1000000000000"
+    )
+    """What the log may take: of a Redis server's memory, of a RabbitMQ's disk. Unless it is said,
+    as much as is usual there, and of a Redis with a ``maxmemory`` a quarter at the most. Workers,
+    whatever calls tasks, and the sidecar are told the same."""
 
     @classmethod
     def load(cls, *sources: Mapping[str, Any]) -> Self:

@@ -132,6 +132,8 @@ def test_a_bad_enable_websocket_is_named():
         (WorkerSettings, "tasks", ["proj.*", "other.one"], ("proj.*", "other.one")),
         (WorkerSettings, "progress_interval", 0, 0.0),
         (WorkerSettings, "buffer_bytes", "100000", 100_000),
+        (WorkerSettings, "log_bytes", "1000000", 1_000_000),
+        (ServeSettings, "log_bytes", 50_000_000, 50_000_000),
     ],
 )  # fmt: skip
 def test_a_value_is_taken(cls, name, given, taken):
@@ -165,6 +167,8 @@ def test_a_value_is_taken(cls, name, given, taken):
         (WorkerSettings, "progress_interval", 61),
         (WorkerSettings, "progress_interval", "soon"),
         (WorkerSettings, "buffer_bytes", 99_999),
+        (WorkerSettings, "log_bytes", 999_999),
+        (ServeSettings, "log_bytes", "100 MB"),
     ],
 )
 def test_a_bad_value_is_named_with_its_setting_and_what_is_allowed(cls, name, value):

@@ -62,6 +62,8 @@ class BrokerAddress(NamedTuple):
     login_method: str | None = None
     exchange: str = EXCHANGE
     """The exchange of the events. Programs that name different ones do not see each other's."""
+    log_bytes: int | None = None
+    """What the log may take of the broker; None for what is usual there."""
 
     @property
     def secrets(self) -> Sequence[str]:

@@ -14,7 +14,12 @@ DEFAULT_URL: Final = "amqp://guest:guest@localhost:5672//"
 
 
 def address_of(
-    app: Celery, url: str | None = None, exchange: str = EXCHANGE, *, write: bool = False
+    app: Celery,
+    url: str | None = None,
+    exchange: str = EXCHANGE,
+    *,
+    write: bool = False,
+    log_bytes: int | None = None,
 ) -> BrokerAddress:
     """Return the address of the events' broker. Connects to nothing.
 
@@ -28,17 +33,19 @@ def address_of(
         exchange: The exchange of the events (``wsprogress_exchange``).
         write: Whether to take ``broker_write_url``, where it differs from
             ``broker_read_url``.
+        log_bytes: What the log may take (``wsprogress_log_bytes``).
     """
     conf = app.conf
     own = _joined(conf.broker_write_url if write else conf.broker_read_url)
     if url and url != own:
-        return BrokerAddress(url, exchange=exchange)
+        return BrokerAddress(url, exchange=exchange, log_bytes=log_bytes)
     return BrokerAddress(
         own,
         dict(conf.broker_transport_options or {}),
         conf.broker_use_ssl or None,
         conf.broker_login_method,
         exchange,
+        log_bytes,
     )
 
 

@@ -69,13 +69,15 @@ def address_of_process(*, write: bool = False) -> BrokerAddress:
 
 def _choose() -> _Broker:
     settings = settings_of_process(Settings)
-    url, exchange = settings.url, settings.exchange
+    url, exchange, size = settings.url, settings.exchange, settings.log_bytes
     app = application_of_process()
     if app is not None:
-        read, write = (address_of(app, url, exchange, write=write) for write in (False, True))
+        read, write = (
+            address_of(app, url, exchange, write=write, log_bytes=size) for write in (False, True)
+        )
         return _Broker(read, write)
     if url is not None:
-        address = BrokerAddress(url, exchange=exchange)
+        address = BrokerAddress(url, exchange=exchange, log_bytes=size)
         return _Broker(address, address)
     memory = BrokerAddress(MEMORY, {"polling_interval": _POLLING})
     return _Broker(memory, memory)

@@ -25,17 +25,20 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress
 
+#: Bytes that wait in a queue at the most.
+MAX_BYTES: Final = 64_000_000
+
 QUEUE_ARGUMENTS: Final = {
     "x-queue-type": "classic",
     "x-expires": 300_000,  # milliseconds without a consumer
-    "x-max-length-bytes": 64_000_000,
     "x-overflow": "drop-head",
 }
 
 
 def open_reader(address: BrokerAddress, position: str, epoch: str) -> QueueReader:
     """Connect a reader; see :func:`celery_wsprogress.brokers.open_reader`."""
-    return QueueReader(connect(address), address.exchange, position, epoch)
+    most = min(address.log_bytes or MAX_BYTES, MAX_BYTES)
+    return QueueReader(connect(address), address.exchange, position, epoch, most)
 
 
 class QueueReader:
@@ -48,9 +51,17 @@ class QueueReader:
     replayable = False
     end = ""
 
-    def __init__(self, connection: Any, exchange: str, position: str, epoch: str) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        exchange: str,
+        position: str,
+        epoch: str,
+        most: int,
+    ) -> None:
         self._connection = connection
         self._exchange = exchange
+        self._arguments = {**QUEUE_ARGUMENTS, "x-max-length-bytes": most}
         self._unacknowledged: int | None = None
         try:
             self._inbox = Inbox(connection)
@@ -81,7 +92,7 @@ class QueueReader:
         channel.auto_decode = False
         queue = queue_name(self._exchange, self.epoch)
         channel.queue_declare(
-            queue, durable=True, exclusive=False, auto_delete=False, arguments=QUEUE_ARGUMENTS
+            queue, durable=True, exclusive=False, auto_delete=False, arguments=self._arguments
         )
         channel.queue_bind(queue, self._exchange)
         channel.basic_qos(0, PREFETCH, False)

@@ -42,7 +42,7 @@ from celery_wsprogress.brokers.rabbitmq_streams import (
 from celery_wsprogress.settings import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from celery_wsprogress.brokers import BrokerAddress, Reader
     from celery_wsprogress.brokers.rabbitmq_streams import Offset
@@ -51,12 +51,15 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-LOG_ARGUMENTS: Final = {
+LOG_ARGUMENTS: Final[dict[str, Any]] = {
     "x-max-age": "86400s",
     "x-max-length-bytes": 128_000_000,
     # Only whole segments are dropped: with the broker's own, of 500 MB, the caps cap nothing.
     "x-stream-max-segment-size-bytes": 16_000_000,
 }
+
+#: The fewest segments of a log.
+SEGMENTS: Final = 4
 
 #: Seconds after which a stream that cannot be used is not merely being made.
 BIRTH: Final = 2.0
@@ -78,7 +81,7 @@ def open_writer(address: BrokerAddress) -> ConfirmingWriter:
     timeout = bounded(address.transport_options, "read_timeout")
 
     def open_on(connection: Any) -> ConfirmingWriter:
-        _open_log(connection, address.exchange, timeout)
+        _open_log(connection, address, timeout)
         return ConfirmingWriter(connection, address.exchange, timeout, mandatory=True)
 
     try:
@@ -95,7 +98,7 @@ def open_reader(address: BrokerAddress, position: str, epoch: str) -> Reader:
     timeout = bounded(address.transport_options, "read_timeout")
 
     def open_on(connection: Any) -> StreamReader:
-        _warn_of_arguments(_open_log(connection, address.exchange, timeout))
+        _warn_of_arguments(address, _open_log(connection, address, timeout))
         return StreamReader(connection, address.exchange, timeout, position, epoch)
 
     try:
@@ -131,13 +134,26 @@ def name_log(exchange: str) -> str:
     return f"{exchange}.log"
 
 
-def _open_log(connection: Any, exchange: str, timeout: float) -> str:
+def arguments_of(log_bytes: int | None) -> dict[str, Any]:
+    """Return what the stream is declared with, where it may take so many bytes."""
+    if log_bytes is None:
+        return dict(LOG_ARGUMENTS)
+    usual = LOG_ARGUMENTS["x-stream-max-segment-size-bytes"]
+    return {
+        **LOG_ARGUMENTS,
+        "x-max-length-bytes": log_bytes,
+        "x-stream-max-segment-size-bytes": min(usual, log_bytes // SEGMENTS),
+    }
+
+
+def _open_log(connection: Any, address: BrokerAddress, timeout: float) -> str:
     """Have exchange, stream and binding exist; see :func:`.rabbitmq_streams.declare`."""
+    exchange, arguments = address.exchange, arguments_of(address.log_bytes)
     log = name_log(exchange)
     open_channel(connection, exchange).close()
     if not exists(connection, log):
-        _make_log(connection, exchange, timeout)
-    difference = declare(connection, log, LOG_ARGUMENTS)
+        _make_log(connection, exchange, arguments, timeout)
+    difference = declare(connection, log, arguments)
     channel = connection.channel()
     try:
         channel.queue_bind(log, exchange)
@@ -148,7 +164,7 @@ def _open_log(connection: Any, exchange: str, timeout: float) -> str:
     return difference
 
 
-def _make_log(connection: Any, exchange: str, timeout: float) -> None:
+def _make_log(connection: Any, exchange: str, arguments: Mapping[str, Any], timeout: float) -> None:
     """Make the stream, and a new epoch for it.
 
     Of several who do so at once, all know the same epoch before, so the first proposal counts.
@@ -157,7 +173,7 @@ def _make_log(connection: Any, exchange: str, timeout: float) -> None:
     log, epochs = name_log(exchange), Epochs(connection, exchange, timeout)
     missing = not exists(connection, log)
     if missing:
-        declare(connection, log, LOG_ARGUMENTS)
+        declare(connection, log, arguments)
     if missing or not epochs.word:
         epochs.propose()
     epochs.close()
@@ -258,10 +274,15 @@ def _offset(message: Any) -> int:
     return offset
 
 
-def _warn_of_arguments(difference: str) -> None:
+def _warn_of_arguments(address: BrokerAddress, difference: str) -> None:
     if difference and not _warned_of_arguments.is_set():
         _warned_of_arguments.set()
-        logger.warning("The event log's queue is used as it is (%s)", difference)
+        logger.warning(
+            "The event log's queue is used as it is (%s); delete the queue %s to have it made "
+            "anew, as wsprogress_log_bytes and this version want it",
+            difference,
+            name_log(address.exchange),
+        )
 
 
 def _warn_of_refusal(address: BrokerAddress, refusal: StreamRefused) -> None:

@@ -64,6 +64,10 @@ class Reply:
         self._room -= _OVERHEAD
         if kind == b"$":
             return self._text(int(rest))
+        if kind == b"=":
+            # A text that says first of which format it is.
+            text = self._text(int(rest))
+            return text[4:] if isinstance(text, bytes) else text
         if kind in (b"*", b"~"):
             return self._values(int(rest))
         if kind == b"%":

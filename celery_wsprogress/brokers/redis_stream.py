@@ -1,9 +1,9 @@
 """The log on Redis: the exchange keeps a stream.
 
 Writers publish through kombu to an exchange of a type of ours, whose delivery is one ``XADD``
-to the stream of the exchange's name. It is capped by the writers, to as many entries as take
-:data:`MAX_BYTES` if all are as large as theirs, and by age by the readers, because it lives
-beside the user's queues.
+to the stream of the exchange's name (:mod:`.redis_exchange`). It is capped by the writers, by what
+it takes of the server's memory, and by age by the readers, because it lives beside the user's
+queues. It expires when nobody writes or reads it any more.
 
 TLS, credentials, sentinels and unix sockets come with kombu's connection. The key prefix
 (``global_keyprefix``) does not: kombu puts it on the commands it knows, and a stream's are not
@@ -20,20 +20,27 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import redis
 from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
-from kombu.transport.virtual.exchange import ExchangeType
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES, MAX_EPOCH_LENGTH, Entry, is_epoch
 from celery_wsprogress.brokers.connection import RAW_JSON, bounded, connect, make_producer, release
 from celery_wsprogress.brokers.failure import said_of
+from celery_wsprogress.brokers.redis_exchange import (
+    FIELD,
+    LIFE,
+    MAX_AGE,
+    ROUND,
+    StreamExchange,
+    new_epoch,
+)
+from celery_wsprogress.brokers.redis_memory import read_memory, warn
 from celery_wsprogress.brokers.redis_reply import Cut, ask, read_entries, take_connection
 
 if TYPE_CHECKING:
@@ -43,20 +50,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Bytes of batches the stream keeps at the most, for which the server takes up to 130 MB. The
-#: writer with the largest batches cuts it for all. When batches become small, the large ones are
-#: still there until they have been replaced: that may be twice as much.
-MAX_BYTES: Final = 100_000_000
-#: The fewest entries it may be cut to: with the largest batches they are as many bytes.
-MIN_ENTRIES: Final = MAX_BYTES // MAX_BATCH_BYTES
-#: The most entries it keeps, however small they are.
-MAX_ENTRIES: Final = 100_000
-#: How many batches count for what a writer's batches are like lately.
-LATELY: Final = 100
-#: Seconds after which an entry is dropped, more or less.
-MAX_AGE: Final = 86_400
-#: Seconds between a reader's rounds: dropping what is old, looking whether the log is the same.
-ROUND: Final = 60.0
 #: Entries that come in one reply, at the most.
 READ_COUNT: Final = 300
 
@@ -67,34 +60,6 @@ FIRST_COUNT: Final = 10
 NO_EPOCH: Final = "0"
 
 START: Final = "0-0"
-FIELD: Final = b"batch"
-
-
-def entries_of(size: float) -> int:
-    """Return how many entries a stream of batches of so many bytes may keep."""
-    return min(max(int(MAX_BYTES / max(size, 1)), MIN_ENTRIES), MAX_ENTRIES)
-
-
-class StreamExchange(ExchangeType):
-    """An exchange that appends its messages to a stream, and knows no queues."""
-
-    type: Any = "stream"
-    _size = 0.0
-    """Of a batch that passed here lately, in bytes: a decaying average."""
-    _connection: Any = None
-    """Of the channel's client, kept: to take it out of the pool and put it back, and all else that
-    the client does around a command, would cost a worker's flusher more than the command."""
-
-    def deliver(self, message: Any, exchange: str, _routing_key: str, **_: Any) -> None:
-        """Append the body, as the bytes it is; properties and headers are not kept."""
-        batch: bytes = message["body"]
-        self._size += (len(batch) - self._size) / (LATELY if self._size else 1)
-        if self._connection is None:
-            self._connection = take_connection(self.channel.client.connection_pool)
-        stream, most = self.channel.global_keyprefix + exchange, entries_of(self._size)
-        with said_of("XADD", stream):
-            self._connection.send_command("XADD", stream, "MAXLEN", "~", most, "*", FIELD, batch)
-            self._connection.read_response()
 
 
 class _StreamChannel:
@@ -132,12 +97,12 @@ class _Connection(Connection):
 
 def open_writer(address: BrokerAddress) -> StreamWriter:
     """Connect a writer; see :func:`celery_wsprogress.brokers.open_writer`."""
-    return StreamWriter(_connect(address), address.exchange)
+    return StreamWriter(_connect(address), address.exchange, address.log_bytes)
 
 
 def open_reader(address: BrokerAddress, position: str, epoch: str) -> StreamReader:
     """Connect a reader; see :func:`celery_wsprogress.brokers.open_reader`."""
-    return StreamReader(_connect(address), address.exchange, position, epoch)
+    return StreamReader(_connect(address), address.exchange, position, epoch, address.log_bytes)
 
 
 def _connect(address: BrokerAddress) -> Any:
@@ -160,14 +125,12 @@ def _connect(address: BrokerAddress) -> Any:
 class StreamWriter:
     """Appends to the stream. The reply to ``XADD`` is the confirmation, so each batch has it."""
 
-    def __init__(self, connection: Any, exchange: str) -> None:
+    def __init__(self, connection: Any, exchange: str, log_bytes: int | None) -> None:
         self._connection = connection
         self._process = os.getpid()
         channel = connection.channel()
+        channel.exchange_types[StreamExchange.type].log_bytes = log_bytes
         self._producer = make_producer(channel, exchange, StreamExchange.type)
-        # Whoever may not is told so by the first batch, if that is not taken either.
-        with contextlib.suppress(redis.ResponseError):
-            name_epoch(channel.client, f"{channel.global_keyprefix}{exchange}.epoch", _new_epoch())
 
     def publish(self, batch: bytes, *, confirm: bool) -> None:  # noqa: ARG002
         """Append one batch."""
@@ -187,7 +150,14 @@ class StreamReader:
 
     replayable = True
 
-    def __init__(self, connection: Any, exchange: str, position: str, epoch: str) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        exchange: str,
+        position: str,
+        epoch: str,
+        log_bytes: int | None = None,
+    ) -> None:
         self._connection = connection
         self._count = min(FIRST_COUNT, READ_COUNT)
         self._warned = False
@@ -203,6 +173,8 @@ class StreamReader:
             _refuse_reconnects(self._client.connection_pool)
             self.epoch = self._find_epoch(position, epoch)
             self.end = self._newest()
+            with contextlib.suppress(redis.ResponseError):
+                warn(log_bytes, read_memory(self._ask("INFO", "memory")), self._stream)
         except BaseException:
             release(connection)
             raise
@@ -269,11 +241,15 @@ class StreamReader:
             # The server's clock is the one the entries were numbered by.
             seconds, _ = self._client.time()
             self._client.xtrim(self._stream, minid=(seconds - MAX_AGE) * 1000, approximate=True)
-        if self._agreed_epoch(self._word or _new_epoch()) != self._word:
+        with contextlib.suppress(redis.ResponseError):
+            # As long as somebody reads, it is the entries that go, and not the log.
+            self._client.expire(self._stream, LIFE)
+            self._client.expire(self._epoch_key, LIFE)
+        if self._agreed_epoch(self._word or new_epoch()) != self._word:
             raise redis.ConnectionError("another reader found a new event log")
 
     def _find_epoch(self, position: str, epoch: str) -> str:
-        self._word = self._agreed_epoch(_new_epoch())
+        self._word = self._agreed_epoch(new_epoch())
         lost = bool(position) and self._end() < _number(position)
         # Where the epoch is another one already, the loss has been noticed before.
         if not lost or (self._word or NO_EPOCH) != (epoch or self._word or NO_EPOCH):
@@ -283,7 +259,7 @@ class StreamReader:
             self._word = replaced
             return replaced
         # Nobody lets us say so to the others: this reader knows it all the same.
-        return _new_epoch()
+        return new_epoch()
 
     def _agreed_epoch(self, proposed: str) -> str:
         """The word beside the stream; ``""`` where there is none and we may not put one there."""
@@ -293,6 +269,10 @@ class StreamReader:
                 name_epoch(self._client, self._epoch_key, proposed)
             found = self._read_epoch()
         if found is None:
+            logger.warning(
+                "The key %s holds something that names no event log: it is replaced, and histories "
+                "begin anew", self._epoch_key,
+            )  # fmt: skip
             found = self._replace_epoch(None)
         return found
 
@@ -321,7 +301,7 @@ class StreamReader:
             found = self._read_epoch(pipe)
             pipe.multi()
             if found == lost:
-                pipe.set(self._epoch_key, _new_epoch())
+                pipe.set(self._epoch_key, new_epoch(), ex=LIFE)
 
         with contextlib.suppress(redis.ResponseError):
             self._client.transaction(replace, self._epoch_key)
@@ -348,7 +328,7 @@ class StreamReader:
 
 def name_epoch(client: Any, key: str, word: str) -> None:
     """Put an epoch beside the stream where there is none."""
-    client.set(key, word, nx=True)
+    client.set(key, word, nx=True, ex=LIFE)
 
 
 def _refuse_reconnects(pool: Any) -> None:
@@ -371,7 +351,3 @@ def _number(position: str) -> tuple[int, int]:
     """A stream id as something that can be compared."""
     milliseconds, _, counter = position.partition("-")
     return int(milliseconds), int(counter or 0)
-
-
-def _new_epoch() -> str:
-    return secrets.token_hex(4)

@@ -79,6 +79,12 @@ WEBSOCKET_PORT is honoured too, and ENABLE_WEBSOCKET=false makes this command do
     "[default: celery_wsprogress]",
 )
 @click.option(
+    "--log-bytes",
+    metavar="BYTES",
+    help="What the event log may take of the broker, as the workers' wsprogress_log_bytes.  "
+    "[default: 100 MB, and a quarter of a Redis's maxmemory at the most; 128 MB on RabbitMQ]",
+)
+@click.option(
     "--result-backend",
     metavar="URL",
     help="Celery's result backend, asked how silent runs ended, instead of that of the "
@@ -272,14 +278,14 @@ def configure(
     if ctx.params.get("child_of") is None:
         # Said once, by the parent of several processes.
         give_advice(app, settings)
-    url, exchange = broker or settings.url, settings.exchange
+    url, exchange, size = broker or settings.url, settings.exchange, settings.log_bytes
     if app is None and url is None:
         raise click.UsageError("Name the application with -A, or the broker with --broker")
     if app is None:
-        address = write_address = BrokerAddress(str(url), exchange=exchange)
+        address = write_address = BrokerAddress(str(url), exchange=exchange, log_bytes=size)
     else:
-        address = address_of(app, url, exchange)
-        write_address = address_of(app, url, exchange, write=True)
+        address = address_of(app, url, exchange, log_bytes=size)
+        write_address = address_of(app, url, exchange, write=True, log_bytes=size)
     prepare(address)
     if is_in_one_process(address.url):
         raise ConfigurationError(

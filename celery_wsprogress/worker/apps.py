@@ -86,7 +86,7 @@ class Reporting:
     def _open_publisher(self) -> Publisher:
         app = self._app()
         settings = self.settings
-        address = address_of(app, settings.url, settings.exchange, write=True)
+        address = _address_of(app, settings)
         publisher = Publisher(
             lambda: brokers.open_writer(address),
             masked(address.url),
@@ -288,11 +288,17 @@ def _prepare_broker(app: Any, settings: WorkerSettings) -> None:
     if not settings.enabled:
         return
     try:
-        brokers.prepare(address_of(app, settings.url, settings.exchange, write=True))
+        brokers.prepare(_address_of(app, settings))
     except ConfigurationError:
         raise
     except Exception:
         logger.debug("The events' broker could not be prepared", exc_info=True)
+
+
+def _address_of(app: Any, settings: WorkerSettings) -> brokers.BrokerAddress:
+    return address_of(
+        app, settings.url, settings.exchange, write=True, log_bytes=settings.log_bytes
+    )
 
 
 # Whose message is published: Celery's signals about publishing name a task, and no app.

@@ -29,7 +29,7 @@ def test_celerys_broker_comes_with_all_that_belongs_to_it():
     )
     assert address_of(app) == (
         "rediss://h/1", {"global_keyprefix": "t:"}, {"ssl_cert_reqs": "required"}, "PLAIN",
-        "celery_wsprogress",
+        "celery_wsprogress", None,
     )  # fmt: skip
 
 

@@ -60,8 +60,12 @@ def test_a_queue_that_is_gone_is_a_new_epoch(address, channel):
     assert [entry.position for entry in read_until(again, 1)] == ["1"]
 
 
-def test_the_queue_is_durable_capped_and_expires(address, channel):
-    reader = open_reader(address, "", "")
+@pytest.mark.parametrize(
+    ("said", "most"),
+    [(None, 64_000_000), (2_000_000, 2_000_000), (10**9, 64_000_000)],
+)
+def test_the_queue_is_durable_capped_and_expires(address, channel, said, most):
+    reader = open_reader(address._replace(log_bytes=said), "", "")
     # Declaring it with the same arguments is the broker's own comparison.
     channel.queue_declare(
         queue_of(reader),
@@ -71,7 +75,7 @@ def test_the_queue_is_durable_capped_and_expires(address, channel):
         arguments={
             "x-queue-type": "classic",
             "x-expires": 300_000,
-            "x-max-length-bytes": 64_000_000,
+            "x-max-length-bytes": most,
             "x-overflow": "drop-head",
         },
     )

@@ -17,7 +17,7 @@ from celery_wsprogress.brokers import (
     rabbitmq_stream,
 )
 from celery_wsprogress.brokers.rabbitmq_epochs import name_epochs
-from celery_wsprogress.brokers.rabbitmq_stream import LOG_ARGUMENTS, name_log
+from celery_wsprogress.brokers.rabbitmq_stream import name_log
 
 
 @pytest.fixture
@@ -140,10 +140,9 @@ def test_what_no_log_would_keep_is_not_confirmed(address, channel):
     assert batches(read_until(open_reader(address), 1)) == [b"written again"]
 
 
-def test_the_caps_hold(address, monkeypatch):
-    """With segments this small; what is retained is read by those who come late."""
-    monkeypatch.setitem(LOG_ARGUMENTS, "x-stream-max-segment-size-bytes", 300_000)
-    monkeypatch.setitem(LOG_ARGUMENTS, "x-max-length-bytes", 1_000_000)
+def test_the_log_takes_what_it_may(address):
+    """And what is retained is read by those who come late."""
+    address = address._replace(log_bytes=1_000_000)
     batch = b"x" * MAX_BATCH_BYTES
     publish(address, batch)
     epoch = open_reader(address).epoch
@@ -166,15 +165,17 @@ def test_the_caps_hold(address, monkeypatch):
     assert late.read("0", wait=5)[0] == first
 
 
-def test_a_stream_with_other_arguments_is_used_as_it_is(address, warnings, monkeypatch):
+def test_a_stream_with_other_arguments_is_used_as_it_is(address, warnings):
     publish(address, b"1")
-    monkeypatch.setitem(LOG_ARGUMENTS, "x-max-age", "5s")
+    address = address._replace(log_bytes=5_000_000)
     publish(address, b"2")
     for _ in range(2):
         assert batches(read_until(open_reader(address), 2)) == [b"1", b"2"]
     (warning,) = warnings()
     assert "used as it is" in warning
-    assert "x-max-age" in warning
+    assert "x-max-length-bytes" in warning
+    assert f"delete the queue {EXCHANGE}.log" in warning
+    assert "wsprogress_log_bytes" in warning
 
 
 def test_whoever_may_not_declare_uses_what_others_declared(address, rabbitmq_server, warnings):

@@ -6,8 +6,6 @@ import threading
 import pytest
 import redis
 from conftest import skip_or_fail
-from hypothesis import given
-from hypothesis import strategies as st
 from ports import free_port
 from raw_log import batches, publish, read_until
 from servers import Server, find_program
@@ -20,6 +18,7 @@ from celery_wsprogress.brokers import (
     is_epoch,
     open_reader,
     open_writer,
+    redis_memory,
     redis_reply,
     redis_stream,
 )
@@ -145,26 +144,15 @@ def test_an_entry_of_somebody_else_is_an_empty_batch(address, client):
     assert [entry.batch for entry in open_reader(address).read("", wait=0)] == [b""]
 
 
-@given(st.floats(0, 10_000_000))
-def test_a_stream_keeps_as_many_entries_as_have_room(size):
-    entries = redis_stream.entries_of(size)
-    assert redis_stream.MIN_ENTRIES <= entries <= redis_stream.MAX_ENTRIES
-    if size <= MAX_BATCH_BYTES:
-        assert entries * size <= redis_stream.MAX_BYTES
-
-
 @pytest.mark.parametrize("size", [300, 3000, MAX_BATCH_BYTES])
-def test_the_writer_caps_the_memory(address, client, monkeypatch, size):
-    """A hundredth of what it is."""
-    monkeypatch.setattr(redis_stream, "MAX_BYTES", 1_000_000)
-    monkeypatch.setattr(redis_stream, "MIN_ENTRIES", 1_000_000 // MAX_BATCH_BYTES)
-    publish(address, *[b"x" * size] * (2_000_000 // size))
-    assert client.memory_usage(EXCHANGE, samples=0) < 1_300_000
-    assert client.xlen(EXCHANGE) * size > 900_000
+def test_the_writer_caps_what_the_server_takes(address, client, size):
+    publish(address._replace(log_bytes=1_000_000), *[b"x" * size] * (2_000_000 // size))
+    assert client.memory_usage(EXCHANGE, samples=0) < 1_000_000
+    assert client.xlen(EXCHANGE) * size > 650_000
 
 
 def test_the_writer_caps_the_entries(address, client, monkeypatch):
-    monkeypatch.setattr(redis_stream, "MAX_ENTRIES", 300)
+    monkeypatch.setattr(redis_memory, "MAX_ENTRIES", 300)
     publish(address, *(b"%d" % n for n in range(1000)))
     # Redis drops whole nodes of up to a hundred entries.
     assert 300 <= client.xlen(EXCHANGE) <= 400
@@ -459,11 +447,13 @@ POISON = [
 
 
 @pytest.mark.parametrize("word", POISON, ids=range(len(POISON)))
-def test_a_word_that_is_no_epoch_is_replaced(address, client, word):
+def test_a_word_that_is_no_epoch_is_replaced(address, client, word, caplog):
     client.set(f"{EXCHANGE}.epoch", word)
     one, other = open_reader(address), open_reader(address)
     assert one.epoch == other.epoch
     assert is_epoch(one.epoch)
+    names_none = f"The key {EXCHANGE}.epoch holds something that names no event log"
+    assert caplog.text.count(names_none) == (word != "")
 
 
 def test_an_epoch_key_of_another_type_is_replaced(address, client):
