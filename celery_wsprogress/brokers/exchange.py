@@ -9,6 +9,7 @@ fixed name. Not all of them keep the order; the reader restores it (:mod:`.arriv
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 import socket
@@ -17,7 +18,7 @@ import time
 from queue import Empty
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.brokers import Entry
+from celery_wsprogress.brokers import MAX_BATCH_BYTES, Entry
 from celery_wsprogress.brokers.arrivals import Arrivals
 from celery_wsprogress.brokers.connection import (
     RAW_JSON,
@@ -32,12 +33,18 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress
 
+logger = logging.getLogger(__name__)
+
 #: Seconds between two looks, for transports where a look costs next to nothing. kombu's own
 #: interval is a second.
 POLLING: Final = {"memory": 0.02, "filesystem": 0.1}
 
 #: The most one read returns.
 READ_COUNT: Final = 300
+#: Bytes after which no more messages are taken at once.
+MAX_READ_BYTES: Final = 8_000_000
+#: Bytes of the largest message that is taken. Batches of ours have 32 KB at the most.
+MAX_ENTRY_BYTES: Final = 4_000_000
 
 #: Seconds after which a waiting read looks whether it was closed meanwhile.
 PATIENCE: Final = 0.2
@@ -130,6 +137,8 @@ class ExchangeReader:
         self._count = 0
         self._arrivals = Arrivals()
         self._arrived: list[Entry] = []
+        self._size = 0
+        self._warned = False
         self._own_queue = has_fanout(connection)
         self._queue = _queue_name(exchange, self.epoch) if self._own_queue else exchange
         # Looking more often than the transport does by itself may cost money.
@@ -161,7 +170,7 @@ class ExchangeReader:
             finally:
                 if self._closed:
                     self._let_go()
-            arrived, self._arrived = self._arrived, []
+            arrived, self._arrived, self._size = self._arrived, [], 0
             return arrived
 
     def close(self) -> None:
@@ -191,8 +200,12 @@ class ExchangeReader:
             if left <= 0:
                 return
         # Where each look waits at the other end, another one would keep from everybody what came.
-        while not self._looks_take_long and len(self._arrived) < READ_COUNT and self._look(0.0):
+        while not self._looks_take_long and self._has_room() and self._look(0.0):
             pass
+
+    def _has_room(self) -> bool:
+        """What is not taken now waits at the broker."""
+        return len(self._arrived) < READ_COUNT and self._size < MAX_READ_BYTES
 
     def _look(self, timeout: float) -> bool:
         """Take what has come, or wait for it; whether something has."""
@@ -210,6 +223,10 @@ class ExchangeReader:
     def _on_message(self, message: Any) -> None:
         body = message.body
         batch = body.encode() if isinstance(body, str) else bytes(body or b"")
+        if len(batch) > MAX_ENTRY_BYTES:
+            self._warn_of_size(len(batch))
+            batch = b""
+        self._size += len(batch)
         self._hand_on(self._arrivals.take(batch, time.monotonic()))
         message.ack()
 
@@ -217,3 +234,13 @@ class ExchangeReader:
         for batch in batches:
             self._count += 1
             self._arrived.append(Entry(str(self._count), batch))
+
+    def _warn_of_size(self, size: int) -> None:
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                "A message of %s has %d bytes and is left out; a batch has %d at the most",
+                self._exchange,
+                size,
+                MAX_BATCH_BYTES,
+            )

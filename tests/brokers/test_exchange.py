@@ -8,6 +8,7 @@ from celery_wsprogress import wire
 from celery_wsprogress.brokers import (
     EXCHANGE,
     BrokerAddress,
+    exchange,
     has_one_reader,
     open_reader,
     open_writer,
@@ -55,6 +56,26 @@ def test_a_closed_reader_leaves_no_queue_that_fills():
     assert not [name for name in memory.Channel.queues if name.endswith(queue)]
     table = memory.Transport.global_state.exchanges[EXCHANGE]["table"]
     assert not [binding for binding in table if binding[-1].endswith(queue)]
+
+
+def test_a_read_takes_so_many_bytes_and_leaves_the_rest(monkeypatch):
+    monkeypatch.setattr(exchange, "MAX_READ_BYTES", 100_000)
+    reader, writer = open_reader(MEMORY), open_writer(MEMORY)
+    for _ in range(10):
+        writer.publish(b"x" * 30_000, confirm=True)
+    reads = [reader.read("", wait=5) for _ in range(3)]
+    assert [len(entries) for entries in reads] == [4, 4, 2]
+    assert [entry.position for entries in reads for entry in entries][-1] == "10"
+    reader.close()
+
+
+def test_a_message_that_is_too_large_is_left_out_and_said_once(caplog):
+    reader, writer = open_reader(MEMORY), open_writer(MEMORY)
+    for batch in (b"x" * 4_000_001, b"x" * 4_000_001, b"after"):
+        writer.publish(batch, confirm=True)
+    assert [entry.batch for entry in reader.read("", wait=5)] == [b"", b"", b"after"]
+    assert caplog.text.count("has 4000001 bytes and is left out") == 1
+    reader.close()
 
 
 def test_without_fanout_one_queue_is_shared(topics_only):
