@@ -68,6 +68,8 @@ class Proxy:
         self.target = target
         self.delay = 0.0
         """Seconds that everything takes, each way."""
+        self.alter: Callable[[bytes], bytes] = bytes
+        """What becomes of what passes."""
         self.port = 0
         self._links: set[_Link] = set()
         self._forwarding: set[asyncio.Task[None]] = set()
@@ -170,7 +172,7 @@ class Proxy:
                 await link.flowing.wait()
                 if not data:
                     return
-                writer.write(data)
+                writer.write(self.alter(data))
                 await writer.drain()
 
     async def _end(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
-from typing import Any
+from typing import Any, Final
 
 from amqp.exceptions import (  # type: ignore[import-untyped]
     AccessRefused,
@@ -13,6 +14,9 @@ from amqp.exceptions import (  # type: ignore[import-untyped]
 )
 
 logger = logging.getLogger(__name__)
+
+_DOWN: Final = re.compile(r"home node|is down|inaccessible|crashed|stopped|timeout")
+_NAME: Final = re.compile(r"'[^']*'")
 
 _warned = threading.Event()
 
@@ -46,13 +50,16 @@ def exists(connection: Any, queue: str) -> bool:
     """Say whether there is a queue of this name, of whatever kind.
 
     Raises:
-        NotFound: there is one, but the broker is still starting and does not have it yet.
+        NotFound: there is one, but it cannot be had yet: a RabbitMQ is still starting.
     """
     channel = connection.channel()
     try:
         channel.queue_declare(queue, passive=True)
     except NotFound as exc:
-        if "no queue" not in exc.reply_text:
+        # The code is the same for a queue that is down, and only what RabbitMQ says of it differs
+        # (rabbit_amqqueue.erl, priv_absent); other brokers have other words for what is not there.
+        # What things are called says nothing.
+        if _DOWN.search(_NAME.sub("", exc.reply_text)):
             raise
         return False
     channel.close()

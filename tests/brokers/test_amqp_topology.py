@@ -1,15 +1,21 @@
 import logging
 import threading
+from contextlib import contextmanager
 
-from raw_log import batches, read_until
+import pytest
+from amqp.exceptions import NotFound
+from proxies import Proxy
+from raw_log import batches, publish, read_until
 
 from celery_wsprogress.brokers import (
     EXCHANGE,
     BrokerAddress,
+    amqp_connection,
     amqp_topology,
     open_reader,
     open_writer,
 )
+from celery_wsprogress.brokers.amqp_topology import exists
 
 
 def test_an_exchange_of_another_kind_is_used_as_it_is(
@@ -24,3 +30,42 @@ def test_an_exchange_of_another_kind_is_used_as_it_is(
     writer.publish(b"1", confirm=True)
     assert batches(read_until(reader, 1)) == [b"1"]
     assert len([r for r in caplog.records if "other arguments" in r.message]) == 1
+
+
+@pytest.fixture
+def proxied(rabbitmq_url, rabbitmq_server):
+    """The broker, and its URL through a network that may alter what it says."""
+    with Proxy(rabbitmq_server.port) as network:
+        port = f":{rabbitmq_server.port}/"
+        yield network, BrokerAddress(rabbitmq_url.replace(port, f":{network.port}/"))
+
+
+def test_another_brokers_words_for_what_is_not_there_will_do(proxied):
+    """LavinMQ says: Queue '...' doesn't exists."""
+    network, address = proxied
+    network.alter = lambda said: said.replace(b"no queue '", b"Not there ")
+    publish(address, b"1")
+    reader = open_reader(address)
+    assert reader.replayable
+    assert batches(read_until(reader, 1)) == [b"1"]
+    reader.close()
+
+
+def test_a_name_does_not_make_a_queue_one_that_is_down(rabbitmq_url):
+    with kombu_connection(BrokerAddress(rabbitmq_url)) as connection:
+        assert not exists(connection, "jobs_that_crashed.log")
+
+
+@pytest.mark.parametrize("words", [b"home node ", b"crashed   ", b"is stopped"])
+def test_a_queue_that_is_down_is_not_taken_for_none(proxied, words):
+    network, address = proxied
+    network.alter = lambda said: said.replace(b"no queue '", words)
+    with kombu_connection(address) as connection, pytest.raises(NotFound):
+        exists(connection, "nowhere")
+
+
+@contextmanager
+def kombu_connection(address):
+    connection = amqp_connection.connect(address)
+    yield connection
+    amqp_connection.drop(connection)
