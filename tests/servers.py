@@ -319,13 +319,23 @@ class RabbitMQServer(Server):
             ("add_user", user, "guest"),
             ("set_permissions", user, may_declare, may_write, may_read),
         ):
-            subprocess.run(
-                [self._control, *command],
-                env=self._environment(),
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+            self.control(*command)
         return f"amqp://{user}:guest@127.0.0.1:{self.port}//"
+
+    def control(self, *command: str) -> str:
+        """Have ``rabbitmqctl`` do something, and return what it prints."""
+        done = subprocess.run(
+            [self._control, "--quiet", *command],
+            env=self._environment(),
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return done.stdout
+
+    def count_connections(self) -> int:
+        """How many the server holds, those included whose other end is gone unnoticed."""
+        return len(self.control("list_connections", "pid", "--no-table-headers").split())
 
     def connect(self):
         """Open a bare AMQP connection; a context manager, closed by the caller."""

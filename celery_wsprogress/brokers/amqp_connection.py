@@ -32,6 +32,25 @@ def connect(address: BrokerAddress) -> Any:
     return any_connection.connect(address, options, heartbeat=HEARTBEAT)
 
 
+class Blockage:
+    """Whether the broker has blocked a connection: it reads nothing of it until its alarm is over.
+
+    It says so when something is published, to whoever drains the connection
+    (https://www.rabbitmq.com/docs/connection-blocked).
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self.lasts = False
+        established = _established(connection)
+        established.on_blocked, established.on_unblocked = self._begin, self._end
+
+    def _begin(self, _reason: object = None) -> None:
+        self.lasts = True
+
+    def _end(self) -> None:
+        self.lasts = False
+
+
 def drain(connection: Any, timeout: float) -> bool:
     """Take one thing the broker said; False when it said nothing in this time."""
     try:

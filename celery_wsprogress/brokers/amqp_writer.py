@@ -11,6 +11,7 @@ from typing import Any, Final
 from amqp.exceptions import MessageNacked  # type: ignore[import-untyped]
 
 from celery_wsprogress.brokers.amqp_connection import (
+    Blockage,
     beat,
     drain,
     drain_until,
@@ -19,6 +20,7 @@ from celery_wsprogress.brokers.amqp_connection import (
 )
 from celery_wsprogress.brokers.amqp_topology import open_channel
 from celery_wsprogress.brokers.connection import RAW_JSON, make_producer
+from celery_wsprogress.brokers.failure import BrokerBlocked
 
 _PERSISTENT: Final = 2
 _TRANSIENT: Final = 1
@@ -44,6 +46,7 @@ class ConfirmingWriter:
         self._awaited = 0
         self._healthy = True
         try:
+            self._blockage = Blockage(connection)
             self._producer = self._open(exchange)
         except BaseException:
             drop(connection)
@@ -52,9 +55,11 @@ class ConfirmingWriter:
     def publish(self, batch: bytes, *, confirm: bool) -> None:
         """Append one batch; see :class:`celery_wsprogress.brokers.Writer`.
 
-        Raises ``TimeoutError`` when the broker does not confirm in time.
+        Raises ``TimeoutError`` when the broker does not confirm in time, and
+        :class:`.failure.BrokerBlocked` when it takes nothing for now: then this writer is the one
+        to go on with.
         """
-        self._healthy = False
+        self._take_what_was_said()
         self._producer.publish(
             batch,
             delivery_mode=_PERSISTENT if confirm else _TRANSIENT,
@@ -69,10 +74,7 @@ class ConfirmingWriter:
 
     def keep_alive(self) -> None:
         """Take what the broker said meanwhile, and send a heartbeat when one is due."""
-        self._healthy = False
-        while drain(self._connection, 0):
-            pass
-        beat(self._connection)
+        self._take_what_was_said()
         self._healthy = True
 
     def close(self) -> None:
@@ -84,6 +86,14 @@ class ConfirmingWriter:
         else:
             drop(self._connection)
 
+    def _take_what_was_said(self) -> None:
+        self._healthy = False
+        while drain(self._connection, 0):
+            pass
+        beat(self._connection)
+        if self._blockage.lasts:
+            raise BrokerBlocked
+
     def _open(self, exchange: str) -> Any:
         channel = open_channel(self._connection, exchange)
         channel.confirm_select()
@@ -94,7 +104,12 @@ class ConfirmingWriter:
     def _wait_for(self, tag: int) -> None:
         """Wait for this message's confirmation; those of unconfirmed ones pass by before it."""
         self._awaited = tag
-        if not drain_until(self._connection, lambda: not self._awaited, self._timeout):
+        drain_until(
+            self._connection, lambda: not self._awaited or self._blockage.lasts, self._timeout
+        )
+        if self._awaited and self._blockage.lasts:
+            raise BrokerBlocked
+        if self._awaited:
             raise TimeoutError("the broker has not confirmed a batch in time")
 
     def _on_ack(self, tag: int, multiple: bool) -> None:

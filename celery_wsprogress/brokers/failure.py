@@ -25,6 +25,7 @@ _ANSWERS: Final = {
     "BusyLoadingError": "redis",
     "AMQPError": "amqp",
     "ClientError": "botocore",
+    "BrokerBlocked": "celery_wsprogress",
     "ImportError": "builtins",
 }
 
@@ -40,15 +41,29 @@ _FIRST_WORDS: Final = {
     "MovedError": "MOVED",
 }
 
+_TOO_MANY: Final = "max number of clients reached"
 _MOVED: Final = "the server is one of a cluster, which kombu does not speak; name a single server"
 
 #: Characters that a sentence may have.
 _LONGEST: Final = 300
 
+_MOST_REASONS: Final = 5
+
 _SHORT: Final = 4
 """A secret shorter than this may be a part of any word: a text that holds it is not shown."""
 
 _SECRET_NAMES: Final = re.compile(r"pass|secret|token|credential|access_key", re.IGNORECASE)
+
+
+class BrokerBlocked(Exception):
+    """The broker is there and takes nothing for now. Keep the connection, and try again on it.
+
+    It reads nothing of a blocked connection, also not its end: each new one stays there beside the
+    others until the alarm is over.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the broker takes nothing until an alarm of its memory or disk is over")
 
 
 @contextlib.contextmanager
@@ -63,7 +78,8 @@ def said_of(command: str, name: str) -> Iterator[None]:
 
 def is_an_answer(exc: BaseException) -> bool:
     """Say whether the broker is there, and this is what it answered."""
-    return any(
+    # Of this answer redis-py makes the same as of a lost connection (8.1, _parsers/base.py).
+    return _TOO_MANY in str(exc) or any(
         _ANSWERS.get(cls.__name__) == cls.__module__.partition(".")[0] for cls in type(exc).__mro__
     )
 
@@ -92,6 +108,31 @@ def describe(exc: BaseException, secrets: Iterable[str] = ()) -> str:
     text = "".join(one for one in text if one.isprintable())[:_LONGEST]
     command = "; ".join(getattr(exc, "__notes__", ()))
     return f"{name}: {text}" + (f" [{command}]" if command else "")
+
+
+class Reasons:
+    """What was said of one outage: each answer of the broker is said, anything else only first."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def are_news(self, exc: BaseException, why: str) -> bool:
+        """Say whether this is to be said, and remember it.
+
+        Args:
+            exc: What was raised.
+            why: What :func:`describe` makes of it.
+        """
+        known = why in self._said or bool(self._said and not is_an_answer(exc))
+        # It may find new words each time.
+        if known or len(self._said) >= _MOST_REASONS:
+            return False
+        self._said.add(why)
+        return True
+
+    def forget(self) -> None:
+        """Begin anew: the outage is over."""
+        self._said.clear()
 
 
 def secrets_of(url: str, options: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,15 +13,20 @@ end.
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Any, Final
 
 from amqp.basic_message import Message  # type: ignore[import-untyped]
 
 from celery_wsprogress.brokers import is_epoch
-from celery_wsprogress.brokers.amqp_connection import drain_until
+from celery_wsprogress.brokers.amqp_connection import Blockage, drain_until
 from celery_wsprogress.brokers.amqp_inbox import body_of
 from celery_wsprogress.brokers.amqp_topology import exists
+from celery_wsprogress.brokers.failure import BrokerBlocked
 from celery_wsprogress.brokers.rabbitmq_streams import catch_up, consume, declare, leave
+
+#: Seconds to wait for the end of an alarm with a proposal, which the broker takes only then: each
+#: connection that is given up meanwhile stays there until it is over.
+ALARM: Final = 60.0
 
 
 def name_epochs(exchange: str) -> str:
@@ -55,6 +60,7 @@ class Epochs:
         self._stream = name_epochs(exchange)
         self._timeout = timeout
         self._heard: bytes | None = None
+        self._blockage = Blockage(connection)
         is_new = not exists(connection, self._stream)
         declare(connection, self._stream, {})
         self._channel = consume(connection, self._stream, "first", self._on_message)
@@ -66,11 +72,16 @@ class Epochs:
 
         Raises:
             TimeoutError: the proposal does not come back in time.
+            BrokerBlocked: nor does an alarm of the broker end.
         """
         proposal = f"{self.word} {secrets.token_hex(4)}".encode()
         self._channel.basic_publish(Message(proposal), routing_key=self._stream)
-        if not drain_until(self._connection, lambda: self._heard == proposal, self._timeout):
-            raise TimeoutError("the broker has not delivered a new epoch in time")
+        for seconds in (self._timeout, ALARM):
+            if drain_until(self._connection, lambda: self._heard == proposal, seconds):
+                return
+            if not self._blockage.lasts:
+                raise TimeoutError("the broker has not delivered a new epoch in time")
+        raise BrokerBlocked
 
     def close(self) -> None:
         """Follow no more."""

@@ -14,7 +14,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES, open_writer
-from celery_wsprogress.brokers.failure import describe, is_an_answer, is_program_error
+from celery_wsprogress.brokers.failure import (
+    BrokerBlocked,
+    describe,
+    is_an_answer,
+    is_program_error,
+)
 from celery_wsprogress.wire import encode_event, join_batch
 
 if TYPE_CHECKING:
@@ -84,7 +89,10 @@ class Appender:
                 self._write(events)
             except Exception as exc:  # noqa: BLE001 - whatever the client library raises
                 self._say_it_failed(exc)
-                self._let_go()
+                if isinstance(exc, BrokerBlocked):
+                    self._used_at = time.monotonic()
+                else:
+                    self._let_go()
         self._let_go()
 
     def _say_it_failed(self, exc: Exception) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.brokers import open_reader
-from celery_wsprogress.brokers.failure import describe, is_an_answer, is_program_error
+from celery_wsprogress.brokers.failure import Reasons, describe, is_an_answer, is_program_error
 from celery_wsprogress.positions import position_numbers
 from celery_wsprogress.settings import masked
 
@@ -87,7 +87,7 @@ class Ingest:
         self._mentioned = False
         self._epoch = ""
         self._position = ""
-        self._why: type[Exception] | None = None
+        self._reasons = Reasons()
 
     def start(self) -> None:
         """Begin to read."""
@@ -153,18 +153,16 @@ class Ingest:
         connection.end = reader.end
         connection.connected = True
         connection.error = ""
+        self._reasons.forget()
         again = " again" if connection.reconnects else ""
         logger.info("Connected to the broker %s%s", masked(self._address.url), again)
 
     def _say_it_is_away(self, exc: Exception) -> None:
         connection = self.connection
         refused, error = is_an_answer(exc), describe(exc, self._address.secrets)
-        # Also where another reason has taken the place of the first one.
         if is_program_error(exc):
             self._mention_program_error(exc)
-        elif (
-            connection.connected or not connection.error or (refused and type(exc) is not self._why)
-        ):
+        elif self._reasons.are_news(exc, error):
             logger.warning(
                 "The broker %s %s (%s); trying again until it %s",
                 masked(self._address.url),
@@ -172,7 +170,6 @@ class Ingest:
                 error,
                 "may be" if refused else "is back",
             )
-        self._why = type(exc)
         connection.error = error
         connection.connected = False
         connection.reconnects += 1

@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress import wire
 from celery_wsprogress.backoff import Backoff
-from celery_wsprogress.brokers.failure import describe, is_program_error
+from celery_wsprogress.brokers.failure import (
+    BrokerBlocked,
+    Reasons,
+    describe,
+    is_program_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,6 +76,7 @@ class Line:
         self._pending: tuple[Callable[..., bytes], bool] | None = None
         self._passing = False
         self._failures = 0
+        self._reasons = Reasons()
         self._mentioned = False
         self.used_at = float("-inf")
         """When a batch was last written."""
@@ -140,11 +146,13 @@ class Line:
         """Between batches, about once a second: answer heartbeats, or let go when idle."""
         if self._writer is None:
             return
-        if now - self.used_at >= self._idle:
+        if now - self.used_at >= self._idle and not self.pending:
             self.close()
             return
         try:
             self._writer.keep_alive()
+        except BrokerBlocked:
+            return
         except Exception as exc:  # noqa: BLE001 - whatever the client library raises
             # Nothing is lost yet: the next batch opens another connection, or says so.
             logger.debug("The connection for task events is gone: %s", type(exc).__name__)
@@ -160,13 +168,15 @@ class Line:
         if self.away:
             logger.warning("Task events reach %s again", self._place)
         self._failures = 0
+        self._reasons.forget()
         self._backoff.reset()
         self.used_at = now
 
     def _fail(self, now: float, exc: Exception) -> None:
         # A connection that was idle may simply have been closed at the other end: the first
         # failure is followed by another try at once, and only the second one means something.
-        self.close()
+        if not isinstance(exc, BrokerBlocked):
+            self.close()
         self._failures += 1
         self.retry_at = now
         if not self.away:
@@ -176,11 +186,9 @@ class Line:
             self._pending = (self._batch_of(()), False)
         if is_program_error(exc):
             self._mention_program_error(exc)
-        elif self._failures == 2:
+        elif self._reasons.are_news(exc, why := describe(exc, self._hidden)):
             logger.warning(
-                "Task events cannot reach %s and wait here until they can (%s)",
-                self._place,
-                describe(exc, self._hidden),
+                "Task events cannot reach %s and wait here until they can (%s)", self._place, why
             )
 
     def _mention_program_error(self, exc: Exception) -> None:
