@@ -3,6 +3,11 @@
 A task that stores its outcome itself and then raises ``Ignore`` ends as the backend says. A
 backend may be slow, away or frozen, so it is asked by threads that do nothing else: neither the
 task nor the flusher, which also gives the signs of life of every other run, ever waits for it.
+
+A process that forks waits a moment for the questions that are under way: a thread in the middle of
+one may hold a lock of the backend's library, which the child would inherit locked for ever. Such
+are the locks of kombu's ``cached_property``, one for all threads and backends
+(kombu 5.7, kombu/utils/objects.py), and those of modules that are being imported.
 """
 
 from __future__ import annotations
@@ -55,7 +60,12 @@ class Inquiries:
     ) -> None:
         self._answered = answered
         self._timeout = timeout
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler may fork while its thread is in here.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._asking = 0
+        """Questions that are under way, in their backend's hands."""
+        self._held = False
         self._open: dict[int, tuple[Inquiry, float]] = {}
         """Each with its deadline, the earliest first."""
         self._waiting: deque[int] = deque()
@@ -97,6 +107,18 @@ class Inquiries:
                 late.append(inquiry)
         return [report for inquiry in late for report in inquiry.otherwise()]
 
+    def hold(self, seconds: float) -> None:
+        """Begin no question, and wait so long at the most for those that are under way."""
+        with self._changed:
+            self._held = True
+            self._changed.wait_for(lambda: not self._asking, seconds)
+
+    def let_go(self) -> None:
+        """Undo :meth:`hold`."""
+        with self._changed:
+            self._held = False
+            self._changed.notify_all()
+
     def _start(self) -> None:
         if self._threads >= MAX_THREADS:
             return
@@ -128,13 +150,19 @@ class Inquiries:
         return None
 
     def _ask(self, number: int) -> Sequence[Report]:
-        with self._lock:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._held)
             found = self._open.get(number)
-        if found is None:
-            return ()
+            if found is None:
+                return ()
+            self._asking += 1
         try:
             return found[0].ask()
         except Exception as exc:  # noqa: BLE001 - whatever the backend's library raises
             sentence = "Task events: a question could not be asked"
             log_fault(logger, logging.ERROR, sentence, exc)
             return found[0].otherwise()
+        finally:
+            with self._changed:
+                self._asking -= 1
+                self._changed.notify_all()

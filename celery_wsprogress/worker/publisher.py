@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 
 _KEEP_ALIVE: Final = 1.0
 _REST: Final = 1.0
+_CALM: Final = 2.0
+"""Seconds that a fork waits for what is being asked of a result backend."""
 _NEVER: Final = float("inf")
 _NOW: Final = float("-inf")
 
@@ -228,11 +230,13 @@ class Publisher:
 
     def hold(self) -> None:
         """Keep everyone else out while the process forks."""
+        self._inquiries.hold(_CALM)
         self._lock.acquire()
 
     def let_go(self) -> None:
         """Undo :meth:`hold`, in the parent."""
         self._lock.release()
+        self._inquiries.let_go()
 
     def be_born(self) -> None:
         """Start anew in the child of a fork. Only that."""

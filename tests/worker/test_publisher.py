@@ -460,6 +460,43 @@ def test_a_child_starts_anew(publisher, log):
     assert log.batches[0].writer not in said
 
 
+def test_a_lock_of_the_result_backend_is_never_inherited_held(publisher, log, monkeypatch):
+    """The thread that asks it is waited for, and no other question begins."""
+    monkeypatch.setattr(module, "_CALM", 60.0)
+    lock, inside = threading.Lock(), threading.Event()
+
+    def ask():
+        with lock:
+            inside.set()
+            time.sleep(0.2)
+        return [line("answer")]
+
+    publisher.ask(Inquiry(ask, tuple))
+    assert inside.wait(60)
+    publisher.ask(Inquiry(ask, tuple))
+    assert in_child(lambda: lock.acquire(timeout=10)) == "True"
+    eventually(lambda: log.messages == ["answer"] * 2)
+
+
+def test_a_fork_does_not_wait_for_a_result_backend_that_is_frozen(publisher, log, monkeypatch):
+    monkeypatch.setattr(module, "_CALM", 0.1)
+    inside, thaw = threading.Event(), threading.Event()
+
+    def ask():
+        inside.set()
+        assert thaw.wait(60)
+        return [line("answer")]
+
+    publisher.ask(Inquiry(ask, tuple))
+    assert inside.wait(60)
+    try:
+        said = in_child(lambda: publisher.emit([line("child")]) or publisher.drain(20))
+        assert (said, log.messages) == ("True", [])
+    finally:
+        thaw.set()
+    eventually(lambda: log.messages == ["answer"])
+
+
 def test_a_lock_is_never_inherited_held(publisher, log):
     """Threads that report all the time, and children that report, too."""
     stop = threading.Event()
