@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 import redis
+from ports import free_port
 from raw_log import publish
 from sidecars import SidecarThread
 from waiting import eventually
@@ -216,7 +217,8 @@ def told(socket):
 
 
 def test_a_server_of_a_cluster_says_so(make_redis):
-    server = make_redis(options={"cluster-enabled": "yes"})
+    # Its own choice, 10,000 above the other port, may be taken.
+    server = make_redis(options={"cluster-enabled": "yes", "cluster-port": str(free_port())})
     address = BrokerAddress(server.url)
     with pytest.raises(redis.RedisError) as caught:
         publish(address, b"one")
