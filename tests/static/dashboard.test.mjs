@@ -399,14 +399,20 @@ test("what no event tells any more the snapshot tells", () => {
   assert.deepEqual(stepsOf([], null), []);
 });
 
-test("the end of a life is told by its events as by its snapshot", () => {
-  const events = [
-    event("status", { status: "started", message: "", details: {}, metadata: {}, operation_type: "t" }, { run: "r", timestamp: 3 }),
-    event("error", { error: "revoked", error_type: "R", status: "cancelled", duration: 1 }, { run: "r", timestamp: 4 }),
-  ];
-  const snapshot = events.reduce(reduce, null);
-  assert.deepEqual(
-    stepsOf(events.map(stepOf), snapshot).map(({ word }) => word),
-    stepsOf([], snapshot).map(({ word }) => word),
-  );
-});
+for (const [type, end, word] of [
+  ["error", { error: "revoked", error_type: "R", status: "cancelled", duration: 1 }, "cancelled"],
+  ["error", { error: "broke", error_type: "E", status: "error", duration: 1 }, "failed"],
+  ["completed", { status: "completed", duration: 1 }, "completed"],
+  ["completed", { status: "completed", duration: 1, ignored: true }, "ignored"],
+]) {
+  test(`the end of a life is told by its events as by its snapshot: ${word}`, () => {
+    const events = [
+      event("status", { status: "started", message: "", details: {}, metadata: {}, operation_type: "t" }, { run: "r", timestamp: 3 }),
+      event(type, end, { run: "r", timestamp: 4 }),
+    ];
+    const snapshot = events.reduce(reduce, null);
+    for (const told of [events.map(stepOf), []]) {
+      assert.deepEqual(stepsOf(told, snapshot).map((one) => one.word), ["started", word]);
+    }
+  });
+}

@@ -31,7 +31,10 @@ const SHOWN = 100;
 export function stepOf({ event_type: type, data, timestamp: at }) {
   const step = (/** @type {string} */ word, /** @type {Tone} */ tone, /** @type {string} */ note) =>
     ({ word, at, note, tone, after: null });
-  if (type === "completed") return step("completed", "success", tookOf(data));
+  if (type === "completed") {
+    const [word, tone] = doneAs(data.ignored);
+    return step(word, tone, tookOf(data));
+  }
   if (type === "error") {
     const cancelled = data.status === "cancelled";
     const note = [`${data.error_type}: ${data.error}`, tookOf(data)].filter(Boolean).join("\n");
@@ -82,9 +85,20 @@ function missing(told, operation) {
  * @param {Operation} operation
  * @returns {[string, number | null, Tone]}
  */
-function endOf({ state, finished_at: at }) {
-  if (state === "completed") return ["completed", at, "success"];
+function endOf({ state, ignored, finished_at: at }) {
+  if (state === "completed") {
+    const [word, tone] = doneAs(ignored);
+    return [word, at, tone];
+  }
   return state === "error" ? ["failed", at, "failure"] : ["cancelled", at, "warning"];
+}
+
+/**
+ * @param {boolean | undefined} ignored The task raised `Ignore`.
+ * @returns {[string, Tone]}
+ */
+function doneAs(ignored) {
+  return ignored ? ["ignored", "muted"] : ["completed", "success"];
 }
 
 /** @param {Record<string, any>} data */
