@@ -16,7 +16,7 @@ from celery_wsprogress.printable import clean
 from celery_wsprogress.settings import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from celery_wsprogress.cli.printing import Printer
 
@@ -113,6 +113,14 @@ def _telling(printer: Printer) -> Callable[[Change], None]:
             lost = False
 
     return tell
+
+
+def mention_broker(printer: Printer, replies: Iterable[Mapping[str, Any]]) -> None:
+    """Say that nothing can come for now, where a sidecar answers that it cannot read its broker."""
+    for reply in replies:
+        if error := reply.get("broker_error"):
+            printer.note(f"The sidecar cannot read its broker: {clean(str(error), 500)}")
+            return
 
 
 def run(work: Coroutine[Any, Any, int]) -> int:

@@ -28,7 +28,7 @@ def monitor(ctx: click.Context, url: str, token_file: Path | None, *, as_json: b
 
 async def _monitor(url: str, token_file: Path | None, printer: Printer) -> int:
     async with connecting.client(url, token_file, printer) as client:
-        await client.subscribe("*")
+        connecting.mention_broker(printer, await client.subscribe("*"))
         async for event in client:
             printer.event(event)
     return connecting.COMPLETED

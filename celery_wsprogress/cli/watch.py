@@ -88,6 +88,7 @@ class Watching:
     async def _follow(self, client: Client) -> None:
         replies = await client.subscribe(*self._ends)
         self._connected = True
+        connecting.mention_broker(self._printer, replies)
         self._mention_unknown(replies)
         async for event in client:
             self._printer.event(event)

@@ -180,6 +180,15 @@ def test_nothing_of_what_a_hostile_server_says_is_obeyed_by_the_terminal(how):
     assert "\nError: forged" not in said
 
 
+def test_it_says_that_the_sidecar_cannot_read_its_broker(own_redis):
+    with SidecarThread(BrokerAddress(own_redis.url)) as served:
+        own_redis.kill()
+        eventually(lambda: served.sidecar.ingest.connection.error)
+        for command in (("watch", "op-1"), ("monitor",)):
+            with Piped(*command, WSPROGRESS_WS_URL=served.url) as said:
+                said.wait_for("The sidecar cannot read its broker: ConnectionError")
+
+
 def test_it_waits_for_an_operation_nobody_has_heard_of(served, write):
     with Piped("watch", "op-1", WSPROGRESS_WS_URL=served.url) as watch:
         watch.wait_for("Nothing is known of op-1 yet; waiting")
