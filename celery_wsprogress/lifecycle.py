@@ -310,7 +310,9 @@ class Runs(Struct, array_like=True, gc=False):
             return False
         run = self.waiting.get(event.run)
         if run is None:
-            return current.begun
+            # What a task was replaced by may fail before it starts; somebody else says so then.
+            fails_unstarted = current.state is State.REPLACED and step in (Step.FAIL, Step.CANCEL)
+            return current.begun and not fails_unstarted
         # Of neither it is known when it started. The end of either is that of the operation.
         return run.state is State.RUNNING and step not in _ENDS
 

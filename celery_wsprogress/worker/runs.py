@@ -11,7 +11,6 @@ import random
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
-from celery.utils.time import maybe_iso8601
 from msgspec import Struct
 
 from celery_wsprogress import fork, rendering
@@ -134,6 +133,9 @@ def _headers_of(request: Any) -> Mapping[str, Any]:
 
 def _time_of(eta: Any) -> float | None:
     """The time that a message names, as Celery's worker reads it: without a zone it is UTC."""
+    # A script with operations of its own needs nothing of Celery.
+    from celery.utils.time import maybe_iso8601  # noqa: PLC0415
+
     try:
         at = maybe_iso8601(eta)
         at = at if at is None or at.tzinfo else at.replace(tzinfo=UTC)

@@ -178,7 +178,9 @@ class Course:
         """
         phase = self._phase.get(event.run)
         if phase is None:
-            return self.current in self._begun
+            # Whoever fails what a run was replaced by says its end, though it never started.
+            waits = self.current in self._replaced and event.kind == "error"
+            return self.current in self._begun and not waits
         return phase == _STARTED and not event.is_end
 
     def _pass(self, run: str) -> None:
