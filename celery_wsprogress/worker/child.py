@@ -136,11 +136,15 @@ def finished(
     retval: Any = None,
     state: Any = None,
     **_: Any,
-) -> None:
-    """The task's code is left, whatever the way. Say the ends that have no signal of their own."""
+) -> Tracker | None:
+    """The task's code is left, whatever the way. Say the ends that have no signal of their own.
+
+    Returns:
+        The tracker, where this process cannot know what is to be said.
+    """
     tracker = _running(task_id)
     if tracker is None:
-        return
+        return None
     if isinstance(tracker, maps.MapTracker):
         tracker.give_back(kwargs)
     if task.request.is_eager and tracker.outlet is not None:
@@ -148,11 +152,12 @@ def finished(
     tracking.leave(tracker)
     _last.set(tracker)
     if tracker.ended or tracker.outlet is None:
-        return
+        return None
     if state == states.IGNORED:
         _ignore(tracker, task, retval)
     elif state == states.REJECTED:
         _reject(tracker, task, retval)
+    return tracker if state is None else None
 
 
 def _finish_eagerly(tracker: Tracker, task: Any, state: Any) -> None:

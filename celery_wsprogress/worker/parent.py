@@ -5,10 +5,7 @@ In pools of threads or greenlets, and in the solo pool, the tasks run in this pr
 
 from __future__ import annotations
 
-import functools
-import logging
 import time
-from collections import deque
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import Reject
 
 from celery_wsprogress import results
-from celery_wsprogress.worker import maps, reports, successors, wording
+from celery_wsprogress.worker import ends, maps, reports, requests, successors, wording
 from celery_wsprogress.worker.active import ActiveRuns
 from celery_wsprogress.worker.apps import (
     how_of,
@@ -25,28 +22,21 @@ from celery_wsprogress.worker.apps import (
     streams_errors,
     streams_result,
 )
-from celery_wsprogress.worker.faults import log_fault
 from celery_wsprogress.worker.inquiries import Inquiry
 from celery_wsprogress.worker.outcomes import as_backend_says
 from celery_wsprogress.worker.queues import queue_of
 from celery_wsprogress.worker.reports import Draft
-from celery_wsprogress.worker.requests import Requests
 from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
 from celery_wsprogress.worker.terminations import Termination, Terminations
+from celery_wsprogress.worker.wrappers import followed_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from celery_wsprogress.worker.apps import Reporting
     from celery_wsprogress.worker.reports import Report
 
-logger = logging.getLogger(__name__)
-
-_requests = Requests()
 _terminations = Terminations()
-
-#: Runs whose end was said here: a hard time limit is signalled twice.
-_ended: deque[str] = deque(maxlen=1_000)
 
 
 def received(request: Any = None, **_: Any) -> None:
@@ -56,7 +46,7 @@ def received(request: Any = None, **_: Any) -> None:
     reporting = reporting_for(request.task, stamp)
     if reporting is None:
         if successors.has_some(request):
-            _requests.add(request)
+            requests.known.add(request)
         return
     # A new value: the old one belongs to the message, which may be delivered again.
     delivery = request.delivery_info
@@ -64,17 +54,16 @@ def received(request: Any = None, **_: Any) -> None:
         request.task.app, delivery.get("exchange"), delivery.get("routing_key"), consumed=True
     )
     headers[STAMP] = {**stamp, "run": mint(), "queue": queue}
-    _requests.add(request)
+    requests.known.add(request)
     publisher = reporting.publisher
     if not isinstance(publisher.witness, ActiveRuns):
-        _hear_revokes()
         publisher.vouch(_active_runs(reporting))
     make = partial(_receipt, request.task, headers, time.time())
     publisher.emit((Draft(make),))
 
 
 def _active_runs(reporting: Reporting) -> ActiveRuns:
-    return ActiveRuns(reporting, _requests, _terminations)
+    return ActiveRuns(reporting, requests.known, _terminations)
 
 
 def _receipt(task: Any, headers: Any, now: float) -> Report:
@@ -97,7 +86,8 @@ def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: 
     run = Run.of(request, sender.name)
     full = streams_errors(sender, stamp_of(request))
     error, error_type = results.failure(exception, full=full)
-    _end_as_backend_says(sender, request, run, reports.failed(run, time.time(), error, error_type))
+    end = reports.failed(run, time.time(), error, error_type)
+    ends.say_as_backend_says(sender, request, run, end)
 
 
 def request_of(task: Any, task_id: Any) -> Any:
@@ -105,28 +95,9 @@ def request_of(task: Any, task_id: Any) -> Any:
     request = task.request
     if request.id == task_id:
         return request
-    found = _requests.get(task_id)
+    found = requests.known.get(task_id)
     # With what its message holds besides: the chain that waits for it.
     return None if found is None else found._context  # noqa: SLF001 - as Celery's own handlers
-
-
-def shutting_down(how: Any = None, **_: Any) -> None:
-    """A cold shutdown has just cancelled what runs.
-
-    Of a message that is acknowledged late Celery says nothing then, since the broker delivers it
-    again (celery/worker/consumer/consumer.py, ``cancel_active_requests``).
-    """
-    if how != "Cold":
-        return
-    for request in _requests:
-        if request._already_cancelled and not request.acknowledged:  # noqa: SLF001 - nobody else knows
-            _give_back(request)
-
-
-def _give_back(request: Any) -> None:
-    run = Run.of(request.request_dict, request.task.name)
-    end = reports.retrying(run, time.time(), *wording.retry(None, full=False))
-    _end(request.task, request.request_dict, run, end)
 
 
 def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: Any) -> None:
@@ -136,14 +107,14 @@ def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: An
     acknowledged early has left its queue: nobody will run that one again.
     """
     run, now = Run.of(request, sender.name), time.time()
-    found = _requests.get(request.id)
+    found = requests.known.get(request.id)
     if reason is not None or (found is not None and not found.acknowledged):
         full = streams_errors(sender, stamp_of(request))
         message, retry_in = wording.retry(reason, full=full)
         end = reports.retrying(run, now, message, retry_in)
     else:
         end = reports.failed(run, now, *wording.shutdown(), status="cancelled")
-    _end(sender, request, run, end)
+    ends.say(sender, request, run, end)
 
 
 def revoked(
@@ -162,13 +133,13 @@ def revoked(
     said, kind = wording.revocation(signum, terminated=terminated, expired=expired)
     end = partial(reports.failed, run, error=said, error_type=kind, status="cancelled")
     reporting = reporting_for(sender, stamp_of(request))
-    received_request = _requests.get(request.id)
-    if not terminated or received_request is None or reporting is None or run.run in _ended:
-        _end(sender, request, run, end(time.time()))
+    received_request = requests.known.get(request.id)
+    if not terminated or received_request is None or reporting is None or run.run in ends.said:
+        ends.say(sender, request, run, end(time.time()))
         return
 
     def died() -> None:
-        _end_as_backend_says(sender, request, run, end(time.time()), revoked=said)
+        ends.say_as_backend_says(sender, request, run, end(time.time()), revoked=said)
 
     def goes_on() -> None:
         word = reports.word(run, time.time(), "terminating", wording.termination(signum), {})
@@ -176,38 +147,26 @@ def revoked(
 
     going = _active_runs(reporting).find(received_request)
     if going is None or not _terminations.add(Termination(received_request, going, died, goes_on)):
-        _end(sender, request, run, end(time.time()))
+        ends.say(sender, request, run, end(time.time()))
 
 
-@functools.cache
-def _hear_revokes() -> None:
-    """Look at the tasks that wait after each command that revokes some.
+def watch_worker(**_: Any) -> None:
+    """Hear of what a worker does without a signal, before it takes its first message.
 
-    Since Celery 5.7 the result backend knows at once of those that are revoked while they wait for
-    their time, or for the pool; the signal comes when it is their turn (celery/worker/control.py).
+    Since Celery 5.7 the result backend knows at once of the tasks that are revoked while they wait
+    for their time, or for the pool; the signal comes when it is their turn
+    (celery/worker/control.py). A message that cannot be decoded has none at all.
     """
     commands = import_module("celery.worker.control").Panel.data
     for name in ("revoke", "terminate"):
-        commands[name] = _followed_by_look(commands[name])
+        commands[name] = followed_by(commands[name], _look_for_revoked)
+    consumer = import_module("celery.worker.consumer.consumer").Consumer
+    consumer.on_decode_error = followed_by(consumer.on_decode_error, _undecodable)
 
 
-def _followed_by_look(command: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(command)
-    def run(*arguments: Any, **named: Any) -> Any:
-        reply = command(*arguments, **named)
-        try:
-            _look_for_revoked()
-        except Exception as exc:  # noqa: BLE001 - whatever goes wrong here
-            sentence = "Task events: revoked tasks could not be looked for"
-            log_fault(logger, logging.ERROR, sentence, exc)
-        return reply
-
-    return run
-
-
-def _look_for_revoked() -> None:
+def _look_for_revoked(*_: Any, **__: Any) -> None:
     revoked_ids = import_module("celery.worker.state").revoked
-    for request in _requests:
+    for request in requests.known:
         reporting = reporting_for(request.task, stamp_of(request.request_dict))
         # What the pool has already is run, or has its signal: see revoked().
         waits = request._apply_result is None  # noqa: SLF001 - nothing public tells it
@@ -218,7 +177,7 @@ def _look_for_revoked() -> None:
 
 def _revoked_in_backend(task: Any, headers: Any) -> Sequence[Report]:
     run = Run.of(headers, task.name)
-    if run.run in _ended:
+    if run.run in ends.said:
         return ()
     stamp = stamp_of(headers)
     found = as_backend_says(
@@ -230,7 +189,7 @@ def _revoked_in_backend(task: Any, headers: Any) -> Sequence[Report]:
         streams_errors=streams_errors(task, stamp),
     )
     if found:
-        _ended.append(run.run)
+        ends.said.append(run.run)
     return found
 
 
@@ -244,6 +203,10 @@ def rejected(sender: Any = None, message: Any = None, exc: Any = None, **_: Any)
     _thrown_away(sender, message, *wording.unreadable(exc))
 
 
+def _undecodable(consumer: Any, message: Any, exc: Any) -> None:
+    _thrown_away(consumer, message, *wording.unreadable(exc))
+
+
 def _thrown_away(consumer: Any, message: Any, error: str, error_type: str) -> None:
     """Say the end of what never becomes a request, where its caller has it followed."""
     headers = getattr(message, "headers", None)
@@ -253,32 +216,3 @@ def _thrown_away(consumer: Any, message: Any, error: str, error_type: str) -> No
     if reporting.settings.enabled and headers.get("id"):
         run = Run.of({**headers, "hostname": consumer.hostname}, str(headers.get("task") or ""))
         reporting.publisher.emit((reports.failed(run, time.time(), error, error_type),))
-
-
-def _end_as_backend_says(
-    task: Any, request: Any, run: Run, otherwise: Report, revoked: str = ""
-) -> None:
-    """Say the end of a run whose process is gone, which may have stored another one before."""
-    stamp = stamp_of(request)
-    reporting = reporting_for(task, stamp)
-    if reporting is None or run.run in _ended:
-        return
-    _ended.append(run.run)
-    ask = partial(
-        as_backend_says,
-        task,
-        run,
-        time.time(),
-        lambda: (otherwise,),
-        streams_result=streams_result(task, stamp),
-        streams_errors=streams_errors(task, stamp),
-        revoked=revoked,
-    )
-    reporting.publisher.ask(Inquiry(ask, lambda: (otherwise,)))
-
-
-def _end(task: Any, request: Any, run: Run, end: Report) -> None:
-    reporting = reporting_for(task, stamp_of(request))
-    if reporting is not None and run.run not in _ended:
-        _ended.append(run.run)
-        reporting.publisher.emit((end,))

@@ -51,3 +51,7 @@ class Requests:
                 del self._by_id[task_id]
         # So that each is looked at twice, in the mean, however many live.
         self._most = max(_FEW, 2 * len(self._by_id))
+
+
+known: Final = Requests()
+"""Those of this process."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery import signals
 
-from celery_wsprogress.worker import apps, caller, child, parent, successors
+from celery_wsprogress.worker import apps, caller, child, parent, shutdown, successors
 from celery_wsprogress.worker.faults import log_fault
 from celery_wsprogress.worker.forking import drain_all
 
@@ -67,6 +67,12 @@ def _on_retry(**named: Any) -> None:
         parent.retried(**named)
 
 
+def _on_postrun(**named: Any) -> None:
+    left = child.finished(**named)
+    if left is not None:
+        shutdown.left(named["task"], left)
+
+
 def _on_process_shutdown(exitcode: Any = None, **_: Any) -> None:
     # Anything but 0 is a pool process that was terminated, or recycled for its age or size.
     if exitcode == 0:
@@ -76,11 +82,13 @@ def _on_process_shutdown(exitcode: Any = None, **_: Any) -> None:
 
 
 def _on_worker_shutdown(**_: Any) -> None:
-    atexit.unregister(_at_exit)
     drain_all(WARM_DRAIN)
 
 
 def _at_exit() -> None:
+    # After a shutdown that was interrupted tasks may have gone on until now, in threads.
+    drain_all(WARM_DRAIN)
+    _quiet(shutdown.ended)()
     drain_all(WARM_DRAIN)
 
 
@@ -103,6 +111,7 @@ def _quiet(handler: Callable[..., Any]) -> Callable[..., None]:
 _HANDLERS: Final[tuple[tuple[Any, Callable[..., Any]], ...]] = (
     (signals.before_task_publish, caller.before_publish),
     (signals.after_task_publish, caller.after_publish),
+    (signals.worker_init, parent.watch_worker),
     (signals.task_received, parent.received),
     (signals.task_prerun, child.started),
     (signals.task_success, child.succeeded),
@@ -112,8 +121,8 @@ _HANDLERS: Final[tuple[tuple[Any, Callable[..., Any]], ...]] = (
     (signals.task_unknown, parent.unknown),
     (signals.task_rejected, parent.rejected),
     (signals.task_internal_error, child.broken),
-    (signals.task_postrun, child.finished),
+    (signals.task_postrun, _on_postrun),
     (signals.worker_process_shutdown, _on_process_shutdown),
-    (signals.worker_shutting_down, parent.shutting_down),
+    (signals.worker_shutting_down, shutdown.shutting_down),
     (signals.worker_shutdown, _on_worker_shutdown),
 )

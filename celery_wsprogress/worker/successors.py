@@ -7,8 +7,6 @@ that happens says it, too, of those that are followed: nobody else will.
 
 from __future__ import annotations
 
-import functools
-import logging
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,15 +17,13 @@ from celery.canvas import group
 from celery_wsprogress import results
 from celery_wsprogress.worker import reports
 from celery_wsprogress.worker.apps import reporting_for, reporting_of, streams_errors
-from celery_wsprogress.worker.faults import log_fault
 from celery_wsprogress.worker.runs import Run, mint, stamp_of
+from celery_wsprogress.worker.wrappers import followed_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from celery_wsprogress.worker.apps import Reporting
-
-logger = logging.getLogger(__name__)
 
 
 def of_message(body: Any) -> Iterator[Any]:
@@ -133,28 +129,20 @@ def _reporting_of(app: Any, name: str, stamp: Mapping[str, Any]) -> Reporting | 
     return reporting if reporting.follows(name, streaming=False, stamp=stamp) else None
 
 
-@functools.cache
 def watch_chords() -> None:
     """Notice where Celery makes the body of a chord fail: it has no signal for that.
 
     It does so in whichever process the last task of the header ends, well or not, or in one that
     polls for that (``celery.chord_unlock``).
     """
-    fail_chord = Backend.chord_error_from_stack
+    Backend.chord_error_from_stack = followed_by(Backend.chord_error_from_stack, chord_failed)
 
-    @functools.wraps(fail_chord)
-    def fail_chord_and_say_so(self: Any, callback: Any, exc: Any = None) -> Any:
-        exc = sys.exc_info()[1] if exc is None else exc
-        stored = fail_chord(self, callback, exc)
-        try:
-            # Nobody here knows the task of which the text may speak.
-            _fail(self.app, _behind_chord(callback), exc, full=False)
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong here
-            sentence = "Task events: the failure of a chord was not said"
-            log_fault(logger, logging.ERROR, sentence, error)
-        return stored
 
-    Backend.chord_error_from_stack = fail_chord_and_say_so
+def chord_failed(backend: Any, callback: Any, exc: Any = None) -> None:
+    """The body of a chord failed, as ``Backend.chord_error_from_stack`` has just stored."""
+    exc = sys.exc_info()[1] if exc is None else exc
+    # Nobody here knows the task of which the text may speak.
+    _fail(backend.app, _behind_chord(callback), exc, full=False)
 
 
 def _behind_chord(callback: Any) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """The project ``life`` with more ways to end."""
 
+import os
 import signal
 import threading
 import time
@@ -55,6 +56,18 @@ def forgets(self):
     return "nothing"
 
 
+@app.task(base=StreamingTask, store_errors_even_if_ignored=True)
+def keeps_errors(self):
+    """Its result is not wanted, but how it failed."""
+    raise ValueError("to be known")
+
+
+@app.task(base=StreamingTask)
+def leaves(self):
+    """Ends its process, and nobody is told."""
+    os._exit(0)
+
+
 @app.task(base=StreamingTask)
 def cannot_be_stored(self):
     """Its result is no JSON."""
@@ -91,15 +104,32 @@ def catches_the_limit(self, how="returns"):
 
 
 @app.task(base=StreamingTask)
+def outlives_its_revocation(self):
+    """Does not notice that it is revoked, and returns after that."""
+    self.log("info", "ready")
+    while self.AsyncResult(self.request.id).state != "REVOKED":
+        time.sleep(0.1)
+    time.sleep(0.5)
+    return "all of it"
+
+
+@app.task(base=StreamingTask)
 def is_interrupted(self):
     """Is interrupted as from a keyboard."""
     raise KeyboardInterrupt
 
 
+@app.task(base=StreamingTask, time_limit=2)
+def limited(self):
+    """Runs into its time limit, in a process with others."""
+    time.sleep(60)
+
+
 @app.task(base=StreamingTask)
-def blocks(self, seconds=2.0):
-    """Has the pool to itself for a while."""
-    time.sleep(seconds)
+def blocks(self):
+    """Takes its time."""
+    self.log("info", "busy")
+    time.sleep(1)
 
 
 @app.task
