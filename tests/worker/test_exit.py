@@ -86,7 +86,7 @@ def recycling(url, names, **options):
 
 
 def test_a_recycled_process_says_all_to_a_broker_that_is_far(redis_url):
-    names = [f"far {n}" for n in range(8)]
+    names = [f"far {n}" for n in range(4)]
     port = int(redis_url.rpartition(":")[2].partition("/")[0])
     with Proxy(port) as proxy:
         proxy.delay = 0.03
