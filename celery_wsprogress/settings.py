@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.option_values import transport_options
 from celery_wsprogress.origins import host_name, is_service_link, listen_host, origin
 
 if TYPE_CHECKING:
@@ -144,6 +145,16 @@ class Settings:
 
     url: str | None = setting(None, _text, "a broker URL that kombu knows", secret=True)
     """The broker of the events, where it is not Celery's own."""
+    transport_options: Mapping[str, Any] | None = setting(
+        None,
+        lambda value: transport_options(value) or None,
+        "a mapping, or as JSON an object, or NAME=VALUE, such as master_name=mymaster; a dot in a "
+        "NAME leads into a mapping: sentinel_kwargs.password=…",
+        secret=True,
+    )
+    """Options of the transport of the events' broker, as Celery's ``broker_transport_options``: a
+    Sentinel's ``master_name``, a ``global_keyprefix``. With ``url`` they are all it has; without it
+    they go before Celery's own."""
     exchange: str = setting(EXCHANGE, _exchange, "a name of up to 60 letters, digits, '_' and '-'")
     """The exchange of the events. Projects that share a broker and name different ones do not see
     each other's tasks; a sidecar sees those of the exchange it is told of."""

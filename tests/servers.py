@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+import redis
 from ports import free_port
 
 if TYPE_CHECKING:
@@ -246,6 +247,36 @@ class RedisServer(Server):
         shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
         for file in (*self.folder.glob("*.rdb"), *self.folder.glob("*.aof")):
             file.unlink()
+
+
+class Sentinel(Server):
+    """One that knows a Redis server as the master ``events``, and may want a password itself."""
+
+    name = "sentinel"
+
+    def __init__(self, master_port: int, password: str = "") -> None:
+        self._program = find_program("redis-server")
+        self._password = password
+        super().__init__()
+        wants = f"requirepass {password}\n" if password else ""
+        (self.folder / "sentinel.conf").write_text(
+            f"port {self.port}\nbind 127.0.0.1\n{wants}"
+            f"sentinel monitor events 127.0.0.1 {master_port} 1\n"
+        )
+
+    @property
+    def url(self) -> str:
+        return f"sentinel://127.0.0.1:{self.port}"
+
+    def _command(self) -> list[str]:
+        return [self._program, str(self.folder / "sentinel.conf"), "--sentinel"]
+
+    def _answers(self) -> bool:
+        with redis.Redis(port=self.port, password=self._password or None) as client:
+            try:
+                return bool(client.ping())
+            except redis.RedisError:
+                return False
 
 
 class RabbitMQServer(Server):

@@ -192,19 +192,57 @@ anything = st.one_of(
 )
 
 
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ({"master_name": "events"}, {"master_name": "events"}),
+        ('{"master_name": "events", "db": 1}', {"master_name": "events", "db": 1}),
+        ("master_name=events", {"master_name": "events"}),
+        (("master_name=events", "global_keyprefix=shop:"),
+         {"master_name": "events", "global_keyprefix": "shop:"}),
+        (["sentinel_kwargs.password=1234", "sentinel_kwargs.username=me"],
+         {"sentinel_kwargs": {"password": "1234", "username": "me"}}),
+        (["socket_timeout=2.5", "health_check_interval=7", "socket_keepalive=True"],
+         {"socket_timeout": 2.5, "health_check_interval": 7, "socket_keepalive": True}),
+        (["key_prefix=", "region=eu-west-1", "name=007", "much=1e5", "url=a=b"],
+         {"key_prefix": "", "region": "eu-west-1", "name": "007", "much": "1e5", "url": "a=b"}),
+        ('predefined_queues={"a": {"url": "http://h/a"}}',
+         {"predefined_queues": {"a": {"url": "http://h/a"}}}),
+        ({}, None), ([], None), ("{}", None),
+    ],
+)  # fmt: skip
+def test_options_of_a_transport(given, taken):
+    assert WorkerSettings.load({"transport_options": given}).transport_options == taken
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "secret", "=secret", "a b=secret", ".a=secret", "a.=secret", '{"a": secret}', "[1]", '"a"',
+        7, {7: "secret"}, ["a=secret", "a.b=secret"], [7], [["a", "secret"]], b"a=secret", object(),
+        "a={",
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_options_of_a_transport_that_are_none_are_not_shown(value):
+    with pytest.raises(ConfigurationError) as caught:
+        WorkerSettings.load({"transport_options": value})
+    assert str(caught.value).startswith("wsprogress_transport_options is '(hidden)', but must be ")
+    assert "secret" not in str(caught.value)
+    assert "secret" not in repr(WorkerSettings.load({"transport_options": "password=secret"}))
+
+
 @given(st.sampled_from(ALL), anything)
 def test_whatever_is_set_is_taken_or_named(setting, value):
     cls, name = setting
     try:
         settings = cls.load({name: value})
     except ConfigurationError as exc:
-        shown = (
-            "(hidden)" if name in {"key", "url", "result_backend", "flower_url"} else repr(value)
-        )
+        shown = "(hidden)" if cls.__dataclass_fields__[name].metadata["secret"] else repr(value)
         assert f"wsprogress_{name}" in str(exc)  # noqa: PT017
         assert shown in str(exc)  # noqa: PT017
     else:
-        assert type(getattr(settings, name)) in {str, int, float, bool, tuple, type(None)}
+        assert type(getattr(settings, name)) in {str, int, float, bool, tuple, dict, type(None)}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from kombu.entity import Exchange
 from kombu.messaging import Producer
 from kombu.utils.url import parse_url
 
-from celery_wsprogress.brokers.transports import objection
+from celery_wsprogress.brokers.transports import objection, transport_of
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import masked
 
@@ -97,10 +97,27 @@ def check(address: BrokerAddress) -> None:
     """
     connection = _prepare(address, {}, Connection, 0)
     release(connection)
+    if transport_of(address.url) == "sentinel":
+        _check_sentinel(address)
     if connection.transport.driver_type == "redis":
         _check_number(address, (connection.virtual_host, *map(_path_of, connection.alt)))
     elif connection.transport.driver_type == "sql":
         _check_database(address, connection.hostname)
+
+
+def _check_sentinel(address: BrokerAddress) -> None:
+    """Sentinels are asked for a master by its name; kombu looks at that only when it connects."""
+    options = address.transport_options
+    if not isinstance(options.get("master_name"), str) or not options["master_name"]:
+        allowed = (
+            "one with the name of the master among its transport options: "
+            "broker_transport_options = {'master_name': …} with Celery's own broker, "
+            "wsprogress_transport_options or --broker-option master_name=… with another one"
+        )
+        raise ConfigurationError("broker URL", masked(address.url), allowed)
+    if not isinstance(options.get("sentinel_kwargs") or {}, dict):
+        allowed = "a mapping of what the sentinels themselves need, such as their password"
+        raise ConfigurationError("sentinel_kwargs", "(hidden)", allowed)
 
 
 def _path_of(url: str) -> str:

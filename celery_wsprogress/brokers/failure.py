@@ -8,11 +8,11 @@ out: nobody else knows which right, memory or queue it wants.
 from __future__ import annotations
 
 import contextlib
-import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.option_values import SECRET_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -51,8 +51,6 @@ _MOST_REASONS: Final = 5
 
 _SHORT: Final = 4
 """A secret shorter than this may be a part of any word: a text that holds it is not shown."""
-
-_SECRET_NAMES: Final = re.compile(r"pass|secret|token|credential|access_key", re.IGNORECASE)
 
 
 class BrokerBlocked(Exception):
@@ -151,7 +149,7 @@ def _secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
     for name, value in options.items():
         if isinstance(value, dict):
             yield from _secrets_in(value)
-        elif isinstance(value, str) and _SECRET_NAMES.search(str(name)):
+        elif isinstance(value, str) and SECRET_NAMES.search(str(name)):
             yield value
 
 

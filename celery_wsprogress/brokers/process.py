@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.brokers.address import address_of
+from celery_wsprogress.brokers.address import address_of, place_of
 from celery_wsprogress.settings import Settings, from_conf, from_environ
 
 if TYPE_CHECKING:
@@ -69,15 +69,17 @@ def address_of_process(*, write: bool = False) -> BrokerAddress:
 
 def _choose() -> _Broker:
     settings = settings_of_process(Settings)
-    url, exchange, size = settings.url, settings.exchange, settings.log_bytes
+    url, options = settings.url, settings.transport_options
+    exchange, size = settings.exchange, settings.log_bytes
     app = application_of_process()
     if app is not None:
         read, write = (
-            address_of(app, url, exchange, write=write, log_bytes=size) for write in (False, True)
+            address_of(app, url, exchange, write=write, log_bytes=size, options=options)
+            for write in (False, True)
         )
         return _Broker(read, write)
     if url is not None:
-        address = BrokerAddress(url, exchange=exchange, log_bytes=size)
+        address = BrokerAddress(url, options or {}, exchange=exchange, log_bytes=size)
         return _Broker(address, address)
     memory = BrokerAddress(MEMORY, {"polling_interval": _POLLING})
     return _Broker(memory, memory)
@@ -94,7 +96,7 @@ def application_of_process() -> Any:
         return None
     if _names_broker(celery.current_app):
         return celery.current_app
-    found = {str(_urls(app)): app for app in _applications() if _names_broker(app)}
+    found = {str(place_of(app)): app for app in _applications() if _names_broker(app)}
     return next(iter(found.values())) if len(found) == 1 else None
 
 
@@ -103,9 +105,5 @@ def _applications() -> Iterator[Any]:
     yield from list(getattr(state, "_apps", ()))
 
 
-def _urls(app: Any) -> tuple[Any, Any]:
-    return app.conf.broker_read_url, app.conf.broker_write_url
-
-
 def _names_broker(app: Any) -> bool:
-    return any(_urls(app)) or bool(from_conf(app.conf, Settings))
+    return any(place_of(app)) or bool(from_conf(app.conf, Settings))

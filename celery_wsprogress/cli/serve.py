@@ -73,6 +73,15 @@ WEBSOCKET_PORT is honoured too, and ENABLE_WEBSOCKET=false makes this command do
     help="Broker of the events, instead of that of the application.",
 )
 @click.option(
+    "--broker-option",
+    "transport_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of that broker's transport: master_name=mymaster, global_keyprefix=shop:, "
+    "sentinel_kwargs.password=…. Repeatable. Passwords stay out of the list of processes in "
+    "WSPROGRESS_TRANSPORT_OPTIONS, as JSON.",
+)
+@click.option(
     "--exchange",
     metavar="NAME",
     help="Exchange of the events on that broker, as the workers' wsprogress_exchange.  "
@@ -278,14 +287,19 @@ def configure(
     if ctx.params.get("child_of") is None:
         # Said once, by the parent of several processes.
         give_advice(app, settings)
-    url, exchange, size = broker or settings.url, settings.exchange, settings.log_bytes
+    url, more = broker or settings.url, settings.transport_options
+    exchange, size = settings.exchange, settings.log_bytes
     if app is None and url is None:
         raise click.UsageError("Name the application with -A, or the broker with --broker")
     if app is None:
-        address = write_address = BrokerAddress(str(url), exchange=exchange, log_bytes=size)
+        address = write_address = BrokerAddress(
+            str(url), more or {}, exchange=exchange, log_bytes=size
+        )
     else:
-        address = address_of(app, url, exchange, log_bytes=size)
-        write_address = address_of(app, url, exchange, write=True, log_bytes=size)
+        address, write_address = (
+            address_of(app, url, exchange, write=write, log_bytes=size, options=more)
+            for write in (False, True)
+        )
     prepare(address)
     if is_in_one_process(address.url):
         raise ConfigurationError(

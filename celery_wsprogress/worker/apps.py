@@ -297,7 +297,12 @@ def _prepare_broker(app: Any, settings: WorkerSettings) -> None:
 
 def _address_of(app: Any, settings: WorkerSettings) -> brokers.BrokerAddress:
     return address_of(
-        app, settings.url, settings.exchange, write=True, log_bytes=settings.log_bytes
+        app,
+        settings.url,
+        settings.exchange,
+        write=True,
+        log_bytes=settings.log_bytes,
+        options=settings.transport_options,
     )
 
 

@@ -1,11 +1,13 @@
 import subprocess
 import sys
 
+import kombu
 import pytest
 from celery import Celery
 
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.brokers.address import DEFAULT_URL, address_of
+from celery_wsprogress.errors import ConfigurationError
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +62,87 @@ def test_naming_celerys_own_broker_changes_nothing():
 )
 def test_what_celery_takes_as_a_url(broker_url, url):
     assert address_of(make(broker_url=broker_url)).url == url
+
+
+URLS = [
+    None, "amqp://", "amqp://h", "amqp://h/", "amqp://h//", "amqp://h/v", "amqp://me@h", "amqp://me:p%40@h:1/v",
+    "amqp://h;amqp://other:7/v", "redis://h", "redis://:p@h/3", "rediss://h:6380/0?ssl_cert_reqs=none",
+    "h", "a;b", "amqp://[::1]", ["amqp://h", "amqp://other"]
+]  # fmt: skip
+BESIDE = [
+    {},
+    {"broker_user": "u/s@r:"},
+    {"broker_password": "p/a@s:s%"},
+    {"broker_user": "user", "broker_password": "pass"},
+    {"broker_vhost": "/a b/%"},
+    {"broker_vhost": 4},
+    {"broker_port": 5673},
+    {"broker_port": "5673", "broker_vhost": "4", "broker_user": "user", "broker_password": "pass"},
+    {"broker_transport": "redis"},
+    {"broker_transport": "kombu.transport.pyamqp:Transport", "broker_port": 5673},
+]
+
+
+@pytest.mark.parametrize("beside", BESIDE, ids=str)
+@pytest.mark.parametrize("url", URLS, ids=str)
+def test_the_events_go_where_celery_s_own_connection_goes(url, beside):
+    app = make(broker_url=url, **beside)
+    theirs = app.connection_for_write()
+    address = address_of(app, write=True)
+    ours = kombu.Connection(
+        address.url, ssl=address.use_ssl or False, transport_options=dict(address.transport_options)
+    )
+    assert seen(ours) == seen(theirs)
+    secret = str(beside.get("broker_password", "no password"))
+    assert secret not in repr(address)
+    assert secret in address.secrets or "broker_password" not in beside or ":p" in str(url)
+
+
+def seen(connection):
+    """What a connection is made of, with what its transport takes for granted."""
+    return {
+        # Numbers that are given as texts are taken for what they are.
+        **{key: str(value) for key, value in connection.info().items() if key in PARTS},
+        "class": type(connection.transport),
+        "alternatives": connection.alt[1:],
+    }
+
+
+PARTS = {"hostname", "userid", "password", "virtual_host", "port", "ssl", "transport_options"}
+
+
+@pytest.mark.parametrize(
+    ("url", "completed"),
+    [
+        ("redis+socket:///tmp/r", "redis+socket:///tmp/r?virtual_host=4"),
+        ("redis+socket:///tmp/r?a=b", "redis+socket:///tmp/r?a=b&virtual_host=4"),
+        ("redis+socket:///tmp/r?virtual_host=1", "redis+socket:///tmp/r?virtual_host=1"),
+        ("sqla+sqlite:///x", "sqla+sqlite:///x"),
+    ],
+)
+def test_of_a_file_kombu_takes_the_number_of_a_database_only(url, completed):
+    app = make(broker_url=url, broker_vhost=4, broker_user="user", broker_port=1)
+    assert address_of(app).url == completed
+
+
+@pytest.mark.parametrize("side", ["read", "write"])
+def test_each_side_is_completed_by_itself(side):
+    app = make(broker_read_url="redis://r", broker_write_url="redis://w:1/2", broker_port=7)
+    ours = kombu.Connection(address_of(app, write=side == "write").url)
+    assert seen(ours) == seen(getattr(app, f"connection_for_{side}")())
+
+
+def test_a_transport_of_one_s_own_is_none_of_the_events():
+    with pytest.raises(ConfigurationError, match="broker_transport is 'mine:Transport'"):
+        address_of(make(broker_url="amqp://h", broker_transport="mine:Transport"))
+    # Unless they go elsewhere.
+    assert address_of(make(broker_transport="mine:Transport"), "redis://h").url == "redis://h"
+
+
+def test_options_of_the_events_transport_go_before_celery_s():
+    app = make(broker_url="redis://h", broker_transport_options={"a": 1, "b": 1})
+    assert address_of(app, options={"b": 2}).transport_options == {"a": 1, "b": 2}
+    assert address_of(app, "redis://other", options={"b": 2}).transport_options == {"b": 2}
 
 
 def test_an_address_shows_no_password():

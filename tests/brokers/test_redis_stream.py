@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import redis
 from conftest import skip_or_fail
 from ports import free_port
 from raw_log import batches, publish, read_until
-from servers import Server, find_program
+from servers import Sentinel
 from waiting import eventually
 
 from celery_wsprogress.brokers import (
@@ -18,6 +19,7 @@ from celery_wsprogress.brokers import (
     is_epoch,
     open_reader,
     open_writer,
+    prepare,
     redis_memory,
     redis_reply,
     redis_stream,
@@ -384,33 +386,8 @@ def test_tls(make_redis, tmp_path):
         reader.read("9999999999999-0", wait=600)
 
 
-class _Sentinel(Server):
-    name = "sentinel"
-
-    def __init__(self, master_port: int) -> None:
-        self._program = find_program("redis-server")
-        super().__init__()
-        (self.folder / "sentinel.conf").write_text(
-            f"port {self.port}\nbind 127.0.0.1\nsentinel monitor events 127.0.0.1 {master_port} 1\n"
-        )
-
-    @property
-    def url(self) -> str:
-        return f"sentinel://127.0.0.1:{self.port}"
-
-    def _command(self) -> list[str]:
-        return [self._program, str(self.folder / "sentinel.conf"), "--sentinel"]
-
-    def _answers(self) -> bool:
-        with redis.Redis(port=self.port) as client:
-            try:
-                return bool(client.ping())
-            except redis.RedisError:
-                return False
-
-
 def test_sentinels_lead_to_the_master(redis_server, redis_url, client):
-    with _Sentinel(redis_server.port) as sentinel:
+    with Sentinel(redis_server.port) as sentinel:
         nobody = f"sentinel://127.0.0.1:{free_port()}"
         address = BrokerAddress(f"{nobody};{sentinel.url}", {"master_name": "events"})
         publish(address, b"1")
@@ -418,6 +395,21 @@ def test_sentinels_lead_to_the_master(redis_server, redis_url, client):
         assert len(reader.read("", wait=0)) == 1
         assert client.xlen(EXCHANGE) == 1
         reader.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "wsprogress_transport_options or --broker-option master_name="),
+        ({"master_name": ""}, "--broker-option master_name="),
+        ({"master_name": 7}, "--broker-option master_name="),
+        ({"master_name": "events", "sentinel_kwargs": "secret"}, "sentinel_kwargs is '(hidden)'"),
+    ],
+)
+def test_what_sentinels_need_is_asked_for_before_anything_is_connected(options, words):
+    with pytest.raises(ConfigurationError, match=re.escape(words)) as caught:
+        prepare(BrokerAddress("sentinel://:secret@h1;sentinel://h2", options))
+    assert "secret" not in str(caught.value)
 
 
 def test_closing_leaves_no_connection(make_redis):

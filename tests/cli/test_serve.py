@@ -9,13 +9,17 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import redis
+from celery import Celery
 from click.testing import CliRunner
 from ports import free_port
+from servers import Sentinel
 from waiting import eventually
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -24,6 +28,8 @@ from celery_wsprogress import __version__
 from celery_wsprogress.cli import main
 from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.listening import outer_addresses
+from celery_wsprogress.worker import apps, reports
+from celery_wsprogress.worker.runs import Run
 
 PROJECTS = Path(__file__).parent.parent / "projects"
 KEY = "a key that is long enough for HS256"
@@ -139,7 +145,12 @@ def test_help_of_serve_names_every_setting():
     done = run("serve", "--help")
     assert done.returncode == 0
     for name in ServeSettings.__dataclass_fields__:
-        option = {"url": "broker", "origins": "origin", "hosts": "allow-host"}.get(name, name)
+        option = {
+            "url": "broker",
+            "origins": "origin",
+            "hosts": "allow-host",
+            "transport_options": "broker-option",
+        }.get(name, name)
         shown = f"--{option.replace('_', '-')}" if name != "key" else "WSPROGRESS_KEY"
         assert shown in done.stdout, name
     for word in ("-A", "WEBSOCKET_PORT", "ENABLE_WEBSOCKET", "8765"):
@@ -469,6 +480,47 @@ def test_a_broker_url_that_is_none_is_named_and_explained(serving, broker, why):
     served.wait_for(rf"broker URL is .*{why}")
     assert "Traceback" not in served.output
     assert PASSWORD not in served.output
+
+
+def test_a_sentinel_with_a_password_and_a_prefix_of_keys(serving, redis_server):
+    """What ``--broker`` and ``wsprogress_url`` need beside the URL, on both sides."""
+    redis_server.clear()
+    options = {
+        "master_name": "events",
+        "global_keyprefix": "shop:",
+        "sentinel_kwargs": {"password": PASSWORD},
+    }
+    with Sentinel(redis_server.port, PASSWORD) as sentinel:
+        served = serving(
+            "--broker", sentinel.url, "--port", "0",
+            "--broker-option", "master_name=events",
+            "--broker-option", "global_keyprefix=shop:",
+            "--broker-option", f"sentinel_kwargs.password={PASSWORD}",
+        )  # fmt: skip
+        served.wait_for(r"Connected to the broker sentinel://127\.0\.0\.1")
+        app = Celery("shop", broker="memory://", set_as_current=False)
+        app.conf.update(wsprogress_url=sentinel.url, wsprogress_transport_options=options)
+        apps.reporting_of(app).publisher.emit((reports.completed(Run("op-1", "demo", "r1"), 1.0),))
+        url = f"http://localhost:{served.port}/operations/op-1"
+
+        def told():
+            try:
+                with urllib.request.urlopen(url, timeout=30) as reply:
+                    return json.load(reply)["operation"]["state"] == "completed"
+            except urllib.error.HTTPError:
+                return False
+
+        eventually(told, what="an event that came by the sentinel")
+    with redis.Redis(port=redis_server.port) as client:
+        assert set(client.keys()) == {b"shop:celery_wsprogress", b"shop:celery_wsprogress.epoch"}
+    assert PASSWORD not in served.output
+
+
+def test_a_bad_option_of_a_broker_is_named_and_not_shown(serving):
+    done = run("serve", "--broker", AWAY, "--broker-option", PASSWORD)
+    assert done.returncode == 2
+    assert "wsprogress_transport_options is '(hidden)', but must be" in done.stderr
+    assert PASSWORD not in done.stderr + done.stdout
 
 
 # Django.
