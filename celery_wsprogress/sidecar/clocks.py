@@ -54,6 +54,10 @@ class Clocks:
         events = [_moved(event, behind) for event in batch.events]
         return batch._replace(events=events, at=_in_range(batch.at + behind))
 
+    def sent_at(self, batch: Batch) -> float:
+        """When a batch was written, as far as its writer's clock is known; 0 where it says none."""
+        return batch.sent and batch.sent + self._behind.get(batch.writer, 0.0)
+
     def _note(self, writer: str, behind: float) -> float:
         """How far this writer's clock is behind.
 

@@ -126,10 +126,10 @@ class Ingest:
         entries = reader.read(self._position, wait=0.0)
         self._say_it_is_here(reader)
         self._backoff.reset()
-        behind, first = True, True
+        behind, first, live = True, True, False
         while not self._stopping.is_set():
             if behind and _reaches(self._position, reader.end):
-                behind = False
+                behind, live = False, reader.replayable
                 self._deliver(self._epoch, (), current=True)
             waited = 0.0
             if not first:
@@ -138,14 +138,17 @@ class Ingest:
                 waited = time.monotonic() - began
             first = False
             if entries:
-                if not behind and SHORTEST_WAIT < waited < LONGEST_WAIT:
+                if live and SHORTEST_WAIT < waited < LONGEST_WAIT:
                     entries = _taken_now(entries)
                 self._deliver(self._epoch, entries, current=False)
                 self._position = entries[-1].position
-            elif behind:
-                # The end itself has been dropped from the log meanwhile.
-                behind = False
-                self._deliver(self._epoch, (), current=True)
+            else:
+                # Nothing is left of what was there before: a queue may have filled for days.
+                live = live or waited > 0
+                if behind:
+                    # The end itself has been dropped from the log meanwhile.
+                    behind = False
+                    self._deliver(self._epoch, (), current=True)
 
     def _say_it_is_here(self, reader: Reader) -> None:
         connection = self.connection

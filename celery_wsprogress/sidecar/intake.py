@@ -53,6 +53,11 @@ BYTES_A_TURN: Final = 200_000
 in its turn."""
 
 
+LONGEST_WAIT: Final = 86_400.0
+"""Seconds that a batch may have waited for a sidecar. Logs keep nothing longer; a queue without a
+reader may, and its tasks are history by then, of which no end will come."""
+
+
 @dataclass(slots=True)
 class Read:
     """What one read of the log returned; see :class:`.ingest.Deliver`."""
@@ -96,6 +101,7 @@ class Intake:
         self._oldest = inf
         """When the oldest event of this turn happened that woke somebody."""
         self._unreadable: set[str] = set()
+        self._outdated = False
         self._clocks = Clocks()
 
     def start(self) -> None:
@@ -189,6 +195,8 @@ class Intake:
         position, now = entry.position, time.monotonic()
         try:
             batch = self._clocks.correct(decode_batch(entry.batch), entry.taken_at)
+            if self._waited_too_long(batch, entry):
+                return 1
             told = self._hub.accept(batch, epoch=epoch, position=position, now=now)
         except (MalformedBatch, BatchVersionUnknown) as exc:
             self._count_unreadable(exc)
@@ -205,6 +213,18 @@ class Intake:
             self._oldest = min(self._oldest, _time_of(batch))
         self._note(position, len(batch.events))
         return len(batch.events) or 1
+
+    def _waited_too_long(self, batch: Batch, entry: Entry) -> bool:
+        sent_at = 0.0 if entry.taken_at else self._clocks.sent_at(batch)
+        if not sent_at or time.time() - sent_at <= LONGEST_WAIT:
+            return False
+        if not self._outdated:
+            self._outdated = True
+            logger.warning(
+                "The broker holds events that are more than a day old, which waited for a sidecar; "
+                "they are left out"
+            )
+        return True
 
     def _count_unreadable(self, exc: MalformedBatch | BatchVersionUnknown) -> None:
         self._hub.counts["malformed"] += 1
