@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import metadata
 
 import kombu
@@ -12,6 +14,8 @@ from conftest import skip_or_fail
 from kombu.transport import TRANSPORT_ALIASES
 from ports import free_port
 from raw_log import batches, publish, read_until
+from sidecars import SidecarThread
+from waiting import eventually
 
 from celery_wsprogress.brokers import BrokerAddress, open_reader, open_writer, prepare
 from celery_wsprogress.brokers.transports import DRIVERS, module_of, transport_of
@@ -204,3 +208,32 @@ def test_sqs_with_predefined_queues_needs_one_for_the_events(sqs):
     reader = open_reader(ours)
     assert batches(read_until(reader, 1)) == [b"one"]
     reader.close()
+
+
+class _NoRights(BaseHTTPRequestHandler):
+    """Amazon's answers to who may list queues and make none."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        refused = "CreateQueue" in self.headers["X-Amz-Target"]
+        said = {"__type": "AccessDeniedException", "message": "may not sqs:CreateQueue"}
+        body = json.dumps(said if refused else {"QueueUrls": []}).encode()
+        self.send_response(403 if refused else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_who_may_make_no_queue_is_told_so_in_amazons_words(sqs, caplog):
+    with ThreadingHTTPServer(("127.0.0.1", 0), _NoRights) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"sqs://nobody:nothing@localhost:{server.server_port}"
+        address = BrokerAddress(url, sqs.transport_options)
+        with SidecarThread(address, wait=False) as served:
+            eventually(lambda: served.sidecar.ingest.connection.reconnects > 1)
+            assert "may not sqs:CreateQueue" in served.sidecar.ingest.connection.error
+        server.shutdown()
+    assert caplog.text.count("refuses to be read") == 1
