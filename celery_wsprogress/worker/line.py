@@ -24,6 +24,7 @@ from celery_wsprogress.brokers.failure import (
     describe,
     is_program_error,
 )
+from celery_wsprogress.worker.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,6 +68,9 @@ class Line:
         self._hidden = hidden
         self._idle = idle
         self._open_writer = open_writer
+        self.opening = Section()
+        """OpenSSL computes under locks of its own while it shakes hands; a process that is forked
+        meanwhile inherits them locked, and hangs when it does so itself."""
         self._place = place
         self._backoff = backoff or Backoff()
         self._every = every
@@ -133,7 +137,8 @@ class Line:
         make, confirm = self._pending
         try:
             if self._writer is None:
-                self._writer = self._open_writer()
+                with self.opening:
+                    self._writer = self._open_writer()
             self._writer.publish(make(sent=time.time()), confirm=confirm)
         except Exception as exc:  # noqa: BLE001 - whatever the client library raises
             self._fail(now, exc)

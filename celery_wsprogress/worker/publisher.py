@@ -51,6 +51,8 @@ _KEEP_ALIVE: Final = 1.0
 _REST: Final = 1.0
 _CALM: Final = 2.0
 """Seconds that a fork waits for what is being asked of a result backend."""
+_MOMENT: Final = 0.25
+"""Seconds that a fork waits for a connection that is being opened: a mute broker may take long."""
 _NEVER: Final = float("inf")
 _NOW: Final = float("-inf")
 
@@ -231,11 +233,13 @@ class Publisher:
     def hold(self) -> None:
         """Keep everyone else out while the process forks."""
         self._inquiries.hold(_CALM)
+        self._line.opening.hold(_MOMENT)
         self._lock.acquire()
 
     def let_go(self) -> None:
         """Undo :meth:`hold`, in the parent."""
         self._lock.release()
+        self._line.opening.let_go()
         self._inquiries.let_go()
 
     def be_born(self) -> None:

@@ -497,6 +497,43 @@ def test_a_fork_does_not_wait_for_a_result_backend_that_is_frozen(publisher, log
     eventually(lambda: log.messages == ["answer"])
 
 
+def test_a_lock_of_who_opens_a_connection_is_never_inherited_held(log, monkeypatch):
+    """OpenSSL's, while it shakes hands: the fork waits, and no other connection is begun."""
+    monkeypatch.setattr(module, "_MOMENT", 60.0)
+    lock, inside = threading.Lock(), threading.Event()
+
+    def open_writer():
+        with lock:
+            inside.set()
+            time.sleep(0.2)
+        return log.open_writer()
+
+    publisher = Publisher(open_writer, "test://log", WorkerSettings())
+    publisher.emit([line("parent")])
+    assert inside.wait(60)
+    assert in_child(lambda: lock.acquire(timeout=10)) == "True"
+    eventually(lambda: log.messages == ["parent"])
+    publisher.close()
+
+
+def test_a_fork_does_not_wait_for_a_broker_that_does_not_answer(log):
+    inside, answer = threading.Event(), threading.Event()
+
+    def open_writer():
+        inside.set()
+        assert answer.wait(60)
+        return log.open_writer()
+
+    publisher = Publisher(open_writer, "test://log", WorkerSettings())
+    publisher.emit([line("parent")])
+    assert inside.wait(60)
+    assert in_child(lambda: True) == "True"
+    assert log.messages == []
+    answer.set()
+    eventually(lambda: log.messages == ["parent"])
+    publisher.close()
+
+
 def test_a_lock_is_never_inherited_held(publisher, log):
     """Threads that report all the time, and children that report, too."""
     stop = threading.Event()
