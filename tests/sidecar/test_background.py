@@ -302,18 +302,22 @@ def test_in_a_forked_child_none_runs(process):
 def test_a_child_does_not_hold_on_to_the_port(process):
     server = start_websocket_background(port=0)
     read, write = os.pipe()
+    forked, ready = os.pipe()
     pid = os.fork()
     if pid == 0:
+        os.write(ready, b"1")
         os.close(write)
         os.read(read, 1)
         os._exit(0)
     try:
+        # The child lets the port go in its own time, before its first line.
+        os.read(forked, 1)
         stop_websocket_background()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", server.port), timeout=10)
     finally:
-        os.close(write)
-        os.close(read)
+        for end in (read, write, forked, ready):
+            os.close(end)
         os.waitpid(pid, 0)
 
 
