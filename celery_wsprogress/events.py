@@ -11,9 +11,10 @@ Three fields say *whose* event it is:
     One receipt of one message by a worker. Empty only on ``queued``, which happens before
     any worker has the message.
 ``after``
-    On the ``received`` and ``started`` of a retry: the run that asked for it, and is over. Each
-    process writes when it can, so the log may show a retry, its end included, before anything of
-    the attempt it follows. It does not leave the sidecar.
+    On the ``received`` and ``started`` of a retry or a replacement: the run that asked for it, and
+    is over. Each process writes when it can, so the log may show a retry, its end included, before
+    anything of the attempt it follows. An ``error`` has it only where the replacement fails before
+    it starts, as the rest of a chain does. It does not leave the sidecar.
 ``publication``
     One publishing of one message, stamped by the caller. ``queued`` and the ``received``
     and ``started`` of the run of that message carry it, so that a ``queued`` which arrives

@@ -18,9 +18,9 @@ new runs of the same operation, and runs may overlap. The ``started`` of a run m
 current one and supersedes its predecessor, whose end, should it still come, is nobody's end.
 A run that was only ``received`` waits beside the current one: a retry is received before the
 attempt that asked for it says ``retrying``. After the operation's end only ``started`` opens
-it again. A retry names the run that it comes *after*: where the processes of the two could not
-write at the same time, the log may hold the later one first, and the earlier one is past then
-before anything is heard of it.
+it again. A retry or a replacement names the run that it comes *after*: where the processes of the
+two could not write at the same time, the log may hold the later one first, and the earlier one is
+past then before anything is heard of it.
 
 A reader may have begun in the middle, or have let the operation go. A run says ``started`` before
 all else, so of two runs the one that was read to start is the later one: a word of another one,
@@ -230,8 +230,8 @@ class Runs(Struct, array_like=True, gc=False):
         verdict = self._fold_in_run(event, step)
         if step is Step.START:
             self._settle()
-            if event.after:
-                self._pass(event.after)
+        if event.after and (step is Step.START or step in _ENDS):
+            self._pass(event.after)
         return verdict
 
     def reopen(self) -> None:
@@ -310,8 +310,8 @@ class Runs(Struct, array_like=True, gc=False):
             return False
         run = self.waiting.get(event.run)
         if run is None:
-            # What a task was replaced by may fail before it starts; somebody else says so then.
-            fails_unstarted = current.state is State.REPLACED and step in (Step.FAIL, Step.CANCEL)
+            # What a task is replaced by may fail before it starts, and names that task's run.
+            fails_unstarted = event.after and event.after not in self.past
             return current.begun and not fails_unstarted
         # Of neither it is known when it started. The end of either is that of the operation.
         return run.state is State.RUNNING and step not in _ENDS
@@ -334,7 +334,7 @@ class Runs(Struct, array_like=True, gc=False):
         _keep_newest(self.past)
 
     def _pass(self, run_id: str) -> None:
-        """A retry has started: the run that asked for it is past, whatever is heard of it yet."""
+        """Another run follows this one: it is past, whatever is heard of it yet."""
         if run_id not in self.past and (self.current is None or self.current.id != run_id):
             run = self.waiting.pop(run_id, None) or Run(run_id, "")
             run.superseded = True

@@ -75,6 +75,11 @@ def error(text="broke", *, run="r1", at=0.0, operation_id=OPERATION, **more):
     return Error(operation_id=operation_id, timestamp=at, run=run, data=data)
 
 
+def unstarted(*, run="r2", at=0.0):
+    """What another task says that failed before this one, which was to follow it."""
+    return structs.replace(error(run=run, at=at), after="r1")
+
+
 @st.composite
 def child_lives(draw, run, publication):
     """What the pool child of one run says, in its order."""

@@ -23,6 +23,7 @@ from lives import (
     result,
     stalled,
     status,
+    unstarted,
 )
 from msgspec import UNSET, structs
 
@@ -230,6 +231,17 @@ def test_an_attempt_that_is_told_after_its_retry_has_ended_is_past(known):
     assert not [event for event in delivered[known:] if event.run == "r1" and event not in late]
     assert operation.snapshot()["state"] == "completed"
     assert sum(map(is_end, delivered)) == 1
+
+
+@pytest.mark.parametrize("read", [0, 1, 2, 3])
+def test_a_task_hands_its_id_to_what_fails_before_it_starts(read):
+    """Whether the failure is read before or after what the task itself says last."""
+    first = [status("received"), status("started"), status("replaced")]
+    operation, delivered = fold([*first[:read], unstarted(), *first[read:]])
+    assert operation.state is State.ERROR
+    assert sum(map(is_end, delivered)) == 1
+    # It does not go on, unless something starts.
+    assert words(fold([*first, unstarted(), log("late")])[1])[-2:] == ["replaced", "error"]
 
 
 def test_overlapping_runs_end_once_by_the_one_that_started_last():

@@ -138,17 +138,19 @@ def _follow(signature: Any, tracker: Tracker) -> None:
 def inherited(tracker: Tracker) -> dict[str, Any]:
     """The stamp that a replacement gets from the run it replaces."""
     run = tracker.run
-    stamp = {"metadata": run.metadata, "tags": list(run.tags), "follow": True}
+    stamp = {"metadata": run.metadata, "tags": list(run.tags), "follow": True, "after": run.run}
     return stamp if tracker.streams_errors else {**stamp, WITHHOLD_ERRORS: True}
 
 
 def _bounded(stamp: Mapping[str, Any]) -> dict[str, Any]:
-    """A stamp that is fit to travel: plain values, of limited size, and nothing of a run's."""
+    """A stamp that is fit to travel: plain values, of limited size; of a run's only ``after``."""
     kept: dict[str, Any] = {}
     if stamp.get("metadata") is not None:
         kept["metadata"] = rendering.mapping(stamp["metadata"])
     if stamp.get("tags") is not None:
         kept["tags"] = rendering.tags(stamp["tags"])
+    if isinstance(stamp.get("after"), str):
+        kept["after"] = stamp["after"]
     for flag in ("follow", WITHHOLD_ERRORS):
         if stamp.get(flag):
             kept[flag] = True

@@ -247,6 +247,18 @@ def failed(
     return _report(Kind.LIFE, run, Error(data=data, **_envelope(run, now)))
 
 
+def unstarted(run: Run, now: float, error: str, error_type: str) -> Report:
+    """Another task's failure ended the operation: this run will never be."""
+    data = ErrorData(
+        error=rendering.text(error) or error_type,
+        error_type=error_type,
+        status="error",
+        attempt=run.attempt,
+    )
+    event = Error(data=data, after=run.after, **_envelope(run, now))
+    return _report(Kind.LIFE, run, event)
+
+
 def _status(
     run: Run,
     now: float,

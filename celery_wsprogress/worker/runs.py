@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STAMP: Final = "wsprogress"
 """The message header. ``metadata`` and ``tags`` in it are the caller's, the rest is ours:
-``publication``, ``after`` (the run of which this is a retry), ``follow`` (publish this run
+``publication``, ``after`` (the run that this one retries or replaces), ``follow`` (publish this run
 whatever the settings say about its task) and, inside the worker only, ``run`` and ``queue``."""
 
 WITHHOLD: Final = "withhold"
@@ -68,7 +68,7 @@ class Run(Struct, frozen=True, gc=False):
     run: str = ""
     publication: str = ""
     after: str = ""
-    """The run that asked for this one, where it is a retry."""
+    """The run that asked for this one, where it is a retry or a replacement."""
     attempt: int = 1
     """Which try this is, counted from 1."""
     worker: str = ""
@@ -97,6 +97,12 @@ class Run(Struct, frozen=True, gc=False):
     def published(cls, headers: Mapping[str, Any], operation_type: str, queue: str) -> Run:
         """Read the publication from a message's headers. No worker has it yet."""
         return cls._read(headers, operation_type, "", queue)
+
+    @classmethod
+    def unstarted(cls, operation_id: str, operation_type: str, stamp: Mapping[str, Any]) -> Run:
+        """A run that there will never be, because of what it was to follow."""
+        after = _name(stamp.get("after"))
+        return cls(operation_id, _name(operation_type), mint(), after=after)
 
     @classmethod
     def _read(

@@ -17,7 +17,7 @@ from celery.canvas import group
 from celery_wsprogress import results
 from celery_wsprogress.worker import reports
 from celery_wsprogress.worker.apps import reporting_for, reporting_of, streams_errors
-from celery_wsprogress.worker.runs import Run, mint, stamp_of
+from celery_wsprogress.worker.runs import Run, stamp_of
 from celery_wsprogress.worker.wrappers import followed_by
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) ->
             task = app.tasks.get(name)
             streams = full and (task is None or streams_errors(task, stamp))
             error, error_type = results.failure(exception, full=streams)
-            run = Run(operation_id=str(id_of(signature)), operation_type=name, run=mint())
-            reporting.publisher.emit((reports.failed(run, now, error, error_type),))
+            run = Run.unstarted(str(id_of(signature)), name, stamp)
+            reporting.publisher.emit((reports.unstarted(run, now, error, error_type),))
 
 
 def _reporting_of(app: Any, name: str, stamp: Mapping[str, Any]) -> Reporting | None:

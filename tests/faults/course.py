@@ -76,7 +76,10 @@ class Course:
                     self._pass(run)
             self._pass(event.after)
             return duty
-        return self._judge_work(event)
+        duty = self._judge_work(event)
+        if event.is_end:
+            self._pass(event.after)
+        return duty
 
     def _told(self, event: Said, duty: Duty) -> Duty:
         """Remember of which publication a run is that a client has been told of."""
@@ -178,9 +181,10 @@ class Course:
         """
         phase = self._phase.get(event.run)
         if phase is None:
-            # Whoever fails what a run was replaced by says its end, though it never started.
-            waits = self.current in self._replaced and event.kind == "error"
-            return self.current in self._begun and not waits
+            # Whoever fails what a run hands its id to says its end, though it never started.
+            overtaken = event.after != self.current and self._phase.get(event.after) == _OVER
+            unstarted = event.is_end and event.after and not overtaken
+            return self.current in self._begun and not unstarted
         return phase == _STARTED and not event.is_end
 
     def _pass(self, run: str) -> None:

@@ -277,6 +277,7 @@ MAKERS = {
     "result": lambda run, text: lives.result(text, run=run),
     "completed": lambda run, _: lives.completed(run=run),
     "error": lambda run, _: lives.error(run=run),
+    "unstarted": lambda run, _: lives.unstarted(run=run),
     "stalled": lambda run, _: lives.stalled(run=run),
     "lost": lambda run, _: lives.lost(run=run),
     "known result": lambda run, text: structs.replace(MAKERS["result"](run, text), inferred=True),
