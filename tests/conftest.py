@@ -63,6 +63,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     modules without any input or output are marked, too, and come first: they take seconds. Those
     with real workers follow: what takes longest should not be what begins last.
     """
+    for item in items:
+        if " at 0x" in item.nodeid:
+            # Each of the processes that share the tests would know it by another name.
+            raise pytest.UsageError(f"{item.nodeid} has the address of an object in its name")
     tests = config.rootpath / "tests"
     pure = _pure_tests(config.rootpath)
     long = {tests / folder for folder in ("end_to_end", "example_app", "faults", "worker")}

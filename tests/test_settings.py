@@ -219,7 +219,7 @@ def test_options_of_a_transport(given, taken):
     "value",
     [
         "secret", "=secret", "a b=secret", ".a=secret", "a.=secret", '{"a": secret}', "[1]", '"a"',
-        7, {7: "secret"}, ["a=secret", "a.b=secret"], [7], [["a", "secret"]], b"a=secret", object(),
+        7, {7: "secret"}, ["a=secret", "a.b=secret"], [7], [["a", "secret"]], b"a=secret", object,
         "a={",
     ],
     ids=repr,
