@@ -63,6 +63,10 @@ def test_without_its_library_each_ends_in_one_sentence_that_names_the_package():
     done = subprocess.run(run, capture_output=True, text=True, check=True)
     for name, said in json.loads(done.stdout).items():
         driver = DRIVERS[name]
+        if name == "sentinel":
+            # Its library is there; what it lacks is the name of a master.
+            assert "master_name" in said
+            continue
         if not driver.modules:
             assert said == "", name
             continue

@@ -44,6 +44,9 @@ def test_a_worker_whose_clock_is_an_hour_off(redis_url, tmp_path, off):
             worker.kill()
             end = to_the_end(frames)[-1]
         assert end["data"]["error_type"] == "WorkerLost"
+        for one in (ended, lost):
+            # The worker's main process writes when it can: maybe after the end.
+            eventually(lambda one=one: shown_of(sidecar, one.id)["received_at"])
         shown = [shown_of(sidecar, one.id) for one in (ended, lost)]
         took = time.time() - began
         sidecar.kill()
