@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -40,6 +41,62 @@ def at_rest():
     assert publisher.drain(30)
     eventually(lambda: publisher._awake_at > time.monotonic() + 0.2)
     return publisher
+
+
+def test_nobody_is_in_the_middle_of_a_line_of_the_log_when_python_forks():
+    """A stream has a lock of its own, which the child would inherit locked."""
+    lock, inside = threading.Lock(), threading.Event()
+
+    class Stream:
+        def write(self, _):
+            with lock:
+                inside.set()
+                time.sleep(0.1)
+
+        flush = close = lambda self: None
+
+    logger, handler = logging.getLogger("celery_wsprogress"), logging.StreamHandler(Stream())
+    logger.addHandler(handler)
+    try:
+        thread = threading.Thread(target=logger.warning, args=("The broker is away",))
+        thread.start()
+        assert inside.wait(60)
+        assert forked(lambda: lock.acquire(timeout=10) and handler.lock.acquire(timeout=10))
+        thread.join()
+        logger.warning("The parent goes on")
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_a_fork_does_not_wait_for_a_log_that_hangs():
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Stream:
+        def write(self, _):
+            inside.set()
+            assert go_on.wait(60)
+
+        flush = close = lambda self: None
+
+    logger, handler = logging.getLogger("celery_wsprogress"), logging.StreamHandler(Stream())
+    logger.addHandler(handler)
+    try:
+        thread = threading.Thread(target=logger.warning, args=("The broker is away",))
+        thread.start()
+        assert inside.wait(60)
+        assert forked(lambda: True)
+        go_on.set()
+        thread.join()
+    finally:
+        logger.removeHandler(handler)
+
+
+def forked(work):
+    """Whether something holds in a child that Python forks."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if work() else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def test_python_s_hooks_are_not_called():
