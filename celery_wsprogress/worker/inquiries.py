@@ -85,16 +85,16 @@ class Inquiries:
         """Have it asked. Never waits.
 
         Returns:
-            What is to be said at once, because too many questions are open; else nothing.
+            What is to be said at once, because too many questions are open, or nobody is there to
+            ask; else nothing.
         """
         with self._lock:
-            full = len(self._open) >= MAX_WAITING
-            if not full:
+            taken = len(self._open) < MAX_WAITING and self._start()
+            if taken:
                 self._next += 1
                 self._open[self._next] = inquiry, now + self._timeout
                 self._waiting.append(self._next)
-                self._start()
-        return inquiry.otherwise() if full else ()
+        return () if taken else inquiry.otherwise()
 
     def expire(self, now: float) -> list[Report]:
         """What is to be said of the questions that were not answered in time."""
@@ -119,17 +119,22 @@ class Inquiries:
             self._held = False
             self._changed.notify_all()
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Have one more thread, if there may be; whether there is any.
+
+        It waits for the lock before it looks for something to ask.
+        """
         if self._threads >= MAX_THREADS:
-            return
+            return True
         thread = threading.Thread(target=self._run, name="celery-wsprogress-ask", daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            # The interpreter is shutting down: what is open expires.
+            # The interpreter is shutting down; since Python 3.12 that is so in `atexit`, too.
             logger.debug("No thread for a question to the result backend", exc_info=True)
         else:
             self._threads += 1
+        return self._threads > 0
 
     def _run(self) -> None:
         while (number := self._take()) is not None:

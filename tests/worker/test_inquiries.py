@@ -65,6 +65,21 @@ def test_a_question_that_fails_is_answered_without(said, caplog):
     assert "could not be asked" in caplog.text
 
 
+def test_at_the_end_of_a_program_nobody_is_there_to_ask(said, monkeypatch):
+    """Python 3.12 starts no thread any more while it calls what is registered with `atexit`."""
+
+    def start(_):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    asking = Inquiries(said.extend)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        assert asking.put(inquiry("last"), 0.0) == [line("no last")]
+    assert not asking
+    asking.put(inquiry("next"), 0.0)
+    eventually(lambda: said == [line("next")])
+
+
 def test_few_are_asked_at_once_and_no_more_wait_than_may(said, gate, monkeypatch):
     monkeypatch.setattr(inquiries, "MAX_WAITING", 20)
     asking = Inquiries(said.extend)
