@@ -58,7 +58,7 @@ def interrupt(worker):
     for _ in range(10):
         worker.process.send_signal(signal.SIGQUIT)
         try:
-            eventually(lambda: "Exception ignored in" in worker.log, timeout=4)
+            eventually(lambda: "Exception ignored " in worker.log, timeout=4)
         except AssertionError:
             continue
         return
