@@ -43,52 +43,41 @@ def at_rest():
     return publisher
 
 
-def test_nobody_is_in_the_middle_of_a_line_of_the_log_when_python_forks():
-    """A stream has a lock of its own, which the child would inherit locked."""
-    lock, inside = threading.Lock(), threading.Event()
+@pytest.fixture
+def slow_line():
+    """A thread is in the middle of a line of the log: the handler, the stream's lock, its end."""
+    lock, inside, go_on = threading.Lock(), threading.Event(), threading.Event()
 
     class Stream:
         def write(self, _):
             with lock:
                 inside.set()
-                time.sleep(0.1)
+                go_on.wait(60)
 
         flush = close = lambda self: None
 
     logger, handler = logging.getLogger("celery_wsprogress"), logging.StreamHandler(Stream())
     logger.addHandler(handler)
-    try:
-        thread = threading.Thread(target=logger.warning, args=("The broker is away",))
-        thread.start()
-        assert inside.wait(60)
-        assert forked(lambda: lock.acquire(timeout=10) and handler.lock.acquire(timeout=10))
-        thread.join()
-        logger.warning("The parent goes on")
-    finally:
-        logger.removeHandler(handler)
+    thread = threading.Thread(target=logger.warning, args=("The broker is away",))
+    thread.start()
+    assert inside.wait(60)
+    yield handler, lock, go_on
+    go_on.set()
+    thread.join()
+    # The parent goes on.
+    logger.warning("It is back")
+    logger.removeHandler(handler)
 
 
-def test_a_fork_does_not_wait_for_a_log_that_hangs():
-    inside, go_on = threading.Event(), threading.Event()
+def test_nobody_is_in_the_middle_of_a_line_of_the_log_when_python_forks(slow_line):
+    """A stream has a lock of its own, which the child would inherit locked."""
+    handler, lock, go_on = slow_line
+    threading.Timer(0.1, go_on.set).start()
+    assert forked(lambda: lock.acquire(timeout=10) and handler.lock.acquire(timeout=10))
 
-    class Stream:
-        def write(self, _):
-            inside.set()
-            assert go_on.wait(60)
 
-        flush = close = lambda self: None
-
-    logger, handler = logging.getLogger("celery_wsprogress"), logging.StreamHandler(Stream())
-    logger.addHandler(handler)
-    try:
-        thread = threading.Thread(target=logger.warning, args=("The broker is away",))
-        thread.start()
-        assert inside.wait(60)
-        assert forked(lambda: True)
-        go_on.set()
-        thread.join()
-    finally:
-        logger.removeHandler(handler)
+def test_a_fork_does_not_wait_for_a_log_that_hangs(slow_line):
+    assert forked(lambda: True)
 
 
 def forked(work):

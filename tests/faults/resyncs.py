@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from course import Standing
 
 HELD: Final = 50
-"""So many lines of the current run, of some kilobytes each, are held in any case."""
+"""So many lines, of some kilobytes each, are held in any case."""
 
 
 def behind(told: Resynced, standings: Mapping[str, Standing]) -> Standing | None:
@@ -75,8 +75,9 @@ def _excused_by(
 ) -> set[str]:
     lines = [one for one in unseen if one.kind not in {"status", "progress"} and not one.is_end]
     shown = next((at for at, one in enumerate(lines) if one.event_id in after), len(lines))
-    current = [one for one in lines if one.run == told.run]
-    owed = {one.event_id for one in (*lines[shown:], *current[max(0, len(current) - HELD) :])}
+    # What is held is the newest, whichever run it is of: another one may speak beside this one.
+    newest = [one for one in lines[max(0, len(lines) - HELD) :] if one.run == told.run]
+    owed = {one.event_id for one in (*lines[shown:], *newest)}
     if standing is not None:
         owed.add(standing.end)
     return {one.event_id for one in unseen} - owed

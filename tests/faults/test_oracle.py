@@ -216,6 +216,20 @@ def test_the_lines_that_are_held_come_behind_a_snapshot_without_a_hole():
     assert broken_by([*begun, told, *frames[190:]])["lost"] == resyncs.HELD
 
 
+def test_the_lines_of_a_run_that_another_one_goes_on_beside_need_not_be_held():
+    """Delivered again while it runs, and both say more than is held."""
+    begun = [lives.status("started", run="r1"), lives.status("started", run="r2", publication="p2")]
+    ours = [lives.log(f"ours {number}", run="r2") for number in range(60)]
+    theirs = [lives.log(f"theirs {number}", run="r1") for number in range(60)]
+    events = [*begun, *ours, lives.completed(run="r2"), *theirs]
+    frames, told = frames_of(*events), told_at(len(events), run="r2", ended=True)
+    assert broken_by([*frames[:2], told, *frames[62:]], events) == {}
+    assert broken_by([*frames[:2], told, frames[62], *frames[90:]], events) == {}
+    assert broken_by([*frames[:2], told, frames[62], *frames[90:99], *frames[100:]], events) == {
+        "lost": 1
+    }
+
+
 def test_the_end_is_no_end_before_it_came_as_an_event():
     frames, told = frames_of(*LONG), told_at(205, ended=True)
     assert broken_by([*frames[:10], told, *frames[100:]]) == {}
