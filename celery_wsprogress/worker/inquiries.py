@@ -18,6 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from celery_wsprogress.worker.faults import log_fault
+from celery_wsprogress.worker.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,10 +63,8 @@ class Inquiries:
         self._timeout = timeout
         # Re-entrant: a signal handler may fork while its thread is in here.
         self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
-        self._asking = 0
-        """Questions that are under way, in their backend's hands."""
-        self._held = False
+        self.asking = Section()
+        """A question is under way, in its backend's hands."""
         self._open: dict[int, tuple[Inquiry, float]] = {}
         """Each with its deadline, the earliest first."""
         self._waiting: deque[int] = deque()
@@ -107,18 +106,6 @@ class Inquiries:
                 late.append(inquiry)
         return [report for inquiry in late for report in inquiry.otherwise()]
 
-    def hold(self, seconds: float) -> None:
-        """Begin no question, and wait so long at the most for those that are under way."""
-        with self._changed:
-            self._held = True
-            self._changed.wait_for(lambda: not self._asking, seconds)
-
-    def let_go(self) -> None:
-        """Undo :meth:`hold`."""
-        with self._changed:
-            self._held = False
-            self._changed.notify_all()
-
     def _start(self) -> bool:
         """Have one more thread, if there may be; whether there is any.
 
@@ -155,19 +142,13 @@ class Inquiries:
         return None
 
     def _ask(self, number: int) -> Sequence[Report]:
-        with self._changed:
-            self._changed.wait_for(lambda: not self._held)
+        with self.asking:
             found = self._open.get(number)
             if found is None:
                 return ()
-            self._asking += 1
-        try:
-            return found[0].ask()
-        except Exception as exc:  # noqa: BLE001 - whatever the backend's library raises
-            sentence = "Task events: a question could not be asked"
-            log_fault(logger, logging.ERROR, sentence, exc)
-            return found[0].otherwise()
-        finally:
-            with self._changed:
-                self._asking -= 1
-                self._changed.notify_all()
+            try:
+                return found[0].ask()
+            except Exception as exc:  # noqa: BLE001 - whatever the backend's library raises
+                sentence = "Task events: a question could not be asked"
+                log_fault(logger, logging.ERROR, sentence, exc)
+                return found[0].otherwise()

@@ -232,7 +232,7 @@ class Publisher:
 
     def hold(self) -> None:
         """Keep everyone else out while the process forks."""
-        self._inquiries.hold(_CALM)
+        self._inquiries.asking.hold(_CALM)
         self._line.opening.hold(_MOMENT)
         self._lock.acquire()
 
@@ -240,7 +240,7 @@ class Publisher:
         """Undo :meth:`hold`, in the parent."""
         self._lock.release()
         self._line.opening.let_go()
-        self._inquiries.let_go()
+        self._inquiries.asking.let_go()
 
     def be_born(self) -> None:
         """Start anew in the child of a fork. Only that."""
