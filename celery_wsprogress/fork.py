@@ -17,6 +17,7 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ def _renew() -> None:
 
 def _after_fork_in_child() -> None:
     global _process  # noqa: PLW0603 - one a process
-    # `logging` has made these anew (Python 3.11, logging/__init__.py).
-    _held.clear()
+    _let_log_go()
     # In a namespace of its own the child may have its parent's number.
     _process = 0
     _renew()
@@ -76,7 +76,7 @@ _held: list[Any] = []
 """The locks of these, while this process forks."""
 
 
-def _before_fork() -> None:
+def _hold_log() -> None:
     until = time.monotonic() + LOG_TIMEOUT
     for handler in _handlers():
         if handler.lock is not None:
@@ -85,14 +85,17 @@ def _before_fork() -> None:
                 _held.append(handler.lock)
 
 
-def _after_fork_in_parent() -> None:
+def _let_log_go() -> None:
     while _held:
-        _held.pop().release()
+        # In a child `logging` has made its own locks anew (Python 3.11, logging/__init__.py); a
+        # handler may have another one, which the thread that forked holds there, too.
+        with suppress(RuntimeError):
+            _held.pop().release()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
+        before=_hold_log,
+        after_in_parent=_let_log_go,
         after_in_child=_after_fork_in_child,
     )

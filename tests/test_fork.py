@@ -76,6 +76,31 @@ def test_nobody_is_in_the_middle_of_a_line_of_the_log_when_python_forks(slow_lin
     assert forked(lambda: lock.acquire(timeout=10) and handler.lock.acquire(timeout=10))
 
 
+def test_a_handler_with_a_lock_of_its_own_is_left_unlocked():
+    """`logging` knows nothing of that one, and so makes it anew nowhere."""
+
+    class Handler(logging.NullHandler):
+        def createLock(self):  # noqa: N802 - as logging has it
+            self.lock = threading.RLock()
+
+    handler = Handler()
+    logging.getLogger("celery_wsprogress").addHandler(handler)
+    try:
+        assert forked(lambda: held_by_nobody(handler.lock))
+        assert held_by_nobody(handler.lock)
+    finally:
+        logging.getLogger("celery_wsprogress").removeHandler(handler)
+
+
+def held_by_nobody(lock):
+    """Whether another thread gets it."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(lock.acquire(timeout=5)))
+    thread.start()
+    thread.join()
+    return found == [True]
+
+
 def test_a_fork_does_not_wait_for_a_log_that_hangs(slow_line):
     assert forked(lambda: True)
 

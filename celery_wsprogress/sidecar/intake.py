@@ -53,7 +53,7 @@ BYTES_A_TURN: Final = 200_000
 in its turn."""
 
 
-LONGEST_WAIT: Final = 86_400.0
+MAX_BATCH_AGE: Final = 86_400.0
 """Seconds that a batch may have waited for a sidecar. Logs keep nothing longer; a queue without a
 reader may, and its tasks are history by then, of which no end will come."""
 
@@ -216,7 +216,7 @@ class Intake:
 
     def _waited_too_long(self, batch: Batch, entry: Entry) -> bool:
         sent_at = 0.0 if entry.taken_at else self._clocks.sent_at(batch)
-        if not sent_at or time.time() - sent_at <= LONGEST_WAIT:
+        if not sent_at or time.time() - sent_at <= MAX_BATCH_AGE:
             return False
         if not self._outdated:
             self._outdated = True

@@ -235,8 +235,19 @@ def failed(
     *,
     status: Literal["error", "cancelled"] = "error",
     duration: float | None = None,
+    unstarted: bool = False,
 ) -> Report:
-    """The run ended otherwise."""
+    """The run ended otherwise.
+
+    Args:
+        run: The run.
+        now: Epoch seconds.
+        error: With what.
+        error_type: The name of that exception's class.
+        status: ``cancelled`` where somebody stopped it.
+        duration: Seconds since its start, where known.
+        unstarted: Whether it never begins, since another task failed.
+    """
     data = ErrorData(
         error=rendering.text(error) or error_type,
         error_type=error_type,
@@ -244,19 +255,8 @@ def failed(
         duration=_set(duration),
         attempt=run.attempt,
     )
-    return _report(Kind.LIFE, run, Error(data=data, **_envelope(run, now)))
-
-
-def unstarted(run: Run, now: float, error: str, error_type: str) -> Report:
-    """Another task's failure ended the operation: this run will never be."""
-    data = ErrorData(
-        error=rendering.text(error) or error_type,
-        error_type=error_type,
-        status="error",
-        attempt=run.attempt,
-    )
-    event = Error(data=data, after=run.after, **_envelope(run, now))
-    return _report(Kind.LIFE, run, event)
+    after = run.after if unstarted else ""
+    return _report(Kind.LIFE, run, Error(data=data, after=after, **_envelope(run, now)))
 
 
 def _status(

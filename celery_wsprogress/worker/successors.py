@@ -117,7 +117,8 @@ def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) ->
             streams = full and (task is None or streams_errors(task, stamp))
             error, error_type = results.failure(exception, full=streams)
             run = Run.unstarted(str(id_of(signature)), name, stamp)
-            reporting.publisher.emit((reports.unstarted(run, now, error, error_type),))
+            report = reports.failed(run, now, error, error_type, unstarted=True)
+            reporting.publisher.emit((report,))
 
 
 def _reporting_of(app: Any, name: str, stamp: Mapping[str, Any]) -> Reporting | None:
