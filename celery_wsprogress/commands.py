@@ -110,7 +110,7 @@ def _get_history(asking: Asking) -> dict[str, Any]:
 
 def _list_operations(asking: Asking) -> dict[str, Any]:
     asking.check_may_list()
-    return list_operations(asking.hub.holdings, asking.fields)
+    return list_operations(asking.hub.store, asking.fields)
 
 
 def _get_stats(asking: Asking) -> dict[str, Any]:

@@ -188,7 +188,7 @@ def step_of(event: Event) -> Step:
     return Step.WORK
 
 
-class Run(Struct, array_like=True, gc=False):
+class Run(Struct, gc=False):
     """One receipt of one message. ``id`` is empty while only ``queued`` is known of it."""
 
     id: str
@@ -212,7 +212,7 @@ class Run(Struct, array_like=True, gc=False):
         return self.stalled and self.state is State.RUNNING
 
 
-class Runs(Struct, array_like=True, gc=False):
+class Runs(Struct, gc=False):
     """The runs of one operation, and where it stands with them."""
 
     state: State = State.QUEUED

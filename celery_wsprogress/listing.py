@@ -12,7 +12,7 @@ from celery_wsprogress.wire import MAX_FRAME_BYTES, cut, encode_frame
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from celery_wsprogress.holdings import Held, Holdings
+    from celery_wsprogress.store import OperationRecord, OperationStore
 
 MAX_LISTED: Final = 1_000
 """Operations, or events, in one reply."""
@@ -21,11 +21,11 @@ ROOM_FOR_LIST: Final = MAX_FRAME_BYTES - 100_000
 """Bytes of them in one reply."""
 
 
-def list_operations(holdings: Holdings, fields: Mapping[str, Any]) -> dict[str, Any]:
+def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The newest operations that fit the filters, as snapshots.
 
     Args:
-        holdings: What there is.
+        store: What there is.
         fields: ``state``, ``operation_type`` (a glob), ``tag``, ``limit``, ``cursor``; each may
             be left out or null.
 
@@ -42,30 +42,30 @@ def list_operations(holdings: Holdings, fields: Mapping[str, Any]) -> dict[str, 
         if (value := _pattern(by, fields.get(by))) is not None
     ]
     found = (
-        held
-        for held in holdings.newest_first(
-            _number(fields.get("cursor")), ended=state is None or state.ended
+        record
+        for record in store.newest_first(
+            _number(fields.get("cursor")), finished=state is None or state.ended
         )
-        if (state is None or held.operation.state == state)
-        and all(selector.matches(held.operation) for selector in selectors)
+        if (state is None or record.operation.state == state)
+        and all(selector.matches(record.operation) for selector in selectors)
     )
     return _page(found, limit_of(fields.get("limit")))
 
 
-def _page(found: Iterable[Held], limit: int) -> dict[str, Any]:
+def _page(found: Iterable[OperationRecord], limit: int) -> dict[str, Any]:
     operations: list[dict[str, Any]] = []
     room = ROOM_FOR_LIST
-    last: Held | None = None
-    for held in found:
-        snapshot = held.snapshot()
+    last: OperationRecord | None = None
+    for record in found:
+        snapshot = record.snapshot()
         size = len(encode_frame(snapshot))
         room -= size
         if size > ROOM_FOR_LIST:
             snapshot = cut(snapshot, size)
         if len(operations) == limit or (room < 0 and operations):
-            return {"operations": operations, "next": str(last.number) if last else None}
+            return {"operations": operations, "next": str(last.serial) if last else None}
         operations.append(snapshot)
-        last = held
+        last = record
     return {"operations": operations, "next": None}
 
 

@@ -1,56 +1,83 @@
-"""One client: what it watches, how far it has read, and what it is to be sent next.
+"""One client: what it is subscribed to, how far it has read, and what it is to be sent next.
 
-A session knows no socket. The server asks it for frames (:meth:`Session.take`) whenever the
-socket can take some, and the hub tells it which operations have news (:meth:`Session.offer`).
-Between the two it holds one cursor per operation and nothing else, so being slow costs a
-client its intermediate progress, and the sidecar nothing. A client that is so slow that what it
-has not read is gone gets a snapshot, if it said that it understands one; else it is let go.
+A session knows no socket but only a :class:`FrameWriter`. The fan-out notifies it of operations
+that have something new (:meth:`Session.notify`) and has it write (:meth:`Session.flush`). In
+between a session holds one cursor for each operation that it has not read to the end, so a slow
+client loses intermediate progress, and costs the sidecar nothing. A client that is so slow that
+entries which it has not read are gone gets a snapshot, if it said that it accepts one; otherwise
+its connection is closed.
 
-Nearly always a session has read everything when something happens, and what happens is one thing
-in one operation. Then it notes no more than which operation has :attr:`~Session.news`, and what
-that means in bytes is worked out once for all who watch it.
+Replies to commands go before events: the confirmation of a subscription is sent before its first
+event.
 
-Replies to commands go before events: the confirmation of a subscription is sent before the
-first event of it.
+Pure: times are passed in.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from celery_wsprogress.framing import framed
-from celery_wsprogress.pacing import Pacing, cursor_of
-from celery_wsprogress.watch import Watch
+from celery_wsprogress.cursor import ReplayCursor
+from celery_wsprogress.frames import text_frame
+from celery_wsprogress.rate_limit import ProgressRateLimiter
 from celery_wsprogress.wire import encode_snapshot_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from celery_wsprogress.access import Permit
-    from celery_wsprogress.history import History
     from celery_wsprogress.selector import Selector
+    from celery_wsprogress.store import OperationRecord
 
 MAX_REPLY_BYTES: Final = 1_000_000
-"""Unsent replies above this make the server stop reading the client's commands."""
+"""With more unsent replies than this the server stops reading the client's commands."""
+
+WRITE_BYTES: Final = 65_536
+"""About how much goes to the socket in one write."""
+
+MAX_WRITES_PER_FLUSH: Final = 4
+"""After so many writes in a row other connections have their turn."""
 
 
-class Outlet(Protocol):
-    """Where a session is written to."""
+class FrameWriter(Protocol):
+    """Where a session writes."""
 
-    def flush(self) -> None:
-        """Take what there is, as far as the socket takes it."""
+    @property
+    def ready(self) -> bool:
+        """Whether the socket takes something now."""
 
-    def pass_on(self, frames: bytes) -> None:
-        """Write these frames, if the socket takes any: they are all of the session's news."""
+    def write(self, frames: bytes) -> None:
+        """Write frames. Never waits."""
+
+    def flush_soon(self) -> None:
+        """Have the session flushed when the others have had their turn."""
+
+    def flush_at(self, due: float) -> None:
+        """Have the session flushed at this time of the clock of :meth:`Session.flush`."""
+
+    def close_too_slow(self) -> None:
+        """Close the connection: its client has missed events."""
 
 
-class _Nowhere:
-    def flush(self) -> None:
-        pass
+class NullWriter:
+    """Writes nothing: the session is read by :meth:`Session.take`."""
 
-    def pass_on(self, frames: bytes) -> None:
-        pass
+    ready = False
+
+    def write(self, frames: bytes) -> None:
+        """Never called."""
+
+    def flush_soon(self) -> None:
+        """Never called."""
+
+    def flush_at(self, due: float) -> None:
+        """Never called."""
+
+    def close_too_slow(self) -> None:
+        """Never called."""
 
 
-_NOWHERE: Final = _Nowhere()
+_NULL_WRITER: Final = NullWriter()
 
 
 class Session:
@@ -59,240 +86,263 @@ class Session:
     Runs in: the event loop.
 
     Args:
-        client_id: A number for it.
+        client_id: Its number.
         permit: What it may do.
-        outlet: Where it is written to, as soon as there is something.
+        writer: Where it writes.
     """
 
     __slots__ = (
-        "_pending",
+        "_notified",
+        "_rate_limiter",
         "_replies",
         "_reply_bytes",
-        "_woken",
-        "caught_up",
+        "_unread",
+        "accepts_snapshots",
         "client_id",
         "commands",
-        "cursor",
-        "news",
-        "outlet",
-        "pacing",
+        "cursors",
+        "max_rates",
         "permit",
-        "resyncs",
         "selectors",
         "subscribed",
         "too_slow",
-        "watches",
+        "writer",
     )
 
-    def __init__(self, client_id: int, permit: Permit, outlet: Outlet = _NOWHERE) -> None:
+    def __init__(self, client_id: int, permit: Permit, writer: FrameWriter = _NULL_WRITER) -> None:
         self.client_id = client_id
         self.permit = permit
-        self.outlet = outlet
-        self.caught_up = True
-        """It has read everything, and a cursor is all it takes to read on."""
-        self.news: History | None = None
-        """What it has not read all of, where it was caught up before and that is all there is."""
-        self.cursor = 0
-        """How far it has read that."""
+        self.writer = writer
         self.subscribed: set[str] = set()
-        """The operations it watches by their id."""
-        self.watches: dict[str, Watch] = {}
-        """By operation id, of those where it takes more than a cursor."""
+        """The operations that it is subscribed to by their id."""
         self.selectors: set[Selector] = set()
-        """What it watches besides: all operations, or all of a kind."""
+        """What it is subscribed to besides: all operations, or all of a kind."""
+        self.cursors: dict[str, ReplayCursor] = {}
+        """By operation id, of those where a number is not enough."""
         self.commands = 0
-        """Commands taken so far."""
-        self.resyncs = False
-        """It understands snapshots: once it has said so, it gets one wherever it falls off."""
-        self.pacing: Pacing | None = None
-        """How often it wants to be told of progress, where it has said so."""
+        """Commands processed so far."""
+        self.accepts_snapshots = False
+        """Whether the client has said that it understands snapshots."""
         self.too_slow = False
-        """It has fallen off an operation's history and cannot be served any more."""
-        self._pending: dict[History, int | Watch] = {}
-        """What it has not read all of, and how far it has."""
-        self._woken = False
+        """Entries that it has not read are gone, and it cannot be served any more."""
+        self._unread: dict[OperationRecord, int | ReplayCursor] = {}
+        """The operations that it has not read to the end, and how far it has."""
+        self._notified = False
+        """Whether it was notified since it last took something."""
         self._replies: list[bytes] = []
         self._reply_bytes = 0
+        self._rate_limiter: ProgressRateLimiter[OperationRecord, int | ReplayCursor] | None = None
+        self.max_rates: dict[str | None, float] = {}
+        """Seconds between two progress frames, by operation id; None for what is selected."""
 
     @property
-    def backlogged(self) -> bool:
-        """Whether it owes the client so many replies that no command should be read now."""
+    def reply_backlogged(self) -> bool:
+        """Whether so many replies are unsent that no command should be read now."""
         return self._reply_bytes > MAX_REPLY_BYTES
 
     @property
-    def has_news(self) -> bool:
-        """Whether :meth:`take` would return something now, but for what :attr:`due` is for."""
-        return self.news is not None or bool(self._replies or self._pending)
+    def has_unread(self) -> bool:
+        """Whether :meth:`take` would return something now.
+
+        Progress that the client's rate limit holds back does not count; see :attr:`next_due`.
+        """
+        return bool(self._replies or self._unread)
 
     @property
-    def due(self) -> float | None:
-        """When :meth:`take` is to be called though nothing new comes; None where it is not."""
-        return None if self.pacing is None else self.pacing.due
+    def next_due(self) -> float | None:
+        """When held back progress is due; None where there is none."""
+        return None if self._rate_limiter is None else self._rate_limiter.next_due
 
-    def pace(self, target: str | None, max_rate: float) -> None:
+    def set_max_rate(self, operation_id: str | None, max_rate: float) -> None:
         """Be told of progress less often.
 
         Args:
-            target: The id of an operation; None for all that is watched by a selector.
-            max_rate: Progress frames a second and operation.
+            operation_id: Of one operation; None for all that are selected.
+            max_rate: Progress frames per second and operation.
         """
-        self._set_news_aside()
-        self.pacing = self.pacing or Pacing()
-        self.pacing.keep(target, 1 / max_rate)
-        self._pending.update(self.pacing.wake_all())
+        if self._rate_limiter is None:
+            self._rate_limiter = ProgressRateLimiter()
+        interval = self.max_rates[operation_id] = 1 / max_rate
+        self._rate_limiter.longest = max(self._rate_limiter.longest, interval)
+        self._unread.update(self._rate_limiter.resume_all())
 
-    def unpace(self, operation_id: str) -> None:
-        """Be told of an operation as often as of what is selected: it is not watched by its id."""
-        if self.pacing is not None:
-            self.pacing.release(operation_id)
-            self._pending.update(self.pacing.wake_all())
+    def clear_max_rate(self, operation_id: str) -> None:
+        """Be told of an operation as often as of what is selected."""
+        if self._rate_limiter is not None:
+            self.max_rates.pop(operation_id, None)
+            self._unread.update(self._rate_limiter.resume_all())
 
     def reply(self, text: bytes) -> None:
-        """Queue the answer to a command."""
-        self._set_news_aside()
-        self._replies.append(framed(text))
+        """Queue the reply to a command."""
+        self._replies.append(text_frame(text))
         self._reply_bytes += len(self._replies[-1])
 
-    @property
     def reading(self) -> set[str]:
-        """The operations of which it has not read all, or that it watches by more than a cursor."""
-        unread = {one.operation.operation_id for one in self._pending}
-        if self.news is not None:
-            unread.add(self.news.operation.operation_id)
-        resting = self.pacing.resting() if self.pacing else set()
-        return self.watches.keys() | unread | resting
+        """The operations that it has not read to the end, or where a number is not enough."""
+        held_back = self._rate_limiter.held_back() if self._rate_limiter else ()
+        return self.cursors.keys() | {one.operation_id for one in (*self._unread, *held_back)}
 
-    def watch(self, history: History, watch: Watch) -> None:
-        """Begin to watch an operation, or go back to another cursor of it."""
-        self._set_news_aside()
-        watch.begin(history)
-        self.watches[history.operation.operation_id] = watch
-        self._pending[history] = watch
+    def read(self, record: OperationRecord, cursor: ReplayCursor) -> None:
+        """Begin to read an operation, or go back to another cursor of it."""
+        cursor.attach(record.history)
+        self.cursors[record.operation_id] = cursor
+        self._unread[record] = cursor
 
-    def expect(self, operation_id: str) -> Watch:
-        """Begin to watch an operation that nobody has heard of, by more than a cursor."""
-        self._set_news_aside()
-        return self.watches.setdefault(operation_id, Watch(0))
+    def expect(self, operation_id: str) -> ReplayCursor:
+        """The cursor for an operation that nobody has heard of, where a number is not enough."""
+        return self.cursors.setdefault(operation_id, ReplayCursor(0))
 
-    def drop(self, operation_id: str) -> None:
-        """Stop watching an operation: what was not sent yet is not sent any more."""
-        self._set_news_aside()
-        self.watches.pop(operation_id, None)
-        for history in [one for one in self._pending if one.operation.operation_id == operation_id]:
-            del self._pending[history]
-        if self.pacing is not None:
-            self.pacing.drop(operation_id)
+    def discard(self, operation_ids: Container[str]) -> None:
+        """Send no more of these operations: what is unsent is not sent any more."""
+        for operation_id in [one for one in self.cursors if one in operation_ids]:
+            del self.cursors[operation_id]
+        for record in [one for one in self._unread if one.operation_id in operation_ids]:
+            del self._unread[record]
+        limiter = self._rate_limiter
+        if limiter is not None:
+            for record in [one for one in limiter.held_back() if one.operation_id in operation_ids]:
+                limiter.resume(record)
 
-    def forget(self) -> None:
-        """Let go of everything that is unsent: the client is gone."""
-        self.news = None
-        self.watches.clear()
-        self._pending.clear()
+    def clear(self) -> None:
+        """Drop everything that is unsent: the client is gone."""
+        self.cursors.clear()
+        self._unread.clear()
         self._replies.clear()
         self._reply_bytes = 0
-        self.pacing = None
+        self._rate_limiter = None
 
-    def offer(self, history: History, cursor: int) -> bool:
-        """Learn that an operation it watches has news.
+    # What is new.
+
+    def notify(self, record: OperationRecord, cursor: int) -> bool:
+        """Note that an operation has something new.
 
         Args:
-            history: What was delivered of the operation.
-            cursor: Up to where the session had read it, if it had read all there was.
+            record: The operation.
+            cursor: The ``seq`` that the new entries come after: how far a session has read that had
+                read everything before.
 
         Returns:
-            Whether these are the first news since something was taken.
+            Whether this is the first notification since something was taken.
         """
-        if self.caught_up:
-            self.caught_up = False
-            self.news, self.cursor = history, cursor
-            return True
-        if self.news is not None:
-            self._set_news_aside()
-        pending = self._pending
-        if self.pacing is not None:
-            resting = self.pacing.wake(history)
-            if resting is not None:
-                pending[history] = resting
-        if history not in pending:
-            if self.watches:
-                pending[history] = self.watches.get(history.operation.operation_id, cursor)
+        if record not in self._unread:
+            held_back = None if self._rate_limiter is None else self._rate_limiter.resume(record)
+            if held_back is not None:
+                self._unread[record] = held_back
+            elif self.cursors:
+                self._unread[record] = self.cursors.get(record.operation_id, cursor)
             else:
-                pending[history] = cursor
-        if self._woken:
-            return False
-        self._woken = True
-        return True
+                self._unread[record] = cursor
+        first = not self._notified
+        self._notified = True
+        return first
 
-    def follow(self, before: History, history: History) -> None:
-        """Read on in the history that took the place of another one.
+    def flush(self, now: float, timestamp: float) -> None:
+        """Write what is unread, as far as the socket takes it. Never waits.
 
-        No :attr:`pacing` knows that one: it had no progress.
+        Args:
+            now: Seconds of a clock that never goes back, for the rate limit.
+            timestamp: Epoch seconds, for a snapshot.
         """
-        if self.news is before:
-            self.news = history
-        cursor = self._pending.pop(before, None)
-        if cursor is not None:
-            self._pending[history] = cursor
+        writer = self.writer
+        for _ in range(MAX_WRITES_PER_FLUSH):
+            if not writer.ready:
+                return
+            frames = self.take(WRITE_BYTES, now, timestamp)
+            # What the client has seen elsewhere is skipped, and that may be all of it.
+            if frames:
+                writer.write(frames)
+            if self.too_slow:
+                writer.close_too_slow()
+                return
+            if not self._unread and not self._replies:
+                due = self.next_due
+                if due is not None:
+                    writer.flush_at(due)
+                return
+        writer.flush_soon()
 
-    def _set_news_aside(self) -> None:
-        """Something comes besides the news: they are one of the things that are pending now."""
-        self.caught_up = False
-        news, self.news = self.news, None
-        if news is not None:
-            self._pending[news] = self.cursor
-            self._woken = True
+    def take(self, limit: int, now: float, timestamp: float) -> bytes:
+        """Take the frames to send next: about ``limit`` bytes of them, and one at least.
 
-    def take_news(self) -> None:
-        """Take note that the news are being sent, all of them."""
-        self.news = None
-        self.caught_up = True
-
-    def take(self, limit: int, now: float) -> bytes:
-        """Take the frames to send now, about ``limit`` bytes of them, and one at least.
-
-        What is left is there for the next call. There is none where all that is new was seen
-        before.
+        It may be nothing, where the client has seen all that is new. What is left is there for the
+        next call.
 
         Args:
             limit: In bytes.
-            now: The time, epoch seconds, for a snapshot.
+            now: As for :meth:`flush`.
+            timestamp: As for :meth:`flush`.
         """
-        self._set_news_aside()
-        self._woken = False
-        if self.pacing is not None:
-            self._pending.update(self.pacing.wake_due(now))
-            self._let_rest(self.pacing, now)
-        taken = self._take_some(limit, now)
-        waits = self._pending or self._replies or self.watches
-        self.caught_up = not waits and self.pacing is None
-        return taken
-
-    def _take_some(self, limit: int, now: float) -> bytes:
-        if len(self._pending) == 1 and not self._replies:
-            # One operation has news: nothing is to be joined.
-            return self._take_next(limit, now)
+        self._notified = False
+        if self._rate_limiter is not None:
+            self._unread.update(self._rate_limiter.take_due(now))
+            self._hold_back_progress(self._rate_limiter, now)
+        if len(self._unread) == 1 and not self._replies:
+            # Nearly always one operation has something new: nothing is to be joined.
+            return self._take_next(limit, now, timestamp)
         parts = self._take_replies(limit)
         room = limit - sum(map(len, parts))
-        while self._pending and room > 0 and not self.too_slow:
-            parts.append(self._take_next(room, now))
+        while self._unread and room > 0 and not self.too_slow:
+            parts.append(self._take_next(room, now, timestamp))
             room -= len(parts[-1])
         return b"".join(parts)
 
-    def _let_rest(self, pacing: Pacing, now: float) -> None:
-        """Leave out what is nothing but progress and not yet to be told."""
-        for history, cursor in list(self._pending.items()):
-            if pacing.rest(history, cursor, now):
-                del self._pending[history]
+    def _hold_back_progress(
+        self, limiter: ProgressRateLimiter[OperationRecord, int | ReplayCursor], now: float
+    ) -> None:
+        selected = self.max_rates.get(None, 0.0)
+        for record, cursor in list(self._unread.items()):
+            interval = self.max_rates.get(record.operation_id, selected)
+            if record.history.only_progress_after(_seq_of(cursor)) and limiter.hold_back(
+                record, cursor, interval, now
+            ):
+                del self._unread[record]
 
-    def _take_next(self, room: int, now: float) -> bytes:
-        """Take what there is of the operation that has waited longest."""
-        history, cursor = next(iter(self._pending.items()))
-        before = cursor_of(cursor)
-        taken = self._take_events(history, cursor, room, now)
-        read = history not in self._pending
-        if self.pacing is not None and read and history.progress_seq > before:
-            self.pacing.told(history, now)
-        return taken
+    def _take_next(self, room: int, now: float, timestamp: float) -> bytes:
+        """Take what is unread of the operation that has waited longest."""
+        record, cursor = next(iter(self._unread.items()))
+        if isinstance(cursor, int):
+            history = record.history
+            if history.dropped_seq <= cursor:
+                frames = history.frames_after(cursor)
+                if len(frames) <= room or history.newest == cursor + 1:
+                    self._mark_read(record, cursor, now)
+                    return frames
+            cursor = ReplayCursor(cursor)
+        return self._take_with(record, cursor, room, now, timestamp)
+
+    def _mark_read(self, record: OperationRecord, before: int, now: float) -> None:
+        del self._unread[record]
+        if self._rate_limiter is not None and record.history.progress_seq > before:
+            self._rate_limiter.mark_sent(record, now)
+
+    def _take_with(
+        self,
+        record: OperationRecord,
+        cursor: ReplayCursor,
+        room: int,
+        now: float,
+        timestamp: float,
+    ) -> bytes:
+        history, before = record.history, cursor.seq
+        self._unread[record] = cursor
+        if cursor.has_gap(history):
+            cursor.needs_snapshot = self.accepts_snapshots
+            self.too_slow = not self.accepts_snapshots
+            if self.too_slow:
+                return b""
+        # These frames have no cursor between them: they are sent together.
+        frames = _latest(record, cursor, timestamp)
+        room -= sum(map(len, frames))
+        for entry in cursor.pending_entries(history):
+            if room <= 0:
+                return b"".join(frames)
+            frames.append(entry.frame)
+            room -= len(entry.frame)
+            cursor.mark_sent(entry)
+        self._mark_read(record, before, now)
+        if not cursor.finish(history):
+            self.cursors.pop(record.operation_id, None)
+        return b"".join(frames)
 
     def _take_replies(self, limit: int) -> list[bytes]:
         frames: list[bytes] = []
@@ -306,45 +356,17 @@ class Session:
         self._reply_bytes -= limit - room
         return frames
 
-    def _take_events(self, history: History, cursor: int | Watch, room: int, now: float) -> bytes:
-        if isinstance(cursor, Watch):
-            return self._take_watched(history, cursor, room, now)
-        if history.dropped <= cursor:
-            # Nearly always: a number, and all that is behind it is held.
-            frames = history.bytes_after(cursor)
-            if len(frames) <= room or history.newest == cursor + 1:
-                del self._pending[history]
-                return frames
-        return self._take_watched(history, Watch(cursor), room, now)
 
-    def _take_watched(self, history: History, watch: Watch, room: int, now: float) -> bytes:
-        self._pending[history] = watch
-        if watch.has_lost(history):
-            watch.fallen = self.resyncs
-            self.too_slow = not self.resyncs
-            if self.too_slow:
-                return b""
-        # How things stand is a few frames without a cursor among them: all of them, or none.
-        frames = _standing(watch, history, now)
-        room -= sum(map(len, frames))
-        for entry in watch.owed(history):
-            if room <= 0:
-                return b"".join(frames)
-            frames.append(entry.frame)
-            room -= len(entry.frame)
-            watch.take(entry)
-        del self._pending[history]
-        if not watch.catch_up(history):
-            self.watches.pop(history.operation.operation_id, None)
-        return b"".join(frames)
-
-
-def _standing(watch: Watch, history: History, now: float) -> list[bytes]:
-    """How things stand, for who has fallen off and for who asked for no more."""
-    if watch.fallen:
-        missed = watch.tell(history)
-        return [framed(encode_snapshot_frame(history.snapshot(), missed, now))]
-    if watch.standing:
-        watch.standing = False
-        return [entry.frame for entry in history.standing(watch.cursor)]
+def _latest(record: OperationRecord, cursor: ReplayCursor, timestamp: float) -> list[bytes]:
+    """How the operation stands, for a client that has missed events or wants only that."""
+    if cursor.needs_snapshot:
+        missed = cursor.mark_snapshot_sent(record.history)
+        return [text_frame(encode_snapshot_frame(record.snapshot(), missed, timestamp))]
+    if cursor.send_latest:
+        cursor.send_latest = False
+        return [entry.frame for entry in record.history.latest_of_run(cursor.seq)]
     return []
+
+
+def _seq_of(cursor: int | ReplayCursor) -> int:
+    return cursor if isinstance(cursor, int) else cursor.seq

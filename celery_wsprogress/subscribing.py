@@ -37,7 +37,7 @@ def subscribe(asking: Asking) -> dict[str, Any]:
     reply = _subscribe(asking, replay) | {"replayable": asking.replayable} | asking.broker()
     if max_rate is not None:
         for target in _targets(asking):
-            asking.session.pace(target, max_rate)
+            asking.session.set_max_rate(target, max_rate)
     return reply
 
 
@@ -58,7 +58,7 @@ def _note_resync(asking: Asking) -> None:
     if resync is not None and not isinstance(resync, bool):
         raise CommandError("invalid_command", "`resync` must be true or false")
     # What a client understands it understands whichever subscription made it say so.
-    asking.session.resyncs = asking.session.resyncs or resync is True
+    asking.session.accepts_snapshots = asking.session.accepts_snapshots or resync is True
 
 
 def _max_rate(asking: Asking) -> float | None:
@@ -86,7 +86,7 @@ def _subscribe_to_one(
     _check_room(asking, [operation_id])
     # The snapshot and the cursor are taken in one step: nothing falls between them.
     reply: dict[str, Any] = {"operation": asking.hub.get(operation_id)}
-    recovered = asking.hub.watch(asking.session, operation_id, replay=replay, since=since)
+    recovered = asking.hub.subscribe(asking.session, operation_id, replay=replay, since=since)
     if since is not None:
         reply["recovered"] = recovered
     return reply
@@ -102,7 +102,7 @@ def _subscribe_to_several(asking: Asking, replay: str | None) -> dict[str, Any]:
         asking.check_may_watch(operation_id)
     _check_room(asking, ids)
     recovered = {
-        one: asking.hub.watch(asking.session, one, replay=replay, since=since.get(one))
+        one: asking.hub.subscribe(asking.session, one, replay=replay, since=since.get(one))
         for one in ids
     }
     reply = {"status": "subscribed", "operation_ids": ids, "operation": None}
@@ -127,14 +127,14 @@ def unsubscribe(asking: Asking) -> dict[str, Any]:
     if asking.fields.get("operation_ids") is not None:
         ids = _ids(asking)
         for one in ids:
-            asking.hub.unwatch(asking.session, one)
+            asking.hub.unsubscribe(asking.session, one)
         return {"status": "unsubscribed", "operation_ids": ids}
     selector = _selector(asking)
     if selector is not None:
         asking.hub.unselect(asking.session, selector)
         return {"status": "unsubscribed", selector.by.value: selector.value}
     operation_id = asking.text("operation_id")
-    asking.hub.unwatch(asking.session, operation_id)
+    asking.hub.unsubscribe(asking.session, operation_id)
     return {"status": "unsubscribed", "operation_id": operation_id}
 
 

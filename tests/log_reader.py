@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 import redis
+from deliveries import process
 from frames import decoded
 from waiting import eventually
 
@@ -42,18 +43,18 @@ class LogReader:
     def frames(self, operation_id):
         """What someone who watched from the beginning was shown, in its order."""
         hub, watcher = Hub(), Session(1, Permit(None))
-        hub.watch(watcher, operation_id, replay=None, since=None)
+        hub.subscribe(watcher, operation_id, replay=None, since=None)
         shown = []
         for number, batch in enumerate(self.batches()):
-            hub.accept(batch, epoch="e", position=str(number), now=0.0)
-            shown += decoded(watcher.take(10_000_000, 200.0))
+            process(hub, batch, epoch="e", position=str(number), now=0.0)
+            shown += decoded(watcher.take(10_000_000, 200.0, 0.0))
         return shown
 
     def snapshot(self, operation_id):
         """How the operation stands."""
         hub = Hub()
         for number, batch in enumerate(self.batches()):
-            hub.accept(batch, epoch="e", position=str(number), now=0.0)
+            process(hub, batch, epoch="e", position=str(number), now=0.0)
         return hub.get(operation_id)
 
     def watched(self, operation_id):

@@ -6,8 +6,8 @@ from hypothesis import example, given
 from lives import OPERATION, doubted_logs, logs, progress, queued, status
 
 from celery_wsprogress.events import Completed, Error, Progress, Status
-from celery_wsprogress.folding import Operation
 from celery_wsprogress.lifecycle import Verdict
+from celery_wsprogress.operation import Operation
 
 STATES = {"queued", "received", "retrying", "replaced"}
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 
 import pytest
+from deliveries import process
 from frames import decoded, unframed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,7 +44,7 @@ class Client:
             stats=lambda: {"connected_clients": 3, **self.hub.stats()},
             replayable=self.replayable,
         )
-        taken = unframed(self.session.take(10**9, 200.0))
+        taken = unframed(self.session.take(10**9, 200.0, 0.0))
         assert all(len(one) <= wire.MAX_FRAME_BYTES for one in taken)
         return [json.loads(one, parse_constant=refuse) for one in taken]
 
@@ -51,12 +53,15 @@ class Client:
         return self.send(json.dumps({"command": command, **fields}))[0]
 
     def events(self):
-        return [one["event_type"] for one in decoded(self.session.take(10**9, 200.0))]
+        return [one["event_type"] for one in decoded(self.session.take(10**9, 200.0, 0.0))]
+
+
+_counters = count(1)
 
 
 def write(hub, *events, writer="w"):
-    batch = wire.Batch(writer, hub._batch + 1, events)
-    hub.accept(batch, epoch="e", position=str(batch.counter), now=NOW)
+    batch = wire.Batch(writer, next(_counters), events)
+    process(hub, batch, epoch="e", position=str(batch.counter), now=NOW)
 
 
 @pytest.fixture
@@ -314,7 +319,7 @@ def test_unsubscribing_from_what_was_not_subscribed_is_no_error(client):
 def test_a_subscription_that_makes_no_sense_changes_nothing(client, fields):
     assert refusal(client.ask("subscribe", **fields)) == "invalid_command"
     assert client.session.subscribed == set()
-    assert not client.session.has_news
+    assert not client.session.has_unread
 
 
 @pytest.mark.parametrize(
@@ -325,7 +330,7 @@ def test_a_subscription_says_how_often_progress_is_wanted(client, fields):
     for value in (0.1, 0.2):
         write(client.hub, progress(value, operation_id="live"))
         client.events()
-    assert client.session.due is not None
+    assert client.session.next_due is not None
 
 
 def test_subscriptions_are_bounded(client):

@@ -236,7 +236,7 @@ def test_the_operations_of_the_guide_ended_as_it_says(guide, sidecar):
     found = eventually(lambda: (seen := hub.get(failed)) and seen["state"] == "error" and seen)
     assert found["error_type"] == "ValueError"
     assert hub.get(report)["state"] == "completed"
-    held = [one.operation for one in hub.holdings.newest_first()]
+    held = [one.operation for one in hub.store.newest_first()]
     kinds = {one.operation_type for one in held}
     expected = {"report", "import", "export", "analysis", "conversion", "training", "transfer"}
     assert kinds == expected

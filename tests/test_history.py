@@ -5,12 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_wsprogress.folding import Operation
+from celery_wsprogress.event_ids import LogPosition
 from celery_wsprogress.history import ENTRY_OVERHEAD, MAX_BYTES, MAX_ENTRIES, Entry, History, Kind
-from celery_wsprogress.positions import Position
 
 
-def entry(seq, kind=Kind.LINE, *, run="r", frame=b"x"):
+def entry(seq, kind=Kind.OTHER, *, run="r", frame=b"x"):
     return Entry(seq, 1, kind, run, b'{"event_id":"e.%d.0"}' % seq + frame)
 
 
@@ -19,7 +18,7 @@ def seqs(entries):
 
 
 def filled(*entries):
-    history = History(Operation("op-1", heard_at=0.0))
+    history = History()
     for one in entries:
         history.append(one)
     return history
@@ -28,7 +27,7 @@ def filled(*entries):
 def test_a_later_progress_of_the_same_run_supersedes():
     history = filled(entry(1, Kind.PROGRESS), entry(2), entry(3, Kind.PROGRESS))
     assert seqs(history.after(0)) == [2, 3]
-    assert history.dropped == 0
+    assert history.dropped_seq == 0
 
 
 def test_the_last_progress_of_an_earlier_run_stays():
@@ -43,12 +42,12 @@ def test_a_cursor_between_entries_goes_on_behind_it():
 
 
 def test_a_full_history_keeps_the_last_status_the_latest_progress_and_the_end():
-    first = [entry(1, Kind.STATUS), entry(2, Kind.PROGRESS), entry(3, Kind.END)]
+    first = [entry(1, Kind.STATUS), entry(2, Kind.PROGRESS), entry(3, Kind.TERMINAL)]
     history = filled(*first, *(entry(seq) for seq in range(4, 4 + 2 * MAX_ENTRIES)))
     assert history.count <= MAX_ENTRIES
     assert seqs(history.after(0))[:3] == [1, 2, 3]
-    assert 4 <= history.dropped < 4 + 2 * MAX_ENTRIES
-    assert history.dropped_position == Position((1, history.dropped), 0)
+    assert 4 <= history.dropped_seq < 4 + 2 * MAX_ENTRIES
+    assert history.dropped_position == LogPosition((1, history.dropped_seq), 0)
 
 
 def test_a_history_is_bounded_in_bytes():
@@ -58,7 +57,7 @@ def test_a_history_is_bounded_in_bytes():
 
 
 def test_the_latest_progress_is_beyond_the_bound_and_that_of_an_earlier_run_within():
-    history = History(Operation("op-1", heard_at=0.0))
+    history = History()
     for seq in range(1, 100):
         history.append(entry(seq, Kind.PROGRESS, run=f"r{seq}", frame=b"x" * 30_000))
         assert history.size <= MAX_BYTES + 30_000 + ENTRY_OVERHEAD
@@ -66,17 +65,20 @@ def test_the_latest_progress_is_beyond_the_bound_and_that_of_an_earlier_run_with
 
 def test_how_things_stand_is_the_last_of_each_kind_of_the_current_run():
     history = filled(
-        entry(1, Kind.STATUS), entry(2, Kind.END), entry(3, Kind.STATUS), entry(4, Kind.PROGRESS)
+        entry(1, Kind.STATUS),
+        entry(2, Kind.TERMINAL),
+        entry(3, Kind.STATUS),
+        entry(4, Kind.PROGRESS),
     )
-    history.start = 3
+    history.run_start_seq = 3
     history.append(entry(5))
-    assert seqs(history.standing(5)) == [3, 4]
-    assert seqs(history.standing(3)) == [3]
+    assert seqs(history.latest_of_run(5)) == [3, 4]
+    assert seqs(history.latest_of_run(3)) == [3]
 
 
 @given(st.lists(st.tuples(st.sampled_from(Kind), st.sampled_from("ab"), st.integers(1, 60_000))))
 def test_whatever_comes_it_stays_in_order_and_accounts_for_its_bytes(appended):
-    history = History(Operation("op-1", heard_at=0.0))
+    history = History()
     for seq, (kind, run, size) in enumerate(appended, start=1):
         history.append(entry(seq, kind, run=run, frame=b"x" * size))
     held = list(history.after(0))
@@ -84,11 +86,11 @@ def test_whatever_comes_it_stays_in_order_and_accounts_for_its_bytes(appended):
     assert history.size == sum(one.size for one in held)
     assert history.count == len(held)
     lossless = [s for s, (kind, _, _) in enumerate(appended, start=1) if kind is not Kind.PROGRESS]
-    assert set(seqs(held)) >= {seq for seq in lossless if seq > history.dropped}
+    assert set(seqs(held)) >= {seq for seq in lossless if seq > history.dropped_seq}
 
 
 @given(st.integers(0, 40), st.sets(st.integers(1, 40), min_size=1))
 def test_the_cursor_at_a_position_has_nothing_before_it_and_all_behind_it(place, present):
     history = filled(*(entry(seq) for seq in sorted(present)))
-    cursor = history.cursor_at(Position((1, place), 0))
+    cursor = history.cursor_at(LogPosition((1, place), 0))
     assert seqs(history.after(cursor)) == sorted(seq for seq in present if seq > place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from deliveries import process
 from frames import decoded
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,19 +22,19 @@ from lives import (
     status,
 )
 
-from celery_wsprogress import holdings
+from celery_wsprogress import store as store_module
 from celery_wsprogress.access import Permit
+from celery_wsprogress.event_ids import parse_event_id
 from celery_wsprogress.events import LATEST, Progress
-from celery_wsprogress.folding import Operation
 from celery_wsprogress.history import MAX_ENTRIES
-from celery_wsprogress.holdings import Holdings, Limits
 from celery_wsprogress.hub import Hub
 from celery_wsprogress.lifecycle import State, Verdict
-from celery_wsprogress.positions import parse_event_id
+from celery_wsprogress.operation import Operation
 from celery_wsprogress.results import Outcome
 from celery_wsprogress.selector import EVERYTHING, By, Selector
 from celery_wsprogress.session import Session
 from celery_wsprogress.sidecar.conclusions import answered
+from celery_wsprogress.store import Limits, OperationStore
 from celery_wsprogress.wire import Batch
 
 EPOCH = "e1"
@@ -52,7 +53,7 @@ class Log:
         self.position += 1
         self.counter += 1
         batch = Batch(writer, counter or self.counter, events, 0, alive, at)
-        return self.hub.accept(batch, epoch=epoch, position=f"{self.position}-0", now=now)
+        return process(self.hub, batch, epoch=epoch, position=f"{self.position}-0", now=now)
 
 
 def session(number=1):
@@ -62,8 +63,8 @@ def session(number=1):
 def read(reader, limit=1_000_000):
     """Everything the session has to send, decoded."""
     frames = []
-    while reader.has_news and not reader.too_slow:
-        frames += decoded(reader.take(limit, 200.0))
+    while reader.has_unread and not reader.too_slow:
+        frames += decoded(reader.take(limit, 200.0, 0.0))
     return frames
 
 
@@ -72,7 +73,7 @@ def kinds(frames):
 
 
 def subscribe(hub, reader, operation_id="op-1", *, replay=None, since=None):
-    return hub.watch(reader, operation_id, replay=replay, since=since)
+    return hub.subscribe(reader, operation_id, replay=replay, since=since)
 
 
 LIFE = (
@@ -163,7 +164,7 @@ def test_resuming_misses_nothing_and_repeats_nothing(steps):
         elif step == "read":
             seen += read(reader)
         else:
-            log_.hub.leave(reader)
+            log_.hub.disconnect(reader)
             reader = session()
             since = seen[-1]["event_id"] if seen else None
             recovered = subscribe(log_.hub, reader, since=since)
@@ -263,7 +264,7 @@ def test_after_unsubscribing_nothing_comes():
     reader = session()
     subscribe(log_.hub, reader)
     log_.hub.select(reader, EVERYTHING, replay="none")
-    log_.hub.unwatch(reader, "op-1")
+    log_.hub.unsubscribe(reader, "op-1")
     log_.write(queued())
     assert kinds(read(reader)) == ["queued"]  # everything is still watched
     log_.hub.unselect(reader, EVERYTHING)
@@ -286,7 +287,7 @@ def test_a_session_that_left_is_forgotten():
     reader = session()
     subscribe(log_.hub, reader)
     log_.hub.select(reader, EVERYTHING, replay="none")
-    log_.hub.leave(reader)
+    log_.hub.disconnect(reader)
     assert log_.write(queued()) == []
     assert log_.hub.stats()["subscriptions"] == 0
 
@@ -347,7 +348,7 @@ def test_a_slow_client_gets_no_progress_that_is_outdated():
 
 
 def test_finished_operations_are_bounded_by_number():
-    hub = Hub(Holdings(Limits(max_finished=2)))
+    hub = Hub(OperationStore(Limits(max_finished=2)))
     log_ = Log(hub)
     for number in range(5):
         log_.write(completed(operation_id=f"op-{number}"))
@@ -356,7 +357,7 @@ def test_finished_operations_are_bounded_by_number():
 
 
 def test_an_evicted_operation_still_reaches_who_watches_it():
-    hub = Hub(Holdings(Limits(max_finished=0)))
+    hub = Hub(OperationStore(Limits(max_finished=0)))
     log_ = Log(hub)
     reader = session()
     subscribe(hub, reader)
@@ -366,7 +367,7 @@ def test_an_evicted_operation_still_reaches_who_watches_it():
 
 
 def test_subscribing_again_to_what_was_evicted_repeats_nothing():
-    log_ = Log(Hub(Holdings(Limits(max_finished=0))))
+    log_ = Log(Hub(OperationStore(Limits(max_finished=0))))
     reader = session()
     subscribe(log_.hub, reader)
     log_.write(status("started", metadata={}), log("a"))
@@ -379,7 +380,7 @@ def test_subscribing_again_to_what_was_evicted_repeats_nothing():
 
 @pytest.mark.parametrize("limit", [1, 1_000_000])
 def test_an_operation_that_was_let_go_unread_and_began_again_is_read_from_both_histories(limit):
-    hub = Hub(Holdings(Limits(max_finished=0)))
+    hub = Hub(OperationStore(Limits(max_finished=0)))
     log_ = Log(hub)
     reader = session()
     subscribe(hub, reader)
@@ -411,7 +412,7 @@ def test_only_who_has_nothing_to_read_yet_is_woken():
     ids=lambda event: event.__struct_config__.tag,
 )
 def test_what_comes_late_of_an_operation_that_ended_and_was_let_go_opens_nothing(late):
-    hub = Hub(Holdings(Limits(max_finished=0)))
+    hub = Hub(OperationStore(Limits(max_finished=0)))
     log_ = Log(hub)
     reader = session()
     subscribe(hub, reader)
@@ -425,7 +426,7 @@ def test_what_comes_late_of_an_operation_that_ended_and_was_let_go_opens_nothing
 
 def test_what_the_result_backend_answers_to_who_asks_for_what_was_let_go_is_shown():
     asked = []
-    hub = Hub(Holdings(Limits(max_finished=0)), on_unknown=asked.append)
+    hub = Hub(OperationStore(Limits(max_finished=0)), on_unknown=asked.append)
     log_ = Log(hub)
     log_.write(status("started", run="a", metadata={}), completed(run="a"))
     reader = session()
@@ -437,16 +438,16 @@ def test_what_the_result_backend_answers_to_who_asks_for_what_was_let_go_is_show
 
 
 def test_of_what_has_ended_not_more_than_so_many_are_remembered(monkeypatch):
-    monkeypatch.setattr(holdings, "MAX_ENDED", 2)
-    log_ = Log(Hub(Holdings(Limits(max_finished=0))))
+    monkeypatch.setattr(store_module, "MAX_EVICTED_IDS", 2)
+    log_ = Log(Hub(OperationStore(Limits(max_finished=0))))
     for number in range(3):
         log_.write(completed(operation_id=f"op-{number}"))
-    known = [log_.hub.holdings.has_ended(f"op-{number}") for number in range(3)]
+    known = [log_.hub.store.was_evicted_finished(f"op-{number}") for number in range(3)]
     assert known == [False, True, True]
 
 
 def test_waiting_operations_are_bounded_by_number():
-    hub = Hub(Holdings(Limits(max_waiting=2)))
+    hub = Hub(OperationStore(Limits(max_waiting=2)))
     log_ = Log(hub)
     for number in range(5):
         log_.write(queued(operation_id=f"op-{number}"))
@@ -454,7 +455,7 @@ def test_waiting_operations_are_bounded_by_number():
 
 
 def test_histories_are_bounded_in_bytes_and_finished_ones_go_first():
-    hub = Hub(Holdings(Limits(max_history_bytes=20_000)))
+    hub = Hub(OperationStore(Limits(max_history_bytes=20_000)))
     log_ = Log(hub)
     log_.write(status("started", operation_id="running", metadata={}))
     for number in range(20):
@@ -465,12 +466,12 @@ def test_histories_are_bounded_in_bytes_and_finished_ones_go_first():
 
 
 def test_what_is_silent_for_too_long_is_let_go():
-    hub = Hub(Holdings(Limits(max_age=2 * DAY)))
+    hub = Hub(OperationStore(Limits(max_age=2 * DAY)))
     log_ = Log(hub)
     log_.write(queued(operation_id="a"), completed(operation_id="b"))
-    hub.holdings.expire(99.0 + 2 * DAY)
+    hub.store.expire(99.0 + 2 * DAY)
     assert hub.stats()["held_operations"] == 2
-    hub.holdings.expire(100.0 + 2 * DAY)
+    hub.store.expire(100.0 + 2 * DAY)
     assert hub.stats()["held_operations"] == hub.stats()["history_bytes"] == 0
 
 
@@ -485,15 +486,15 @@ UNENDED = {
 
 @pytest.mark.parametrize("said", UNENDED.values(), ids=list(UNENDED))
 def test_what_has_not_ended_is_held_for_a_day_however_soon_the_others_go(said):
-    log_ = Log(Hub(Holdings(Limits(max_age=5.0))))
+    log_ = Log(Hub(OperationStore(Limits(max_age=5.0))))
     log_.write(*said)
     log_.write(completed(operation_id="b"))
-    log_.hub.holdings.expire(105.0)
+    log_.hub.store.expire(105.0)
     assert log_.hub.get("op-1")
     assert log_.hub.get("b") is None
-    log_.hub.holdings.expire(99.0 + DAY)
+    log_.hub.store.expire(99.0 + DAY)
     assert log_.hub.get("op-1")
-    log_.hub.holdings.expire(100.0 + DAY)
+    log_.hub.store.expire(100.0 + DAY)
     assert log_.hub.get("op-1") is None
 
 
@@ -539,106 +540,52 @@ def test_what_has_not_ended_is_held_for_a_day_however_soon_the_others_go(said):
     ids=["eta", "past", "never", "clocks", "retry", "retry unheard", "replaced"],
 )
 def test_what_waits_for_its_time_is_held_until_then_and_as_long_as_others_behind_it(said, seconds):
-    log_ = Log(Hub(Holdings(Limits(max_age=5.0))))
+    log_ = Log(Hub(OperationStore(Limits(max_age=5.0))))
     log_.write(*said)
     for now in (100.0 + seconds / 2, 99.0 + seconds + DAY):
-        log_.hub.holdings.expire(now)
+        log_.hub.store.expire(now)
         assert log_.hub.get("op-1")
     # It was looked at a second before its time, at the latest.
     for days in (1, 2):
-        log_.hub.holdings.expire(100.0 + seconds + days * DAY)
+        log_.hub.store.expire(100.0 + seconds + days * DAY)
     assert log_.hub.get("op-1") is None
 
 
 def test_what_waited_for_its_time_goes_as_soon_as_others_once_it_has_ended():
-    log_ = Log(Hub(Holdings(Limits(max_age=5.0))))
+    log_ = Log(Hub(OperationStore(Limits(max_age=5.0))))
     log_.write(queued(starts_at=100 * DAY))
     log_.write(status("received", starts_at=100 * DAY), error(status="cancelled"))
-    log_.hub.holdings.expire(105.0)
+    log_.hub.store.expire(105.0)
     assert log_.hub.get("op-1") is None
 
 
 def test_those_that_wait_for_their_time_are_not_looked_at_again_and_again(monkeypatch):
-    log_ = Log(Hub(Holdings(Limits(max_age=5.0))))
+    log_ = Log(Hub(OperationStore(Limits(max_age=5.0))))
     for number in range(1_000):
         log_.write(queued(operation_id=f"op-{number}", starts_at=100 * DAY))
     looks = []
-    get = Holdings.get
-    monkeypatch.setattr(Holdings, "get", lambda self, one: looks.append(one) or get(self, one))
+    first = store_module._first
+    monkeypatch.setattr(store_module, "_first", lambda queue: looks.append(1) or first(queue))
     for second in range(100):
-        log_.hub.holdings.expire(100.0 + DAY + second)
-    assert len(log_.hub.holdings) == 1_000
+        log_.hub.store.expire(100.0 + DAY + second)
+    assert len(log_.hub.store) == 1_000
     assert len(looks) <= 1_000 + 100
 
 
 def test_a_run_that_says_nothing_is_held_as_long_as_its_worker_gives_signs():
-    log_ = Log(Hub(Holdings(Limits(max_age=5.0))))
+    log_ = Log(Hub(OperationStore(Limits(max_age=5.0))))
     log_.write(status("started", metadata={}))
     for hour in range(1, 80):
         now = 100.0 + hour * HOUR
         log_.write(alive=[("op-1", "r1")], now=now)
-        log_.hub.holdings.expire(now)
+        log_.hub.store.expire(now)
         assert log_.hub.get("op-1")
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=60), st.integers(1, 4))
-def test_what_is_at_hand_is_what_is_held(said, at_hand):
-    """Whoever begins, goes on, falls silent, ends, is let go, or was put aside for others."""
-    hub = Hub(Holdings(Limits(max_finished=1, max_history_bytes=3_000)), progress_interval=1.0)
-    log_ = Log(hub)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(holdings, "MAX_AT_HAND", at_hand)
-        for number, what in said:
-            name = f"op-{number}"
-            event = [
-                lambda name=name: status("started", operation_id=name, metadata={}),
-                lambda name=name: progress(0.1, operation_id=name),
-                lambda name=name: progress(0.2, operation_id=name),
-                lambda name=name: stalled(operation_id=name),
-                lambda name=name: log("x" * 500, operation_id=name),
-                lambda name=name: completed(operation_id=name, duration=1.0),
-            ][what]()
-            log_.write(event, now=100.0 + log_.counter)
-            hub.release(100.5 + log_.counter)
-            found = hub.holdings.at_hand
-            assert len(found) <= at_hand
-            assert all(hub.holdings.get(name) is held for name, held in found.items())
-            # Those that have ended are to be packed.
-            assert {held.life for held in found.values()} <= {"running"}
-
-
-@pytest.mark.parametrize("first", [progress(0.1), progress(0.1, run="r2")], ids=["known", "new"])
-@pytest.mark.parametrize("unread", [[], [log("a")], [log("a"), log("b")]], ids=len)
-def test_who_has_not_read_all_when_it_speaks_for_the_first_time_reads_on(first, unread):
-    """Its history is another object from then on."""
-    log_ = Log()
-    log_.write(status("started", metadata={}), status("received", run="r2", publication="p2"))
-    by_id, by_kind, of_more = session(1), session(2), session(3)
-    subscribe(log_.hub, by_id)
-    for reader in (by_kind, of_more):
-        log_.hub.select(reader, EVERYTHING, replay="last")
-    subscribe(log_.hub, of_more, "op-2")
-    for reader in (by_id, by_kind, of_more):
-        read(reader)
-    for event in unread:
-        log_.write(event)
-    log_.write(log("other", operation_id="op-2"))
-    before = log_.hub.holdings.get("op-1")
-    log_.write(first, log("c"))
-    assert log_.hub.holdings.get("op-1") is not before
-    log_.write(log("d"))
-    for reader, others in ((by_id, []), (by_kind, ["log"]), (of_more, ["log"])):
-        frames = read(reader, limit=1)
-        told = kinds(frame for frame in frames if frame["operation_id"] == "op-1")
-        assert told == [*["log"] * len(unread), "progress", "log", "log"]
-        assert kinds(frame for frame in frames if frame["operation_id"] == "op-2") == others
-
-
 def test_a_progress_of_what_was_let_go_is_held_anew():
-    hub = Hub(Holdings(Limits(max_history_bytes=5_000)))
+    hub = Hub(OperationStore(Limits(max_history_bytes=5_000)))
     log_ = Log(hub)
     log_.write(status("started", metadata={}), progress(0.1))
-    assert list(hub.holdings.at_hand) == ["op-1"]
     log_.write(
         status("started", operation_id="large", metadata={}), log("x" * 5_000, operation_id="large")
     )
@@ -720,7 +667,7 @@ def test_what_is_watched_in_several_ways_comes_once_and_until_the_last_of_them_e
     log_.write(queued(**CHOSEN))
     assert kinds(read(reader)) == ["queued"]
     log_.hub.unselect(reader, EVERYTHING)
-    log_.hub.unwatch(reader, "op-1")
+    log_.hub.unsubscribe(reader, "op-1")
     log_.write(status("received"))
     assert kinds(read(reader)) == ["received"]
     log_.hub.unselect(reader, OF_A_KIND[By.TAG])
@@ -749,16 +696,16 @@ def test_a_session_that_left_holds_on_to_nothing():
     reader = session()
     log_.hub.select(reader, EVERYTHING, replay="all")
     reader.reply(b"{}")
-    log_.hub.leave(reader)
-    assert not reader.has_news
-    assert reader.watches == {}
+    log_.hub.disconnect(reader)
+    assert not reader.has_unread
+    assert reader.cursors == {}
 
 
 # Signs of life.
 
 
 def signed_at(log_):
-    return log_.hub.holdings.get("op-1").signed_at
+    return log_.hub.store.get("op-1").last_heartbeat_at
 
 
 def test_a_word_of_a_run_and_a_sign_of_it_are_signs_and_nothing_else_is():
@@ -785,7 +732,7 @@ def test_the_silent_are_those_of_a_state_that_were_not_heard_since():
             if said == "done"
             else status(said, run=f"r{number}", operation_id=one)
         )
-    silent = log_.hub.holdings.silent
+    silent = log_.hub.store.silent
     assert [held.operation.operation_id for held in silent(State.RUNNING, 100.0)] == ["op-2"]
     assert [held.operation.operation_id for held in silent(State.RECEIVED, 100.0)] == ["op-1"]
     assert silent(State.RUNNING, 99.0) == []

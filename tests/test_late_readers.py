@@ -20,8 +20,8 @@ from lives import (
 )
 
 from celery_wsprogress.events import Completed, Error
-from celery_wsprogress.folding import Operation
 from celery_wsprogress.lifecycle import State, Verdict
+from celery_wsprogress.operation import Operation
 
 SHOWN = ("run", "state", "status", "started_at", "finished_at", "error", "attempt")
 
@@ -36,7 +36,7 @@ class Reader:
     def read(self, event):
         """Take an event; whether it was delivered."""
         if event.run and not event.inferred:
-            self.operation.hear(event.run, event.timestamp)
+            self.operation.observe_heartbeat(event.run, event.timestamp)
         verdict, _ = self.operation.fold(event)
         delivered = verdict is Verdict.DELIVER
         if delivered and is_end(event):

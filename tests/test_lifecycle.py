@@ -28,8 +28,8 @@ from lives import (
 from msgspec import UNSET, structs
 
 from celery_wsprogress.events import Completed, Error, Log, Progress, Status
-from celery_wsprogress.folding import Operation
 from celery_wsprogress.lifecycle import TRANSITIONS, State, Step, Verdict
+from celery_wsprogress.operation import Operation
 
 
 def fold(events):
@@ -38,7 +38,7 @@ def fold(events):
     delivered = []
     for event in events:
         if event.run and not event.inferred:
-            delivered += filter(None, [operation.hear(event.run, event.timestamp)])
+            delivered += filter(None, [operation.observe_heartbeat(event.run, event.timestamp)])
         verdict, told = operation.fold(event)
         if verdict is Verdict.DELIVER:
             delivered.append(told)
@@ -206,7 +206,7 @@ def test_a_retry_is_received_before_the_first_attempt_says_so():
     assert words(delivered) == ["started", "progress", "retrying"]
     assert operation.state is State.RETRYING
     operation.fold(status("started", run="r2", publication="p2", metadata={}, attempt=2))
-    assert (operation.state, operation.measured, operation.attempt) == (State.RUNNING, None, 2)
+    assert (operation.state, operation.last_progress, operation.attempt) == (State.RUNNING, None, 2)
 
 
 @pytest.mark.parametrize("known", [1, 2, 3])
@@ -359,7 +359,7 @@ def test_an_inferred_end_stands_behind_a_stall_that_no_sign_has_followed(events)
     operation = Operation(OPERATION, heard_at=0.0)
     for event in events:
         if event.run and not event.inferred:
-            operation.hear(event.run, event.timestamp)
+            operation.observe_heartbeat(event.run, event.timestamp)
             silent.discard(event.run)
         verdict, _ = operation.fold(event)
         if event.inferred and verdict is Verdict.DELIVER and event.run in known:
@@ -404,7 +404,7 @@ def test_a_silent_run_is_stalled_then_lost_and_a_word_of_it_opens_it_again():
 def test_a_lost_run_that_is_opened_again_goes_on_where_it_was():
     operation, _ = fold([STARTED, progress(0.4, message="reading"), stalled(), lost()])
     assert (operation.snapshot()["state"], operation.snapshot()["status"]) == ("error", "error")
-    operation.hear("r1", 61.0)
+    operation.observe_heartbeat("r1", 61.0)
     snapshot = operation.snapshot()
     assert (snapshot["state"], snapshot["status"]) == ("running", "running")
     assert (snapshot["progress"], snapshot["message"]) == (0.4, "reading")
@@ -419,10 +419,10 @@ def test_a_stalled_run_that_gives_a_sign_says_its_own_word_again(word, shown):
     operation, _ = fold([STARTED, *said, stalled()])
     assert operation.snapshot()["status"] == "stalled"
     assert operation.snapshot()["state"] == "running"
-    event = operation.hear("r1", 40.0)
+    event = operation.observe_heartbeat("r1", 40.0)
     assert event.data.status == operation.snapshot()["status"] == shown
     assert event.data.message == ("3 files" if word else "")
-    assert operation.hear("r1", 41.0) is None
+    assert operation.observe_heartbeat("r1", 41.0) is None
 
 
 def test_a_second_stall_is_no_news():

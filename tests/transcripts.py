@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from deliveries import process
 
 from celery_wsprogress.access import Permit
 from celery_wsprogress.events import Event
@@ -34,13 +35,13 @@ def delivered(events: list[Event]) -> tuple[list[dict[str, Any]], dict[str, Any]
 
     hub, session = Hub(), Session(1, Permit(None))
     operation_id = events[0].operation_id
-    hub.watch(session, operation_id, replay=None, since=None)
+    hub.subscribe(session, operation_id, replay=None, since=None)
     frames = []
     for number, event in enumerate(events, 1):
         batch = Batch("w", number, (event,), 0, (), 0.0)
-        hub.accept(batch, epoch="e1", position=f"{number}-0", now=100.0)
-        while session.has_news:
-            frames += decoded(session.take(1_000_000, 200.0))
+        process(hub, batch, epoch="e1", position=f"{number}-0", now=100.0)
+        while session.has_unread:
+            frames += decoded(session.take(1_000_000, 200.0, 0.0))
     return frames, hub.get(operation_id)
 
 

@@ -143,7 +143,7 @@ def _is_over(heard: dict[str, Any]) -> bool:
 
 
 def _active(sidecar: Sidecar) -> list[dict[str, Any]]:
-    found = (held.snapshot() for held in sidecar.hub.holdings.newest_first(ended=False))
+    found = (one.snapshot() for one in sidecar.hub.store.newest_first(finished=False))
     return list(islice(found, MAX_LISTED))
 
 

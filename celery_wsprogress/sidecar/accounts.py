@@ -88,7 +88,7 @@ class Accounts:
             "stopping": int(stopping),
             **{
                 metrics.key("events_by_type", type=event_type(kind)): count
-                for kind, count in self._hub.read.items()
+                for kind, count in self._hub.events_read.items()
             },
             **self._hub.stats(),
             "connected_clients": len(open_ones),

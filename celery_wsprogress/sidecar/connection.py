@@ -1,10 +1,10 @@
 """One WebSocket connection of the sidecar.
 
-What a session has are the bytes of frames, shared by all clients; what is left to do for one of
-them is a write. ``websockets`` builds each frame anew for each client because extensions may
-differ; here none is ever negotiated (``compression=None``), so a :class:`.SocketWriter` gives the
-bytes to the socket directly. The overridden methods are the callbacks of
-:class:`asyncio.Protocol`, all called on the loop's thread.
+A session has encoded frames that all clients share, so all that is left to do for one client is
+a write. ``websockets`` encodes a frame for each client again, because extensions may differ; here
+none is ever negotiated (``compression=None``), so a :class:`.SocketWriter` writes the bytes to the
+socket directly. The overridden methods are the callbacks of :class:`asyncio.Protocol`, all called
+on the loop's thread.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from websockets.asyncio.server import ServerConnection
@@ -23,6 +24,8 @@ from celery_wsprogress.sidecar.socket_writer import SocketWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from celery_wsprogress.session import Session
 
 CLOSE_TIMEOUT: Final = 3.0
 """Seconds a client has to take the close frame and answer it."""
@@ -44,6 +47,8 @@ class ProgressConnection(ServerConnection):
         super().__init__(*args, ping_interval=ping_interval, **options)
         self.writer: SocketWriter
         """Of this connection, from when there is a socket."""
+        self.session: Session | None = None
+        """What is written to it; None before the handshake is done."""
         self._closing: asyncio.Task[None] | None = None
 
     @property
@@ -57,7 +62,9 @@ class ProgressConnection(ServerConnection):
         """There is a socket."""
         super().connection_made(transport)
         # That of a socket has both directions, whichever loop made it.
-        self.writer = SocketWriter(cast("asyncio.Transport", transport), self._give_up)
+        self.writer = SocketWriter(
+            cast("asyncio.Transport", transport), self.flush, self._close_too_slow
+        )
 
     def data_received(self, data: bytes) -> None:
         """The client has sent something."""
@@ -79,7 +86,7 @@ class ProgressConnection(ServerConnection):
         """The socket has taken all it was given."""
         super().resume_writing()
         self.writer.paused = False
-        self.writer.flush()
+        self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
@@ -90,6 +97,11 @@ class ProgressConnection(ServerConnection):
         """Close the WebSocket: no frame follows the closing one."""
         self.writer.open = False
         await super().close(code, reason)
+
+    def flush(self) -> None:
+        """Write what the session has, as far as the socket takes it. Never waits."""
+        if self.session is not None:
+            self.session.flush(time.monotonic(), time.time())
 
     async def read_commands(self, take: Callable[[str], None]) -> None:
         """Hand each of the client's frames to ``take`` until the connection closes.
@@ -102,27 +114,27 @@ class ProgressConnection(ServerConnection):
                     await self.dismiss(BINARY, "frames are JSON text")
                     return
                 take(message)
-                self.writer.flush()
+                self.flush()
                 await self._catch_up()
 
     async def _catch_up(self) -> None:
-        session = self.writer.session
-        while session is not None and session.backlogged and self.state is State.OPEN:
+        session = self.session
+        while session is not None and session.reply_backlogged and self.state is State.OPEN:
             await self._write_more()
 
     async def _write_everything(self) -> None:
-        session = self.writer.session
-        while session is not None and session.has_news and self.state is State.OPEN:
+        session = self.session
+        while session is not None and session.has_unread and self.state is State.OPEN:
             await self._write_more()
 
     async def _write_more(self) -> None:
         # A socket that is gone is found by whoever asks for the state.
         with contextlib.suppress(OSError):
             await self.drain()
-        self.writer.flush()
+        self.flush()
         await asyncio.sleep(0)
 
-    def _give_up(self) -> None:
+    def _close_too_slow(self) -> None:
         self.close_soon(TOO_SLOW, "too slow: missed events that are no longer held")
 
     def close_soon(self, code: int, reason: str) -> None:

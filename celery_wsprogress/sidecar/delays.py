@@ -1,6 +1,6 @@
 """How long events take from where they happened to the sockets, as a histogram.
 
-What is observed is a wave (:mod:`.waves`), once, when the last of its watchers is written to, by
+What is observed is a delivery (:mod:`.fan_out`), once, when its last watcher is written to, by
 the oldest event that set it off: an observation a delivery would cost more than a delivery may.
 
 The two times are of two clocks. A worker's that goes ahead makes delays that look shorter, and

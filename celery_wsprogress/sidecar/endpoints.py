@@ -130,7 +130,7 @@ def _operations(view: View, query: str) -> Answer:
     if limit.isdecimal() and len(limit) < 10:
         fields["limit"] = int(limit)
     try:
-        return _json(HTTPStatus.OK, list_operations(view.hub.holdings, fields))
+        return _json(HTTPStatus.OK, list_operations(view.hub.store, fields))
     except CommandError as exc:
         return _json(HTTPStatus.BAD_REQUEST, {"error": str(exc), "code": exc.code})
 

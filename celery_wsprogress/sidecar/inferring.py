@@ -56,7 +56,7 @@ class Inferring:
         self._full_errors = settings.stream_errors == FULL
         self._appender = Appender(address)
         self._liveness = Liveness(
-            hub.holdings, settings.lost_after, self._appender.append, self._ask if backend else None
+            hub.store, settings.lost_after, self._appender.append, self._ask if backend else None
         )
         if backend is not None and settings.answer_unknown:
             hub.on_unknown = self._ask_about_unknown

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.brokers import open_reader
 from celery_wsprogress.brokers.failure import Reasons, describe, is_an_answer, is_program_error
-from celery_wsprogress.positions import position_numbers
+from celery_wsprogress.event_ids import parse_position
 from celery_wsprogress.settings import masked
 
 if TYPE_CHECKING:
@@ -203,4 +203,4 @@ def _taken_now(entries: Sequence[Entry]) -> Sequence[Entry]:
 
 
 def _reaches(position: str, end: str) -> bool:
-    return not end or (bool(position) and position_numbers(position) >= position_numbers(end))
+    return not end or (bool(position) and parse_position(position) >= parse_position(end))

@@ -19,7 +19,6 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from math import inf
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from celery_wsprogress.brokers import Entry
-    from celery_wsprogress.hub import Hub
-    from celery_wsprogress.session import Session
+    from celery_wsprogress.hub import Delivery, Hub
     from celery_wsprogress.wire import Batch
 
 logger = logging.getLogger(__name__)
@@ -75,8 +73,7 @@ class Intake:
 
     Args:
         hub: What it is folded into.
-        write: Has the sessions written to that were woken, by events of which the oldest is of
-            this time.
+        deliver: Writes what is new to those who are subscribed to it.
         note: Told of the position of each batch, and how many events it had.
         catch_up: Called when everything is folded that was in the log when the broker was reached.
     """
@@ -84,12 +81,12 @@ class Intake:
     def __init__(
         self,
         hub: Hub,
-        write: Callable[[Sequence[Session], float | None], None],
+        deliver: Callable[[Sequence[Delivery]], None],
         note: Callable[[str, int], None],
         catch_up: Callable[[], None],
     ) -> None:
         self._hub = hub
-        self._write = write
+        self._deliver = deliver
         self._note = note
         self._catch_up = catch_up
         self._go_on = threading.Semaphore(0)
@@ -98,8 +95,6 @@ class Intake:
         self._closed = False
         self._waits = False
         """A look at late progress is due."""
-        self._oldest = inf
-        """When the oldest event of this turn happened that woke somebody."""
         self._unreadable: set[str] = set()
         self._outdated = False
         self._clocks = Clocks()
@@ -143,8 +138,7 @@ class Intake:
 
     def _take_some(self) -> None:
         """Fold some of what was read and have it written; come back for the rest."""
-        began, self._oldest = self._loop.time(), inf
-        woken: list[Session] = []
+        began = self._loop.time()
         folded = size = 0
         finished: list[Read] = []
         while self._reads and folded < EVENTS_A_TURN and size < BYTES_A_TURN:
@@ -152,7 +146,7 @@ class Intake:
             if read.entries:
                 entry = read.entries.popleft()
                 size += len(entry.batch)
-                folded += self._fold(read.epoch, entry, woken)
+                folded += self._fold(read.epoch, entry)
             if not read.entries:
                 finished.append(self._reads.popleft())
                 if read.current:
@@ -160,7 +154,7 @@ class Intake:
         if self._reads:
             self._loop.call_soon(self._take_some)
         try:
-            self._write(woken, self._oldest)
+            self._deliver(self._hub.take_deliveries())
         finally:
             # Whatever happens: without these nothing is read, or told, any more.
             self._see_to_late_progress()
@@ -168,7 +162,7 @@ class Intake:
                 self._rest(self._loop.time() - began, folded)
 
     def _see_to_late_progress(self) -> None:
-        due = self._hub.due
+        due = self._hub.next_due
         if due is not None and not self._waits:
             self._waits = True
             self._loop.call_later(max(0.0, due - time.monotonic()), self._release)
@@ -176,7 +170,8 @@ class Intake:
     def _release(self) -> None:
         self._waits = False
         try:
-            self._write(self._hub.release(time.monotonic()), None)
+            self._hub.flush_due(time.monotonic())
+            self._deliver(self._hub.take_deliveries())
         finally:
             self._see_to_late_progress()
 
@@ -186,7 +181,7 @@ class Intake:
         rest = min(rest, LONGEST_REST)
         self._loop.call_later(rest, self._go_on.release)
 
-    def _fold(self, epoch: str, entry: Entry, woken: list[Session]) -> int:
+    def _fold(self, epoch: str, entry: Entry) -> int:
         """Fold a batch.
 
         Returns:
@@ -197,20 +192,15 @@ class Intake:
             batch = self._clocks.correct(decode_batch(entry.batch), entry.taken_at)
             if self._waited_too_long(batch, entry):
                 return 1
-            told = self._hub.accept(batch, epoch=epoch, position=position, now=now)
+            self._hub.process_batch(batch, epoch=epoch, position=position, now=now)
         except (MalformedBatch, BatchVersionUnknown) as exc:
             self._count_unreadable(exc)
             return 1
         except Exception:
-            # A fault of ours in one batch must not end the reading of all others, nor keep what
-            # has come from those who were woken before it.
-            woken += self._hub.woken
+            # A fault of ours in one batch must not end the reading of all others.
             self._hub.counts["malformed"] += 1
             logger.exception("A batch could not be taken; it is left out")
             return 1
-        if told:
-            woken += told
-            self._oldest = min(self._oldest, _time_of(batch))
         self._note(position, len(batch.events))
         return len(batch.events) or 1
 
@@ -232,8 +222,3 @@ class Intake:
         if what not in self._unreadable and len(self._unreadable) < 10:
             self._unreadable.add(what)
             logger.warning("The broker holds something unreadable: %s; it is left out", what)
-
-
-def _time_of(batch: Batch) -> float:
-    """When it happened what woke somebody: an event, else the sign of a run thought lost."""
-    return batch.events[0].timestamp if batch.events else batch.at

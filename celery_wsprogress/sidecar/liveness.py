@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from celery_wsprogress.events import Event
-    from celery_wsprogress.holdings import Holdings
     from celery_wsprogress.sidecar.backend import Answer
+    from celery_wsprogress.store import OperationStore
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Liveness:
     :meth:`Hub.accept <celery_wsprogress.hub.Hub.accept>`.
 
     Args:
-        holdings: The operations.
+        store: The operations.
         lost_after: Seconds of silence.
         conclude: Appends events to the log.
         ask: Asks the result backend about an operation and calls back, in the event loop; None
@@ -73,12 +73,12 @@ class Liveness:
 
     def __init__(
         self,
-        holdings: Holdings,
+        store: OperationStore,
         lost_after: float,
         conclude: Callable[[Sequence[Event]], None],
         ask: Ask | None = None,
     ) -> None:
-        self._holdings = holdings
+        self._store = store
         self._lost_after = lost_after
         self._conclude = conclude
         self._ask = ask
@@ -127,25 +127,25 @@ class Liveness:
 
     def _queued(self, now: float, epoch_now: float) -> Iterator[Silence]:
         """Messages of which nobody has heard for long, and that are not waited for already."""
-        for held in self._holdings.silent(State.QUEUED, now - self._lost_after):
-            operation = held.operation
+        for record in self._store.silent(State.QUEUED, now - self._lost_after):
+            operation = record.operation
             if operation.run is None or operation.operation_id in self._again_at:
                 continue
             # The process that published it gives no signs.
-            seconds = now - max(self._heard_since or 0.0, held.heard)
+            seconds = now - max(self._heard_since or 0.0, record.last_event_at)
             if seconds >= self._lost_after:
                 yield Silence(operation, operation.run, seconds, epoch_now)
 
     def _silent(self, state: State, now: float, epoch_now: float) -> Iterator[Silence]:
         """Operations that may have been silent for long, and are not waited for already."""
         # What was concluded of an operation counts as heard, and is no sign of its run.
-        for held in self._holdings.silent(state, now - self._lost_after / 3):
-            operation = held.operation
+        for record in self._store.silent(state, now - self._lost_after / 3):
+            operation = record.operation
             # A run without a name can give no sign: who writes such events says its end himself.
             if operation.run is None or not operation.run.id:
                 continue
             if operation.operation_id not in self._again_at:
-                since = max(self._heard_since or 0.0, held.signed_at)
+                since = max(self._heard_since or 0.0, record.last_heartbeat_at)
                 yield Silence(operation, operation.run, now - since, epoch_now)
 
     def _patience_with(self, silence: Silence) -> float:

@@ -11,7 +11,7 @@ import logging
 import time
 from typing import Final
 
-from celery_wsprogress.positions import position_numbers
+from celery_wsprogress.event_ids import parse_position
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Rebuilding:
     def read(self, position: str, end: str, events: int) -> None:
         """So many events more were read, up to a position."""
         self._events += events
-        at = position_numbers(position)[0]
+        at = parse_position(position)[0]
         self._first = at if self._first is None else self._first
         now = time.monotonic()
         if now - self._shown_at >= SHOWN_EVERY:
@@ -74,7 +74,7 @@ class Rebuilding:
 
 
 def _share(first: int, at: int, end: str) -> str:
-    last = position_numbers(end)[0] if end else at
+    last = parse_position(end)[0] if end else at
     # Positions count batches, or milliseconds: either way they tell about how far it is.
     share = (at - first) / (last - first) if last > first else 1.0
     return f"{min(1.0, share):.0%}"

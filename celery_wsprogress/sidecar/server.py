@@ -22,7 +22,6 @@ from websockets.asyncio.server import Server, serve
 
 from celery_wsprogress import __version__, commands
 from celery_wsprogress.access import Permit
-from celery_wsprogress.holdings import Holdings, Limits
 from celery_wsprogress.hub import Hub
 from celery_wsprogress.selector import EVERYTHING
 from celery_wsprogress.session import Session
@@ -30,6 +29,7 @@ from celery_wsprogress.sidecar.accounts import Accounts
 from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, TOO_SLOW, ProgressConnection
 from celery_wsprogress.sidecar.delays import Delays
 from celery_wsprogress.sidecar.endpoints import NOT_YET, View, come_back, is_about_all, respond
+from celery_wsprogress.sidecar.fan_out import FanOut
 from celery_wsprogress.sidecar.handshake import (
     LOST_UPGRADE,
     check_exposure,
@@ -49,7 +49,7 @@ from celery_wsprogress.sidecar.metrics import added, readiness, stats
 from celery_wsprogress.sidecar.rebuilding import HOLD, Rebuilding
 from celery_wsprogress.sidecar.refusals import Refusals
 from celery_wsprogress.sidecar.static_files import respond as respond_with_file
-from celery_wsprogress.sidecar.waves import Waves
+from celery_wsprogress.store import Limits, OperationStore
 from celery_wsprogress.wire import MAX_COMMAND_BYTES, MAX_MESSAGE_BYTES, VERSION, encode_frame
 
 if TYPE_CHECKING:
@@ -104,11 +104,11 @@ class Sidecar:
     ) -> None:
         check_exposure(settings)
         self.settings = settings
-        self.hub = Hub(Holdings(_limits(settings)), progress_interval=1 / settings.max_rate)
+        self.hub = Hub(OperationStore(_limits(settings)), progress_interval=1 / settings.max_rate)
         self._delays = Delays()
         self._refusals = Refusals()
-        waves = Waves(self._observe)
-        self._intake = Intake(self.hub, waves.begin, self._note, self._catch_up)
+        fan_out = FanOut(self._observe)
+        self._intake = Intake(self.hub, fan_out.deliver, self._note, self._catch_up)
         self.ingest = Ingest(address, self._intake.put)
         self._inferring = Inferring(
             self.hub,
@@ -220,20 +220,19 @@ class Sidecar:
         """The life of one connection, from its welcome to its end."""
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see _serve
         request = connection.request
-        writer = connection.writer
-        session = Session(next(self._client_ids), self._permit(request), writer)
-        writer.session = session
+        session = Session(next(self._client_ids), self._permit(request), connection.writer)
+        connection.session = session
         self._connections[session] = connection
         self._accounts.opened()
         try:
             session.reply(encode_frame(self._welcome(session)))
             self._subscribe_by_path(request, session)
-            writer.flush()
+            connection.flush()
             if self.settings.monitor_unsubscribed:
                 self._loop.call_later(UNSUBSCRIBED_AFTER, self._watch_unsubscribed, session)
             await connection.read_commands(lambda frame: self._answer(frame, session))
         finally:
-            self.hub.leave(session)
+            self.hub.disconnect(session)
             del self._connections[session]
             self._accounts.closed(connection)
 
@@ -347,11 +346,11 @@ class Sidecar:
         while True:
             await asyncio.sleep(SWEEP_INTERVAL)
             now = time.time()
-            self.hub.holdings.expire(time.monotonic())
+            self.hub.store.expire(time.monotonic())
             for session, connection in list(self._connections.items()):
                 if _watches_too_much(session, now):
                     connection.close_soon(TOKEN_EXPIRED, "the token has expired")
-                elif connection.writer.is_stuck(self.settings.heartbeat):
+                elif connection.writer.is_stalled(self.settings.heartbeat):
                     connection.close_soon(TOO_SLOW, "too slow: takes nothing of what is for it")
 
     def _mention_lost_upgrade(self) -> None:

@@ -17,14 +17,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from celery_wsprogress.session import Session
-
-WRITE_BYTES: Final = 65_536
-"""What goes to the socket in one write, about."""
-
-MAX_WRITES_AT_ONCE: Final = 4
-"""Then the other connections have their turn."""
-
 UNSENT_BYTES: Final = 1_000_000
 """What the kernel takes beyond what is on its way. By itself it takes four times as much for a
 client that reads nothing, and nobody here would know that it is slow. Much less than this would
@@ -32,99 +24,85 @@ make clients that do read fall off a history when some thousand lines come at on
 
 
 class SocketWriter:
-    """Writes what a session has to its socket.
+    """Writes the frames of a session to its socket.
 
     Runs in: the event loop.
 
     Args:
         transport: That of the connection. From now on it pauses its protocol as soon as the socket
-            does not take all: while it is not paused it holds nothing back that a write here
-            would overtake.
-        give_up: Called when the session is too slow to be served any more.
+            does not take everything: while it is not paused it holds nothing back that a write
+            here would overtake.
+        flush: Flushes the session.
+        close_too_slow: Closes the connection when its client has missed events.
     """
 
     __slots__ = (
+        "_acked_at",
+        "_acked_bytes",
         "_file",
-        "_give_up",
-        "_taken",
-        "_taken_at",
+        "_flush",
+        "_flush_at",
+        "_timer",
         "_transport",
-        "_wakes_at",
-        "_waking",
+        "close_too_slow",
         "open",
         "paused",
         "sent_bytes",
         "sent_writes",
-        "session",
     )
 
-    def __init__(self, transport: asyncio.Transport, give_up: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        flush: Callable[[], None],
+        close_too_slow: Callable[[], None],
+    ) -> None:
         transport.set_write_buffer_limits(high=0)
         sock = transport.get_extra_info("socket")
         limit_unsent(sock)
         self._file = sock.fileno()
         self._transport = transport
-        self._give_up = give_up
-        self.session: Session | None = None
-        """What is written; nothing while there is none."""
+        self._flush = flush
+        self.close_too_slow = close_too_slow
         self.open = True
         """Frames may be sent: nobody has begun to close the WebSocket."""
         self.paused = False
         """The socket has not taken all that it was given."""
-        self._waking: asyncio.TimerHandle | None = None
-        """A look at what rests is due."""
-        self._wakes_at = 0.0
-        """When."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._flush_at = 0.0
+        """When the timer fires, in seconds of the loop's clock, which is the monotonic one."""
         self.sent_bytes = 0
         self.sent_writes = 0
-        self._taken = 0
-        """Bytes of what was written that the socket had taken when it was last looked at."""
-        self._taken_at = time.monotonic()
+        self._acked_bytes = 0
+        """Bytes that the socket had taken when it was last looked at."""
+        self._acked_at = time.monotonic()
         """When it had taken more than at the look before."""
 
-    def flush(self) -> None:
-        """Write what the session has, as far as the socket takes it. Never waits."""
-        session = self.session
-        for _ in range(MAX_WRITES_AT_ONCE):
-            if self.paused or not self.open or session is None:
+    @property
+    def ready(self) -> bool:
+        """Whether the socket takes something now."""
+        return self.open and not self.paused
+
+    def flush_soon(self) -> None:
+        """Flush the session when the others have had their turn."""
+        asyncio.get_running_loop().call_soon(self._flush)
+
+    def flush_at(self, due: float) -> None:
+        """Flush the session at this time of the monotonic clock, or before if that was asked."""
+        if self._timer is not None:
+            if due >= self._flush_at:
                 return
-            data = session.take(WRITE_BYTES, time.time())
-            # What was seen before it came here is left out, and that may be all of it.
-            if data:
-                self._write(data)
-            if session.too_slow:
-                self._give_up()
-                return
-            if not session.has_news:
-                self._come_back(session.due)
-                return
-        asyncio.get_running_loop().call_soon(self.flush)
+            self._timer.cancel()
+        delay = max(0.0, due - time.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+        self._flush_at = due
 
-    def pass_on(self, frames: bytes) -> None:
-        """Write what everyone gets who had read all there was. Never waits.
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._flush()
 
-        While the socket takes nothing the session keeps its news.
-        """
-        session = self.session
-        if self.open and not self.paused and session is not None:
-            session.take_news()
-            self._write(frames)
-
-    def _come_back(self, due: float | None) -> None:
-        """See to it that what rests is written when it is time: maybe sooner than was thought."""
-        if due is None or (self._waking is not None and due >= self._wakes_at):
-            return
-        if self._waking is not None:
-            self._waking.cancel()
-        wait = max(0.0, due - time.time())
-        self._waking = asyncio.get_running_loop().call_later(wait, self._wake)
-        self._wakes_at = due
-
-    def _wake(self) -> None:
-        self._waking = None
-        self.flush()
-
-    def _write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
+        """Write frames. Never waits."""
         self.sent_bytes += len(data)
         self.sent_writes += 1
         try:
@@ -137,16 +115,16 @@ class SocketWriter:
         if taken != len(data):
             self._transport.write(data[taken:])
 
-    def is_stuck(self, patience: float) -> bool:
+    def is_stalled(self, timeout: float) -> bool:
         """Whether the socket has taken nothing for so many seconds though it should.
 
         To be asked now and then: a socket is known to take something only between two looks.
         """
         now, waiting = time.monotonic(), self._transport.get_write_buffer_size()
         taken = self.sent_bytes - waiting
-        if not waiting or taken > self._taken:
-            self._taken, self._taken_at = taken, now
-        return now - self._taken_at > patience
+        if not waiting or taken > self._acked_bytes:
+            self._acked_bytes, self._acked_at = taken, now
+        return now - self._acked_at > timeout
 
 
 def limit_unsent(sock: socket.socket) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deliveries import process
 from hypothesis import given
 from hypothesis import strategies as st
 from lives import OPERATION, logs
@@ -48,7 +49,7 @@ def told_of(batches):
     """What a hub makes of an operation."""
     hub = Hub()
     for number, body in enumerate(batches, 1):
-        hub.accept(wire.decode_batch(body), epoch="e", position=str(number), now=0.0)
+        process(hub, wire.decode_batch(body), epoch="e", position=str(number), now=0.0)
     frames, _ = hub.history(OPERATION, 1_000, 1_000_000)
     delivered = {name: count for name, count in hub.counts.items() if name != "repeats"}
     snapshot = {name: value for name, value in hub.get(OPERATION).items() if "event_id" not in name}

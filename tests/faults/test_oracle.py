@@ -9,6 +9,7 @@ import lives
 import pytest
 import resyncs
 from accounts import Log, Resynced, Subscribed, Told, Transcript, resynced, said
+from deliveries import process
 from frames import decoded
 from hypothesis import given
 from hypothesis import strategies as st
@@ -323,18 +324,18 @@ def watch(sketch, read):
         read: Called after each, with the session: the frames the client reads then.
     """
     hub, session, log = Hub(), Session(1, Permit(None)), Log()
-    session.resyncs = True
-    hub.watch(session, ONE, replay=None, since=None)
+    session.accepts_snapshots = True
+    hub.subscribe(session, ONE, replay=None, since=None)
     shown = []
     for number, (word, run) in enumerate(sketch, 1):
         sign = word == "sign"
         events = [] if sign else [MAKERS[word](run, str(number))]
         body = batch(number, *events, alive=[(ONE, run)] if sign else ())
         log.take("e", str(number), body)
-        hub.accept(wire.decode_batch(body), epoch="e", position=str(number), now=0.0)
+        process(hub, wire.decode_batch(body), epoch="e", position=str(number), now=0.0)
         shown += read(session)
-    while session.has_news:
-        shown += decoded(session.take(1_000_000, 0.0))
+    while session.has_unread:
+        shown += decoded(session.take(1_000_000, 0.0, 0.0))
     entries = [
         resynced(one) if one["event_type"] == "snapshot" else said(one, one["event_id"])
         for one in shown
@@ -350,7 +351,7 @@ def test_the_product_and_the_oracle_understand_the_laws_alike(sketch):
 
     What is owed depends on the order alone, so the runs are mixed without any.
     """
-    assert watch(sketch, lambda session: decoded(session.take(1_000_000, 0.0))) == {}
+    assert watch(sketch, lambda session: decoded(session.take(1_000_000, 0.0, 0.0))) == {}
 
 
 def test_the_end_of_a_message_that_only_the_result_backend_knew_is_owed():
@@ -365,7 +366,7 @@ def test_the_end_of_a_message_that_only_the_result_backend_knew_is_owed():
 def test_they_do_so_of_a_client_that_falls_off(sketch, data):
     def read(session):
         return (
-            decoded(session.take(data.draw(st.integers(1, 600)), 0.0))
+            decoded(session.take(data.draw(st.integers(1, 600)), 0.0, 0.0))
             if data.draw(some) == 0
             else []
         )

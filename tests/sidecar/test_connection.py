@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
+from deliveries import process
 from lives import log, progress
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
@@ -15,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from celery_wsprogress import history, wire
 from celery_wsprogress.access import Permit
 from celery_wsprogress.hub import Hub
-from celery_wsprogress.session import MAX_REPLY_BYTES, Session
+from celery_wsprogress.session import MAX_REPLY_BYTES, WRITE_BYTES, Session
 from celery_wsprogress.sidecar import connection as module
 from celery_wsprogress.sidecar.connection import (
     BINARY,
@@ -23,7 +24,7 @@ from celery_wsprogress.sidecar.connection import (
     TOO_SLOW,
     ProgressConnection,
 )
-from celery_wsprogress.sidecar.socket_writer import UNSENT_BYTES, WRITE_BYTES
+from celery_wsprogress.sidecar.socket_writer import UNSENT_BYTES
 
 TIMEOUT = 30
 
@@ -51,7 +52,7 @@ class Served:
             self.owed = max(self.owed, self.session._reply_bytes)
 
     async def accept(self, connection):
-        connection.writer.session = self.session
+        connection.session, self.session.writer = self.session, connection.writer
         self.connection = connection
         try:
             await connection.read_commands(self.take)
@@ -61,7 +62,7 @@ class Served:
     def frame(self, frame):
         """Queue a frame and write it."""
         self.session.reply(frame)
-        self.connection.writer.flush()
+        self.connection.flush()
 
 
 def run(scenario):
@@ -115,7 +116,7 @@ def test_what_the_session_has_arrives_whole_and_in_order():
             sizes = [0, 1, 125, 126, 65_535, 65_536, 1_000_000, *range(500)]
             for size in sizes:
                 served.session.reply(b"x" * size)
-            served.connection.writer.flush()
+            served.connection.flush()
             assert [len(await client.recv()) for _ in sizes] == sizes
 
     run(scenario())
@@ -152,13 +153,13 @@ def test_a_client_that_does_not_read_costs_a_bounded_number_of_bytes_and_misses_
             for one in frames:
                 served.frame(one)
             await until(lambda: served.connection.paused)
-            assert served.session.has_news
+            assert served.session.has_unread
             size = served.connection.transport.get_write_buffer_size()
             assert size < 65_536 + WRITE_BYTES + len(frames[0])
             # It reads again, and everything follows.
             for number in range(400):
                 assert json.loads(await client.recv())["n"] == number
-            assert not served.session.has_news
+            assert not served.session.has_unread
 
     run(scenario())
 
@@ -170,7 +171,7 @@ def test_the_commands_of_a_client_that_does_not_read_wait():
     async def scenario():
         async with connected(max_queue=1) as (served, client):
             asking = asyncio.create_task(_send(client, [str(size)] * asked))
-            await until(lambda: served.session.backlogged and served.connection.paused)
+            await until(lambda: served.session.reply_backlogged and served.connection.paused)
             assert len(served.taken) < asked
             for _ in range(asked):
                 assert len(await client.recv()) == size
@@ -191,11 +192,11 @@ def test_a_client_that_fell_off_the_history_is_told_so():
         hub = Hub()
         async with connected(max_queue=1) as (served, client):
             session = served.session
-            hub.watch(session, "op-1", replay=None, since=None)
+            hub.subscribe(session, "op-1", replay=None, since=None)
             for number in range(2 * history.MAX_ENTRIES):
                 batch = wire.Batch("w", number + 1, [log("x" * 1_000)])
-                hub.accept(batch, epoch="e", position=str(number + 1), now=0.0)
-            served.connection.writer.flush()
+                process(hub, batch, epoch="e", position=str(number + 1), now=0.0)
+            served.connection.flush()
             assert await closed(client) == TOO_SLOW
 
     run(scenario())
@@ -207,18 +208,18 @@ def test_what_rests_is_written_in_time_also_where_that_is_sooner_than_it_was():
 
         def write(number):
             batch = wire.Batch("w", number, [progress(number / 10)])
-            hub.accept(batch, epoch="e", position=str(number), now=0.0)
-            served.connection.writer.flush()
+            process(hub, batch, epoch="e", position=str(number), now=0.0)
+            served.connection.flush()
 
         async with connected() as (served, client):
-            hub.watch(served.session, "op-1", replay=None, since=None)
-            served.session.pace("op-1", 0.01)
+            hub.subscribe(served.session, "op-1", replay=None, since=None)
+            served.session.set_max_rate("op-1", 0.01)
             write(1)
             await client.recv()
             write(2)
             # In a hundred seconds, and now in one.
-            served.session.pace("op-1", 1.0)
-            served.connection.writer.flush()
+            served.session.set_max_rate("op-1", 1.0)
+            served.connection.flush()
             async with asyncio.timeout(TIMEOUT):
                 assert '"progress":0.2' in await client.recv()
 
@@ -230,8 +231,8 @@ def test_nothing_is_written_to_who_has_closed_the_socket_without_a_word():
         async with connected() as (served, _):
             served.session.reply(b"late")
             served.connection.eof_received()
-            served.connection.writer.flush()
-            assert served.session.has_news
+            served.connection.flush()
+            assert served.session.has_unread
 
     run(scenario())
 
@@ -277,7 +278,7 @@ def test_a_client_that_goes_without_a_word_is_no_error():
             served.session.reply(b"x" * 10_000_000)
             client.transport.abort()
             await served.ended.wait()
-            served.connection.writer.flush()
+            served.connection.flush()
             served.connection.close_soon(1000, "")
             served.connection.close_soon(1000, "")
 
@@ -290,9 +291,9 @@ def test_nothing_is_written_once_it_closes():
             served.connection.close_soon(4001, "the token has expired")
             served.session.reply(b"late")
             await asyncio.sleep(0)
-            served.connection.writer.flush()
+            served.connection.flush()
             assert await closed(client) == 4001
-            assert served.session.has_news
+            assert served.session.has_unread
 
     run(scenario())
 
@@ -301,19 +302,19 @@ def test_a_client_that_takes_nothing_is_stuck_and_one_that_does_is_not():
     async def scenario():
         async with connected(max_queue=1) as (served, client):
             connection = served.connection
-            assert not connection.writer.is_stuck(0.0), "there is nothing to take"
+            assert not connection.writer.is_stalled(0.0), "there is nothing to take"
             for _ in range(400):
                 served.session.reply(b"x" * 50_000)
-            connection.writer.flush()
-            await until(lambda: connection.writer.is_stuck(0.05))
+            connection.flush()
+            await until(lambda: connection.writer.is_stalled(0.05))
             # It reads again, if only a little.
             for _ in range(200):
                 await client.recv()
-            assert not connection.writer.is_stuck(0.05)
-            await until(lambda: connection.writer.is_stuck(0.05))
+            assert not connection.writer.is_stalled(0.05)
+            await until(lambda: connection.writer.is_stalled(0.05))
             for _ in range(200):
                 await client.recv()
-            await until(lambda: not connection.writer.is_stuck(0.0))
+            await until(lambda: not connection.writer.is_stalled(0.0))
 
     run(scenario())
 
@@ -325,8 +326,8 @@ def test_a_client_may_take_what_there_is_before_it_is_dismissed():
         async with connected(max_queue=1) as (served, client):
             for one in frames:
                 served.session.reply(one.encode())
-            served.connection.writer.flush()
-            assert served.session.has_news
+            served.connection.flush()
+            assert served.session.has_unread
             leaving = asyncio.create_task(served.connection.dismiss(1012, "bye", flush=True))
             assert [await client.recv() for _ in frames] == frames
             assert await closed(client) == 1012

@@ -4,6 +4,7 @@ import json
 from http import HTTPStatus
 
 import pytest
+from deliveries import process
 from hypothesis import given
 from hypothesis import strategies as st
 from lives import completed, queued, status
@@ -35,7 +36,7 @@ def hub():
         status("started", operation_id="a/b c", metadata={}),
         completed(operation_id="done"),
     )
-    hub.accept(wire.Batch("w", 1, events), epoch="e", position="1", now=NOW)
+    process(hub, wire.Batch("w", 1, events), epoch="e", position="1", now=NOW)
     return hub
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
+from deliveries import process
 from hypothesis import given
 from hypothesis import strategies as st
 from lives import completed, log, progress, queued, status
@@ -38,13 +39,13 @@ class Sidecar:
         self.heard = heard
         self._numbers = count(1)
         ask = self._ask if backend is not None else None
-        self.liveness = Liveness(self.hub.holdings, lost_after, self._conclude, ask)
+        self.liveness = Liveness(self.hub.store, lost_after, self._conclude, ask)
         self.liveness.listen(0.0)
 
     def write(self, *events, alive=(), writer="worker", every=10.0):
         number = next(self._numbers)
         batch = Batch(writer, number, events, 0, alive, self.now, every)
-        self.hub.accept(batch, epoch="e", position=str(number), now=self.now)
+        process(self.hub, batch, epoch="e", position=str(number), now=self.now)
 
     def _conclude(self, events):
         self.concluded += events

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
+import deliveries
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,7 +61,7 @@ class Process:
 
     def read(self, *events, counter=1):
         batch = wire.Batch("w", counter, events)
-        self.hub.accept(batch, epoch="e", position=str(counter), now=0.0)
+        deliveries.process(self.hub, batch, epoch="e", position=str(counter), now=0.0)
 
     def report(self):
         return self.accounts.report()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from websockets.frames import Frame, Opcode
 
-from celery_wsprogress.framing import framed, text_of
+from celery_wsprogress.frames import payload_of, text_frame
 
 LENGTHS = [0, 1, 2, 124, 125, 126, 127, 65_534, 65_535, 65_536, 65_537, 999_999, 1_000_000]
 
@@ -13,10 +13,10 @@ LENGTHS = [0, 1, 2, 124, 125, 126, 127, 65_534, 65_535, 65_536, 65_537, 999_999,
 @pytest.mark.parametrize("length", LENGTHS)
 def test_a_frame_is_what_the_library_would_have_written(length):
     text = b"x" * length
-    assert framed(text) == Frame(Opcode.TEXT, text).serialize(mask=False)
+    assert text_frame(text) == Frame(Opcode.TEXT, text).serialize(mask=False)
 
 
 @pytest.mark.parametrize("length", LENGTHS)
 def test_its_text_is_found_again(length):
     text = b"x" * length
-    assert text_of(framed(text)) == text
+    assert payload_of(text_frame(text)) == text

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
 from celery_wsprogress.events import (
@@ -29,7 +28,6 @@ from celery_wsprogress.events import (
     Status,
     StatusData,
 )
-from celery_wsprogress.framing import text_of
 from celery_wsprogress.lifecycle import Runs, State, Step, Verdict, step_of
 
 if TYPE_CHECKING:
@@ -41,25 +39,21 @@ T = TypeVar("T")
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
-class Operation(Struct, array_like=True, gc=False):
-    """What is known of one operation.
-
-    Only :meth:`fold`, :meth:`hear` and :meth:`advance` change it.
-    """
+class Operation(Struct, gc=False):
+    """What is known of one operation. Only :meth:`fold` and :meth:`observe_heartbeat` change it."""
 
     operation_id: str
     heard_at: float
     """When it was first heard of, in epoch seconds of the writer."""
     operation_type: str = ""
     status: str = QUEUED
-    """The last status word, whoever's it was."""
-    word: str = QUEUED
-    """The last one that was not a sidecar's."""
-    measured: ProgressData | bytes | None = None
-    """How far the current run said last that it is, or the frame in which it said so: that is
-    kept anyway, and nearly always nobody asks before the next one."""
-    said: StatusData | None = None
-    """What the current run said last with a message, where that was not how far it is."""
+    """The last status word, whoever said it."""
+    own_status: str = QUEUED
+    """The last status word that was not a sidecar's."""
+    last_progress: ProgressData | None = None
+    """The latest progress of the current run."""
+    last_message: StatusData | None = None
+    """The latest status of the current run with a message, if it is newer than the progress."""
     metadata: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     tags: Sequence[str] = ()
     queued_at: float | None = None
@@ -115,55 +109,36 @@ class Operation(Struct, array_like=True, gc=False):
             self._complete(event, late=True)
         return verdict, event
 
-    @property
-    def going_on(self) -> str:
-        """The id of the current run, if it works and nobody has doubted it; else empty.
-
-        Then a progress of it is news and changes nothing else: :meth:`advance` takes it.
-        """
-        current = self.runs.current
-        if current is None or current.state is not State.RUNNING:
-            return ""
-        return "" if current.stalled or current.lost else current.id
-
-    def advance(self, progress: ProgressData | bytes) -> None:
-        """Take a progress of the current run; what :meth:`fold` does with it.
-
-        Args:
-            progress: What it says, or the frame with which it goes to the clients.
-        """
-        self.measured, self.said = progress, None
-
-    def runs_as(self, run: str) -> bool:
+    def is_current_run(self, run: str) -> bool:
         """Whether this is the current run."""
         return self.run is not None and self.run.id == run
 
-    def hear(self, run: str, at: float) -> Status | None:
-        """Take a sign of life of a run's own process, before what it says is folded.
+    def observe_heartbeat(self, run: str, timestamp: float) -> Status | None:
+        """Record that the process of a run is alive, before what it says is folded.
 
         Args:
             run: Which run.
-            at: When it was given, epoch seconds.
+            timestamp: When it said so, epoch seconds of its own clock.
 
         Returns:
-            What is to be delivered for it: ``started`` of a run that was given up as lost, the
-            word before ``stalled`` of one that was silent; None of all others.
+            The event that is to be delivered for it: ``started`` of a run that was presumed lost,
+            the status before ``stalled`` of one that was silent; None of all others.
         """
         current = self.run
         if current is None or current.id != run:
             return None
-        current.spoke_at = max(at, current.spoke_at)
+        current.spoke_at = max(timestamp, current.spoke_at)
         if not (current.silent or current.lost):
             return None
-        data = self._resumed() if current.lost else self._going_on()
+        data = self._restarted() if current.lost else self._continued()
         self.runs.reopen()
-        event = Status(operation_id=self.operation_id, timestamp=at, run=run, data=data)
+        event = Status(operation_id=self.operation_id, timestamp=timestamp, run=run, data=data)
         self.status = data.status
         self.error = self.error_type = self.finished_at = self.duration = None
         self.ignored = False
         return event
 
-    def _resumed(self) -> StatusData:
+    def _restarted(self) -> StatusData:
         return StatusData(
             status=STARTED,
             message="",
@@ -179,18 +154,14 @@ class Operation(Struct, array_like=True, gc=False):
             group_id=_set(self.group_id),
         )
 
-    def _going_on(self) -> StatusData:
-        word = "running" if self.word == STARTED else self.word
-        message, details = self._last_said()
-        return StatusData(status=word, message=message, details=details)
+    def _continued(self) -> StatusData:
+        status = "running" if self.own_status == STARTED else self.own_status
+        message, details = self._message_and_details()
+        return StatusData(status=status, message=message, details=details)
 
-    def _last_said(self) -> tuple[str, dict[str, Any]]:
-        said = self.said or self._last_measured()
-        return ("", {}) if said is None else (said.message, said.details)
-
-    def _last_measured(self) -> ProgressData | None:
-        said = self.measured
-        return _decode_progress(text_of(said)).data if isinstance(said, bytes) else said
+    def _message_and_details(self) -> tuple[str, dict[str, Any]]:
+        latest = self.last_message or self.last_progress
+        return ("", {}) if latest is None else (latest.message, latest.details)
 
     def _begin(self, *, goes_on: bool) -> None:
         """Forget what an earlier run has left behind.
@@ -199,7 +170,7 @@ class Operation(Struct, array_like=True, gc=False):
             goes_on: That run handed its work on: how far it was is not forgotten.
         """
         if not goes_on:
-            self.measured = self.said = None
+            self.last_progress = self.last_message = None
         self.started_at = self.finished_at = self.duration = None
         self.error = self.error_type = None
         self.ignored = False
@@ -216,8 +187,9 @@ class Operation(Struct, array_like=True, gc=False):
 
     def _learn(self, event: Event, step: Step) -> None:
         overtaken = self.run is not None and event.run != self.run.id
-        if isinstance(event, Progress) and not overtaken:
-            self.advance(event.data)
+        if isinstance(event, Progress):
+            if not overtaken:
+                self.last_progress, self.last_message = event.data, None
         elif isinstance(event, Status):
             # A message that is published once more says nothing of the run that is there.
             waits = step is Step.QUEUE and self.state is not State.QUEUED
@@ -242,18 +214,17 @@ class Operation(Struct, array_like=True, gc=False):
         self.status = data.status
         if step is Step.STALL:
             return
-        self.word = data.status
+        self.own_status = data.status
         if data.attempt is not UNSET:
             self.attempt = data.attempt
         if step is Step.RETRY and event.inferred and self.run is not None:
             # It may speak again all the same.
             self.run.lost = True
         if data.status not in LIFE_CYCLE or step is Step.RETRY:
-            self.said = data
+            self.last_message = data
 
     def _learn_end(self, event: Completed | Error) -> None:
         data = event.data
-        self.measured = self._last_measured()
         self.status = "completed" if isinstance(event, Completed) else "error"
         self.finished_at = event.timestamp
         self.duration = _known(data.duration)
@@ -273,7 +244,7 @@ class Operation(Struct, array_like=True, gc=False):
             self.queued_at = self.queued_at or event.timestamp
         elif word == RECEIVED:
             self.received_at = self.received_at or event.timestamp
-        elif word == STARTED and self.started_at is None and self.runs_as(event.run):
+        elif word == STARTED and self.started_at is None and self.is_current_run(event.run):
             self.started_at = event.timestamp
         self._complete_identity(data, late=late)
 
@@ -304,7 +275,7 @@ class Operation(Struct, array_like=True, gc=False):
         What its events are called, and how many there were, its history knows.
         """
         started = self.heard_at if self.started_at is None else self.started_at
-        message, details = self._last_said()
+        message, details = self._message_and_details()
         return {
             "operation_id": self.operation_id,
             "operation_type": self.operation_type,
@@ -333,7 +304,7 @@ class Operation(Struct, array_like=True, gc=False):
         }
 
     def _measures(self) -> dict[str, Any]:
-        measured = self._last_measured() or _NOTHING_MEASURED
+        measured = self.last_progress or _NO_PROGRESS
         ended = self.state.ended
         whole = self.state is State.COMPLETED and not self.ignored
         return {
@@ -347,13 +318,7 @@ class Operation(Struct, array_like=True, gc=False):
         }
 
 
-class _Progress(Struct):
-    data: ProgressData
-
-
-_decode_progress: Final = msgspec.json.Decoder(_Progress).decode
-
-_NOTHING_MEASURED: Final = ProgressData(progress=0.0, message="", details={})
+_NO_PROGRESS: Final = ProgressData(progress=0.0, message="", details={})
 
 
 def _set(value: T | None) -> T | UnsetType:

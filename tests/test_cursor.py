@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from itertools import product
 
 import pytest
+from deliveries import process
 from frames import decoded, unframed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,14 +33,14 @@ from msgspec import structs
 from celery_wsprogress import history
 from celery_wsprogress.access import Permit
 from celery_wsprogress.counters import Counters
+from celery_wsprogress.event_ids import parse_event_id
 from celery_wsprogress.events import Progress
-from celery_wsprogress.folding import Operation
-from celery_wsprogress.holdings import Holdings, Limits
 from celery_wsprogress.hub import Hub
 from celery_wsprogress.lifecycle import Verdict
-from celery_wsprogress.positions import parse_event_id
+from celery_wsprogress.operation import Operation
 from celery_wsprogress.selector import EVERYTHING
 from celery_wsprogress.session import Session
+from celery_wsprogress.store import Limits, OperationStore
 from celery_wsprogress.wire import Batch
 
 NOW = 200.0
@@ -49,7 +50,7 @@ class Sidecar:
     """A hub that reads a log, a list of batches of one writer, as far as it is told to."""
 
     def __init__(self, written, *, start=0, limits=None, epoch="e1"):
-        self.hub = Hub(Holdings(limits or Limits()))
+        self.hub = Hub(OperationStore(limits or Limits()))
         self.epoch = epoch
         self._written = written
         self._next = start
@@ -57,13 +58,13 @@ class Sidecar:
     def read(self, count=1_000_000):
         for number, events in list(enumerate(self._written, 1))[self._next :][:count]:
             batch = Batch("w", number, events)
-            self.hub.accept(batch, epoch=self.epoch, position=f"{number}-0", now=100.0)
+            process(self.hub, batch, epoch=self.epoch, position=f"{number}-0", now=100.0)
             self._next = number
 
     def read_anew(self, written, epoch):
         """The log was lost; this is the one that took its place."""
         self._written, self._next, self.epoch = written, 0, epoch
-        self.hub._counters = Counters()
+        self.hub._log._counters = Counters()
         self.read()
 
 
@@ -78,23 +79,23 @@ class Client:
 
     def move(self, sidecar, operation_id="op-1", **how):
         if self._hub is not None:
-            self._hub.leave(self.session)
+            self._hub.disconnect(self.session)
         self._hub = sidecar.hub
         self.session = Session(1, Permit(None))
-        self.session.resyncs = self._resync
+        self.session.accepts_snapshots = self._resync
         since = next((one["event_id"] for one in reversed(self.seen) if "event_id" in one), None)
         how = {"replay": None, "since": since, **how}
-        return self._hub.watch(self.session, operation_id, **how)
+        return self._hub.subscribe(self.session, operation_id, **how)
 
     def read(self, limit=1_000_000):
         """One write's worth; its frames."""
-        frames = decoded(self.session.take(limit, NOW))
+        frames = decoded(self.session.take(limit, 0.0, NOW))
         self.seen += frames
         return frames
 
     def read_all(self, limit=1_000_000):
         frames = []
-        while self.session.has_news and not self.session.too_slow:
+        while self.session.has_unread and not self.session.too_slow:
             frames += self.read(limit)
         return frames
 
@@ -124,7 +125,7 @@ def owed(written):
         for index, event in enumerate(events):
             name = f"e1.{number}-0.{index}"
             speaks = event.run and not event.inferred
-            again = oracle.hear(event.run, event.timestamp) if speaks else None
+            again = oracle.observe_heartbeat(event.run, event.timestamp) if speaks else None
             if again is not None:
                 told.append((f"{name}r", again))
             if oracle.fold(event)[0] is Verdict.DELIVER:
@@ -319,7 +320,7 @@ def test_what_a_fold_puts_before_an_event_has_its_own_place():
     client = Client()
     client.move(ahead)
     ahead.read(3)
-    while client.session.has_news and "e1.3-0.0r" not in client.ids:
+    while client.session.has_unread and "e1.3-0.0r" not in client.ids:
         client.read(1)
     assert kinds(client.seen) == ["started", "stalled", "error", "started"]
     behind.read(2)
@@ -335,7 +336,7 @@ def test_what_was_seen_is_passed_over_also_when_only_a_selector_is_left():
     behind.read(1)
     client.move(behind)
     behind.hub.select(client.session, EVERYTHING, replay="last")
-    behind.hub.unwatch(client.session, "op-1")
+    behind.hub.unsubscribe(client.session, "op-1")
     for _ in range(3):
         behind.read(1)
         client.read_all()
@@ -388,7 +389,7 @@ def test_what_was_let_go_and_began_again_is_not_recovered():
     ]
     sidecar = Sidecar(written, limits=Limits(max_finished=0))
     client = watching(sidecar, 1)
-    sidecar.hub.leave(client.session)
+    sidecar.hub.disconnect(client.session)
     sidecar.read(1)
     assert client.move(sidecar) is False
     sidecar.read()
@@ -426,7 +427,7 @@ def test_since_goes_before_how_things_stand():
 def test_what_is_no_event_id_is_not_kept(since):
     sidecar, client = Sidecar([]), Client()
     client.move(sidecar, since=since)
-    assert (client.session.watches["op-1"].since or "") in {"", "e9"}
+    assert (client.session.cursors["op-1"].unknown_since or "") in {"", "e9"}
 
 
 # Falling off.
@@ -514,7 +515,9 @@ def test_who_comes_late_gets_what_is_retained_with_the_status():
         sidecar.read()
         client.move(sidecar)
         client.read(1)
-        sidecar.hub.accept(Batch("w", 100, [progress(0.5)]), epoch="e1", position="100-0", now=1.0)
+        process(
+            sidecar.hub, Batch("w", 100, [progress(0.5)]), epoch="e1", position="100-0", now=1.0
+        )
         assert not client.session.too_slow
         client.read_all()
     assert kinds(client.seen) == ["started", *map(str, range(80, 98)), "progress"]
@@ -525,10 +528,10 @@ def test_what_is_watched_with_everything_is_told_as_well():
     with short_histories():
         sidecar = Sidecar(written)
         session = Session(1, Permit(None))
-        session.resyncs = True
+        session.accepts_snapshots = True
         sidecar.hub.select(session, EVERYTHING, replay="last")
         sidecar.read()
-        frames = decoded(session.take(1_000_000, NOW))
+        frames = decoded(session.take(1_000_000, NOW, 0.0))
     assert frames[0]["event_type"] == "snapshot"
 
 
@@ -599,7 +602,7 @@ def test_frames_of_a_snapshot_are_bounded():
         sidecar = Sidecar(written)
         client = watching(sidecar, resync=True)
         sidecar.read()
-        told = unframed(client.session.take(1, NOW))[0]
+        told = unframed(client.session.take(1, NOW, 0.0))[0]
     assert len(told) < 1_000_000
 
 

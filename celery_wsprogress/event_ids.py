@@ -1,0 +1,101 @@
+"""Event ids, and the positions in the log that they stand for.
+
+An ``event_id`` is ``<epoch>.<position>.<index>``: the epoch of the log, the position of the batch
+in the log, and the index of the event in the batch. It depends on nothing but the log, so every
+sidecar gives an event the same id. A sidecar sends an event of its own where a run that was
+presumed lost speaks again; that event comes before the run's word, and has the word's id with
+the suffix ``r``.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+SYNTHETIC_SUFFIX: Final = "r"
+"""Ends the id of an event that the sidecar made and the log does not hold."""
+
+
+class LogPosition(NamedTuple):
+    """The position of an event in the log. Positions compare as the log is ordered."""
+
+    batch: tuple[int, ...]
+    """The number of the epoch and the position of the batch, as numbers."""
+    event: float
+    """Index of the event in its batch, from 0. An event of the sidecar's own stands half of one
+    before the event it precedes."""
+
+
+class BatchPosition:
+    """The position of a batch in the log, in the forms that its events need.
+
+    Args:
+        epoch: The epoch of the log.
+        epoch_number: The same, as counted by the reader.
+        position: The position of the batch, as the broker writes it.
+    """
+
+    __slots__ = ("epoch_number", "numbers", "prefix")
+
+    def __init__(self, epoch: str, epoch_number: int, position: str) -> None:
+        self.epoch_number = epoch_number
+        self.numbers = (epoch_number, *parse_position(position))
+        """The number of the epoch and the position, as numbers."""
+        self.prefix = f"{epoch}.{position}."
+        """The ids of all events of the batch begin with it."""
+
+    def of_event(self, index: float) -> LogPosition:
+        """The position of one event of the batch."""
+        return LogPosition(self.numbers, index)
+
+    def event_id(self, index: int) -> str:
+        """The id of one event of the batch."""
+        return f"{self.prefix}{index}"
+
+    def synthetic_event_id(self, index: int) -> str:
+        """The id of an event that the sidecar sends before the one at this index."""
+        return f"{self.prefix}{index}{SYNTHETIC_SUFFIX}"
+
+
+def parse_event_id(event_id: str) -> tuple[str, LogPosition | None]:
+    """Split an event id into the epoch and the position; None where it is not one of ours."""
+    epoch, _, rest = event_id.partition(".")
+    position, _, index = rest.rpartition(".")
+    synthetic = index.endswith(SYNTHETIC_SUFFIX)
+    try:
+        number = int(index.removesuffix(SYNTHETIC_SUFFIX))
+        return epoch, LogPosition(parse_position(position), number - 0.5 if synthetic else number)
+    except ValueError:
+        return epoch, None
+
+
+def event_id_of_frame(frame: bytes) -> str:
+    """Read the event id from an encoded frame."""
+    start = frame.index(_EVENT_ID) + len(_EVENT_ID)
+    return frame[start : frame.index(b'"', start)].decode()
+
+
+def position_of_frame(frame: bytes, epoch_number: int) -> LogPosition:
+    """Read the position of an event from its encoded frame.
+
+    Args:
+        frame: An event as it goes to the clients; its ``event_id`` is one of ours.
+        epoch_number: The number of the epoch in that id.
+    """
+    _, position = parse_event_id(event_id_of_frame(frame))
+    assert position is not None  # noqa: S101 - see above
+    return position._replace(batch=(epoch_number, *position.batch))
+
+
+# Inside a JSON string these quotes would be escaped, so the first match is the field itself.
+_EVENT_ID: Final = b'"event_id":"'
+
+
+def parse_position(position: str) -> tuple[int, ...]:
+    """Turn a position of the log into numbers that compare: ``1735734005456-0``, or ``17``.
+
+    Raises:
+        ValueError: it is not a position.
+    """
+    return tuple(int(part) for part in position.split("-"))

@@ -1,0 +1,97 @@
+"""Limit how often progress is delivered.
+
+The hub limits the progress of each operation for everybody, and a session limits what its client
+asked to be told less often. Only progress is held back, and only until it is due: the newest one
+is delivered then, or earlier, before the next event of another kind.
+
+Times are seconds of a clock that never goes back.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from heapq import heappop, heappush
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class ProgressRateLimiter(Generic[K, V]):
+    """Holds back values until a minimum interval has passed since the last one was sent.
+
+    Type parameters: ``K`` is what is limited, ``V`` what is held back of it.
+    """
+
+    __slots__ = ("_due", "_held_back", "_queue", "_sent_at", "_serial", "longest")
+
+    def __init__(self, longest: float = 0.0) -> None:
+        self.longest = longest
+        """The longest interval in use: when a key was sent is remembered for so many seconds."""
+        self._sent_at: OrderedDict[K, float] = OrderedDict()
+        self._held_back: dict[K, V] = {}
+        self._due: dict[K, float] = {}
+        """When each key is due. The heap has one entry for it, and may have outdated ones."""
+        self._queue: list[tuple[float, int, K]] = []
+        self._serial = 0
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next value is due; None where nothing is held back."""
+        while self._queue:
+            due, _, key = self._queue[0]
+            if key in self._held_back and self._due.get(key) == due:
+                return due
+            heappop(self._queue)
+            if self._due.get(key) == due:
+                del self._due[key]
+        return None
+
+    def hold_back(self, key: K, value: V, interval: float, now: float) -> bool:
+        """Hold a value back if its key was sent less than an interval ago.
+
+        Returns:
+            Whether it is held back. It replaces an earlier value of the key.
+        """
+        sent_at = self._sent_at.get(key)
+        if sent_at is None or sent_at + interval <= now:
+            return False
+        self._held_back[key] = value
+        due = sent_at + interval
+        if self._due.get(key) != due:
+            self._due[key] = due
+            self._serial += 1
+            heappush(self._queue, (due, self._serial, key))
+        return True
+
+    def resume(self, key: K) -> V | None:
+        """Take back what is held back of a key."""
+        return self._held_back.pop(key, None)
+
+    def resume_all(self) -> dict[K, V]:
+        """Take back everything: the intervals have changed."""
+        found, self._held_back = self._held_back, {}
+        return found
+
+    def take_due(self, now: float) -> dict[K, V]:
+        """Take back what is due now."""
+        found: dict[K, V] = {}
+        while (due := self.next_due) is not None and due <= now:
+            key = heappop(self._queue)[2]
+            del self._due[key]
+            found[key] = self._held_back.pop(key)
+        return found
+
+    def mark_sent(self, key: K, now: float) -> None:
+        """Record that progress of a key is sent now."""
+        self._sent_at[key] = now
+        self._sent_at.move_to_end(key)
+        while next(iter(self._sent_at.values())) + self.longest < now:
+            self._sent_at.popitem(last=False)
+
+    def held_back(self) -> list[K]:
+        """The keys of which something is held back."""
+        return list(self._held_back)
