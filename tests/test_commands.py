@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from itertools import count
 
 import pytest
 from deliveries import process
@@ -56,18 +55,22 @@ class Client:
         return [one["event_type"] for one in decoded(self.session.take(10**9, 200.0, 0.0))]
 
 
-_counters = count(1)
+class WrittenHub(Hub):
+    """A hub that knows how many batches were written for it."""
+
+    written = 0
 
 
 def write(hub, *events, writer="w"):
-    batch = wire.Batch(writer, next(_counters), events)
+    hub.written += 1
+    batch = wire.Batch(writer, hub.written, events)
     process(hub, batch, epoch="e", position=str(batch.counter), now=NOW)
 
 
 @pytest.fixture
 def hub():
     """Two operations: one goes on, one has ended."""
-    hub = Hub()
+    hub = WrittenHub()
     write(
         hub,
         queued(at=1.0, operation_id="done", operation_type="proj.add", tags=["red"]),
@@ -127,7 +130,7 @@ frames = st.one_of(
 
 @given(st.lists(frames, min_size=1, max_size=4), st.sampled_from([None, KEY]), st.booleans())
 def test_any_frame_gets_exactly_one_reply_which_is_strict_json(sent, key, exact_only):
-    hub = Hub()
+    hub = WrittenHub()
     write(hub, queued(operation_id="done"), completed(run="r1", operation_id="done"))
     write(hub, status("started", operation_id="live"), progress(0.1, operation_id="live"))
     client = Client(hub, key=key, exact_only=exact_only)
