@@ -23,8 +23,8 @@ from celery_wsprogress import (
     ws_manager,
 )
 from celery_wsprogress.operations import outlet, register
-from celery_wsprogress.worker import reports
-from celery_wsprogress.worker.forking import drain_all
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing.publishers import drain_all
 from celery_wsprogress.worker.runs import Run, mint
 
 
@@ -39,7 +39,7 @@ def at_rest():
     """Wait until no thread of ours is at work: a fork in C may leave a child that hangs."""
     publisher = outlet.outlet()
     assert publisher.drain(30)
-    eventually(lambda: publisher._awake_at > time.monotonic() + 0.2)
+    eventually(lambda: publisher._wakes_at > time.monotonic() + 0.2)
     return publisher
 
 
@@ -194,10 +194,10 @@ def held(*locks):
 
 def test_locks_that_were_held_are_not(log):
     from celery_wsprogress.sidecar import background
-    from celery_wsprogress.worker import forking
+    from celery_wsprogress.worker.publishing import publishers
 
     publisher = outlet.outlet()
-    locks = publisher._lock, register._register._lock, outlet._choosing, forking._forking
+    locks = publisher._lock, register._register._lock, outlet._choosing, publishers._forking
     let_go = held(*locks, background._changing)
     try:
 
@@ -219,7 +219,7 @@ def test_locks_that_were_held_are_not(log):
 def test_what_waited_is_the_parents_to_say(log):
     publisher = outlet.outlet()
     with publisher._lock:
-        publisher.emit([reports.log(Run("op", "x", "r"), 0.0, "info", "once", {})])
+        publisher.emit([encoded_events.log(Run("op", "x", "r"), 0.0, "info", "once", {})])
         assert in_child(lambda: publisher.drain(0.0)) == "True"
     assert publisher.drain(30)
     assert spoken(log.events("op")) == ["log"]
@@ -231,10 +231,14 @@ def test_nobody_vouches_in_it_and_no_server_runs_there(log):
     at_rest()
 
     def work():
-        return outlet.outlet().witness, is_websocket_running(), ws_manager.get_active_operations()
+        return (
+            outlet.outlet().heartbeat_source,
+            is_websocket_running(),
+            ws_manager.get_active_operations(),
+        )
 
     assert in_child(work) == "(None, False, [])"
-    assert outlet.outlet().witness
+    assert outlet.outlet().heartbeat_source
     assert is_websocket_running()
 
 

@@ -62,7 +62,7 @@ class ProgressTracker:
         self._steps.step(message, details)
 
     async def complete(self, result: Any = None) -> None:
-        """Report the last step, and end the operation with ``result`` and ``completed``."""
+        """EncodedEvent the last step, and end the operation with ``result`` and ``completed``."""
         self._steps.complete()
         await ws_manager.emit_result(self.operation_id, result)
 

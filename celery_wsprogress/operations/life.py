@@ -21,9 +21,10 @@ from celery_wsprogress.events import MAX_ID_LENGTH
 from celery_wsprogress.guard import is_really
 from celery_wsprogress.operations import register
 from celery_wsprogress.operations.outlet import outlet
-from celery_wsprogress.worker import reports, tracking
+from celery_wsprogress.worker import tracking
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
 from celery_wsprogress.worker.runs import Run, mint
-from celery_wsprogress.worker.signs import Going
 from celery_wsprogress.worker.tracker import Tracker
 
 #: Stands for a result that was never given; None is one.
@@ -68,7 +69,7 @@ class Life:
         self.tracker = tracker
         self.began = time.time()
         """When it began, epoch seconds."""
-        self._ends: tuple[reports.Report, ...] = ()
+        self._ends: tuple[encoded_events.EncodedEvent, ...] = ()
         self._count_of_ends = 0
         self._process = os.getpid()
 
@@ -78,17 +79,17 @@ class Life:
         return self.tracker.run.operation_id
 
     @property
-    def going(self) -> Going:
+    def going(self) -> ActiveRun:
         """It, as its process vouches for it."""
         run = self.tracker.run
-        return Going(run.operation_id, run.run, self.began, self.announce)
+        return ActiveRun(run.operation_id, run.run, self.began, self.announce)
 
-    def announce(self) -> reports.Report:
+    def announce(self) -> encoded_events.EncodedEvent:
         """Make its ``started``, with what is known of it by now."""
         run = replace(self.tracker.run, metadata=self.tracker.metadata)
-        return reports.started(run, self.began, stream_errors=self.tracker.streams_errors)
+        return encoded_events.started(run, self.began, stream_errors=self.tracker.streams_errors)
 
-    def said_so_far(self) -> list[reports.Report]:
+    def said_so_far(self) -> list[encoded_events.EncodedEvent]:
         """What there is to say of it now: its beginning, the last of all else, and its end."""
         return [self.announce(), *self.tracker.said_so_far(), *self._ends]
 
@@ -100,11 +101,11 @@ class Life:
     def complete(self, result: Any = NO_RESULT) -> None:
         """Say ``result``, where there is one, and ``completed``."""
         run, now = self.tracker.run, time.time()
-        end = reports.completed(run, now, self.tracker.duration)
+        end = encoded_events.completed(run, now, self.tracker.duration)
         if result is NO_RESULT:
             self._end(end)
         else:
-            self._end(reports.result(run, now, result), end)
+            self._end(encoded_events.result(run, now, result), end)
 
     def fail(self, error: Any, error_type: Any = None) -> None:
         """Say ``error``.
@@ -120,7 +121,7 @@ class Life:
             said = rendering.WITHHELD
         if error_type is not None:
             kind = rendering.text(error_type, rendering.MAX_NAME_BYTES) or kind
-        end = reports.failed(
+        end = encoded_events.failed(
             self.tracker.run,
             time.time(),
             said,
@@ -130,7 +131,7 @@ class Life:
         )
         self._end(end)
 
-    def _end(self, *ends: reports.Report) -> None:
+    def _end(self, *ends: encoded_events.EncodedEvent) -> None:
         if not self._ends:
             # A result may be large, and is no part of a snapshot.
             self._ends, self._count_of_ends = ends[-1:], len(ends)
@@ -166,7 +167,7 @@ def begin(run: Run) -> Life:
     life = Life(Tracker(run, publisher, outer, streams_errors=full))
     register.add(life)
     if publisher is not None:
-        publisher.vouch(register.going)
+        publisher.heartbeat_source = register.going
         publisher.emit((life.announce(),))
     return life
 
@@ -175,5 +176,5 @@ def _outer() -> Tracker | None:
     """What goes on around it. Not what is over: a chain of those would never be let go."""
     tracker = tracking.running.get()
     while tracker is not None and tracker.ended:
-        tracker = tracker.outer
+        tracker = tracker.parent
     return tracker

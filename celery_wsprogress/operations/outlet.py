@@ -1,6 +1,6 @@
 """Where the operations of this process are written to: one publisher, made when first needed.
 
-It is as safe to fork as every :class:`~celery_wsprogress.worker.publisher.Publisher`. Whoever
+It is as safe to fork as every :class:`.Publisher`. Whoever
 ends in peace waits for it: a script, a child of :mod:`multiprocessing`, a pool process of
 Celery's.
 """
@@ -19,8 +19,8 @@ from celery_wsprogress import brokers, fork
 from celery_wsprogress.brokers.process import address_of_process, settings_of_process
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import WorkerSettings, masked
-from celery_wsprogress.worker.forking import children, drain_all
-from celery_wsprogress.worker.publisher import Publisher
+from celery_wsprogress.worker.publishing.publisher import Publisher
+from celery_wsprogress.worker.publishing.publishers import children, drain_all
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def _choose() -> Publisher | None:
         masked(address.url),
         settings,
         address.secrets,
-        trusts=settings.url is None,
+        trusted=settings.url is None,
     )
 
 

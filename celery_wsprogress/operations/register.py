@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from celery_wsprogress.operations.life import Life
-    from celery_wsprogress.worker.signs import Going
+    from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
     from celery_wsprogress.worker.tracker import Tracker
 
 logger = logging.getLogger(__name__)
@@ -109,8 +109,8 @@ class Register:
         life = self.find(name)
         return life.tracker if life else None
 
-    def going(self) -> Sequence[Going] | None:
-        """The operations that go on; a :data:`~celery_wsprogress.worker.signs.Witness`."""
+    def going(self) -> Sequence[ActiveRun] | None:
+        """The operations that go on; a :data:`.ActiveRunSource`."""
         return [life.going for life in self.live(MAX_VOUCHED)] or None
 
     def stats(self) -> dict[str, int]:

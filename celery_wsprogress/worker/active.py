@@ -13,22 +13,22 @@ import functools
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from celery_wsprogress.worker import reports
 from celery_wsprogress.worker.apps import how_of, reporting_for
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
 from celery_wsprogress.worker.runs import Run, stamp_of
-from celery_wsprogress.worker.signs import Going
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from celery_wsprogress.worker.apps import Reporting
-    from celery_wsprogress.worker.reports import Report
+    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
     from celery_wsprogress.worker.requests import Requests
     from celery_wsprogress.worker.terminations import Terminations
 
 
 class ActiveRuns:
-    """Vouches for the runs of one app; a :data:`~celery_wsprogress.worker.signs.Witness`.
+    """Vouches for the runs of one app; a :data:`.ActiveRunSource`.
 
     Args:
         reporting: Of the app.
@@ -46,25 +46,25 @@ class ActiveRuns:
         # Callers load this module, too, and have no use for the whole of Celery's worker.
         self._active: Iterable[Any] = import_module("celery.worker.state").active_requests
 
-    def __call__(self) -> Sequence[Going] | None:
+    def __call__(self) -> Sequence[ActiveRun] | None:
         """Name the runs that go on."""
         going = [one for one in map(self.find, members(self._active)) if one is not None]
         going += self._reporting.eager_runs() or ()
         going += self._terminations.going()
         return going if going or self._received else None
 
-    def find(self, request: Any) -> Going | None:
+    def find(self, request: Any) -> ActiveRun | None:
         """What is said of a request that is being run; None where it is not this app's to say."""
         stamp = stamp_of(request.request_dict)
         run, since = stamp.get("run"), request.time_start
         if not run or since is None or reporting_for(request.task, stamp) is not self._reporting:
             return None
-        return Going(request.id, run, since, functools.partial(self._announce, request))
+        return ActiveRun(request.id, run, since, functools.partial(self._announce, request))
 
-    def _announce(self, request: Any) -> Report:
+    def _announce(self, request: Any) -> EncodedEvent:
         run = Run.of(request.request_dict, request.task.name)
         how = how_of(request.task, stamp_of(request.request_dict))
-        return reports.started(run, request.time_start, **how)
+        return encoded_events.started(run, request.time_start, **how)
 
 
 def members(changing: Iterable[Any]) -> Sequence[Any]:

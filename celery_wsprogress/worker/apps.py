@@ -28,13 +28,13 @@ from celery_wsprogress.settings import (
     masked,
 )
 from celery_wsprogress.worker.eager import EagerRuns, is_in_tests
-from celery_wsprogress.worker.publisher import Publisher
+from celery_wsprogress.worker.publishing.publisher import Publisher
 from celery_wsprogress.worker.runs import WITHHOLD, WITHHOLD_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from celery_wsprogress.worker.reports import How
+    from celery_wsprogress.worker.publishing.encoded_events import How
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Reporting:
             masked(address.url),
             settings,
             address.secrets,
-            trusts=settings.url is None,
+            trusted=settings.url is None,
         )
         # The flusher thread keeps its publisher alive, so the app's end must be its end. Not the
         # end of the process: that waits until the last events have left, and is signals' affair.

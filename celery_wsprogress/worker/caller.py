@@ -14,11 +14,12 @@ from celery.canvas import _chain, _chord
 
 from celery_wsprogress import rendering
 from celery_wsprogress.guard import guarded
-from celery_wsprogress.worker import reports, successors, tracking
+from celery_wsprogress.worker import successors, tracking
 from celery_wsprogress.worker.apps import publisher_of_message, reporting_of
 from celery_wsprogress.worker.maps import called_by
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
 from celery_wsprogress.worker.queues import name_of, queue_of
-from celery_wsprogress.worker.reports import Draft
 from celery_wsprogress.worker.runs import STAMP, WITHHOLD_ERRORS, Run, mint, stamp_of
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def after_publish(
         if not queue or task_id != headers["id"]:
             queue = queue_of(reporting.app, exchange, routing_key)
         run = Run.published(headers, str(sender), queue)
-        make = partial(reports.queued, run, time.time())
-        reporting.publisher.emit((Draft(make),))
+        make = partial(encoded_events.queued, run, time.time())
+        reporting.publisher.emit((LazyEvent(make),))
 
 
 def mark_replacement(signature: Any, tracker: Tracker, app: Any) -> None:
@@ -120,7 +121,7 @@ def _note_replacement(body: Any) -> None:
     That is so where a task of a base class with an ``on_replace`` of its own replaces itself.
     """
     tracker = tracking.running.get()
-    if tracker is None or tracker.outlet is None or tracker.replaced:
+    if tracker is None or tracker.sink is None or tracker.replaced:
         return
     for behind in successors.of_message(body):
         if successors.id_of(behind) == tracker.run.operation_id:
@@ -183,10 +184,10 @@ def _followed_by(headers: Mapping[str, Any]) -> dict[str, Any]:
 def _replaced_by(name: Any, headers: Mapping[str, Any]) -> Tracker | None:
     """The tracker of the running task, where this message takes its place."""
     tracker = tracking.running_of(headers["id"])
-    if tracker is None or tracker.outlet is None or headers.get("retries"):
+    if tracker is None or tracker.sink is None or headers.get("retries"):
         return None
     found = publisher_of_message(str(name), str(name))
-    if found is not None and reporting_of(found[0]).publisher is not tracker.outlet:
+    if found is not None and reporting_of(found[0]).publisher is not tracker.sink:
         # The same id in another app is another task.
         return None
     return tracker

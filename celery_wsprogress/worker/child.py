@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from celery import states
 
 from celery_wsprogress import results
-from celery_wsprogress.worker import eager, maps, reports, tracking, wording
+from celery_wsprogress.worker import eager, maps, tracking, wording
 from celery_wsprogress.worker.apps import (
     how_of,
     reporting_for,
@@ -19,9 +19,10 @@ from celery_wsprogress.worker.apps import (
     streams_result,
     ways_of,
 )
-from celery_wsprogress.worker.inquiries import Inquiry
 from celery_wsprogress.worker.outcomes import as_backend_says
-from celery_wsprogress.worker.reports import Draft
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
+from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.runs import Run, stamp_of
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Literal
 
-    from celery_wsprogress.worker.publisher import Publisher
-    from celery_wsprogress.worker.reports import Report
+    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
+    from celery_wsprogress.worker.publishing.publisher import Publisher
 
 #: The run that ended last here: an internal error of Celery is signalled after its end.
 _last: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.last", default=None)
@@ -53,8 +54,8 @@ def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any)
     run, publisher = Run.of(request, task.name), reporting.publisher
     how = how_of(task, stamp)
     tracking.enter(_tracker(task, kwargs, run, publisher, streams_errors=how["stream_errors"]))
-    make = partial(reports.started, run, time.time(), **how)
-    publisher.emit((Draft(make),))
+    make = partial(encoded_events.started, run, time.time(), **how)
+    publisher.emit((LazyEvent(make),))
 
 
 def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
@@ -73,10 +74,10 @@ def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
     how["acks_late"] = False
     full = how["stream_errors"]
     tracking.enter(_tracker(task, kwargs, run, publisher, outer, streams_errors=full))
-    make = partial(reports.started, run, now, **how)
-    eager.vouch_for(reporting)
+    make = partial(encoded_events.started, run, now, **how)
+    eager.give_heartbeats_for(reporting)
     reporting.eager_runs.begin(run, now, make)
-    publisher.emit((Draft(make),))
+    publisher.emit((LazyEvent(make),))
 
 
 def _tracker(
@@ -99,17 +100,17 @@ def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
     """Say ``result``, where it is wanted, and ``completed``."""
     # Of a plain task that is all, and costs it next to nothing.
     tracker = tracking.running.get() and _running(sender.request.id)
-    if tracker is None or tracker.outlet is None:
+    if tracker is None or tracker.sink is None:
         return
     run, now = tracker.run, time.time()
-    end = Draft(partial(reports.completed, run, now, tracker.duration))
+    end = LazyEvent(partial(encoded_events.completed, run, now, tracker.duration))
     if not _streams_result(sender):
         tracker.end(end)
     elif result is None:
         # There is nothing to render, or to change.
-        tracker.end(Draft(partial(reports.result, run, now, None)), end)
+        tracker.end(LazyEvent(partial(encoded_events.result, run, now, None)), end)
     else:
-        tracker.end(reports.result(run, now, result), end)
+        tracker.end(encoded_events.result(run, now, result), end)
 
 
 def failed(task_id: Any = None, exception: Any = None, **_: Any) -> bool:
@@ -125,7 +126,7 @@ def retried(request: Any = None, reason: Any = None, **_: Any) -> bool:
     tracker = _running(request.id)
     if tracker is not None:
         message, retry_in = wording.retry(reason, full=tracker.streams_errors)
-        tracker.end(reports.retrying(tracker.run, time.time(), message, retry_in))
+        tracker.end(encoded_events.retrying(tracker.run, time.time(), message, retry_in))
     return tracker is not None
 
 
@@ -147,11 +148,11 @@ def finished(
         return None
     if isinstance(tracker, maps.MapTracker):
         tracker.give_back(kwargs)
-    if task.request.is_eager and tracker.outlet is not None:
+    if task.request.is_eager and tracker.sink is not None:
         _finish_eagerly(tracker, task, state)
     tracking.leave(tracker)
     _last.set(tracker)
-    if tracker.ended or tracker.outlet is None:
+    if tracker.ended or tracker.sink is None:
         return None
     if state == states.IGNORED:
         _ignore(tracker, task, retval)
@@ -193,7 +194,7 @@ def broken(
         _fail(tracker, error, error_type)
     else:
         run = Run.of(request, sender.name)
-        reporting.publisher.emit((reports.failed(run, time.time(), error, error_type),))
+        reporting.publisher.emit((encoded_events.failed(run, time.time(), error, error_type),))
 
 
 def _running(task_id: Any) -> Tracker | None:
@@ -208,7 +209,9 @@ def _fail(
     status: Literal["error", "cancelled"] = "error",
 ) -> None:
     run, now, duration = tracker.run, time.time(), tracker.duration
-    tracker.end(reports.failed(run, now, error, error_type, status=status, duration=duration))
+    tracker.end(
+        encoded_events.failed(run, now, error, error_type, status=status, duration=duration)
+    )
 
 
 def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
@@ -221,8 +224,8 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
     run, now, duration = tracker.run, time.time(), tracker.duration
     tracker.ended = True
 
-    def ignored() -> Sequence[Report]:
-        return (reports.completed(run, now, duration, ignored=True),)
+    def ignored() -> Sequence[EncodedEvent]:
+        return (encoded_events.completed(run, now, duration, ignored=True),)
 
     ask = partial(
         as_backend_says,
@@ -234,7 +237,7 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
         streams_errors=tracker.streams_errors,
         duration=duration,
     )
-    ways_of(task).reporting.publisher.ask(Inquiry(ask, ignored), after=tracker)
+    ways_of(task).reporting.publisher.look_up(Lookup(ask, ignored), after=tracker.slot)
 
 
 def _reject(tracker: Tracker, task: Any, reject: Any) -> None:
@@ -242,6 +245,6 @@ def _reject(tracker: Tracker, task: Any, reject: Any) -> None:
     said, kind = wording.rejection(reject, full=tracker.streams_errors)
     # What was acknowledged early cannot go back.
     if reject.requeue and task.acks_late:
-        tracker.end(reports.retrying(tracker.run, time.time(), f"back in its queue; {said}"))
+        tracker.end(encoded_events.retrying(tracker.run, time.time(), f"back in its queue; {said}"))
     else:
         _fail(tracker, said, kind)

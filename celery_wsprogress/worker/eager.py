@@ -9,14 +9,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
 from celery_wsprogress.worker.runs import STAMP, stamp_of
-from celery_wsprogress.worker.signs import Going
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from celery_wsprogress.worker.apps import Reporting
-    from celery_wsprogress.worker.reports import Report
+    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
     from celery_wsprogress.worker.runs import Run
 
 #: Left from outside, not failed.
@@ -38,14 +38,14 @@ def headers_of(request: Any) -> Mapping[str, Any]:
 
 
 class EagerRuns:
-    """The eager runs of one app that go on; a :data:`~celery_wsprogress.worker.signs.Witness`."""
+    """The eager runs of one app that go on; a :data:`.ActiveRunSource`."""
 
     def __init__(self) -> None:
-        self._going: dict[str, Going] = {}
+        self._going: dict[str, ActiveRun] = {}
 
-    def begin(self, run: Run, now: float, announce: Callable[[], Report]) -> None:
+    def begin(self, run: Run, now: float, announce: Callable[[], EncodedEvent]) -> None:
         """This run goes on from now on."""
-        self._going[run.run] = Going(run.operation_id, run.run, now, announce)
+        self._going[run.run] = ActiveRun(run.operation_id, run.run, now, announce)
 
     def end(self, run: Run) -> None:
         """This one does not any more."""
@@ -55,13 +55,13 @@ class EagerRuns:
         """They are the parent's. Called in a child."""
         self._going = {}
 
-    def __call__(self) -> Sequence[Going] | None:
+    def __call__(self) -> Sequence[ActiveRun] | None:
         """Name the runs that go on."""
         return list(self._going.copy().values()) or None
 
 
-def vouch_for(reporting: Reporting) -> None:
+def give_heartbeats_for(reporting: Reporting) -> None:
     """Have this process vouch for its eager runs, where nobody vouches for those of a worker."""
-    if reporting.publisher.witness is None:
+    if reporting.publisher.heartbeat_source is None:
         reporting.eager_runs.forget()
-        reporting.publisher.vouch(reporting.eager_runs)
+        reporting.publisher.heartbeat_source = reporting.eager_runs

@@ -8,19 +8,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.worker.apps import reporting_for, streams_errors, streams_result
-from celery_wsprogress.worker.inquiries import Inquiry
 from celery_wsprogress.worker.outcomes import as_backend_says
+from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.runs import stamp_of
 
 if TYPE_CHECKING:
-    from celery_wsprogress.worker.reports import Report
+    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
     from celery_wsprogress.worker.runs import Run
 
 #: Runs whose end was said here: a hard time limit is signalled twice.
 said: Final[deque[str]] = deque(maxlen=1_000)
 
 
-def say(task: Any, request: Any, run: Run, end: Report) -> None:
+def say(task: Any, request: Any, run: Run, end: EncodedEvent) -> None:
     """Say the end of a run.
 
     Args:
@@ -36,7 +36,7 @@ def say(task: Any, request: Any, run: Run, end: Report) -> None:
 
 
 def say_as_backend_says(
-    task: Any, request: Any, run: Run, otherwise: Report, revoked: str = ""
+    task: Any, request: Any, run: Run, otherwise: EncodedEvent, revoked: str = ""
 ) -> None:
     """Say the end of a run whose process is gone, which may have stored another one before.
 
@@ -62,4 +62,4 @@ def say_as_backend_says(
         streams_errors=streams_errors(task, stamp),
         revoked=revoked,
     )
-    reporting.publisher.ask(Inquiry(ask, lambda: (otherwise,)))
+    reporting.publisher.look_up(Lookup(ask, lambda: (otherwise,)))

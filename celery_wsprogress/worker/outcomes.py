@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celery_wsprogress import results
-from celery_wsprogress.worker import reports
+from celery_wsprogress.worker.publishing import encoded_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from celery_wsprogress.worker.reports import Report
+    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
     from celery_wsprogress.worker.runs import Run
 
 
@@ -18,13 +18,13 @@ def as_backend_says(
     task: Any,
     run: Run,
     now: float,
-    otherwise: Callable[[], Sequence[Report]],
+    otherwise: Callable[[], Sequence[EncodedEvent]],
     *,
     streams_result: bool,
     streams_errors: bool,
     duration: float | None = None,
     revoked: str = "",
-) -> Sequence[Report]:
+) -> Sequence[EncodedEvent]:
     """Ask the task's result backend how the run ended. Blocks as long as that does.
 
     Args:
@@ -48,8 +48,8 @@ def as_backend_says(
         end = outcome.end
         if end == "cancelled":
             said = revoked or said
-        return (reports.failed(run, now, said, kind, status=end, duration=duration),)
-    completed = reports.completed(run, now, duration)
+        return (encoded_events.failed(run, now, said, kind, status=end, duration=duration),)
+    completed = encoded_events.completed(run, now, duration)
     if not streams_result:
         return (completed,)
-    return reports.result(run, now, outcome.result), completed
+    return encoded_events.result(run, now, outcome.result), completed

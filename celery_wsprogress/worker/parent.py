@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import Reject
 
 from celery_wsprogress import results
-from celery_wsprogress.worker import ends, maps, reports, requests, successors, wording
+from celery_wsprogress.worker import ends, maps, requests, successors, wording
 from celery_wsprogress.worker.active import ActiveRuns
 from celery_wsprogress.worker.apps import (
     how_of,
@@ -22,10 +22,11 @@ from celery_wsprogress.worker.apps import (
     streams_errors,
     streams_result,
 )
-from celery_wsprogress.worker.inquiries import Inquiry
 from celery_wsprogress.worker.outcomes import as_backend_says
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
+from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.queues import queue_of
-from celery_wsprogress.worker.reports import Draft
 from celery_wsprogress.worker.runs import STAMP, Run, mint, stamp_of
 from celery_wsprogress.worker.terminations import Termination, Terminations
 from celery_wsprogress.worker.wrappers import followed_by
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from celery_wsprogress.worker.apps import Reporting
-    from celery_wsprogress.worker.reports import Report
+    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
 
 _terminations = Terminations()
 
@@ -56,19 +57,19 @@ def received(request: Any = None, **_: Any) -> None:
     headers[STAMP] = {**stamp, "run": mint(), "queue": queue}
     requests.known.add(request)
     publisher = reporting.publisher
-    if not isinstance(publisher.witness, ActiveRuns):
-        publisher.vouch(_active_runs(reporting))
+    if not isinstance(publisher.heartbeat_source, ActiveRuns):
+        publisher.heartbeat_source = _active_runs(reporting)
     make = partial(_receipt, request.task, headers, time.time())
-    publisher.emit((Draft(make),))
+    publisher.emit((LazyEvent(make),))
 
 
 def _active_runs(reporting: Reporting) -> ActiveRuns:
     return ActiveRuns(reporting, requests.known, _terminations)
 
 
-def _receipt(task: Any, headers: Any, now: float) -> Report:
+def _receipt(task: Any, headers: Any, now: float) -> EncodedEvent:
     run = Run.of(headers, task.name)
-    return reports.received(run, now, **how_of(task, stamp_of(headers)))
+    return encoded_events.received(run, now, **how_of(task, stamp_of(headers)))
 
 
 def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: Any) -> None:
@@ -86,7 +87,7 @@ def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: 
     run = Run.of(request, sender.name)
     full = streams_errors(sender, stamp_of(request))
     error, error_type = results.failure(exception, full=full)
-    end = reports.failed(run, time.time(), error, error_type)
+    end = encoded_events.failed(run, time.time(), error, error_type)
     ends.say_as_backend_says(sender, request, run, end)
 
 
@@ -111,9 +112,9 @@ def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: An
     if reason is not None or (found is not None and not found.acknowledged):
         full = streams_errors(sender, stamp_of(request))
         message, retry_in = wording.retry(reason, full=full)
-        end = reports.retrying(run, now, message, retry_in)
+        end = encoded_events.retrying(run, now, message, retry_in)
     else:
-        end = reports.failed(run, now, *wording.shutdown(), status="cancelled")
+        end = encoded_events.failed(run, now, *wording.shutdown(), status="cancelled")
     ends.say(sender, request, run, end)
 
 
@@ -131,7 +132,7 @@ def revoked(
     """
     run = Run.of(request, sender.name)
     said, kind = wording.revocation(signum, terminated=terminated, expired=expired)
-    end = partial(reports.failed, run, error=said, error_type=kind, status="cancelled")
+    end = partial(encoded_events.failed, run, error=said, error_type=kind, status="cancelled")
     reporting = reporting_for(sender, stamp_of(request))
     received_request = requests.known.get(request.id)
     if not terminated or received_request is None or reporting is None or run.run in ends.said:
@@ -142,7 +143,9 @@ def revoked(
         ends.say_as_backend_says(sender, request, run, end(time.time()), revoked=said)
 
     def goes_on() -> None:
-        word = reports.word(run, time.time(), "terminating", wording.termination(signum), {})
+        word = encoded_events.status(
+            run, time.time(), "terminating", wording.termination(signum), {}
+        )
         reporting.publisher.emit((word,))
 
     going = _active_runs(reporting).find(received_request)
@@ -172,10 +175,10 @@ def _look_for_revoked(*_: Any, **__: Any) -> None:
         waits = request._apply_result is None  # noqa: SLF001 - nothing public tells it
         if waits and request.id in revoked_ids and reporting is not None:
             ask = partial(_revoked_in_backend, request.task, request.request_dict)
-            reporting.publisher.ask(Inquiry(ask, tuple))
+            reporting.publisher.look_up(Lookup(ask, tuple))
 
 
-def _revoked_in_backend(task: Any, headers: Any) -> Sequence[Report]:
+def _revoked_in_backend(task: Any, headers: Any) -> Sequence[EncodedEvent]:
     run = Run.of(headers, task.name)
     if run.run in ends.said:
         return ()
@@ -215,4 +218,4 @@ def _thrown_away(consumer: Any, message: Any, error: str, error_type: str) -> No
     reporting = reporting_of(consumer.app)
     if reporting.settings.enabled and headers.get("id"):
         run = Run.of({**headers, "hostname": consumer.hostname}, str(headers.get("task") or ""))
-        reporting.publisher.emit((reports.failed(run, time.time(), error, error_type),))
+        reporting.publisher.emit((encoded_events.failed(run, time.time(), error, error_type),))

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import WorkerShutdown, WorkerTerminate
 
 from celery_wsprogress import results
-from celery_wsprogress.worker import ends, reports, requests, wording
+from celery_wsprogress.worker import ends, requests, wording
 from celery_wsprogress.worker.active import ActiveRuns, members
 from celery_wsprogress.worker.apps import reporting_for, ways_of
+from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.runs import Run, stamp_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def shutting_down(how: Any = None, **_: Any) -> None:
 
 def _give_back(request: Any) -> None:
     run = Run.of(request.request_dict, request.task.name)
-    end = reports.retrying(run, time.time(), *wording.retry(None, full=False))
+    end = encoded_events.retrying(run, time.time(), *wording.retry(None, full=False))
     ends.say(request.task, request.request_dict, run, end)
 
 
@@ -59,7 +60,7 @@ def left(task: Any, tracker: Tracker) -> None:
     if isinstance(exception, (SystemExit, KeyboardInterrupt)) and not stops:
         error, error_type = results.failure(exception, full=tracker.streams_errors)
         ends.said.append(run.run)
-        end = reports.failed(run, time.time(), error, error_type, duration=tracker.duration)
+        end = encoded_events.failed(run, time.time(), error, error_type, duration=tracker.duration)
         tracker.end(end)
         return
     for known in [known for known in _left if known in ends.said]:
@@ -87,10 +88,10 @@ def ended() -> None:
 
 def _lose(request: Any) -> None:
     run = Run.of(request.request_dict, request.task.name)
-    end = reports.failed(run, time.time(), *wording.shutdown(), status="cancelled")
+    end = encoded_events.failed(run, time.time(), *wording.shutdown(), status="cancelled")
     ends.say_as_backend_says(request.task, request.request_dict, run, end)
 
 
 def _is_main(reporting: Reporting) -> bool:
     """Whether this is the main process of a worker; a pool process is none, nor a task's child."""
-    return isinstance(reporting.publisher.witness, ActiveRuns)
+    return isinstance(reporting.publisher.heartbeat_source, ActiveRuns)

@@ -17,7 +17,7 @@ from celery import signals
 
 from celery_wsprogress.worker import apps, caller, child, parent, shutdown, successors
 from celery_wsprogress.worker.faults import log_fault
-from celery_wsprogress.worker.forking import drain_all
+from celery_wsprogress.worker.publishing.publishers import drain_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable

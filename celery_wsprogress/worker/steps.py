@@ -81,7 +81,7 @@ class Steps:
         self._report(message, details)
 
     def complete(self, result: Any = None) -> None:
-        """Report the last step, however many were taken.
+        """EncodedEvent the last step, however many were taken.
 
         Args:
             result: What came of it, for an operation of your own. In a task it is not looked at:

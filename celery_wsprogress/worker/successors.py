@@ -15,8 +15,8 @@ from celery.backends.base import Backend
 from celery.canvas import group
 
 from celery_wsprogress import results
-from celery_wsprogress.worker import reports
 from celery_wsprogress.worker.apps import reporting_for, reporting_of, streams_errors
+from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.runs import Run, stamp_of
 from celery_wsprogress.worker.wrappers import followed_by
 
@@ -117,8 +117,8 @@ def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) ->
             streams = full and (task is None or streams_errors(task, stamp))
             error, error_type = results.failure(exception, full=streams)
             run = Run.unstarted(str(id_of(signature)), name, stamp)
-            report = reports.failed(run, now, error, error_type, unstarted=True)
-            reporting.publisher.emit((report,))
+            event = encoded_events.failed(run, now, error, error_type, unstarted=True)
+            reporting.publisher.emit((event,))
 
 
 def _reporting_of(app: Any, name: str, stamp: Mapping[str, Any]) -> Reporting | None:

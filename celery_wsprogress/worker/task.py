@@ -74,7 +74,7 @@ class StreamingTask(Task):
     def on_replace(self, sig: Any) -> Any:
         """Hand the operation on to the task that replaces this one. Celery calls it."""
         tracker = tracking.running_of(self.request.id)
-        if tracker is not None and tracker.outlet is not None:
+        if tracker is not None and tracker.sink is not None:
             caller.mark_replacement(sig, tracker, self.app)
         return super().on_replace(sig)
 
@@ -88,7 +88,7 @@ class StreamingTask(Task):
         unit: Any = None,
         details: Any = None,
     ) -> None:
-        """Report how far the task is. Cheap enough to be called in an inner loop.
+        """EncodedEvent how far the task is. Cheap enough to be called in an inner loop.
 
         The newest report replaces one that has not been sent yet; the last one before a pause
         always arrives.

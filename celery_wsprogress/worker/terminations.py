@@ -20,7 +20,7 @@ from celery_wsprogress.worker.faults import log_fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from celery_wsprogress.worker.signs import Going
+    from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Termination(NamedTuple):
 
     request: Any
     """Celery's request in the main process."""
-    going: Going
+    going: ActiveRun
     """What signs of life say of the run meanwhile."""
     died: Callable[[], None]
     """Says the end. Called by the thread that watches, once its process is gone."""
@@ -66,7 +66,7 @@ class Terminations:
                 threading.Thread(target=self._run, name=name, daemon=True).start()
         return True
 
-    def going(self) -> Sequence[Going]:
+    def going(self) -> Sequence[ActiveRun]:
         """The runs that are watched: they may still go on."""
         with self._lock:
             return [watch.termination.going for watch in self._watched.values()]

@@ -1,9 +1,8 @@
-"""The tracker of a run: what a task says while it runs.
+"""The tracker of a run: it takes what a task reports, and hands it to the publisher.
 
-A progress value is a *slot*: the newest one replaces the one before, and the tracker asks the
-publisher to come by only when it is not already waiting for it. So a call that comes too soon
-after another costs neither a lock nor a system call. Everything else is encoded and handed
-over where it is said.
+Progress goes into a slot: the newest value replaces the one before, and only a slot that is not yet
+scheduled is scheduled. So a call that comes soon after another one costs neither a lock nor a
+system call. Everything else is encoded and handed over in the call.
 """
 
 from __future__ import annotations
@@ -17,15 +16,17 @@ from msgspec import UNSET
 
 from celery_wsprogress import rendering
 from celery_wsprogress.events import LIFE_CYCLE, ProgressData
-from celery_wsprogress.worker import measuring, reports
+from celery_wsprogress.worker import measuring
 from celery_wsprogress.worker.estimating import Estimator
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing.slots import ProgressSlot
 from celery_wsprogress.worker.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from celery_wsprogress.worker.buffer import Said
-    from celery_wsprogress.worker.reports import Report
+    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
+    from celery_wsprogress.worker.publishing.queue import Encode, Outgoing
     from celery_wsprogress.worker.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -33,16 +34,14 @@ logger = logging.getLogger(__name__)
 _NO_DETAILS: Final[dict[str, Any]] = {}
 
 
-class Outlet(Protocol):
-    """Where a tracker's reports go."""
+class EventSink(Protocol):
+    """Where a tracker sends its events; a :class:`.Publisher`."""
 
-    def offer(self, tracker: Tracker) -> None:
-        """Have the tracker's newest value fetched (:meth:`Tracker.take`) when it is due."""
-        ...
+    def schedule(self, slot: ProgressSlot, encode: Encode) -> None:
+        """Have progress sent when it is due; see :meth:`.EventQueue.schedule`."""
 
-    def emit(self, reports: Sequence[Said], *, after: Tracker | None = None) -> None:
-        """Take over reports, behind the value that ``after`` may still have to give."""
-        ...
+    def emit(self, events: Sequence[Outgoing], *, after: ProgressSlot | None = None) -> None:
+        """Have events sent, in this order, behind the value of a slot if one waits."""
 
 
 class Tracker:
@@ -52,9 +51,9 @@ class Tracker:
     what its methods promise.
 
     Args:
-        run: Whose reports these are.
-        outlet: Where they go; None for a run that only checks its arguments (eager, direct).
-        outer: The tracker of the run inside which this one runs (an eager ``apply``).
+        run: Whose events these are.
+        sink: Where they go; None for a run that only checks its arguments (eager, direct).
+        parent: The tracker of the run inside which this one runs (an eager ``apply``).
         streams_errors: Whether the texts of its errors leave, and not only their types.
     """
 
@@ -66,32 +65,33 @@ class Tracker:
         "_latest",
         "_metadata",
         "_said",
+        "_sent",
         "_started",
-        "_taken",
         "_word",
         "emitted",
         "ended",
-        "outer",
-        "outlet",
+        "parent",
         "replaced",
         "run",
+        "sink",
+        "slot",
         "streams_errors",
-        "taken_at",
-        "waiting",
     )
 
     def __init__(
         self,
         run: Run,
-        outlet: Outlet | None,
-        outer: Tracker | None = None,
+        sink: EventSink | None,
+        parent: Tracker | None = None,
         *,
         streams_errors: bool = True,
     ) -> None:
         self.run = run
         self.streams_errors = streams_errors
-        self.outlet = outlet
-        self.outer = outer
+        self.sink = sink
+        self.parent = parent
+        self.slot = ProgressSlot()
+        """Its progress on the way to the sink."""
         self._started = monotonic()
         self.emitted = 0
         """Events that were said between the beginning and the end, progress apart."""
@@ -100,14 +100,10 @@ class Tracker:
         self._handed_on = False
         self.replaced = False
         """The run published its own id: its successor goes on."""
-        self.waiting = outlet is None
-        """The outlet knows that there is a value to fetch. The outlet changes it."""
-        self.taken_at = float("-inf")
-        """When the outlet last fetched a value, by its clock. The outlet changes it."""
         # timestamp, fraction, indeterminate, message, details, current, total, unit, and when that
         # was by a clock that nobody sets
         self._latest: tuple[Any, ...] | None = None
-        self._taken: tuple[Any, ...] | None = None
+        self._sent: tuple[Any, ...] | None = None
         self._word = "running"
         self._said: tuple[float, str, dict[str, Any]] = (0.0, "", _NO_DETAILS)
         self._metadata = run.metadata
@@ -161,11 +157,11 @@ class Tracker:
         self._latest = (
             time(), fraction, indeterminate, message, details, current, total, unit, monotonic(),
         )  # fmt: skip
-        if not self.waiting and self.outlet is not None:
+        if self.slot.due is None and self.sink is not None:
             if self.ended:
                 self._advise_that_it_is_over()
             else:
-                self.outlet.offer(self)
+                self.sink.schedule(self.slot, self.encode_progress)
 
     def _measure(
         self, progress: Any, message: Any, current: Any, total: Any
@@ -179,19 +175,19 @@ class Tracker:
         known = 0.0 if self._latest is None else self._latest[1]
         return known, True, found.current, found.total
 
-    def take(self) -> Report | None:
-        """The newest value, encoded; None when it was taken before.
+    def encode_progress(self) -> EncodedEvent | None:
+        """Encode the newest progress; None when it was sent before.
 
-        Called by the outlet, under its lock, from whichever thread.
+        Called by the sink, under its lock, from whichever thread.
         """
         latest = self._latest
-        if latest is None or latest is self._taken:
+        if latest is None or latest is self._sent:
             return None
-        self._taken = latest
+        self._sent = latest
         _, fraction, indeterminate, _, _, current, total, _, at = latest
         return self._report(latest, *self._estimated(at, fraction, indeterminate, current, total))
 
-    def said_so_far(self) -> Sequence[Report]:
+    def said_so_far(self) -> Sequence[EncodedEvent]:
         """The word that counts and how far it is, encoded, in the order in which they were said.
 
         For whoever asks in this process. What leaves, and when, does not change by it.
@@ -199,10 +195,12 @@ class Tracker:
         latest, (at, message, details) = self._latest, self._said
         said = [] if latest is None else [(latest[0], self._report(latest, None, None))]
         if at:
-            said.append((at, reports.word(self.run, at, self._word, message, details)))
+            said.append((at, encoded_events.status(self.run, at, self._word, message, details)))
         return [report for _, report in sorted(said, key=itemgetter(0))]
 
-    def _report(self, latest: tuple[Any, ...], rate: float | None, eta: float | None) -> Report:
+    def _report(
+        self, latest: tuple[Any, ...], rate: float | None, eta: float | None
+    ) -> EncodedEvent:
         at, fraction, indeterminate, message, details, current, total, unit, _ = latest
         data = ProgressData(
             progress=fraction,
@@ -215,7 +213,7 @@ class Tracker:
             eta=UNSET if eta is None else eta,
             indeterminate=indeterminate or UNSET,
         )
-        return reports.progress(self.run, at, data, last=self.ended)
+        return encoded_events.progress(self.run, at, data, last=self.ended)
 
     def _estimated(
         self,
@@ -263,8 +261,8 @@ class Tracker:
         if latest is not None and latest[0] > self._said[0]:
             message, details = rendering.text(latest[3]), latest[4] or _NO_DETAILS
         given = UNSET if metadata is None else metadata
-        report = reports.word(self.run, now, self._word, message, details, metadata=given)
-        self._emit(report, seal=True)
+        report = encoded_events.status(self.run, now, self._word, message, details, metadata=given)
+        self._emit(report, flush_progress=True)
 
     def log(self, level: Any, message: Any, **details: Any) -> None:
         """As :meth:`StreamingTask.log`."""
@@ -272,7 +270,7 @@ class Tracker:
         if known is None:
             shown = rendering.text(level, 100)
             self._advise("level", "%r is no log level; it is taken for info", shown)
-        self._emit(reports.log(self.run, time(), known or "info", message, details))
+        self._emit(encoded_events.log(self.run, time(), known or "info", message, details))
 
     def steps(self, total: Any, finish: Callable[[Any], None] | None = None) -> Steps:
         """As :meth:`StreamingTask.steps`.
@@ -295,23 +293,23 @@ class Tracker:
         self.replaced = True
         if not self._handed_on:
             self._handed_on = True
-            said = reports.replaced(self.run, time(), stream_errors=streams_errors)
-            self._emit(said, seal=True)
+            said = encoded_events.replaced(self.run, time(), stream_errors=streams_errors)
+            self._emit(said, flush_progress=True)
 
-    def end(self, *ends: Said) -> None:
+    def end(self, *ends: Outgoing) -> None:
         """Say how the run ended. Only the first call says anything."""
         if not self.ended:
             self.ended = True
-            if self.outlet is not None:
-                self.outlet.emit(ends, after=self)
+            if self.sink is not None:
+                self.sink.emit(ends, after=self.slot)
 
-    def _emit(self, report: Report, *, seal: bool = False) -> None:
+    def _emit(self, event: EncodedEvent, *, flush_progress: bool = False) -> None:
         if self.ended:
             self._advise_that_it_is_over()
             return
         self.emitted += 1
-        if self.outlet is not None:
-            self.outlet.emit((report,), after=self if seal else None)
+        if self.sink is not None:
+            self.sink.emit((event,), after=self.slot if flush_progress else None)
 
     def _advise_that_it_is_over(self) -> None:
         """Say it in the log: in ``after_return`` it is too late, in ``on_success`` it is not.
@@ -319,7 +317,7 @@ class Tracker:
         Celery calls ``on_success``, ``on_failure`` and ``on_retry`` before it signals the end
         (celery 5.7, celery/app/trace.py), and ``after_return`` behind it.
         """
-        if self.outlet is not None and not self.replaced:
+        if self.sink is not None and not self.replaced:
             self._advise(
                 "over",
                 "what is reported after the end, as in after_return() or by a thread that goes on, "

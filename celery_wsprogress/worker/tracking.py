@@ -33,7 +33,7 @@ _mentioned: Final[set[tuple[str, str]]] = set()
 def enter(tracker: Tracker) -> None:
     """A run begins in this context; what went on here before is over."""
     before = running.get()
-    if before is not None and before is not tracker.outer:
+    if before is not None and before is not tracker.parent:
         _going.pop(id(before), None)
     running.set(tracker)
     _going[id(tracker)] = tracker
@@ -41,7 +41,7 @@ def enter(tracker: Tracker) -> None:
 
 def leave(tracker: Tracker) -> None:
     """A run is over in this context."""
-    running.set(tracker.outer)
+    running.set(tracker.parent)
     _going.pop(id(tracker), None)
 
 
@@ -103,7 +103,7 @@ def running_of(operation_id: object) -> Tracker | None:
     """The tracker of this operation, where it is its code that runs, or an operation inside it."""
     tracker = running.get()
     while tracker is not None and tracker.run.operation_id != operation_id:
-        tracker = tracker.outer
+        tracker = tracker.parent
     return tracker
 
 
@@ -116,7 +116,7 @@ def update_progress(
     unit: Any = None,
     details: Any = None,
 ) -> None:
-    """Report the progress of the task that runs; outside of one only check the arguments.
+    """EncodedEvent the progress of the task that runs; outside of one only check the arguments.
 
     As :meth:`celery_wsprogress.StreamingTask.update_progress`, for code that has no ``self``.
     """

@@ -17,10 +17,10 @@ from celery_wsprogress.brokers import (
     open_writer,
     rabbitmq_epochs,
 )
+from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.brokers.failure import BrokerBlocked, describe
 from celery_wsprogress.brokers.rabbitmq_stream import name_log
 from celery_wsprogress.sidecar.appending import Appender
-from celery_wsprogress.worker.line import Line
 
 
 def words_in(entries):
@@ -42,32 +42,38 @@ def test_an_alarm_costs_no_connections_and_no_events(own_rabbitmq, monkeypatch, 
     monkeypatch.setattr(amqp_connection, "HEARTBEAT", 4.0)
     monkeypatch.setattr(rabbitmq_epochs, "ALARM", 0.1)
     address = BrokerAddress(own_rabbitmq.url, {"read_timeout": 1.0})
-    line = Line(lambda: open_writer(address), "here", Backoff(lambda: 0.0), idle=1.0)
+    batches = BatchWriter(
+        lambda: open_writer(address),
+        "here",
+        Announcements(unreachable="%s: %s", program_error="%s"),
+        backoff=Backoff(lambda: 0.0),
+        idle_timeout=1.0,
+    )
     appender = Appender(address)
     entries = []
-    with closing(open_reader(address)) as reader, closing(line):
+    with closing(open_reader(address)) as reader, closing(batches):
 
         def go_on():
             """What worker and sidecar do all the time."""
-            assert line.write(time.monotonic()) or blocked
-            line.rest(time.monotonic())
+            assert batches.flush(time.monotonic()) or blocked
+            batches.tick(time.monotonic())
             entries.extend(reader.read(entries[-1].position if entries else "", wait=0.1))
             if blocked:
                 appender.append([lost()])
 
         blocked = False
-        line.load([b'{"event_type":"a"}'], confirm=True)
+        batches.prepare([b'{"event_type":"a"}'], confirm=True)
         appender.append([stalled()])
         eventually(lambda: go_on() or len(entries) >= 2)
 
         meanwhile(go_on, own_rabbitmq.control, "set_vm_memory_high_watermark", "0.000001")
         blocked = True
-        line.load([b'{"event_type":"b"}'], confirm=True)
+        batches.prepare([b'{"event_type":"b"}'], confirm=True)
         opened = meanwhile(go_on, own_rabbitmq.count_connections)
-        until = time.monotonic() + 10  # several heartbeats, and longer than a line may be idle
+        until = time.monotonic() + 10  # several heartbeats, and longer than a batches may be idle
         while time.monotonic() < until:
             go_on()
-        assert line.pending
+        assert batches.pending
         assert meanwhile(go_on, own_rabbitmq.count_connections) <= opened == 3
         for said in ("Task events cannot reach here", "What this sidecar concludes"):
             (record,) = [one for one in caplog.records if said in one.getMessage()]

@@ -14,8 +14,10 @@ from websockets.sync.client import connect
 
 from celery_wsprogress import wire
 from celery_wsprogress.brokers import BrokerAddress, open_writer
+from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.brokers.failure import describe, is_an_answer
-from celery_wsprogress.worker.line import Line
+
+SAID = Announcements(unreachable="%s: %s", program_error="%s")
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def line_to(monkeypatch):
 
     def make(url):
         address = BrokerAddress(url)
-        made.append(Line(lambda: open_writer(address), "here", hidden=address.secrets))
+        made.append(BatchWriter(lambda: open_writer(address), "here", SAID, address.secrets))
         return made[-1]
 
     yield make
@@ -88,21 +90,21 @@ def test_what_a_server_refuses_to_write_is_said_and_written_afterwards(
 ):
     """Each reason for itself, and also where one follows the other in one outage."""
     line = line_to(server.url)
-    line.load([], confirm=True)
-    assert line.write(0.0)
+    line.prepare([], confirm=True)
+    assert line.flush(0.0)
     reasons = (
         (failing_save, "MISCONF"),
         (too_few_replicas, "NOREPLICAS"),
         (of_a_replica, "READONLY"),
         (without_memory, "OOM"),
     )
-    line.load([], confirm=True)
+    line.prepare([], confirm=True)
     for reason, word in reasons:
         with reason(server, admin):
             for _ in range(3):
-                assert not line.write(0.0)
+                assert not line.flush(0.0)
         assert len([one for one in caplog.records if word in one.getMessage()]) == 1
-    assert line.write(0.0)
+    assert line.flush(0.0)
     assert "reach here again" in caplog.records[-1].getMessage()
     assert admin.xlen("celery_wsprogress") == 2
 
@@ -190,18 +192,18 @@ def test_a_server_that_cannot_be_read_is_said_everywhere_and_read_afterwards(
             )
         ):
             line = line_to(url)
-            line.load([], confirm=True)
+            line.prepare([], confirm=True)
             with reason(server, admin):
                 eventually(lambda word=word: word in connection.error, what=word)
                 for _ in range(3):
-                    assert not line.write(0.0)
+                    assert not line.flush(0.0)
                 socket.send(json.dumps({"command": "ping"}))
                 assert word in told(socket)["broker_error"]
                 written = [one.getMessage() for one in caplog.records if word in one.getMessage()]
                 assert any("Task events cannot reach" in one for one in written)
                 assert any("refuses to be read" in one for one in written)
             eventually(lambda: connection.connected, what=f"{word} is over")
-            eventually(lambda line=line: line.write(0.0))
+            eventually(lambda line=line: line.flush(0.0))
             publish(address, wire.join_batch(f"w{number}", 1, []))
             socket.send(json.dumps({"command": "ping"}))
             assert "broker_error" not in told(socket)

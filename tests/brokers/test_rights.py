@@ -14,14 +14,19 @@ from websockets.sync.client import connect
 
 from celery_wsprogress import wire
 from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_reader, open_writer
+from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.brokers.failure import describe
-from celery_wsprogress.worker.line import Line
 
 PASSWORD = "geheim-4711"
 
 #: As docs/brokers.md has them.
 READS = ["+ping", "+select", "+xread", "+xrevrange", "+xinfo|stream", "+getrange"]
 WRITES = ["+ping", "+select", "+xadd", "+set"]
+
+
+def batch_writer(address):
+    said = Announcements(unreachable="%s: %s", program_error="%s")
+    return BatchWriter(lambda: open_writer(address), "redis://here", said, address.secrets)
 
 
 @pytest.fixture
@@ -77,10 +82,10 @@ def test_each_of_these_rights_is_needed_to_read(user_of, missing):
 @pytest.mark.parametrize("missing", ["+ping", "+xadd"])
 def test_a_worker_says_which_right_it_lacks(user_of, missing, caplog):
     address = user_of(*(right for right in WRITES if right != missing))
-    line = Line(lambda: open_writer(address), "redis://here", hidden=address.secrets)
-    line.load([], confirm=True)
+    batches = batch_writer(address)
+    batches.prepare([], confirm=True)
     for _ in range(3):
-        assert not line.write(0.0)
+        assert not batches.flush(0.0)
     [said] = [record.getMessage() for record in caplog.records]
     assert "NOPERM" in said
     assert missing[1:] in said.lower()
@@ -90,20 +95,20 @@ def test_a_worker_says_which_right_it_lacks(user_of, missing, caplog):
 
 def test_a_worker_says_which_key_it_may_not_use(user_of, caplog):
     address = user_of(*WRITES, keys=("~celery",))
-    line = Line(lambda: open_writer(address), "redis://here", hidden=address.secrets)
-    line.load([], confirm=True)
-    line.write(0.0)
-    line.write(0.0)
+    batches = batch_writer(address)
+    batches.prepare([], confirm=True)
+    batches.flush(0.0)
+    batches.flush(0.0)
     assert f"[XADD {EXCHANGE}]" in caplog.text
 
 
 def test_a_wrong_password_is_said_and_not_shown(user_of, caplog):
     address = user_of(*WRITES)
     wrong = BrokerAddress(address.url.replace(PASSWORD, "falsch-0815"))
-    line = Line(lambda: open_writer(wrong), "redis://here", hidden=wrong.secrets)
-    line.load([], confirm=True)
-    line.write(0.0)
-    line.write(0.0)
+    batches = batch_writer(wrong)
+    batches.prepare([], confirm=True)
+    batches.flush(0.0)
+    batches.flush(0.0)
     assert "WRONGPASS" in caplog.text or "invalid username-password" in caplog.text
     assert "falsch" not in caplog.text
 

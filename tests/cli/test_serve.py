@@ -28,7 +28,8 @@ from celery_wsprogress import __version__
 from celery_wsprogress.cli import main
 from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.listening import outer_addresses
-from celery_wsprogress.worker import apps, reports
+from celery_wsprogress.worker import apps
+from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.runs import Run
 
 PROJECTS = Path(__file__).parent.parent / "projects"
@@ -500,7 +501,9 @@ def test_a_sentinel_with_a_password_and_a_prefix_of_keys(serving, redis_server):
         served.wait_for(r"Connected to the broker sentinel://127\.0\.0\.1")
         app = Celery("shop", broker="memory://", set_as_current=False)
         app.conf.update(wsprogress_url=sentinel.url, wsprogress_transport_options=options)
-        apps.reporting_of(app).publisher.emit((reports.completed(Run("op-1", "demo", "r1"), 1.0),))
+        apps.reporting_of(app).publisher.emit(
+            (encoded_events.completed(Run("op-1", "demo", "r1"), 1.0),)
+        )
         url = f"http://localhost:{served.port}/operations/op-1"
 
         def told():

@@ -13,8 +13,8 @@ from celery_wsprogress import StreamingMixin, operation, ws_manager
 from celery_wsprogress.events import Status
 from celery_wsprogress.operations import outlet, register
 from celery_wsprogress.operations.life import begin, describe
-from celery_wsprogress.worker import signs
-from celery_wsprogress.worker.forking import drain_all
+from celery_wsprogress.worker.publishing import heartbeats
+from celery_wsprogress.worker.publishing.publishers import drain_all
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_process_whose_operations_have_ended_is_at_rest(signed):
     with operation("import") as op:
         signed.wait_for_sign(op.operation_id)
     [publisher] = outlet._chosen
-    eventually(lambda: publisher._signs.asleep)
+    eventually(lambda: publisher._heartbeats.idle)
 
 
 def test_a_forked_child_vouches_for_its_own_operations_only(signed):
@@ -82,7 +82,7 @@ def test_a_forked_child_vouches_for_its_own_operations_only(signed):
 
 
 def test_a_long_one_is_announced_with_what_is_known_by_now(signed, monkeypatch):
-    monkeypatch.setattr(signs, "ANNOUNCE_EVERY", 0.3)
+    monkeypatch.setattr(heartbeats, "REPEAT_STARTED_INTERVAL", 0.3)
 
     def starts():
         return [

@@ -256,7 +256,7 @@ def test_a_forked_child_speaks_for_it_and_does_not_end_it(log):
             try:
                 op.log("info", "from the child")
                 op.__exit__(None, None, None)
-                from celery_wsprogress.worker.forking import drain_all
+                from celery_wsprogress.worker.publishing.publishers import drain_all
 
                 drain_all(20)
             finally:

@@ -69,11 +69,11 @@ def test_stopping_one_that_never_wrote_is_nothing(broker_url):
 
 
 def test_a_connection_nobody_needs_is_let_go_and_opened_again(appender, read, monkeypatch):
-    monkeypatch.setattr(appending, "KEEP_ALIVE", 0.02)
-    monkeypatch.setattr(appending, "IDLE", 0.1)
+    monkeypatch.setattr(appending, "KEEP_ALIVE_INTERVAL", 0.02)
+    monkeypatch.setattr(appender._batches, "_idle_timeout", 0.1)
     appender.append([stalled()])
     read(1)
-    eventually(lambda: appender._writer is None)
+    eventually(lambda: not appender._batches.connected)
     appender.append([lost()])
     assert [batch.counter for batch in read(2)] == [1, 2]
 
@@ -86,13 +86,14 @@ def test_what_a_broker_that_is_away_did_not_take_is_gone_and_leaves_no_gap(own_r
     reader.close()
     own_redis.kill()
     appender.append([stalled(run="r2")])
-    eventually(lambda: appender._writer is None)
+    eventually(lambda: not appender._batches.connected)
     own_redis.start()
     appender.append([stalled(run="r3")])
     reader = open_reader(BrokerAddress(own_redis.url))
-    eventually(lambda: len(reader.read("", wait=0.2)) == 2)
+    eventually(lambda: len(reader.read("", wait=0.2)) == 3)
     batches = [wire.decode_batch(entry.batch) for entry in reader.read("", wait=0.2)]
-    assert [batch.counter for batch in batches] == [1, 2]
+    # The second one is empty.
+    assert [batch.counter for batch in batches] == [1, 2, 3]
     assert [event.run for batch in batches for event in batch.events] == ["r1", "r3"]
     reader.close()
     appender.stop()

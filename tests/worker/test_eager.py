@@ -140,9 +140,9 @@ def test_a_process_vouches_for_its_eager_runs_while_they_go_on():
 
     @app.task(base=StreamingTask, shared=False)
     def looks(self):
-        witness = apps.reporting_of(app).publisher.witness
+        witness = apps.reporting_of(app).publisher.heartbeat_source
         seen.append([one.operation_id for one in witness()])
 
     looks.apply(task_id="eager-1")
     assert seen == [["eager-1"]]
-    assert apps.reporting_of(app).publisher.witness() is None
+    assert apps.reporting_of(app).publisher.heartbeat_source() is None

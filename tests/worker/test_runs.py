@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from celery_wsprogress.events import LATEST
 from celery_wsprogress.wire import decode_event
-from celery_wsprogress.worker.reports import queued
+from celery_wsprogress.worker.publishing.encoded_events import queued
 from celery_wsprogress.worker.runs import Run, mint
 
 

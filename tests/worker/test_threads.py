@@ -52,12 +52,12 @@ def test_where_several_runs_go_on_it_is_said_once(life, redis_server, log, tmp_p
 # Which run it is.
 
 
-class Outlet:
+class Sink:
     def __init__(self):
         self.said = []
 
-    def offer(self, tracker):
-        self.said.append(tracker)
+    def schedule(self, slot, encode):
+        self.said.append(slot)
 
     def emit(self, reports, *, after=None):
         self.said += reports
@@ -74,7 +74,7 @@ def anew(monkeypatch):
 
 
 def run(name="tasks.demo", operation_id="op"):
-    return Tracker(Run(operation_id, name, "r"), Outlet())
+    return Tracker(Run(operation_id, name, "r"), Sink())
 
 
 def elsewhere(function, *arguments):
@@ -127,7 +127,7 @@ def test_functions_guess_nothing_and_say_so_once(caplog):
         elsewhere(tracking.log, "info", "whose?")
         elsewhere(tracking.update_progress, 0.5)
     assert caplog.text.count("log(): called in a thread") == 1
-    assert one.outlet.said == []
+    assert one.sink.said == []
     tracking.leave(one)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from celery_wsprogress import log, update_progress, update_status
 from celery_wsprogress.events import Event
-from celery_wsprogress.worker import reports, tracking
+from celery_wsprogress.worker import tracking
+from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.runs import Run
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -29,10 +30,10 @@ class Ear:
         self.events = []
         self._waiting = None
 
-    def offer(self, tracker):
+    def schedule(self, slot, encode):
         self.offers += 1
-        tracker.waiting = True
-        self._waiting = tracker
+        slot.due = 0.0
+        self._waiting = slot, encode
 
     def emit(self, said, *, after=None):
         if after is not None:
@@ -40,10 +41,11 @@ class Ear:
         self.events += [decoded(report) for report in said]
 
     def fetch(self):
-        tracker, self._waiting = self._waiting, None
-        if tracker is not None:
-            tracker.waiting = False
-            report = tracker.take()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            slot, encode = waiting
+            slot.due = None
+            report = encode()
             if report is not None:
                 self.events.append(decoded(report))
 
@@ -176,8 +178,8 @@ def test_advice_is_given_once_a_run(tracker, ear, caplog):
 
 def test_nothing_is_said_after_the_end(tracker, ear, caplog):
     tracker.update_progress(0.9)
-    tracker.end(reports.completed(RUN, 0.0))
-    tracker.end(reports.failed(RUN, 0.0, "no", "ValueError"))
+    tracker.end(encoded_events.completed(RUN, 0.0))
+    tracker.end(encoded_events.failed(RUN, 0.0, "no", "ValueError"))
     tracker.update_progress(1.0)
     tracker.update_status("late")
     tracker.log("info", "late")
@@ -191,7 +193,7 @@ def test_a_silent_tracker_checks_its_arguments():
     tracker.update_progress(0.5)
     tracker.update_status("word")
     tracker.log("info", "line")
-    tracker.end(reports.completed(RUN, 0.0))
+    tracker.end(encoded_events.completed(RUN, 0.0))
     with pytest.raises(TypeError):
         tracker.update_progress("half")
 

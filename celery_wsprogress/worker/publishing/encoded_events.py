@@ -1,8 +1,8 @@
-"""What is said about a run: the events, encoded where they are born.
+"""Encode the events of a run.
 
-Each function makes one :class:`Report`, ready for the buffer. Values are rendered here, in the
-caller's thread; times are passed in. Where there is nothing to render, a :class:`Draft` leaves the
-rest to the flusher.
+Each function makes one :class:`EncodedEvent`, ready for the queue. Values are converted here, in
+the thread of the caller; times are passed in. An event of the life cycle, whose values do not
+change any more, may be encoded later: :class:`LazyEvent`.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Kind(IntEnum):
-    """How soon a report is given up when the buffer is full: the lower, the sooner."""
+class Priority(IntEnum):
+    """Which events are dropped first when the queue is full: those with the lowest priority."""
 
     PROGRESS = 0
-    """A progress value that had to leave before a status of its run. A later one follows."""
+    """A progress that had to be sent before a status of its run. Another one follows."""
     LOG = 1
-    WORD = 2
-    """A status word of the task's own, or its metadata."""
+    STATUS = 2
+    """A status or metadata that the task has set."""
     RESULT = 3
-    """What came of it: the result, and how far it was before its end."""
-    LIFE = 4
-    """The life cycle and its ends."""
+    """The result, and the last progress before the end."""
+    LIFECYCLE = 4
+    """The statuses of the life cycle, and the end."""
 
 
 class How(TypedDict, total=False):
@@ -69,31 +69,31 @@ class How(TypedDict, total=False):
     """Whether the message is acknowledged after the task has run."""
 
 
-class Report(Struct, frozen=True, gc=False):
-    """An encoded event on its way."""
+class EncodedEvent(Struct, frozen=True, gc=False):
+    """An event as JSON, on its way to the log."""
 
-    kind: Kind
+    priority: Priority
     event: bytes
     run: Run
 
 
-class Draft(Struct, frozen=True, gc=False):
-    """A report of the life cycle that is still to be made, of values that change no more.
+class LazyEvent(Struct, frozen=True, gc=False):
+    """An event of the life cycle that is encoded when it is sent.
 
-    Many at a time, in the flusher, cost a fraction of what each would cost its task in the middle
-    of other work.
+    The flusher encodes many at a time, which costs a fraction of what each would cost its task in
+    the middle of other work.
     """
 
-    make: Callable[[], Report]
+    encode: Callable[[], EncodedEvent]
 
 
-def queued(run: Run, now: float) -> Report:
+def queued(run: Run, now: float) -> EncodedEvent:
     """The message is with the broker. Said by the caller; ``run.run`` is empty."""
     metadata = run.metadata or UNSET
     return _status(run, now, QUEUED, metadata=metadata, starts_at=run.starts_at)
 
 
-def received(run: Run, now: float, **how: Unpack[How]) -> Report:
+def received(run: Run, now: float, **how: Unpack[How]) -> EncodedEvent:
     """A worker has the message.
 
     Args:
@@ -105,7 +105,7 @@ def received(run: Run, now: float, **how: Unpack[How]) -> Report:
     return _status(run, now, RECEIVED, metadata=metadata, starts_at=run.starts_at, **how)
 
 
-def started(run: Run, now: float, **how: Unpack[How]) -> Report:
+def started(run: Run, now: float, **how: Unpack[How]) -> EncodedEvent:
     """The task's code begins.
 
     Args:
@@ -116,7 +116,7 @@ def started(run: Run, now: float, **how: Unpack[How]) -> Report:
     return _status(run, now, STARTED, metadata=run.metadata, **how)
 
 
-def replaced(run: Run, now: float, *, stream_errors: bool = True) -> Report:
+def replaced(run: Run, now: float, *, stream_errors: bool = True) -> EncodedEvent:
     """This run is over, and a successor of the same id follows, maybe long after.
 
     Args:
@@ -131,10 +131,10 @@ def replaced(run: Run, now: float, *, stream_errors: bool = True) -> Report:
         attempt=run.attempt,
         stream_errors=UNSET if stream_errors else TYPE_ONLY,
     )
-    return _report(Kind.LIFE, run, Status(data=data, **_envelope(run, now)))
+    return _encode(Priority.LIFECYCLE, run, Status(data=data, **_envelope(run, now)))
 
 
-def retrying(run: Run, now: float, message: str, retry_in: float | None = None) -> Report:
+def retrying(run: Run, now: float, message: str, retry_in: float | None = None) -> EncodedEvent:
     """This run is over, another will follow.
 
     Args:
@@ -150,24 +150,24 @@ def retrying(run: Run, now: float, message: str, retry_in: float | None = None) 
         attempt=run.attempt,
         retry_in=_set(retry_in),
     )
-    return _report(Kind.LIFE, run, Status(data=data, **_envelope(run, now)))
+    return _encode(Priority.LIFECYCLE, run, Status(data=data, **_envelope(run, now)))
 
 
-def word(
+def status(
     run: Run,
     now: float,
-    status: str,
+    word: str,
     message: str,
     details: dict[str, Any],
     *,
     metadata: dict[str, Any] | UnsetType = UNSET,
-) -> Report:
-    """The task's own word for what it does, with what it says about the operation."""
-    data = StatusData(status=status, message=message, details=details, metadata=metadata)
-    return _report(Kind.WORD, run, Status(data=data, **_envelope(run, now)))
+) -> EncodedEvent:
+    """A status that the task has set, with what it says about the operation."""
+    data = StatusData(status=word, message=message, details=details, metadata=metadata)
+    return _encode(Priority.STATUS, run, Status(data=data, **_envelope(run, now)))
 
 
-def progress(run: Run, now: float, data: ProgressData, *, last: bool = False) -> Report:
+def progress(run: Run, now: float, data: ProgressData, *, last: bool = False) -> EncodedEvent:
     """How far the task is.
 
     Args:
@@ -176,39 +176,41 @@ def progress(run: Run, now: float, data: ProgressData, *, last: bool = False) ->
         data: What is said.
         last: No later one follows; it is kept as a result is.
     """
-    return _report(
-        Kind.RESULT if last else Kind.PROGRESS, run, Progress(data=data, **_envelope(run, now))
+    return _encode(
+        Priority.RESULT if last else Priority.PROGRESS,
+        run,
+        Progress(data=data, **_envelope(run, now)),
     )
 
 
-def log(run: Run, now: float, level: Level, message: Any, details: dict[str, Any]) -> Report:
+def log(run: Run, now: float, level: Level, message: Any, details: dict[str, Any]) -> EncodedEvent:
     """A line of the task."""
     data = LogData(
         level=level,
         message=rendering.text(message),
         details=rendering.mapping(details) if details else UNSET,
     )
-    return _report(Kind.LOG, run, Log(data=data, **_envelope(run, now)))
+    return _encode(Priority.LOG, run, Log(data=data, **_envelope(run, now)))
 
 
-def dropped(run: Run, now: float, count: int) -> Report:
-    """How much of what the run said was given up because the buffer was full."""
+def drop_notice(run: Run, now: float, count: int) -> EncodedEvent:
+    """A log line that says how many events of the run were dropped because the queue was full."""
     message = f"{count} of this task's log lines and status words were dropped: the buffer was full"
     data = LogData(level="warning", message=message, logger="celery_wsprogress")
-    return _report(Kind.LOG, run, Log(data=data, **_envelope(run, now)))
+    return _encode(Priority.LOG, run, Log(data=data, **_envelope(run, now)))
 
 
-def result(run: Run, now: float, value: Any) -> Report:
+def result(run: Run, now: float, value: Any) -> EncodedEvent:
     """What the task returned."""
     rendered = rendering.result(value)
     data = ResultData(result=rendered.value, truncated=rendered.truncated or UNSET)
     event = Result(operation_id=run.operation_id, timestamp=now, run=run.run, data=data)
-    return _report(Kind.RESULT, run, event)
+    return _encode(Priority.RESULT, run, event)
 
 
 def completed(
     run: Run, now: float, duration: float | None = None, *, ignored: bool = False
-) -> Report:
+) -> EncodedEvent:
     """The run ended well.
 
     Args:
@@ -224,7 +226,7 @@ def completed(
         ignored=ignored or UNSET,
     )
     end = Completed(operation_id=run.operation_id, timestamp=now, run=run.run, data=data)
-    return _report(Kind.LIFE, run, end)
+    return _encode(Priority.LIFECYCLE, run, end)
 
 
 def failed(
@@ -236,7 +238,7 @@ def failed(
     status: Literal["error", "cancelled"] = "error",
     duration: float | None = None,
     unstarted: bool = False,
-) -> Report:
+) -> EncodedEvent:
     """The run ended otherwise.
 
     Args:
@@ -256,7 +258,7 @@ def failed(
         attempt=run.attempt,
     )
     after = run.after if unstarted else ""
-    return _report(Kind.LIFE, run, Error(data=data, after=after, **_envelope(run, now)))
+    return _encode(Priority.LIFECYCLE, run, Error(data=data, after=after, **_envelope(run, now)))
 
 
 def _status(
@@ -267,7 +269,7 @@ def _status(
     *,
     starts_at: float | None = None,
     **how: Unpack[How],
-) -> Report:
+) -> EncodedEvent:
     data = StatusData(
         status=status,
         message="",
@@ -294,15 +296,15 @@ def _status(
         after=run.after,
         data=data,
     )
-    return _report(Kind.LIFE, run, event)
+    return _encode(Priority.LIFECYCLE, run, event)
 
 
 def _envelope(run: Run, now: float) -> dict[str, Any]:
     return {"operation_id": run.operation_id, "timestamp": now, "run": run.run}
 
 
-def _report(kind: Kind, run: Run, event: Event) -> Report:
-    return Report(kind, wire.encode_event(event), run)
+def _encode(priority: Priority, run: Run, event: Event) -> EncodedEvent:
+    return EncodedEvent(priority, wire.encode_event(event), run)
 
 
 def _set(value: T | None) -> T | UnsetType:

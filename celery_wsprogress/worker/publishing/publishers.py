@@ -1,4 +1,4 @@
-"""All publishers of a process: held while it forks, and waited for when it ends."""
+"""All publishers of a process: locked while it forks, and drained when it ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from celery_wsprogress import fork
 from celery_wsprogress.worker.children import Children
 
 if TYPE_CHECKING:
-    from celery_wsprogress.worker.publisher import Publisher
+    from celery_wsprogress.worker.publishing.publisher import Publisher
 
 logger = logging.getLogger(__name__)
 
@@ -23,36 +23,36 @@ _held: list[Publisher] = []
 _forking = threading.Lock()
 """One fork at a time; taken before any publisher's lock."""
 
-PATIENCE: Final = 1.8
-"""Seconds that the end of a process waits for a broker that takes nothing: some ten replies of one
+STALL_TIMEOUT: Final = 1.8
+"""Seconds that the end of a process waits for a broker that takes nothing: about ten replies of one
 that is 150 ms away, which is what opening a connection takes."""
 
 
 def add(publisher: Publisher) -> None:
-    """Know a publisher, as long as there is one."""
+    """Register a publisher, as long as it lives."""
     _publishers.add(publisher)
 
 
-def drain_all(seconds: float, strange: float = PATIENCE) -> None:
-    """Wait until all that this process has to say is written. A line says what was not.
+def drain_all(timeout: float, untrusted_timeout: float = STALL_TIMEOUT) -> None:
+    """Wait until all events of this process are written. A line in the log says what was not.
 
     Args:
-        seconds: How long at the most. For a broker that takes nothing meanwhile, and may never
-            do, not longer than :data:`PATIENCE`, however often this is called.
-        strange: The same of a broker of which nobody knows yet whether it answers.
+        timeout: Seconds at the most. A broker that takes nothing meanwhile, and may never do, is
+            waited for no longer than :data:`STALL_TIMEOUT`, however often this is called.
+        untrusted_timeout: The same for a broker of which nobody knows yet whether it answers.
     """
     began = time.monotonic()
     for publisher in list(_publishers):
-        left = max(0.0, began + seconds - time.monotonic())
-        patience = PATIENCE if publisher.trusts else strange
-        if not publisher.drain(left, patience, since=began):
-            publisher.admit_loss()
+        left = max(0.0, began + timeout - time.monotonic())
+        stall_timeout = STALL_TIMEOUT if publisher.trusted else untrusted_timeout
+        if not publisher.drain(left, stall_timeout, since=began):
+            publisher.report_undelivered()
 
 
 children = Children(drain_all)
 
 
-def is_to_fork_in_c() -> bool:
+def will_fork_in_c() -> bool:
     """Whether this is uWSGI while it imports the application of which it will fork its workers."""
     uwsgi = sys.modules.get("uwsgi")
     try:
@@ -67,8 +67,8 @@ def is_to_fork_in_c() -> bool:
         return False
 
 
-def warn_of_sleep() -> None:
-    """Say so where threads only run while a request is answered: the last words of each are late.
+def warn_without_threads() -> None:
+    """Warn where threads run only during a request: the last events of each request are late.
 
     uWSGI's worker keeps Python's lock while it waits, unless it was told that there are threads
     (uWSGI 2.0, plugins/python; ``uwsgi.has_threads`` is what it was told).
@@ -86,13 +86,13 @@ def _before_fork() -> None:
     children.prepare()
     _forking.acquire()
     for publisher in list(_publishers):
-        publisher.hold()
+        publisher.acquire_for_fork()
         _held.append(publisher)
 
 
 def _after_fork_in_parent() -> None:
     while _held:
-        _held.pop().let_go()
+        _held.pop().release_after_fork()
     _forking.release()
 
 
@@ -101,7 +101,7 @@ def _renew() -> None:
     _forking = threading.Lock()
     _held.clear()
     for publisher in list(_publishers):
-        publisher.be_born()
+        publisher.reset_after_fork()
 
 
 fork.renew_in_child(_renew)

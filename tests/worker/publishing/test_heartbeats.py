@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 
 from celery_wsprogress import wire
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
-from celery_wsprogress.worker import reports
 from celery_wsprogress.worker.active import members
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing.heartbeats import (
+    REPEAT_STARTED_INTERVAL,
+    ActiveRun,
+    HeartbeatSchedule,
+)
 from celery_wsprogress.worker.runs import Run
-from celery_wsprogress.worker.signs import ANNOUNCE_EVERY, Going, Signs
 
 OVERHEAD = len(wire.join_batch("x" * 8, 1, ()))
 ROOM = MAX_BATCH_BYTES - OVERHEAD
@@ -20,13 +24,13 @@ ROOM = MAX_BATCH_BYTES - OVERHEAD
 
 def going(name, since=0.0, metadata=None):
     run = Run(name, "tasks.demo", "r1", metadata=metadata or {})
-    return Going(name, "r1", since, lambda: reports.started(run, since))
+    return ActiveRun(name, "r1", since, lambda: encoded_events.started(run, since))
 
 
 def make(*runs, interval=10.0):
-    signs = Signs(interval)
-    signs.witness = lambda: list(runs)
-    return signs
+    schedule = HeartbeatSchedule(interval)
+    schedule.source = lambda: list(runs)
+    return schedule
 
 
 def alive(taken):
@@ -38,47 +42,47 @@ def announced(taken):
 
 
 def test_nothing_is_due_without_a_witness_or_before_something_was_said():
-    signs = Signs(10.0)
-    assert not signs.asleep
-    signs.witness = lambda: [going("op-1")]
-    assert signs.asleep
-    assert not signs.are_due(1e9)
-    signs.rouse(5.0)
-    assert not signs.asleep
-    assert not signs.are_due(14.9)
-    assert signs.are_due(15.0)
+    schedule = HeartbeatSchedule(10.0)
+    assert not schedule.idle
+    schedule.source = lambda: [going("op-1")]
+    assert schedule.idle
+    assert not schedule.is_due(1e9)
+    schedule.schedule(5.0)
+    assert not schedule.idle
+    assert not schedule.is_due(14.9)
+    assert schedule.is_due(15.0)
 
 
 def test_it_is_due_again_while_something_goes_on_or_may_begin():
-    signs = make(going("op-1"))
-    assert alive(signs.take(15.0, 1_000.0, ROOM)) == ["op-1"]
-    assert signs.due == 25.0
-    signs.witness = list
-    assert signs.take(25.0, 1_010.0, ROOM) == []
-    assert signs.due == 35.0
-    signs.witness = lambda: None
-    assert signs.take(35.0, 1_020.0, ROOM) == ()
-    assert signs.asleep
+    schedule = make(going("op-1"))
+    assert alive(schedule.next(15.0, 1_000.0, ROOM)) == ["op-1"]
+    assert schedule.due == 25.0
+    schedule.source = list
+    assert schedule.next(25.0, 1_010.0, ROOM) == []
+    assert schedule.due == 35.0
+    schedule.source = lambda: None
+    assert schedule.next(35.0, 1_020.0, ROOM) == ()
+    assert schedule.idle
 
 
 def test_what_is_emitted_while_the_witness_is_asked_is_not_missed():
-    signs = Signs(10.0)
+    schedule = HeartbeatSchedule(10.0)
 
-    def witness():
-        signs.rouse(15.0)
+    def source():
+        schedule.schedule(15.0)
 
-    signs.witness = witness
-    signs.rouse(5.0)
-    signs.take(15.0, 1_000.0, ROOM)
-    assert signs.due == 25.0
+    schedule.source = source
+    schedule.schedule(5.0)
+    schedule.next(15.0, 1_000.0, ROOM)
+    assert schedule.due == 25.0
 
 
 def test_a_run_is_announced_with_the_first_sign_after_each_of_its_minutes():
-    signs = make(going("op-1", since=1_000.5), going("op-2", since=1_030.5))
+    schedule = make(going("op-1", since=1_000.5), going("op-2", since=1_030.5))
     heard = []
     for second in range(1_000, 1_200, 10):
-        taken = signs.take(0.0, float(second), ROOM)
-        signs.said(float(second))
+        taken = schedule.next(0.0, float(second), ROOM)
+        schedule.mark_sent(float(second))
         heard += [(second, name) for name in announced(taken)]
     assert heard == [
         (1_070, "op-1"), (1_100, "op-2"), (1_130, "op-1"), (1_160, "op-2"), (1_190, "op-1"),
@@ -88,8 +92,8 @@ def test_a_run_is_announced_with_the_first_sign_after_each_of_its_minutes():
 def test_it_is_announced_as_it_was_when_it_began():
     run = Run("op-1", "tasks.demo", "r1", "p1", metadata={"a": 1}, tags=("t",), worker="w")
     how = {"stream_result": False, "acks_late": True}
-    signs = make(Going("op-1", "r1", 12.5, lambda: reports.started(run, 12.5, **how)))
-    [sign] = signs.take(0.0, 75.0, ROOM)
+    schedule = make(ActiveRun("op-1", "r1", 12.5, lambda: encoded_events.started(run, 12.5, **how)))
+    [sign] = schedule.next(0.0, 75.0, ROOM)
     [event] = wire.decode_batch(wire.join_batch("w", 1, *sign)).events
     assert (event.timestamp, event.run, event.publication) == (12.5, "r1", "p1")
     assert (event.data.status, event.data.metadata, event.data.tags) == ("started", {"a": 1}, ["t"])
@@ -99,29 +103,29 @@ def test_it_is_announced_as_it_was_when_it_began():
 
 def test_what_was_announced_in_vain_is_announced_again():
     """The broker was away, and may be back without its data."""
-    signs = make(going("op-1", since=0.0))
-    signs.said(50.0)
-    assert announced(signs.take(0.0, 65.0, ROOM)) == ["op-1"]
-    assert announced(signs.take(0.0, 75.0, ROOM)) == ["op-1"]
-    signs.said(75.0)
-    assert announced(signs.take(0.0, 85.0, ROOM)) == []
-    assert announced(signs.take(0.0, 500.0, ROOM)) == ["op-1"]
+    schedule = make(going("op-1", since=0.0))
+    schedule.mark_sent(50.0)
+    assert announced(schedule.next(0.0, 65.0, ROOM)) == ["op-1"]
+    assert announced(schedule.next(0.0, 75.0, ROOM)) == ["op-1"]
+    schedule.mark_sent(75.0)
+    assert announced(schedule.next(0.0, 85.0, ROOM)) == []
+    assert announced(schedule.next(0.0, 500.0, ROOM)) == ["op-1"]
 
 
 def test_very_many_runs_are_announced_less_often():
-    every = 2 * ANNOUNCE_EVERY
-    signs = make(*(going(f"op-{n}") for n in range(1_200)))
-    signs.said(0.0)
-    assert announced(signs.take(0.0, every - 1, ROOM)) == []
-    assert len(announced(signs.take(0.0, every, ROOM))) == 1_200
+    every = 2 * REPEAT_STARTED_INTERVAL
+    schedule = make(*(going(f"op-{n}") for n in range(1_200)))
+    schedule.mark_sent(0.0)
+    assert announced(schedule.next(0.0, every - 1, ROOM)) == []
+    assert len(announced(schedule.next(0.0, every, ROOM))) == 1_200
 
 
 def test_a_run_that_cannot_be_announced_costs_the_others_nothing(caplog):
     def announce():
         raise ValueError("ours")
 
-    signs = make(Going("op-1", "r1", 0.0, announce), going("op-2"))
-    taken = signs.take(0.0, 65.0, ROOM)
+    schedule = make(ActiveRun("op-1", "r1", 0.0, announce), going("op-2"))
+    taken = schedule.next(0.0, 65.0, ROOM)
     assert announced(taken) == ["op-2"]
     assert alive(taken) == ["op-1", "op-2"]
     assert "run r1 cannot be announced again" in caplog.text
@@ -129,8 +133,8 @@ def test_a_run_that_cannot_be_announced_costs_the_others_nothing(caplog):
 
 @pytest.mark.parametrize("name", ["", "x" * 1_001, "\ud800"])
 def test_a_name_that_no_reader_takes_is_left_out(name):
-    signs = make(Going(name, "r1", 60.0, None), going("op-2", since=60.0))
-    taken = signs.take(0.0, 65.0, ROOM)
+    schedule = make(ActiveRun(name, "r1", 60.0, None), going("op-2", since=60.0))
+    taken = schedule.next(0.0, 65.0, ROOM)
     assert alive(taken) == ["op-2"]
     assert wire.decode_batch(wire.join_batch("w", 1, *taken[0])).alive == (("op-2", "r1"),)
 
@@ -148,10 +152,10 @@ runs = st.builds(
 
 @given(st.lists(runs, max_size=60), st.integers(1, 10**12))
 def test_no_batch_is_too_large_and_every_run_is_named_once(going, counter):
-    signs = make(*going)
-    signs.said(0.0)
+    schedule = make(*going)
+    schedule.mark_sent(0.0)
     # The counter has up to twelve digits more here than in `ROOM`.
-    taken = signs.take(0.0, 1_735_734_005.456, ROOM - 12)
+    taken = schedule.next(0.0, 1_735_734_005.456, ROOM - 12)
     batches = [wire.join_batch("x" * 8, counter, *sign) for sign in taken]
     assert all(len(batch) <= MAX_BATCH_BYTES for batch in batches)
     read = [wire.decode_batch(batch) for batch in batches]

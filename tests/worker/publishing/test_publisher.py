@@ -11,13 +11,13 @@ from waiting import eventually
 from celery_wsprogress import wire
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.settings import WorkerSettings
-from celery_wsprogress.worker import publisher as module
-from celery_wsprogress.worker import reports
-from celery_wsprogress.worker.forking import drain_all
-from celery_wsprogress.worker.inquiries import Inquiry
-from celery_wsprogress.worker.publisher import Publisher
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing import publisher as module
+from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
+from celery_wsprogress.worker.publishing.lookups import Lookup
+from celery_wsprogress.worker.publishing.publisher import Publisher
+from celery_wsprogress.worker.publishing.publishers import drain_all
 from celery_wsprogress.worker.runs import Run
-from celery_wsprogress.worker.signs import Going
 from celery_wsprogress.worker.tracker import Tracker
 
 RUN = Run("op-1", "tasks.demo", "r1")
@@ -71,7 +71,7 @@ def publisher(log):
 
 
 def line(text):
-    return reports.log(RUN, 0.0, "info", text, {})
+    return encoded_events.log(RUN, 0.0, "info", text, {})
 
 
 def test_nothing_runs_before_there_is_something_to_say(publisher, log):
@@ -104,34 +104,34 @@ def test_reports_arrive_in_their_order_whatever_thread_said_them(publisher, log)
     assert [batch.counter for batch in log.batches] == list(range(1, len(log.batches) + 1))
 
 
-def draft(text):
-    return reports.Draft(lambda: line(text))
+def lazy(text):
+    return encoded_events.LazyEvent(lambda: line(text))
 
 
-def test_what_is_left_arrives_among_what_is_said(publisher, log):
+def test_lazy_events_keep_their_place(publisher, log):
     def emit(text, n):
-        publisher.emit([(draft if n % 7 else line)(text)])
+        publisher.emit([(lazy if n % 7 else line)(text)])
         if n % 100 == 0:
             # Long enough for the flusher to rest.
-            eventually(lambda: not publisher._buffer)
+            eventually(lambda: not publisher._queue)
 
     assert said_in_order_by_each_thread(publisher, log, 500, emit)
 
 
-def test_what_is_left_wakes_a_flusher_that_rests(publisher, log, monkeypatch):
+def test_an_event_wakes_a_flusher_that_sleeps(publisher, log, monkeypatch):
     # It would not look by itself for the rest of the test.
-    monkeypatch.setattr(module, "_KEEP_ALIVE", 1_000.0)
+    monkeypatch.setattr(module, "KEEP_ALIVE_INTERVAL", 1_000.0)
     for n in range(50):
-        publisher.emit([draft(f"{n}")])
+        publisher.emit([lazy(f"{n}")])
         eventually(lambda n=n: log.messages[-1:] == [f"{n}"])
-        eventually(lambda: not publisher._attentive)
+        assert publisher.drain(30)
 
 
 def test_the_task_thread_never_touches_the_broker(publisher, log):
     tracker = Tracker(RUN, publisher)
     tracker.update_progress(0.5)
     tracker.log("info", "line")
-    tracker.end(reports.completed(RUN, 0.0))
+    tracker.end(encoded_events.completed(RUN, 0.0))
     assert publisher.drain(30)
     assert log.threads == {"celery-wsprogress"}
 
@@ -158,10 +158,10 @@ def test_the_last_progress_follows_by_itself(publisher, log):
 
 
 def test_what_could_not_be_written_is_written_later(publisher, log):
-    publisher._line._backoff = Backoff(chance=lambda: 0.01)
+    publisher._batches._backoff = Backoff(chance=lambda: 0.01)
     log.there = False
     publisher.emit([line("kept")])
-    eventually(lambda: publisher._line.away)
+    eventually(lambda: publisher._batches.broker_down)
     # Nobody waits for a broker that is known to be away.
     assert publisher.drain(1000) is False
     log.there = True
@@ -169,7 +169,7 @@ def test_what_could_not_be_written_is_written_later(publisher, log):
 
 
 def asking(ask):
-    return Inquiry(ask, lambda: [line("no answer")])
+    return Lookup(ask, lambda: [line("no answer")])
 
 
 def test_an_answer_is_waited_for_at_the_end_and_follows_what_its_run_said(publisher, log):
@@ -182,7 +182,7 @@ def test_an_answer_is_waited_for_at_the_end_and_follows_what_its_run_said(publis
     publisher.emit([line("begin")])
     assert publisher.drain(30)
     tracker.update_progress(0.5, "half")
-    publisher.ask(asking(ask), after=tracker)
+    publisher.look_up(asking(ask), after=tracker.slot)
     publisher.emit([line("another run")])
     eventually(lambda: log.messages == ["begin", "half", "another run"])
     assert not publisher.drain(0.0)
@@ -193,7 +193,7 @@ def test_an_answer_is_waited_for_at_the_end_and_follows_what_its_run_said(publis
 
 def test_an_answer_that_says_nothing_is_not_waited_for_any_longer(publisher, log):
     release = threading.Event()
-    publisher.ask(asking(lambda: release.wait(60) and []), after=Tracker(RUN, publisher))
+    publisher.look_up(asking(lambda: release.wait(60) and []), after=Tracker(RUN, publisher).slot)
     drained = []
     waiting = threading.Thread(target=lambda: drained.append(publisher.drain(60)))
     waiting.start()
@@ -204,9 +204,9 @@ def test_an_answer_that_says_nothing_is_not_waited_for_any_longer(publisher, log
 
 
 def test_a_fault_of_ours_does_not_end_the_thread(publisher, log, monkeypatch, caplog):
-    monkeypatch.setattr(module, "_KEEP_ALIVE", 0.01)
+    monkeypatch.setattr(module, "KEEP_ALIVE_INTERVAL", 0.01)
     publisher.emit([line("x")])
-    real = publisher._buffer.take
+    real = publisher._queue.next_batch
     faults = iter([RuntimeError("ours")])
 
     def take(*args, **how):
@@ -215,7 +215,7 @@ def test_a_fault_of_ours_does_not_end_the_thread(publisher, log, monkeypatch, ca
         return real(*args, **how)
 
     assert publisher.drain(30)
-    monkeypatch.setattr(publisher._buffer, "take", take)
+    monkeypatch.setattr(publisher._queue, "next_batch", take)
     publisher.emit([line("y")])
     eventually(lambda: "y" in log.messages)
     assert "unexpected error" in caplog.text
@@ -258,7 +258,9 @@ class Pool:
     def __call__(self):
         self.asked += 1
         self.asked_in.add(threading.current_thread().name)
-        going = [Going(name, "r1", time.time(), lambda: line("announced")) for name in self.names]
+        going = [
+            ActiveRun(name, "r1", time.time(), lambda: line("announced")) for name in self.names
+        ]
         return going or ([] if self.expecting else None)
 
 
@@ -278,15 +280,15 @@ def signs(log):
 
 def test_signs_are_given_by_the_flusher_until_nothing_goes_on(signing, log):
     pool = Pool("op-1", "op-2")
-    assert not signing.witness
-    signing.vouch(pool)
-    assert signing.witness
+    assert not signing.heartbeat_source
+    signing.heartbeat_source = pool
+    assert signing.heartbeat_source
     signing.emit([line("begin")])
     eventually(lambda: len(signs(log)) >= 3)
     pool.names.remove("op-1")
     eventually(lambda: signs(log)[-1] == ["op-2"])
     pool.names.clear()
-    eventually(lambda: signing._signs.asleep)
+    eventually(lambda: signing._heartbeats.idle)
     assert pool.asked_in == {"celery-wsprogress"}
     before = pool.asked
     pool.names.append("op-3")
@@ -299,7 +301,7 @@ def test_signs_are_given_by_the_flusher_until_nothing_goes_on(signing, log):
 def test_a_run_that_begins_without_a_word_is_waited_for(signing, log):
     pool = Pool()
     pool.expecting = True
-    signing.vouch(pool)
+    signing.heartbeat_source = pool
     signing.emit([line("received")])
     eventually(lambda: pool.asked >= 2)
     pool.names.append("op-1")
@@ -307,7 +309,7 @@ def test_a_run_that_begins_without_a_word_is_waited_for(signing, log):
 
 
 def test_signs_come_though_there_is_always_something_to_write(signing, log):
-    signing.vouch(Pool("op-1"))
+    signing.heartbeat_source = Pool("op-1")
 
     def write_much():
         signing.emit([line("x")])
@@ -319,11 +321,13 @@ def test_signs_come_though_there_is_always_something_to_write(signing, log):
 def test_signs_and_other_ends_come_though_a_question_hangs(signing, log):
     """And what is said instead of its answer, when that does not come."""
     release = threading.Event()
-    signing._inquiries._timeout = 0.5
-    signing.vouch(Pool("op-1"))
+    signing._lookups._timeout = 0.5
+    signing.heartbeat_source = Pool("op-1")
     try:
         for _ in range(20):
-            signing.ask(asking(lambda: release.wait(60) and []), after=Tracker(RUN, signing))
+            signing.look_up(
+                asking(lambda: release.wait(60) and []), after=Tracker(RUN, signing).slot
+            )
         signing.emit([line("another run")])
         eventually(lambda: len(signs(log)) >= 3 and log.messages.count("no answer") == 20)
         assert log.messages[0] == "another run"
@@ -340,7 +344,7 @@ def test_signs_need_no_confirmation(signing, log):
         confirmed.append((bool(log.batches[-1].alive), confirm))
 
     log.publish = watch
-    signing.vouch(Pool("op-1"))
+    signing.heartbeat_source = Pool("op-1")
     signing.emit([line("x")])
     eventually(lambda: signs(log))
     eventually(lambda: len(confirmed) == len(log.batches) or len(confirmed) >= 2)
@@ -351,18 +355,18 @@ def test_signs_need_no_confirmation(signing, log):
 def test_only_a_fresh_sign_counts(signing, log):
     """What could not be said while the broker was away is not said later."""
     pool = Pool("gone")
-    signing._line._backoff = Backoff(chance=lambda: 0.01)
+    signing._batches._backoff = Backoff(chance=lambda: 0.01)
     log.there = False
-    signing.vouch(pool)
+    signing.heartbeat_source = pool
     signing.emit([line("x")])
-    eventually(lambda: signing._line.away)
+    eventually(lambda: signing._batches.broker_down)
     pool.names[:] = ["here"]
     log.there = True
     eventually(lambda: len(signs(log)) >= 2)
     assert signs(log)[0] == ["here"]
     # The broker goes again; nothing but a sign is under way.
     log.there = False
-    eventually(lambda: signing._line.away)
+    eventually(lambda: signing._batches.broker_down)
     pool.names[:] = ["here again"]
     log.there = True
     eventually(lambda: signs(log)[-1] == ["here again"])
@@ -372,7 +376,7 @@ def test_only_a_fresh_sign_counts(signing, log):
 
 def test_signs_of_very_many_runs_are_several_batches(signing, log):
     names = [f"{n:08}-{'x' * 60}" for n in range(1_000)]
-    signing.vouch(Pool(*names))
+    signing.heartbeat_source = Pool(*names)
     signing.emit([line("x")])
     eventually(lambda: sum(map(len, signs(log))) >= 1_000)
     assert [name for sign in signs(log) for name in sign][:1_000] == names
@@ -381,7 +385,7 @@ def test_signs_of_very_many_runs_are_several_batches(signing, log):
 def test_a_witness_that_fails_ends_neither_events_nor_later_signs(
     signing, log, monkeypatch, caplog
 ):
-    monkeypatch.setattr(module, "_KEEP_ALIVE", 0.01)
+    monkeypatch.setattr(module, "KEEP_ALIVE_INTERVAL", 0.01)
     pool = Pool("op-1")
     faults = iter([RuntimeError("ours")])
 
@@ -390,7 +394,7 @@ def test_a_witness_that_fails_ends_neither_events_nor_later_signs(
             raise fault
         return pool()
 
-    signing.vouch(witness)
+    signing.heartbeat_source = witness
     signing.emit([line("x")])
     eventually(lambda: "unexpected error" in caplog.text)
     signing.emit([line("y")])
@@ -399,7 +403,7 @@ def test_a_witness_that_fails_ends_neither_events_nor_later_signs(
 
 
 def test_a_child_does_not_vouch(signing, log):
-    signing.vouch(Pool("parents"))
+    signing.heartbeat_source = Pool("parents")
     signing.emit([line("x")])
     eventually(lambda: signs(log))
 
@@ -407,7 +411,7 @@ def test_a_child_does_not_vouch(signing, log):
         log.batches.clear()
         signing.emit([line("child")])
         signing.drain(30)
-        return bool(signing.witness), signing._signs.due, signs(log)
+        return bool(signing.heartbeat_source), signing._heartbeats.due, signs(log)
 
     assert in_child(work) == "(False, None, [])"
 
@@ -462,7 +466,7 @@ def test_a_child_starts_anew(publisher, log):
 
 def test_a_lock_of_the_result_backend_is_never_inherited_held(publisher, log, monkeypatch):
     """The thread that asks it is waited for, and no other question begins."""
-    monkeypatch.setattr(module, "_CALM", 60.0)
+    monkeypatch.setattr(module, "LOOKUP_FORK_TIMEOUT", 60.0)
     lock, inside = threading.Lock(), threading.Event()
 
     def ask():
@@ -471,15 +475,15 @@ def test_a_lock_of_the_result_backend_is_never_inherited_held(publisher, log, mo
             time.sleep(0.2)
         return [line("answer")]
 
-    publisher.ask(Inquiry(ask, tuple))
+    publisher.look_up(Lookup(ask, tuple))
     assert inside.wait(60)
-    publisher.ask(Inquiry(ask, tuple))
+    publisher.look_up(Lookup(ask, tuple))
     assert in_child(lambda: lock.acquire(timeout=10)) == "True"
     eventually(lambda: log.messages == ["answer"] * 2)
 
 
 def test_a_fork_does_not_wait_for_a_result_backend_that_is_frozen(publisher, log, monkeypatch):
-    monkeypatch.setattr(module, "_CALM", 0.1)
+    monkeypatch.setattr(module, "LOOKUP_FORK_TIMEOUT", 0.1)
     inside, thaw = threading.Event(), threading.Event()
 
     def ask():
@@ -487,7 +491,7 @@ def test_a_fork_does_not_wait_for_a_result_backend_that_is_frozen(publisher, log
         assert thaw.wait(60)
         return [line("answer")]
 
-    publisher.ask(Inquiry(ask, tuple))
+    publisher.look_up(Lookup(ask, tuple))
     assert inside.wait(60)
     try:
         said = in_child(lambda: publisher.emit([line("child")]) or publisher.drain(20))
@@ -499,7 +503,7 @@ def test_a_fork_does_not_wait_for_a_result_backend_that_is_frozen(publisher, log
 
 def test_a_lock_of_who_opens_a_connection_is_never_inherited_held(log, monkeypatch):
     """OpenSSL's, while it shakes hands: the fork waits, and no other connection is begun."""
-    monkeypatch.setattr(module, "_MOMENT", 60.0)
+    monkeypatch.setattr(module, "CONNECT_FORK_TIMEOUT", 60.0)
     lock, inside = threading.Lock(), threading.Event()
 
     def open_writer():
@@ -561,13 +565,13 @@ def test_a_lock_is_never_inherited_held(publisher, log):
 def test_a_broker_that_takes_nothing_is_waited_for_once(publisher, log, caplog):
     log.open_gate.clear()
     publisher.emit([line("first"), line("second")])
-    eventually(lambda: publisher._line.pending)
+    eventually(lambda: publisher._batches.pending)
     began = time.monotonic()
     assert not publisher.drain(1_000, 0.2, since=began)
     # As another hook of the same end does.
     assert not publisher.drain(1_000, 0.2, since=began + 1_000)
-    publisher.admit_loss()
-    publisher.admit_loss()
+    publisher.report_undelivered()
+    publisher.report_undelivered()
     assert caplog.text.count("2 task events of this process were not delivered: test://log") == 1
 
 
@@ -580,9 +584,9 @@ def test_a_broker_that_takes_one_thing_after_the_other_is_waited_for(publisher, 
 
 
 def test_the_connection_is_kept_as_long_as_the_setting_says(log, monkeypatch):
-    monkeypatch.setattr(module, "_KEEP_ALIVE", 0.01)
+    monkeypatch.setattr(module, "KEEP_ALIVE_INTERVAL", 0.01)
     publisher = Publisher(log.open_writer, "test://log", WorkerSettings(idle_time=0))
     publisher.emit([line("x")])
     assert publisher.drain(30)
-    eventually(lambda: not publisher._line.connected)
+    eventually(lambda: not publisher._batches.connected)
     publisher.close()

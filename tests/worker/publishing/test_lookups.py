@@ -5,15 +5,15 @@ import threading
 import pytest
 from waiting import eventually
 
-from celery_wsprogress.worker import inquiries, reports
-from celery_wsprogress.worker.inquiries import MAX_THREADS, Inquiries, Inquiry
+from celery_wsprogress.worker.publishing import encoded_events, lookups
+from celery_wsprogress.worker.publishing.lookups import MAX_THREADS, Lookup, LookupQueue
 from celery_wsprogress.worker.runs import Run
 
 RUN = Run("op-1", "tasks.demo", "r1")
 
 
 def line(text):
-    return reports.log(RUN, 0.0, "info", text, {})
+    return encoded_events.log(RUN, 0.0, "info", text, {})
 
 
 @pytest.fixture
@@ -28,41 +28,41 @@ def gate():
     gate.set()
 
 
-def inquiry(answer, gate=None):
+def lookup(answer, gate=None):
     def ask():
         assert gate is None or gate.wait(60)
         return [line(answer)]
 
-    return Inquiry(ask, lambda: [line(f"no {answer}")])
+    return Lookup(ask, lambda: [line(f"no {answer}")])
 
 
 def test_each_question_has_one_answer(said):
-    asking = Inquiries(said.extend)
+    queue = LookupQueue(said.extend)
     for n in range(100):
-        assert asking.put(inquiry(f"{n}"), 0.0) == ()
-    eventually(lambda: not asking)
-    assert asking.due is None
+        assert queue.submit(lookup(f"{n}"), 0.0) == ()
+    eventually(lambda: not queue)
+    assert queue.next_due is None
     eventually(lambda: len(said) == 100)
     assert len({report.event for report in said}) == 100
 
 
 def test_an_answer_that_comes_too_late_is_nobodys(said, gate):
-    asking = Inquiries(said.extend, timeout=10.0)
-    asking.put(inquiry("late", gate), 5.0)
-    assert asking.due == 15.0
-    assert asking.expire(14.9) == []
-    assert asking.expire(15.0) == [line("no late")]
-    assert not asking
+    queue = LookupQueue(said.extend, timeout=10.0)
+    queue.submit(lookup("late", gate), 5.0)
+    assert queue.next_due == 15.0
+    assert queue.expire(14.9) == []
+    assert queue.expire(15.0) == [line("no late")]
+    assert not queue
     gate.set()
-    eventually(lambda: asking._threads == 0)
+    eventually(lambda: queue._threads == 0)
     assert said == []
 
 
 def test_a_question_that_fails_is_answered_without(said, caplog):
-    asking = Inquiries(said.extend)
-    asking.put(Inquiry(lambda: [1 / 0], lambda: [line("none")]), 0.0)
+    queue = LookupQueue(said.extend)
+    queue.submit(Lookup(lambda: [1 / 0], lambda: [line("none")]), 0.0)
     eventually(lambda: said == [line("none")])
-    assert "could not be asked" in caplog.text
+    assert "a lookup failed" in caplog.text
 
 
 def test_at_the_end_of_a_program_nobody_is_there_to_ask(said, monkeypatch):
@@ -71,33 +71,33 @@ def test_at_the_end_of_a_program_nobody_is_there_to_ask(said, monkeypatch):
     def start(_):
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
-    asking = Inquiries(said.extend)
+    queue = LookupQueue(said.extend)
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", start)
-        assert asking.put(inquiry("last"), 0.0) == [line("no last")]
-    assert not asking
-    asking.put(inquiry("next"), 0.0)
+        assert queue.submit(lookup("last"), 0.0) == [line("no last")]
+    assert not queue
+    queue.submit(lookup("next"), 0.0)
     eventually(lambda: said == [line("next")])
 
 
 def test_few_are_asked_at_once_and_no_more_wait_than_may(said, gate, monkeypatch):
-    monkeypatch.setattr(inquiries, "MAX_WAITING", 20)
-    asking = Inquiries(said.extend)
-    refused = [asking.put(inquiry(f"{n}", gate), 0.0) for n in range(25)]
+    monkeypatch.setattr(lookups, "MAX_LOOKUPS", 20)
+    queue = LookupQueue(said.extend)
+    refused = [queue.submit(lookup(f"{n}", gate), 0.0) for n in range(25)]
     assert [len(one) for one in refused] == [0] * 20 + [1] * 5
-    assert asking._threads == MAX_THREADS
+    assert queue._threads == MAX_THREADS
     gate.set()
     eventually(lambda: len(said) == 20)
 
 
 def test_what_hangs_holds_the_others_up_only_until_their_time(said, gate):
-    asking = Inquiries(said.extend, timeout=10.0)
+    queue = LookupQueue(said.extend, timeout=10.0)
     for _ in range(MAX_THREADS):
-        asking.put(inquiry("stuck", gate), 0.0)
-    asking.put(inquiry("behind", gate), 5.0)
-    assert len(asking.expire(10.0)) == MAX_THREADS
-    assert asking.due == 15.0
-    assert asking.expire(15.0) == [line("no behind")]
+        queue.submit(lookup("stuck", gate), 0.0)
+    queue.submit(lookup("behind", gate), 5.0)
+    assert len(queue.expire(10.0)) == MAX_THREADS
+    assert queue.next_due == 15.0
+    assert queue.expire(15.0) == [line("no behind")]
     gate.set()
-    asking.put(inquiry("after"), 20.0)
+    queue.submit(lookup("after"), 20.0)
     eventually(lambda: said == [line("after")])

@@ -1,0 +1,326 @@
+"""The queue of a process: events that wait to be written, bounded in bytes and rate-limited.
+
+There is one order for all events but progress. Events of the life cycle may be queued before they
+are encoded (:class:`.LazyEvent`): to encode many at a time costs a fraction of what each would cost
+its task. Progress waits in slots (:class:`.ProgressSlot`), by the time when each is due.
+
+Not thread-safe: the publisher calls it under its lock. Times are seconds of one monotonic clock,
+passed in.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict, deque
+from heapq import heapify, heappop, heappush
+from math import inf
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from celery_wsprogress import rendering
+from celery_wsprogress.events import MAX_ID_LENGTH
+from celery_wsprogress.worker.faults import log_fault
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent, LazyEvent, Priority
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from celery_wsprogress.worker.publishing.slots import ProgressSlot
+    from celery_wsprogress.worker.runs import Run
+
+logger = logging.getLogger(__name__)
+
+Outgoing: TypeAlias = EncodedEvent | LazyEvent
+"""What the queue keeps in order."""
+
+Encode: TypeAlias = "Callable[[], EncodedEvent | None]"
+
+ENTRY_OVERHEAD: Final = 200
+"""About how many bytes an entry takes besides its event."""
+
+LAZY_BYTES: Final = 600
+"""What a lazy event is counted as until it is encoded."""
+
+LIMIT_FACTOR: Final = {
+    Priority.PROGRESS: 1,
+    Priority.LOG: 1,
+    Priority.STATUS: 1,
+    Priority.RESULT: 2,
+    Priority.LIFECYCLE: 4,
+}
+"""How many times the limit the queue may reach before events of a priority are dropped, oldest
+first. Results, ends and the progress just before an end are kept beyond the limit, but not for
+ever: a worker whose events have a broker of their own works on for days while that one is down, and
+must not die of what it could not send."""
+
+BUSY_BATCH_EVENTS: Final = 2
+"""With more events than this in a batch, the next one waits longer than the interval."""
+
+MAX_INTERVAL_FACTOR: Final = 5.0
+"""How many times the interval it waits at the most."""
+
+MAX_RUNS_WITH_DROPS: Final = 1_000
+"""Runs of which it is known how many events were dropped."""
+
+
+MIN_OUTDATED: Final = 100
+"""So many outdated entries of the heap are never looked for."""
+
+
+class OutgoingBatch(NamedTuple):
+    """The events of one batch."""
+
+    events: list[bytes]
+    confirm: bool
+    """Whether there is anything but progress in it."""
+
+
+class EventQueue:
+    """The events that wait for the flusher.
+
+    A batch costs about the same whatever it carries. So a process in which many short runs follow
+    each other sends their life cycle less often: the more a batch carried, the longer the next one
+    waits. What a task says itself does not wait for that.
+
+    Args:
+        limit: Bytes that may wait.
+        event_interval: Seconds between two batches.
+        progress_interval: Seconds between two values of one slot.
+    """
+
+    def __init__(self, limit: int, event_interval: float, progress_interval: float) -> None:
+        self._limit = limit
+        self._event_interval = event_interval
+        self._progress_interval = progress_interval
+        self._entries: OrderedDict[int, Outgoing] = OrderedDict()
+        self._of_priority: Sequence[deque[int]] = [deque() for _ in Priority]
+        """The keys of the entries of each priority, oldest first."""
+        self._last_key = 0
+        self._first_key = 0
+        self._slots: dict[ProgressSlot, Encode] = {}
+        self._by_due: list[tuple[float, int, ProgressSlot]] = []
+        """A heap of the scheduled slots. An entry is outdated if its slot is due at another
+        time."""
+        self._serial = 0
+        self._last_batch_at = -inf
+        self._interval_factor = 1.0
+        self._urgent = False
+        """Whether something waits that a task said itself."""
+        self._drops: OrderedDict[str, tuple[Run, int]] = OrderedDict()
+        """By run: how many events were dropped since that was last reported."""
+        self.size = 0
+        """About how many bytes wait."""
+
+    def __bool__(self) -> bool:
+        return bool(self._entries or self._slots)
+
+    @property
+    def count(self) -> int:
+        """How many events wait."""
+        return len(self._entries) + len(self._slots)
+
+    # What comes in.
+
+    def put(self, events: Iterable[Outgoing]) -> None:
+        """Append events."""
+        for event in events:
+            self._last_key += 1
+            self._insert(self._last_key, event)
+        if self.size > self._limit:
+            self._make_room()
+
+    def _prepend(self, events: Sequence[Outgoing]) -> None:
+        for event in reversed(events):
+            self._first_key -= 1
+            self._insert(self._first_key, event)
+            self._entries.move_to_end(self._first_key, last=False)
+
+    def schedule(self, slot: ProgressSlot, encode: Encode) -> None:
+        """Have progress sent when it is due.
+
+        Args:
+            slot: The slot of the run.
+            encode: Encodes the newest value; None where that was sent before.
+        """
+        if len(self._by_due) > 2 * len(self._slots) + MIN_OUTDATED:
+            self._by_due = [one for one in self._by_due if one[0] == one[2].due]
+            heapify(self._by_due)
+        self._serial += 1
+        slot.due = slot.last_sent_at + self._progress_interval
+        self._slots[slot] = encode
+        heappush(self._by_due, (slot.due, self._serial, slot))
+
+    def flush_progress(self, slot: ProgressSlot, now: float) -> None:
+        """Append the value of a slot, if it waits, so that the next event follows it."""
+        if slot in self._slots:
+            event = self._take(slot, now)
+            if event is not None:
+                self.put((event,))
+
+    def detach_slots(self) -> None:
+        """Drop all slots: their trackers schedule them in another queue."""
+        for slot in self._slots:
+            slot.due = None
+        self._slots.clear()
+        self._by_due.clear()
+
+    # What goes out.
+
+    def next_due(self, *, immediate: bool = False) -> float | None:
+        """When the next batch should be sent; None while nothing waits.
+
+        Args:
+            immediate: Do not rate-limit.
+        """
+        if not self:
+            return None
+        if immediate:
+            return -inf
+        if self._entries:
+            factor = min(1.0, self._interval_factor) if self._urgent else self._interval_factor
+            return self._last_batch_at + factor * self._event_interval
+        return max(self._last_batch_at + self._event_interval, self._next_slot_due())
+
+    def _next_slot_due(self) -> float:
+        while self._by_due[0][0] != self._by_due[0][2].due:
+            heappop(self._by_due)
+        return self._by_due[0][0]
+
+    def next_batch(self, now: float, room: int, *, immediate: bool = False) -> OutgoingBatch:
+        """Take the events of the next batch.
+
+        Progress comes last: it must not be sent before the ``started`` of its run.
+
+        Args:
+            now: The time.
+            room: Bytes that the events may have together, each with one byte for a comma.
+            immediate: Take progress that is not due, too.
+        """
+        self._last_batch_at = now
+        self._report_drops()
+        events: list[bytes] = []
+        left, confirm = self._take_entries(room, events)
+        full = bool(self._entries)
+        self._set_interval(len(events), full=full)
+        while not full and self._slots and (immediate or self._next_slot_due() <= now):
+            event = self._take_next_slot(now)
+            if event is None:
+                continue
+            left -= len(event.event) + 1
+            full = left < 0
+            if full:
+                self.put((event,))
+            else:
+                events.append(event.event)
+        return OutgoingBatch(events, confirm)
+
+    def _take_entries(self, room: int, events: list[bytes]) -> tuple[int, bool]:
+        """Take events in their order; the room that is left, and whether to confirm the batch."""
+        confirm = False
+        while self._entries:
+            key, event = next(iter(self._entries.items()))
+            encoded = _encoded(event) if isinstance(event, LazyEvent) else event
+            if encoded is None:
+                self._remove(key)
+                continue
+            left = room - len(encoded.event) - 1
+            # An event that is larger than a whole batch is sent alone.
+            if left < 0 and events:
+                break
+            room = left
+            self._remove(key)
+            events.append(encoded.event)
+            confirm = confirm or encoded.priority is not Priority.PROGRESS
+        return room, confirm
+
+    def _set_interval(self, count: int, *, full: bool) -> None:
+        """Decide how long the next batch waits after one of so many events."""
+        self._urgent = False
+        # What found no room does not wait at all.
+        factor = min(max(1.0, count / BUSY_BATCH_EVENTS), MAX_INTERVAL_FACTOR)
+        self._interval_factor = 0.0 if full else factor
+
+    def _take_next_slot(self, now: float) -> EncodedEvent | None:
+        self._next_slot_due()
+        return self._take(heappop(self._by_due)[2], now)
+
+    def _take(self, slot: ProgressSlot, now: float) -> EncodedEvent | None:
+        encode = self._slots.pop(slot)
+        # In this order: a value that is set meanwhile is scheduled again.
+        slot.due = None
+        slot.last_sent_at = now
+        return encode()
+
+    # Room.
+
+    def _insert(self, key: int, event: Outgoing) -> None:
+        if isinstance(event, EncodedEvent) and _has_invalid_id(event):
+            return
+        self._entries[key] = event
+        self.size += _size(event)
+        priority = _priority(event)
+        self._of_priority[priority].append(key)
+        self._urgent = self._urgent or priority < Priority.RESULT
+
+    def _remove(self, key: int) -> Outgoing:
+        event = self._entries.pop(key)
+        self.size -= _size(event)
+        keys = self._of_priority[_priority(event)]
+        # Nearly always it is the first one; a report of drops was added last.
+        if keys[0] == key:
+            keys.popleft()
+        else:
+            keys.remove(key)
+        return event
+
+    def _make_room(self) -> None:
+        for priority in Priority:
+            keys = self._of_priority[priority]
+            while keys and self.size > self._limit * LIMIT_FACTOR[priority]:
+                event = self._remove(keys[0])
+                if isinstance(event, EncodedEvent) and priority in {Priority.LOG, Priority.STATUS}:
+                    self._record_drop(event.run)
+
+    def _record_drop(self, run: Run) -> None:
+        _, count = self._drops.pop(run.run, (run, 0))
+        self._drops[run.run] = (run, count + 1)
+        while len(self._drops) > MAX_RUNS_WITH_DROPS:
+            self._drops.popitem(last=False)
+
+    def _report_drops(self) -> None:
+        """Queue a line for each run that lost events, before anything that was said after it."""
+        if self._drops:
+            now = time.time()
+            drops = self._drops.values()
+            self._prepend([encoded_events.drop_notice(run, now, count) for run, count in drops])
+            self._drops.clear()
+
+
+def _size(event: Outgoing) -> int:
+    return LAZY_BYTES if isinstance(event, LazyEvent) else ENTRY_OVERHEAD + len(event.event)
+
+
+def _priority(event: Outgoing) -> Priority:
+    return Priority.LIFECYCLE if isinstance(event, LazyEvent) else event.priority
+
+
+def _encoded(lazy: LazyEvent) -> EncodedEvent | None:
+    """Encode an event now; None where that cannot be done."""
+    try:
+        event = lazy.encode()
+    except Exception as exc:
+        if rendering.is_of_the_task(exc):
+            raise
+        # A fault of ours must not hold up everything behind it.
+        log_fault(logger, logging.ERROR, "Task events: an event cannot be encoded", exc)
+        return None
+    return None if _has_invalid_id(event) else event
+
+
+def _has_invalid_id(event: EncodedEvent) -> bool:
+    operation_id = event.run.operation_id
+    if len(operation_id) <= MAX_ID_LENGTH:
+        return False
+    logger.error("No reader accepts a task id that is so long: %.100s…", operation_id)
+    return True
