@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from celery_wsprogress.errors import CommandError
 
 if TYPE_CHECKING:
-    from celery_wsprogress.operation import Operation
+    from celery_wsprogress.operation_state import Operation
 
 
 class By(StrEnum):

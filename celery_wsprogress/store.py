@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.history import History
 from celery_wsprogress.lifecycle import State
-from celery_wsprogress.operation import Operation
+from celery_wsprogress.operation_state import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from lives import OPERATION, doubted_logs, logs, progress, queued, status
 
 from celery_wsprogress.events import Completed, Error, Progress, Status
 from celery_wsprogress.lifecycle import Verdict
-from celery_wsprogress.operation import Operation
+from celery_wsprogress.operation_state import Operation
 
 STATES = {"queued", "received", "retrying", "replaced"}
 

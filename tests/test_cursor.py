@@ -37,7 +37,7 @@ from celery_wsprogress.event_ids import parse_event_id
 from celery_wsprogress.events import Progress
 from celery_wsprogress.hub import Hub
 from celery_wsprogress.lifecycle import Verdict
-from celery_wsprogress.operation import Operation
+from celery_wsprogress.operation_state import Operation
 from celery_wsprogress.selector import EVERYTHING
 from celery_wsprogress.session import Session
 from celery_wsprogress.store import Limits, OperationStore

@@ -29,7 +29,7 @@ from celery_wsprogress.events import LATEST, Progress
 from celery_wsprogress.history import MAX_ENTRIES
 from celery_wsprogress.hub import Hub
 from celery_wsprogress.lifecycle import State, Verdict
-from celery_wsprogress.operation import Operation
+from celery_wsprogress.operation_state import Operation
 from celery_wsprogress.results import Outcome
 from celery_wsprogress.selector import EVERYTHING, By, Selector
 from celery_wsprogress.session import Session

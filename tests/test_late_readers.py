@@ -21,7 +21,7 @@ from lives import (
 
 from celery_wsprogress.events import Completed, Error
 from celery_wsprogress.lifecycle import State, Verdict
-from celery_wsprogress.operation import Operation
+from celery_wsprogress.operation_state import Operation
 
 SHOWN = ("run", "state", "status", "started_at", "finished_at", "error", "attempt")
 

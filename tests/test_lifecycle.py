@@ -29,7 +29,7 @@ from msgspec import UNSET, structs
 
 from celery_wsprogress.events import Completed, Error, Log, Progress, Status
 from celery_wsprogress.lifecycle import TRANSITIONS, State, Step, Verdict
-from celery_wsprogress.operation import Operation
+from celery_wsprogress.operation_state import Operation
 
 
 def fold(events):

@@ -13,7 +13,7 @@ from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.client.memory import Memory
 from celery_wsprogress.client.retrying import is_final, restart_delay
 from celery_wsprogress.commands import COMMANDS
-from celery_wsprogress.operation import Operation
+from celery_wsprogress.operation_state import Operation
 from celery_wsprogress.selector import By, Selector
 
 

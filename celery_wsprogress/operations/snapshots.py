@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celery_wsprogress import wire
-from celery_wsprogress.operation import Operation
+from celery_wsprogress.operation_state import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

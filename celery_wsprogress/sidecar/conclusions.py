@@ -30,7 +30,7 @@ from celery_wsprogress.events import (
 if TYPE_CHECKING:
     from celery_wsprogress.events import Event
     from celery_wsprogress.lifecycle import Run
-    from celery_wsprogress.operation import Operation
+    from celery_wsprogress.operation_state import Operation
     from celery_wsprogress.results import Outcome
 
 

@@ -5,7 +5,7 @@ from lives import status
 
 from celery_wsprogress import rendering, wire
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
-from celery_wsprogress.operation import Operation
+from celery_wsprogress.operation_state import Operation
 from celery_wsprogress.results import Outcome
 from celery_wsprogress.sidecar import conclusions
 from celery_wsprogress.sidecar.conclusions import Silence
