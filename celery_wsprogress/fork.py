@@ -1,14 +1,14 @@
-"""What a fork copies and must not: renewed in the child, whoever forked it.
+"""What a fork copies and must not: each such state is reset in the child, whoever forked it.
 
-Python calls hooks in the child where Python forks (``os.fork``, multiprocessing, gunicorn). What
-forks in C calls none, as uWSGI's master does by default: its children have the random numbers of
-their master, its locks as other threads held them, and threads in name only. So whatever keeps such
-a state registers here how it is renewed, and calls :func:`notice` before it is used.
+The one place where this package registers hooks of :func:`os.register_at_fork`. Python calls them
+where Python forks (``os.fork``, multiprocessing, gunicorn). A process that forks in C calls none,
+as uWSGI's master does by default: its children have the random numbers of their master, its locks
+as other threads held them, and threads in name only. So whatever keeps such a state registers here
+how it is reset, and calls :func:`notice` before the state is used.
 
-A stream has a lock, too, which nobody renews: of a thread that writes a line of the log while
-another one forks the child inherits it locked, and hangs at its own first line (CPython 3.11,
-Modules/_io/bufferedio.c). So nobody may be in the middle of a line when Python forks: neither the
-threads of this package, which log when a broker goes or comes back, nor anybody else's.
+Nobody may be in the middle of a line of the log when Python forks. A stream has a lock that is not
+reset: the child would inherit it locked, and hang at its own first line (CPython 3.11,
+Modules/_io/bufferedio.c). So a fork waits for lines, of our threads and of all others.
 """
 
 from __future__ import annotations
@@ -18,52 +18,64 @@ import os
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LOG_TIMEOUT: Final = 0.25
-"""Seconds that a fork waits for a line of the log. A handler may hang, and so must no fork."""
+"""Seconds that a fork waits for lines of the log: a handler may hang."""
 
-_renewals: list[Callable[[], object]] = []
+
+class ForkAware(NamedTuple):
+    """A state that a fork must not copy half changed, nor leave in the child."""
+
+    reset: Callable[[], object]
+    """Called in the child, before it does anything else."""
+    acquire: Callable[[], object] | None = None
+    """Called before the fork: nobody changes the state from then on."""
+    release: Callable[[], object] | None = None
+    """Undoes that, in the parent."""
+
+
+_registered: list[ForkAware] = []
 _process = os.getpid()
 """The process whose state this is."""
-_renewing: dict[int, Any] = {}
+_resetting: dict[int, Any] = {}
 """A lock by process, so that nobody inherits one that is held."""
 
 
-def renew_in_child(renew: Callable[[], object]) -> None:
-    """Have this called in every child, in the order of registration, before it does anything."""
-    _renewals.append(renew)
+def register(
+    reset: Callable[[], object],
+    acquire: Callable[[], object] | None = None,
+    release: Callable[[], object] | None = None,
+) -> None:
+    """Register a state; see :class:`ForkAware`. States are reset in the order of registration."""
+    _registered.append(ForkAware(reset, acquire, release))
 
 
 def notice() -> None:
-    """Renew everything if this process is a child in which nobody has done so yet."""
+    """Reset everything if this process is a child in which that was not done yet."""
     if os.getpid() != _process:
-        _renew()
+        _reset()
 
 
-def _renew() -> None:
-    global _process, _renewing
+def _reset() -> None:
+    global _process, _resetting
     process = os.getpid()
-    with _renewing.setdefault(process, threading.RLock()):
+    with _resetting.setdefault(process, threading.RLock()):
         if _process != process:
-            for renew in _renewals:
-                renew()
-            _process, _renewing = process, {}
+            for one in _registered:
+                one.reset()
+            _process, _resetting = process, {}
 
 
-def _after_fork_in_child() -> None:
-    global _process  # noqa: PLW0603 - one a process
-    _let_log_go()
-    # In a namespace of its own the child may have its parent's number.
-    _process = 0
-    _renew()
+_log_locks: list[Any] = []
+"""The locks of the log's handlers, while this process forks."""
 
 
 def _handlers() -> Iterator[logging.Handler]:
-    """Where the lines of this package go."""
+    """The handlers of what this package logs."""
     logger: logging.Logger | None = logging.getLogger("celery_wsprogress")
     if logging.lastResort is not None:
         yield logging.lastResort
@@ -72,30 +84,46 @@ def _handlers() -> Iterator[logging.Handler]:
         logger = logger.parent if logger.propagate else None
 
 
-_held: list[Any] = []
-"""The locks of these, while this process forks."""
-
-
-def _hold_log() -> None:
-    until = time.monotonic() + LOG_TIMEOUT
+def _acquire_log() -> None:
+    deadline = time.monotonic() + LOG_TIMEOUT
     for handler in _handlers():
-        if handler.lock is not None:
-            left = max(0.0, until - time.monotonic())
-            if handler.lock.acquire(timeout=left):
-                _held.append(handler.lock)
+        left = max(0.0, deadline - time.monotonic())
+        if handler.lock is not None and handler.lock.acquire(timeout=left):
+            _log_locks.append(handler.lock)
 
 
-def _let_log_go() -> None:
-    while _held:
+def _release_log() -> None:
+    while _log_locks:
         # In a child `logging` has made its own locks anew (Python 3.11, logging/__init__.py); a
         # handler may have another one, which the thread that forked holds there, too.
         with suppress(RuntimeError):
-            _held.pop().release()
+            _log_locks.pop().release()
+
+
+register(_release_log, _acquire_log, _release_log)
+
+
+def _before() -> None:
+    notice()
+    for one in _registered:
+        if one.acquire is not None:
+            one.acquire()
+
+
+def _after_in_parent() -> None:
+    for one in reversed(_registered):
+        if one.release is not None:
+            one.release()
+
+
+def _after_in_child() -> None:
+    global _process  # noqa: PLW0603 - one a process
+    # In a namespace of its own the child may have its parent's number.
+    _process = 0
+    _reset()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_hold_log,
-        after_in_parent=_let_log_go,
-        after_in_child=_after_fork_in_child,
+        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
     )

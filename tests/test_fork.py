@@ -270,7 +270,7 @@ def test_many_threads_of_a_child_find_out_at_once(log):
 
 def test_a_child_of_a_child_is_new_again():
     renewed = []
-    fork.renew_in_child(lambda: renewed.append(os.getpid()))
+    fork.register(lambda: renewed.append(os.getpid()))
     try:
 
         def work():
@@ -281,4 +281,4 @@ def test_a_child_of_a_child_is_new_again():
         assert in_child(work) == "(1, '2')"
         assert renewed == []
     finally:
-        fork._renewals.pop()
+        fork._registered.pop()

@@ -94,9 +94,9 @@ def _arrange_to_drain() -> None:
     children.arrange()
 
 
-def _renew() -> None:
+def _reset() -> None:
     global _choosing  # noqa: PLW0603 - whoever held it is not in this process
     _choosing = threading.Lock()
 
 
-fork.renew_in_child(_renew)
+fork.register(_reset)

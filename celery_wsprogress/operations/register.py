@@ -122,7 +122,7 @@ class Register:
 _register = Register()
 
 
-fork.renew_in_child(_register.__init__)  # type: ignore[misc]
+fork.register(_register.__init__)  # type: ignore[misc]
 
 add = _register.add
 remove = _register.remove

@@ -236,7 +236,7 @@ _abandoned: list[SidecarInThread] = []
 """Of the parent. Never collected: that would close what has its file numbers by then."""
 
 
-def _renew() -> None:
+def _reset() -> None:
     global _server, _changing  # noqa: PLW0603 - whoever held it is not in this process
     _changing = threading.Lock()
     server, _server = _server, None
@@ -245,7 +245,7 @@ def _renew() -> None:
         server.abandon()
 
 
-fork.renew_in_child(_renew)
+fork.register(_reset)
 
 # Clients are told to come back also when nobody stopped the server.
 atexit.register(stop_websocket_background)

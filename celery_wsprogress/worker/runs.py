@@ -41,7 +41,7 @@ _SHORT: Final = rendering.MAX_NAME_BYTES // 6
 #: Seeded by the system once a process: to ask it for each id costs a task a system call. Our own,
 #: because a program may seed the one that all share with the same number at each start.
 _random: Final = random.Random()  # noqa: S311 - an id, and no secret
-fork.renew_in_child(_random.seed)
+fork.register(_random.seed)
 
 
 def mint() -> str:

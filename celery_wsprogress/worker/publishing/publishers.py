@@ -81,8 +81,7 @@ def warn_without_threads() -> None:
         )
 
 
-def _before_fork() -> None:
-    fork.notice()
+def _acquire() -> None:
     children.prepare()
     _forking.acquire()
     for publisher in list(_publishers):
@@ -90,13 +89,13 @@ def _before_fork() -> None:
         _held.append(publisher)
 
 
-def _after_fork_in_parent() -> None:
+def _release() -> None:
     while _held:
         _held.pop().release_after_fork()
     _forking.release()
 
 
-def _renew() -> None:
+def _reset() -> None:
     global _forking  # noqa: PLW0603 - whoever held it is not in this process
     _forking = threading.Lock()
     _held.clear()
@@ -104,6 +103,4 @@ def _renew() -> None:
         publisher.reset_after_fork()
 
 
-fork.renew_in_child(_renew)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)
+fork.register(_reset, _acquire, _release)
