@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.events import (
+from celery_wsprogress.protocol.events import (
     Completed,
     CompletedData,
     Log,
@@ -16,7 +16,7 @@ from celery_wsprogress.events import (
     Status,
     StatusData,
 )
-from celery_wsprogress.wire import encode_event
+from celery_wsprogress.protocol.wire import encode_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

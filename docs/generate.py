@@ -8,8 +8,8 @@ import inspect
 from typing import TYPE_CHECKING
 
 from celery_wsprogress import settings
-from celery_wsprogress.lifecycle import TRANSITIONS, State, Step, Verdict
-from celery_wsprogress.sidecar import metrics
+from celery_wsprogress.operations.lifecycle import TRANSITIONS, State, Step, Verdict
+from celery_wsprogress.sidecar.metrics import definitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,8 +37,8 @@ def settings_tables() -> str:
 def metrics_table() -> str:
     """Every metric of the sidecar, as Prometheus sees it."""
     rows = [
-        [f"`{one.title.removeprefix(metrics.PREFIX)}`", one.kind, one.told]
-        for one in metrics.METRICS
+        [f"`{one.title.removeprefix(definitions.PREFIX)}`", one.kind, one.told]
+        for one in definitions.METRICS
     ]
     return _table(["metric", "kind", ""], rows)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from msgspec import structs
 
-from celery_wsprogress.events import (
+from celery_wsprogress.protocol.events import (
     Completed,
     CompletedData,
     Error,

@@ -9,13 +9,13 @@ from deliveries import process
 from frames import decoded
 from waiting import eventually
 
-from celery_wsprogress import wire
-from celery_wsprogress.access import Permit
+from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.brokers import EXCHANGE
-from celery_wsprogress.brokers.redis_stream import FIELD
-from celery_wsprogress.events import Completed, Error, Result, Status
-from celery_wsprogress.hub import Hub
-from celery_wsprogress.session import Session
+from celery_wsprogress.brokers.redis.stream import FIELD
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol.events import Completed, Error, Result, Status
 
 ENDS = ("completed", "error")
 

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
-from celery_wsprogress import wire
 from celery_wsprogress.brokers import BrokerAddress, open_writer
+from celery_wsprogress.protocol import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from celery_wsprogress.events import Event
+    from celery_wsprogress.protocol.events import Event
 
 
 @contextmanager

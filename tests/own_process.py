@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from celery_wsprogress.brokers import process
-from celery_wsprogress.operations import outlet
-from celery_wsprogress.sidecar import background
+from celery_wsprogress.brokers import discovery
+from celery_wsprogress.sidecar.embedded import background
+from celery_wsprogress.standalone import process_publisher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +24,10 @@ def fresh(patch: pytest.MonkeyPatch, url: str | None = None, app=None) -> Iterat
         url: ``WSPROGRESS_URL``.
         app: The only Celery application of the process; there may be many from other tests.
     """
-    for module in (process, background):
+    for module in (discovery, background):
         patch.setattr(module, "application_of_process", lambda: app)
-    patch.setattr(process, "_chosen", None)
-    patch.setattr(outlet, "_chosen", [])
+    patch.setattr(discovery, "_chosen", None)
+    patch.setattr(process_publisher, "_chosen", [])
     for name in ("WSPROGRESS_URL", "WSPROGRESS_PORT", "WEBSOCKET_PORT", "ENABLE_WEBSOCKET"):
         patch.delenv(name, raising=False)
     if url:
@@ -36,7 +36,7 @@ def fresh(patch: pytest.MonkeyPatch, url: str | None = None, app=None) -> Iterat
         yield
     finally:
         background.stop_websocket_background()
-        for publisher in outlet._chosen:
+        for publisher in process_publisher._chosen:
             if publisher is not None:
                 publisher.drain(10)
                 publisher.close()

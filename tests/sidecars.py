@@ -17,13 +17,13 @@ from ports import free_port
 from waiting import eventually
 
 from celery_wsprogress.settings import ServeSettings
-from celery_wsprogress.sidecar.in_thread import SidecarInThread
+from celery_wsprogress.sidecar.embedded.thread import SidecarInThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from celery_wsprogress.brokers import BrokerAddress
-    from celery_wsprogress.sidecar.backend import ResultBackend
+    from celery_wsprogress.sidecar.liveness.result_lookup import ResultBackend
     from celery_wsprogress.sidecar.server import Sidecar
 
 #: Settings with which a busy machine is neither a dead client nor a lost task.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from json_values import nested, texts, values
 
-from celery_wsprogress.access import (
+from celery_wsprogress.access.permissions import (
     EVERYTHING,
     MAX_GRANTS,
     Permit,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import example, given
 from lives import OPERATION, doubted_logs, logs, progress, queued, status
 
-from celery_wsprogress.events import Completed, Error, Progress, Status
-from celery_wsprogress.lifecycle import Verdict
-from celery_wsprogress.operation_state import Operation
+from celery_wsprogress.operations.lifecycle import Verdict
+from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.protocol.events import Completed, Error, Progress, Status
 
 STATES = {"queued", "received", "retrying", "replaced"}
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from json_values import nested, objects, texts, values
 from lives import completed, progress, queued, status
 
-from celery_wsprogress import commands, wire
-from celery_wsprogress.access import Permit, sign
-from celery_wsprogress.hub import Hub
-from celery_wsprogress.session import Session
+from celery_wsprogress.access.permissions import Permit, sign
+from celery_wsprogress.hub import commands
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.protocol import wire
 
 KEY = "a key that is long enough for HS256"
 NOW = 1_700_000_000.0

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_wsprogress import counters
-from celery_wsprogress.counters import WINDOW, Arrival, Counters
+from celery_wsprogress.protocol import batch_numbers
+from celery_wsprogress.protocol.batch_numbers import WINDOW, Arrival, Counters
 
 
 @given(st.permutations(range(1, 30)), st.data())
@@ -60,7 +60,7 @@ def test_no_writer_costs_more_than_a_bit_for_each_it_may_be_late_with(numbers):
 
 
 def test_the_writer_that_was_silent_longest_is_forgotten(monkeypatch):
-    monkeypatch.setattr(counters, "MAX_WRITERS", 2)
+    monkeypatch.setattr(batch_numbers, "MAX_WRITERS", 2)
     seen = Counters()
     for writer in ("a", "b", "a", "c"):
         seen.take(writer, 1)

@@ -30,18 +30,18 @@ from lives import (
 )
 from msgspec import structs
 
-from celery_wsprogress import history
-from celery_wsprogress.access import Permit
-from celery_wsprogress.counters import Counters
-from celery_wsprogress.event_ids import parse_event_id
-from celery_wsprogress.events import Progress
-from celery_wsprogress.hub import Hub
-from celery_wsprogress.lifecycle import Verdict
-from celery_wsprogress.operation_state import Operation
-from celery_wsprogress.selector import EVERYTHING
-from celery_wsprogress.session import Session
-from celery_wsprogress.store import Limits, OperationStore
-from celery_wsprogress.wire import Batch
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.store import Limits, OperationStore
+from celery_wsprogress.operations import history
+from celery_wsprogress.operations.lifecycle import Verdict
+from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.operations.selector import EVERYTHING
+from celery_wsprogress.protocol.batch_numbers import Counters
+from celery_wsprogress.protocol.event_ids import parse_event_id
+from celery_wsprogress.protocol.events import Progress
+from celery_wsprogress.protocol.wire import Batch
 
 NOW = 200.0
 

@@ -23,10 +23,12 @@ from sidecars import SidecarThread
 from waiting import eventually
 from web_pages import web_server
 
-from celery_wsprogress import commands, settings, wire
+from celery_wsprogress import settings
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.brokers.address import address_of
 from celery_wsprogress.cli import main
+from celery_wsprogress.hub import commands
+from celery_wsprogress.protocol import wire
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "guide.md"

@@ -22,10 +22,10 @@ from celery_wsprogress import (
     stop_websocket_background,
     ws_manager,
 )
-from celery_wsprogress.operations import outlet, register
+from celery_wsprogress.standalone import process_publisher, registry
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.publishers import drain_all
-from celery_wsprogress.worker.runs import Run, mint
+from celery_wsprogress.worker.run_info import Run, mint
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def log(redis_url, monkeypatch):
 
 def at_rest():
     """Wait until no thread of ours is at work: a fork in C may leave a child that hangs."""
-    publisher = outlet.outlet()
+    publisher = process_publisher.outlet()
     assert publisher.drain(30)
     eventually(lambda: publisher._wakes_at > time.monotonic() + 0.2)
     return publisher
@@ -193,11 +193,16 @@ def held(*locks):
 
 
 def test_locks_that_were_held_are_not(log):
-    from celery_wsprogress.sidecar import background
+    from celery_wsprogress.sidecar.embedded import background
     from celery_wsprogress.worker.publishing import publishers
 
-    publisher = outlet.outlet()
-    locks = publisher._lock, register._register._lock, outlet._choosing, publishers._forking
+    publisher = process_publisher.outlet()
+    locks = (
+        publisher._lock,
+        registry._register._lock,
+        process_publisher._choosing,
+        publishers._forking,
+    )
     let_go = held(*locks, background._changing)
     try:
 
@@ -217,7 +222,7 @@ def test_locks_that_were_held_are_not(log):
 
 
 def test_what_waited_is_the_parents_to_say(log):
-    publisher = outlet.outlet()
+    publisher = process_publisher.outlet()
     with publisher._lock:
         publisher.emit([encoded_events.log(Run("op", "x", "r"), 0.0, "info", "once", {})])
         assert in_child(lambda: publisher.drain(0.0)) == "True"
@@ -232,13 +237,13 @@ def test_nobody_vouches_in_it_and_no_server_runs_there(log):
 
     def work():
         return (
-            outlet.outlet().heartbeat_source,
+            process_publisher.outlet().heartbeat_source,
             is_websocket_running(),
             ws_manager.get_active_operations(),
         )
 
     assert in_child(work) == "(None, False, [])"
-    assert outlet.outlet().heartbeat_source
+    assert process_publisher.outlet().heartbeat_source
     assert is_websocket_running()
 
 
@@ -261,7 +266,7 @@ def test_many_threads_of_a_child_find_out_at_once(log):
         for thread in threads:
             thread.join()
         drain_all(30)
-        return register.stats()
+        return registry.stats()
 
     assert "'own_operations': 0" in in_child(work)
     for n in range(8):

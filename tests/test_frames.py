@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from websockets.frames import Frame, Opcode
 
-from celery_wsprogress.frames import payload_of, text_frame
+from celery_wsprogress.protocol.frames import payload_of, text_frame
 
 LENGTHS = [0, 1, 2, 124, 125, 126, 127, 65_534, 65_535, 65_536, 65_537, 999_999, 1_000_000]
 

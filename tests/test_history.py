@@ -5,8 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_wsprogress.event_ids import LogPosition
-from celery_wsprogress.history import ENTRY_OVERHEAD, MAX_BYTES, MAX_ENTRIES, Entry, History, Kind
+from celery_wsprogress.operations.history import (
+    ENTRY_OVERHEAD,
+    MAX_BYTES,
+    MAX_ENTRIES,
+    Entry,
+    History,
+    Kind,
+)
+from celery_wsprogress.protocol.event_ids import LogPosition
 
 
 def entry(seq, kind=Kind.OTHER, *, run="r", frame=b"x"):

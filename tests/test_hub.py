@@ -22,20 +22,20 @@ from lives import (
     status,
 )
 
-from celery_wsprogress import store as store_module
-from celery_wsprogress.access import Permit
-from celery_wsprogress.event_ids import parse_event_id
-from celery_wsprogress.events import LATEST, Progress
-from celery_wsprogress.history import MAX_ENTRIES
-from celery_wsprogress.hub import Hub
-from celery_wsprogress.lifecycle import State, Verdict
-from celery_wsprogress.operation_state import Operation
-from celery_wsprogress.results import Outcome
-from celery_wsprogress.selector import EVERYTHING, By, Selector
-from celery_wsprogress.session import Session
-from celery_wsprogress.sidecar.conclusions import answered
-from celery_wsprogress.store import Limits, OperationStore
-from celery_wsprogress.wire import Batch
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.brokers.result_backend import Outcome
+from celery_wsprogress.hub import store as store_module
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.store import Limits, OperationStore
+from celery_wsprogress.operations.history import MAX_ENTRIES
+from celery_wsprogress.operations.lifecycle import State, Verdict
+from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.operations.selector import EVERYTHING, By, Selector
+from celery_wsprogress.protocol.event_ids import parse_event_id
+from celery_wsprogress.protocol.events import LATEST, Progress
+from celery_wsprogress.protocol.wire import Batch
+from celery_wsprogress.sidecar.liveness.inferred_events import answered
 
 EPOCH = "e1"
 HOUR, DAY = 3_600.0, 86_400.0

@@ -19,9 +19,9 @@ from lives import (
     without_early_ends,
 )
 
-from celery_wsprogress.events import Completed, Error
-from celery_wsprogress.lifecycle import State, Verdict
-from celery_wsprogress.operation_state import Operation
+from celery_wsprogress.operations.lifecycle import State, Verdict
+from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.protocol.events import Completed, Error
 
 SHOWN = ("run", "state", "status", "started_at", "finished_at", "error", "attempt")
 

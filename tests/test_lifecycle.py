@@ -27,9 +27,9 @@ from lives import (
 )
 from msgspec import UNSET, structs
 
-from celery_wsprogress.events import Completed, Error, Log, Progress, Status
-from celery_wsprogress.lifecycle import TRANSITIONS, State, Step, Verdict
-from celery_wsprogress.operation_state import Operation
+from celery_wsprogress.operations.lifecycle import TRANSITIONS, State, Step, Verdict
+from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.protocol.events import Completed, Error, Log, Progress, Status
 
 
 def fold(events):

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lives import completed, doubted_logs, log, progress, status
 
-from celery_wsprogress.access import Permit
-from celery_wsprogress.hub import Hub
-from celery_wsprogress.selector import EVERYTHING
-from celery_wsprogress.session import Session
-from celery_wsprogress.wire import Batch
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.operations.selector import EVERYTHING
+from celery_wsprogress.protocol.wire import Batch
 
 INTERVAL = 1.0
 

@@ -14,8 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from celery_wsprogress import rendering, wire
-from celery_wsprogress.events import LogData, ProgressData, Result, ResultData, Status, StatusData
+from celery_wsprogress.protocol import jsonable, wire
+from celery_wsprogress.protocol.events import (
+    LogData,
+    ProgressData,
+    Result,
+    ResultData,
+    Status,
+    StatusData,
+)
 
 
 class Mute:
@@ -99,16 +106,16 @@ def size(value):
 @settings(max_examples=150, deadline=None)
 @given(values)
 def test_anything_becomes_strict_json_of_a_bounded_size(value):
-    plain = rendering.plain(value)
+    plain = jsonable.plain(value)
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     json.dumps(plain, ensure_ascii=False).encode()
-    assert isinstance(rendering.mapping(value), dict)
-    assert size(rendering.mapping(value)) <= rendering.MAX_DETAILS_BYTES
-    assert size(rendering.result(value).value) <= rendering.MAX_RESULT_BYTES
-    assert size(rendering.text(value)) <= rendering.MAX_MESSAGE_BYTES + 2
-    assert all(rendering.error(value))
-    assert isinstance(rendering.tags(value), list)
-    rendering.level(value)
+    assert isinstance(jsonable.mapping(value), dict)
+    assert size(jsonable.mapping(value)) <= jsonable.MAX_DETAILS_BYTES
+    assert size(jsonable.result(value).value) <= jsonable.MAX_RESULT_BYTES
+    assert size(jsonable.text(value)) <= jsonable.MAX_MESSAGE_BYTES + 2
+    assert all(jsonable.error(value))
+    assert isinstance(jsonable.tags(value), list)
+    jsonable.level(value)
 
 
 @pytest.mark.parametrize(
@@ -141,13 +148,13 @@ def test_anything_becomes_strict_json_of_a_bounded_size(value):
     ],
 )
 def test_values_keep_what_json_can_hold_of_them(value, rendered):
-    assert rendering.plain(value) == rendered
+    assert jsonable.plain(value) == rendered
 
 
 def test_cycles_are_cut():
     knot: dict = {"name": "knot", "again": []}
     knot["again"] = [knot, knot]
-    rendered = rendering.mapping(knot)
+    rendered = jsonable.mapping(knot)
     assert rendered["truncated"] is True
     assert "knot" in rendered["preview"]
 
@@ -156,7 +163,7 @@ def test_depth_is_cut_so_that_every_parser_can_read_it():
     deep: list = []
     for _ in range(500):
         deep = [deep]
-    depth, value = 0, rendering.plain(deep)
+    depth, value = 0, jsonable.plain(deep)
     while isinstance(value, list) and value:
         depth, value = depth + 1, value[0]
     assert value == "…"
@@ -165,62 +172,62 @@ def test_depth_is_cut_so_that_every_parser_can_read_it():
 
 def test_wide_values_stay_whole():
     wide = [{"a": [1, [2]]} for _ in range(300)]
-    assert rendering.plain(wide) == wide
+    assert jsonable.plain(wide) == wide
 
 
 def test_a_rendered_value_is_a_copy():
     value = {"seen": [1]}
-    rendered = rendering.mapping(value)
+    rendered = jsonable.mapping(value)
     value["seen"].append(2)
     assert rendered == {"seen": [1]}
 
 
 def test_large_details_become_a_marked_preview():
-    rendered = rendering.mapping({"rows": "x" * 10_000})
+    rendered = jsonable.mapping({"rows": "x" * 10_000})
     assert rendered["truncated"] is True
     assert rendered["bytes"] == 10_011
     assert rendered["preview"].startswith('{"rows":"xxx')
 
 
 def test_details_are_always_an_object():
-    assert rendering.mapping(None) == {}
-    assert rendering.mapping([1]) == {"value": [1]}
-    assert rendering.mapping(Point(1, 2)) == {"x": 1, "y": 2}
+    assert jsonable.mapping(None) == {}
+    assert jsonable.mapping([1]) == {"value": [1]}
+    assert jsonable.mapping(Point(1, 2)) == {"x": 1, "y": 2}
 
 
 def test_large_results_end_in_a_mark():
-    value, truncated = rendering.result("é" * 1_000_000)
+    value, truncated = jsonable.result("é" * 1_000_000)
     assert truncated
     assert value.endswith("… [truncated: 2,000,002 bytes]")
-    assert rendering.result(["small"]) == (["small"], False)
+    assert jsonable.result(["small"]) == (["small"], False)
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "\x00", "\U0001f600", '"'])
 def test_texts_are_cut_with_a_mark(letter):
-    cut = rendering.text(letter * 5_000)
+    cut = jsonable.text(letter * 5_000)
     assert cut.endswith("… [truncated: 5,000 characters]")
-    assert rendering.MAX_MESSAGE_BYTES * 0.5 < size(cut) - 2 <= rendering.MAX_MESSAGE_BYTES
+    assert jsonable.MAX_MESSAGE_BYTES * 0.5 < size(cut) - 2 <= jsonable.MAX_MESSAGE_BYTES
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "\U0001f600"])
 def test_texts_that_fit_are_left_alone(letter):
-    fits = letter * (rendering.MAX_MESSAGE_BYTES // len(letter.encode()))
-    assert rendering.text(fits) == fits
+    fits = letter * (jsonable.MAX_MESSAGE_BYTES // len(letter.encode()))
+    assert jsonable.text(fits) == fits
 
 
 def test_errors_always_have_a_text_and_a_type():
-    assert rendering.error(ValueError("no")) == ("no", "ValueError")
-    assert rendering.error(ValueError("  ")) == ("ValueError", "ValueError")
-    assert rendering.error("worker lost") == ("worker lost", "UnknownError")
-    assert rendering.error(None) == ("None", "UnknownError")
+    assert jsonable.error(ValueError("no")) == ("no", "ValueError")
+    assert jsonable.error(ValueError("  ")) == ("ValueError", "ValueError")
+    assert jsonable.error("worker lost") == ("worker lost", "UnknownError")
+    assert jsonable.error(None) == ("None", "UnknownError")
 
 
 def test_tags_are_short_texts_and_not_too_many():
-    assert rendering.tags("one") == ["one"]
-    assert rendering.tags(["a", "", 3]) == ["a", "3"]
-    assert rendering.tags({"a": 1}) == []
-    assert rendering.tags(None) == []
-    assert len(rendering.tags(["x" * 1000] * 1000)) == rendering.MAX_TAGS
+    assert jsonable.tags("one") == ["one"]
+    assert jsonable.tags(["a", "", 3]) == ["a", "3"]
+    assert jsonable.tags({"a": 1}) == []
+    assert jsonable.tags(None) == []
+    assert len(jsonable.tags(["x" * 1000] * 1000)) == jsonable.MAX_TAGS
 
 
 @pytest.mark.parametrize(
@@ -232,23 +239,23 @@ def test_tags_are_short_texts_and_not_too_many():
     ],
 )  # fmt: skip
 def test_levels_become_the_five_words(level, word):
-    assert rendering.level(level) == word
+    assert jsonable.level(level) == word
 
 
 def test_no_event_is_larger_than_a_batch_may_be():
     """Everything at its worst at once: texts and objects that are just not cut, and many tags."""
-    mapping = {"k": "x" * (rendering.MAX_DETAILS_BYTES - 8)}
-    assert "truncated" not in rendering.mapping(mapping)
+    mapping = {"k": "x" * (jsonable.MAX_DETAILS_BYTES - 8)}
+    assert "truncated" not in jsonable.mapping(mapping)
     common = {"operation_id": str(uuid.uuid4()), "timestamp": 1735734005.4560001, "run": "0" * 8}
-    name, message = "x" * rendering.MAX_NAME_BYTES, "x" * rendering.MAX_MESSAGE_BYTES
-    tags = rendering.tags(["x" * 1000] * 1000)
+    name, message = "x" * jsonable.MAX_NAME_BYTES, "x" * jsonable.MAX_MESSAGE_BYTES
+    tags = jsonable.tags(["x" * 1000] * 1000)
     status = StatusData(
         status=name, message=message, details=mapping, metadata=mapping, operation_type=name,
         tags=tags, attempt=1, worker=name, queue=name, parent_id=name, root_id=name, group_id=name,
     )  # fmt: skip
-    result = ResultData(result="x" * (rendering.MAX_RESULT_BYTES - 2))
+    result = ResultData(result="x" * (jsonable.MAX_RESULT_BYTES - 2))
     for event in (Status(data=status, **common), Result(data=result, **common)):
-        assert len(wire.encode_event(event)) <= rendering.MAX_EVENT_BYTES
+        assert len(wire.encode_event(event)) <= jsonable.MAX_EVENT_BYTES
     assert size(LogData(level="info", message=message, details=mapping).message) < 10_000
     assert ProgressData(progress=1, message=message, details=mapping).details == mapping
 
@@ -265,6 +272,6 @@ def test_a_soft_time_limit_reaches_the_task():
             raise SoftTimeLimitExceeded
 
     with pytest.raises(SoftTimeLimitExceeded):
-        rendering.text(Slow())
+        jsonable.text(Slow())
     with pytest.raises(SoftTimeLimitExceeded):
-        rendering.mapping({"slow": Slow()})
+        jsonable.mapping({"slow": Slow()})

@@ -17,10 +17,10 @@ from celery.exceptions import (
 )
 from celery.utils.serialization import UnpickleableExceptionWrapper
 
-from celery_wsprogress import results
+from celery_wsprogress.brokers import result_backend
+from celery_wsprogress.brokers.result_backend import Outcome, open_backend, outcome_of
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.rendering import WITHHELD
-from celery_wsprogress.results import Outcome, open_backend, outcome_of
+from celery_wsprogress.protocol.jsonable import WITHHELD
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def invalid():
 )
 def test_no_text_carries_the_arguments_of_a_task(make):
     assert SECRET in repr(make()) or SECRET in str(make())
-    said, _ = results.failure(make())
+    said, _ = result_backend.failure(make())
     assert SECRET not in said
     assert said
 
@@ -166,7 +166,7 @@ def test_no_text_carries_the_arguments_of_a_task(make):
     ids=str,
 )  # fmt: skip
 def test_ends_are_told_in_words(exception, said):
-    assert results.failure(exception) == (said, type(exception).__name__)
+    assert result_backend.failure(exception) == (said, type(exception).__name__)
 
 
 @pytest.mark.parametrize(
@@ -194,10 +194,10 @@ def test_ends_are_told_in_words(exception, said):
 )
 def test_where_only_the_type_leaves_no_text_of_anybody_does(make):
     exception = make()
-    said, name = results.failure(exception, full=False)
+    said, name = result_backend.failure(exception, full=False)
     assert said
     assert SECRET not in said + name
-    assert name == results.failure(exception)[1]
+    assert name == result_backend.failure(exception)[1]
 
 
 @pytest.mark.parametrize(
@@ -215,13 +215,13 @@ def test_where_only_the_type_leaves_no_text_of_anybody_does(make):
     ids=lambda exception: type(exception).__name__,
 )
 def test_what_celery_itself_means_is_told_all_the_same(exception):
-    assert results.failure(exception, full=False) == results.failure(exception)
+    assert result_backend.failure(exception, full=False) == result_backend.failure(exception)
 
 
 def test_a_chord_says_which_part_failed_and_with_what_but_not_what_that_said():
     """Whoever fails the chord does not know whether the text of its part may leave."""
     error = ChordError(f"Dependency 1-2 raised KeyError({SECRET!r})")
-    assert results.failure(error) == ("Dependency 1-2 raised KeyError", "ChordError")
+    assert result_backend.failure(error) == ("Dependency 1-2 raised KeyError", "ChordError")
 
 
 class Inner(Exception):

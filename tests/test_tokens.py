@@ -9,9 +9,9 @@ from celery import Celery, current_app
 from celery._state import _set_current_app
 
 from celery_wsprogress import create_token
-from celery_wsprogress.access import read_token
+from celery_wsprogress.access.issue import DEFAULT_EXPIRES_IN, LONGEST_EXPIRES_IN
+from celery_wsprogress.access.permissions import read_token
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.tokens import DEFAULT_EXPIRES_IN, LONGEST_EXPIRES_IN
 
 KEY = "a key that is long enough for HS256"
 OTHER_KEY = "another key that is long enough too"

@@ -10,11 +10,11 @@ import pytest
 from transcripts import FOLDER, delivered, read_events, transcript
 
 from celery_wsprogress.backoff import Backoff
-from celery_wsprogress.client.memory import Memory
-from celery_wsprogress.client.retrying import is_final, restart_delay
-from celery_wsprogress.commands import COMMANDS
-from celery_wsprogress.operation_state import Operation
-from celery_wsprogress.selector import By, Selector
+from celery_wsprogress.client.resume_state import Memory
+from celery_wsprogress.hub.commands import COMMANDS
+from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.operations.selector import By, Selector
+from celery_wsprogress.protocol.close_codes import is_final, restart_delay
 
 
 def cases(name):

@@ -22,9 +22,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_wsprogress import rendering
-from celery_wsprogress.user_values import MAX_CHARACTERS, MAX_NODES, Copy
-from celery_wsprogress.worker.measuring import number
+from celery_wsprogress.protocol import jsonable
+from celery_wsprogress.protocol.bounded_value import MAX_CHARACTERS, MAX_NODES, Copy
+from celery_wsprogress.worker.progress_args import number
 
 
 def shared(layers):
@@ -153,13 +153,13 @@ class Pair(NamedTuple):
 
 
 ways = [
-    rendering.plain,
-    rendering.mapping,
-    rendering.result,
-    rendering.text,
-    rendering.error,
-    rendering.tags,
-    rendering.level,
+    jsonable.plain,
+    jsonable.mapping,
+    jsonable.result,
+    jsonable.text,
+    jsonable.error,
+    jsonable.tags,
+    jsonable.level,
 ]
 
 large = {
@@ -208,7 +208,7 @@ def test_what_is_large_is_looked_at_within_bounds(make):
     value = make()
     for way in ways:
         found = way(value)
-        assert way is rendering.plain or len(json.dumps(found)) <= 6 * rendering.MAX_RESULT_BYTES
+        assert way is jsonable.plain or len(json.dumps(found)) <= 6 * jsonable.MAX_RESULT_BYTES
 
 
 def test_in_little_memory():
@@ -218,7 +218,7 @@ def test_in_little_memory():
         import resource, sys
         sys.path[:0] = ["tests"]
         import test_user_values as test
-        from celery_wsprogress import rendering
+        from celery_wsprogress.protocol import jsonable
         values = [test.shared(22), test.shared(30), ValueError(test.shared(30)), test.Endless()]
         now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (now + 100_000_000,) * 2)
@@ -273,36 +273,36 @@ def characters_of(value):
 
 
 def test_a_value_says_whether_all_of_it_was_looked_at():
-    assert rendering.mapping(shared(30))["truncated"] is True
-    assert rendering.mapping({"text": "x" * (MAX_CHARACTERS + 5)})["bytes"] > MAX_CHARACTERS
-    value, truncated = rendering.result([0] * (MAX_NODES * 5))
+    assert jsonable.mapping(shared(30))["truncated"] is True
+    assert jsonable.mapping({"text": "x" * (MAX_CHARACTERS + 5)})["bytes"] > MAX_CHARACTERS
+    value, truncated = jsonable.result([0] * (MAX_NODES * 5))
     assert truncated
     assert "[truncated: more than " in value
-    assert rendering.mapping(shared(5)) == shared(5)
+    assert jsonable.mapping(shared(5)) == shared(5)
 
 
 def test_each_value_is_asked_once():
     one = Counting()
-    assert rendering.mapping({"one": one}) == {"one": "printed"}
-    assert rendering.text([one]) == "['printed']"
-    assert rendering.text(one) == "printed"
+    assert jsonable.mapping({"one": one}) == {"one": "printed"}
+    assert jsonable.text([one]) == "['printed']"
+    assert jsonable.text(one) == "printed"
     assert one.printed == 3
 
 
 def test_a_mapping_without_an_end_is_left_in_time():
     endless = Endless()
-    rendering.mapping(endless)
+    jsonable.mapping(endless)
     assert endless.asked <= MAX_NODES + 2
 
 
 def test_no_more_of_the_users_code_runs_when_it_took_too_long(monkeypatch):
     clock = iter(range(10_000))
-    monkeypatch.setattr("celery_wsprogress.user_values.monotonic", lambda: next(clock))
+    monkeypatch.setattr("celery_wsprogress.protocol.bounded_value.monotonic", lambda: next(clock))
     some = [Counting() for _ in range(100)]
-    found = rendering.plain(some)
+    found = jsonable.plain(some)
     assert [one.printed for one in some] == [1] + [0] * 99
     assert found[:2] == ["printed", "… [not looked at Counting]"]
-    assert rendering.mapping({"some": some})["truncated"] is True
+    assert jsonable.mapping({"some": some})["truncated"] is True
 
 
 def test_what_another_thread_changes_is_shown_as_far_as_it_was_found():
@@ -313,19 +313,19 @@ def test_what_another_thread_changes_is_shown_as_far_as_it_was_found():
         __slots__ = ()
 
     changing = Changing({Key("a"): 1, "b": 2})
-    assert rendering.mapping(changing) == {"a": 1, "b": 2}
+    assert jsonable.mapping(changing) == {"a": 1, "b": 2}
 
 
 def test_keys_that_look_the_same_both_stay():
-    assert rendering.plain({1: "a", "1": "b"}) == {"1": "a", "1 (1)": "b"}
-    assert rendering.plain({None: 1, True: 2, 1.5: 3}) == {"None": 1, "True": 2, "1.5": 3}
+    assert jsonable.plain({1: "a", "1": "b"}) == {"1": "a", "1 (1)": "b"}
+    assert jsonable.plain({None: 1, True: 2, 1.5: 3}) == {"None": 1, "True": 2, "1.5": 3}
 
 
 def test_nothing_is_fetched_and_nothing_hidden_is_shown():
-    assert rendering.plain([QuerySet()]) == ["… [not evaluated QuerySet]"]
-    assert rendering.text(QuerySet()) == "… [not evaluated QuerySet]"
+    assert jsonable.plain([QuerySet()]) == ["… [not evaluated QuerySet]"]
+    assert jsonable.text(QuerySet()) == "… [not evaluated QuerySet]"
     for holder in (Holder("shown"), Model(inner="shown"), Holder(Holder("shown"))):
-        for found in (json.dumps(rendering.plain(holder)), rendering.text(holder)):
+        for found in (json.dumps(jsonable.plain(holder)), jsonable.text(holder)):
             assert "shown" in found
             assert "hidden" not in found
 
@@ -350,7 +350,7 @@ def test_nothing_is_fetched_and_nothing_hidden_is_shown():
     ids=[str(n) for n in range(13)],
 )
 def test_texts_are_those_of_python_where_they_are_small(value, text):
-    found = rendering.text(value)
+    found = jsonable.text(value)
     assert found == text or (text is None and "OddClass" in found)
 
 
@@ -371,7 +371,7 @@ def test_texts_are_those_of_python_where_they_are_small(value, text):
     ],
 )  # fmt: skip
 def test_values_of_known_classes(value, plain):
-    found = rendering.plain(value)
+    found = jsonable.plain(value)
     assert found == plain or "timedelta" in type(value).__name__
 
 
@@ -384,7 +384,7 @@ def test_orders_to_the_thread_go_through(what):
             raise what
 
     with pytest.raises(what):
-        rendering.plain([Ordered()])
+        jsonable.plain([Ordered()])
 
 
 class OddNumber:

@@ -11,9 +11,9 @@ from json_values import nested, numbers, objects, texts, values
 from lives import log, progress, result, status
 from msgspec import UNSET
 
-from celery_wsprogress import events as ev
-from celery_wsprogress import wire
 from celery_wsprogress.errors import BatchVersionUnknown, CommandError, MalformedBatch
+from celery_wsprogress.protocol import events as ev
+from celery_wsprogress.protocol import wire
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 seconds = st.floats(0, 1e9)

@@ -15,11 +15,11 @@ from typing import Any
 import msgspec
 from deliveries import process
 
-from celery_wsprogress.access import Permit
-from celery_wsprogress.events import Event
-from celery_wsprogress.hub import Hub
-from celery_wsprogress.session import Session
-from celery_wsprogress.wire import Batch
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.protocol.events import Event
+from celery_wsprogress.protocol.wire import Batch
 
 FOLDER = Path(__file__).parent / "transcripts"
 

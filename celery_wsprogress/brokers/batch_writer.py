@@ -18,7 +18,6 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress import wire
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.brokers.failure import (
     BrokerBlocked,
@@ -27,13 +26,14 @@ from celery_wsprogress.brokers.failure import (
     is_an_answer,
     is_program_error,
 )
+from celery_wsprogress.protocol import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from celery_wsprogress.brokers import Writer
-    from celery_wsprogress.wire import RunName
+    from celery_wsprogress.protocol.wire import RunName
 
 logger = logging.getLogger(__name__)
 

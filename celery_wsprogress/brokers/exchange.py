@@ -19,7 +19,7 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES, Entry
-from celery_wsprogress.brokers.arrivals import Arrivals
+from celery_wsprogress.brokers.batch_order import Arrivals
 from celery_wsprogress.brokers.connection import (
     RAW_JSON,
     connect,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from celery_wsprogress.cli import connecting
-from celery_wsprogress.cli.lines import percent, table
-from celery_wsprogress.cli.printing import Printer, is_terminal
-from celery_wsprogress.cli.typed import typed_lines
+from celery_wsprogress.cli import client_options
+from celery_wsprogress.cli.event_lines import percent, table
+from celery_wsprogress.cli.printer import Printer, is_terminal
+from celery_wsprogress.cli.stdin import typed_lines
 from celery_wsprogress.errors import CommandError
 from celery_wsprogress.printable import clean
 
@@ -38,8 +38,8 @@ HELP: Final = (
 )
 
 
-@click.command(epilog=connecting.EPILOG)
-@connecting.options
+@click.command(epilog=client_options.EPILOG)
+@client_options.options
 @click.pass_context
 def interactive(ctx: click.Context, url: str, token_file: Path | None, *, as_json: bool) -> None:
     """Type commands, and see events while you do.
@@ -50,13 +50,13 @@ def interactive(ctx: click.Context, url: str, token_file: Path | None, *, as_jso
     prompt = PROMPT if is_terminal(sys.stdin) else ""
     printer = Printer(as_json=as_json, prompt=prompt)
     try:
-        ctx.exit(connecting.run(_interactive(url, token_file, printer)))
+        ctx.exit(client_options.run(_interactive(url, token_file, printer)))
     finally:
         printer.close()
 
 
 async def _interactive(url: str, token_file: Path | None, printer: Printer) -> int:
-    async with connecting.client(url, token_file, printer) as client:
+    async with client_options.client(url, token_file, printer) as client:
         asking = asyncio.create_task(Dialogue(client, printer).hold())
         showing = asyncio.create_task(_show(client, printer))
         try:
@@ -66,7 +66,7 @@ async def _interactive(url: str, token_file: Path | None, printer: Printer) -> i
         finally:
             asking.cancel()
             showing.cancel()
-    return connecting.COMPLETED
+    return client_options.COMPLETED
 
 
 async def _show(client: Client, printer: Printer) -> None:

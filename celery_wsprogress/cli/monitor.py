@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from celery_wsprogress.cli import connecting
-from celery_wsprogress.cli.printing import Printer
+from celery_wsprogress.cli import client_options
+from celery_wsprogress.cli.printer import Printer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command(epilog=connecting.EPILOG)
-@connecting.options
+@click.command(epilog=client_options.EPILOG)
+@client_options.options
 @click.pass_context
 def monitor(ctx: click.Context, url: str, token_file: Path | None, *, as_json: bool) -> None:
     """Show every operation, until Ctrl-C.
@@ -23,12 +23,12 @@ def monitor(ctx: click.Context, url: str, token_file: Path | None, *, as_json: b
     the token must grant everything (`*`).
     """
     printer = Printer(as_json=as_json)
-    ctx.exit(connecting.run(_monitor(url, token_file, printer)))
+    ctx.exit(client_options.run(_monitor(url, token_file, printer)))
 
 
 async def _monitor(url: str, token_file: Path | None, printer: Printer) -> int:
-    async with connecting.client(url, token_file, printer) as client:
-        connecting.mention_broker(printer, await client.subscribe("*"))
+    async with client_options.client(url, token_file, printer) as client:
+        client_options.mention_broker(printer, await client.subscribe("*"))
         async for event in client:
             printer.event(event)
-    return connecting.COMPLETED
+    return client_options.COMPLETED

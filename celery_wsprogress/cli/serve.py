@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from celery_wsprogress.cli import serving
+from celery_wsprogress.cli import serve_runner
 from celery_wsprogress.cli.advice import give_advice
 from celery_wsprogress.cli.application import find_application
 from celery_wsprogress.errors import ConfigurationError
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from celery_wsprogress.brokers import BrokerAddress
-    from celery_wsprogress.sidecar.backend import ResultBackend
+    from celery_wsprogress.sidecar.liveness.result_lookup import ResultBackend
+    from celery_wsprogress.sidecar.multiprocess.supervisor_link import Siblings
     from celery_wsprogress.sidecar.server import Sidecar
-    from celery_wsprogress.sidecar.siblings import Siblings
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -236,10 +236,10 @@ def serve(
         elif setup.settings.processes > 1:
             main = _in_processes(setup)
         else:
-            main = serving.serve_alone(setup.sidecar(), setup.address)
+            main = serve_runner.serve_alone(setup.sidecar(), setup.address)
     except ConfigurationError as exc:
         raise click.UsageError(str(exc)) from None
-    serving.run(main)
+    serve_runner.run(main)
 
 
 class Setup(NamedTuple):
@@ -278,7 +278,7 @@ def configure(
     from celery_wsprogress.brokers import BrokerAddress, prepare  # noqa: PLC0415 - see the package
     from celery_wsprogress.brokers.address import address_of  # noqa: PLC0415
     from celery_wsprogress.brokers.transports import is_in_one_process  # noqa: PLC0415
-    from celery_wsprogress.sidecar.backend import find_backend  # noqa: PLC0415
+    from celery_wsprogress.sidecar.liveness.result_lookup import find_backend  # noqa: PLC0415
 
     app = find_application(ctx, app_path)
     conf = from_conf(app.conf, ServeSettings) if app else {}
@@ -312,15 +312,15 @@ def configure(
 
 
 def _as_child(setup: Setup, child_of: int) -> Coroutine[Any, Any, None]:
-    from celery_wsprogress.sidecar.siblings import Siblings  # noqa: PLC0415 - see the package
+    from celery_wsprogress.sidecar.multiprocess.supervisor_link import Siblings  # noqa: PLC0415 - see the package
 
     siblings = Siblings(child_of)
-    return serving.serve_as_child(setup.sidecar(siblings), siblings)
+    return serve_runner.serve_as_child(setup.sidecar(siblings), siblings)
 
 
 def _in_processes(setup: Setup) -> Coroutine[Any, Any, None]:
     from celery_wsprogress.brokers import has_one_reader  # noqa: PLC0415 - see the package
-    from celery_wsprogress.sidecar.handshake import check_exposure  # noqa: PLC0415
+    from celery_wsprogress.sidecar.http.handshake import check_exposure  # noqa: PLC0415
 
     # Said once, here, and not by each of them.
     check_exposure(setup.settings)
@@ -330,7 +330,7 @@ def _in_processes(setup: Setup) -> Coroutine[Any, Any, None]:
             setup.settings.processes,
             "1 on this broker: it has no fanout, so that each event would reach one of them only",
         )
-    return serving.serve_in_processes(setup.settings, setup.address, _this_command())
+    return serve_runner.serve_in_processes(setup.settings, setup.address, _this_command())
 
 
 def _this_command() -> list[str]:

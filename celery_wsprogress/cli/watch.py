@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from celery_wsprogress.cli import connecting
-from celery_wsprogress.cli.printing import Printer
+from celery_wsprogress.cli import client_options
+from celery_wsprogress.cli.printer import Printer
 from celery_wsprogress.printable import clean
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.client import Client
 
 
-@click.command(epilog=connecting.EPILOG)
+@click.command(epilog=client_options.EPILOG)
 @click.argument("ids", nargs=-1, required=True, metavar="ID…")
 @click.option(
     "--timeout",
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Give up after so long, whatever is missing then.  [default: wait for ever]",
 )
-@connecting.options
+@client_options.options
 @click.pass_context
 def watch(
     ctx: click.Context,
@@ -51,7 +51,7 @@ def watch(
     printer = Printer(ids, as_json=as_json)
     watching = Watching(ids, printer)
     try:
-        ctx.exit(connecting.run(watching.run(url, token_file, timeout)))
+        ctx.exit(client_options.run(watching.run(url, token_file, timeout)))
     finally:
         printer.close()
 
@@ -74,21 +74,21 @@ class Watching:
         """Watch to the last end, or until the time is over; gives the exit code."""
         try:
             async with asyncio.timeout(seconds):
-                async with connecting.client(url, token_file, self._printer) as client:
+                async with client_options.client(url, token_file, self._printer) as client:
                     await self._follow(client)
         except TimeoutError:
             if seconds is None:
                 raise
             for line in self._missing(f"{seconds:g} s"):
                 self._printer.note(line)
-            return connecting.NOT_ENDED
+            return client_options.NOT_ENDED
         ended_well = set(self._ends.values()) == {"completed"}
-        return connecting.COMPLETED if ended_well else connecting.ERROR
+        return client_options.COMPLETED if ended_well else client_options.ERROR
 
     async def _follow(self, client: Client) -> None:
         replies = await client.subscribe(*self._ends)
         self._connected = True
-        connecting.mention_broker(self._printer, replies)
+        client_options.mention_broker(self._printer, replies)
         self._mention_unknown(replies)
         async for event in client:
             self._printer.event(event)

@@ -12,6 +12,6 @@ It imports no Celery and no broker: what it speaks is the wire protocol.
 
 from __future__ import annotations
 
-from celery_wsprogress.client.connection import Change, Client, Connected, Lost
+from celery_wsprogress.client.client import Change, Client, Connected, Lost
 
 __all__ = ["Change", "Client", "Connected", "Lost"]

@@ -1,300 +1,201 @@
-"""The client: one connection after another, and to its user one stream of events.
+"""One WebSocket connection: from its welcome to its close.
 
-Runs in: the event loop it was entered in.
+Runs in: the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+import json
+import socket
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
-from celery_wsprogress.backoff import Backoff
-from celery_wsprogress.client.line import Closed, Line, LineLost, open_line, wait_for_line
-from celery_wsprogress.client.memory import EVERYTHING, Memory, chunks
-from celery_wsprogress.client.retrying import LOST, TOKEN_EXPIRED, is_final, restart_delay
-from celery_wsprogress.errors import NoConnection
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+
+from celery_wsprogress.errors import CommandError, NoConnection
+from celery_wsprogress.protocol.close_codes import LOST, retry_after
 from celery_wsprogress.settings import masked
+from celery_wsprogress.urls import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from typing import Self
+    from collections.abc import Awaitable, Callable
+
+    from websockets.asyncio.client import ClientConnection
 
     Frame = dict[str, Any]
 
-Token: TypeAlias = str | Callable[[], str] | None
+OPEN_TIMEOUT: Final = 10.0
+"""Seconds to connect, and again to get the welcome."""
 
-MAX_WAITING: Final = 1_000
-"""Events nobody has taken yet; then nothing more is read but replies that are waited for."""
+CLOSE_TIMEOUT: Final = 2.0
 
+PATIENCE: Final = 60.0
+"""Seconds that a sidecar is waited for which says when it will be there."""
 
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """The connection is there, and everything is subscribed again."""
-
-    again: bool
-    """It was there before."""
-    recovered: bool
-    """Nothing was missed: exactly what was missing follows. False: the sidecar cannot tell,
-    and what it holds follows (what was seen of it is left out)."""
+UNREADABLE: Final = 1007
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The connection is gone, or did not come back."""
+class Closed(NamedTuple):
+    """How a connection ended."""
 
     code: int
-    """The close code; 1006 where there was none."""
     reason: str
-    retry_in: float
-    """Seconds until the next attempt."""
 
 
-Change: TypeAlias = Connected | Lost
+class LineLost(Exception):
+    """The connection ended before the reply came. Never leaves the client."""
 
 
-class Client:
-    """Watches operations through a sidecar, and comes back by itself.
-
-    Entering it connects, once (a sidecar that has yet to read its log is waited for); from then
-    on a lost connection is opened again, with growing waits, and subscriptions go on where they
-    were. Iterating gives events as dictionaries, in log order, each once.
+class Line:
+    """One open connection.
 
     Args:
-        url: ``ws://…`` or ``wss://…``. Never with a token in it.
-        token: Where the sidecar has a key: a token, or a function that gives one, which is
-            called for each connection. It is sent in a command and shown nowhere.
-        on_change: Called with :class:`Connected` and :class:`Lost`; must not block.
-        resync: Take a ``snapshot`` event where events were missed, because they were not taken
-            in time: the operation as it stands. Else the connection is closed then, and opened
-            again, and what is still held follows.
-
-    Raises:
-        NoConnection: on entering: there is no sidecar; later, from whatever is awaited: the
-            connection is over for good.
-        CommandError: the sidecar does not take the token, or does not take it any more.
+        websocket: The socket.
+        welcome: The first frame.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        token: Token = None,
-        on_change: Callable[[Change], None] | None = None,
-        resync: bool = False,
-    ) -> None:
-        self.url = url
-        self.welcome: Frame = {}
-        """The first frame of the latest connection."""
-        self._token = token
-        self._sent_token: str | None = None
-        self._on_change = on_change
-        self._resync = resync
-        self._memory = Memory()
-        self._backoff = Backoff()
-        self._events: deque[Frame] = deque()
-        self._line: Line | None = None
-        self._asking = 0
+    def __init__(self, websocket: ClientConnection, welcome: Frame) -> None:
+        self.welcome = welcome
+        self._websocket = websocket
+        self._numbers = count(1)
+        self._replies: dict[object, asyncio.Future[Frame]] = {}
         self._closed = False
-        self._failure: BaseException | None = None
-        self._changed = asyncio.Event()
-        self._running: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
-        line = await wait_for_line(self.url)
-        self._running = asyncio.create_task(self._run(line))
-        self._running.add_done_callback(self._end)
-        try:
-            await self._connected()
-        except BaseException:
-            await self.close()
-            raise
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connection for good; waits until that is done."""
-        self._closed = True
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait([self._running])
-
-    # What its user does.
-
-    async def subscribe(self, *ids: str) -> list[Frame]:
-        """Watch operations by id, or everything (``*``); returns the replies.
-
-        Raises:
-            CommandError: the sidecar does not let it; then none of the ids is watched again
-                after a lost connection.
-        """
-        self._memory.add(ids)
-        try:
-            return [await self.ask(**self._wish(one)) for one in _each("subscribe", ids)]
-        except BaseException:
-            self._memory.remove(ids)
-            raise
-
-    async def unsubscribe(self, *ids: str) -> list[Frame]:
-        """Stop watching; returns the replies."""
-        self._memory.remove(ids)
-        return [await self.ask(**one) for one in _each("unsubscribe", ids)]
-
-    async def ask(self, command: str, **fields: Any) -> Frame:
-        """Send a command and return its reply; without a connection it waits for the next one.
+    async def ask(self, command: Frame) -> Frame:
+        """Send a command and wait for its reply, while :meth:`read` runs.
 
         Raises:
             CommandError: the sidecar does not take it.
+            LineLost: the connection ended.
         """
-        while True:
-            line = await self._connected()
-            try:
-                return await self._exchange(line, {"command": command, **fields})
-            except LineLost:
-                if self._line is line:
-                    self._line = None
-
-    def __aiter__(self) -> AsyncIterator[Frame]:
-        return self
-
-    async def __anext__(self) -> Frame:
-        while not self._events:
-            if self._closed:
-                raise StopAsyncIteration
-            self._check()
-            await self._change()
-        event = self._events.popleft()
-        self._changed.set()
-        return event
-
-    # One connection after another.
-
-    async def _run(self, line: Line) -> None:
-        again = False
-        while True:
-            closed = await self._live(line, again=again)
-            self._line = None
-            line = await self._reopen(closed)
-            again = True
-
-    async def _live(self, line: Line, *, again: bool) -> Closed:
-        """Use a connection until it ends."""
-        reading = asyncio.create_task(line.read(self._take))
+        if self._closed:
+            raise LineLost
+        number = next(self._numbers)
+        waiting = self._replies[number] = asyncio.get_running_loop().create_future()
         try:
-            with contextlib.suppress(LineLost):
-                await self._greet(line, again=again)
-            return await reading
+            await self._websocket.send(json.dumps({**command, "request_id": number}))
+            reply: Frame = await waiting
+        except ConnectionClosed:
+            raise LineLost from None
         finally:
-            reading.cancel()
-            await line.close()
+            self._replies.pop(number, None)
+        if "error" in reply:
+            raise CommandError(str(reply.get("code", "")), str(reply["error"]))
+        return reply
 
-    async def _greet(self, line: Line, *, again: bool) -> None:
-        self._sent_token = self._token() if callable(self._token) else self._token
-        if self._sent_token:
-            await self._exchange(line, {"command": "authenticate", "token": self._sent_token})
-        resuming = map(self._wish, self._memory.resume())
-        replies = [await self._exchange(line, one) for one in resuming]
-        self.welcome, self._line = line.welcome, line
-        self._backoff.reset()
-        self._changed.set()
-        # What began and ended meanwhile nobody can ask for, where everything is watched.
-        known = not (again and EVERYTHING in self._memory.subscribed)
-        self._tell(Connected(again, known and all(map(_recovered, replies))))
+    async def read(self, take: Callable[[Frame], Awaitable[None]]) -> Closed:
+        """Hand over each event until the connection ends, and say how it did.
 
-    def _wish(self, command: Frame) -> Frame:
-        """The command, with what this client wants of every subscription."""
-        if self._resync and command["command"] == "subscribe":
-            return {**command, "resync": True}
-        return command
-
-    async def _reopen(self, closed: Closed) -> Line:
-        """Wait and connect, until it succeeds."""
-        delay = self._delay(closed)
-        while True:
-            self._tell(Lost(*closed, delay))
-            await asyncio.sleep(delay)
-            try:
-                return await open_line(self.url)
-            except NoConnection as exc:
-                # Who is told the same time should not come at the same time.
-                closed = Closed(LOST, exc.why)
-                delay = (exc.retry_in or 0.0) + self._backoff.next()
-
-    def _delay(self, closed: Closed) -> float:
-        """Seconds to wait after a connection ended.
-
-        Raises:
-            NoConnection: it must not be opened again.
+        While ``take`` waits nothing more is read: the sidecar then conflates progress.
         """
-        code, reason = closed
-        if is_final(code) or (code == TOKEN_EXPIRED and not self._has_new_token()):
-            raise NoConnection(masked(self.url), reason or "the connection was closed", code)
-        asked = restart_delay(code, reason)
-        return self._backoff.next() if asked is None else asked
-
-    def _has_new_token(self) -> bool:
-        return callable(self._token) and self._token() != self._sent_token
-
-    def _tell(self, change: Change) -> None:
-        if self._on_change is not None:
-            self._on_change(change)
-
-    # Between the connection and its user.
-
-    async def _take(self, event: Frame) -> None:
-        if not self._memory.accept(event):
-            return
-        # Who waits for a reply may be the one who takes the events: then it must be read.
-        while len(self._events) >= MAX_WAITING and not self._asking:
-            await self._change()
-        self._events.append(event)
-        self._changed.set()
-
-    async def _exchange(self, line: Line, command: Frame) -> Frame:
-        self._asking += 1
-        self._changed.set()
         try:
-            return await line.ask(command)
+            async for message in self._websocket:
+                frame = _frame(message)
+                if frame.get("event_type") == "reply":
+                    self._resolve(frame)
+                elif frame.get("event_type") != "connected":
+                    await take(frame)
+        except ConnectionClosed:
+            pass
+        except ValueError:
+            return Closed(UNREADABLE, "what it sends is no JSON")
         finally:
-            self._asking -= 1
+            self._let_go()
+        return Closed(self._websocket.close_code or LOST, self._websocket.close_reason or "")
 
-    async def _connected(self) -> Line:
-        while self._line is None:
-            self._check()
-            await self._change()
-        return self._line
+    def _resolve(self, frame: Frame) -> None:
+        waiting = self._replies.get(frame.get("request_id"))
+        if waiting is not None and not waiting.done():
+            waiting.set_result(frame)
 
-    def _check(self) -> None:
-        if self._failure is not None:
-            raise self._failure
+    def _let_go(self) -> None:
+        self._closed = True
+        for waiting in self._replies.values():
+            if not waiting.done():
+                waiting.set_exception(LineLost())
 
-    async def _change(self) -> None:
-        """Wait until something is different: an event, room for one, a connection, its end."""
-        self._changed.clear()
-        await self._changed.wait()
-
-    def _end(self, running: asyncio.Task[None]) -> None:
-        closed = NoConnection(masked(self.url), "the client was closed")
-        self._failure = closed if running.cancelled() else running.exception()
-        self._line = None
-        self._changed.set()
+    async def close(self) -> None:
+        """Close it; returns when it is closed."""
+        await self._websocket.close()
 
 
-def _recovered(reply: Frame) -> bool:
-    """Whether a reply to ``subscribe`` says that nothing was missed."""
-    return all(reply.get("recovered", {}).values())
+async def open_line(url: str) -> Line:
+    """Connect and read the welcome.
+
+    Raises:
+        NoConnection: there is nobody, or it is no sidecar.
+    """
+    try:
+        websocket = await connect(
+            url,
+            compression=None,
+            open_timeout=OPEN_TIMEOUT,
+            close_timeout=CLOSE_TIMEOUT,
+            # No proxy knows this machine's own addresses, whatever the environment says of it.
+            proxy=None if is_loopback(urlsplit(url).hostname or "") else True,
+        )
+    except (OSError, WebSocketException, ValueError) as exc:
+        raise NoConnection(masked(url), _why(exc), retry_in=_retry_in(exc)) from None
+    try:
+        return Line(websocket, await _welcome(websocket))
+    except (OSError, WebSocketException, ValueError):
+        await websocket.close()
+        raise NoConnection(masked(url), "what answers there is no sidecar") from None
 
 
-def _each(command: str, ids: tuple[str, ...]) -> list[Frame]:
-    """The commands for these ids: one alone is said as every sidecar knows it."""
-    single = [one for one in ids if one == EVERYTHING or len(ids) == 1]
-    several = [one for one in ids if one not in single]
-    return [
-        *({"command": command, "operation_id": one} for one in single),
-        *({"command": command, "operation_ids": some} for some in chunks(several)),
-    ]
+async def wait_for_line(url: str) -> Line:
+    """As :func:`open_line`, but wait where the sidecar itself says how long.
+
+    Raises:
+        NoConnection: as there; or it is not there within :data:`PATIENCE`.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE
+    while True:
+        try:
+            return await open_line(url)
+        except NoConnection as exc:
+            if exc.retry_in is None or loop.time() + exc.retry_in > deadline:
+                raise
+            await asyncio.sleep(exc.retry_in)
+
+
+async def _welcome(websocket: ClientConnection) -> Frame:
+    async with asyncio.timeout(OPEN_TIMEOUT):
+        welcome = _frame(await websocket.recv())
+    if welcome.get("event_type") != "connected":
+        raise ValueError(welcome)
+    return welcome
+
+
+def _frame(message: str | bytes) -> Frame:
+    frame = json.loads(message)
+    if not isinstance(frame, dict):
+        raise ValueError(frame)  # noqa: TRY004 - as for what is no JSON
+    return frame
+
+
+def _retry_in(exc: Exception) -> float | None:
+    if not isinstance(exc, InvalidStatus):
+        return None
+    return retry_after(exc.response.status_code, exc.response.headers.get("Retry-After"))
+
+
+def _why(exc: Exception) -> str:
+    """A reason as a person says it."""
+    if isinstance(exc, InvalidStatus):
+        body = (exc.response.body or b"").decode(errors="replace").strip()
+        return f"HTTP {exc.response.status_code} {body[:200]}".strip()
+    if isinstance(exc, InvalidURI):
+        return "no WebSocket address"
+    if isinstance(exc, TimeoutError):
+        return f"no answer within {OPEN_TIMEOUT:.0f} s"
+    if isinstance(exc, socket.gaierror):
+        return "the host name is not known"
+    # asyncio says it once for each address of the host, in one long line.
+    if isinstance(exc, ConnectionRefusedError) or "Connect call failed" in str(exc):
+        return "nobody listens there"
+    return str(exc) or type(exc).__name__

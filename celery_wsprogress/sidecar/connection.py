@@ -25,7 +25,7 @@ from celery_wsprogress.sidecar.socket_writer import SocketWriter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from celery_wsprogress.session import Session
+    from celery_wsprogress.hub.session import Session
 
 CLOSE_TIMEOUT: Final = 3.0
 """Seconds a client has to take the close frame and answer it."""

@@ -20,17 +20,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from websockets.asyncio.server import Server, serve
 
-from celery_wsprogress import __version__, commands
-from celery_wsprogress.access import Permit
-from celery_wsprogress.hub import Hub
-from celery_wsprogress.selector import EVERYTHING
-from celery_wsprogress.session import Session
-from celery_wsprogress.sidecar.accounts import Accounts
+from celery_wsprogress import __version__
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.hub import commands
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.store import Limits, OperationStore
+from celery_wsprogress.operations.selector import EVERYTHING
+from celery_wsprogress.protocol.wire import (
+    MAX_COMMAND_BYTES,
+    MAX_MESSAGE_BYTES,
+    VERSION,
+    encode_frame,
+)
 from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, TOO_SLOW, ProgressConnection
-from celery_wsprogress.sidecar.delays import Delays
-from celery_wsprogress.sidecar.endpoints import NOT_YET, View, come_back, is_about_all, respond
 from celery_wsprogress.sidecar.fan_out import FanOut
-from celery_wsprogress.sidecar.handshake import (
+from celery_wsprogress.sidecar.http.handshake import (
     LOST_UPGRADE,
     check_exposure,
     foreign,
@@ -40,17 +45,18 @@ from celery_wsprogress.sidecar.handshake import (
     refusal,
     response,
 )
-from celery_wsprogress.sidecar.inferring import Inferring
-from celery_wsprogress.sidecar.ingest import Ingest
-from celery_wsprogress.sidecar.intake import Intake
-from celery_wsprogress.sidecar.leaving import dismiss_all
-from celery_wsprogress.sidecar.listening import listen, place_of
-from celery_wsprogress.sidecar.metrics import added, readiness, stats
-from celery_wsprogress.sidecar.rebuilding import HOLD, Rebuilding
-from celery_wsprogress.sidecar.refusals import Refusals
-from celery_wsprogress.sidecar.static_files import respond as respond_with_file
-from celery_wsprogress.store import Limits, OperationStore
-from celery_wsprogress.wire import MAX_COMMAND_BYTES, MAX_MESSAGE_BYTES, VERSION, encode_frame
+from celery_wsprogress.sidecar.http.refusals import Refusals
+from celery_wsprogress.sidecar.http.routes import NOT_YET, View, come_back, is_about_all, respond
+from celery_wsprogress.sidecar.http.static_files import respond as respond_with_file
+from celery_wsprogress.sidecar.ingest.dispatcher import Intake
+from celery_wsprogress.sidecar.ingest.log_reader import Ingest
+from celery_wsprogress.sidecar.ingest.startup_replay import HOLD, Rebuilding
+from celery_wsprogress.sidecar.liveness.service import Inferring
+from celery_wsprogress.sidecar.metrics.collector import Accounts
+from celery_wsprogress.sidecar.metrics.definitions import added, readiness, stats
+from celery_wsprogress.sidecar.metrics.latency import Delays
+from celery_wsprogress.sidecar.shutdown import dismiss_all
+from celery_wsprogress.sidecar.sockets import listen, place_of
 
 if TYPE_CHECKING:
     import socket
@@ -60,9 +66,9 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress
     from celery_wsprogress.settings import ServeSettings
-    from celery_wsprogress.sidecar.backend import ResultBackend
-    from celery_wsprogress.sidecar.metrics import Figures
-    from celery_wsprogress.sidecar.siblings import Siblings
+    from celery_wsprogress.sidecar.liveness.result_lookup import ResultBackend
+    from celery_wsprogress.sidecar.metrics.definitions import Figures
+    from celery_wsprogress.sidecar.multiprocess.supervisor_link import Siblings
 
 logger = logging.getLogger(__name__)
 

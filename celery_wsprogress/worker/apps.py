@@ -14,9 +14,10 @@ from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from celery_wsprogress import brokers, misnomers, rendering
+from celery_wsprogress import brokers, misnomers
 from celery_wsprogress.brokers.address import address_of
 from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.settings import (
     ERROR_CHOICES,
     FULL,
@@ -27,9 +28,9 @@ from celery_wsprogress.settings import (
     from_environ,
     masked,
 )
-from celery_wsprogress.worker.eager import EagerRuns, is_in_tests
 from celery_wsprogress.worker.publishing.publisher import Publisher
-from celery_wsprogress.worker.runs import WITHHOLD, WITHHOLD_ERRORS
+from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS
+from celery_wsprogress.worker.signals.eager_runs import EagerRuns, is_in_tests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -233,7 +234,7 @@ def _own_choice(task: Any) -> str | None:
     try:
         return error_choice(own)
     except ValueError:
-        shown = rendering.text(own, 100)
+        shown = jsonable.text(own, 100)
         _warn_once(
             f"stream_errors of the task {task.name} is {shown!r}, but must be {ERROR_CHOICES}; "
             f"it is taken for {TYPE!r}"

@@ -6,7 +6,7 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.worker.measuring import number
+from celery_wsprogress.worker.progress_args import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable

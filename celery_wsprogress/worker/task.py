@@ -6,14 +6,15 @@ from typing import Any
 
 from celery import Task
 
-from celery_wsprogress.worker import apps, caller, signals, tracking
-from celery_wsprogress.worker.binding import bind_self
+from celery_wsprogress.worker import apps, context
+from celery_wsprogress.worker.bind_self import bind_self
 from celery_wsprogress.worker.default_base import add_default_base
-from celery_wsprogress.worker.measuring import measure
+from celery_wsprogress.worker.progress_args import measure
+from celery_wsprogress.worker.signals import caller, handlers
 from celery_wsprogress.worker.steps import Steps
 
-_current = tracking.running.get
-_tracker_of = tracking.tracker_of
+_current = context.running.get
+_tracker_of = context.tracker_of
 
 
 class StreamingTask(Task):
@@ -54,7 +55,7 @@ class StreamingTask(Task):
         add_default_base(cls, vars(cls).get("app"))
         super().__init_subclass__(**keywords)
         bind_self(cls)
-        signals.connect()
+        handlers.connect()
 
     @classmethod
     def bind(cls, app: Any) -> Any:
@@ -65,7 +66,7 @@ class StreamingTask(Task):
         """
         bind_self(cls)
         add_default_base(cls, app)
-        signals.connect()
+        handlers.connect()
         bound = super().bind(app)
         if cls.name:
             apps.remember_task(cls.name, app)
@@ -73,7 +74,7 @@ class StreamingTask(Task):
 
     def on_replace(self, sig: Any) -> Any:
         """Hand the operation on to the task that replaces this one. Celery calls it."""
-        tracker = tracking.running_of(self.request.id)
+        tracker = context.running_of(self.request.id)
         if tracker is not None and tracker.sink is not None:
             caller.mark_replacement(sig, tracker, self.app)
         return super().on_replace(sig)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import UNSET
 
-from celery_wsprogress import rendering
-from celery_wsprogress.events import LIFE_CYCLE, ProgressData
-from celery_wsprogress.worker import measuring
-from celery_wsprogress.worker.estimating import Estimator
+from celery_wsprogress.protocol import jsonable
+from celery_wsprogress.protocol.events import LIFE_CYCLE, ProgressData
+from celery_wsprogress.worker import progress_args
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.slots import ProgressSlot
+from celery_wsprogress.worker.rate import Estimator
 from celery_wsprogress.worker.steps import Steps
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
     from celery_wsprogress.worker.publishing.queue import Encode, Outgoing
-    from celery_wsprogress.worker.runs import Run
+    from celery_wsprogress.worker.run_info import Run
 
 logger = logging.getLogger(__name__)
 
@@ -148,12 +148,12 @@ class Tracker:
                 progress, message, current, total
             )
         if type(message) is not str:
-            message = rendering.text(message)
+            message = jsonable.text(message)
         if unit is not None and type(unit) is not str:
             # Here, and not where the rest is made into an event: that is another thread.
-            unit = rendering.text(unit, rendering.MAX_NAME_BYTES)
+            unit = jsonable.text(unit, jsonable.MAX_NAME_BYTES)
         if details is not None:
-            details = rendering.mapping(details)
+            details = jsonable.mapping(details)
         self._latest = (
             time(), fraction, indeterminate, message, details, current, total, unit, monotonic(),
         )  # fmt: skip
@@ -166,10 +166,10 @@ class Tracker:
     def _measure(
         self, progress: Any, message: Any, current: Any, total: Any
     ) -> tuple[float, bool, float | None, float | None]:
-        found = measuring.measure(progress, message, current, total)
+        found = progress_args.measure(progress, message, current, total)
         for advice in found.advice:
             said = {"progress": progress, "message": message, "current": current, "total": total}
-            self._advise(advice, "%s", measuring.spelled(advice, **said))
+            self._advise(advice, "%s", progress_args.spelled(advice, **said))
         if found.fraction is not None:
             return found.fraction, False, found.current, found.total
         known = 0.0 if self._latest is None else self._latest[1]
@@ -204,11 +204,11 @@ class Tracker:
         at, fraction, indeterminate, message, details, current, total, unit, _ = latest
         data = ProgressData(
             progress=fraction,
-            message=rendering.text(message),
+            message=jsonable.text(message),
             details=details or _NO_DETAILS,
             current=UNSET if current is None else current,
             total=UNSET if total is None else total,
-            unit=UNSET if unit is None else rendering.text(unit, rendering.MAX_NAME_BYTES),
+            unit=UNSET if unit is None else jsonable.text(unit, jsonable.MAX_NAME_BYTES),
             rate=UNSET if rate is None else rate,
             eta=UNSET if eta is None else eta,
             indeterminate=indeterminate or UNSET,
@@ -231,7 +231,7 @@ class Tracker:
 
     def update_status(self, status: Any, message: Any = "", details: Any = None) -> None:
         """As :meth:`StreamingTask.update_status`."""
-        word = rendering.text(status, rendering.MAX_NAME_BYTES).strip()
+        word = jsonable.text(status, jsonable.MAX_NAME_BYTES).strip()
         if not word:
             self._advise("empty", "update_status() needs a word; this call says nothing")
             return
@@ -245,12 +245,12 @@ class Tracker:
             )
             word = word.capitalize()
         self._word = word
-        self._said = (time(), rendering.text(message), rendering.mapping(details))
+        self._said = (time(), jsonable.text(message), jsonable.mapping(details))
         self._say_word()
 
     def set_metadata(self, **metadata: Any) -> None:
         """As :meth:`StreamingTask.set_metadata`."""
-        self._metadata = rendering.mapping({**self._metadata, **metadata})
+        self._metadata = jsonable.mapping({**self._metadata, **metadata})
         self._say_word(self._metadata)
 
     def _say_word(self, metadata: dict[str, Any] | None = None) -> None:
@@ -259,16 +259,16 @@ class Tracker:
         latest = self._latest
         _, message, details = self._said
         if latest is not None and latest[0] > self._said[0]:
-            message, details = rendering.text(latest[3]), latest[4] or _NO_DETAILS
+            message, details = jsonable.text(latest[3]), latest[4] or _NO_DETAILS
         given = UNSET if metadata is None else metadata
         report = encoded_events.status(self.run, now, self._word, message, details, metadata=given)
         self._emit(report, flush_progress=True)
 
     def log(self, level: Any, message: Any, **details: Any) -> None:
         """As :meth:`StreamingTask.log`."""
-        known = rendering.level(level)
+        known = jsonable.level(level)
         if known is None:
-            shown = rendering.text(level, 100)
+            shown = jsonable.text(level, 100)
             self._advise("level", "%r is no log level; it is taken for info", shown)
         self._emit(encoded_events.log(self.run, time(), known or "info", message, details))
 

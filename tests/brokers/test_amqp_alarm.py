@@ -12,15 +12,15 @@ from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.brokers import (
     EXCHANGE,
     BrokerAddress,
-    amqp_connection,
     open_reader,
     open_writer,
-    rabbitmq_epochs,
 )
+from celery_wsprogress.brokers.amqp import connection as amqp_connection
+from celery_wsprogress.brokers.amqp import epochs
+from celery_wsprogress.brokers.amqp.stream import name_log
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.brokers.failure import BrokerBlocked, describe
-from celery_wsprogress.brokers.rabbitmq_stream import name_log
-from celery_wsprogress.sidecar.appending import Appender
+from celery_wsprogress.sidecar.liveness.log_appender import Appender
 
 
 def words_in(entries):
@@ -40,7 +40,7 @@ def meanwhile(step, call, *arguments):
 @pytest.mark.timeout(300)
 def test_an_alarm_costs_no_connections_and_no_events(own_rabbitmq, monkeypatch, caplog):
     monkeypatch.setattr(amqp_connection, "HEARTBEAT", 4.0)
-    monkeypatch.setattr(rabbitmq_epochs, "ALARM", 0.1)
+    monkeypatch.setattr(epochs, "ALARM", 0.1)
     address = BrokerAddress(own_rabbitmq.url, {"read_timeout": 1.0})
     batches = BatchWriter(
         lambda: open_writer(address),

@@ -2,8 +2,9 @@ import threading
 
 import pytest
 
-from celery_wsprogress.brokers import BrokerAddress, amqp_connection
-from celery_wsprogress.brokers.amqp_connection import connect, drain_until, drop, socket_of
+from celery_wsprogress.brokers import BrokerAddress
+from celery_wsprogress.brokers.amqp import connection as amqp_connection
+from celery_wsprogress.brokers.amqp.connection import connect, drain_until, drop, socket_of
 
 
 @pytest.fixture

@@ -10,18 +10,18 @@ from raw_log import batches, publish, read_until
 from celery_wsprogress.brokers import (
     EXCHANGE,
     BrokerAddress,
-    amqp_connection,
-    amqp_topology,
     open_reader,
     open_writer,
 )
-from celery_wsprogress.brokers.amqp_topology import exists
+from celery_wsprogress.brokers.amqp import connection as amqp_connection
+from celery_wsprogress.brokers.amqp import topology
+from celery_wsprogress.brokers.amqp.topology import exists
 
 
 def test_an_exchange_of_another_kind_is_used_as_it_is(
     rabbitmq_url, rabbitmq_server, caplog, monkeypatch
 ):
-    monkeypatch.setattr(amqp_topology, "_warned", threading.Event())
+    monkeypatch.setattr(topology, "_warned", threading.Event())
     with rabbitmq_server.connect() as connection:
         connection.channel().exchange_declare(EXCHANGE, "fanout", durable=False, auto_delete=False)
     address = BrokerAddress(rabbitmq_url)

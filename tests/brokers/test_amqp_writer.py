@@ -5,13 +5,8 @@ from ports import free_port
 from raw_log import batches, read_until
 from waiting import eventually
 
-from celery_wsprogress.brokers import (
-    EXCHANGE,
-    BrokerAddress,
-    amqp_connection,
-    open_reader,
-    open_writer,
-)
+from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_reader, open_writer
+from celery_wsprogress.brokers.amqp import connection
 
 SHORT = {"read_timeout": 0.5, "write_timeout": 0.5}
 
@@ -55,7 +50,7 @@ def test_an_exchange_that_is_deleted_is_an_error_and_then_made_again(address, ch
 
 
 def test_heartbeats_keep_an_idle_connection(address, monkeypatch):
-    monkeypatch.setattr(amqp_connection, "HEARTBEAT", 2.0)
+    monkeypatch.setattr(connection, "HEARTBEAT", 2.0)
     reader, writer = open_reader(address), open_writer(address)
     for _ in range(30):  # six seconds: the broker would have closed either of them by now
         assert list(reader.read("", wait=0.2)) == []

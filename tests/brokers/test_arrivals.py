@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lives import OPERATION, logs
 
-from celery_wsprogress import wire
-from celery_wsprogress.brokers import arrivals
-from celery_wsprogress.brokers.arrivals import MOST_PATIENCE, PATIENCE, Arrivals
-from celery_wsprogress.hub import Hub
+from celery_wsprogress.brokers import batch_order
+from celery_wsprogress.brokers.batch_order import MOST_PATIENCE, PATIENCE, Arrivals
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.protocol import wire
 
 
 def batch(number, *, writer="w", events=()):
@@ -104,7 +104,7 @@ def test_what_is_no_batch_of_ours_is_handed_on():
 
 
 def test_what_is_held_back_is_bounded(monkeypatch):
-    monkeypatch.setattr(arrivals, "MAX_HELD_BYTES", 4 * len(batch(2)))
+    monkeypatch.setattr(batch_order, "MAX_HELD_BYTES", 4 * len(batch(2)))
     put_right = Arrivals()
     out = [numbers(put_right.take(batch(number), 0.0)) for number in (3, 2, 9, 4, 7)]
     assert out == [[], [], [], [], [2, 3, 4, 7, 9]]
@@ -112,7 +112,7 @@ def test_what_is_held_back_is_bounded(monkeypatch):
 
 
 def test_writers_are_forgotten(monkeypatch):
-    monkeypatch.setattr(arrivals, "MAX_WRITERS", 2)
+    monkeypatch.setattr(batch_order, "MAX_WRITERS", 2)
     put_right = Arrivals()
     for writer in ("a", "b", "c"):
         assert put_right.take(batch(1, writer=writer), 0.0)

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from celery_wsprogress import wire
 from celery_wsprogress.backoff import LONGEST, Backoff
 from celery_wsprogress.brokers.batch_writer import IDLE_TIMEOUT, Announcements, BatchWriter
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.events import Completed, CompletedData
+from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol.events import Completed, CompletedData
 
 EVENT = wire.encode_event(
     Completed(operation_id="op-1", timestamp=1.0, data=CompletedData(status="completed"))

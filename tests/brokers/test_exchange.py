@@ -4,7 +4,6 @@ from kombu.transport.virtual import BrokerState
 from lives import status
 from waiting import eventually
 
-from celery_wsprogress import wire
 from celery_wsprogress.brokers import (
     EXCHANGE,
     BrokerAddress,
@@ -14,6 +13,7 @@ from celery_wsprogress.brokers import (
     open_writer,
 )
 from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.protocol import wire
 
 MEMORY = BrokerAddress("memory://")
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 ASK = """
-from celery_wsprogress.brokers.process import address_of_process
+from celery_wsprogress.brokers.discovery import address_of_process
 read, write = address_of_process(), address_of_process(write=True)
 print(read.url, write.url, dict(read.transport_options), sep="|")
 """

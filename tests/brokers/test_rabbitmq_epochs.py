@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from celery_wsprogress.brokers import EXCHANGE, BrokerAddress
-from celery_wsprogress.brokers.amqp_connection import connect, drain, drop
-from celery_wsprogress.brokers.rabbitmq_epochs import Epochs, follow, name_epochs
+from celery_wsprogress.brokers.amqp.connection import connect, drain, drop
+from celery_wsprogress.brokers.amqp.epochs import Epochs, follow, name_epochs
 
 WORDS = st.sampled_from(["", "a", "b", "c", "d"])
 MESSAGES = st.lists(st.tuples(WORDS, WORDS).map(" ".join).map(str.encode) | st.binary(max_size=6))

@@ -3,8 +3,9 @@ import socket
 import pytest
 from raw_log import batches, opened, read_until
 
-from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, amqp_connection, open_writer
-from celery_wsprogress.brokers.rabbitmq_queue import open_reader
+from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_writer
+from celery_wsprogress.brokers.amqp import connection
+from celery_wsprogress.brokers.amqp.queue import open_reader
 
 SHORT = {"read_timeout": 0.5, "write_timeout": 0.5}
 
@@ -82,7 +83,7 @@ def test_the_queue_is_durable_capped_and_expires(address, channel, said, most):
 
 
 def test_heartbeats_keep_an_idle_reader(address, monkeypatch):
-    monkeypatch.setattr(amqp_connection, "HEARTBEAT", 2.0)
+    monkeypatch.setattr(connection, "HEARTBEAT", 2.0)
     reader = open_reader(address, "", "")
     for _ in range(30):  # six seconds: the broker would have closed it by now
         assert list(reader.read("", wait=0.2)) == []
@@ -93,7 +94,7 @@ def test_heartbeats_keep_an_idle_reader(address, monkeypatch):
 @pytest.mark.timeout(300)
 def test_stopped_killed_and_back(own_rabbitmq, monkeypatch):
     """One server for all of it: starting one takes its time."""
-    monkeypatch.setattr(amqp_connection, "HEARTBEAT", 2.0)
+    monkeypatch.setattr(connection, "HEARTBEAT", 2.0)
     address = BrokerAddress(own_rabbitmq.url, SHORT)
     reader = open_reader(address, "", "")
     # A server that has just started may take longer to make a log.

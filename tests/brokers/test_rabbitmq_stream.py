@@ -11,13 +11,12 @@ from celery_wsprogress.brokers import (
     EXCHANGE,
     MAX_BATCH_BYTES,
     BrokerAddress,
-    amqp_connection,
     open_reader,
     open_writer,
-    rabbitmq_stream,
 )
-from celery_wsprogress.brokers.rabbitmq_epochs import name_epochs
-from celery_wsprogress.brokers.rabbitmq_stream import name_log
+from celery_wsprogress.brokers.amqp import connection, stream
+from celery_wsprogress.brokers.amqp.epochs import name_epochs
+from celery_wsprogress.brokers.amqp.stream import name_log
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def address(rabbitmq_url):
 def warnings(caplog, monkeypatch):
     """Gives what was warned of: each warning is one a process, so it is made to forget."""
     for name in ("_warned_of_arguments", "_warned_of_refusal"):
-        monkeypatch.setattr(rabbitmq_stream, name, threading.Event())
+        monkeypatch.setattr(stream, name, threading.Event())
     caplog.set_level(logging.WARNING, "celery_wsprogress")
     return lambda: [record.getMessage() for record in caplog.records]
 
@@ -95,7 +94,7 @@ def test_a_log_that_was_deleted_and_made_again_is_a_new_epoch(address, channel):
 
 
 def test_a_log_that_ends_before_the_position_is_a_new_epoch(address, monkeypatch):
-    monkeypatch.setattr(rabbitmq_stream, "PATIENCE", 0.5)
+    monkeypatch.setattr(stream, "PATIENCE", 0.5)
     publish(address, b"1")
     watching = open_reader(address)
     again = open_reader(address, "17", watching.epoch)
@@ -232,7 +231,7 @@ def test_a_message_without_anything_is_an_empty_batch(address, channel):
 @pytest.mark.timeout(300)
 def test_stopped_killed_and_back_with_its_data_and_without(own_rabbitmq, monkeypatch):
     """One server for all of it: starting one takes its time."""
-    monkeypatch.setattr(amqp_connection, "HEARTBEAT", 2.0)
+    monkeypatch.setattr(connection, "HEARTBEAT", 2.0)
     address = BrokerAddress(own_rabbitmq.url)
     publish(address, *(b"%d" % n for n in range(100)))
     reader = open_reader(address)

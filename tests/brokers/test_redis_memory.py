@@ -16,11 +16,9 @@ from celery_wsprogress.brokers import (
     BrokerAddress,
     open_reader,
     open_writer,
-    redis_exchange,
-    redis_memory,
-    redis_stream,
 )
-from celery_wsprogress.brokers.redis_memory import Memory, bound_of, entries_of, read_memory
+from celery_wsprogress.brokers.redis import exchange, memory, stream
+from celery_wsprogress.brokers.redis.memory import Memory, bound_of, entries_of, read_memory
 from celery_wsprogress.settings import LOG_BYTES
 
 LARGE = b"x" * 30_000
@@ -29,7 +27,7 @@ LARGE = b"x" * 30_000
 @pytest.fixture
 def warnings(caplog, monkeypatch):
     """Gives what was warned of: each warning is one a process, so it is made to forget."""
-    monkeypatch.setattr(redis_memory, "_warned", (threading.Event(), threading.Event()))
+    monkeypatch.setattr(memory, "_warned", (threading.Event(), threading.Event()))
     caplog.set_level(logging.WARNING, "celery_wsprogress")
     return lambda: [record.getMessage() for record in caplog.records]
 
@@ -48,8 +46,8 @@ def client(server):
 @given(st.integers(1_000_000, 10**12), st.floats(0, MAX_BATCH_BYTES), st.floats(0, 100_000))
 def test_as_many_entries_are_kept_as_have_room(bound, size, kept):
     entries = entries_of(bound, size, kept)
-    assert 1 <= entries <= redis_memory.MAX_ENTRIES
-    assert entries * size * redis_memory.OVERHEAD <= bound + 1
+    assert 1 <= entries <= memory.MAX_ENTRIES
+    assert entries * size * memory.OVERHEAD <= bound + 1
 
 
 @pytest.mark.parametrize(
@@ -88,7 +86,7 @@ def test_plain_tasks_are_sent_while_the_log_is_full(server, client, warnings):
 
 
 def test_small_batches_behind_large_ones_take_no_more(server, client, monkeypatch):
-    monkeypatch.setattr(redis_exchange, "ROUND", 0.0)
+    monkeypatch.setattr(exchange, "ROUND", 0.0)
     address = BrokerAddress(server.url, log_bytes=1_000_000)
     for size in (30_000, 100, 3_000, 30_000, 1_000):
         publish(address, *[b"x" * size] * min(1_500_000 // size, 2_500))
@@ -116,7 +114,7 @@ def test_a_server_that_evicts_is_warned_of_once_on_each_side(
     publish(address, b"two")
     open_reader(address).close()
     assert warnings() == [warning]
-    for warned in redis_memory._warned:
+    for warned in memory._warned:
         warned.clear()
     open_reader(address).close()
     assert warnings() == [warning, warning]
@@ -133,7 +131,7 @@ def test_without_a_limit_the_policy_does_not_matter(client, server, warnings):
 
 
 def test_a_user_who_may_not_ask_is_served_all_the_same(server, client, warnings, monkeypatch):
-    monkeypatch.setattr(redis_exchange, "ROUND", 0.0)
+    monkeypatch.setattr(exchange, "ROUND", 0.0)
     client.config_set("maxmemory-policy", "allkeys-lru")
     keys = (f"~{EXCHANGE}", f"~{EXCHANGE}.epoch")
     rights = ("+ping", "+select", "+xadd", "+set", "+xread", "+xrevrange", "+xinfo|stream")
@@ -152,11 +150,11 @@ def test_what_nobody_writes_or_reads_expires(server, client):
     address = BrokerAddress(server.url)
     publish(address, b"one")
     for key in (EXCHANGE, f"{EXCHANGE}.epoch"):
-        assert redis_exchange.MAX_AGE < client.ttl(key) <= redis_exchange.LIFE
+        assert exchange.MAX_AGE < client.ttl(key) <= exchange.LIFE
         client.expire(key, 100)
     open_reader(address).read("", wait=0)
     for key in (EXCHANGE, f"{EXCHANGE}.epoch"):
-        assert client.ttl(key) > redis_exchange.MAX_AGE
+        assert client.ttl(key) > exchange.MAX_AGE
 
 
 def test_an_epoch_that_a_reader_names_expires_too(server, client):
@@ -171,7 +169,7 @@ def test_an_epoch_that_a_reader_names_expires_too(server, client):
 @pytest.mark.parametrize("lost", [(EXCHANGE,), (EXCHANGE, f"{EXCHANGE}.epoch")])
 def test_a_log_that_was_evicted_goes_on(server, client, lost, monkeypatch):
     """Under a reader and a writer that are there: what was not read is a gap in the counters."""
-    monkeypatch.setattr(redis_stream, "ROUND", 0.0)
+    monkeypatch.setattr(stream, "ROUND", 0.0)
     address = BrokerAddress(server.url)
     writer, reader = open_writer(address), open_reader(address)
     writer.publish(b"one", confirm=True)

@@ -20,11 +20,9 @@ from celery_wsprogress.brokers import (
     open_reader,
     open_writer,
     prepare,
-    redis_memory,
-    redis_reply,
-    redis_stream,
 )
 from celery_wsprogress.brokers.failure import describe
+from celery_wsprogress.brokers.redis import memory, reply, stream
 from celery_wsprogress.errors import ConfigurationError
 
 SHORT = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
@@ -77,7 +75,7 @@ def test_a_reader_that_comes_back_goes_on(address):
 
 
 def test_long_logs_come_in_pieces(address, monkeypatch):
-    monkeypatch.setattr(redis_stream, "READ_COUNT", 2)
+    monkeypatch.setattr(stream, "READ_COUNT", 2)
     publish(address, b"1", b"2", b"3")
     reader = open_reader(address)
     first = reader.read("", wait=0)
@@ -111,7 +109,7 @@ def test_a_log_that_ends_behind_the_position_is_a_new_epoch(address, client, res
 
 
 def test_a_reader_notices_that_another_found_a_new_log(address, client, monkeypatch):
-    monkeypatch.setattr(redis_stream, "ROUND", 0.0)
+    monkeypatch.setattr(stream, "ROUND", 0.0)
     reader = open_reader(address)
     assert list(reader.read("", wait=0)) == []
     client.set(f"{EXCHANGE}.epoch", "another")
@@ -120,7 +118,7 @@ def test_a_reader_notices_that_another_found_a_new_log(address, client, monkeypa
 
 
 def test_a_lost_epoch_key_is_put_back(address, client, monkeypatch):
-    monkeypatch.setattr(redis_stream, "ROUND", 0.0)
+    monkeypatch.setattr(stream, "ROUND", 0.0)
     reader = open_reader(address)
     client.delete(f"{EXCHANGE}.epoch")
     reader.read("", wait=0)
@@ -154,7 +152,7 @@ def test_the_writer_caps_what_the_server_takes(address, client, size):
 
 
 def test_the_writer_caps_the_entries(address, client, monkeypatch):
-    monkeypatch.setattr(redis_memory, "MAX_ENTRIES", 300)
+    monkeypatch.setattr(memory, "MAX_ENTRIES", 300)
     publish(address, *(b"%d" % n for n in range(1000)))
     # Redis drops whole nodes of up to a hundred entries.
     assert 300 <= client.xlen(EXCHANGE) <= 400
@@ -456,7 +454,7 @@ def test_an_epoch_key_of_another_type_is_replaced(address, client):
 
 
 def test_an_epoch_that_becomes_none_is_noticed(address, client, monkeypatch):
-    monkeypatch.setattr(redis_stream, "ROUND", 0.0)
+    monkeypatch.setattr(stream, "ROUND", 0.0)
     reader = open_reader(address)
     client.set(f"{EXCHANGE}.epoch", "no.epoch")
     with pytest.raises(redis.ConnectionError, match="new event log"):
@@ -473,7 +471,7 @@ def test_an_entry_that_is_too_large_is_left_out(address, client, caplog):
 
 
 def test_more_than_one_read_may_keep_comes_in_several(address, client, monkeypatch):
-    monkeypatch.setattr(redis_reply, "MAX_READ_BYTES", 100_000)
+    monkeypatch.setattr(reply, "MAX_READ_BYTES", 100_000)
     publish(address, *[b"%d" % n for n in range(30)], *[b"x" * 30_000] * 30, b"last")
     reader, entries, reads = open_reader(address), [], 0
     while len(entries) < 61:
@@ -484,7 +482,7 @@ def test_more_than_one_read_may_keep_comes_in_several(address, client, monkeypat
 
 
 def test_a_foreign_entry_of_many_fields_is_passed_over(address, client, monkeypatch):
-    monkeypatch.setattr(redis_reply, "MAX_READ_BYTES", 10_000)
+    monkeypatch.setattr(reply, "MAX_READ_BYTES", 10_000)
     client.xadd(EXCHANGE, {f"field {n}": "x" for n in range(1000)})
     publish(address, b"after")
     assert batches(read_until(open_reader(address), 2)) == [b"", b"after"]

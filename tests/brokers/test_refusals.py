@@ -12,10 +12,10 @@ from sidecars import SidecarThread
 from waiting import eventually
 from websockets.sync.client import connect
 
-from celery_wsprogress import wire
 from celery_wsprogress.brokers import BrokerAddress, open_writer
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.brokers.failure import describe, is_an_answer
+from celery_wsprogress.protocol import wire
 
 SAID = Announcements(unreachable="%s: %s", program_error="%s")
 

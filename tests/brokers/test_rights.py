@@ -12,10 +12,10 @@ from sidecars import SidecarProcess, SidecarThread
 from waiting import eventually
 from websockets.sync.client import connect
 
-from celery_wsprogress import wire
 from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_reader, open_writer
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.brokers.failure import describe
+from celery_wsprogress.protocol import wire
 
 PASSWORD = "geheim-4711"
 

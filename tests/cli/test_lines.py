@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from celery_wsprogress.cli import lines
+from celery_wsprogress.cli import event_lines
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -85,25 +85,25 @@ def event(kind, **data):
     ],
 )
 def test_an_event_is_a_line(happened, line):
-    assert lines.event_line(happened) == line
+    assert event_lines.event_line(happened) == line
 
 
 def test_the_operation_is_named_where_there_are_several():
-    line = lines.event_line(event("log", level="info", message="x"), "550e8400")
+    line = event_lines.event_line(event("log", level="info", message="x"), "550e8400")
     assert line == "12:30:05  550e8400  info       x"
 
 
 @pytest.mark.parametrize("field", ["message", "level"])
 def test_what_a_task_says_is_shown_and_never_obeyed(field):
     bad = "a\x1b[2J\r\nb\x9b\u202e"
-    line = lines.event_line(event("log", **{"level": "info", "message": "x", field: bad}))
+    line = event_lines.event_line(event("log", **{"level": "info", "message": "x", field: bad}))
     assert line.isprintable()
     assert r"a\x1b[2J\r\nb\x9b\u202e" in line
 
 
 def test_a_long_result_is_cut():
-    line = lines.event_line(event("result", result="x" * 1_000_000))
-    assert len(line) < lines.MAX_RESULT + 50
+    line = event_lines.event_line(event("result", result="x" * 1_000_000))
+    assert len(line) < event_lines.MAX_RESULT + 50
     assert line.endswith("…")
 
 
@@ -112,12 +112,12 @@ def test_a_long_result_is_cut():
     [(0.0, "." * 24), (0.5, "#" * 12 + "." * 12), (1.0, "#" * 24)],
 )
 def test_a_bar(progress, bar):
-    line = lines.progress_bar(event("progress", progress=progress, message="m"))
+    line = event_lines.progress_bar(event("progress", progress=progress, message="m"))
     assert line == f"12:30:05  {round(progress * 100):3d}%       [{bar}] m"
 
 
 def test_a_bar_without_a_total():
-    assert "[" + "-" * 24 + "]" in lines.progress_bar(
+    assert "[" + "-" * 24 + "]" in event_lines.progress_bar(
         event("progress", progress=0.5, message="", indeterminate=True)
     )
 
@@ -127,11 +127,11 @@ def test_a_bar_without_a_total():
     [(0, "0.0 s"), (2.14, "2.1 s"), (59.4, "59 s"), (60, "1 min 0 s"), (7_384, "2 h 3 min")],
 )
 def test_a_duration(seconds, text):
-    assert lines.duration(seconds) == text
+    assert event_lines.duration(seconds) == text
 
 
 def test_short_names():
-    assert lines.short_names([UUID, "nightly", "x" * 30]) == {
+    assert event_lines.short_names([UUID, "nightly", "x" * 30]) == {
         UUID: "550e8400",
         "nightly": "nightly",
         "x" * 30: "x" * 23 + "…",
@@ -140,19 +140,19 @@ def test_short_names():
 
 def test_two_operations_are_never_called_the_same():
     other = UUID[:-1] + "1"
-    assert lines.short_names([UUID, other]) == {UUID: UUID, other: other}
+    assert event_lines.short_names([UUID, other]) == {UUID: UUID, other: other}
 
 
 @pytest.mark.parametrize(
     ("text", "fits"), [("abcdef", "abcd"), ("日本語", "日本"), ("a日本", "a日")]
 )
 def test_a_line_fits_the_terminal(text, fits):
-    assert lines.fitted(text, 4) == fits
+    assert event_lines.fitted(text, 4) == fits
 
 
 def test_a_table():
-    assert lines.table([("a", 1), ("long", 1_000)]) == ["a         1", "long  1,000"]
-    assert lines.table([("a", 1), ("b", "x\n"), ("c", {"d": 1.5})]) == [
+    assert event_lines.table([("a", 1), ("long", 1_000)]) == ["a         1", "long  1,000"]
+    assert event_lines.table([("a", 1), ("b", "x\n"), ("c", {"d": 1.5})]) == [
         *("a  1", r"b  x\n", 'c  {"d": 1.5}')
     ]
-    assert lines.table([]) == []
+    assert event_lines.table([]) == []

@@ -27,10 +27,10 @@ from websockets.sync.client import connect
 from celery_wsprogress import __version__
 from celery_wsprogress.cli import main
 from celery_wsprogress.settings import ServeSettings
-from celery_wsprogress.sidecar.listening import outer_addresses
+from celery_wsprogress.sidecar.sockets import outer_addresses
 from celery_wsprogress.worker import apps
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.runs import Run
+from celery_wsprogress.worker.run_info import Run
 
 PROJECTS = Path(__file__).parent.parent / "projects"
 KEY = "a key that is long enough for HS256"

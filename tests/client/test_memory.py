@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from celery_wsprogress.client import memory
-from celery_wsprogress.client.memory import Memory, chunks
-from celery_wsprogress.wire import MAX_COMMAND_BYTES
+from celery_wsprogress.client import resume_state
+from celery_wsprogress.client.resume_state import Memory, chunks
+from celery_wsprogress.protocol.wire import MAX_COMMAND_BYTES
 
 
 def event(event_id, kind="log", *, operation_id="a", run="r1", at=0.0):
@@ -81,8 +81,8 @@ def test_long_ids_go_by_themselves(one):
 
 
 def test_it_does_not_grow_for_ever(monkeypatch):
-    monkeypatch.setattr(memory, "MAX_SEEN", 10)
-    monkeypatch.setattr(memory, "MAX_KNOWN", 10)
+    monkeypatch.setattr(resume_state, "MAX_SEEN", 10)
+    monkeypatch.setattr(resume_state, "MAX_KNOWN", 10)
     known = Memory()
     known.add(["*", "kept"])
     known.accept(event("first", operation_id="kept"))

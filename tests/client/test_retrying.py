@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from celery_wsprogress.client.retrying import is_final, restart_delay, retry_after
+from celery_wsprogress.protocol.close_codes import is_final, restart_delay, retry_after
 
 
 @pytest.mark.parametrize("code", [1003, 1007, 1008, 1009, 4500, 4999])

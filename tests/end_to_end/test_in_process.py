@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 from workers import Worker
 
 from celery_wsprogress import operation, start_websocket_background, ws_manager
-from celery_wsprogress.sidecar import background
+from celery_wsprogress.sidecar.embedded import background
 
 
 class Servers:

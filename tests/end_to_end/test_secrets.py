@@ -18,7 +18,7 @@ from workers import Worker
 
 from celery_wsprogress import StreamingTask
 from celery_wsprogress.brokers import EXCHANGE
-from celery_wsprogress.rendering import WITHHELD
+from celery_wsprogress.protocol.jsonable import WITHHELD
 
 CANARY = "tweet-tweet"
 

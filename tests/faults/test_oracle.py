@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from msgspec import structs
 from oracle import LAWS, check
 
-from celery_wsprogress import history, wire
-from celery_wsprogress.access import Permit
-from celery_wsprogress.events import BACKEND_RUN
-from celery_wsprogress.hub import Hub
-from celery_wsprogress.session import Session
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.operations import history
+from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol.events import BACKEND_RUN
 
 ONE = "op-1"
 LINES = ["7.aa-1", "7.aa-2", "7.aa-3"]

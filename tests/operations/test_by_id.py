@@ -15,8 +15,8 @@ from celery_wsprogress import (
     stop_websocket_background,
     ws_manager,
 )
-from celery_wsprogress.events import Log, Progress, Status
-from celery_wsprogress.operations import register
+from celery_wsprogress.protocol.events import Log, Progress, Status
+from celery_wsprogress.standalone import registry
 
 
 def ignored():
@@ -107,10 +107,10 @@ def test_an_operation_that_is_over_is_not_held(log):
 
 
 def test_of_too_many_the_oldest_is_forgotten(log, monkeypatch, caplog):
-    monkeypatch.setattr(register, "MAX_LIVE", 3)
-    fresh = register.Register()
+    monkeypatch.setattr(registry, "MAX_LIVE", 3)
+    fresh = registry.Register()
     for name in ("add", "remove", "find", "find_tracker", "look_up", "live", "stats"):
-        monkeypatch.setattr(register, name, getattr(fresh, name))
+        monkeypatch.setattr(registry, name, getattr(fresh, name))
 
     async def work():
         names = [await ws_manager.create_operation("x") for _ in range(5)]
@@ -237,7 +237,7 @@ def test_one_that_runs_again_under_its_id_is_read_as_it_is_now():
 
 
 def test_of_those_that_are_over_only_so_many_are_known(monkeypatch):
-    monkeypatch.setattr(register, "MAX_OVER", 2)
+    monkeypatch.setattr(registry, "MAX_OVER", 2)
     names = []
     for _ in range(4):
         with operation("x") as op:

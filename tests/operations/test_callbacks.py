@@ -12,7 +12,7 @@ from celery_wsprogress import (
     create_progress_callback,
     ws_manager,
 )
-from celery_wsprogress.events import Log, Progress
+from celery_wsprogress.protocol.events import Log, Progress
 
 
 def test_steps_are_counted_and_reported(log):

@@ -10,7 +10,7 @@ from loops import run
 
 from celery_wsprogress import ProgressTracker, StreamingMixin, ws_manager
 from celery_wsprogress import log as log_line
-from celery_wsprogress.events import Error, Log, Progress
+from celery_wsprogress.protocol.events import Error, Log, Progress
 
 
 class Worker(StreamingMixin):
@@ -252,8 +252,8 @@ def test_another_object_at_the_same_place_says_nothing(log):
 
 def test_objects_do_not_pile_up(log):
     """Each operation begins the next one, of another object, and is over itself."""
-    from celery_wsprogress.operations import mixin
-    from celery_wsprogress.worker import tracking
+    from celery_wsprogress.standalone import mixin
+    from celery_wsprogress.worker import context
 
     async def chain(n, done):
         worker = Worker()
@@ -263,7 +263,7 @@ def test_objects_do_not_pile_up(log):
                 kept.add(task)
                 # The next one begins when this one is over.
             else:
-                outer = tracking.running.get()
+                outer = context.running.get()
                 depth = 0
                 while outer is not None:
                     outer, depth = outer.outer, depth + 1

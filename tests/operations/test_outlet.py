@@ -15,8 +15,8 @@ from log_reader import LogReader, spoken
 from workers import Worker
 
 from celery_wsprogress import operation
-from celery_wsprogress.brokers import process
-from celery_wsprogress.operations import outlet
+from celery_wsprogress.brokers import discovery
+from celery_wsprogress.standalone import process_publisher
 
 ROOT = Path(__file__).parents[2]
 
@@ -132,10 +132,10 @@ def test_a_broker_that_is_away_holds_nobody_up():
         """
         import time
         from celery_wsprogress import operation
-        from celery_wsprogress.operations import outlet
+        from celery_wsprogress.standalone import process_publisher
         with operation("import") as op:
             op.log("info", "into the void")
-        while not outlet.outlet()._batches.broker_down:
+        while not process_publisher.outlet()._batches.broker_down:
             time.sleep(0.01)
         # Leaving waits no longer: the limit of `run` is above that of any wait.
         """,
@@ -181,13 +181,13 @@ def test_events_can_be_switched_off(monkeypatch, redis_url):
     with own_process.fresh(monkeypatch, redis_url):
         with operation("import"):
             pass
-        assert outlet.outlet() is None
+        assert process_publisher.outlet() is None
     assert LogReader(redis_url).batches() == []
 
 
 def test_the_choice_is_made_once(monkeypatch, redis_url):
     with own_process.fresh(monkeypatch, redis_url):
-        first = outlet.outlet()
+        first = process_publisher.outlet()
         monkeypatch.setenv("WSPROGRESS_URL", "redis://elsewhere/0")
-        assert outlet.outlet() is first
-        assert process.address_of_process().url == redis_url
+        assert process_publisher.outlet() is first
+        assert discovery.address_of_process().url == redis_url

@@ -13,7 +13,7 @@ from log_reader import LogReader, end_of, result_of, spoken
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from celery_wsprogress.events import Log, Progress
+from celery_wsprogress.protocol.events import Log, Progress
 
 PROJECTS = Path(__file__).parents[1] / "projects"
 

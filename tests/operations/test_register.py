@@ -10,9 +10,9 @@ from loops import run
 from waiting import eventually
 
 from celery_wsprogress import StreamingMixin, operation, ws_manager
-from celery_wsprogress.events import Status
-from celery_wsprogress.operations import outlet, register
-from celery_wsprogress.operations.life import begin, describe
+from celery_wsprogress.protocol.events import Status
+from celery_wsprogress.standalone import process_publisher, registry
+from celery_wsprogress.standalone.handle import begin, describe
 from celery_wsprogress.worker.publishing import heartbeats
 from celery_wsprogress.worker.publishing.publishers import drain_all
 
@@ -57,7 +57,7 @@ def test_by_whatever_name_it_was_begun(signed):
 def test_a_process_whose_operations_have_ended_is_at_rest(signed):
     with operation("import") as op:
         signed.wait_for_sign(op.operation_id)
-    [publisher] = outlet._chosen
+    [publisher] = process_publisher._chosen
     eventually(lambda: publisher._heartbeats.idle)
 
 
@@ -103,9 +103,9 @@ def test_a_long_one_is_announced_with_what_is_known_by_now(signed, monkeypatch):
 
 
 def test_of_very_many_the_newest_are_vouched_for(log, monkeypatch):
-    monkeypatch.setattr(register, "MAX_VOUCHED", 3)
-    fresh = register.Register()
-    monkeypatch.setattr(register, "add", fresh.add)
+    monkeypatch.setattr(registry, "MAX_VOUCHED", 3)
+    fresh = registry.Register()
+    monkeypatch.setattr(registry, "add", fresh.add)
     assert fresh.going() is None
     for number in range(5):
         begin(describe("x", operation_id=f"op-{number}"))

@@ -12,9 +12,9 @@ from loops import run
 
 from celery_wsprogress import log as log_line
 from celery_wsprogress import operation, steps, update_progress, update_status, ws_manager
-from celery_wsprogress.events import Log, Progress, Status
-from celery_wsprogress.rendering import WITHHELD
-from celery_wsprogress.worker import tracking
+from celery_wsprogress.protocol.events import Log, Progress, Status
+from celery_wsprogress.protocol.jsonable import WITHHELD
+from celery_wsprogress.worker import context
 
 
 def test_an_operation_is_said_from_its_start_to_its_end(log):
@@ -168,7 +168,7 @@ def test_functions_inside_speak_for_it(log):
         update_status("counting")
         log_line("info", "a line")
         steps(4).step("one of four")
-    assert tracking.running.get() is None
+    assert context.running.get() is None
     events = log.wait_for_end(op.operation_id)
     assert spoken(events) == ["started", "counting", "log", "completed"]
     last = [event.data for event in events if isinstance(event, Progress)][-1]

@@ -6,10 +6,10 @@ import pytest
 from lives import lost, result, stalled
 from waiting import eventually
 
-from celery_wsprogress import wire
 from celery_wsprogress.brokers import MAX_BATCH_BYTES, BrokerAddress, open_reader
-from celery_wsprogress.sidecar import appending
-from celery_wsprogress.sidecar.appending import Appender
+from celery_wsprogress.protocol import wire
+from celery_wsprogress.sidecar.liveness import log_appender
+from celery_wsprogress.sidecar.liveness.log_appender import Appender
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_stopping_one_that_never_wrote_is_nothing(broker_url):
 
 
 def test_a_connection_nobody_needs_is_let_go_and_opened_again(appender, read, monkeypatch):
-    monkeypatch.setattr(appending, "KEEP_ALIVE_INTERVAL", 0.02)
+    monkeypatch.setattr(log_appender, "KEEP_ALIVE_INTERVAL", 0.02)
     monkeypatch.setattr(appender._batches, "_idle_timeout", 0.1)
     appender.append([stalled()])
     read(1)

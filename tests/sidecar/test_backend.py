@@ -12,8 +12,14 @@ from ports import free_port
 from proxies import Proxy
 from waiting import eventually
 
-from celery_wsprogress.results import Outcome, open_backend
-from celery_wsprogress.sidecar.backend import AWAY, MAX_STUCK, Answer, ResultBackend, find_backend
+from celery_wsprogress.brokers.result_backend import Outcome, open_backend
+from celery_wsprogress.sidecar.liveness.result_lookup import (
+    AWAY,
+    MAX_STUCK,
+    Answer,
+    ResultBackend,
+    find_backend,
+)
 
 
 @pytest.fixture
@@ -159,7 +165,7 @@ django.setup()
 from celery import Celery, states
 from django.core.management import call_command
 from django.db.backends.sqlite3.base import DatabaseWrapper
-from celery_wsprogress.sidecar.backend import find_backend
+from celery_wsprogress.sidecar.liveness.result_lookup import find_backend
 
 call_command("migrate", verbosity=0)
 app = Celery("django", backend="django-db", broker="memory://")

@@ -27,7 +27,7 @@ from celery_wsprogress import (
     stop_websocket_background,
 )
 from celery_wsprogress.errors import ConfigurationError, ServerNotStarted, WSProgressError
-from celery_wsprogress.sidecar import background
+from celery_wsprogress.sidecar.embedded import background
 
 KEY = "k" * 40
 BASE_STATS = {"connected_clients", "active_operations", "total_operations", "subscriptions"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from lives import progress, status
 
-from celery_wsprogress.sidecar.clocks import Clocks
-from celery_wsprogress.wire import Batch
+from celery_wsprogress.protocol.wire import Batch
+from celery_wsprogress.sidecar.ingest.clocks import Clocks
 
 HOUR = 3_600.0
 

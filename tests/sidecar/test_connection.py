@@ -13,10 +13,11 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-from celery_wsprogress import history, wire
-from celery_wsprogress.access import Permit
-from celery_wsprogress.hub import Hub
-from celery_wsprogress.session import MAX_REPLY_BYTES, WRITE_BYTES, Session
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import MAX_REPLY_BYTES, WRITE_BYTES, Session
+from celery_wsprogress.operations import history
+from celery_wsprogress.protocol import wire
 from celery_wsprogress.sidecar import connection as module
 from celery_wsprogress.sidecar.connection import (
     BINARY,

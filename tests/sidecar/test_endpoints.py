@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lives import completed, queued, status
 
-from celery_wsprogress import wire
-from celery_wsprogress.access import Permit, sign
-from celery_wsprogress.hub import Hub
-from celery_wsprogress.sidecar.endpoints import (
+from celery_wsprogress.access.permissions import Permit, sign
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.protocol import wire
+from celery_wsprogress.sidecar.http.routes import (
     JSON,
     PROMETHEUS,
     TEXT,
@@ -20,7 +20,7 @@ from celery_wsprogress.sidecar.endpoints import (
     is_about_all,
     respond,
 )
-from celery_wsprogress.sidecar.metrics import STATS
+from celery_wsprogress.sidecar.metrics.definitions import STATS
 
 KEY = "a key that is long enough for HS256"
 NOW = 1_700_000_000.0

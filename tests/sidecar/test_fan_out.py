@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from lives import doubted_logs, log, progress, status
 from loops import run
 
-from celery_wsprogress.access import Permit
-from celery_wsprogress.hub import Delivery, Hub
-from celery_wsprogress.selector import EVERYTHING
-from celery_wsprogress.session import Session
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.hub.hub import Delivery, Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.store import OperationStore
+from celery_wsprogress.operations.selector import EVERYTHING
+from celery_wsprogress.protocol.wire import Batch
 from celery_wsprogress.sidecar.fan_out import SESSIONS_PER_TICK, FanOut
-from celery_wsprogress.store import OperationStore
-from celery_wsprogress.wire import Batch
 
 
 class Socket:

@@ -12,14 +12,14 @@ from websockets.http11 import Request
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import ServeSettings
-from celery_wsprogress.sidecar.endpoints import JSON, Answer
-from celery_wsprogress.sidecar.handshake import (
+from celery_wsprogress.sidecar.http.handshake import (
     check_exposure,
     one_value,
     operation_id_of,
     refusal,
     response,
 )
+from celery_wsprogress.sidecar.http.routes import JSON, Answer
 
 KEY = "a key that is long enough for HS256"
 

@@ -4,9 +4,10 @@ from lives import stalled
 from waiting import eventually
 
 from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.sidecar import appending, ingest
-from celery_wsprogress.sidecar.appending import Appender
-from celery_wsprogress.sidecar.ingest import Ingest
+from celery_wsprogress.sidecar.ingest import log_reader
+from celery_wsprogress.sidecar.ingest.log_reader import Ingest
+from celery_wsprogress.sidecar.liveness import log_appender
+from celery_wsprogress.sidecar.liveness.log_appender import Appender
 
 WRONG = "get_connection() missing 1 required positional argument: 'command_name'"
 
@@ -21,7 +22,7 @@ def is_told(caplog):
 
 
 def test_an_error_in_a_program_is_no_outage_to_who_reads(monkeypatch, caplog):
-    monkeypatch.setattr(ingest, "open_reader", call_wrongly)
+    monkeypatch.setattr(log_reader, "open_reader", call_wrongly)
     reading = Ingest(BrokerAddress("redis://nowhere/0"), lambda *_, **__: None)
     reading.start()
     try:
@@ -33,7 +34,7 @@ def test_an_error_in_a_program_is_no_outage_to_who_reads(monkeypatch, caplog):
 
 
 def test_nor_to_who_writes(monkeypatch, caplog):
-    monkeypatch.setattr(appending, "open_writer", call_wrongly)
+    monkeypatch.setattr(log_appender, "open_writer", call_wrongly)
     writing = Appender(BrokerAddress("redis://nowhere/0"))
     writing.append([stalled()])
     eventually(lambda: caplog.records)

@@ -8,8 +8,8 @@ from lives import status
 from sidecars import SidecarThread
 from waiting import eventually
 
-from celery_wsprogress import wire
 from celery_wsprogress.brokers import BrokerAddress, open_writer
+from celery_wsprogress.protocol import wire
 
 DAY = 86_400.0
 

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from ports import free_port
 
-from celery_wsprogress.sidecar import listening
-from celery_wsprogress.sidecar.listening import listen, place_of, reserve
+from celery_wsprogress.sidecar import sockets
+from celery_wsprogress.sidecar.sockets import listen, place_of, reserve
 
 
 @contextmanager
@@ -99,8 +99,8 @@ def test_another_free_port_is_drawn_when_the_second_address_has_it_taken(monkeyp
             place = (place[0], port) if len(draws) == 1 else place
             return open_one(family, place, bind, needed=needed)
 
-        open_one = listening._open
-        monkeypatch.setattr(listening, "_open", draw)
+        open_one = sockets._open
+        monkeypatch.setattr(sockets, "_open", draw)
         with listening_on("localhost", 0) as places:
             assert places[0][1] == places[1][1] != port
     assert [place[0] for place in draws] == ["127.0.0.1", "::1", "127.0.0.1", "::1"]
@@ -113,14 +113,14 @@ FOREIGN_ADDRESS = (socket.AF_INET, "192.0.2.1")
 
 @pytest.mark.parametrize("second", [UNKNOWN_FAMILY, FOREIGN_ADDRESS])
 def test_a_second_address_this_machine_does_not_have_is_left_out(monkeypatch, second):
-    monkeypatch.setattr(listening, "_LOOPBACK", [(socket.AF_INET, "127.0.0.1"), second])
+    monkeypatch.setattr(sockets, "_LOOPBACK", [(socket.AF_INET, "127.0.0.1"), second])
     with listening_on("localhost", 0) as places:
         assert [address for address, _ in places] == ["127.0.0.1"]
 
 
 @pytest.mark.parametrize("only", [UNKNOWN_FAMILY, FOREIGN_ADDRESS])
 def test_a_first_one_is_needed(monkeypatch, only):
-    monkeypatch.setattr(listening, "_LOOPBACK", [only])
+    monkeypatch.setattr(sockets, "_LOOPBACK", [only])
     with pytest.raises(OSError, match=r"not supported|[Cc]annot assign"):
         listen("localhost", 0)
 

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lives import completed, log, progress, queued, status
 
-from celery_wsprogress.events import Completed, Error, Status
-from celery_wsprogress.hub import Hub
-from celery_wsprogress.rendering import WITHHELD
-from celery_wsprogress.results import Outcome
-from celery_wsprogress.sidecar.backend import AWAY, Answer
-from celery_wsprogress.sidecar.liveness import Liveness
-from celery_wsprogress.wire import Batch
+from celery_wsprogress.brokers.result_backend import Outcome
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.protocol.events import Completed, Error, Status
+from celery_wsprogress.protocol.jsonable import WITHHELD
+from celery_wsprogress.protocol.wire import Batch
+from celery_wsprogress.sidecar.liveness.checker import Liveness
+from celery_wsprogress.sidecar.liveness.result_lookup import AWAY, Answer
 
 LOST_AFTER = 60.0
 RUN = ("op-1", "r1")

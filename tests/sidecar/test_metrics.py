@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from lives import completed, log, progress, queued, status
 from prometheus_client.parser import text_string_to_metric_families
 
-from celery_wsprogress import __version__, wire
-from celery_wsprogress.hub import Hub
-from celery_wsprogress.sidecar.accounts import Accounts
-from celery_wsprogress.sidecar.delays import BOUNDS, LONGEST, Delays
-from celery_wsprogress.sidecar.ingest import Connection
-from celery_wsprogress.sidecar.metrics import (
+from celery_wsprogress import __version__
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.protocol import wire
+from celery_wsprogress.sidecar.ingest.log_reader import Connection
+from celery_wsprogress.sidecar.ingest.startup_replay import Rebuilding
+from celery_wsprogress.sidecar.metrics.collector import Accounts
+from celery_wsprogress.sidecar.metrics.definitions import (
     METRICS,
     STATS,
     added,
@@ -25,7 +26,7 @@ from celery_wsprogress.sidecar.metrics import (
     readiness,
     stats,
 )
-from celery_wsprogress.sidecar.rebuilding import Rebuilding
+from celery_wsprogress.sidecar.metrics.latency import BOUNDS, LONGEST, Delays
 
 NAMES = [one.figure or one.name for one in METRICS if one.kind != "histogram"]
 COUNTERS = [one.figure or one.name for one in METRICS if one.kind == "counter"]

@@ -23,8 +23,8 @@ from waiting import eventually
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import connect
 
-from celery_wsprogress.sidecar.processes import Ledger
-from celery_wsprogress.sidecar.siblings import CLIENT_BITS
+from celery_wsprogress.sidecar.multiprocess.supervisor import Ledger
+from celery_wsprogress.sidecar.multiprocess.supervisor_link import CLIENT_BITS
 
 LINES = 300
 

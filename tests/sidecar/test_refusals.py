@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from celery_wsprogress.sidecar import refusals
-from celery_wsprogress.sidecar.refusals import Refusals, Refused
+from celery_wsprogress.sidecar.http import refusals
+from celery_wsprogress.sidecar.http.refusals import Refusals, Refused
 
 
 class Clock:

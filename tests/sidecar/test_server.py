@@ -19,9 +19,10 @@ from waiting import eventually
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from celery_wsprogress import create_token, wire
+from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress, open_writer
-from celery_wsprogress.sidecar import leaving, server
+from celery_wsprogress.protocol import wire
+from celery_wsprogress.sidecar import server, shutdown
 
 KEY = "a key that is long enough for HS256"
 
@@ -242,7 +243,7 @@ def stopping(sidecar, drain):
 def test_while_it_stops_it_is_not_ready_and_takes_nobody_but_serves_who_is_there(
     address, write, monkeypatch
 ):
-    monkeypatch.setattr(leaving, "CLOSINGS_A_SECOND", 0.001)
+    monkeypatch.setattr(shutdown, "CLOSINGS_A_SECOND", 0.001)
     with SidecarThread(address) as sidecar:
         with client(sidecar) as one:
             one.ask("subscribe", operation_id="op-1")
@@ -264,7 +265,7 @@ def test_while_it_stops_it_is_not_ready_and_takes_nobody_but_serves_who_is_there
 def test_connections_are_closed_one_after_the_other(address, monkeypatch):
     """In waves, at random times: as the clients see it in some order that is not that of their
     coming."""
-    monkeypatch.setattr(leaving, "CLOSINGS_A_SECOND", 20)
+    monkeypatch.setattr(shutdown, "CLOSINGS_A_SECOND", 20)
     gone = []
 
     def wait(number, one):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-    from celery_wsprogress.events import Event
+    from celery_wsprogress.protocol.events import Event
 
 
 class Log:

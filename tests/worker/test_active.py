@@ -14,7 +14,7 @@ from waiting import eventually
 from workers import Worker
 
 from celery_wsprogress.brokers import EXCHANGE
-from celery_wsprogress.events import Status
+from celery_wsprogress.protocol.events import Status
 
 
 def own_worker(server, queue, *, options=(), environment=None, **how):

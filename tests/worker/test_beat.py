@@ -10,7 +10,7 @@ from pathlib import Path
 from log_reader import LogReader
 from waiting import eventually
 
-from celery_wsprogress.events import Status
+from celery_wsprogress.protocol.events import Status
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,9 +9,10 @@ from log_reader import end_of, in_task, spoken
 from waiting import eventually
 from workers import Worker
 
-from celery_wsprogress import StreamingTask, brokers, wire
+from celery_wsprogress import StreamingTask, brokers
 from celery_wsprogress.brokers.address import address_of
-from celery_wsprogress.events import Status
+from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol.events import Status
 
 
 def test_a_task_is_followed_from_the_caller_to_its_end(broker_url, redis_server):

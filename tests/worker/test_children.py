@@ -9,7 +9,7 @@ import pytest
 from log_reader import LogReader, end_of
 from ports import free_port
 
-from celery_wsprogress.events import Log
+from celery_wsprogress.protocol.events import Log
 
 PROGRAM = """
 import sys, {library}

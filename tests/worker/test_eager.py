@@ -12,9 +12,10 @@ from celery import Celery
 from log_reader import LogReader, end_of, in_task, spoken, word
 
 from celery_wsprogress import StreamingTask
-from celery_wsprogress.events import Log, Progress, Status
-from celery_wsprogress.rendering import WITHHELD
-from celery_wsprogress.worker import apps, eager
+from celery_wsprogress.protocol.events import Log, Progress, Status
+from celery_wsprogress.protocol.jsonable import WITHHELD
+from celery_wsprogress.worker import apps
+from celery_wsprogress.worker.signals import eager_runs
 
 PROJECTS = Path(__file__).parents[1] / "projects"
 LIFE = ["started", "result", "completed"]
@@ -112,13 +113,13 @@ def test_not_in_tests_unless_it_is_said(monkeypatch):
     app = Celery("e", broker="memory://", set_as_current=False)
     app.task(lambda: None, base=StreamingTask, name="e.one", shared=False)
     reporting = apps.reporting_of(app)
-    assert eager.is_in_tests()
+    assert eager_runs.is_in_tests()
     assert not reporting.publishes_eager
     for runner, there in (("django.test.runner", True), ("nothing.of.the.kind", False)):
         with monkeypatch.context() as patch:
             patch.delitem(sys.modules, "pytest")
             patch.setitem(sys.modules, runner, sys)
-            assert eager.is_in_tests() is there
+            assert eager_runs.is_in_tests() is there
 
 
 def test_not_under_unittest_either(tmp_path):
@@ -127,7 +128,7 @@ def test_not_under_unittest_either(tmp_path):
         "from celery_wsprogress.worker import eager\n"
         "class It(unittest.TestCase):\n"
         "    def test_it(self):\n"
-        "        assert eager.is_in_tests()\n"
+        "        assert eager_runs.is_in_tests()\n"
     )
     command = [sys.executable, "-m", "unittest", "test_it"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)

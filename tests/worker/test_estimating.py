@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_wsprogress.worker.estimating import Estimator
+from celery_wsprogress.worker.rate import Estimator
 
 
 def test_there_is_nothing_to_go_by_at_first():

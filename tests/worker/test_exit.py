@@ -41,11 +41,11 @@ SCRIPT = """
 import sys
 from celery import Celery
 from celery_wsprogress import StreamingTask, operation
-from celery_wsprogress.operations import outlet
-from celery_wsprogress.worker import signals
+from celery_wsprogress.standalone import process_publisher
+from celery_wsprogress.worker.signals import handlers
 
 # What may be waited for a broker that answers: with a mute one this test would never end.
-outlet.DRAIN = signals.WARM_DRAIN = 1_000
+process_publisher.DRAIN = handlers.WARM_DRAIN = 1_000
 app = Celery("proj", broker="memory://")
 
 @app.task(base=StreamingTask)

@@ -7,7 +7,7 @@ from log_reader import end_of, in_task, result_of, spoken
 from msgspec import UNSET
 from waiting import eventually
 
-from celery_wsprogress.events import Progress, Result, Status
+from celery_wsprogress.protocol.events import Progress, Result, Status
 
 
 def progress_of(events):

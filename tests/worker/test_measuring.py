@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_wsprogress.worker.measuring import Advice, measure, spelled
+from celery_wsprogress.worker.progress_args import Advice, measure, spelled
 
 numbers = st.one_of(
     st.none(), st.floats(), st.integers(), st.fractions(), st.decimals(allow_nan=False)

@@ -10,9 +10,10 @@ from log_reader import end_of, in_task, result_of
 from waiting import eventually
 from workers import Worker
 
-from celery_wsprogress import brokers, wire
+from celery_wsprogress import brokers
 from celery_wsprogress.brokers.address import address_of
-from celery_wsprogress.events import Log, Progress
+from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol.events import Log, Progress
 
 
 class Listener:

@@ -9,7 +9,7 @@ from log_reader import LogReader, end_of, in_task
 from waiting import eventually
 from workers import Worker
 
-from celery_wsprogress.events import Log, Progress
+from celery_wsprogress.protocol.events import Log, Progress
 
 
 @pytest.mark.parametrize("pool", ["threads", "solo", "gevent"])

@@ -15,10 +15,11 @@ from kombu.common import Broadcast
 from waiting import eventually
 from workers import Worker
 
-from celery_wsprogress import brokers, wire
+from celery_wsprogress import brokers
 from celery_wsprogress.brokers.address import address_of
-from celery_wsprogress.events import Completed, Status
-from celery_wsprogress.worker.queues import queue_of
+from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol.events import Completed, Status
+from celery_wsprogress.worker.signals.queue_names import queue_of
 
 DELAY = "0." * 27 + "1."
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_wsprogress.worker import requests as module
-from celery_wsprogress.worker.requests import Requests
+from celery_wsprogress.worker.signals import received_requests as module
+from celery_wsprogress.worker.signals.received_requests import Requests
 
 
 class Request:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 from msgspec import UNSET
 
-from celery_wsprogress.events import LATEST
-from celery_wsprogress.wire import decode_event
+from celery_wsprogress.protocol.events import LATEST
+from celery_wsprogress.protocol.wire import decode_event
 from celery_wsprogress.worker.publishing.encoded_events import queued
-from celery_wsprogress.worker.runs import Run, mint
+from celery_wsprogress.worker.run_info import Run, mint
 
 
 def _minted(_):

@@ -21,7 +21,7 @@ from waiting import eventually
 from workers import Worker
 
 from celery_wsprogress import StreamingTask
-from celery_wsprogress.events import Log, Progress, Status
+from celery_wsprogress.protocol.events import Log, Progress, Status
 
 LIFE = ["started", "result", "completed"]
 

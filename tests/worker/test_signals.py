@@ -10,7 +10,7 @@ from celery import Celery, signals
 from celery_wsprogress import StreamingTask, install
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.worker import apps
-from celery_wsprogress.worker.signals import connect
+from celery_wsprogress.worker.signals.handlers import connect
 
 
 def nothing():
@@ -116,10 +116,10 @@ def test_a_handler_that_fails_is_one_line_in_the_log_and_no_more():
         logging.basicConfig()
         from celery import Celery
         from celery_wsprogress import StreamingTask
-        from celery_wsprogress.worker import child
+        from celery_wsprogress.worker.signals import task_process
         def broken(task, stamp):
             raise RuntimeError("ours")
-        child.reporting_for = broken
+        task_process.reporting_for = broken
         app = Celery("x", broker="memory://")
         @app.task(base=StreamingTask)
         def demo(self):
@@ -179,9 +179,9 @@ def test_a_script_that_ends_in_the_middle_of_much_says_all_of_it(redis_url):
         f"""
         from celery import Celery
         from celery_wsprogress import StreamingTask
-        from celery_wsprogress.worker import signals
+        from celery_wsprogress.worker.signals import handlers
         # Whoever waits for a time, and not for what is left, does not come to an end.
-        signals.WARM_DRAIN = 600
+        handlers.WARM_DRAIN = 600
         app = Celery("x", broker={redis_url!r})
         @app.task(base=StreamingTask)
         def demo(self):

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from celery_wsprogress import steps as steps_of_task
-from celery_wsprogress.worker.runs import Run
+from celery_wsprogress.worker.run_info import Run
 from celery_wsprogress.worker.steps import Steps
 from celery_wsprogress.worker.tracker import Tracker
 

@@ -10,9 +10,9 @@ from log_reader import in_task
 from waiting import eventually
 from workers import Worker
 
-from celery_wsprogress.events import Log
-from celery_wsprogress.worker import tracking
-from celery_wsprogress.worker.runs import Run
+from celery_wsprogress.protocol.events import Log
+from celery_wsprogress.worker import context
+from celery_wsprogress.worker.run_info import Run
 from celery_wsprogress.worker.tracker import Tracker
 
 LINES = {"pool 0", "pool 1", "pool 2", "thread", "executor", "to_thread"}
@@ -69,8 +69,8 @@ class Task:
 
 @pytest.fixture(autouse=True)
 def anew(monkeypatch):
-    monkeypatch.setattr(tracking, "_mentioned", set())
-    monkeypatch.setattr(tracking, "_going", {})
+    monkeypatch.setattr(context, "_mentioned", set())
+    monkeypatch.setattr(context, "_going", {})
 
 
 def run(name="tasks.demo", operation_id="op"):
@@ -88,55 +88,55 @@ def elsewhere(function, *arguments):
 
 def test_the_one_run_of_the_task_is_meant():
     one, other = run(), run("tasks.other")
-    tracking.enter(one)
-    assert elsewhere(tracking.tracker_of, Task()) is one
-    elsewhere(tracking.enter, other)
-    assert elsewhere(tracking.tracker_of, Task()) is one
-    assert elsewhere(tracking.going_of, "op") is not None
-    tracking.leave(one)
-    assert elsewhere(tracking.tracker_of, Task()) is None
+    context.enter(one)
+    assert elsewhere(context.tracker_of, Task()) is one
+    elsewhere(context.enter, other)
+    assert elsewhere(context.tracker_of, Task()) is one
+    assert elsewhere(context.going_of, "op") is not None
+    context.leave(one)
+    assert elsewhere(context.tracker_of, Task()) is None
 
 
 def test_of_several_none_is_guessed(caplog):
     one, two = run(), run(operation_id="op-2")
-    tracking.enter(one)
-    elsewhere(tracking.enter, two)
+    context.enter(one)
+    elsewhere(context.enter, two)
     for _ in range(3):
-        assert elsewhere(tracking.tracker_of, Task()) is None
-    assert tracking.tracker_of(Task()) is one
+        assert elsewhere(context.tracker_of, Task()) is None
+    assert context.tracker_of(Task()) is one
     assert caplog.text.count("contextvars.copy_context().run") == 1
-    tracking.leave(one)
-    assert elsewhere(tracking.tracker_of, Task()) is two
-    tracking.leave(two)
+    context.leave(one)
+    assert elsewhere(context.tracker_of, Task()) is two
+    context.leave(two)
 
 
 def test_a_thread_that_is_left_says_nothing(caplog):
     caplog.set_level(logging.DEBUG)
     other = run("tasks.other")
-    tracking.enter(other)
+    context.enter(other)
     for _ in range(2):
-        assert elsewhere(tracking.tracker_of, Task()) is None
+        assert elsewhere(context.tracker_of, Task()) is None
     assert caplog.text.count("no run of it goes on here") == 1
-    tracking.leave(other)
+    context.leave(other)
 
 
 def test_functions_guess_nothing_and_say_so_once(caplog):
     one = run()
-    tracking.enter(one)
+    context.enter(one)
     for _ in range(2):
-        elsewhere(tracking.log, "info", "whose?")
-        elsewhere(tracking.update_progress, 0.5)
+        elsewhere(context.log, "info", "whose?")
+        elsewhere(context.update_progress, 0.5)
     assert caplog.text.count("log(): called in a thread") == 1
     assert one.sink.said == []
-    tracking.leave(one)
+    context.leave(one)
 
 
 def test_a_run_whose_end_was_never_heard_is_forgotten():
     one, two = run(), run(operation_id="op-2")
-    tracking.enter(one)
-    tracking.enter(two)
-    assert elsewhere(tracking.tracker_of, Task()) is two
-    tracking.leave(two)
+    context.enter(one)
+    context.enter(two)
+    assert elsewhere(context.tracker_of, Task()) is two
+    context.leave(two)
 
 
 def own_worker(server, queue, **how):

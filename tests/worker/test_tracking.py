@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from celery_wsprogress import log, update_progress, update_status
-from celery_wsprogress.events import Event
-from celery_wsprogress.worker import tracking
+from celery_wsprogress.protocol.events import Event
+from celery_wsprogress.worker import context
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.runs import Run
+from celery_wsprogress.worker.run_info import Run
 from celery_wsprogress.worker.tracker import Tracker
 
 RUN = Run("op-1", "tasks.demo", "r1", metadata={"file": "a.csv"})
@@ -63,9 +63,9 @@ def ear():
 def tracker(ear):
     """A tracker that is the current one."""
     tracker = Tracker(RUN, ear)
-    token = tracking.running.set(tracker)
+    token = context.running.set(tracker)
     yield tracker
-    tracking.running.reset(token)
+    context.running.reset(token)
 
 
 def test_the_newest_value_replaces_the_one_before(tracker, ear):
@@ -221,11 +221,11 @@ def test_functions_find_it_from_a_thread_with_a_copied_context(tracker, ear):
 
 
 def test_functions_do_nothing_outside_a_task():
-    assert tracking.running.get() is None
+    assert context.running.get() is None
     update_progress(0.5)
     update_status("word")
     log("info", "line")
-    tracking.set_metadata(a=1)
+    context.set_metadata(a=1)
     with pytest.raises(TypeError):
         update_progress(current="3")
 

@@ -12,7 +12,7 @@ from log_reader import LogReader, spoken
 from celery_wsprogress import StreamingTask, install
 from celery_wsprogress.worker import apps
 from celery_wsprogress.worker.publishing.publishers import drain_all
-from celery_wsprogress.worker.runs import STAMP
+from celery_wsprogress.worker.run_info import STAMP
 
 
 class Site:

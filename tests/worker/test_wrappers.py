@@ -4,7 +4,7 @@ import functools
 
 import pytest
 
-from celery_wsprogress.worker.wrappers import followed_by
+from celery_wsprogress.worker.signals.patches import followed_by
 
 
 def celerys(heard):

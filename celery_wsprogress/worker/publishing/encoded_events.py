@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
-from celery_wsprogress import rendering, wire
-from celery_wsprogress.events import (
+from celery_wsprogress.protocol import jsonable, wire
+from celery_wsprogress.protocol.events import (
     QUEUED,
     RECEIVED,
     REPLACED,
@@ -36,7 +36,7 @@ from celery_wsprogress.events import (
     Status,
     StatusData,
 )
-from celery_wsprogress.worker.runs import Run
+from celery_wsprogress.worker.run_info import Run
 
 if TYPE_CHECKING:
     from typing import Literal, Unpack
@@ -145,7 +145,7 @@ def retrying(run: Run, now: float, message: str, retry_in: float | None = None) 
     """
     data = StatusData(
         status=RETRYING,
-        message=rendering.text(message),
+        message=jsonable.text(message),
         details={},
         attempt=run.attempt,
         retry_in=_set(retry_in),
@@ -187,8 +187,8 @@ def log(run: Run, now: float, level: Level, message: Any, details: dict[str, Any
     """A line of the task."""
     data = LogData(
         level=level,
-        message=rendering.text(message),
-        details=rendering.mapping(details) if details else UNSET,
+        message=jsonable.text(message),
+        details=jsonable.mapping(details) if details else UNSET,
     )
     return _encode(Priority.LOG, run, Log(data=data, **_envelope(run, now)))
 
@@ -202,7 +202,7 @@ def drop_notice(run: Run, now: float, count: int) -> EncodedEvent:
 
 def result(run: Run, now: float, value: Any) -> EncodedEvent:
     """What the task returned."""
-    rendered = rendering.result(value)
+    rendered = jsonable.result(value)
     data = ResultData(result=rendered.value, truncated=rendered.truncated or UNSET)
     event = Result(operation_id=run.operation_id, timestamp=now, run=run.run, data=data)
     return _encode(Priority.RESULT, run, event)
@@ -251,7 +251,7 @@ def failed(
         unstarted: Whether it never begins, since another task failed.
     """
     data = ErrorData(
-        error=rendering.text(error) or error_type,
+        error=jsonable.text(error) or error_type,
         error_type=error_type,
         status=status,
         duration=_set(duration),

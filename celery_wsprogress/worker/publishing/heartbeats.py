@@ -2,7 +2,7 @@
 
 A run that has said nothing for a minute may be busy, or its process may be gone and nobody left to
 say how it ended. So a process gives heartbeats for its runs: the main process of a worker for those
-of its pool (:mod:`celery_wsprogress.worker.active`), and a process with operations of its own for
+of its pool (:mod:`.active_runs`), and a process with operations of its own for
 those. The main process can do so also while a child computes without ever releasing Python's lock.
 
 A run that is older than a minute is announced again about once a minute: its ``started`` may be
@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from celery_wsprogress.events import MAX_ID_LENGTH
-from celery_wsprogress.worker.faults import log_fault
+from celery_wsprogress.protocol.events import MAX_ID_LENGTH
+from celery_wsprogress.worker.error_log import log_fault
 
 if TYPE_CHECKING:
-    from celery_wsprogress.wire import RunName
+    from celery_wsprogress.protocol.wire import RunName
     from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
 
 logger = logging.getLogger(__name__)

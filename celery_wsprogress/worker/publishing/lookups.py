@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from celery_wsprogress.worker.faults import log_fault
+from celery_wsprogress.worker.error_log import log_fault
 from celery_wsprogress.worker.publishing.fork_gate import ForkGate
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from celery_wsprogress import fork
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.settings import TYPE
-from celery_wsprogress.worker.faults import log_fault
+from celery_wsprogress.worker.error_log import log_fault
 from celery_wsprogress.worker.publishing import publishers
 from celery_wsprogress.worker.publishing.fork_gate import ForkGate
 from celery_wsprogress.worker.publishing.heartbeats import HeartbeatSchedule

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
 from celery_wsprogress import fork
-from celery_wsprogress.worker.children import Children
+from celery_wsprogress.worker.publishing.child_exit import Children
 
 if TYPE_CHECKING:
     from celery_wsprogress.worker.publishing.publisher import Publisher

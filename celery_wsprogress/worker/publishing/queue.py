@@ -17,9 +17,9 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from celery_wsprogress import rendering
-from celery_wsprogress.events import MAX_ID_LENGTH
-from celery_wsprogress.worker.faults import log_fault
+from celery_wsprogress.protocol import jsonable
+from celery_wsprogress.protocol.events import MAX_ID_LENGTH
+from celery_wsprogress.worker.error_log import log_fault
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent, LazyEvent, Priority
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from celery_wsprogress.worker.publishing.slots import ProgressSlot
-    from celery_wsprogress.worker.runs import Run
+    from celery_wsprogress.worker.run_info import Run
 
 logger = logging.getLogger(__name__)
 
@@ -310,7 +310,7 @@ def _encoded(lazy: LazyEvent) -> EncodedEvent | None:
     try:
         event = lazy.encode()
     except Exception as exc:
-        if rendering.is_of_the_task(exc):
+        if jsonable.is_of_the_task(exc):
             raise
         # A fault of ours must not hold up everything behind it.
         log_fault(logger, logging.ERROR, "Task events: an event cannot be encoded", exc)

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_wsprogress import wire
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
-from celery_wsprogress.worker.active import members
+from celery_wsprogress.protocol import wire
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.heartbeats import (
     REPEAT_STARTED_INTERVAL,
     ActiveRun,
     HeartbeatSchedule,
 )
-from celery_wsprogress.worker.runs import Run
+from celery_wsprogress.worker.run_info import Run
+from celery_wsprogress.worker.signals.active_runs import members
 
 OVERHEAD = len(wire.join_batch("x" * 8, 1, ()))
 ROOM = MAX_BATCH_BYTES - OVERHEAD

@@ -7,7 +7,7 @@ from waiting import eventually
 
 from celery_wsprogress.worker.publishing import encoded_events, lookups
 from celery_wsprogress.worker.publishing.lookups import MAX_THREADS, Lookup, LookupQueue
-from celery_wsprogress.worker.runs import Run
+from celery_wsprogress.worker.run_info import Run
 
 RUN = Run("op-1", "tasks.demo", "r1")
 

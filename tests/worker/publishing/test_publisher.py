@@ -8,8 +8,8 @@ import time
 import pytest
 from waiting import eventually
 
-from celery_wsprogress import wire
 from celery_wsprogress.backoff import Backoff
+from celery_wsprogress.protocol import wire
 from celery_wsprogress.settings import WorkerSettings
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing import publisher as module
@@ -17,7 +17,7 @@ from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.publishing.publisher import Publisher
 from celery_wsprogress.worker.publishing.publishers import drain_all
-from celery_wsprogress.worker.runs import Run
+from celery_wsprogress.worker.run_info import Run
 from celery_wsprogress.worker.tracker import Tracker
 
 RUN = Run("op-1", "tasks.demo", "r1")

@@ -11,7 +11,7 @@ from msgspec import structs
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import LazyEvent, Priority
 from celery_wsprogress.worker.publishing.queue import EventQueue
-from celery_wsprogress.worker.runs import Run
+from celery_wsprogress.worker.run_info import Run
 from celery_wsprogress.worker.tracker import Tracker
 
 ROOM = 30_000

@@ -1,0 +1,1 @@
+"""Who may connect, and what a connection may watch. Pure, but for :mod:`.issue`."""

@@ -1,0 +1,62 @@
+"""Making tokens, where the tasks are started: in the web application.
+
+An edge: it reads the clock, the environment and, where Celery is loaded, its configuration.
+The rules are in :mod:`celery_wsprogress.access.permissions`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from celery_wsprogress.access.permissions import sign
+from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.settings import ServeSettings, from_conf, from_environ
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DEFAULT_EXPIRES_IN: Final = 3600.0
+LONGEST_EXPIRES_IN: Final = 1e10
+"""Seconds: some three hundred years, for ever in human terms."""
+
+
+def create_token(
+    ids: Iterable[str] | str, expires_in: float = DEFAULT_EXPIRES_IN, *, key: str | None = None
+) -> str:
+    """Make a token that lets its holder watch these operations.
+
+    Give it to the page together with the task id; the page sends it in ``subscribe`` or
+    ``authenticate``. ``"*"`` grants every operation, and listing them.
+
+    Args:
+        ids: Operation ids (task ids); a single one may stand alone.
+        expires_in: Seconds until it expires, above 0.
+        key: The sidecar's key; by default ``WSPROGRESS_KEY``, else ``wsprogress_key`` of the
+            current Celery application.
+
+    Raises:
+        ConfigurationError: there is no key, the key is too short, ``ids`` are no texts, or
+            ``expires_in`` is not above 0 or too long.
+    """
+    names = [ids] if isinstance(ids, str) else list(ids)
+    if not all(isinstance(name, str) and name for name in names):
+        raise ConfigurationError("ids", names, "operation ids, which are texts that are not empty")
+    if not 0 < expires_in <= LONGEST_EXPIRES_IN:
+        allowed = f"seconds above 0, and at most {LONGEST_EXPIRES_IN:.0f}"
+        raise ConfigurationError("expires_in", expires_in, allowed)
+    now = time.time()
+    return sign(_key(key), names, issued_at=now, expires_at=now + expires_in)
+
+
+def _key(given: str | None) -> str:
+    celery = sys.modules.get("celery")
+    conf = from_conf(celery.current_app.conf, ServeSettings) if celery else {}
+    sources = (conf, from_environ(os.environ, ServeSettings), {"key": given})
+    keys = [{"key": source["key"]} for source in sources if source.get("key")]
+    key = ServeSettings.load(*keys).key
+    if key is None:
+        raise ConfigurationError("wsprogress_key", None, "set, to make tokens (WSPROGRESS_KEY)")
+    return key

@@ -1,0 +1,96 @@
+"""What an AMQP broker delivers to a reader: taken by one thread, closed from any."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from celery_wsprogress.brokers.amqp.connection import beat, drain, drop, shut, socket_of
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
+#: Messages the broker sends ahead of their acknowledgement, and the most that are taken at once.
+PREFETCH: Final = 300
+
+
+#: Bytes after which no more messages are taken at once.
+MAX_READ_BYTES: Final = 8_000_000
+
+
+def body_of(message: Any) -> bytes:
+    """Return a message's body as it was published; the library makes a text of an empty one."""
+    return message.body or b""
+
+
+class Inbox:
+    """Collects the messages that consumers of one connection append to ``arrived``.
+
+    Args:
+        connection: Belongs to the inbox from now on. Everything done with it stands within
+            :meth:`using`, so that it can be closed meanwhile.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self.arrived: deque[Any] = deque()
+        self._connection = connection
+        self._socket: socket.socket = socket_of(connection)
+        self._used = threading.Lock()
+        self._closed = False
+
+    @contextlib.contextmanager
+    def using(self) -> Iterator[None]:
+        """Keep the connection for this thread. Raises ``ConnectionError`` once it is closed."""
+        with self._used:
+            try:
+                self._check_open()
+                yield
+            finally:
+                if self._closed:
+                    drop(self._connection)
+
+    def take(self, wait: float) -> list[Any]:
+        """Return what is there already; else wait for one message, and take what came with it.
+
+        Args:
+            wait: Seconds after which nothing is returned.
+        """
+        deadline = time.monotonic() + wait
+        self._take_what_is_there()
+        while not self.arrived and (left := deadline - time.monotonic()) > 0:
+            # Not longer than a second: the broker wants its heartbeats meanwhile.
+            drain(self._connection, min(left, 1.0))
+            self._check_open()
+            self._take_what_is_there()
+        taken = list(self.arrived)
+        self.arrived.clear()
+        return taken
+
+    def close(self) -> None:
+        """End the connection without the broker, under whoever uses it. Never raises."""
+        self._closed = True
+        shut(self._socket)
+        # A thread that waits has been woken just now and cleans up itself.
+        if self._used.acquire(blocking=False):
+            try:
+                drop(self._connection)
+            finally:
+                self._used.release()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConnectionError("the reader is closed")
+
+    def _take_what_is_there(self) -> None:
+        beat(self._connection)
+        while self._has_room() and drain(self._connection, 0):
+            pass
+
+    def _has_room(self) -> bool:
+        """What is not taken now waits at the broker's end of the socket."""
+        size = sum(len(message.body or b"") for message in self.arrived)
+        return len(self.arrived) < PREFETCH and size < MAX_READ_BYTES

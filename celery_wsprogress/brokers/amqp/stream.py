@@ -1,0 +1,297 @@
+"""The log on RabbitMQ: a durable fanout exchange, bound to one stream queue.
+
+The stream keeps what passed, so a reader begins where it likes; a position is a message's
+offset in it. It is capped by age and bytes, in segments, because it lives beside the user's
+queues. Writers declare it, too: what is published before there is a queue would vanish.
+
+A stream that is deleted and made again counts from 0, so positions belong to an epoch; see
+:mod:`.rabbitmq_epochs`.
+
+Where the broker makes no streams, each sidecar has a queue instead: :mod:`.rabbitmq_queue`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from amqp.exceptions import (  # type: ignore[import-untyped]
+    AccessRefused,
+    InternalError,
+    PreconditionFailed,
+)
+
+from celery_wsprogress.brokers import Entry
+from celery_wsprogress.brokers.amqp import queue
+from celery_wsprogress.brokers.amqp.connection import connect, drain_until, drop
+from celery_wsprogress.brokers.amqp.consumer import Inbox, body_of
+from celery_wsprogress.brokers.amqp.epochs import Epochs
+from celery_wsprogress.brokers.amqp.stream_queue import (
+    OFFSET,
+    StreamRefused,
+    catch_up,
+    consume,
+    declare,
+    leave,
+)
+from celery_wsprogress.brokers.amqp.topology import exists, open_channel
+from celery_wsprogress.brokers.amqp.writer import ConfirmingWriter
+from celery_wsprogress.brokers.connection import bounded
+from celery_wsprogress.settings import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from celery_wsprogress.brokers import BrokerAddress, Reader
+    from celery_wsprogress.brokers.amqp.stream_queue import Offset
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+LOG_ARGUMENTS: Final[dict[str, Any]] = {
+    "x-max-age": "86400s",
+    "x-max-length-bytes": 128_000_000,
+    # Only whole segments are dropped: with the broker's own, of 500 MB, the caps cap nothing.
+    "x-stream-max-segment-size-bytes": 16_000_000,
+}
+
+#: The fewest segments of a log.
+SEGMENTS: Final = 4
+
+#: Seconds after which a stream that cannot be used is not merely being made.
+BIRTH: Final = 2.0
+#: Seconds in which the log must deliver the entry that was read last, or it is another log.
+PATIENCE: Final = 5.0
+#: Seconds after which a log that delivers nothing is taken for an empty one.
+SILENCE: Final = 0.5
+
+_warned_of_arguments = threading.Event()
+_warned_of_refusal = threading.Event()
+
+
+def open_writer(address: BrokerAddress) -> ConfirmingWriter:
+    """Connect a writer; see :func:`celery_wsprogress.brokers.open_writer`.
+
+    It writes to the exchange whether or not there is a stream. Only with one must there always
+    be a queue that takes it.
+    """
+    timeout = bounded(address.transport_options, "read_timeout")
+
+    def open_on(connection: Any) -> ConfirmingWriter:
+        _open_log(connection, address, timeout)
+        return ConfirmingWriter(connection, address.exchange, timeout, mandatory=True)
+
+    try:
+        return _once_it_is_made(address, open_on)
+    except StreamRefused:
+        return ConfirmingWriter(connect(address), address.exchange, timeout, mandatory=False)
+
+
+def open_reader(address: BrokerAddress, position: str, epoch: str) -> Reader:
+    """Connect a reader; see :func:`celery_wsprogress.brokers.open_reader`.
+
+    Where the broker makes no streams, it is that of a queue, and one warning says so.
+    """
+    timeout = bounded(address.transport_options, "read_timeout")
+
+    def open_on(connection: Any) -> StreamReader:
+        _warn_of_arguments(address, _open_log(connection, address, timeout))
+        return StreamReader(connection, address.exchange, timeout, position, epoch)
+
+    try:
+        return _once_it_is_made(address, open_on)
+    except StreamRefused as exc:
+        _warn_of_refusal(address, exc)
+        return queue.open_reader(address, position, epoch)
+
+
+def _once_it_is_made(address: BrokerAddress, open_on: Callable[[Any], T]) -> T:
+    """Connect and open; for some seconds again and again where the broker is not ready for it.
+
+    It is not while somebody else is making the same stream, and says so by an internal error,
+    which ends the connection.
+    """
+    deadline = time.monotonic() + BIRTH
+    while True:
+        connection = connect(address)
+        try:
+            return open_on(connection)
+        except (PreconditionFailed, InternalError):
+            drop(connection)
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        except BaseException:
+            drop(connection)
+            raise
+
+
+def name_log(exchange: str) -> str:
+    """The stream queue that keeps what passes the exchange."""
+    return f"{exchange}.log"
+
+
+def arguments_of(log_bytes: int | None) -> dict[str, Any]:
+    """Return what the stream is declared with, where it may take so many bytes."""
+    if log_bytes is None:
+        return dict(LOG_ARGUMENTS)
+    usual = LOG_ARGUMENTS["x-stream-max-segment-size-bytes"]
+    return {
+        **LOG_ARGUMENTS,
+        "x-max-length-bytes": log_bytes,
+        "x-stream-max-segment-size-bytes": min(usual, log_bytes // SEGMENTS),
+    }
+
+
+def _open_log(connection: Any, address: BrokerAddress, timeout: float) -> str:
+    """Have exchange, stream and binding exist; see :func:`.rabbitmq_streams.declare`."""
+    exchange, arguments = address.exchange, arguments_of(address.log_bytes)
+    log = name_log(exchange)
+    open_channel(connection, exchange).close()
+    if not exists(connection, log):
+        _make_log(connection, exchange, arguments, timeout)
+    difference = declare(connection, log, arguments)
+    channel = connection.channel()
+    try:
+        channel.queue_bind(log, exchange)
+    except AccessRefused as exc:
+        # Whoever made the queue has bound it.
+        return str(exc.reply_text)
+    channel.close()
+    return difference
+
+
+def _make_log(connection: Any, exchange: str, arguments: Mapping[str, Any], timeout: float) -> None:
+    """Make the stream, and a new epoch for it.
+
+    Of several who do so at once, all know the same epoch before, so the first proposal counts.
+    To know it, they must look at the epochs before they look whether there is a stream.
+    """
+    log, epochs = name_log(exchange), Epochs(connection, exchange, timeout)
+    missing = not exists(connection, log)
+    if missing:
+        declare(connection, log, arguments)
+    if missing or not epochs.word:
+        epochs.propose()
+    epochs.close()
+
+
+class StreamReader:
+    """Consumes the stream from a position on. Nothing is decoded.
+
+    Acknowledging means nothing to a stream but that more may come.
+    """
+
+    replayable = True
+
+    def __init__(
+        self, connection: Any, exchange: str, timeout: float, position: str, epoch: str
+    ) -> None:
+        self._connection = connection
+        self._log = name_log(exchange)
+        self._inbox = Inbox(connection)
+        self._channel: Any = None
+        self._position = ""
+        self._after = -1
+        self._delivered: Any = None
+        self._epochs = Epochs(connection, exchange, timeout)
+        if not self._epochs.word or not self._goes_on(position, epoch):
+            self._epochs.propose()
+        self.epoch = self._epochs.word
+        self.end = self._find_end()
+
+    def read(self, position: str, *, wait: float) -> Sequence[Entry]:
+        """Return what comes after a position; see :class:`celery_wsprogress.brokers.Reader`.
+
+        Raises ``ConnectionError`` also when another reader found a new log, and the library's
+        ``ConsumerCancelled`` when the stream was deleted.
+        """
+        with self._inbox.using():
+            if self._channel is None or position != self._position:
+                self._consume(position)
+            messages = self._inbox.take(wait)
+            if self._epochs.word != self.epoch:
+                raise ConnectionError("another reader found a new event log")
+            self._acknowledge()
+            entries = [Entry(str(_offset(message)), body_of(message)) for message in messages]
+            if entries:
+                self._position = entries[-1].position
+            return entries
+
+    def close(self) -> None:
+        """End the connection without the broker, under whoever reads."""
+        self._inbox.close()
+
+    def _goes_on(self, position: str, epoch: str) -> bool:
+        """Say whether the log still has the entry that was read last, or newer ones.
+
+        A stream that ends before it would keep silent until it gets there.
+        """
+        if not position or epoch != self._epochs.word:
+            return True
+        self._consume(position)
+        return drain_until(self._connection, lambda: self._delivered is not None, PATIENCE)
+
+    def _consume(self, position: str) -> None:
+        """Begin to receive what comes after a position, and the entry at the position itself."""
+        if self._channel is not None:
+            leave(self._channel)
+        self._inbox.arrived.clear()
+        self._delivered = None
+        self._position = position
+        self._after = int(position) if position else -1
+        start: Offset = self._after if position else "first"
+        self._channel = consume(self._connection, self._log, start, self._on_message)
+
+    def _on_message(self, message: Any) -> None:
+        self._delivered = message
+        # A stream is delivered from the beginning of a chunk: perhaps a little early.
+        if _offset(message) > self._after:
+            self._inbox.arrived.append(message)
+
+    def _acknowledge(self) -> None:
+        if self._delivered is not None:
+            self._channel.basic_ack(self._delivered.delivery_tag, multiple=True)
+            self._delivered = None
+
+    def _find_end(self) -> str:
+        # Of those that come, the last one: all together they may be large.
+        newest: deque[int] = deque(maxlen=1)
+        channel = consume(
+            self._connection, self._log, "last", lambda message: newest.append(_offset(message))
+        )
+        if drain_until(self._connection, lambda: bool(newest), SILENCE):
+            catch_up(channel)
+        leave(channel)
+        return str(newest[-1]) if newest else ""
+
+
+def _offset(message: Any) -> int:
+    offset: int = message.headers[OFFSET]
+    return offset
+
+
+def _warn_of_arguments(address: BrokerAddress, difference: str) -> None:
+    if difference and not _warned_of_arguments.is_set():
+        _warned_of_arguments.set()
+        logger.warning(
+            "The event log's queue is used as it is (%s); delete the queue %s to have it made "
+            "anew, as wsprogress_log_bytes and this version want it",
+            difference,
+            name_log(address.exchange),
+        )
+
+
+def _warn_of_refusal(address: BrokerAddress, refusal: StreamRefused) -> None:
+    if not _warned_of_refusal.is_set():
+        _warned_of_refusal.set()
+        logger.warning(
+            "The broker %s offers no stream queues, so events are shown live only: what passed "
+            "before the server started is not known to it (%s)",
+            masked(address.url),
+            refusal,
+        )

@@ -1,0 +1,121 @@
+"""Writing on AMQP, with the broker's confirmation for what must not be lost.
+
+Everything goes over one channel, confirmed or not: two channels would not keep the order.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from amqp.exceptions import MessageNacked  # type: ignore[import-untyped]
+
+from celery_wsprogress.brokers.amqp.connection import (
+    Blockage,
+    beat,
+    drain,
+    drain_until,
+    drop,
+    take_leave,
+)
+from celery_wsprogress.brokers.amqp.topology import open_channel
+from celery_wsprogress.brokers.connection import RAW_JSON, make_producer
+from celery_wsprogress.brokers.failure import BrokerBlocked
+
+_PERSISTENT: Final = 2
+_TRANSIENT: Final = 1
+
+
+class ConfirmingWriter:
+    """Publishes to the exchange; what is to be confirmed is persistent and waited for.
+
+    Args:
+        connection: Belongs to the writer from now on.
+        exchange: The exchange of the events.
+        timeout: Seconds that one write and one confirmation may take.
+        mandatory: Whether a batch must reach a queue. A broker that has none returns it, which
+            raises here; otherwise it would confirm what it has thrown away.
+    """
+
+    def __init__(self, connection: Any, exchange: str, timeout: float, *, mandatory: bool) -> None:
+        self._connection = connection
+        self._timeout = timeout
+        self._mandatory = mandatory
+        self._process = os.getpid()
+        self._published = 0
+        self._awaited = 0
+        self._healthy = True
+        try:
+            self._blockage = Blockage(connection)
+            self._producer = self._open(exchange)
+        except BaseException:
+            drop(connection)
+            raise
+
+    def publish(self, batch: bytes, *, confirm: bool) -> None:
+        """Append one batch; see :class:`celery_wsprogress.brokers.Writer`.
+
+        Raises ``TimeoutError`` when the broker does not confirm in time, and
+        :class:`.failure.BrokerBlocked` when it takes nothing for now: then this writer is the one
+        to go on with.
+        """
+        self._take_what_was_said()
+        self._producer.publish(
+            batch,
+            delivery_mode=_PERSISTENT if confirm else _TRANSIENT,
+            mandatory=self._mandatory,
+            timeout=self._timeout,
+            **RAW_JSON,
+        )
+        self._published += 1
+        if confirm:
+            self._wait_for(self._published)
+        self._healthy = True
+
+    def keep_alive(self) -> None:
+        """Take what the broker said meanwhile, and send a heartbeat when one is due."""
+        self._take_what_was_said()
+        self._healthy = True
+
+    def close(self) -> None:
+        """Let go, unless the connection is that of the process this one was forked of."""
+        if os.getpid() != self._process:
+            return
+        if self._healthy:
+            take_leave(self._connection)
+        else:
+            drop(self._connection)
+
+    def _take_what_was_said(self) -> None:
+        self._healthy = False
+        while drain(self._connection, 0):
+            pass
+        beat(self._connection)
+        if self._blockage.lasts:
+            raise BrokerBlocked
+
+    def _open(self, exchange: str) -> Any:
+        channel = open_channel(self._connection, exchange)
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self._on_ack)
+        channel.events["basic_nack"].add(self._on_nack)
+        return make_producer(channel, exchange, "fanout", declare=False)
+
+    def _wait_for(self, tag: int) -> None:
+        """Wait for this message's confirmation; those of unconfirmed ones pass by before it."""
+        self._awaited = tag
+        drain_until(
+            self._connection, lambda: not self._awaited or self._blockage.lasts, self._timeout
+        )
+        if self._awaited and self._blockage.lasts:
+            raise BrokerBlocked
+        if self._awaited:
+            raise TimeoutError("the broker has not confirmed a batch in time")
+
+    def _on_ack(self, tag: int, multiple: bool) -> None:
+        if tag == self._awaited or (multiple and tag > self._awaited):
+            self._awaited = 0
+
+    def _on_nack(self, tag: int, multiple: bool) -> None:
+        if self._awaited and (tag == self._awaited or (multiple and tag > self._awaited)):
+            raise MessageNacked

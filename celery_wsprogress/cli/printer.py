@@ -1,0 +1,152 @@
+"""Where lines go: a terminal, or a pipe.
+
+In a terminal the progress of a single operation is one line that is rewritten. In a pipe
+nothing is ever rewritten, every line is whole when it is written, and progress is a line only
+when its percentage changes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import click
+
+from celery_wsprogress.cli.event_lines import (
+    event_line,
+    fitted,
+    percent,
+    progress_bar,
+    short_name,
+    short_names,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MAX_REMEMBERED: Final = 10_000
+"""Operations of which the last percentage is known."""
+
+_REWRITE: Final = "\r\x1b[K"
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether lines can be rewritten there."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+class Printer:
+    """Prints events and other lines.
+
+    Args:
+        ids: The operations that are watched, where they are known; one alone is not named
+            in its lines.
+        as_json: Print each event as it came, and nothing else.
+        prompt: What stands at the beginning of the line that is being typed.
+    """
+
+    def __init__(self, ids: Iterable[str] = (), *, as_json: bool = False, prompt: str = "") -> None:
+        self.as_json = as_json
+        self._out = sys.stdout
+        self._names = short_names(ids)
+        self._terminal = is_terminal(self._out)
+        self._prompt = prompt if self._terminal else ""
+        self._rewrites = self._terminal and len(self._names) == 1 and not as_json
+        self._bar = ""
+        self._percents: OrderedDict[str, int] = OrderedDict()
+        reconfigure = getattr(self._out, "reconfigure", None)
+        if reconfigure is not None:
+            # What a terminal's encoding lacks must not end the program.
+            reconfigure(errors="backslashreplace")
+
+    @property
+    def prompts(self) -> bool:
+        """Whether somebody types."""
+        return bool(self._prompt)
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Print an event. What has not the form of one is printed as it came."""
+        try:
+            self._event(event)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            self.line(json.dumps(event))
+
+    def _event(self, event: Mapping[str, Any]) -> None:
+        if self.as_json:
+            self.line(json.dumps(event))
+        elif event.get("event_type") != "progress":
+            self._happening(event)
+        elif self._rewrites:
+            self._show_bar(progress_bar(event))
+        elif self._is_further(event):
+            self.line(event_line(event, self._name(event)))
+
+    def line(self, text: str) -> None:
+        """Print a line, above what is being rewritten or typed."""
+        if self._bar or self._prompt:
+            text = _REWRITE + text
+        self._write(f"{text}\n{self._bar or self._prompt}")
+
+    def note(self, text: str) -> None:
+        """Say something that is no event: it goes to the other stream."""
+        if self._prompt:
+            self._write(_REWRITE)
+        self._end_bar()
+        click.echo(text, err=True)
+        self.ask()
+
+    def ask(self) -> None:
+        """Show the prompt."""
+        if self._prompt:
+            self._write(self._prompt)
+
+    def stop_prompting(self) -> None:
+        """Nothing more is typed; the cursor stands where a line begins."""
+        self._prompt = ""
+
+    def close(self) -> None:
+        """Let the line that was rewritten, or typed, stand as it is."""
+        if self._bar or self._prompt:
+            self._bar = self._prompt = ""
+            self._write("\n")
+
+    def _end_bar(self) -> None:
+        if self._bar:
+            self._bar = ""
+            self._write("\n")
+
+    def _happening(self, event: Mapping[str, Any]) -> None:
+        """Something else than progress. What changes the operation's state ends its bar."""
+        if event.get("event_type") != "log":
+            self._end_bar()
+        if event.get("event_type") == "status" and event["data"].get("status") == "started":
+            self._percents.pop(str(event.get("operation_id")), None)
+        self.line(event_line(event, self._name(event)))
+
+    def _show_bar(self, text: str) -> None:
+        # One column is left: some terminals begin a new line in the last one.
+        self._bar = fitted(text, shutil.get_terminal_size().columns - 1)
+        self._write(_REWRITE + self._bar)
+
+    def _is_further(self, event: Mapping[str, Any]) -> bool:
+        operation_id, now = str(event.get("operation_id")), percent(event["data"])
+        before = self._percents.get(operation_id)
+        self._percents[operation_id] = now
+        self._percents.move_to_end(operation_id)
+        if len(self._percents) > MAX_REMEMBERED:
+            self._percents.popitem(last=False)
+        return before != now
+
+    def _name(self, event: Mapping[str, Any]) -> str:
+        if len(self._names) == 1:
+            return ""
+        operation_id = str(event.get("operation_id", ""))
+        return self._names.get(operation_id) or short_name(operation_id)
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()

@@ -1,0 +1,1 @@
+"""All operations of a sidecar, and who is subscribed to them. Pure."""

@@ -1,0 +1,141 @@
+"""What a client can ask for: one function a command.
+
+A command is a JSON object with a ``command``; :func:`answer` gives its reply, which the caller
+queues on the session before anything else happens to it. What a client gets wrong is answered
+with a sentence and a code, and costs it nothing.
+
+Runs in: the event loop. Pure: the time is passed in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Raw
+
+from celery_wsprogress.errors import CommandError, TokenError
+from celery_wsprogress.hub.command_context import Asking
+from celery_wsprogress.hub.list_page import ROOM_FOR_LIST, limit_of, list_operations
+from celery_wsprogress.hub.subscribe import subscribe, unsubscribe
+from celery_wsprogress.protocol.wire import (
+    MAX_COMMAND_BYTES,
+    command_size,
+    decode_command,
+    encode_reply,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from celery_wsprogress.hub.hub import Hub
+    from celery_wsprogress.hub.session import Session
+
+FEATURES: Final = ("resume", "resync", "history", "list", "wildcard", "selectors", "max_rate")
+"""What this server offers beyond the base protocol, said in ``connected``."""
+
+
+def answer(
+    frame: str | bytes,
+    session: Session,
+    hub: Hub,
+    *,
+    now: float,
+    max_subscriptions: int,
+    stats: Callable[[], Mapping[str, Any]],
+    replayable: bool,
+    broker_error: str = "",
+) -> None:
+    """Take one frame of a client: do what it says and queue the reply on its session."""
+    session.commands += 1
+    fields: Mapping[str, Any] = {}
+    try:
+        size = command_size(frame)
+        fields = decode_command(frame, too_large=size > MAX_COMMAND_BYTES)
+        _check_size(fields, size)
+        asking = Asking(
+            fields=fields,
+            session=session,
+            hub=hub,
+            now=now,
+            max_subscriptions=max_subscriptions,
+            stats=stats,
+            replayable=replayable,
+            broker_error=broker_error,
+        )
+        reply = _command(fields)(asking)
+    except (CommandError, TokenError) as exc:
+        code = exc.code if isinstance(exc, CommandError) else "unauthorized"
+        name = fields.get("command")
+        # What else a client put in the place of a name is not sent back.
+        named = name[:100] if isinstance(name, str) else None
+        reply = {"error": str(exc), "code": code, "command": named}
+    session.reply(encode_reply(_as_reply(reply, fields.get("request_id"))))
+
+
+def _as_reply(reply: dict[str, Any], request_id: object) -> dict[str, Any]:
+    frame: dict[str, Any] = {"event_type": "reply", "data": {}, **reply}
+    if isinstance(request_id, (str, int)) and not isinstance(request_id, bool):
+        frame["request_id"] = request_id
+    return frame
+
+
+def _check_size(fields: Mapping[str, Any], size: int) -> None:
+    if size > MAX_COMMAND_BYTES:
+        less = "a token for fewer ids" if fields.get("command") == "authenticate" else "less"
+        limits = f"A command has at most {MAX_COMMAND_BYTES:,} bytes, this one {size:,}"
+        raise CommandError("too_large", f"{limits}: send {less}")
+
+
+def _command(fields: Mapping[str, Any]) -> Callable[[Asking], dict[str, Any]]:
+    name = fields.get("command")
+    if not isinstance(name, str):
+        raise CommandError("invalid_command", "A command is a JSON object with a `command`")
+    command = COMMANDS.get(name)
+    if command is None:
+        raise CommandError("unknown_command", f"Unknown command: {name[:100]}")
+    return command
+
+
+def _get_operation(asking: Asking) -> dict[str, Any]:
+    return {"operation": asking.hub.get(asking.operation_id())}
+
+
+def _get_history(asking: Asking) -> dict[str, Any]:
+    operation_id = asking.operation_id()
+    limit = limit_of(asking.fields.get("limit"))
+    frames, complete = asking.hub.history(operation_id, limit, ROOM_FOR_LIST)
+    events = [Raw(frame) for frame in frames]
+    return {"operation_id": operation_id, "events": events, "complete": complete}
+
+
+def _list_operations(asking: Asking) -> dict[str, Any]:
+    asking.check_may_list()
+    return list_operations(asking.hub.store, asking.fields)
+
+
+def _get_stats(asking: Asking) -> dict[str, Any]:
+    if not asking.session.permit.may_count(asking.now):
+        raise CommandError("unauthorized", "Statistics need a token here")
+    return {"stats": asking.stats()}
+
+
+def _authenticate(asking: Asking) -> dict[str, Any]:
+    grant = asking.session.permit.add(asking.fields.get("token"), now=asking.now)
+    expires_at = None if grant.expires_at == float("inf") else grant.expires_at
+    return {"status": "authenticated", "expires_at": expires_at}
+
+
+def _ping(asking: Asking) -> dict[str, Any]:
+    return {"status": "pong", "timestamp": asking.now} | asking.broker()
+
+
+COMMANDS: Final[Mapping[str, Callable[[Asking], dict[str, Any]]]] = {
+    "subscribe": subscribe,
+    "unsubscribe": unsubscribe,
+    "get_operation": _get_operation,
+    "get_history": _get_history,
+    "list_operations": _list_operations,
+    "get_stats": _get_stats,
+    "authenticate": _authenticate,
+    "ping": _ping,
+}

@@ -1,0 +1,107 @@
+"""A page of what is held, newest first: for ``list_operations`` and for ``/operations``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from celery_wsprogress.errors import CommandError
+from celery_wsprogress.operations.lifecycle import State
+from celery_wsprogress.operations.selector import By, Selector, check_glob
+from celery_wsprogress.protocol.wire import MAX_FRAME_BYTES, cut, encode_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from celery_wsprogress.hub.store import OperationRecord, OperationStore
+
+MAX_LISTED: Final = 1_000
+"""Operations, or events, in one reply."""
+
+ROOM_FOR_LIST: Final = MAX_FRAME_BYTES - 100_000
+"""Bytes of them in one reply."""
+
+
+def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The newest operations that fit the filters, as snapshots.
+
+    Args:
+        store: What there is.
+        fields: ``state``, ``operation_type`` (a glob), ``tag``, ``limit``, ``cursor``; each may
+            be left out or null.
+
+    Returns:
+        ``operations``, and ``next``: the ``cursor`` of the next page, or null.
+
+    Raises:
+        CommandError: a filter is none.
+    """
+    state = _state(fields.get("state"))
+    selectors = [
+        Selector(by, value)
+        for by in (By.OPERATION_TYPE, By.TAG, By.GROUP, By.ROOT)
+        if (value := _pattern(by, fields.get(by))) is not None
+    ]
+    found = (
+        record
+        for record in store.newest_first(
+            _number(fields.get("cursor")), finished=state is None or state.ended
+        )
+        if (state is None or record.operation.state == state)
+        and all(selector.matches(record.operation) for selector in selectors)
+    )
+    return _page(found, limit_of(fields.get("limit")))
+
+
+def _page(found: Iterable[OperationRecord], limit: int) -> dict[str, Any]:
+    operations: list[dict[str, Any]] = []
+    room = ROOM_FOR_LIST
+    last: OperationRecord | None = None
+    for record in found:
+        snapshot = record.snapshot()
+        size = len(encode_frame(snapshot))
+        room -= size
+        if size > ROOM_FOR_LIST:
+            snapshot = cut(snapshot, size)
+        if len(operations) == limit or (room < 0 and operations):
+            return {"operations": operations, "next": str(last.serial) if last else None}
+        operations.append(snapshot)
+        last = record
+    return {"operations": operations, "next": None}
+
+
+def limit_of(value: object) -> int:
+    """How many are asked for.
+
+    Raises:
+        CommandError: it is no number, or too high a one.
+    """
+    if value is None:
+        return MAX_LISTED
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_LISTED:
+        raise CommandError("invalid_command", f"`limit` must be a number from 1 to {MAX_LISTED}")
+    return value
+
+
+def _state(value: object) -> State | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or value not in tuple(State):
+        raise CommandError("invalid_command", f"`state` must be one of: {', '.join(State)}")
+    return State(value)
+
+
+def _pattern(name: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
+        raise CommandError("invalid_command", f"`{name}` must be a text that is not empty")
+    check_glob(value)
+    return value
+
+
+def _number(cursor: object) -> int | None:
+    if cursor is None:
+        return None
+    if not isinstance(cursor, str) or not cursor.isdecimal() or len(cursor) > 18:
+        raise CommandError("invalid_command", "`cursor` must be what `next` said")
+    return int(cursor)

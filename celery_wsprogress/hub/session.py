@@ -1,0 +1,372 @@
+"""One client: what it is subscribed to, how far it has read, and what it is to be sent next.
+
+A session knows no socket but only a :class:`FrameWriter`. The fan-out notifies it of operations
+that have something new (:meth:`Session.notify`) and has it write (:meth:`Session.flush`). In
+between a session holds one cursor for each operation that it has not read to the end, so a slow
+client loses intermediate progress, and costs the sidecar nothing. A client that is so slow that
+entries which it has not read are gone gets a snapshot, if it said that it accepts one; otherwise
+its connection is closed.
+
+Replies to commands go before events: the confirmation of a subscription is sent before its first
+event.
+
+Pure: times are passed in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from celery_wsprogress.hub.cursor import ReplayCursor
+from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
+from celery_wsprogress.protocol.frames import text_frame
+from celery_wsprogress.protocol.wire import encode_snapshot_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from celery_wsprogress.access.permissions import Permit
+    from celery_wsprogress.hub.store import OperationRecord
+    from celery_wsprogress.operations.selector import Selector
+
+MAX_REPLY_BYTES: Final = 1_000_000
+"""With more unsent replies than this the server stops reading the client's commands."""
+
+WRITE_BYTES: Final = 65_536
+"""About how much goes to the socket in one write."""
+
+MAX_WRITES_PER_FLUSH: Final = 4
+"""After so many writes in a row other connections have their turn."""
+
+
+class FrameWriter(Protocol):
+    """Where a session writes."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the socket takes something now."""
+
+    def write(self, frames: bytes) -> None:
+        """Write frames. Never waits."""
+
+    def flush_soon(self) -> None:
+        """Have the session flushed when the others have had their turn."""
+
+    def flush_at(self, due: float) -> None:
+        """Have the session flushed at this time of the clock of :meth:`Session.flush`."""
+
+    def close_too_slow(self) -> None:
+        """Close the connection: its client has missed events."""
+
+
+class NullWriter:
+    """Writes nothing: the session is read by :meth:`Session.take`."""
+
+    ready = False
+
+    def write(self, frames: bytes) -> None:
+        """Never called."""
+
+    def flush_soon(self) -> None:
+        """Never called."""
+
+    def flush_at(self, due: float) -> None:
+        """Never called."""
+
+    def close_too_slow(self) -> None:
+        """Never called."""
+
+
+_NULL_WRITER: Final = NullWriter()
+
+
+class Session:
+    """The state of one connection.
+
+    Runs in: the event loop.
+
+    Args:
+        client_id: Its number.
+        permit: What it may do.
+        writer: Where it writes.
+    """
+
+    __slots__ = (
+        "_notified",
+        "_rate_limiter",
+        "_replies",
+        "_reply_bytes",
+        "_unread",
+        "accepts_snapshots",
+        "client_id",
+        "commands",
+        "cursors",
+        "max_rates",
+        "permit",
+        "selectors",
+        "subscribed",
+        "too_slow",
+        "writer",
+    )
+
+    def __init__(self, client_id: int, permit: Permit, writer: FrameWriter = _NULL_WRITER) -> None:
+        self.client_id = client_id
+        self.permit = permit
+        self.writer = writer
+        self.subscribed: set[str] = set()
+        """The operations that it is subscribed to by their id."""
+        self.selectors: set[Selector] = set()
+        """What it is subscribed to besides: all operations, or all of a kind."""
+        self.cursors: dict[str, ReplayCursor] = {}
+        """By operation id, of those where a number is not enough."""
+        self.commands = 0
+        """Commands processed so far."""
+        self.accepts_snapshots = False
+        """Whether the client has said that it understands snapshots."""
+        self.too_slow = False
+        """Entries that it has not read are gone, and it cannot be served any more."""
+        self._unread: dict[OperationRecord, int | ReplayCursor] = {}
+        """The operations that it has not read to the end, and how far it has."""
+        self._notified = False
+        """Whether it was notified since it last took something."""
+        self._replies: list[bytes] = []
+        self._reply_bytes = 0
+        self._rate_limiter: ProgressRateLimiter[OperationRecord, int | ReplayCursor] | None = None
+        self.max_rates: dict[str | None, float] = {}
+        """Seconds between two progress frames, by operation id; None for what is selected."""
+
+    @property
+    def reply_backlogged(self) -> bool:
+        """Whether so many replies are unsent that no command should be read now."""
+        return self._reply_bytes > MAX_REPLY_BYTES
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether :meth:`take` would return something now.
+
+        Progress that the client's rate limit holds back does not count; see :attr:`next_due`.
+        """
+        return bool(self._replies or self._unread)
+
+    @property
+    def next_due(self) -> float | None:
+        """When held back progress is due; None where there is none."""
+        return None if self._rate_limiter is None else self._rate_limiter.next_due
+
+    def set_max_rate(self, operation_id: str | None, max_rate: float) -> None:
+        """Be told of progress less often.
+
+        Args:
+            operation_id: Of one operation; None for all that are selected.
+            max_rate: Progress frames per second and operation.
+        """
+        if self._rate_limiter is None:
+            self._rate_limiter = ProgressRateLimiter()
+        interval = self.max_rates[operation_id] = 1 / max_rate
+        self._rate_limiter.longest = max(self._rate_limiter.longest, interval)
+        self._unread.update(self._rate_limiter.resume_all())
+
+    def clear_max_rate(self, operation_id: str) -> None:
+        """Be told of an operation as often as of what is selected."""
+        if self._rate_limiter is not None:
+            self.max_rates.pop(operation_id, None)
+            self._unread.update(self._rate_limiter.resume_all())
+
+    def reply(self, text: bytes) -> None:
+        """Queue the reply to a command."""
+        self._replies.append(text_frame(text))
+        self._reply_bytes += len(self._replies[-1])
+
+    def reading(self) -> set[str]:
+        """The operations that it has not read to the end, or where a number is not enough."""
+        held_back = self._rate_limiter.held_back() if self._rate_limiter else ()
+        return self.cursors.keys() | {one.operation_id for one in (*self._unread, *held_back)}
+
+    def read(self, record: OperationRecord, cursor: ReplayCursor) -> None:
+        """Begin to read an operation, or go back to another cursor of it."""
+        cursor.attach(record.history)
+        self.cursors[record.operation_id] = cursor
+        self._unread[record] = cursor
+
+    def expect(self, operation_id: str) -> ReplayCursor:
+        """The cursor for an operation that nobody has heard of, where a number is not enough."""
+        return self.cursors.setdefault(operation_id, ReplayCursor(0))
+
+    def discard(self, operation_ids: Container[str]) -> None:
+        """Send no more of these operations: what is unsent is not sent any more."""
+        for operation_id in [one for one in self.cursors if one in operation_ids]:
+            del self.cursors[operation_id]
+        for record in [one for one in self._unread if one.operation_id in operation_ids]:
+            del self._unread[record]
+        limiter = self._rate_limiter
+        if limiter is not None:
+            for record in [one for one in limiter.held_back() if one.operation_id in operation_ids]:
+                limiter.resume(record)
+
+    def clear(self) -> None:
+        """Drop everything that is unsent: the client is gone."""
+        self.cursors.clear()
+        self._unread.clear()
+        self._replies.clear()
+        self._reply_bytes = 0
+        self._rate_limiter = None
+
+    # What is new.
+
+    def notify(self, record: OperationRecord, cursor: int) -> bool:
+        """Note that an operation has something new.
+
+        Args:
+            record: The operation.
+            cursor: The ``seq`` that the new entries come after: how far a session has read that had
+                read everything before.
+
+        Returns:
+            Whether this is the first notification since something was taken.
+        """
+        if record not in self._unread:
+            held_back = None if self._rate_limiter is None else self._rate_limiter.resume(record)
+            if held_back is not None:
+                self._unread[record] = held_back
+            elif self.cursors:
+                self._unread[record] = self.cursors.get(record.operation_id, cursor)
+            else:
+                self._unread[record] = cursor
+        first = not self._notified
+        self._notified = True
+        return first
+
+    def flush(self, now: float, timestamp: float) -> None:
+        """Write what is unread, as far as the socket takes it. Never waits.
+
+        Args:
+            now: Seconds of a clock that never goes back, for the rate limit.
+            timestamp: Epoch seconds, for a snapshot.
+        """
+        writer = self.writer
+        for _ in range(MAX_WRITES_PER_FLUSH):
+            if not writer.ready:
+                return
+            frames = self.take(WRITE_BYTES, now, timestamp)
+            # What the client has seen elsewhere is skipped, and that may be all of it.
+            if frames:
+                writer.write(frames)
+            if self.too_slow:
+                writer.close_too_slow()
+                return
+            if not self._unread and not self._replies:
+                due = self.next_due
+                if due is not None:
+                    writer.flush_at(due)
+                return
+        writer.flush_soon()
+
+    def take(self, limit: int, now: float, timestamp: float) -> bytes:
+        """Take the frames to send next: about ``limit`` bytes of them, and one at least.
+
+        It may be nothing, where the client has seen all that is new. What is left is there for the
+        next call.
+
+        Args:
+            limit: In bytes.
+            now: As for :meth:`flush`.
+            timestamp: As for :meth:`flush`.
+        """
+        self._notified = False
+        if self._rate_limiter is not None:
+            self._unread.update(self._rate_limiter.take_due(now))
+            self._hold_back_progress(self._rate_limiter, now)
+        if len(self._unread) == 1 and not self._replies:
+            # Nearly always one operation has something new: nothing is to be joined.
+            return self._take_next(limit, now, timestamp)
+        parts = self._take_replies(limit)
+        room = limit - sum(map(len, parts))
+        while self._unread and room > 0 and not self.too_slow:
+            parts.append(self._take_next(room, now, timestamp))
+            room -= len(parts[-1])
+        return b"".join(parts)
+
+    def _hold_back_progress(
+        self, limiter: ProgressRateLimiter[OperationRecord, int | ReplayCursor], now: float
+    ) -> None:
+        selected = self.max_rates.get(None, 0.0)
+        for record, cursor in list(self._unread.items()):
+            interval = self.max_rates.get(record.operation_id, selected)
+            if record.history.only_progress_after(_seq_of(cursor)) and limiter.hold_back(
+                record, cursor, interval, now
+            ):
+                del self._unread[record]
+
+    def _take_next(self, room: int, now: float, timestamp: float) -> bytes:
+        """Take what is unread of the operation that has waited longest."""
+        record, cursor = next(iter(self._unread.items()))
+        if isinstance(cursor, int):
+            history = record.history
+            if history.dropped_seq <= cursor:
+                frames = history.frames_after(cursor)
+                if len(frames) <= room or history.newest == cursor + 1:
+                    self._mark_read(record, cursor, now)
+                    return frames
+            cursor = ReplayCursor(cursor)
+        return self._take_with(record, cursor, room, now, timestamp)
+
+    def _mark_read(self, record: OperationRecord, before: int, now: float) -> None:
+        del self._unread[record]
+        if self._rate_limiter is not None and record.history.progress_seq > before:
+            self._rate_limiter.mark_sent(record, now)
+
+    def _take_with(
+        self,
+        record: OperationRecord,
+        cursor: ReplayCursor,
+        room: int,
+        now: float,
+        timestamp: float,
+    ) -> bytes:
+        history, before = record.history, cursor.seq
+        self._unread[record] = cursor
+        if cursor.has_gap(history):
+            cursor.needs_snapshot = self.accepts_snapshots
+            self.too_slow = not self.accepts_snapshots
+            if self.too_slow:
+                return b""
+        # These frames have no cursor between them: they are sent together.
+        frames = _latest(record, cursor, timestamp)
+        room -= sum(map(len, frames))
+        for entry in cursor.pending_entries(history):
+            if room <= 0:
+                return b"".join(frames)
+            frames.append(entry.frame)
+            room -= len(entry.frame)
+            cursor.mark_sent(entry)
+        self._mark_read(record, before, now)
+        if not cursor.finish(history):
+            self.cursors.pop(record.operation_id, None)
+        return b"".join(frames)
+
+    def _take_replies(self, limit: int) -> list[bytes]:
+        frames: list[bytes] = []
+        room = limit
+        for frame in self._replies:
+            if room <= 0:
+                break
+            frames.append(frame)
+            room -= len(frame)
+        del self._replies[: len(frames)]
+        self._reply_bytes -= limit - room
+        return frames
+
+
+def _latest(record: OperationRecord, cursor: ReplayCursor, timestamp: float) -> list[bytes]:
+    """How the operation stands, for a client that has missed events or wants only that."""
+    if cursor.needs_snapshot:
+        missed = cursor.mark_snapshot_sent(record.history)
+        return [text_frame(encode_snapshot_frame(record.snapshot(), missed, timestamp))]
+    if cursor.send_latest:
+        cursor.send_latest = False
+        return [entry.frame for entry in record.history.latest_of_run(cursor.seq)]
+    return []
+
+
+def _seq_of(cursor: int | ReplayCursor) -> int:
+    return cursor if isinstance(cursor, int) else cursor.seq

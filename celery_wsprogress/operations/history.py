@@ -1,0 +1,242 @@
+"""The events of one operation that clients are sent, shared by all who watch it.
+
+A history is a list of encoded frames in log order. Nobody gets a copy: each session keeps a
+*cursor*, the ``seq`` of the last entry it has written, and reads on from there when its socket
+takes more. So a slow client costs a number and not a queue.
+
+Only progress is conflated: a progress replaces an earlier one of the same run. The last one before
+a pause or an end stays. A full history drops its oldest entries first, and never the last status,
+the latest progress or the end. A cursor that is older than what was dropped has missed something.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from celery_wsprogress.protocol.event_ids import event_id_of_frame, position_of_frame
+
+if TYPE_CHECKING:
+    from celery_wsprogress.protocol.event_ids import LogPosition
+
+MAX_ENTRIES: Final = 1_000
+MAX_BYTES: Final = 512_000
+"""Bytes held for one operation, besides its latest progress: some thousand log lines of ordinary
+length."""
+
+ENTRY_OVERHEAD: Final = 150
+"""Bytes that an entry takes besides its frame, measured on CPython 3.11."""
+
+
+class Kind(IntEnum):
+    """What a history must know of an event."""
+
+    PROGRESS = 0
+    STATUS = 1
+    OTHER = 2
+    """A log line or a result: it is never replaced."""
+    TERMINAL = 3
+
+
+class Entry(Struct, eq=False, gc=False):
+    """One event that was delivered."""
+
+    seq: int
+    """Counts the events that were delivered of the operation."""
+    epoch_number: int
+    """Number of the epoch of the log that it is from."""
+    kind: Kind
+    run: str
+    frame: bytes
+    """As it goes to the clients; see :func:`~celery_wsprogress.protocol.frames.text_frame`."""
+
+    @property
+    def position(self) -> LogPosition:
+        """The position in the log. It is seldom asked for, so it is read from the frame."""
+        return position_of_frame(self.frame, self.epoch_number)
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
+        return len(self.frame) + ENTRY_OVERHEAD
+
+
+class History:
+    """The delivered events of one operation, bounded in number and bytes.
+
+    Args:
+        evicted_up_to: The log position up to which events of the operation may have been evicted
+            before; None if none were.
+        first_seq: The ``seq`` that this history starts after. It is at least that of the last entry
+            of an earlier history of the operation, so that cursors stay valid.
+    """
+
+    __slots__ = (
+        "_bytes",
+        "_entries",
+        "_last_end",
+        "_last_status",
+        "_progress",
+        "_shared",
+        "_shared_after",
+        "dropped_position",
+        "dropped_seq",
+        "first_seq",
+        "newest",
+        "run_start_seq",
+    )
+
+    def __init__(self, evicted_up_to: LogPosition | None = None, first_seq: int = 0) -> None:
+        self.first_seq = first_seq
+        self.newest = first_seq
+        """``seq`` of the newest entry."""
+        self.run_start_seq = 0
+        """``seq`` of the first event of the current run."""
+        self.dropped_seq = 0
+        """``seq`` of the newest entry that was dropped though a client may want it."""
+        self.dropped_position = evicted_up_to
+        """The log position up to which something may be missing; None when nothing is."""
+        self._entries: list[Entry] = []
+        """All but the latest progress."""
+        self._progress: Entry | None = None
+        """The latest progress. The next one of its run replaces it."""
+        self._last_status: Entry | None = None
+        self._last_end: Entry | None = None
+        self._bytes = 0
+        """Size of all entries but the latest progress."""
+        self._shared_after = 0
+        self._shared = b""
+        """The frames behind the cursor :attr:`_shared_after`, joined; empty where nobody has asked
+        since the newest entry came."""
+
+    @property
+    def count(self) -> int:
+        """How many entries are held."""
+        return len(self._entries) + (self._progress is not None)
+
+    @property
+    def size(self) -> int:
+        """Bytes of everything held."""
+        return self._bytes + (0 if self._progress is None else self._progress.size)
+
+    @property
+    def position(self) -> LogPosition | None:
+        """The log position of the newest entry."""
+        newest = self._newest()
+        return None if newest is None else newest.position
+
+    @property
+    def last_event_id(self) -> str:
+        """The event id of the newest entry; empty where there is none."""
+        newest = self._newest()
+        return "" if newest is None else event_id_of_frame(newest.frame)
+
+    def append(self, entry: Entry) -> None:
+        """Add the newest entry. It replaces an earlier progress of its run if it is one, too."""
+        self.newest = entry.seq
+        self._shared = b""
+        if entry.kind is Kind.PROGRESS:
+            self._replace_progress(entry)
+            return
+        self._entries.append(entry)
+        if entry.kind is Kind.STATUS:
+            self._last_status = entry
+        elif entry.kind is Kind.TERMINAL:
+            self._last_end = entry
+        self._grow(entry.size)
+
+    def _replace_progress(self, entry: Entry) -> None:
+        before, self._progress = self._progress, entry
+        if before is not None and before.run != entry.run:
+            # The last progress of an earlier run stays.
+            insort(self._entries, before, key=_seq)
+            self._grow(before.size)
+
+    def _grow(self, size: int) -> None:
+        self._bytes += size
+        if self._bytes > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
+            self._drop_oldest()
+
+    def after(self, cursor: int) -> list[Entry]:
+        """The entries that a reader at this cursor has not had, oldest first."""
+        entries = self._entries[bisect_right(self._entries, cursor, key=_seq) :]
+        progress = self._progress
+        if progress is not None and progress.seq > cursor:
+            insort(entries, progress, key=_seq)
+        return entries
+
+    def frames_after(self, cursor: int) -> bytes:
+        """The frames of those entries, joined. They are joined once for all readers there."""
+        newest = self._newest()
+        if newest is not None and cursor == newest.seq - 1:
+            return newest.frame
+        if not self._shared or self._shared_after != cursor:
+            self._shared = b"".join([entry.frame for entry in self.after(cursor)])
+            self._shared_after = cursor
+        return self._shared
+
+    @property
+    def progress_seq(self) -> int:
+        """``seq`` of the latest progress; 0 where there is none."""
+        return 0 if self._progress is None else self._progress.seq
+
+    def only_progress_after(self, cursor: int) -> bool:
+        """Whether a reader at this cursor has had everything but the latest progress."""
+        return not self._entries or self._entries[-1].seq <= cursor
+
+    def cursor_at(self, position: LogPosition) -> int:
+        """The cursor of a reader whose last event has this position in the log."""
+        first = bisect_right(self._entries, position, key=_position)
+        cursor = self._entries[first - 1].seq if first else 0
+        progress = self._progress
+        if progress is not None and progress.position <= position:
+            return max(cursor, progress.seq)
+        return cursor
+
+    def latest_of_run(self, cursor: int) -> list[Entry]:
+        """The last status, the latest progress and the end of the current run, up to a cursor.
+
+        They show where the run is, and leave out how it came there.
+        """
+        latest = (self._last_status, self._progress, self._last_end)
+        return sorted(
+            [one for one in latest if one is not None and self.run_start_seq <= one.seq <= cursor],
+            key=_seq,
+        )
+
+    def _newest(self) -> Entry | None:
+        progress = self._progress
+        if progress is not None and progress.seq == self.newest:
+            return progress
+        return self._entries[-1] if self._entries else None
+
+    def _drop_oldest(self) -> None:
+        """Make room, a tenth more than needed, so that a full history is not walked each time."""
+        # The newest line is kept, too: were it dropped out of turn, nobody would notice the gap.
+        keep = {id(self._last_status), id(self._last_end), *map(id, self._entries[-1:])}
+        excess = self.count - MAX_ENTRIES * 0.9
+        kept: list[Entry] = []
+        for entry in self._entries:
+            if (excess <= 0 and self._bytes <= MAX_BYTES * 0.9) or id(entry) in keep:
+                kept.append(entry)
+            else:
+                excess -= 1
+                self._drop(entry)
+        self._entries = kept
+
+    def _drop(self, entry: Entry) -> None:
+        self._bytes -= entry.size
+        # An entry that was kept longer than its neighbours is older than what was dropped before.
+        if entry.seq > self.dropped_seq:
+            self.dropped_seq, self.dropped_position = entry.seq, entry.position
+
+
+def _seq(entry: Entry) -> int:
+    return entry.seq
+
+
+def _position(entry: Entry) -> LogPosition:
+    return entry.position

@@ -1,0 +1,333 @@
+"""What is known of one operation, and the fold of its events over it.
+
+Which run an event belongs to, and whether it is news, is decided by :mod:`.lifecycle`; here
+stands what the events say, as a snapshot shows it.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec import UNSET, Struct, UnsetType, field, structs
+
+from celery_wsprogress.operations.lifecycle import Runs, State, Step, Verdict, step_of
+from celery_wsprogress.protocol.events import (
+    LIFE_CYCLE,
+    LOST,
+    QUEUED,
+    RECEIVED,
+    REPLACED,
+    STARTED,
+    Completed,
+    Error,
+    Event,
+    Progress,
+    ProgressData,
+    Status,
+    StatusData,
+)
+
+if TYPE_CHECKING:
+    from celery_wsprogress.operations.lifecycle import Run
+
+T = TypeVar("T")
+
+
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+
+class Operation(Struct, gc=False):
+    """What is known of one operation. Only :meth:`fold` and :meth:`observe_heartbeat` change it."""
+
+    operation_id: str
+    heard_at: float
+    """When it was first heard of, in epoch seconds of the writer."""
+    operation_type: str = ""
+    status: str = QUEUED
+    """The last status word, whoever said it."""
+    own_status: str = QUEUED
+    """The last status word that was not a sidecar's."""
+    last_progress: ProgressData | None = None
+    """The latest progress of the current run."""
+    last_message: StatusData | None = None
+    """The latest status of the current run with a message, if it is newer than the progress."""
+    metadata: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    tags: Sequence[str] = ()
+    queued_at: float | None = None
+    received_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    duration: float | None = None
+    attempt: int | None = None
+    worker: str | None = None
+    queue: str | None = None
+    parent_id: str | None = None
+    root_id: str | None = None
+    group_id: str | None = None
+    streams_result: bool = False
+    """Whether its result may be shown; not before its worker was heard of."""
+    streams_errors: bool = False
+    """Whether the text of an error may be shown that the result backend tells; as before."""
+    acks_late: bool = False
+    """Whether the message of the current run is delivered again where its worker dies."""
+    error: str | None = None
+    error_type: str | None = None
+    ignored: bool = False
+    """The task raised ``Ignore``, and so did not come to the end of its progress."""
+
+    runs: Runs = field(default_factory=Runs)
+
+    @property
+    def run(self) -> Run | None:
+        """The current run."""
+        return self.runs.current
+
+    @property
+    def state(self) -> State:
+        """Where it is in its life."""
+        return self.runs.state
+
+    def fold(self, event: Event) -> tuple[Verdict, Event]:
+        """Take one event, in log order.
+
+        Returns:
+            The verdict, and the event as it is to be delivered (an end gets the duration
+            that its writer could not know).
+        """
+        step = step_of(event)
+        before = self.run, self.state
+        verdict = self.runs.fold(event, step)
+        if self.state is State.RUNNING and before != (self.run, self.state):
+            self._begin(goes_on=before[1] is State.REPLACED)
+        if verdict is Verdict.DELIVER:
+            event = self._with_duration(event)
+            self._learn(event, step)
+        elif verdict is Verdict.BEHIND and isinstance(event, Status):
+            self._complete(event, late=True)
+        return verdict, event
+
+    def is_current_run(self, run: str) -> bool:
+        """Whether this is the current run."""
+        return self.run is not None and self.run.id == run
+
+    def observe_heartbeat(self, run: str, timestamp: float) -> Status | None:
+        """Record that the process of a run is alive, before what it says is folded.
+
+        Args:
+            run: Which run.
+            timestamp: When it said so, epoch seconds of its own clock.
+
+        Returns:
+            The event that is to be delivered for it: ``started`` of a run that was presumed lost,
+            the status before ``stalled`` of one that was silent; None of all others.
+        """
+        current = self.run
+        if current is None or current.id != run:
+            return None
+        current.spoke_at = max(timestamp, current.spoke_at)
+        if not (current.silent or current.lost):
+            return None
+        data = self._restarted() if current.lost else self._continued()
+        self.runs.reopen()
+        event = Status(operation_id=self.operation_id, timestamp=timestamp, run=run, data=data)
+        self.status = data.status
+        self.error = self.error_type = self.finished_at = self.duration = None
+        self.ignored = False
+        return event
+
+    def _restarted(self) -> StatusData:
+        return StatusData(
+            status=STARTED,
+            message="",
+            details={"resumed": True},
+            operation_type=self.operation_type,
+            metadata=dict(self.metadata),
+            tags=list(self.tags) or UNSET,
+            attempt=_set(self.attempt),
+            worker=_set(self.worker),
+            queue=_set(self.queue),
+            parent_id=_set(self.parent_id),
+            root_id=_set(self.root_id),
+            group_id=_set(self.group_id),
+        )
+
+    def _continued(self) -> StatusData:
+        status = "running" if self.own_status == STARTED else self.own_status
+        message, details = self._message_and_details()
+        return StatusData(status=status, message=message, details=details)
+
+    def _message_and_details(self) -> tuple[str, dict[str, Any]]:
+        latest = self.last_message or self.last_progress
+        return ("", {}) if latest is None else (latest.message, latest.details)
+
+    def _begin(self, *, goes_on: bool) -> None:
+        """Forget what an earlier run has left behind.
+
+        Args:
+            goes_on: That run handed its work on: how far it was is not forgotten.
+        """
+        if not goes_on:
+            self.last_progress = self.last_message = None
+        self.started_at = self.finished_at = self.duration = None
+        self.error = self.error_type = None
+        self.ignored = False
+        self.status = STARTED
+
+    # What the event says.
+
+    def _with_duration(self, event: Event) -> Event:
+        if not isinstance(event, (Completed, Error)) or event.data.duration is not UNSET:
+            return event
+        since = self.heard_at if self.started_at is None else self.started_at
+        data = structs.replace(event.data, duration=max(0.0, event.timestamp - since))
+        return structs.replace(event, data=data)
+
+    def _learn(self, event: Event, step: Step) -> None:
+        overtaken = self.run is not None and event.run != self.run.id
+        if isinstance(event, Progress):
+            if not overtaken:
+                self.last_progress, self.last_message = event.data, None
+        elif isinstance(event, Status):
+            # A message that is published once more says nothing of the run that is there.
+            waits = step is Step.QUEUE and self.state is not State.QUEUED
+            self._learn_status(event, step, aside=overtaken or waits)
+        elif isinstance(event, Completed):
+            self._learn_end(event)
+            self.ignored = event.data.ignored is True
+            if self.run is not None:
+                self.run.lost = False
+        elif isinstance(event, Error):
+            self._learn_end(event)
+            self.error, self.error_type = event.data.error, event.data.error_type
+            if self.run is not None:
+                self.run.lost = event.inferred and self.error_type in LOST
+
+    def _learn_status(self, event: Status, step: Step, *, aside: bool) -> None:
+        """Take a status; ``aside`` is one that is not of the current run."""
+        data = event.data
+        self._complete(event, late=data.status in {QUEUED, RECEIVED})
+        if aside:
+            return
+        self.status = data.status
+        if step is Step.STALL:
+            return
+        self.own_status = data.status
+        if data.attempt is not UNSET:
+            self.attempt = data.attempt
+        if step is Step.RETRY and event.inferred and self.run is not None:
+            # It may speak again all the same.
+            self.run.lost = True
+        if data.status not in LIFE_CYCLE or step is Step.RETRY:
+            self.last_message = data
+
+    def _learn_end(self, event: Completed | Error) -> None:
+        data = event.data
+        self.status = "completed" if isinstance(event, Completed) else "error"
+        self.finished_at = event.timestamp
+        self.duration = _known(data.duration)
+        if data.attempt is not UNSET:
+            self.attempt = data.attempt
+
+    def _complete(self, event: Status, *, late: bool) -> None:
+        """Take from a status what holds in whatever order it comes.
+
+        Args:
+            event: The status.
+            late: What it says was said before what is known already.
+        """
+        data = event.data
+        word = data.status
+        if word == QUEUED:
+            self.queued_at = self.queued_at or event.timestamp
+        elif word == RECEIVED:
+            self.received_at = self.received_at or event.timestamp
+        elif word == STARTED and self.started_at is None and self.is_current_run(event.run):
+            self.started_at = event.timestamp
+        self._complete_identity(data, late=late)
+
+    def _complete_identity(self, data: StatusData, *, late: bool) -> None:
+        self.operation_type = _known(data.operation_type) or self.operation_type
+        if data.metadata is not UNSET and data.metadata:
+            # A late word does not undo what the task has set since.
+            old, new = self.metadata, data.metadata
+            self.metadata = {**new, **old} if late else {**old, **new}
+        self.tags = _known(data.tags) or self.tags
+        # Nor does the receipt of a run that waits say where the one that is there runs.
+        self.worker = _newest(self.worker, _known(data.worker), late=late)
+        self.queue = _newest(self.queue, _known(data.queue), late=late)
+        self.parent_id = _known(data.parent_id) or self.parent_id
+        self.root_id = _known(data.root_id) or self.root_id
+        self.group_id = _known(data.group_id) or self.group_id
+        if data.status in {RECEIVED, STARTED}:
+            self.streams_result = data.stream_result is not False
+            self.streams_errors = data.stream_errors is UNSET
+            self.acks_late = data.acks_late is True
+        elif data.status == REPLACED and data.stream_errors is not UNSET:
+            # What follows is another task, which has its own say.
+            self.streams_errors = False
+
+    def snapshot(self) -> dict[str, Any]:
+        """The operation as the protocol shows it: base fields are never null.
+
+        What its events are called, and how many there were, its history knows.
+        """
+        started = self.heard_at if self.started_at is None else self.started_at
+        message, details = self._message_and_details()
+        return {
+            "operation_id": self.operation_id,
+            "operation_type": self.operation_type,
+            "started_at": started,
+            "status": "running" if self.status == STARTED else self.status,
+            "metadata": self.metadata,
+            "state": self.state.value,
+            "message": message,
+            "details": details,
+            **self._measures(),
+            "queued_at": self.queued_at,
+            "received_at": self.received_at,
+            "finished_at": self.finished_at,
+            "duration": self.duration,
+            "attempt": self.attempt,
+            "worker": self.worker,
+            "queue": self.queue,
+            "parent_id": self.parent_id,
+            "root_id": self.root_id,
+            "group_id": self.group_id,
+            "tags": list(self.tags),
+            "error": self.error,
+            "error_type": self.error_type,
+            "ignored": self.ignored,
+            "run": self.run.id if self.run else "",
+        }
+
+    def _measures(self) -> dict[str, Any]:
+        measured = self.last_progress or _NO_PROGRESS
+        ended = self.state.ended
+        whole = self.state is State.COMPLETED and not self.ignored
+        return {
+            "progress": 1.0 if whole else measured.progress,
+            "current": _known(measured.current),
+            "total": _known(measured.total),
+            "unit": _known(measured.unit),
+            "rate": None if ended else _known(measured.rate),
+            "eta": None if ended else _known(measured.eta),
+            "indeterminate": not ended and measured.indeterminate is True,
+        }
+
+
+_NO_PROGRESS: Final = ProgressData(progress=0.0, message="", details={})
+
+
+def _set(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
+
+
+def _known(value: T | UnsetType) -> T | None:
+    return None if value is UNSET else value
+
+
+def _newest(old: str | None, new: str | None, *, late: bool) -> str | None:
+    return (old or new) if late else (new or old)

@@ -1,0 +1,1 @@
+"""A sidecar in a thread of another program's process."""

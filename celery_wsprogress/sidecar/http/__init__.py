@@ -1,0 +1,1 @@
+"""What the port answers without a WebSocket."""

@@ -1,0 +1,206 @@
+"""From the log to the event loop: one thread, one hop a read.
+
+The thread opens a reader, reads from the last position it handed over, and hands what it read
+to the loop in one call. When the broker goes away it says so once, tries again for ever with a
+growing and randomised pause, and says once when it is back. Nothing here decodes events: the
+loop does, so that the hub has one writer.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from celery_wsprogress.backoff import Backoff
+from celery_wsprogress.brokers import open_reader
+from celery_wsprogress.brokers.failure import Reasons, describe, is_an_answer, is_program_error
+from celery_wsprogress.protocol.event_ids import parse_position
+from celery_wsprogress.settings import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from celery_wsprogress.brokers import BrokerAddress, Entry, Reader
+
+logger = logging.getLogger(__name__)
+
+READ_WAIT: Final = 1.0
+"""Seconds one read waits for something to come."""
+
+STOP_TIMEOUT: Final = 5.0
+
+SHORTEST_WAIT: Final = 0.001
+LONGEST_WAIT: Final = 2 * READ_WAIT
+"""Seconds that a read has waited which tell that nothing was there before, and that this process
+was not stopped meanwhile: what it brought was taken by the broker just now."""
+
+
+class Deliver(Protocol):
+    """What takes over what was read."""
+
+    def __call__(self, epoch: str, entries: Sequence[Entry], *, current: bool) -> None:
+        """Take entries, oldest first.
+
+        Called in the thread. It must return soon; back-pressure is its affair.
+
+        Args:
+            epoch: The log's epoch.
+            entries: What was read; may be empty where it is ``current``.
+            current: With these everything has been read that was in the log when the broker was
+                reached. Said once each time.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Connection:
+    """How the sidecar stands with the broker. Written by the ingest thread only."""
+
+    connected: bool = False
+    replayable: bool = False
+    error: str = ""
+    """Why it is not connected, without a secret; ``""`` while it is, and before it was tried."""
+    reconnects: int = 0
+    end: str = ""
+    """The end of the log when the broker was reached."""
+
+
+class Ingest:
+    """Reads the log in a thread and hands the entries to ``deliver``.
+
+    Args:
+        address: Where the log is.
+        deliver: Takes what was read.
+    """
+
+    def __init__(self, address: BrokerAddress, deliver: Deliver) -> None:
+        self.connection = Connection()
+        self._address = address
+        self._deliver = deliver
+        self._stopping = threading.Event()
+        self._reader: Reader | None = None
+        self._thread = threading.Thread(target=self._run, name="wsprogress-ingest", daemon=True)
+        self._backoff = Backoff()
+        self._mentioned = False
+        self._epoch = ""
+        self._position = ""
+        self._reasons = Reasons()
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread. Blocks for a few seconds at the most; called from any thread."""
+        self._stopping.set()
+        reader = self._reader
+        if reader is not None:
+            reader.close()
+        self._thread.join(STOP_TIMEOUT)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._read_until_it_breaks()
+            # Whatever a client library raises when its broker goes away, the answer is the
+            # same: try again. This is the one place where the sidecar meets the broker.
+            except Exception as exc:  # noqa: BLE001
+                if self._stopping.is_set():
+                    break
+                self._say_it_is_away(exc)
+                self._stopping.wait(self._backoff.next())
+            finally:
+                self._let_go()
+
+    def _read_until_it_breaks(self) -> None:
+        reader = self._reader = open_reader(
+            self._address, position=self._position, epoch=self._epoch
+        )
+        if reader.epoch != self._epoch:
+            # Positions of another epoch mean nothing in this one.
+            self._epoch, self._position = reader.epoch, ""
+        # A broker may let itself be opened and still refuse to be read.
+        entries = reader.read(self._position, wait=0.0)
+        self._say_it_is_here(reader)
+        self._backoff.reset()
+        behind, first, live = True, True, False
+        while not self._stopping.is_set():
+            if behind and _reaches(self._position, reader.end):
+                behind, live = False, reader.replayable
+                self._deliver(self._epoch, (), current=True)
+            waited = 0.0
+            if not first:
+                began = time.monotonic()
+                entries = reader.read(self._position, wait=READ_WAIT)
+                waited = time.monotonic() - began
+            first = False
+            if entries:
+                if live and SHORTEST_WAIT < waited < LONGEST_WAIT:
+                    entries = _taken_now(entries)
+                self._deliver(self._epoch, entries, current=False)
+                self._position = entries[-1].position
+            else:
+                # Nothing is left of what was there before: a queue may have filled for days.
+                live = live or waited > 0
+                if behind:
+                    # The end itself has been dropped from the log meanwhile.
+                    behind = False
+                    self._deliver(self._epoch, (), current=True)
+
+    def _say_it_is_here(self, reader: Reader) -> None:
+        connection = self.connection
+        connection.replayable = reader.replayable
+        connection.end = reader.end
+        connection.connected = True
+        connection.error = ""
+        self._reasons.forget()
+        again = " again" if connection.reconnects else ""
+        logger.info("Connected to the broker %s%s", masked(self._address.url), again)
+
+    def _say_it_is_away(self, exc: Exception) -> None:
+        connection = self.connection
+        refused, error = is_an_answer(exc), describe(exc, self._address.secrets)
+        if is_program_error(exc):
+            self._mention_program_error(exc)
+        elif self._reasons.are_news(exc, error):
+            logger.warning(
+                "The broker %s %s (%s); trying again until it %s",
+                masked(self._address.url),
+                "refuses to be read" if refused else "is away",
+                error,
+                "may be" if refused else "is back",
+            )
+        connection.error = error
+        connection.connected = False
+        connection.reconnects += 1
+
+    def _mention_program_error(self, exc: Exception) -> None:
+        """Say once what is no outage."""
+        if not self._mentioned:
+            self._mentioned = True
+            logger.error(
+                "The events on %s cannot be read: this is an error in a program, perhaps between "
+                "versions that do not go together, and no outage",
+                masked(self._address.url),
+                exc_info=exc,
+            )
+
+    def _let_go(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
+
+
+def _taken_now(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """The entries, with the time where the broker does not say when it took them."""
+    if entries[0].taken_at:
+        return entries
+    now = time.time()
+    return [entry._replace(taken_at=now) for entry in entries]
+
+
+def _reaches(position: str, end: str) -> bool:
+    return not end or (bool(position) and parse_position(position) >= parse_position(end))

@@ -1,0 +1,1 @@
+"""Runs that fell silent, and what the sidecar concludes of them."""

@@ -1,0 +1,159 @@
+"""What a sidecar concludes of an operation, as the events it appends to the log.
+
+Pure: times are passed in. Each is marked as ``inferred``; the fold decides what of it holds
+(:mod:`celery_wsprogress.operations.lifecycle`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import UNSET, UnsetType
+
+from celery_wsprogress.protocol import jsonable
+from celery_wsprogress.protocol.events import (
+    BACKEND_RUN,
+    OWNER_LOST,
+    RETRYING,
+    STALLED,
+    WORKER_LOST,
+    Completed,
+    CompletedData,
+    Error,
+    ErrorData,
+    Result,
+    ResultData,
+    Status,
+    StatusData,
+)
+
+if TYPE_CHECKING:
+    from celery_wsprogress.brokers.result_backend import Outcome
+    from celery_wsprogress.operations.lifecycle import Run
+    from celery_wsprogress.operations.operation import Operation
+    from celery_wsprogress.protocol.events import Event
+
+
+class Silence(NamedTuple):
+    """An operation whose current run is silent."""
+
+    operation: Operation
+    run: Run
+    seconds: float
+    """For how long."""
+    now: float
+    """Until when, in epoch seconds."""
+
+
+def stalled(silence: Silence) -> Event:
+    """The run may be busy, or gone."""
+    details = {"silence": round(silence.seconds, 1)}
+    data = StatusData(status=STALLED, message=_no_sign(silence), details=details)
+    return Status(data=data, **_envelope(silence))
+
+
+def given_up(silence: Silence) -> Event:
+    """The run is given up: its message is delivered again, or it is lost."""
+    return _redelivered(silence) if silence.operation.acks_late else lost(silence)
+
+
+def _redelivered(silence: Silence) -> Event:
+    """Its worker had not acknowledged the message, so the broker still has it.
+
+    It gives it to another worker: RabbitMQ at once, Redis after the visibility timeout.
+    """
+    message = f"{_no_sign(silence)}; the broker delivers the task again"
+    data = StatusData(status=RETRYING, message=message, details={})
+    return Status(data=data, **_envelope(silence))
+
+
+def lost(silence: Silence) -> Event:
+    """The run is given up."""
+    kind = WORKER_LOST if silence.operation.worker else OWNER_LOST
+    data = ErrorData(
+        error=_no_sign(silence), error_type=kind, status="error", duration=_duration(silence)
+    )
+    return Error(data=data, **_envelope(silence))
+
+
+def told(silence: Silence, outcome: Outcome) -> list[Event]:
+    """How the run ended, as the result backend says."""
+    return _ends(
+        outcome,
+        _envelope(silence),
+        streams_result=silence.operation.streams_result,
+        streams_errors=silence.operation.streams_errors,
+        took=_duration(silence),
+    )
+
+
+def answered(
+    operation_id: str, now: float, outcome: Outcome, *, streams_errors: bool = False
+) -> list[Event]:
+    """How an operation ended that nobody has heard of, as the result backend says.
+
+    Args:
+        operation_id: Which one.
+        now: Epoch seconds.
+        outcome: What the backend says.
+        streams_errors: Whether the text of its error is shown.
+    """
+    envelope: dict[str, Any] = {
+        "operation_id": operation_id,
+        "run": BACKEND_RUN,
+        "timestamp": now,
+        "inferred": True,
+    }
+    return _ends(outcome, envelope, streams_result=True, streams_errors=streams_errors)
+
+
+def _ends(
+    outcome: Outcome,
+    envelope: dict[str, Any],
+    *,
+    streams_result: bool,
+    streams_errors: bool,
+    took: float | UnsetType = UNSET,
+) -> list[Event]:
+    if outcome.end != "completed":
+        error = ErrorData(
+            error=outcome.shown(full=streams_errors),
+            error_type=outcome.error_type,
+            status=outcome.end,
+            duration=took,
+        )
+        return [Error(data=error, **envelope)]
+    completed = CompletedData(status="completed", duration=took)
+    events: list[Event] = [Completed(data=completed, **envelope)]
+    if streams_result:
+        value, truncated = jsonable.result(outcome.result)
+        data = ResultData(result=value, truncated=truncated or UNSET)
+        events.insert(0, Result(data=data, **envelope))
+    return events
+
+
+def _duration(silence: Silence) -> float | UnsetType:
+    """How long the run took: up to its last sign by its own clock, from then on by ours.
+
+    The two may differ by hours, so no time of one is taken from one of the other.
+    """
+    started, spoke = silence.operation.started_at, silence.run.spoke_at
+    if started is None or spoke < started:
+        return UNSET
+    return round(spoke - started + silence.seconds, 3)
+
+
+def _no_sign(silence: Silence) -> str:
+    worker = silence.operation.worker
+    who = f"its worker {worker}" if worker else "the process that owns it"
+    return f"no sign of {who} for {silence.seconds:.0f} seconds"
+
+
+def _envelope(silence: Silence) -> dict[str, Any]:
+    return {
+        "operation_id": silence.operation.operation_id,
+        # Of a message in its queue there is no run yet.
+        "run": silence.run.id or BACKEND_RUN,
+        "timestamp": silence.now,
+        "inferred": True,
+    }

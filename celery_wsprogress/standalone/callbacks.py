@@ -1,0 +1,94 @@
+"""Small things that are handed on to code which knows nothing of ids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery_wsprogress.protocol import jsonable
+from celery_wsprogress.standalone import registry
+from celery_wsprogress.standalone.manager import ws_manager
+from celery_wsprogress.worker.steps import Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+class ProgressTracker:
+    """Counts the steps of an operation and reports each.
+
+    .. code-block:: python
+
+        tracker = ProgressTracker(operation_id, len(files))
+        for file in files:
+            await tracker.step(f"Reading {file.name}")
+        await tracker.complete({"files": len(files)})
+
+    For an id that nobody knows here it only counts. Nothing waits for a network.
+
+    Args:
+        operation_id: Whose steps they are.
+        total_steps: How many there are; 0 where nobody knows.
+
+    Raises:
+        TypeError: ``total_steps`` is no number.
+    """
+
+    def __init__(self, operation_id: str, total_steps: int) -> None:
+        self.operation_id = operation_id
+        self._steps = Steps(
+            total_steps, self._say, name=f"operation {jsonable.text(operation_id, 100)}"
+        )
+
+    def _say(self, *progress: Any, **named: Any) -> None:
+        tracker = registry.find_tracker(self.operation_id)
+        if tracker is not None:
+            tracker.update_progress(*progress, **named)
+
+    @property
+    def current_step(self) -> float | int:
+        """Steps taken so far; never above the total."""
+        return self._steps.current_step
+
+    @property
+    def total_steps(self) -> float | int | None:
+        """How many there are, as it was said."""
+        return self._steps.total_steps
+
+    async def step(self, message: Any = "", details: Any = None) -> None:
+        """Take a step, and report it.
+
+        A step beyond the total counts no further; the log says so once.
+        """
+        self._steps.step(message, details)
+
+    async def complete(self, result: Any = None) -> None:
+        """EncodedEvent the last step, and end the operation with ``result`` and ``completed``."""
+        self._steps.complete()
+        await ws_manager.emit_result(self.operation_id, result)
+
+
+def create_progress_callback(operation_id: str) -> Callable[..., Awaitable[None]]:
+    """Make a function that reports the progress of an operation.
+
+    Returns:
+        ``await callback(progress, message="", details=None)``, as
+        :meth:`OperationsById.emit_progress`.
+    """
+
+    async def callback(progress: Any, message: Any = "", details: Any = None) -> None:
+        await ws_manager.emit_progress(operation_id, progress, message, details)
+
+    return callback
+
+
+def create_log_callback(operation_id: str) -> Callable[[Any, Any], Awaitable[None]]:
+    """Make a function that sends lines to those who watch an operation.
+
+    Returns:
+        ``await callback(level, message)``, as :meth:`OperationsById.emit_log`.
+    """
+
+    async def callback(level: Any, message: Any) -> None:
+        await ws_manager.emit_log(operation_id, level, message)
+
+    return callback

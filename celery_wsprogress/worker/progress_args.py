@@ -1,0 +1,136 @@
+"""What ``update_progress`` was told, read as a fraction.
+
+Pure. The numbers may be of any type that ``float()`` takes. What is odd about them is
+answered with advice, in the spelling that was probably meant, never with an exception; only
+what is no number at all is a ``TypeError``, because it is an error in the program and not in
+its data.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from enum import Enum
+from typing import Any, NamedTuple
+
+from celery_wsprogress.guard import class_name, is_of_the_task, is_really
+from celery_wsprogress.protocol import jsonable
+
+
+class Advice(Enum):
+    """What was odd about the arguments; each is said once a run."""
+
+    PROGRESS_RANGE = (
+        "progress goes from 0.0 to 1.0, not to {progress}; for {progress} % write "
+        "update_progress({percent}), for {progress} of a total "
+        "update_progress(current={progress}, total=...)"
+    )
+    POSITIONAL_TOTAL = (
+        "the second argument of update_progress is the message; for {progress} of {message} "
+        "write update_progress(current={progress}, total={message})"
+    )
+    NOT_FINITE = (
+        "NaN and infinity say nothing about progress; where the total is not known write "
+        "update_progress() or update_progress(current=...)"
+    )
+    CURRENT_RANGE = (
+        "current goes from 0 to total, but current={current} and total={total}; "
+        "write update_progress(current=<done so far>, total=<all there is to do>)"
+    )
+
+
+class Measure(NamedTuple):
+    """Where the task is, as far as its arguments say."""
+
+    fraction: float | None
+    """0.0 to 1.0; None is indeterminate."""
+    current: float | int | None
+    total: float | int | None
+    advice: tuple[Advice, ...]
+
+
+def measure(progress: Any, message: Any, current: Any, total: Any) -> Measure:
+    """Read the numbers of one call.
+
+    ``progress`` wins over the fraction that follows from ``current`` and ``total``. Out of
+    range is clamped; NaN, infinity and a total that is not positive are indeterminate.
+
+    Raises:
+        TypeError: one of them is no number (``bool`` and texts are none).
+    """
+    advice: list[Advice] = []
+    fraction = number("progress", progress)
+    done, everything = number("current", current), number("total", total)
+    if progress is not None and (type(message) is int or type(message) is float):
+        advice.append(Advice.POSITIONAL_TOTAL)
+    if any(map(_is_infinite, (fraction, done, everything))):
+        advice.append(Advice.NOT_FINITE)
+    done, everything = _finite(done), _finite(everything)
+    everything = everything if everything is not None and everything > 0 else None
+    if fraction is not None:
+        fraction = _clamped(_finite(fraction), advice, Advice.PROGRESS_RANGE)
+    elif done is not None and everything is not None:
+        fraction = _clamped(_ratio(done, everything), advice, Advice.CURRENT_RANGE)
+    return Measure(fraction, done, everything, tuple(advice))
+
+
+def number(name: str, value: Any) -> float | int | None:
+    """A builtin number from anything that is one; whole numbers stay whole.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if value is None or type(value) is float:
+        return value
+    word = class_name(value)
+    if word not in {"bool", "bool_"} and not is_really(value, (str, bytes, bytearray)):
+        for way in (_whole, float):
+            try:
+                return way(value)
+            except OverflowError:
+                return math.inf
+            except Exception as exc:
+                if is_of_the_task(exc):
+                    raise
+    # Its class, and nothing of it: it may be an argument of the task.
+    raise TypeError(f"{name} must be a number, not {word}")
+
+
+def _whole(value: Any) -> float | int:
+    # Above 2**53 a browser no longer tells whole numbers apart.
+    whole = int(operator.index(value))
+    return whole if abs(whole) <= 2**53 else float(whole)
+
+
+def _is_infinite(value: float | None) -> bool:
+    return value is not None and not math.isfinite(value)
+
+
+def _finite(value: float | None) -> float | int | None:
+    return None if _is_infinite(value) else value
+
+
+def _ratio(done: float, everything: float) -> float:
+    ratio = done / everything
+    return ratio if math.isfinite(ratio) else math.copysign(2.0, done)
+
+
+def _clamped(fraction: float | None, advice: list[Advice], beyond: Advice) -> float | None:
+    if fraction is None:
+        return None
+    if not 0.0 <= fraction <= 1.0 and Advice.POSITIONAL_TOTAL not in advice:
+        advice.append(beyond)
+    return min(1.0, max(0.0, float(fraction)))
+
+
+def spelled(advice: Advice, **arguments: Any) -> str:
+    """The advice as a sentence about this call.
+
+    Args:
+        advice: What is to be said.
+        arguments: ``progress``, ``message``, ``current`` and ``total`` as they were passed.
+    """
+    percent = number("progress", arguments["progress"])
+    shown = 0.5 if percent is None else min(1.0, max(0.0, percent / 100))
+    texts = {name: jsonable.text(value, 100) for name, value in arguments.items()}
+    return advice.value.format(**texts, percent=f"{shown:g}")

@@ -1,0 +1,194 @@
+"""In the process that publishes a task: a web process, a script, beat, or a running task.
+
+The message is stamped before it leaves, and ``queued`` is said once the broker has it.
+"""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from celery.canvas import _chain, _chord
+
+from celery_wsprogress.guard import guarded
+from celery_wsprogress.protocol import jsonable
+from celery_wsprogress.worker import context
+from celery_wsprogress.worker.apps import publisher_of_message, reporting_of
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
+from celery_wsprogress.worker.run_info import STAMP, WITHHOLD_ERRORS, Run, mint, stamp_of
+from celery_wsprogress.worker.signals import successors
+from celery_wsprogress.worker.signals.maps import called_by
+from celery_wsprogress.worker.signals.queue_names import name_of, queue_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from celery_wsprogress.worker.apps import Reporting
+    from celery_wsprogress.worker.tracker import Tracker
+
+
+#: The id of the message that leaves here now, and the name of its queue, where Celery says it.
+_routed: ContextVar[tuple[Any, str]] = ContextVar("celery_wsprogress.routed", default=(None, ""))
+
+
+def before_publish(  # noqa: PLR0917 - as Celery names them
+    sender: Any = None,
+    headers: Any = None,
+    body: Any = None,
+    exchange: Any = None,
+    routing_key: Any = None,
+    declare: Any = None,
+    **_: Any,
+) -> None:
+    """Stamp the message with a publication id, beside what the caller put there."""
+    if not _can_be_stamped(headers):
+        return
+    _routed.set((headers["id"], _declared(declare, exchange, routing_key)))
+    stamp = stamp_of(headers)
+    _note_replacement(body)
+    replaced = _replaced_by(sender, headers)
+    if replaced is not None:
+        replaced.replaced = True
+        stamp = {**inherited(replaced), **stamp}
+    if stamp.get("follow") or _reporting_of(sender, stamp, body) is not None:
+        # A new value: the old one may be a constant of the caller's or, when a task is
+        # retried, its request.
+        headers[STAMP] = {**_bounded(stamp), "publication": mint(), **_followed_by(headers)}
+
+
+def _declared(queues: Any, exchange: Any, routing_key: Any) -> str:
+    """The name of the queue that Celery declares for the message, where it goes to that one.
+
+    To an exchange that the caller names Celery declares the default queue none the less.
+    """
+    for queue in queues or ():
+        bound = getattr(queue, "exchange", None)
+        name = getattr(exchange, "name", exchange)
+        if bound is not None and bound.name == name and queue.routing_key == routing_key:
+            return name_of(queue)
+    return ""
+
+
+def after_publish(
+    sender: Any = None,
+    headers: Any = None,
+    exchange: Any = None,
+    routing_key: Any = None,
+    body: Any = None,
+    **_: Any,
+) -> None:
+    """Say ``queued``: the broker has the message.
+
+    Not for a retry (``retrying`` is said where it happens), nor when a running task publishes
+    its own id: it is being replaced, and goes on for those who watch it.
+    """
+    if not _can_be_stamped(headers) or headers.get("retries"):
+        return
+    reporting = _reporting_of(sender, stamp_of(headers), body)
+    if reporting is not None and _replaced_by(sender, headers) is None:
+        task_id, queue = _routed.get()
+        if not queue or task_id != headers["id"]:
+            queue = queue_of(reporting.app, exchange, routing_key)
+        run = Run.published(headers, str(sender), queue)
+        make = partial(encoded_events.queued, run, time.time())
+        reporting.publisher.emit((LazyEvent(make),))
+
+
+def mark_replacement(signature: Any, tracker: Tracker, app: Any) -> None:
+    """Have the task that takes over the id of the running one followed as that one was.
+
+    Of a chain that is the last task, of a chord its body.
+
+    Args:
+        signature: What :meth:`celery.Task.on_replace` got.
+        tracker: Of the task that is replaced.
+        app: The app of both.
+    """
+    tracker.replace(streams_errors=bool(guarded(successors.stream_errors, signature, app)))
+    last = signature
+    while isinstance(last, (_chain, _chord)):
+        last = last.tasks[-1] if isinstance(last, _chain) else last.body
+    headers = dict(last.options.get("headers") or {})
+    headers[STAMP] = _bounded({**inherited(tracker), **stamp_of(headers)})
+    last.set(headers=headers)
+
+
+def _note_replacement(body: Any) -> None:
+    """Notice that the running task's id goes on behind the message, in a chain or a chord.
+
+    That is so where a task of a base class with an ``on_replace`` of its own replaces itself.
+    """
+    tracker = context.running.get()
+    if tracker is None or tracker.sink is None or tracker.replaced:
+        return
+    for behind in successors.of_message(body):
+        if successors.id_of(behind) == tracker.run.operation_id:
+            tracker.replaced = True
+            _follow(behind, tracker)
+
+
+def _follow(signature: Any, tracker: Tracker) -> None:
+    options = signature["options"]
+    headers = options.get("headers") or {}
+    stamp = _bounded({**inherited(tracker), **stamp_of(headers)})
+    options["headers"] = {**headers, STAMP: stamp}
+
+
+def inherited(tracker: Tracker) -> dict[str, Any]:
+    """The stamp that a replacement gets from the run it replaces."""
+    run = tracker.run
+    stamp = {"metadata": run.metadata, "tags": list(run.tags), "follow": True, "after": run.run}
+    return stamp if tracker.streams_errors else {**stamp, WITHHOLD_ERRORS: True}
+
+
+def _bounded(stamp: Mapping[str, Any]) -> dict[str, Any]:
+    """A stamp that is fit to travel: plain values, of limited size; of a run's only ``after``."""
+    kept: dict[str, Any] = {}
+    if stamp.get("metadata") is not None:
+        kept["metadata"] = jsonable.mapping(stamp["metadata"])
+    if stamp.get("tags") is not None:
+        kept["tags"] = jsonable.tags(stamp["tags"])
+    if isinstance(stamp.get("after"), str):
+        kept["after"] = stamp["after"]
+    for flag in ("follow", WITHHOLD_ERRORS):
+        if stamp.get(flag):
+            kept[flag] = True
+    return kept
+
+
+def _can_be_stamped(headers: Any) -> bool:
+    # Messages of Celery's protocol 1 have no id in their headers.
+    return isinstance(headers, dict) and "id" in headers
+
+
+def _reporting_of(sender: Any, stamp: Mapping[str, Any], body: Any) -> Reporting | None:
+    kwargs = body[1] if isinstance(body, (tuple, list)) and len(body) > 1 else None
+    for name in filter(None, (str(sender), called_by(str(sender), kwargs))):
+        found = publisher_of_message(str(sender), name)
+        if found is not None:
+            app, streaming = found
+            reporting = reporting_of(app)
+            if reporting.follows(name, streaming=streaming, stamp=stamp):
+                return reporting
+    return None
+
+
+def _followed_by(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a retry: the run that asks for it."""
+    tracker = context.running_of(headers["id"]) if headers.get("retries") else None
+    return {} if tracker is None else {"after": tracker.run.run}
+
+
+def _replaced_by(name: Any, headers: Mapping[str, Any]) -> Tracker | None:
+    """The tracker of the running task, where this message takes its place."""
+    tracker = context.running_of(headers["id"])
+    if tracker is None or tracker.sink is None or headers.get("retries"):
+        return None
+    found = publisher_of_message(str(name), str(name))
+    if found is not None and reporting_of(found[0]).publisher is not tracker.sink:
+        # The same id in another app is another task.
+        return None
+    return tracker

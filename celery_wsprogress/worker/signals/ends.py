@@ -1,0 +1,65 @@
+"""In the worker's main process: the ends of runs that are said there, each once."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from celery_wsprogress.worker.apps import reporting_for, streams_errors, streams_result
+from celery_wsprogress.worker.publishing.lookups import Lookup
+from celery_wsprogress.worker.run_info import stamp_of
+from celery_wsprogress.worker.signals.outcomes import as_backend_says
+
+if TYPE_CHECKING:
+    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
+    from celery_wsprogress.worker.run_info import Run
+
+#: Runs whose end was said here: a hard time limit is signalled twice.
+said: Final[deque[str]] = deque(maxlen=1_000)
+
+
+def say(task: Any, request: Any, run: Run, end: EncodedEvent) -> None:
+    """Say the end of a run.
+
+    Args:
+        task: The task, bound to its app.
+        request: Celery's request of it, or its headers.
+        run: The run.
+        end: What is said.
+    """
+    reporting = reporting_for(task, stamp_of(request))
+    if reporting is not None and run.run not in said:
+        said.append(run.run)
+        reporting.publisher.emit((end,))
+
+
+def say_as_backend_says(
+    task: Any, request: Any, run: Run, otherwise: EncodedEvent, revoked: str = ""
+) -> None:
+    """Say the end of a run whose process is gone, which may have stored another one before.
+
+    Args:
+        task: The task, bound to its app.
+        request: Celery's request of it, or its headers.
+        run: The run.
+        otherwise: What is said where the backend knows of no end.
+        revoked: What is said of a revoked run, where more is known than the backend says.
+    """
+    stamp = stamp_of(request)
+    reporting = reporting_for(task, stamp)
+    if reporting is None or run.run in said:
+        return
+    said.append(run.run)
+    ask = partial(
+        as_backend_says,
+        task,
+        run,
+        time.time(),
+        lambda: (otherwise,),
+        streams_result=streams_result(task, stamp),
+        streams_errors=streams_errors(task, stamp),
+        revoked=revoked,
+    )
+    reporting.publisher.look_up(Lookup(ask, lambda: (otherwise,)))

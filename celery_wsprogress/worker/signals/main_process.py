@@ -1,0 +1,221 @@
+"""In the worker's main process: what arrives, and the ends that no child can tell any more.
+
+In pools of threads or greenlets, and in the solo pool, the tasks run in this process, too.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from celery.exceptions import Reject
+
+from celery_wsprogress.brokers import result_backend
+from celery_wsprogress.worker.apps import (
+    how_of,
+    reporting_for,
+    reporting_of,
+    streams_errors,
+    streams_result,
+)
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
+from celery_wsprogress.worker.publishing.lookups import Lookup
+from celery_wsprogress.worker.run_info import STAMP, Run, mint, stamp_of
+from celery_wsprogress.worker.signals import ends, maps, messages, received_requests, successors
+from celery_wsprogress.worker.signals.active_runs import ActiveRuns
+from celery_wsprogress.worker.signals.outcomes import as_backend_says
+from celery_wsprogress.worker.signals.patches import followed_by
+from celery_wsprogress.worker.signals.queue_names import queue_of
+from celery_wsprogress.worker.signals.terminations import Termination, Terminations
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from celery_wsprogress.worker.apps import Reporting
+    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
+
+_terminations = Terminations()
+
+
+def received(request: Any = None, **_: Any) -> None:
+    """Give the run its id, and say that a worker has it."""
+    headers = request.request_dict
+    stamp = maps.stamp_for(request.task, request.kwargs, stamp_of(headers))
+    reporting = reporting_for(request.task, stamp)
+    if reporting is None:
+        if successors.has_some(request):
+            received_requests.known.add(request)
+        return
+    # A new value: the old one belongs to the message, which may be delivered again.
+    delivery = request.delivery_info
+    queue = queue_of(
+        request.task.app, delivery.get("exchange"), delivery.get("routing_key"), consumed=True
+    )
+    headers[STAMP] = {**stamp, "run": mint(), "queue": queue}
+    received_requests.known.add(request)
+    publisher = reporting.publisher
+    if not isinstance(publisher.heartbeat_source, ActiveRuns):
+        publisher.heartbeat_source = _active_runs(reporting)
+    make = partial(_receipt, request.task, headers, time.time())
+    publisher.emit((LazyEvent(make),))
+
+
+def _active_runs(reporting: Reporting) -> ActiveRuns:
+    return ActiveRuns(reporting, received_requests.known, _terminations)
+
+
+def _receipt(task: Any, headers: Any, now: float) -> EncodedEvent:
+    run = Run.of(headers, task.name)
+    return encoded_events.received(run, now, **how_of(task, stamp_of(headers)))
+
+
+def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: Any) -> None:
+    """A lost worker, or a time limit.
+
+    A rejection is said by the process of the task, behind all that the task had to say.
+
+    The task may have stored its result before its process died, or was killed for its time: most
+    backends keep that then (celery/backends/base.py, ``_store_result``), and the signal comes all
+    the same, before Celery 5.7 of every process that was lost.
+    """
+    if isinstance(exception, Reject):
+        return
+    request = request_of(sender, task_id) or {"id": task_id}
+    run = Run.of(request, sender.name)
+    full = streams_errors(sender, stamp_of(request))
+    error, error_type = result_backend.failure(exception, full=full)
+    end = encoded_events.failed(run, time.time(), error, error_type)
+    ends.say_as_backend_says(sender, request, run, end)
+
+
+def request_of(task: Any, task_id: Any) -> Any:
+    """Celery's request of a task that failed; None where it is gone."""
+    request = task.request
+    if request.id == task_id:
+        return request
+    found = received_requests.known.get(task_id)
+    # With what its message holds besides: the chain that waits for it.
+    return None if found is None else found._context  # noqa: SLF001 - as Celery's own handlers
+
+
+def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: Any) -> None:
+    """A run that the worker gives up: its child was lost, or it shuts down coldly.
+
+    At a cold shutdown Celery says "retry" of every task that ran, but a message that was
+    acknowledged early has left its queue: nobody will run that one again.
+    """
+    run, now = Run.of(request, sender.name), time.time()
+    found = received_requests.known.get(request.id)
+    if reason is not None or (found is not None and not found.acknowledged):
+        full = streams_errors(sender, stamp_of(request))
+        message, retry_in = messages.retry(reason, full=full)
+        end = encoded_events.retrying(run, now, message, retry_in)
+    else:
+        end = encoded_events.failed(run, now, *messages.shutdown(), status="cancelled")
+    ends.say(sender, request, run, end)
+
+
+def revoked(
+    sender: Any = None,
+    request: Any = None,
+    terminated: Any = None,
+    signum: Any = None,
+    expired: Any = None,
+    **_: Any,
+) -> None:
+    """Called off, at whatever point of its life; or expired.
+
+    Where a signal was sent to its process, that is no end yet: see :mod:`.terminations`.
+    """
+    run = Run.of(request, sender.name)
+    said, kind = messages.revocation(signum, terminated=terminated, expired=expired)
+    end = partial(encoded_events.failed, run, error=said, error_type=kind, status="cancelled")
+    reporting = reporting_for(sender, stamp_of(request))
+    received_request = received_requests.known.get(request.id)
+    if not terminated or received_request is None or reporting is None or run.run in ends.said:
+        ends.say(sender, request, run, end(time.time()))
+        return
+
+    def died() -> None:
+        ends.say_as_backend_says(sender, request, run, end(time.time()), revoked=said)
+
+    def goes_on() -> None:
+        word = encoded_events.status(
+            run, time.time(), "terminating", messages.termination(signum), {}
+        )
+        reporting.publisher.emit((word,))
+
+    going = _active_runs(reporting).find(received_request)
+    if going is None or not _terminations.add(Termination(received_request, going, died, goes_on)):
+        ends.say(sender, request, run, end(time.time()))
+
+
+def watch_worker(**_: Any) -> None:
+    """Hear of what a worker does without a signal, before it takes its first message.
+
+    Since Celery 5.7 the result backend knows at once of the tasks that are revoked while they wait
+    for their time, or for the pool; the signal comes when it is their turn
+    (celery/worker/control.py). A message that cannot be decoded has none at all.
+    """
+    commands = import_module("celery.worker.control").Panel.data
+    for name in ("revoke", "terminate"):
+        commands[name] = followed_by(commands[name], _look_for_revoked)
+    consumer = import_module("celery.worker.consumer.consumer").Consumer
+    consumer.on_decode_error = followed_by(consumer.on_decode_error, _undecodable)
+
+
+def _look_for_revoked(*_: Any, **__: Any) -> None:
+    revoked_ids = import_module("celery.worker.state").revoked
+    for request in received_requests.known:
+        reporting = reporting_for(request.task, stamp_of(request.request_dict))
+        # What the pool has already is run, or has its signal: see revoked().
+        waits = request._apply_result is None  # noqa: SLF001 - nothing public tells it
+        if waits and request.id in revoked_ids and reporting is not None:
+            ask = partial(_revoked_in_backend, request.task, request.request_dict)
+            reporting.publisher.look_up(Lookup(ask, tuple))
+
+
+def _revoked_in_backend(task: Any, headers: Any) -> Sequence[EncodedEvent]:
+    run = Run.of(headers, task.name)
+    if run.run in ends.said:
+        return ()
+    stamp = stamp_of(headers)
+    found = as_backend_says(
+        task,
+        run,
+        time.time(),
+        tuple,
+        streams_result=streams_result(task, stamp),
+        streams_errors=streams_errors(task, stamp),
+    )
+    if found:
+        ends.said.append(run.run)
+    return found
+
+
+def unknown(sender: Any = None, message: Any = None, name: Any = None, **_: Any) -> None:
+    """A message of a task that this worker does not know. It is thrown away."""
+    _thrown_away(sender, message, *messages.unknown(name))
+
+
+def rejected(sender: Any = None, message: Any = None, exc: Any = None, **_: Any) -> None:
+    """A message that this worker can make nothing of. It is thrown away."""
+    _thrown_away(sender, message, *messages.unreadable(exc))
+
+
+def _undecodable(consumer: Any, message: Any, exc: Any) -> None:
+    _thrown_away(consumer, message, *messages.unreadable(exc))
+
+
+def _thrown_away(consumer: Any, message: Any, error: str, error_type: str) -> None:
+    """Say the end of what never becomes a request, where its caller has it followed."""
+    headers = getattr(message, "headers", None)
+    if not isinstance(headers, dict) or not stamp_of(headers).get("publication"):
+        return
+    reporting = reporting_of(consumer.app)
+    if reporting.settings.enabled and headers.get("id"):
+        run = Run.of({**headers, "hostname": consumer.hostname}, str(headers.get("task") or ""))
+        reporting.publisher.emit((encoded_events.failed(run, time.time(), error, error_type),))

@@ -1,0 +1,117 @@
+"""``task.map()``, ``task.starmap()`` and ``task.chunks()``: a task that calls another one.
+
+Celery calls the other task as a function, for each item, inside a task of its own (celery 5.7,
+celery/app/builtins.py), whose id the caller holds. So that one is followed where the other one is,
+keeps its result where the other one does, and counts the items. What the other task says of its
+progress is its item's share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from celery_wsprogress.worker.apps import ways_of
+from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS
+from celery_wsprogress.worker.tracker import Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping
+
+_COUNTED: Final = frozenset({"celery.map", "celery.starmap"})
+_MAPS: Final = _COUNTED | {"celery.chunks"}
+
+_UNIT: Final = "items"
+
+
+def called_by(name: str, kwargs: Any) -> str:
+    """The name of the task that this one calls for each item; empty where it is none of these.
+
+    Args:
+        name: A task's name.
+        kwargs: Its arguments, of which only the signature of the other task is looked at.
+    """
+    if name not in _MAPS or not isinstance(kwargs, Mapping):
+        return ""
+    signature = kwargs.get("task")
+    called = signature.get("task") if isinstance(signature, dict) else ""
+    return called if isinstance(called, str) else ""
+
+
+def stamp_for(task: Any, kwargs: Any, stamp: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The header of its message, with what follows from the task that it calls."""
+    name = called_by(task.name, kwargs)
+    called = task.app.tasks.get(name) if name else None
+    if called is None:
+        return stamp
+    ways = ways_of(called)
+    follow = {"follow": True} if ways.always else {}
+    kept = {WITHHOLD: not ways.streams_result, WITHHOLD_ERRORS: not ways.streams_errors}
+    return {**stamp, **follow, **{name: True for name, holds in kept.items() if holds}}
+
+
+class MapTracker(Tracker):
+    """Of a task that calls another one for each of its items."""
+
+    __slots__ = ("_done", "_items")
+
+    def count(self, items: list[Any], kwargs: MutableMapping[str, Any]) -> None:
+        """Count the items as they are taken, in place of the list of them."""
+        self._done, self._items = 0, items
+        kwargs["it"] = _Counted(items, self)
+
+    def give_back(self, kwargs: MutableMapping[str, Any]) -> None:
+        """Undo that: the arguments may be somebody's signature."""
+        kwargs["it"] = self._items
+
+    def advance(self, done: int) -> None:
+        """So many items have been done."""
+        self._done = done
+        if not self.ended:
+            super().update_progress(None, "", done, len(self._items), _UNIT)
+
+    def update_progress(  # noqa: PLR0917 - as the base's
+        self,
+        progress: Any = None,
+        message: Any = "",
+        current: Any = None,
+        total: Any = None,
+        unit: Any = None,  # noqa: ARG002 - of an item's own
+        details: Any = None,
+    ) -> None:
+        """How far the item is."""
+        fraction, indeterminate, _, _ = self._measure(progress, message, current, total)
+        done = self._done if indeterminate else self._done + fraction
+        super().update_progress(None, message, done, len(self._items), _UNIT, details)
+
+
+def tracker_class(task: Any, kwargs: Any) -> type[Tracker]:
+    """Which tracker a run of this task has."""
+    counted = task.name in _COUNTED and isinstance(kwargs, dict)
+    return MapTracker if counted and type(kwargs.get("it")) is list else Tracker
+
+
+class _Counted(list[Any]):
+    """The items, which say so when they are taken for the first time; to all else the list."""
+
+    def __init__(self, items: list[Any], tracker: MapTracker) -> None:
+        super().__init__(items)
+        self._tracker: MapTracker | None = tracker
+
+    def __iter__(self) -> Iterator[Any]:
+        tracker, self._tracker = self._tracker, None
+        if tracker is None:
+            return super().__iter__()
+        return _taken(super().__iter__(), tracker)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (self[:],)
+
+
+def _taken(items: Iterator[Any], tracker: MapTracker) -> Iterator[Any]:
+    done = 0
+    tracker.advance(done)
+    for item in items:
+        yield item
+        done += 1
+        tracker.advance(done)

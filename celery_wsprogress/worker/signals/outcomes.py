@@ -1,0 +1,55 @@
+"""How a run ended, as the result backend tells it, in the words of a run's own process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery_wsprogress.brokers import result_backend
+from celery_wsprogress.worker.publishing import encoded_events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
+    from celery_wsprogress.worker.run_info import Run
+
+
+def as_backend_says(
+    task: Any,
+    run: Run,
+    now: float,
+    otherwise: Callable[[], Sequence[EncodedEvent]],
+    *,
+    streams_result: bool,
+    streams_errors: bool,
+    duration: float | None = None,
+    revoked: str = "",
+) -> Sequence[EncodedEvent]:
+    """Ask the task's result backend how the run ended. Blocks as long as that does.
+
+    Args:
+        task: The task, bound to its app.
+        run: The run.
+        now: When it ended, in epoch seconds.
+        otherwise: Makes what is said where the backend knows of no end, or cannot be asked.
+        streams_result: Whether the task's result may leave.
+        streams_errors: Whether the text of its error may.
+        duration: How long it ran, where that is known.
+        revoked: What is said of a revoked run, where more is known than the backend says.
+    """
+    try:
+        outcome = result_backend.outcome_of(task.backend, run.operation_id)
+    except Exception:  # noqa: BLE001 - whatever the backend raises; there may be none at all
+        outcome = None
+    if outcome is None:
+        return otherwise()
+    if outcome.end != "completed":
+        said, kind = outcome.shown(full=streams_errors), outcome.error_type
+        end = outcome.end
+        if end == "cancelled":
+            said = revoked or said
+        return (encoded_events.failed(run, now, said, kind, status=end, duration=duration),)
+    completed = encoded_events.completed(run, now, duration)
+    if not streams_result:
+        return (completed,)
+    return encoded_events.result(run, now, outcome.result), completed

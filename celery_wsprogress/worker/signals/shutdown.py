@@ -1,0 +1,97 @@
+"""In the worker's main process: what becomes of the tasks that end with it.
+
+In pools of threads or greenlets, and in the solo pool, a task may end its process, too.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from celery.exceptions import WorkerShutdown, WorkerTerminate
+
+from celery_wsprogress.brokers import result_backend
+from celery_wsprogress.worker.apps import reporting_for, ways_of
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.run_info import Run, stamp_of
+from celery_wsprogress.worker.signals import ends, messages, received_requests
+from celery_wsprogress.worker.signals.active_runs import ActiveRuns, members
+
+if TYPE_CHECKING:
+    from celery_wsprogress.worker.apps import Reporting
+    from celery_wsprogress.worker.tracker import Tracker
+
+#: Requests whose code was left, with an end that is not told yet, by their runs.
+_left: dict[str, Any] = {}
+
+
+def shutting_down(how: Any = None, **_: Any) -> None:
+    """A cold shutdown has just cancelled what runs.
+
+    Of a message that is acknowledged late Celery says nothing then, since the broker delivers it
+    again (celery/worker/consumer/consumer.py, ``cancel_active_requests``).
+    """
+    if how != "Cold":
+        return
+    for request in received_requests.known:
+        if request._already_cancelled and not request.acknowledged:  # noqa: SLF001 - nobody else knows
+            _give_back(request)
+
+
+def _give_back(request: Any) -> None:
+    run = Run.of(request.request_dict, request.task.name)
+    end = encoded_events.retrying(run, time.time(), *messages.retry(None, full=False))
+    ends.say(request.task, request.request_dict, run, end)
+
+
+def left(task: Any, tracker: Tracker) -> None:
+    """A task's code was left by what is no error: a program's exit, or its greenlet was killed.
+
+    In the pools whose tasks run in this process Celery says nothing of the first
+    (celery/concurrency/base.py, ``apply_target``). The second is told by whoever killed it, if he
+    gets that far: a greenlet cannot be waited for in a handler of a signal. Of a pool process the
+    main process hears.
+    """
+    if not _is_main(ways_of(task).reporting):
+        return
+    run, exception = tracker.run, sys.exc_info()[1]
+    stops = isinstance(exception, (WorkerShutdown, WorkerTerminate))
+    if isinstance(exception, (SystemExit, KeyboardInterrupt)) and not stops:
+        error, error_type = result_backend.failure(exception, full=tracker.streams_errors)
+        ends.said.append(run.run)
+        end = encoded_events.failed(run, time.time(), error, error_type, duration=tracker.duration)
+        tracker.end(end)
+        return
+    for known in [known for known in _left if known in ends.said]:
+        del _left[known]
+    request = received_requests.known.get(run.operation_id)
+    if request is not None:
+        _left[run.run] = request
+
+
+def ended() -> None:
+    """The worker's main process ends. Say what becomes of the tasks that end with it, unheard."""
+    state = sys.modules.get("celery.worker.state")
+    if state is None:
+        return
+    for request in {*_left.values(), *members(state.active_requests)}:
+        stamp = stamp_of(request.request_dict)
+        reporting = reporting_for(request.task, stamp)
+        if reporting is None or not _is_main(reporting) or not stamp.get("run"):
+            continue
+        if request.acknowledged:
+            _lose(request)
+        else:
+            _give_back(request)
+
+
+def _lose(request: Any) -> None:
+    run = Run.of(request.request_dict, request.task.name)
+    end = encoded_events.failed(run, time.time(), *messages.shutdown(), status="cancelled")
+    ends.say_as_backend_says(request.task, request.request_dict, run, end)
+
+
+def _is_main(reporting: Reporting) -> bool:
+    """Whether this is the main process of a worker; a pool process is none, nor a task's child."""
+    return isinstance(reporting.publisher.heartbeat_source, ActiveRuns)

@@ -1,0 +1,151 @@
+"""What was to follow a task that failed: the rest of its chain, and the body of its chord.
+
+Celery stores the failure for each of them at once, and none of them ever runs
+(celery/backends/base.py, ``_fail_chain`` and ``chord_error_from_stack``). The process in which
+that happens says it, too, of those that are followed: nobody else will.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from celery.backends.base import Backend
+from celery.canvas import group
+
+from celery_wsprogress.brokers import result_backend
+from celery_wsprogress.worker.apps import reporting_for, reporting_of, streams_errors
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.run_info import Run, stamp_of
+from celery_wsprogress.worker.signals.patches import followed_by
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from celery_wsprogress.worker.apps import Reporting
+
+
+def of_message(body: Any) -> Iterator[Any]:
+    """The signatures that stand behind a message: the rest of its chain, and its chord's body.
+
+    Args:
+        body: Of Celery's protocol 2: arguments, keyword arguments and what is embedded.
+    """
+    embedded = body[2] if isinstance(body, (tuple, list)) and len(body) == 3 else None
+    if isinstance(embedded, dict):
+        yield from _with_bodies(embedded.get("chain") or ())
+        if embedded.get("chord"):
+            yield from _with_bodies((embedded["chord"],))
+
+
+def has_some(request: Any) -> bool:
+    """Whether something stands behind a request that a worker has received."""
+    embedded = request._payload[2]  # noqa: SLF001 - it is decoded already
+    return isinstance(embedded, dict) and bool(embedded.get("chain"))
+
+
+def id_of(signature: Any) -> Any:
+    """The id that the task of a signature will have."""
+    return signature["options"].get("task_id")
+
+
+def stream_errors(signature: Any, app: Any) -> bool:
+    """Whether the texts of errors may leave of all tasks of a signature. Not of unknown ones."""
+    tasks = [app.tasks.get(name) for name in _names_in(signature)]
+    return all(task is not None and streams_errors(task, {}) for task in tasks)
+
+
+def _names_in(signature: Any) -> Iterator[str]:
+    parts = signature["kwargs"]
+    match signature.get("subtask_type"):
+        case "chain" | "group":
+            inner = parts["tasks"]
+        case "chord":
+            header = parts["header"]
+            inner = (*([header] if isinstance(header, dict) else header), parts["body"])
+        case _:
+            # As `celery.map` has it.
+            called = parts.get("task")
+            inner = [called] if isinstance(called, dict) else ()
+            yield signature["task"]
+    for one in inner:
+        yield from _names_in(one)
+
+
+def failed(request: Any, sender: Any = None, exception: Any = None, **_: Any) -> None:
+    """A task failed. Say it of the rest of its chain.
+
+    Args:
+        request: Celery's request of it; None where that is gone.
+        sender: The task.
+        exception: What it failed with.
+    """
+    chain = getattr(request, "chain", None)
+    if chain and not request.is_eager:
+        full = streams_errors(sender, stamp_of(request))
+        _fail(sender.app, _with_bodies(chain), exception, full=full)
+
+
+def _with_bodies(signatures: Iterable[Any]) -> Iterator[Any]:
+    """These signatures; of a chord the body, too, and of a chain its last task: they end it."""
+    for one in signatures:
+        signature = one
+        while isinstance(signature, dict) and isinstance(signature.get("options"), dict):
+            kind, parts = signature.get("subtask_type"), signature.get("kwargs") or {}
+            if kind != "chain":
+                yield signature
+            last = (parts.get("tasks") or (None,))[-1] if kind == "chain" else None
+            signature = parts.get("body") if kind == "chord" else last
+
+
+def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) -> None:
+    """Say that they failed with what another task raised.
+
+    Args:
+        app: The app.
+        signatures: Which ones.
+        exception: What was raised.
+        full: Whether its text may leave, as far as the task that raised it has a say.
+    """
+    now = time.time()
+    for signature in signatures:
+        stamp, name = stamp_of(signature["options"].get("headers") or {}), str(signature["task"])
+        reporting = _reporting_of(app, name, stamp)
+        if reporting is not None and id_of(signature):
+            task = app.tasks.get(name)
+            streams = full and (task is None or streams_errors(task, stamp))
+            error, error_type = result_backend.failure(exception, full=streams)
+            run = Run.unstarted(str(id_of(signature)), name, stamp)
+            event = encoded_events.failed(run, now, error, error_type, unstarted=True)
+            reporting.publisher.emit((event,))
+
+
+def _reporting_of(app: Any, name: str, stamp: Mapping[str, Any]) -> Reporting | None:
+    task = app.tasks.get(name)
+    if task is not None:
+        return reporting_for(task, stamp)
+    # A task of other workers.
+    reporting = reporting_of(app)
+    return reporting if reporting.follows(name, streaming=False, stamp=stamp) else None
+
+
+def watch_chords() -> None:
+    """Notice where Celery makes the body of a chord fail: it has no signal for that.
+
+    It does so in whichever process the last task of the header ends, well or not, or in one that
+    polls for that (``celery.chord_unlock``).
+    """
+    Backend.chord_error_from_stack = followed_by(Backend.chord_error_from_stack, chord_failed)
+
+
+def chord_failed(backend: Any, callback: Any, exc: Any = None) -> None:
+    """The body of a chord failed, as ``Backend.chord_error_from_stack`` has just stored."""
+    exc = sys.exc_info()[1] if exc is None else exc
+    # Nobody here knows the task of which the text may speak.
+    _fail(backend.app, _behind_chord(callback), exc, full=False)
+
+
+def _behind_chord(callback: Any) -> Iterator[Any]:
+    yield from _with_bodies(callback.tasks if isinstance(callback, group) else (callback,))
+    yield from _with_bodies(callback.options.get("chain") or ())

@@ -1,0 +1,251 @@
+"""In the process, thread or greenlet that runs a task: its start, what it says, and its end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from celery import states
+
+from celery_wsprogress.brokers import result_backend
+from celery_wsprogress.worker import context
+from celery_wsprogress.worker.apps import (
+    how_of,
+    reporting_for,
+    streams_errors,
+    streams_result,
+    ways_of,
+)
+from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
+from celery_wsprogress.worker.publishing.lookups import Lookup
+from celery_wsprogress.worker.run_info import Run, stamp_of
+from celery_wsprogress.worker.signals import eager_runs, maps, messages
+from celery_wsprogress.worker.signals.outcomes import as_backend_says
+from celery_wsprogress.worker.tracker import Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal
+
+    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
+    from celery_wsprogress.worker.publishing.publisher import Publisher
+
+#: The run that ended last here: an internal error of Celery is signalled after its end.
+_last: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.last", default=None)
+
+
+def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any) -> None:
+    """Make the run's tracker the current one, and say ``started``.
+
+    An eager run that is not published has a tracker, too, so that what it says is not taken for the
+    words of the task that runs it.
+    """
+    request = task.request
+    if request.is_eager:
+        _start_eagerly(task_id, task, kwargs)
+        return
+    stamp = stamp_of(request)
+    reporting = reporting_for(task, stamp)
+    if reporting is None:
+        return
+    run, publisher = Run.of(request, task.name), reporting.publisher
+    how = how_of(task, stamp)
+    context.enter(_tracker(task, kwargs, run, publisher, streams_errors=how["stream_errors"]))
+    make = partial(encoded_events.started, run, time.time(), **how)
+    publisher.emit((LazyEvent(make),))
+
+
+def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
+    outer, headers = context.running.get(), eager_runs.headers_of(task.request)
+    stamp = maps.stamp_for(task, kwargs, stamp_of(headers))
+    reporting = reporting_for(task, stamp)
+    if reporting is None or not reporting.publishes_eager:
+        if reporting is not None or outer is not None:
+            silent = Run(operation_id=str(task_id), operation_type=task.name)
+            full = streams_errors(task, stamp)
+            context.enter(Tracker(silent, None, outer, streams_errors=full))
+        return
+    run, now, publisher = Run.of(headers, task.name), time.time(), reporting.publisher
+    how = how_of(task, stamp)
+    # There is no message to be acknowledged.
+    how["acks_late"] = False
+    full = how["stream_errors"]
+    context.enter(_tracker(task, kwargs, run, publisher, outer, streams_errors=full))
+    make = partial(encoded_events.started, run, now, **how)
+    eager_runs.give_heartbeats_for(reporting)
+    reporting.eager_runs.begin(run, now, make)
+    publisher.emit((LazyEvent(make),))
+
+
+def _tracker(
+    task: Any,
+    kwargs: Any,
+    run: Run,
+    publisher: Publisher,
+    outer: Tracker | None = None,
+    *,
+    streams_errors: bool,
+) -> Tracker:
+    cls = maps.tracker_class(task, kwargs)
+    tracker = cls(run, publisher, outer, streams_errors=streams_errors)
+    if isinstance(tracker, maps.MapTracker):
+        tracker.count(kwargs["it"], kwargs)
+    return tracker
+
+
+def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
+    """Say ``result``, where it is wanted, and ``completed``."""
+    # Of a plain task that is all, and costs it next to nothing.
+    tracker = context.running.get() and _running(sender.request.id)
+    if tracker is None or tracker.sink is None:
+        return
+    run, now = tracker.run, time.time()
+    end = LazyEvent(partial(encoded_events.completed, run, now, tracker.duration))
+    if not _streams_result(sender):
+        tracker.end(end)
+    elif result is None:
+        # There is nothing to render, or to change.
+        tracker.end(LazyEvent(partial(encoded_events.result, run, now, None)), end)
+    else:
+        tracker.end(encoded_events.result(run, now, result), end)
+
+
+def failed(task_id: Any = None, exception: Any = None, **_: Any) -> bool:
+    """Say ``error``. False when it is not this process that runs the task."""
+    tracker = _running(task_id)
+    if tracker is not None:
+        _fail(tracker, *result_backend.failure(exception, full=tracker.streams_errors))
+    return tracker is not None
+
+
+def retried(request: Any = None, reason: Any = None, **_: Any) -> bool:
+    """Say ``retrying``. False when it is not this process that runs the task."""
+    tracker = _running(request.id)
+    if tracker is not None:
+        message, retry_in = messages.retry(reason, full=tracker.streams_errors)
+        tracker.end(encoded_events.retrying(tracker.run, time.time(), message, retry_in))
+    return tracker is not None
+
+
+def finished(
+    task_id: Any = None,
+    task: Any = None,
+    kwargs: Any = None,
+    retval: Any = None,
+    state: Any = None,
+    **_: Any,
+) -> Tracker | None:
+    """The task's code is left, whatever the way. Say the ends that have no signal of their own.
+
+    Returns:
+        The tracker, where this process cannot know what is to be said.
+    """
+    tracker = _running(task_id)
+    if tracker is None:
+        return None
+    if isinstance(tracker, maps.MapTracker):
+        tracker.give_back(kwargs)
+    if task.request.is_eager and tracker.sink is not None:
+        _finish_eagerly(tracker, task, state)
+    context.leave(tracker)
+    _last.set(tracker)
+    if tracker.ended or tracker.sink is None:
+        return None
+    if state == states.IGNORED:
+        _ignore(tracker, task, retval)
+    elif state == states.REJECTED:
+        _reject(tracker, task, retval)
+    return tracker if state is None else None
+
+
+def _finish_eagerly(tracker: Tracker, task: Any, state: Any) -> None:
+    """An exception that goes on to the caller has no signal, and leaves no state."""
+    ways_of(task).reporting.eager_runs.end(tracker.run)
+    exception = sys.exc_info()[1]
+    if state is None and exception is not None:
+        error, error_type = result_backend.failure(exception, full=tracker.streams_errors)
+        cancelled = isinstance(exception, eager_runs.CANCELLED)
+        _fail(tracker, error, error_type, "cancelled" if cancelled else "error")
+
+
+def _streams_result(task: Any) -> bool:
+    """As :func:`.apps.streams_result`, of the run that ends."""
+    request = task.request
+    if not request.is_eager:
+        return streams_result(task, stamp_of(request))
+    return streams_result(task, maps.stamp_for(task, request.kwargs, {}))
+
+
+def broken(
+    sender: Any = None, task_id: Any = None, request: Any = None, exception: Any = None, **_: Any
+) -> None:
+    """Celery itself failed around the task, for instance because the result could not be stored."""
+    request = request or {"id": task_id}
+    reporting = reporting_for(sender, stamp_of(request))
+    if reporting is None or request.get("is_eager"):
+        return
+    full = streams_errors(sender, stamp_of(request))
+    error, error_type = result_backend.failure(exception, full=full)
+    tracker = _last.get()
+    if tracker is not None and tracker.run.run == stamp_of(request).get("run"):
+        _fail(tracker, error, error_type)
+    else:
+        run = Run.of(request, sender.name)
+        reporting.publisher.emit((encoded_events.failed(run, time.time(), error, error_type),))
+
+
+def _running(task_id: Any) -> Tracker | None:
+    # Not only the innermost: the task may have left an operation of its own open.
+    return context.running_of(str(task_id))
+
+
+def _fail(
+    tracker: Tracker,
+    error: str,
+    error_type: str,
+    status: Literal["error", "cancelled"] = "error",
+) -> None:
+    run, now, duration = tracker.run, time.time(), tracker.duration
+    tracker.end(
+        encoded_events.failed(run, now, error, error_type, status=status, duration=duration)
+    )
+
+
+def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
+    """Nothing is known of the end but that Celery will say nothing about it."""
+    if tracker.replaced or ignore.args[:1] == ("Replaced by new task",):
+        # Its successor has the same id and goes on.
+        tracker.replace()
+        tracker.ended = True
+        return
+    run, now, duration = tracker.run, time.time(), tracker.duration
+    tracker.ended = True
+
+    def ignored() -> Sequence[EncodedEvent]:
+        return (encoded_events.completed(run, now, duration, ignored=True),)
+
+    ask = partial(
+        as_backend_says,
+        task,
+        run,
+        now,
+        ignored,
+        streams_result=_streams_result(task),
+        streams_errors=tracker.streams_errors,
+        duration=duration,
+    )
+    ways_of(task).reporting.publisher.look_up(Lookup(ask, ignored), after=tracker.slot)
+
+
+def _reject(tracker: Tracker, task: Any, reject: Any) -> None:
+    """The task threw its message away, or back into its queue."""
+    said, kind = messages.rejection(reject, full=tracker.streams_errors)
+    # What was acknowledged early cannot go back.
+    if reject.requeue and task.acks_late:
+        tracker.end(encoded_events.retrying(tracker.run, time.time(), f"back in its queue; {said}"))
+    else:
+        _fail(tracker, said, kind)
