@@ -21,7 +21,7 @@ test: lint pack system-packages $(VENV)/.test $(NPM)/.made $(REACT)/build/page.j
 	@$(BIN)/python -m pytest -n auto $(PYTEST_OPTIONS)
 
 test-versions: system-packages $(VENV)/.test ## Run the worker's part of the tests with other versions
-	@PYTHONPATH=tests $(BIN)/python -m version_table $(VERSIONS_OPTIONS)
+	@PYTHONPATH=tests $(BIN)/python -m support.version_table $(VERSIONS_OPTIONS)
 
 lint: $(VENV)/.test ## Check style, types and who imports whom
 	@$(BIN)/ruff check .

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import hypothesis
 import pytest
-from browsers import chromium
-from servers import RabbitMQServer, RedisServer, Server, ServerMissingError
+from support.browsers import chromium
+from support.servers import RabbitMQServer, RedisServer, Server, ServerMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,8 +84,11 @@ def _pure_tests(root: Path) -> set[Path]:
     """The files that test the modules which must be pure, as the import contract names them."""
     with (root / "pyproject.toml").open("rb") as file:
         contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
-    [pure] = [one["source_modules"] for one in contracts if one["name"] == "The root is pure"]
-    return {root / "tests" / f"test_{module.rpartition('.')[2]}.py" for module in pure}
+    [pure] = [one["source_modules"] for one in contracts if one["name"] == "Pure packages"]
+    names = [module.rpartition(".")[2] for module in pure]
+    tests = root / "tests"
+    of_packages = {file for name in names for file in (tests / name).glob("test_*.py")}
+    return of_packages | {tests / f"test_{name}.py" for name in names}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -99,7 +102,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """How they are spread over these processes."""
-    from distribution import ByFile
+    from support.distribution import ByFile
 
     return ByFile(config, log)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hypothesis import example, given
-from lives import OPERATION, doubted_logs, logs, progress, queued, status
+from support.sample_events import OPERATION, doubted_logs, logs, progress, queued, status
 
 from celery_wsprogress.operations.lifecycle import Verdict
 from celery_wsprogress.operations.operation import Operation

@@ -17,11 +17,11 @@ import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
 from click.testing import CliRunner
-from nodes import MODULES, bundle, require_packages
-from ports import free_port
-from sidecars import SidecarThread
-from waiting import eventually
-from web_pages import web_server
+from support.node import MODULES, bundle, require_packages
+from support.ports import free_port
+from support.sidecars import SidecarThread
+from support.waiting import eventually
+from support.web_pages import web_server
 
 from celery_wsprogress import settings
 from celery_wsprogress.brokers import BrokerAddress

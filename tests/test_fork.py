@@ -7,12 +7,12 @@ import os
 import threading
 import time
 
-import own_process
 import pytest
-from c_forks import in_child
-from log_reader import LogReader, spoken
-from loops import run
-from waiting import eventually
+from support import process_state
+from support.asyncio_runner import run
+from support.c_forks import in_child
+from support.log_reader import LogReader, spoken
+from support.waiting import eventually
 
 from celery_wsprogress import (
     fork,
@@ -31,7 +31,7 @@ from celery_wsprogress.worker.run_info import Run, mint
 @pytest.fixture
 def log(redis_url, monkeypatch):
     monkeypatch.setenv("WSPROGRESS_PORT", "0")
-    with own_process.fresh(monkeypatch, redis_url):
+    with process_state.fresh(monkeypatch, redis_url):
         yield LogReader(redis_url)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from lives import (
+from support.sample_events import (
     OPERATION,
     completed,
     doubted_logs,

@@ -7,7 +7,7 @@ import re
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from json_values import texts, values
+from support.json_values import texts, values
 
 from celery_wsprogress.errors import ConfigurationError, WSProgressError
 from celery_wsprogress.settings import (

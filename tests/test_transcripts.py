@@ -7,7 +7,7 @@ stands in one of them, both do.
 from __future__ import annotations
 
 import pytest
-from transcripts import FOLDER, delivered, read_events, transcript
+from support.transcripts import FOLDER, delivered, read_events, transcript
 
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.client.resume_state import Memory

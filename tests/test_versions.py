@@ -7,7 +7,9 @@ import subprocess
 
 import pytest
 from conftest import skip_or_fail
-from environments import (
+from packaging.requirements import Requirement
+from packaging.version import Version
+from support.environments import (
     ROOT,
     Column,
     declared,
@@ -15,8 +17,6 @@ from environments import (
     make_environment,
     versions_in,
 )
-from packaging.requirements import Requirement
-from packaging.version import Version
 
 LOWEST = Column("3.11", lowest=True)
 

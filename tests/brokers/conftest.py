@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from amqp import Channel
-    from servers import RabbitMQServer
+    from support.servers import RabbitMQServer
 
 
 @pytest.fixture

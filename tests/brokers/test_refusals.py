@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 import redis
-from ports import free_port
-from raw_log import publish
-from sidecars import SidecarThread
-from waiting import eventually
+from support.ports import free_port
+from support.raw_log import publish
+from support.sidecars import SidecarThread
+from support.waiting import eventually
 from websockets.sync.client import connect
 
 from celery_wsprogress.brokers import BrokerAddress, open_writer

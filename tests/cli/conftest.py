@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from log_writer import log_writer
-from sidecars import SidecarThread
+from support.log_writer import log_writer
+from support.sidecars import SidecarThread
 
 from celery_wsprogress.brokers import BrokerAddress
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-import loops
+from support import asyncio_runner
 from websockets.asyncio.client import connect
 
 PATIENCE = 60
@@ -123,4 +123,4 @@ def watch(client, url, operation_id, ready=None):
         async with asyncio.timeout(PATIENCE):
             return await client(url, operation_id, ready)
 
-    return loops.run(patiently())
+    return asyncio_runner.run(patiently())

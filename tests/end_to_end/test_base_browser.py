@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 import pytest
 import scenario
-from sidecars import SidecarProcess
-from web_pages import web_server
-from workers import Worker
+from support.sidecars import SidecarProcess
+from support.web_pages import web_server
+from support.workers import Worker
 
 HERE = Path(__file__).parent
 PAGE = "base_client.html"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
-from sidecars import SidecarProcess
-from waiting import eventually
+from support.sidecars import SidecarProcess
+from support.waiting import eventually
+from support.workers import Worker
 from watching import to_the_end, until, watching
-from workers import Worker
 
 QUICK = {"WSPROGRESS_SIGN_INTERVAL": "0.2"}
 

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 import pytest
 from celery import Celery, group
-from sidecars import SidecarThread
-from waiting import eventually
+from support.sidecars import SidecarThread
+from support.waiting import eventually
+from support.workers import Worker
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
-from workers import Worker
 
 from celery_wsprogress import StreamingTask
 from celery_wsprogress.brokers import BrokerAddress

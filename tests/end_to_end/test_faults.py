@@ -6,10 +6,10 @@ import base_clients
 import pytest
 import redis
 import scenario
-from sidecars import SidecarProcess
-from waiting import eventually
+from support.sidecars import SidecarProcess
+from support.waiting import eventually
+from support.workers import Worker
 from watching import to_the_end, until, watching
-from workers import Worker
 
 
 @pytest.mark.parametrize("kind", ["own_redis", "own_rabbitmq"])

@@ -7,13 +7,13 @@ import uuid
 from contextlib import ExitStack, contextmanager
 
 import mixed
-import own_process
 import pytest
-from loops import run
-from sidecars import SidecarProcess
-from waiting import eventually
+from support import process_state
+from support.asyncio_runner import run
+from support.sidecars import SidecarProcess
+from support.waiting import eventually
+from support.workers import Worker
 from websockets.sync.client import connect
-from workers import Worker
 
 from celery_wsprogress import operation, start_websocket_background, ws_manager
 from celery_wsprogress.sidecar.embedded import background
@@ -65,7 +65,7 @@ def servers(request):
     app = mixed.make_app(url, backend)
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        stack.enter_context(own_process.fresh(patch, app=app))
+        stack.enter_context(process_state.fresh(patch, app=app))
         stack.enter_context(Worker("mixed", broker=url, backend=backend))
         alone = stack.enter_context(SidecarProcess(url))
         server = start_websocket_background(port=0)

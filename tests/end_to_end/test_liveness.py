@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from celery import Celery, states
-from sidecars import SidecarProcess
-from waiting import eventually
+from support.sidecars import SidecarProcess
+from support.waiting import eventually
+from support.workers import PROJECTS, Worker
 from watching import to_the_end, until, watching
 from websockets.sync.client import connect
-from workers import PROJECTS, Worker
 
 from celery_wsprogress import StreamingTask
 

@@ -14,10 +14,10 @@ import base_clients
 import pytest
 import scenario
 from celery.contrib.testing.worker import start_worker
-from sidecars import SidecarProcess, SidecarThread
-from waiting import eventually
+from support.sidecars import SidecarProcess, SidecarThread
+from support.waiting import eventually
+from support.workers import Worker
 from websockets.sync.client import connect
-from workers import Worker
 
 from celery_wsprogress.brokers.address import address_of
 

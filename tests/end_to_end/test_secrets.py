@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 import redis
 from celery import chain, chord
-from log_reader import LogReader, end_of
-from sidecars import SidecarProcess
+from support.log_reader import LogReader, end_of
+from support.sidecars import SidecarProcess
+from support.workers import Worker
 from watching import to_the_end, watching
-from workers import Worker
 
 from celery_wsprogress import StreamingTask
 from celery_wsprogress.brokers import EXCHANGE

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import pytest
 import scenario
-from lives import completed, error, log, progress, status
-from log_writer import log_writer
-from programs import PROJECTS, Piped, environment
-from sidecars import SidecarProcess, SidecarThread
-from waiting import eventually
-from workers import Worker
+from support.log_writer import log_writer
+from support.programs import PROJECTS, Piped, environment
+from support.sample_events import completed, error, log, progress, status
+from support.sidecars import SidecarProcess, SidecarThread
+from support.waiting import eventually
+from support.workers import Worker
 
 from celery_wsprogress.brokers import BrokerAddress
 

@@ -29,17 +29,17 @@ import psutil
 from accounts import read_records
 from course import Course, Duty, follow, owed
 from oracle import Findings, check, has_ended_for, missing
-from proxies import Proxy
 from restarting import RestartedWorker
-from sidecars import SidecarProcess
+from support.proxies import Proxy
+from support.sidecars import SidecarProcess
+from support.waiting import eventually
 from tail import Tail, whenever
-from waiting import eventually
 from watchers import Audience, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from servers import Server
+    from support.servers import Server
 
 SIGN_INTERVAL = 0.2
 LOST_AFTER = 3.0

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 import psutil
-from workers import Worker, WorkerFailedError
+from support.workers import Worker, WorkerFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

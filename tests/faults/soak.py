@@ -26,7 +26,7 @@ import click
 from harm import FAULTS, crowd
 from installation import Installation
 from oracle import LAWS, Findings, evidence
-from servers import RabbitMQServer, RedisServer
+from support.servers import RabbitMQServer, RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,14 +25,14 @@ from harm import (
 )
 from installation import Installation
 from oracle import has_ended_for
-from servers import RabbitMQServer, RedisServer, ServerMissingError
+from support.servers import RabbitMQServer, RedisServer, ServerMissingError
+from support.waiting import eventually
 from tail import whenever
-from waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from servers import Server
+    from support.servers import Server
 
 #: Enough that all processes are busy for a second or two.
 OPERATIONS = 12

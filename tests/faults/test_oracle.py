@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-import lives
 import pytest
 import resyncs
 from accounts import Log, Resynced, Subscribed, Told, Transcript, resynced, said
-from deliveries import process
-from frames import decoded
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 from oracle import LAWS, check
+from support import sample_events
+from support.deliveries import process
+from support.frames import decoded
 
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
@@ -26,16 +26,16 @@ from celery_wsprogress.protocol.events import BACKEND_RUN
 ONE = "op-1"
 LINES = ["7.aa-1", "7.aa-2", "7.aa-3"]
 LIFE = [
-    lives.queued(),
-    lives.status("received", publication="p1"),
-    lives.status("started", publication="p1"),
-    lives.log(LINES[0]),
-    lives.progress(0.5, message="half"),
-    lives.log(LINES[1]),
-    lives.progress(1.0, message="whole"),
-    lives.log(LINES[2]),
-    lives.result("7.aa-4"),
-    lives.completed(),
+    sample_events.queued(),
+    sample_events.status("received", publication="p1"),
+    sample_events.status("started", publication="p1"),
+    sample_events.log(LINES[0]),
+    sample_events.progress(0.5, message="half"),
+    sample_events.log(LINES[1]),
+    sample_events.progress(1.0, message="whole"),
+    sample_events.log(LINES[2]),
+    sample_events.result("7.aa-4"),
+    sample_events.completed(),
 ]
 TOLD = [
     Told("7.aa", ONE, "start", "0"),
@@ -118,14 +118,14 @@ def test_it_sees_what_comes_too_late():
 
 
 def test_it_sees_two_ends():
-    events = [*LIFE, lives.error()]
+    events = [*LIFE, sample_events.error()]
     broken = laws_broken(frames_of(*events), events)
     assert broken["ends"] == 1
     assert broken["after the end"] == 2  # as a frame, and as something it was not to be shown
 
 
 def test_it_sees_what_comes_after_the_end():
-    events = [*LIFE, lives.log("late")]
+    events = [*LIFE, sample_events.log("late")]
     assert set(laws_broken(frames_of(*events), events)) == {"after the end"}
     assert laws_broken(frames_of(*LIFE), events) == {}
 
@@ -139,7 +139,7 @@ def test_it_sees_what_is_invented():
 
 
 def test_it_sees_a_status_that_is_behind():
-    events = [*LIFE[:3], lives.status("received", publication="p1"), *LIFE[3:]]
+    events = [*LIFE[:3], sample_events.status("received", publication="p1"), *LIFE[3:]]
     assert laws_broken(frames_of(*events), events) == {"after the end": 1}
 
 
@@ -155,18 +155,18 @@ def test_what_a_living_process_said_must_be_in_the_log():
 
 
 def test_the_end_is_the_one_that_the_task_came_to():
-    events = [*LIFE[:-1], lives.error()]
+    events = [*LIFE[:-1], sample_events.error()]
     assert laws_broken(frames_of(*events), events) == {"wrong end": 1}
     assert laws_broken(frames_of(*events), events, living=()) == {}
 
 
 def test_a_client_that_came_late_is_owed_the_run_it_found():
     again = [
-        lives.status("started", run="r2", publication="p2"),
-        lives.log("again", run="r2"),
-        lives.completed(run="r2"),
+        sample_events.status("started", run="r2", publication="p2"),
+        sample_events.log("again", run="r2"),
+        sample_events.completed(run="r2"),
     ]
-    events = [*LIFE[:-1], lives.error(), *again]
+    events = [*LIFE[:-1], sample_events.error(), *again]
     frames = frames_of(*events)
     told = [*TOLD, Told("7.aa", ONE, "start", "0")]
     assert laws_broken(frames[-3:], events, told, first=False) == {}
@@ -192,7 +192,7 @@ def test_a_batch_that_was_written_twice_counts_once_and_a_missing_one_is_known()
 
 # Snapshots.
 
-LONG = [*LIFE[:3], *(lives.log(f"line {number}") for number in range(200)), *LIFE[8:]]
+LONG = [*LIFE[:3], *(sample_events.log(f"line {number}") for number in range(200)), *LIFE[8:]]
 
 
 def told_at(number, *, run="r1", ended=False, missed=None):
@@ -268,8 +268,11 @@ def test_a_snapshot_that_is_not_true(wrong):
 
 
 def test_an_end_that_a_snapshot_has_undone_may_be_followed_by_another_one():
-    again = [lives.status("started", run="r2", publication="p2"), lives.completed(run="r2")]
-    events = [*LIFE[:-2], lives.error(), *again]
+    again = [
+        sample_events.status("started", run="r2", publication="p2"),
+        sample_events.completed(run="r2"),
+    ]
+    events = [*LIFE[:-2], sample_events.error(), *again]
     frames, undone = frames_of(*events), told_at(len(events) - 1, run="r2")
     assert broken_by([*frames[:-2], undone, frames[-1]], events) == {}
     # The same end is not undone by saying how things stand behind it.
@@ -280,22 +283,24 @@ def test_an_end_that_a_snapshot_has_undone_may_be_followed_by_another_one():
 
 RUNS = ("r1", "r2", "r3")
 MAKERS = {
-    "queued": lambda run, _: lives.queued(publication=f"p{run}"),
-    "received": lambda run, _: lives.status("received", run=run, publication=f"p{run}"),
-    "started": lambda run, _: lives.status("started", run=run, publication=f"p{run}"),
-    "retry": lambda run, _: lives.status("started", run=run, publication=f"p{run}", after="r1"),
-    "retrying": lambda run, _: lives.status("retrying", run=run),
-    "replaced": lambda run, _: lives.status("replaced", run=run),
+    "queued": lambda run, _: sample_events.queued(publication=f"p{run}"),
+    "received": lambda run, _: sample_events.status("received", run=run, publication=f"p{run}"),
+    "started": lambda run, _: sample_events.status("started", run=run, publication=f"p{run}"),
+    "retry": lambda run, _: sample_events.status(
+        "started", run=run, publication=f"p{run}", after="r1"
+    ),
+    "retrying": lambda run, _: sample_events.status("retrying", run=run),
+    "replaced": lambda run, _: sample_events.status("replaced", run=run),
     "given back": lambda run, _: structs.replace(MAKERS["retrying"](run, ""), inferred=True),
-    "own": lambda run, _: lives.status("own", run=run),
-    "log": lambda run, text: lives.log(text, run=run),
-    "progress": lambda run, text: lives.progress(0.5, run=run, message=text),
-    "result": lambda run, text: lives.result(text, run=run),
-    "completed": lambda run, _: lives.completed(run=run),
-    "error": lambda run, _: lives.error(run=run),
-    "unstarted": lambda run, _: lives.unstarted(run=run),
-    "stalled": lambda run, _: lives.stalled(run=run),
-    "lost": lambda run, _: lives.lost(run=run),
+    "own": lambda run, _: sample_events.status("own", run=run),
+    "log": lambda run, text: sample_events.log(text, run=run),
+    "progress": lambda run, text: sample_events.progress(0.5, run=run, message=text),
+    "result": lambda run, text: sample_events.result(text, run=run),
+    "completed": lambda run, _: sample_events.completed(run=run),
+    "error": lambda run, _: sample_events.error(run=run),
+    "unstarted": lambda run, _: sample_events.unstarted(run=run),
+    "stalled": lambda run, _: sample_events.stalled(run=run),
+    "lost": lambda run, _: sample_events.lost(run=run),
     "known result": lambda run, text: structs.replace(MAKERS["result"](run, text), inferred=True),
     "known end": lambda run, text: structs.replace(MAKERS["completed"](run, text), inferred=True),
     # Of a message in its queue there is no run yet.

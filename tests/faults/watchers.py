@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from accounts import Subscribed, Transcript, resynced, said
-from proxies import hold_little
+from support.proxies import hold_little
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 

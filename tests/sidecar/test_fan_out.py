@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lives import doubted_logs, log, progress, status
-from loops import run
+from support.asyncio_runner import run
+from support.sample_events import doubted_logs, log, progress, status
 
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Delivery, Hub

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import scenario
-from log_writer import log_writer
-from sidecars import PATIENT, SidecarProcess, SidecarThread
-from waiting import eventually
-from web_pages import web_server
-from workers import Worker
+from support.log_writer import log_writer
+from support.sidecars import PATIENT, SidecarProcess, SidecarThread
+from support.waiting import eventually
+from support.web_pages import web_server
+from support.workers import Worker
 
 from celery_wsprogress.brokers import BrokerAddress
 

@@ -6,10 +6,10 @@ import uuid
 from urllib.parse import urlsplit
 
 import pytest
-from lives import completed, result, status
 from msgspec import structs
-from nginx import nginx
-from nodes import MODULES, require_node, run_node
+from support.nginx import nginx
+from support.node import MODULES, require_node, run_node
+from support.sample_events import completed, result, status
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect

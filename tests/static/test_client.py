@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from clocks import Clock
-from lives import completed, error, log, progress, result, status
 from msgspec import structs
-from nodes import MODULES, require_packages, run_node
-from ports import free_port
-from proxies import Proxy
-from sidecars import PATIENT, SidecarThread
-from waiting import eventually
+from support.clocks import Clock
+from support.node import MODULES, require_packages, run_node
+from support.ports import free_port
+from support.proxies import Proxy
+from support.sample_events import completed, error, log, progress, result, status
+from support.sidecars import PATIENT, SidecarThread
+from support.waiting import eventually
 from websockets.sync.server import serve
 
 from celery_wsprogress import create_token

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from dictation import Dictation
-from lives import completed, error, log, progress, queued, result, status
-from log_writer import log_writer
 from msgspec import structs
-from nodes import NODE_MODULES, require_packages
-from proxies import Proxy
-from sidecars import SidecarThread
-from waiting import eventually
+from support.log_writer import log_writer
+from support.node import NODE_MODULES, require_packages
+from support.proxies import Proxy
+from support.sample_events import completed, error, log, progress, queued, result, status
+from support.sidecars import SidecarThread
+from support.waiting import eventually
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress

@@ -9,11 +9,11 @@ from urllib.request import urlopen
 
 import pytest
 from dictation import Dictation
-from lives import completed, error, log, progress, queued, result, status
 from msgspec import structs
-from nodes import NODE_MODULES, require_packages
-from sidecars import SidecarThread
-from waiting import eventually
+from support.node import NODE_MODULES, require_packages
+from support.sample_events import completed, error, log, progress, queued, result, status
+from support.sidecars import SidecarThread
+from support.waiting import eventually
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress

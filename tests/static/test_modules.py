@@ -10,9 +10,9 @@ import subprocess
 import pytest
 from declarations import compile_declarations
 from hypothesis import given
-from lives import doubted_logs
-from nodes import MODULES, STATIC, bundle, require_node, require_packages, run_node
-from transcripts import delivered
+from support.node import MODULES, STATIC, bundle, require_node, require_packages, run_node
+from support.sample_events import doubted_logs
+from support.transcripts import delivered
 
 from celery_wsprogress import __version__
 

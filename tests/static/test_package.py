@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from conftest import skip_or_fail
-from nodes import MODULES, NODE_MODULES, STATIC, require_packages
+from support.node import MODULES, NODE_MODULES, STATIC, require_packages
 
 from celery_wsprogress import __version__
 

@@ -6,10 +6,10 @@ import json
 import uuid
 
 import pytest
-from lives import completed, log, progress, result, status
 from msgspec import structs
-from nodes import MODULES, bundle, require_packages, run_node
-from waiting import eventually
+from support.node import MODULES, bundle, require_packages, run_node
+from support.sample_events import completed, log, progress, result, status
+from support.waiting import eventually
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect

@@ -7,11 +7,11 @@ import re
 import uuid
 
 import pytest
-from lives import completed, error, log, progress, result, status
 from msgspec import structs
-from ports import free_port
-from sidecars import SidecarThread
-from waiting import eventually
+from support.ports import free_port
+from support.sample_events import completed, error, log, progress, result, status
+from support.sidecars import SidecarThread
+from support.waiting import eventually
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress

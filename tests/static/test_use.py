@@ -7,11 +7,11 @@ import time
 import uuid
 
 import pytest
-from lives import completed, log, progress, result, status
 from msgspec import structs
-from nodes import MODULES, bundle, require_packages, run_node
-from sidecars import SidecarThread
-from waiting import eventually
+from support.node import MODULES, bundle, require_packages, run_node
+from support.sample_events import completed, log, progress, result, status
+from support.sidecars import SidecarThread
+from support.waiting import eventually
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress

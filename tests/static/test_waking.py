@@ -8,12 +8,12 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from browsers import chromium_that_keeps_pages
-from lives import log, status
 from msgspec import structs
-from proxies import Proxy
-from raw_pages import RawPage
-from waiting import eventually
+from support.browsers import chromium_that_keeps_pages
+from support.proxies import Proxy
+from support.raw_pages import RawPage
+from support.sample_events import log, status
+from support.waiting import eventually
 
 playwright = pytest.importorskip("playwright.sync_api")
 

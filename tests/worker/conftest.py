@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 
 import pytest
-from log_reader import LogReader
-from workers import Worker
+from support.log_reader import LogReader
+from support.workers import Worker
 
 
 @pytest.fixture(scope="session")

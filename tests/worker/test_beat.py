@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from log_reader import LogReader
-from waiting import eventually
+from support.log_reader import LogReader
+from support.waiting import eventually
 
 from celery_wsprogress.protocol.events import Status
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 
 from celery import Celery
-from log_reader import end_of, in_task, spoken
-from waiting import eventually
-from workers import Worker
+from support.log_reader import end_of, in_task, spoken
+from support.waiting import eventually
+from support.workers import Worker
 
 from celery_wsprogress import StreamingTask, brokers
 from celery_wsprogress.brokers.address import address_of

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
-from log_reader import LogReader, spoken
-from proxies import Proxy
-from waiting import eventually
-from workers import Worker
+from support.log_reader import LogReader, spoken
+from support.proxies import Proxy
+from support.waiting import eventually
+from support.workers import Worker
 
 ROOT = Path(__file__).parents[2]
 

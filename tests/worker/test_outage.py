@@ -6,9 +6,9 @@ from contextlib import closing, suppress
 
 import pytest
 from celery import Celery
-from log_reader import end_of, in_task, result_of
-from waiting import eventually
-from workers import Worker
+from support.log_reader import end_of, in_task, result_of
+from support.waiting import eventually
+from support.workers import Worker
 
 from celery_wsprogress import brokers
 from celery_wsprogress.brokers.address import address_of

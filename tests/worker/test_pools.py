@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 
 import pytest
-from log_reader import LogReader, end_of, in_task
-from waiting import eventually
-from workers import Worker
+from support.log_reader import LogReader, end_of, in_task
+from support.waiting import eventually
+from support.workers import Worker
 
 from celery_wsprogress.protocol.events import Log, Progress
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 from celery import Celery
-from log_reader import in_task, spoken
-from waiting import eventually
-from workers import Worker
+from support.log_reader import in_task, spoken
+from support.waiting import eventually
+from support.workers import Worker
 
 
 @pytest.mark.parametrize("broker", ["redis_server", "rabbitmq_server"])

@@ -14,11 +14,11 @@ import celery
 import kombu
 import pytest
 import redis
-from log_reader import end_of, in_task, result_of, spoken
 from msgspec import UNSET
-from servers import RedisServer
-from waiting import eventually
-from workers import Worker
+from support.log_reader import end_of, in_task, result_of, spoken
+from support.servers import RedisServer
+from support.waiting import eventually
+from support.workers import Worker
 
 from celery_wsprogress import StreamingTask
 from celery_wsprogress.protocol.events import Log, Progress, Status

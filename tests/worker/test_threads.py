@@ -6,9 +6,9 @@ import logging
 import threading
 
 import pytest
-from log_reader import in_task
-from waiting import eventually
-from workers import Worker
+from support.log_reader import in_task
+from support.waiting import eventually
+from support.workers import Worker
 
 from celery_wsprogress.protocol.events import Log
 from celery_wsprogress.worker import context

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import logging
+import socket
+from http import HTTPStatus
+
+import pytest
+from support.sidecars import SidecarThread
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+
+from celery_wsprogress.brokers import BrokerAddress
+from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.settings import ServeSettings
+from celery_wsprogress.sidecar.http.handshake import (
+    check_exposure,
+    one_value,
+    operation_id_of,
+    refusal,
+    response,
+)
+from celery_wsprogress.sidecar.http.routes import JSON, Answer
+
+KEY = "a key that is long enough for HS256"
+
+
+# What settings may not open.
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"host": "127.0.0.1"},
+        {"host": "::1"},
+        {"host": "0.0.0.0", "key": KEY},
+        {"host": "0.0.0.0", "insecure": True},
+        {"host": "progress.example", "key": KEY},
+        {"monitor_unsubscribed": True},
+        {"monitor_unsubscribed": True, "host": "::", "insecure": True},
+    ],
+    ids=repr,
+)
+def test_what_may_be_served(settings):
+    check_exposure(ServeSettings.load(settings))
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.168.1.7", "progress.example", "localhost.evil.example", "127.1"]
+)
+def test_a_public_address_needs_a_key_or_a_loud_word(host):
+    with pytest.raises(ConfigurationError) as caught:
+        check_exposure(ServeSettings.load({"host": host}))
+    for word in ("wsprogress_host", host, "loopback", "WSPROGRESS_KEY", "--insecure"):
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("more", [{}, {"host": "0.0.0.0"}, {"insecure": True}], ids=repr)
+def test_everything_for_everyone_is_refused_once_there_is_a_key(more):
+    settings = ServeSettings.load({"key": KEY, "monitor_unsubscribed": True, **more})
+    with pytest.raises(
+        ConfigurationError, match=r"monitor_unsubscribed is True, .* off once a key"
+    ):
+        check_exposure(settings)
+
+
+# Who is refused.
+
+
+def request(*headers, method="GET"):
+    return Request("/", Headers(headers), method)
+
+
+HOST = ("Host", "localhost:8765")
+SETTINGS = ServeSettings.load({"origins": "https://listed.example", "hosts": "progress.example"})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [HOST],
+        [("host", "127.0.0.1:8765")],
+        [("Host", "progress.example")],
+        [HOST, ("Origin", "http://localhost:3000")],
+        [HOST, ("Origin", "null")],
+        [HOST, ("Origin", "https://listed.example")],
+        [("Host", "progress.example"), ("Origin", "https://progress.example")],
+    ],
+    ids=repr,
+)
+def test_who_is_served(headers):
+    assert refusal(request(*headers), SETTINGS) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "hint"),
+    [
+        ([], "--allow-host"),
+        ([("Host", "")], "--allow-host"),
+        ([("Host", "evil.example")], "--allow-host"),
+        ([HOST, HOST], "--allow-host"),
+        ([HOST, ("host", "evil.example")], "--allow-host"),
+        ([HOST, ("Origin", "http://evil.example")], "--origin"),
+        ([HOST, ("Origin", "")], "--origin"),
+        ([HOST, ("Origin", "http://localhost"), ("Origin", "http://localhost")], "--origin"),
+        ([HOST, ("Origin", "http://localhost"), ("origin", "http://evil.example")], "--origin"),
+        ([HOST, ("Origin", "null"), ("Origin", "null")], "--origin"),
+        ([HOST, ("Origin", "http://[")], "--origin"),
+        ([("Host", "evil.example"), ("Origin", "http://evil.example")], "--allow-host"),
+    ],
+    ids=repr,
+)
+def test_who_is_refused_and_what_would_help(headers, hint):
+    answer = refusal(request(*headers), SETTINGS)
+    assert answer.status == HTTPStatus.FORBIDDEN
+    assert hint in answer.body.decode()
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "PUT", "DELETE", "get"])
+def test_only_get_is_served(method):
+    answer = refusal(request(HOST, method=method), SETTINGS)
+    assert answer.status == HTTPStatus.METHOD_NOT_ALLOWED
+
+
+def test_a_foreign_page_learns_nothing_whatever_its_method():
+    headers = [HOST, ("Origin", "http://evil.example")]
+    assert refusal(request(*headers, method="POST"), SETTINGS).status == HTTPStatus.FORBIDDEN
+
+
+def test_the_host_that_is_bound_is_a_name_too():
+    settings = ServeSettings.load({"host": "progress.example", "key": KEY})
+    assert refusal(request(("Host", "progress.example:8765")), settings) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "value"),
+    [([], None), ([("A", "1")], "1"), ([("A", "1"), ("a", "2")], ""), ([("A", "")], "")],
+)
+def test_one_value(headers, value):
+    assert one_value(Headers(headers), "a") == value
+
+
+@pytest.mark.parametrize(
+    ("path", "operation_id"),
+    [
+        ("/ws/abc", "abc"),
+        ("/ws/abc?x=/ws/y", "abc"),
+        ("/ws/a%2Fb/c", "a/b/c"),
+        ("/ws/%C3%A9", "é"),
+        ("/ws/%ff", "\ufffd"),
+        ("/ws/*", "*"),
+        ("/ws/", ""),
+        ("/ws", ""),
+        ("/", ""),
+        ("", ""),
+        ("/other/ws/abc", ""),
+        ("/?/ws/abc", ""),
+        ("//[/ws/abc", ""),
+        ("//[", ""),
+    ],
+)
+def test_the_id_in_a_path(path, operation_id):
+    assert operation_id_of(path) == operation_id
+
+
+def test_a_response_says_what_it_is_and_ends():
+    sent = response(Answer(HTTPStatus.NOT_FOUND, b"{}\n"))
+    assert (sent.status_code, sent.reason_phrase, sent.body) == (404, "Not Found", b"{}\n")
+    headers = dict(sent.headers.raw_items())
+    assert headers["Content-Type"] == JSON
+    assert headers["Content-Length"] == "3"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Connection"] == "close"
+
+
+# The same through a socket, where a stranger writes what he likes.
+
+
+@pytest.fixture(scope="module")
+def port():
+    with SidecarThread(BrokerAddress("memory://"), key=KEY) as sidecar:
+        yield sidecar.port
+
+
+def first_line(port, *lines):
+    """What is answered to a request made of these lines, as far as its first line."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode("latin-1"))
+        with sock.makefile("rb") as answer:
+            return answer.readline().decode()
+
+
+UPGRADE = (
+    "Host: localhost",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["GET /healthz HTTP/1.1", "Host: localhost"], 200),
+        (["GET /healthz HTTP/1.0"], 200),  # HAProxy's check
+        (["GET /readyz HTTP/1.0"], 200),
+        (["GET / HTTP/1.0"], 403),
+        (["GET /status HTTP/1.1"], 403),
+        (["GET /healthz HTTP/1.1", "Host: localhost", "Host: localhost"], 403),
+        (["GET /healthz HTTP/1.1", "Host: evil.example"], 403),
+        (["GET //[ HTTP/1.1", "Host: localhost"], 404),
+        (["GET /status HTTP/1.1", "Host: localhost", "Authorization: a", "Authorization: b"], 401),
+        (["GET /status HTTP/1.1", "Host: localhost", "Authorization: Bearer \xff"], 401),
+        (["GET / HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Upgrade: websocket"], 200),
+        (["GET / HTTP/1.1", "Host: localhost", "Origin: http://["], 403),
+        (["GET / HTTP/1.1", "Host: localhost", "Origin: http://\xe9"], 403),
+        (["GET / HTTP/1.1", "Host: [::1"], 403),
+        (["POST / HTTP/1.1", "Host: localhost", "Content-Length: 0"], 405),
+        (["GET / HTTP/1.1", *UPGRADE], 101),
+        (["GET //[ HTTP/1.1", *UPGRADE], 101),
+        (["GET /ws/%ff HTTP/1.1", *UPGRADE], 101),
+        (["GET / HTTP/1.1", *UPGRADE, "Origin: http://evil.example"], 403),
+        (["GET / HTTP/1.1", *UPGRADE, "Origin: null", "Origin: null"], 403),
+        # As a proxy sends a handshake on that was not told to pass the upgrade on.
+        (["GET / HTTP/1.1", *UPGRADE[:1], *UPGRADE[3:]], 426),
+        (["GET /ws/abc HTTP/1.0", *UPGRADE[:1], "Connection: close", *UPGRADE[3:]], 426),
+    ],
+    ids=repr,
+)
+def test_what_a_stranger_writes_is_answered_and_breaks_nothing(port, caplog, lines, expected):
+    with caplog.at_level(logging.ERROR):
+        assert first_line(port, *lines).split(" ")[:2] == ["HTTP/1.1", str(expected)]
+    assert [one.getMessage() for one in caplog.records] == []
+
+
+def test_an_upgrade_that_a_proxy_lost_is_said_once_in_the_log_and_in_the_answer(caplog):
+    lines = ["GET / HTTP/1.1", *UPGRADE[:1], *UPGRADE[3:]]
+    with SidecarThread(BrokerAddress("memory://")) as sidecar:
+        for _ in range(3):
+            assert "426" in first_line(sidecar.port, *lines)
+    said = [one.getMessage() for one in caplog.records if "Upgrade" in one.getMessage()]
+    assert len(said) == 1
+    assert "proxy_set_header Upgrade $http_upgrade" in said[0]

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.deliveries import process
+from support.sample_events import completed, queued, status
+
+from celery_wsprogress.access.permissions import Permit, sign
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.protocol import wire
+from celery_wsprogress.sidecar.http.routes import (
+    JSON,
+    PROMETHEUS,
+    TEXT,
+    View,
+    is_about_all,
+    respond,
+)
+from celery_wsprogress.sidecar.metrics.definitions import STATS
+
+KEY = "a key that is long enough for HS256"
+NOW = 1_700_000_000.0
+REPORT = {**dict.fromkeys(STATS, 0), "connected_clients": 3, "gaps_total": 2, "processes": 1}
+STATE = {"broker_connected": True, "rebuilt": True, "replayable": False, "stopping": False}
+
+
+@pytest.fixture(scope="module")
+def hub():
+    hub = Hub()
+    events = (
+        queued(operation_id="a/b c", operation_type="proj.add"),
+        status("started", operation_id="a/b c", metadata={}),
+        completed(operation_id="done"),
+    )
+    process(hub, wire.Batch("w", 1, events), epoch="e", position="1", now=NOW)
+    return hub
+
+
+@pytest.fixture(scope="module")
+def get(hub):
+    """Ask for a path; its status and its body, decoded where it is JSON."""
+
+    def get(target, authorization=None, *, key=None, exact_only=False, ready=True):
+        view = View(
+            hub=hub,
+            permit=Permit(key, exact_only=exact_only),
+            now=NOW,
+            report=lambda: {**REPORT, **STATE, "ready": ready},
+        )
+        answer = respond(target, authorization, view)
+        if answer.content_type == JSON:
+            return answer.status, json.loads(answer.body)
+        assert answer.content_type == (PROMETHEUS if target == "/metrics" else TEXT)
+        return answer.status, answer.body.decode()
+
+    return get
+
+
+def bearer(*ids, lasting=60.0, scheme="Bearer"):
+    return f"{scheme} {sign(KEY, ids, issued_at=NOW, expires_at=NOW + lasting)}"
+
+
+def test_health(get):
+    assert get("/healthz") == (HTTPStatus.OK, "ok\n")
+
+
+@pytest.mark.parametrize(
+    ("ready", "status"), [(True, HTTPStatus.OK), (False, HTTPStatus.SERVICE_UNAVAILABLE)]
+)
+def test_readiness(get, ready, status):
+    assert get("/readyz", ready=ready) == (
+        status,
+        {"ready": ready, **STATE, "gaps": 2, "processes": 1},
+    )
+
+
+def test_status(get):
+    stats = {name: REPORT[name] for name in STATS}
+    expected = {"available": True, "running": True, "stats": stats}
+    assert get("/status") == (HTTPStatus.OK, expected)
+
+
+def test_metrics(get):
+    status, text = get("/metrics")
+    assert status == HTTPStatus.OK
+    assert "\ncelery_wsprogress_connected_clients 3\n" in text
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/status", "/metrics"])
+def test_what_is_asked_of_all_processes(path):
+    assert is_about_all(path)
+    assert is_about_all(f"{path}?x")
+    assert not is_about_all(f"/healthz?{path}")
+
+
+def test_operations(get):
+    status, body = get("/operations")
+    assert status == HTTPStatus.OK
+    assert [one["operation_id"] for one in body["operations"]] == ["done", "a/b c"]
+    assert body["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("cursor=2", ["a/b c"]),
+        ("cursor=1", []),
+        ("cursor=", ["done", "a/b c"]),
+        ("", ["done", "a/b c"]),
+        ("limit=1", ["done"]),
+        ("operation_type=proj.*&state=completed", []),
+        ("operation_type=proj.*", ["a/b c"]),
+        ("tag=none", []),
+    ],
+)
+def test_a_page_of_operations(get, query, found):
+    status, body = get(f"/operations?{query}")
+    assert status == HTTPStatus.OK
+    assert [one["operation_id"] for one in body["operations"]] == found
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "cursor=nonsense",
+        f"cursor={'9' * 30}",
+        "cursor=%ff&cursor=[",
+        "limit=0",
+        f"limit={'9' * 5_000}",
+        "state=x",
+    ],
+)
+def test_a_filter_that_is_none_is_answered_with_a_sentence(get, query):
+    status, body = get(f"/operations?{query}")
+    assert status == HTTPStatus.BAD_REQUEST
+    assert body["code"] == "invalid_command"
+
+
+@pytest.mark.parametrize("path", ["/operations/a/b c", "/operations/a%2Fb%20c?x=1"])
+def test_an_operation(get, path):
+    status, body = get(path)
+    assert status == HTTPStatus.OK
+    assert body["operation"]["operation_id"] == "a/b c"
+    assert body["operation"]["operation_type"] == "proj.add"
+
+
+def test_an_operation_nobody_has_heard_of(get):
+    assert get("/operations/unheard") == (HTTPStatus.NOT_FOUND, {"operation": None})
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/nothing", "", "*", "//", "//[", "http://[", "/operations/", "/status/", "/?/status",
+     "x/operations/done", "/STATUS", "/\x00"],
+)  # fmt: skip
+def test_other_paths_have_nothing(get, target):
+    status, body = get(target)
+    assert (status, body["code"]) == (HTTPStatus.NOT_FOUND, "not_found")
+
+
+@given(
+    target=st.text(max_size=30), authorization=st.none() | st.text(max_size=30), key=st.booleans()
+)
+def test_any_request_is_answered(get, target, authorization, key):
+    status, _ = get(f"/{target}", authorization, key=KEY if key else None)
+    assert status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+# With a key.
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("authorization", [None, "Bearer nonsense", "Basic dTpw", ""])
+def test_health_is_open_to_everyone(get, path, authorization):
+    assert get(path, authorization, key=KEY)[0] == HTTPStatus.OK
+
+
+@pytest.mark.parametrize(
+    "path", ["/status", "/metrics", "/operations", "/operations/done", "/operations/x"]
+)
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "Bearer", "Bearer ", "Bearer nonsense", "Bearer \udcff", "Basic dTpw",
+     bearer("*", lasting=-1), bearer("*", scheme="Token"), bearer("*").removeprefix("Bearer ")],
+)  # fmt: skip
+def test_the_rest_is_not_without_a_token(get, path, authorization):
+    status, body = get(path, authorization, key=KEY)
+    assert (status, body["code"]) == (HTTPStatus.UNAUTHORIZED, "unauthorized")
+
+
+@pytest.mark.parametrize(
+    ("path", "ids", "status"),
+    [
+        ("/status", ["other"], HTTPStatus.OK),
+        ("/metrics", ["other"], HTTPStatus.OK),
+        ("/operations/done", ["done"], HTTPStatus.OK),
+        ("/operations/done", ["other"], HTTPStatus.FORBIDDEN),
+        ("/operations/unheard", ["other"], HTTPStatus.FORBIDDEN),
+        ("/operations", ["done"], HTTPStatus.FORBIDDEN),
+        ("/operations", ["*"], HTTPStatus.OK),
+        ("/operations/done", ["*"], HTTPStatus.OK),
+        ("/nothing", ["*"], HTTPStatus.NOT_FOUND),
+    ],
+)
+def test_a_token_grants_what_it_grants_to_commands(get, path, ids, status):
+    assert get(path, bearer(*ids), key=KEY)[0] == status
+
+
+def test_the_scheme_may_be_written_as_one_likes(get):
+    assert get("/status", bearer("x", scheme="bearer"), key=KEY)[0] == HTTPStatus.OK
+
+
+def test_a_page_exact_only_may_not_list(get):
+    assert get("/operations", exact_only=True)[0] == HTTPStatus.FORBIDDEN
+    assert get("/operations/done", exact_only=True)[0] == HTTPStatus.OK
+    assert get("/status", exact_only=True)[0] == HTTPStatus.OK
+    assert get("/metrics", exact_only=True)[0] == HTTPStatus.OK

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+from support import deliveries
+from support.sample_events import completed, log, progress, queued, status
+
+from celery_wsprogress import __version__
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.protocol import wire
+from celery_wsprogress.sidecar.ingest.log_reader import Connection
+from celery_wsprogress.sidecar.ingest.startup_replay import Rebuilding
+from celery_wsprogress.sidecar.metrics.collector import Accounts
+from celery_wsprogress.sidecar.metrics.definitions import (
+    METRICS,
+    STATS,
+    added,
+    exposition,
+    key,
+    lasting,
+    readiness,
+    stats,
+)
+from celery_wsprogress.sidecar.metrics.latency import BOUNDS, LONGEST, Delays
+
+NAMES = [one.figure or one.name for one in METRICS if one.kind != "histogram"]
+COUNTERS = [one.figure or one.name for one in METRICS if one.kind == "counter"]
+REPORTS = st.dictionaries(st.sampled_from(NAMES), st.integers(0, 10**12))
+
+LIFE = (
+    queued(at=1.0, operation_type="t", metadata={}),
+    status("started", at=2.0, metadata={}),
+    progress(0.5, at=3.0),
+    log("half", at=3.0),
+    completed(at=4.0),
+    log("late", at=5.0),
+)
+
+
+class Wrote:
+    """What the accounts see of a connection."""
+
+    def __init__(self, writes, size, code=1000):
+        self.writer = SimpleNamespace(sent_writes=writes, sent_bytes=size)
+        self.end_code = code
+
+
+class Process:
+    """The accounts of one process of a sidecar, with what they are made of."""
+
+    def __init__(self):
+        self.hub, self.broker, self.rebuilding = Hub(), Connection(), Rebuilding()
+        self.connections, self.delays = {}, Delays()
+        self.accounts = Accounts(
+            self.hub, self.broker, self.rebuilding, self.connections, self.delays
+        )
+
+    def read(self, *events, counter=1):
+        batch = wire.Batch("w", counter, events)
+        deliveries.process(self.hub, batch, epoch="e", position=str(counter), now=0.0)
+
+    def report(self):
+        return self.accounts.report()
+
+
+@pytest.fixture
+def process():
+    return Process()
+
+
+def families(report):
+    """The metrics as Prometheus's own parser reads them: the samples of each by its labels."""
+    return {
+        family.name: {
+            (sample.name, *sample.labels.items()): sample.value for sample in family.samples
+        }
+        for family in text_string_to_metric_families(exposition(report))
+    }
+
+
+def test_every_figure_of_a_process_is_a_metric_of_the_table(process):
+    process.read(*LIFE)
+    process.accounts.closed(Wrote(1, 1))
+    shown = text_string_to_metric_families(exposition(process.report()))
+    kinds = {family.name: (family.type, family.documentation) for family in shown}
+    # The parser leaves the end out of a counter's name.
+    expected = {
+        one.title.removesuffix("_total"): (one.kind, one.told)
+        for one in METRICS
+        # The parent of several processes counts restarts; the broker is well here.
+        if one.name not in {"restarts_total", "broker_error"}
+    }
+    assert kinds == expected
+
+
+def test_what_was_read_is_counted_by_type_and_by_what_became_of_it(process):
+    process.read(*LIFE)
+    process.read(*LIFE)
+    process.read(counter=4)
+    found = families(process.report())
+    assert found["celery_wsprogress_events"] == {
+        ("celery_wsprogress_events_total", ("type", kind)): number
+        for kind, number in {"status": 2, "progress": 1, "log": 2, "completed": 1}.items()
+    }
+    figures = process.report()
+    assert [figures[name] for name in ("delivered_total", "over_total")] == [5, 1]
+    assert [figures[name] for name in ("repeats_total", "gaps_total")] == [1, 1]
+    assert stats(figures)["events_total"] == 6
+
+
+def test_what_connections_wrote_is_not_lost_when_they_close(process):
+    closing = Wrote(2, 30, code=4008)
+    process.connections.update({1: closing, 2: Wrote(5, 700)})
+    process.accounts.opened()
+    process.accounts.opened()
+    before = process.report()
+    assert (before["sent_writes_total"], before["sent_bytes_total"]) == (7, 730)
+    del process.connections[1]
+    process.accounts.closed(closing)
+    after = process.report()
+    assert (after["sent_writes_total"], after["sent_bytes_total"]) == (7, 730)
+    assert (after["connected_clients"], after["connections_total"]) == (1, 2)
+    assert after[key("closed_by_code", code="4008")] == 1
+
+
+def test_close_codes_that_clients_make_up_make_no_metrics(process):
+    for code in range(3000, 5000):
+        process.accounts.closed(Wrote(0, 0, code=code))
+    closed = {one: n for one, n in process.report().items() if one.startswith("closed_by_code")}
+    assert closed == {
+        key("closed_by_code", code="4001"): 1,
+        key("closed_by_code", code="4008"): 1,
+        key("closed_by_code", code="other"): 1998,
+    }
+
+
+def test_readiness_is_what_it_depends_on(process):
+    def ready():
+        return readiness(process.report())["ready"]
+
+    assert not ready()
+    process.broker.connected = True
+    assert not ready()
+    process.rebuilding.finish()
+    assert ready()
+    process.accounts.stopping = True
+    assert not ready()
+
+
+def test_the_machine_is_asked_for_what_the_process_takes(process):
+    report = process.report()
+    assert report["process_cpu_seconds_total"] > 0
+    assert report["process_resident_memory_bytes"] > 1_000_000
+
+
+# Several processes.
+
+
+def test_each_has_its_own_clients_and_all_have_the_same_log():
+    one, other = Process(), Process()
+    for process in (one, other):
+        process.read(*LIFE)
+        process.broker.connected = True
+    one.connections[1] = Wrote(2, 30)
+    other.connections.update({1: Wrote(1, 10), 2: Wrote(1, 10)})
+    other.rebuilding.finish()
+    together = added([one.report(), other.report()])
+    assert together["connected_clients"] == 3
+    assert together["sent_bytes_total"] == 50
+    assert together["processes"] == 2
+    assert together["total_operations"] == 1
+    assert together[key("events_by_type", type="log")] == 2
+    assert together[key("build_info", version=__version__)] == 1
+    assert together["history_bytes"] == 2 * one.report()["history_bytes"]
+    # Ready is who can serve each client, whichever process it comes to.
+    assert [together[name] for name in ("broker_connected", "rebuilt", "ready")] == [1, 0, 0]
+
+
+@given(st.lists(REPORTS, min_size=1, max_size=5), st.randoms())
+def test_it_does_not_matter_in_which_order_they_are_added(reports, chance):
+    mixed = list(reports)
+    chance.shuffle(mixed)
+    assert added(mixed) == added(reports)
+    assert added([added(reports[:1]), added(reports[1:])]) == added(reports)
+
+
+@given(REPORTS, REPORTS, REPORTS)
+def test_no_counter_goes_back_when_a_process_ends(ending, going_on, beginning):
+    before = added([ending, going_on])
+    past = lasting(ending)
+    for after in (added([past, going_on]), added([past, going_on, beginning])):
+        counted = [name for name in COUNTERS if name in before]
+        assert [name for name in counted if after[name] < before[name]] == []
+
+
+def test_a_figure_of_another_version_is_left_out():
+    assert added([{"gaps_total": 1, "of_tomorrow": 7}]) == {"gaps_total": 1}
+
+
+@given(st.dictionaries(st.text(max_size=5), st.integers(0, 10**15), max_size=3))
+def test_any_label_is_read_as_it_was_written(counts):
+    report = {key("closed_by_code", code=code): number for code, number in counts.items()}
+    read = families(report).get("celery_wsprogress_closed", {})
+    expected = {
+        ("celery_wsprogress_closed_total", ("code", code)): number
+        for code, number in counts.items()
+    }
+    assert read == expected
+
+
+def test_the_statistics_are_those_of_the_protocol_and_whole(process):
+    process.read(*LIFE)
+    found = stats(process.report())
+    assert tuple(found) == STATS
+    assert {type(value) for value in found.values()} == {int}
+    assert set(process.hub.stats()) <= set(found)
+
+
+# How long it took.
+
+
+@given(st.lists(st.floats(-1e11, 1e11) | st.sampled_from(BOUNDS), max_size=20))
+def test_every_delay_is_in_the_bucket_of_prometheus_whatever_the_clocks(delays):
+    histogram = Delays()
+    for delay in delays:
+        histogram.observe(delay)
+    samples = families(histogram.figures())["celery_wsprogress_delivery_delay_seconds"]
+    buckets = {
+        float(dict(labels)["le"]): value
+        for (name, *labels), value in samples.items()
+        if name.endswith("_bucket")
+    }
+    counted = [min(max(one, 0.0), LONGEST) for one in delays]
+    assert buckets == {bound: sum(one <= bound for one in counted) for bound in (*BOUNDS, math.inf)}
+    total = samples[("celery_wsprogress_delivery_delay_seconds_sum",)]
+    assert total == pytest.approx(sum(counted))

@@ -1,0 +1,137 @@
+"""What the tests of the worker side read back: the batches as they stand in the log."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import redis
+
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.brokers import EXCHANGE
+from celery_wsprogress.brokers.redis.stream import FIELD
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol.events import Completed, Error, Result, Status
+from support.deliveries import process
+from support.frames import decoded
+from support.waiting import eventually
+
+ENDS = ("completed", "error")
+
+
+class LogReader:
+    """Reads the stream of events of a Redis server."""
+
+    def __init__(self, url):
+        self._client = redis.Redis.from_url(url)
+
+    def batches(self):
+        """Every batch in the log."""
+        return [wire.decode_batch(fields[FIELD]) for _, fields in self._client.xrange(EXCHANGE)]
+
+    def events(self, operation_id):
+        """The operation's events, in log order, each batch once."""
+        seen, found = set(), []
+        for batch in self.batches():
+            assert batch.malformed == 0
+            if (batch.writer, batch.counter) not in seen:
+                seen.add((batch.writer, batch.counter))
+                found += [e for e in batch.events if e.operation_id == operation_id]
+        return found
+
+    def frames(self, operation_id):
+        """What someone who watched from the beginning was shown, in its order."""
+        hub, watcher = Hub(), Session(1, Permit(None))
+        hub.subscribe(watcher, operation_id, replay=None, since=None)
+        shown = []
+        for number, batch in enumerate(self.batches()):
+            process(hub, batch, epoch="e", position=str(number), now=0.0)
+            shown += decoded(watcher.take(10_000_000, 200.0, 0.0))
+        return shown
+
+    def snapshot(self, operation_id):
+        """How the operation stands."""
+        hub = Hub()
+        for number, batch in enumerate(self.batches()):
+            process(hub, batch, epoch="e", position=str(number), now=0.0)
+        return hub.get(operation_id)
+
+    def watched(self, operation_id):
+        """The words of these frames, without progress: how much of that is shown is chance."""
+        return [
+            frame["data"]["status"] if frame["event_type"] == "status" else frame["event_type"]
+            for frame in self.frames(operation_id)
+            if frame["event_type"] != "progress"
+        ]
+
+    def ends_watched(self, operation_id):
+        """The ends among those words."""
+        return [said for said in self.watched(operation_id) if said in ENDS]
+
+    def runs(self, operation_id):
+        """What each run said, in the order of their first words; ``queued`` is in none."""
+        runs = defaultdict(list)
+        for event in self.events(operation_id):
+            if event.run:
+                runs[event.run].append(event)
+        return list(runs.values())
+
+    def signs(self):
+        """What each sign of life named: ids of operations to runs of them, oldest sign first."""
+        return [dict(batch.alive) for batch in self.batches() if batch.alive]
+
+    def wait_for_sign(self, operation_id):
+        """The run that a sign of life names for this operation; the newest of them."""
+        return eventually(
+            lambda: next(
+                (sign[operation_id] for sign in self.signs()[::-1] if operation_id in sign), None
+            ),
+            what=f"a sign of {operation_id}",
+        )
+
+    def wait_for_end(self, operation_id, ends=1):
+        """The operation's events, once it ended so often."""
+        eventually(
+            lambda: len(self.ends(operation_id)) >= ends,
+            what=f"end {ends} of {operation_id}",
+        )
+        return self.events(operation_id)
+
+    def ends(self, operation_id):
+        """Its terminal events."""
+        return [e for e in self.events(operation_id) if isinstance(e, (Completed, Error))]
+
+    def wait_for_words(self, operation_id, *words):
+        """Wait until all of these words were said (see :func:`word`)."""
+        eventually(
+            lambda: set(words) <= set(spoken(self.events(operation_id))),
+            what=f"{words} of {operation_id}",
+        )
+
+
+def word(event):
+    """The status, or the type of another event."""
+    return event.data.status if isinstance(event, Status) else type(event).__name__.lower()
+
+
+def spoken(events):
+    """The words of some events, without progress: how much of that leaves is a matter of time."""
+    return [word(event) for event in events if word(event) != "progress"]
+
+
+def in_task(events):
+    """The words of the task's own process: ``received`` comes from another one, at any time."""
+    return [said for said in spoken(events) if said not in {"queued", "received"}]
+
+
+def end_of(events):
+    """The data of the one terminal event among them."""
+    [end] = [event for event in events if isinstance(event, (Completed, Error))]
+    return end.data
+
+
+def result_of(events):
+    """The data of the one result among them."""
+    [result] = [event for event in events if isinstance(event, Result)]
+    return result.data

@@ -1,0 +1,64 @@
+"""A real nginx in front of a sidecar, as it stands in front of most sites."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from support.ports import free_port
+from support.servers import find_program
+from support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CONFIGURATION = """
+daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors;
+events {{}}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
+  uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
+  types {{ text/html html; text/javascript js; }}
+  server {{
+    listen 127.0.0.1:{port};
+    root {site};
+    location {prefix} {{
+      proxy_pass http://127.0.0.1:{target}/;
+      proxy_http_version 1.1;
+      proxy_set_header Host $http_host;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection "upgrade";
+    }}
+  }}
+}}
+"""
+
+
+@contextmanager
+def nginx(site: Path, target: int, prefix: str) -> Iterator[str]:
+    """Serve a folder, and what listens on a port under a prefix; gives the site's address."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="wsp-nginx-") as folder:
+        file = Path(folder, "nginx.conf")
+        values = {"folder": folder, "port": port, "site": site, "target": target, "prefix": prefix}
+        file.write_text(_CONFIGURATION.format(**values))
+        command = [find_program("nginx"), "-c", str(file), "-p", folder]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            eventually(lambda: _listens(port), what="nginx to listen")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False

@@ -1,0 +1,193 @@
+"""Sidecars for tests: the real program as a process, or the same thing in this one."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from celery_wsprogress.settings import ServeSettings
+from celery_wsprogress.sidecar.embedded.thread import SidecarInThread
+from support.ports import free_port
+from support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from celery_wsprogress.brokers import BrokerAddress
+    from celery_wsprogress.sidecar.liveness.result_lookup import ResultBackend
+    from celery_wsprogress.sidecar.server import Sidecar
+
+#: Settings with which a busy machine is neither a dead client nor a lost task.
+PATIENT = {"heartbeat": 600.0, "lost_after": 3_600.0}
+
+_STARTED = re.compile(r"WebSocket server started on ws://\S+:\d+")
+
+
+class SidecarProcess:
+    """``celery-wsprogress serve`` on a port of its own, to be used as a context manager.
+
+    Args:
+        broker: Its URL.
+        options: More of the command line.
+        environment: More of the environment.
+        wait: Whether starting waits until it reads from the broker; else until it listens.
+    """
+
+    def __init__(
+        self,
+        broker: str,
+        *options: str,
+        environment: dict[str, str] | None = None,
+        wait: bool = True,
+    ):
+        self._wait = wait
+        # Kept while it is down: it starts again on the same one.
+        self.port = free_port()
+        self._command = [
+            *(sys.executable, "-m", "celery_wsprogress", "serve"),
+            *("--broker", broker, "--port", str(self.port), *options),
+        ]
+        self._environment = {**os.environ, **(environment or {})}
+        self._process: subprocess.Popen[str] | None = None
+        self._output: list[str] = []
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        return f"ws://localhost:{self.port}"
+
+    @property
+    def http(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far, on both streams."""
+        return "".join(self._output)
+
+    @property
+    def pid(self) -> int:
+        """Its process, or 0."""
+        return self._process.pid if self.running and self._process else 0
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it, on the port it always had."""
+        self._process = subprocess.Popen(
+            self._command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self._environment,
+            cwd=Path(__file__).parents[1] / "projects",
+        )
+        self._output.clear()
+        threading.Thread(target=self._collect, args=(self._process,), daemon=True).start()
+        eventually(lambda: _STARTED.search(self.output), what="the sidecar to listen")
+        if self._wait:
+            eventually(self.ready)
+
+    def ready(self) -> bool:
+        """What ``/readyz`` says."""
+        try:
+            with urllib.request.urlopen(f"{self.http}/readyz", timeout=30) as response:
+                return response.status == 200
+        except urllib.error.HTTPError:
+            return False
+
+    def _collect(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._output.append(line)
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does."""
+        return self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(number)
+        return process.wait(60)
+
+
+class SidecarThread:
+    """The sidecar in a thread of this process, on a free port.
+
+    Args:
+        address: Where the log is.
+        wait: Whether entering waits until it reads from the broker.
+        backend: What it asks about silent runs.
+        settings: More of its settings.
+    """
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        *,
+        wait: bool = True,
+        backend: ResultBackend | None = None,
+        **settings: object,
+    ) -> None:
+        self._wait = wait
+        loaded = ServeSettings.load({"port": 0, **settings})
+        self._server = SidecarInThread(loaded, address, backend=backend)
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        if self._wait:
+            eventually(lambda: self.sidecar.ingest.connection.connected)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._server.stop()
+
+    @property
+    def sidecar(self) -> Sidecar:
+        return self._server.sidecar
+
+    @property
+    def port(self) -> int:
+        return self.sidecar.port
+
+    @property
+    def url(self) -> str:
+        return f"ws://localhost:{self.port}"
+
+    @property
+    def http(self) -> str:
+        return f"http://localhost:{self.port}"
+
+
+def write_until_one_falls(sidecar: SidecarThread, write: Callable[[], None]) -> None:
+    """Write until the history of someone who does not read has gone on without him."""
+    for _ in range(5_000):
+        sessions = list(sidecar.sidecar._connections)
+        pending = [entry for one in sessions for entry in list(one._pending.items())]
+        pending += [(news, one.cursor) for one in sessions if (news := one.news) is not None]
+        if any(history.dropped > getattr(at, "cursor", at) for history, at in pending):
+            return
+        write()
+    raise AssertionError("nobody fell off a history")
