@@ -32,7 +32,7 @@ from benchmarks.load import Count, Load, load
 from benchmarks.machine import LOAD
 from benchmarks.sidecar import sidecar
 from benchmarks.worker import worker
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -20,7 +20,7 @@ from benchmarks.figures import Figure, Table, Target, figure, ratio
 from benchmarks.load import Load, load
 from benchmarks.log import log
 from benchmarks.sidecar import Sidecar, sidecar
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

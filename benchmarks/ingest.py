@@ -21,7 +21,7 @@ from benchmarks.figures import Figure, Table, Target, figure
 from benchmarks.load import Load, load
 from benchmarks.log import Log, log
 from benchmarks.sidecar import Sidecar, sidecar
-from tests.servers import RabbitMQServer, RedisServer
+from tests.support.servers import RabbitMQServer, RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

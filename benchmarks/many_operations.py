@@ -15,7 +15,7 @@ from benchmarks.dashboard import EVENTS, dashboard, write_updates
 from benchmarks.figures import Figure, Table, Target, figure, ratio
 from benchmarks.log import Log, log
 from benchmarks.reading import Reading, reading
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

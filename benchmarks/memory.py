@@ -24,7 +24,7 @@ from benchmarks.load import load
 from benchmarks.log import log
 from benchmarks.machine import memory
 from benchmarks.sidecar import Sidecar, sidecar
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

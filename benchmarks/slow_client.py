@@ -20,7 +20,7 @@ from benchmarks.figures import Figure, Table, figure, ratio
 from benchmarks.load import load
 from benchmarks.log import log
 from benchmarks.sidecar import sidecar
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,8 +23,8 @@ from benchmarks import lives, machine
 from benchmarks.figures import Figure, Table, Target, figure, ratio
 from benchmarks.log import EVENTS_A_BATCH, log
 from benchmarks.sidecar import sidecar
-from tests.browsers import chromium
-from tests.servers import RedisServer
+from tests.support.browsers import chromium
+from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

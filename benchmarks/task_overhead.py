@@ -22,7 +22,7 @@ from benchmarks import tasks
 from benchmarks.figures import Figure, Table, Target, figure, ratio
 from benchmarks.machine import MEASURED, processor_time
 from benchmarks.worker import Worker, worker
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

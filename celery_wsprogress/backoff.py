@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FIRST: Final = 0.5
+INITIAL_DELAY: Final = 0.5
 """Seconds the first wait lasts at the most."""
 
-LONGEST: Final = 20.0
+MAX_DELAY: Final = 20.0
 """Seconds any wait lasts at the most."""
 
 
@@ -29,13 +29,13 @@ class Backoff:
 
     def __init__(self, chance: Callable[[], float] = random.random) -> None:
         self._chance = chance
-        self._most = FIRST
+        self._most = INITIAL_DELAY
 
     def next(self) -> float:
         """The seconds to wait now; the next wait may be twice as long."""
-        most, self._most = self._most, min(self._most * 2, LONGEST)
+        most, self._most = self._most, min(self._most * 2, MAX_DELAY)
         return self._chance() * most
 
     def reset(self) -> None:
         """Begin again with the shortest wait."""
-        self._most = FIRST
+        self._most = INITIAL_DELAY

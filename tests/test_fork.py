@@ -25,7 +25,7 @@ from celery_wsprogress import (
 from celery_wsprogress.standalone import process_publisher, registry
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.publishers import drain_all
-from celery_wsprogress.worker.run_info import Run, mint
+from celery_wsprogress.worker.run_info import Run, new_id
 
 
 @pytest.fixture
@@ -121,8 +121,8 @@ def test_python_s_hooks_are_not_called():
 
 
 def test_ids_are_its_own():
-    mint()
-    found = {in_child(lambda: [mint() for _ in range(3)]) for _ in range(4)}
+    new_id()
+    found = {in_child(lambda: [new_id() for _ in range(3)]) for _ in range(4)}
     assert len(found) == 4
 
 

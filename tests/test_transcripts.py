@@ -13,7 +13,7 @@ from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.client.resume_state import Memory
 from celery_wsprogress.hub.commands import COMMANDS
 from celery_wsprogress.operations.operation import Operation
-from celery_wsprogress.operations.selector import By, Selector
+from celery_wsprogress.operations.selector import Selector, SelectorField
 from celery_wsprogress.protocol.close_codes import is_final, restart_delay
 
 
@@ -50,7 +50,7 @@ def test_what_a_close_code_says(case):
 def test_what_a_selector_means(case):
     [(field, value)] = case["fields"].items()
     operation = Operation(heard_at=0.0, **case["operation"])
-    assert Selector(By(field), value).matches(operation) == case["selects"]
+    assert Selector(SelectorField(field), value).matches(operation) == case["selects"]
 
 
 @pytest.mark.parametrize("case", cases("memory"))

@@ -162,13 +162,13 @@ def prepare(address: BrokerAddress) -> None:
     import_module(f"{__name__}.connection").check(address)
 
 
-def has_one_reader(address: BrokerAddress) -> bool:
+def lacks_fanout(address: BrokerAddress) -> bool:
     """Whether readers would take the batches away from each other. Connects to nothing.
 
     Raises:
         ConfigurationError: as :func:`prepare`.
     """
-    one: bool = import_module(f"{__name__}.connection").has_one_reader(address)
+    one: bool = import_module(f"{__name__}.connection").lacks_fanout(address)
     return one
 
 

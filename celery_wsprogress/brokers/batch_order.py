@@ -32,7 +32,7 @@ MAX_WRITERS: Final = 10_000
 """Writers of which it is remembered which batch comes next."""
 
 
-class Arrivals:
+class BatchOrder:
     """Puts what arrives into order, writer by writer."""
 
     def __init__(self) -> None:

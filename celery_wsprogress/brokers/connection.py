@@ -154,8 +154,8 @@ def has_fanout(connection: Any) -> bool:
     return "fanout" in connection.transport.implements.exchange_type
 
 
-def has_one_reader(address: BrokerAddress) -> bool:
-    """Whether all readers share one queue; see :func:`celery_wsprogress.brokers.has_one_reader`."""
+def lacks_fanout(address: BrokerAddress) -> bool:
+    """Whether all readers share one queue; see :func:`celery_wsprogress.brokers.lacks_fanout`."""
     connection = _prepare(address, {}, Connection, 0)
     try:
         return not has_fanout(connection)

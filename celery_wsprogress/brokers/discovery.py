@@ -34,18 +34,18 @@ class _Broker(NamedTuple):
 _chosen: _Broker | None = None
 
 
-def settings_of_process(cls: type[S]) -> S:
+def load_settings(cls: type[S]) -> S:
     """A side's settings, from the configuration of the process's app, then the environment.
 
     Raises:
         ConfigurationError: one of them is bad.
     """
-    app = application_of_process()
+    app = find_celery_app()
     conf = from_conf(app.conf, cls) if app is not None else {}
     return cls.load(conf, from_environ(os.environ, cls))
 
 
-def address_of_process(*, write: bool = False) -> BrokerAddress:
+def default_address(*, write: bool = False) -> BrokerAddress:
     """The broker of this process's operations. Connects to nothing.
 
     That of the process's Celery application, where there is one that names its broker
@@ -68,10 +68,10 @@ def address_of_process(*, write: bool = False) -> BrokerAddress:
 
 
 def _choose() -> _Broker:
-    settings = settings_of_process(Settings)
+    settings = load_settings(Settings)
     url, options = settings.url, settings.transport_options
     exchange, size = settings.exchange, settings.log_bytes
-    app = application_of_process()
+    app = find_celery_app()
     if app is not None:
         read, write = (
             address_of(app, url, exchange, write=write, log_bytes=size, options=options)
@@ -85,7 +85,7 @@ def _choose() -> _Broker:
     return _Broker(memory, memory)
 
 
-def application_of_process() -> Any:
+def find_celery_app() -> Any:
     """The Celery application of this process that names its broker; None where there is none.
 
     The current one. It is current only in the thread that made it, so elsewhere it is whichever

@@ -19,7 +19,7 @@ from queue import Empty
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES, Entry
-from celery_wsprogress.brokers.batch_order import Arrivals
+from celery_wsprogress.brokers.batch_order import BatchOrder
 from celery_wsprogress.brokers.connection import (
     RAW_JSON,
     connect,
@@ -135,7 +135,7 @@ class ExchangeReader:
         self._reading = threading.Lock()
         self._closed = False
         self._count = 0
-        self._arrivals = Arrivals()
+        self._arrivals = BatchOrder()
         self._arrived: list[Entry] = []
         self._size = 0
         self._warned = False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def give_advice(app: Any, settings: ServeSettings) -> None:
+def log_advice(app: Any, settings: ServeSettings) -> None:
     """Log what should be looked at, a line each.
 
     Args:

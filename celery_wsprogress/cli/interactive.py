@@ -12,7 +12,7 @@ import click
 from celery_wsprogress.cli import client_options
 from celery_wsprogress.cli.event_lines import percent, table
 from celery_wsprogress.cli.printer import Printer, is_terminal
-from celery_wsprogress.cli.stdin import typed_lines
+from celery_wsprogress.cli.stdin import read_lines
 from celery_wsprogress.errors import CommandError
 from celery_wsprogress.printable import clean
 
@@ -93,7 +93,7 @@ class Dialogue:
         """Answer line after line."""
         if self._printer.prompts:
             self._printer.line("Connected. Type help for the commands, quit to end.")
-        async for line in typed_lines():
+        async for line in read_lines():
             word, _, argument = line.strip().partition(" ")
             if word in {"quit", "exit"}:
                 self._printer.stop_prompting()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from celery_wsprogress.cli import serve_runner
-from celery_wsprogress.cli.advice import give_advice
+from celery_wsprogress.cli.advice import log_advice
 from celery_wsprogress.cli.application import find_application
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.printable import clean, clean_lines
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from celery_wsprogress.brokers import BrokerAddress
-    from celery_wsprogress.sidecar.liveness.result_lookup import ResultBackend
-    from celery_wsprogress.sidecar.multiprocess.supervisor_link import Siblings
+    from celery_wsprogress.sidecar.liveness.result_lookup import ResultLookup
+    from celery_wsprogress.sidecar.multiprocess.supervisor_link import SupervisorLink
     from celery_wsprogress.sidecar.server import Sidecar
 
 LEVELS: Final = ("debug", "info", "warning", "error")
@@ -248,9 +248,9 @@ class Setup(NamedTuple):
     settings: ServeSettings
     address: BrokerAddress
     write_address: BrokerAddress
-    backend: ResultBackend | None
+    backend: ResultLookup | None
 
-    def sidecar(self, siblings: Siblings | None = None) -> Sidecar:
+    def sidecar(self, siblings: SupervisorLink | None = None) -> Sidecar:
         """Make one.
 
         Raises:
@@ -286,7 +286,7 @@ def configure(
     settings = ServeSettings.load(conf, from_environ(os.environ, ServeSettings), given)
     if ctx.params.get("child_of") is None:
         # Said once, by the parent of several processes.
-        give_advice(app, settings)
+        log_advice(app, settings)
     url, more = broker or settings.url, settings.transport_options
     exchange, size = settings.exchange, settings.log_bytes
     if app is None and url is None:
@@ -312,19 +312,19 @@ def configure(
 
 
 def _as_child(setup: Setup, child_of: int) -> Coroutine[Any, Any, None]:
-    from celery_wsprogress.sidecar.multiprocess.supervisor_link import Siblings  # noqa: PLC0415 - see the package
+    from celery_wsprogress.sidecar.multiprocess.supervisor_link import SupervisorLink  # noqa: PLC0415 - see the package
 
-    siblings = Siblings(child_of)
+    siblings = SupervisorLink(child_of)
     return serve_runner.serve_as_child(setup.sidecar(siblings), siblings)
 
 
 def _in_processes(setup: Setup) -> Coroutine[Any, Any, None]:
-    from celery_wsprogress.brokers import has_one_reader  # noqa: PLC0415 - see the package
+    from celery_wsprogress.brokers import lacks_fanout  # noqa: PLC0415 - see the package
     from celery_wsprogress.sidecar.http.handshake import check_exposure  # noqa: PLC0415
 
     # Said once, here, and not by each of them.
     check_exposure(setup.settings)
-    if has_one_reader(setup.address):
+    if lacks_fanout(setup.address):
         raise ConfigurationError(
             "wsprogress_processes",
             setup.settings.processes,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress
     from celery_wsprogress.settings import ServeSettings
-    from celery_wsprogress.sidecar.multiprocess.supervisor_link import Siblings
+    from celery_wsprogress.sidecar.multiprocess.supervisor_link import SupervisorLink
     from celery_wsprogress.sidecar.server import Sidecar
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ async def serve_in_processes(
         address: Where they read.
         command: What starts this program as it was started.
     """
-    from celery_wsprogress.sidecar.multiprocess.supervisor import Processes  # noqa: PLC0415 - see the package
+    from celery_wsprogress.sidecar.multiprocess.supervisor import Supervisor  # noqa: PLC0415 - see the package
     from celery_wsprogress.sidecar.sockets import place_of, reserve  # noqa: PLC0415
 
     stop = _stop_signal()
@@ -55,7 +55,7 @@ async def serve_in_processes(
     except OSError as exc:
         raise click.ClickException(_why_not_listening(settings, exc)) from None
     port = sockets[0].getsockname()[1]
-    processes = Processes(settings.processes, [*command, "--port", str(port), "--child-of"])
+    processes = Supervisor(settings.processes, [*command, "--port", str(port), "--child-of"])
     processes.start()
     await _first(processes.serving, stop)
     if processes.serving.is_set():
@@ -66,7 +66,7 @@ async def serve_in_processes(
     await processes.stop()
 
 
-async def serve_as_child(sidecar: Sidecar, siblings: Siblings) -> None:
+async def serve_as_child(sidecar: Sidecar, siblings: SupervisorLink) -> None:
     """Serve as one of several processes, until SIGTERM or the end of the parent.
 
     A second signal changes nothing: what stops a whole service signals the parent and the

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 65_536
 
 
-async def typed_lines() -> AsyncIterator[str]:
+async def read_lines() -> AsyncIterator[str]:
     """The lines of standard input as they come, without their ends, until EOF."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     rest = ""

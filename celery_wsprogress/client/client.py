@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from celery_wsprogress.backoff import Backoff
-from celery_wsprogress.client.connection import Closed, Line, LineLost, open_line, wait_for_line
+from celery_wsprogress.client.connection import (
+    Closed,
+    Connection,
+    ConnectionLost,
+    open_connection,
+    wait_for_connection,
+)
 from celery_wsprogress.client.resume_state import EVERYTHING, Memory, chunks
 from celery_wsprogress.errors import NoConnection
 from celery_wsprogress.protocol.close_codes import LOST, TOKEN_EXPIRED, is_final, restart_delay
@@ -96,7 +102,7 @@ class Client:
         self._memory = Memory()
         self._backoff = Backoff()
         self._events: deque[Frame] = deque()
-        self._line: Line | None = None
+        self._line: Connection | None = None
         self._asking = 0
         self._closed = False
         self._failure: BaseException | None = None
@@ -104,7 +110,7 @@ class Client:
         self._running: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        line = await wait_for_line(self.url)
+        line = await wait_for_connection(self.url)
         self._running = asyncio.create_task(self._run(line))
         self._running.add_done_callback(self._end)
         try:
@@ -155,7 +161,7 @@ class Client:
             line = await self._connected()
             try:
                 return await self._exchange(line, {"command": command, **fields})
-            except LineLost:
+            except ConnectionLost:
                 if self._line is line:
                     self._line = None
 
@@ -174,7 +180,7 @@ class Client:
 
     # One connection after another.
 
-    async def _run(self, line: Line) -> None:
+    async def _run(self, line: Connection) -> None:
         again = False
         while True:
             closed = await self._live(line, again=again)
@@ -182,18 +188,18 @@ class Client:
             line = await self._reopen(closed)
             again = True
 
-    async def _live(self, line: Line, *, again: bool) -> Closed:
+    async def _live(self, line: Connection, *, again: bool) -> Closed:
         """Use a connection until it ends."""
         reading = asyncio.create_task(line.read(self._take))
         try:
-            with contextlib.suppress(LineLost):
+            with contextlib.suppress(ConnectionLost):
                 await self._greet(line, again=again)
             return await reading
         finally:
             reading.cancel()
             await line.close()
 
-    async def _greet(self, line: Line, *, again: bool) -> None:
+    async def _greet(self, line: Connection, *, again: bool) -> None:
         self._sent_token = self._token() if callable(self._token) else self._token
         if self._sent_token:
             await self._exchange(line, {"command": "authenticate", "token": self._sent_token})
@@ -212,14 +218,14 @@ class Client:
             return {**command, "resync": True}
         return command
 
-    async def _reopen(self, closed: Closed) -> Line:
+    async def _reopen(self, closed: Closed) -> Connection:
         """Wait and connect, until it succeeds."""
         delay = self._delay(closed)
         while True:
             self._tell(Lost(*closed, delay))
             await asyncio.sleep(delay)
             try:
-                return await open_line(self.url)
+                return await open_connection(self.url)
             except NoConnection as exc:
                 # Who is told the same time should not come at the same time.
                 closed = Closed(LOST, exc.why)
@@ -255,7 +261,7 @@ class Client:
         self._events.append(event)
         self._changed.set()
 
-    async def _exchange(self, line: Line, command: Frame) -> Frame:
+    async def _exchange(self, line: Connection, command: Frame) -> Frame:
         self._asking += 1
         self._changed.set()
         try:
@@ -263,7 +269,7 @@ class Client:
         finally:
             self._asking -= 1
 
-    async def _connected(self) -> Line:
+    async def _connected(self) -> Connection:
         while self._line is None:
             self._check()
             await self._change()

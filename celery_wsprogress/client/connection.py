@@ -45,11 +45,11 @@ class Closed(NamedTuple):
     reason: str
 
 
-class LineLost(Exception):
+class ConnectionLost(Exception):
     """The connection ended before the reply came. Never leaves the client."""
 
 
-class Line:
+class Connection:
     """One open connection.
 
     Args:
@@ -72,14 +72,14 @@ class Line:
             LineLost: the connection ended.
         """
         if self._closed:
-            raise LineLost
+            raise ConnectionLost
         number = next(self._numbers)
         waiting = self._replies[number] = asyncio.get_running_loop().create_future()
         try:
             await self._websocket.send(json.dumps({**command, "request_id": number}))
             reply: Frame = await waiting
         except ConnectionClosed:
-            raise LineLost from None
+            raise ConnectionLost from None
         finally:
             self._replies.pop(number, None)
         if "error" in reply:
@@ -115,14 +115,14 @@ class Line:
         self._closed = True
         for waiting in self._replies.values():
             if not waiting.done():
-                waiting.set_exception(LineLost())
+                waiting.set_exception(ConnectionLost())
 
     async def close(self) -> None:
         """Close it; returns when it is closed."""
         await self._websocket.close()
 
 
-async def open_line(url: str) -> Line:
+async def open_connection(url: str) -> Connection:
     """Connect and read the welcome.
 
     Raises:
@@ -140,14 +140,14 @@ async def open_line(url: str) -> Line:
     except (OSError, WebSocketException, ValueError) as exc:
         raise NoConnection(masked(url), _why(exc), retry_in=_retry_in(exc)) from None
     try:
-        return Line(websocket, await _welcome(websocket))
+        return Connection(websocket, await _welcome(websocket))
     except (OSError, WebSocketException, ValueError):
         await websocket.close()
         raise NoConnection(masked(url), "what answers there is no sidecar") from None
 
 
-async def wait_for_line(url: str) -> Line:
-    """As :func:`open_line`, but wait where the sidecar itself says how long.
+async def wait_for_connection(url: str) -> Connection:
+    """As :func:`open_connection`, but wait where the sidecar itself says how long.
 
     Raises:
         NoConnection: as there; or it is not there within :data:`PATIENCE`.
@@ -156,7 +156,7 @@ async def wait_for_line(url: str) -> Line:
     deadline = loop.time() + PATIENCE
     while True:
         try:
-            return await open_line(url)
+            return await open_connection(url)
         except NoConnection as exc:
             if exc.retry_in is None or loop.time() + exc.retry_in > deadline:
                 raise

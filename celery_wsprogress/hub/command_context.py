@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class CommandContext:
     """A command with everything needed to answer it."""
 
     fields: Mapping[str, Any]

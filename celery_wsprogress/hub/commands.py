@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Raw
 
 from celery_wsprogress.errors import CommandError, TokenError
-from celery_wsprogress.hub.command_context import Asking
-from celery_wsprogress.hub.list_page import ROOM_FOR_LIST, limit_of, list_operations
+from celery_wsprogress.hub.command_context import CommandContext
+from celery_wsprogress.hub.list_page import MAX_PAGE_BYTES, list_operations, parse_limit
 from celery_wsprogress.hub.subscribe import subscribe, unsubscribe
 from celery_wsprogress.protocol.wire import (
     MAX_COMMAND_BYTES,
@@ -52,7 +52,7 @@ def answer(
         size = command_size(frame)
         fields = decode_command(frame, too_large=size > MAX_COMMAND_BYTES)
         _check_size(fields, size)
-        asking = Asking(
+        context = CommandContext(
             fields=fields,
             session=session,
             hub=hub,
@@ -62,7 +62,7 @@ def answer(
             replayable=replayable,
             broker_error=broker_error,
         )
-        reply = _command(fields)(asking)
+        reply = _command(fields)(context)
     except (CommandError, TokenError) as exc:
         code = exc.code if isinstance(exc, CommandError) else "unauthorized"
         name = fields.get("command")
@@ -86,7 +86,7 @@ def _check_size(fields: Mapping[str, Any], size: int) -> None:
         raise CommandError("too_large", f"{limits}: send {less}")
 
 
-def _command(fields: Mapping[str, Any]) -> Callable[[Asking], dict[str, Any]]:
+def _command(fields: Mapping[str, Any]) -> Callable[[CommandContext], dict[str, Any]]:
     name = fields.get("command")
     if not isinstance(name, str):
         raise CommandError("invalid_command", "A command is a JSON object with a `command`")
@@ -96,40 +96,40 @@ def _command(fields: Mapping[str, Any]) -> Callable[[Asking], dict[str, Any]]:
     return command
 
 
-def _get_operation(asking: Asking) -> dict[str, Any]:
-    return {"operation": asking.hub.get(asking.operation_id())}
+def _get_operation(context: CommandContext) -> dict[str, Any]:
+    return {"operation": context.hub.get(context.operation_id())}
 
 
-def _get_history(asking: Asking) -> dict[str, Any]:
-    operation_id = asking.operation_id()
-    limit = limit_of(asking.fields.get("limit"))
-    frames, complete = asking.hub.history(operation_id, limit, ROOM_FOR_LIST)
+def _get_history(context: CommandContext) -> dict[str, Any]:
+    operation_id = context.operation_id()
+    limit = parse_limit(context.fields.get("limit"))
+    frames, complete = context.hub.history(operation_id, limit, MAX_PAGE_BYTES)
     events = [Raw(frame) for frame in frames]
     return {"operation_id": operation_id, "events": events, "complete": complete}
 
 
-def _list_operations(asking: Asking) -> dict[str, Any]:
-    asking.check_may_list()
-    return list_operations(asking.hub.store, asking.fields)
+def _list_operations(context: CommandContext) -> dict[str, Any]:
+    context.check_may_list()
+    return list_operations(context.hub.store, context.fields)
 
 
-def _get_stats(asking: Asking) -> dict[str, Any]:
-    if not asking.session.permit.may_count(asking.now):
+def _get_stats(context: CommandContext) -> dict[str, Any]:
+    if not context.session.permit.may_count(context.now):
         raise CommandError("unauthorized", "Statistics need a token here")
-    return {"stats": asking.stats()}
+    return {"stats": context.stats()}
 
 
-def _authenticate(asking: Asking) -> dict[str, Any]:
-    grant = asking.session.permit.add(asking.fields.get("token"), now=asking.now)
+def _authenticate(context: CommandContext) -> dict[str, Any]:
+    grant = context.session.permit.add(context.fields.get("token"), now=context.now)
     expires_at = None if grant.expires_at == float("inf") else grant.expires_at
     return {"status": "authenticated", "expires_at": expires_at}
 
 
-def _ping(asking: Asking) -> dict[str, Any]:
-    return {"status": "pong", "timestamp": asking.now} | asking.broker()
+def _ping(context: CommandContext) -> dict[str, Any]:
+    return {"status": "pong", "timestamp": context.now} | context.broker()
 
 
-COMMANDS: Final[Mapping[str, Callable[[Asking], dict[str, Any]]]] = {
+COMMANDS: Final[Mapping[str, Callable[[CommandContext], dict[str, Any]]]] = {
     "subscribe": subscribe,
     "unsubscribe": unsubscribe,
     "get_operation": _get_operation,

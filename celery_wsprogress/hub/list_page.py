@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.errors import CommandError
 from celery_wsprogress.operations.lifecycle import State
-from celery_wsprogress.operations.selector import By, Selector, check_glob
+from celery_wsprogress.operations.selector import Selector, SelectorField, validate_glob
 from celery_wsprogress.protocol.wire import MAX_FRAME_BYTES, cut, encode_frame
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_LISTED: Final = 1_000
 """Operations, or events, in one reply."""
 
-ROOM_FOR_LIST: Final = MAX_FRAME_BYTES - 100_000
+MAX_PAGE_BYTES: Final = MAX_FRAME_BYTES - 100_000
 """Bytes of them in one reply."""
 
 
@@ -38,7 +38,12 @@ def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> dict[st
     state = _state(fields.get("state"))
     selectors = [
         Selector(by, value)
-        for by in (By.OPERATION_TYPE, By.TAG, By.GROUP, By.ROOT)
+        for by in (
+            SelectorField.OPERATION_TYPE,
+            SelectorField.TAG,
+            SelectorField.GROUP,
+            SelectorField.ROOT,
+        )
         if (value := _pattern(by, fields.get(by))) is not None
     ]
     found = (
@@ -49,18 +54,18 @@ def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> dict[st
         if (state is None or record.operation.state == state)
         and all(selector.matches(record.operation) for selector in selectors)
     )
-    return _page(found, limit_of(fields.get("limit")))
+    return _page(found, parse_limit(fields.get("limit")))
 
 
 def _page(found: Iterable[OperationRecord], limit: int) -> dict[str, Any]:
     operations: list[dict[str, Any]] = []
-    room = ROOM_FOR_LIST
+    room = MAX_PAGE_BYTES
     last: OperationRecord | None = None
     for record in found:
         snapshot = record.snapshot()
         size = len(encode_frame(snapshot))
         room -= size
-        if size > ROOM_FOR_LIST:
+        if size > MAX_PAGE_BYTES:
             snapshot = cut(snapshot, size)
         if len(operations) == limit or (room < 0 and operations):
             return {"operations": operations, "next": str(last.serial) if last else None}
@@ -69,7 +74,7 @@ def _page(found: Iterable[OperationRecord], limit: int) -> dict[str, Any]:
     return {"operations": operations, "next": None}
 
 
-def limit_of(value: object) -> int:
+def parse_limit(value: object) -> int:
     """How many are asked for.
 
     Raises:
@@ -95,7 +100,7 @@ def _pattern(name: str, value: object) -> str | None:
         return None
     if not isinstance(value, str) or not value:
         raise CommandError("invalid_command", f"`{name}` must be a text that is not empty")
-    check_glob(value)
+    validate_glob(value)
     return value
 
 

@@ -11,159 +11,166 @@ from typing import TYPE_CHECKING, Any, Final
 from celery_wsprogress.access.permissions import EVERYTHING
 from celery_wsprogress.errors import CommandError
 from celery_wsprogress.operations import selector as selectors
-from celery_wsprogress.operations.selector import By, Selector
+from celery_wsprogress.operations.selector import Selector, SelectorField
 
 if TYPE_CHECKING:
-    from celery_wsprogress.hub.command_context import Asking
+    from celery_wsprogress.hub.command_context import CommandContext
 
 MAX_SELECTORS: Final = 100
 """Selectors one connection may watch by: each is asked once for every operation."""
 
-SLOWEST_RATE: Final = 0.01
+MIN_RATE: Final = 0.01
 """Progress frames a second and operation that a client may ask for."""
 
 _REPLAYS: Final = frozenset({"all", "last", "none"})
 
 
-def subscribe(asking: Asking) -> dict[str, Any]:
+def subscribe(context: CommandContext) -> dict[str, Any]:
     """Begin to watch: one operation, several, all, or all of a kind."""
-    if asking.fields.get("token") is not None:
-        asking.session.permit.add(asking.fields["token"], now=asking.now)
-    replay = asking.optional_text("replay")
+    if context.fields.get("token") is not None:
+        context.session.permit.add(context.fields["token"], now=context.now)
+    replay = context.optional_text("replay")
     if replay is not None and replay not in _REPLAYS:
         raise CommandError("invalid_command", "`replay` must be one of: all, last, none")
-    _note_resync(asking)
-    max_rate = _max_rate(asking)
-    reply = _subscribe(asking, replay) | {"replayable": asking.replayable} | asking.broker()
+    _note_resync(context)
+    max_rate = _max_rate(context)
+    reply = _subscribe(context, replay) | {"replayable": context.replayable} | context.broker()
     if max_rate is not None:
-        for target in _targets(asking):
-            asking.session.set_max_rate(target, max_rate)
+        for target in _targets(context):
+            context.session.set_max_rate(target, max_rate)
     return reply
 
 
-def _subscribe(asking: Asking, replay: str | None) -> dict[str, Any]:
-    if asking.fields.get("operation_ids") is not None:
-        return _subscribe_to_several(asking, replay)
-    selector = _selector(asking)
+def _subscribe(context: CommandContext, replay: str | None) -> dict[str, Any]:
+    if context.fields.get("operation_ids") is not None:
+        return _subscribe_to_several(context, replay)
+    selector = _selector(context)
     if selector is not None:
-        return _subscribe_by(asking, selector, replay)
-    operation_id = asking.text("operation_id")
-    since = asking.optional_text("since")
+        return _subscribe_by(context, selector, replay)
+    operation_id = context.text("operation_id")
+    since = context.optional_text("since")
     reply = {"status": "subscribed", "operation_id": operation_id}
-    return reply | _subscribe_to_one(asking, operation_id, replay, since)
+    return reply | _subscribe_to_one(context, operation_id, replay, since)
 
 
-def _note_resync(asking: Asking) -> None:
-    resync = asking.fields.get("resync")
+def _note_resync(context: CommandContext) -> None:
+    resync = context.fields.get("resync")
     if resync is not None and not isinstance(resync, bool):
         raise CommandError("invalid_command", "`resync` must be true or false")
     # What a client understands it understands whichever subscription made it say so.
-    asking.session.accepts_snapshots = asking.session.accepts_snapshots or resync is True
+    context.session.accepts_snapshots = context.session.accepts_snapshots or resync is True
 
 
-def _max_rate(asking: Asking) -> float | None:
-    max_rate = asking.fields.get("max_rate")
+def _max_rate(context: CommandContext) -> float | None:
+    max_rate = context.fields.get("max_rate")
     if max_rate is None:
         return None
     if isinstance(max_rate, bool) or not isinstance(max_rate, (int, float)):
         raise CommandError("invalid_command", "`max_rate` must be a number")
-    if max_rate < SLOWEST_RATE:
-        raise CommandError("invalid_command", f"`max_rate` must be {SLOWEST_RATE} or more")
+    if max_rate < MIN_RATE:
+        raise CommandError("invalid_command", f"`max_rate` must be {MIN_RATE} or more")
     return max_rate
 
 
-def _targets(asking: Asking) -> list[str | None]:
+def _targets(context: CommandContext) -> list[str | None]:
     """The ids that the command names, or None alone where it names a selector."""
-    if asking.fields.get("operation_ids") is not None:
-        return [*_ids(asking)]
-    return [None if _selector(asking) else asking.text("operation_id")]
+    if context.fields.get("operation_ids") is not None:
+        return [*_ids(context)]
+    return [None if _selector(context) else context.text("operation_id")]
 
 
 def _subscribe_to_one(
-    asking: Asking, operation_id: str, replay: str | None, since: str | None
+    context: CommandContext, operation_id: str, replay: str | None, since: str | None
 ) -> dict[str, Any]:
-    asking.check_may_watch(operation_id)
-    _check_room(asking, [operation_id])
+    context.check_may_watch(operation_id)
+    _check_room(context, [operation_id])
     # The snapshot and the cursor are taken in one step: nothing falls between them.
-    reply: dict[str, Any] = {"operation": asking.hub.get(operation_id)}
-    recovered = asking.hub.subscribe(asking.session, operation_id, replay=replay, since=since)
+    reply: dict[str, Any] = {"operation": context.hub.get(operation_id)}
+    recovered = context.hub.subscribe(context.session, operation_id, replay=replay, since=since)
     if since is not None:
         reply["recovered"] = recovered
     return reply
 
 
-def _subscribe_to_several(asking: Asking, replay: str | None) -> dict[str, Any]:
-    ids = _ids(asking)
-    since = asking.fields.get("since") or {}
+def _subscribe_to_several(context: CommandContext, replay: str | None) -> dict[str, Any]:
+    ids = _ids(context)
+    since = context.fields.get("since") or {}
     if not isinstance(since, dict) or not all(isinstance(one, str) for one in since.values()):
         raise CommandError("invalid_command", "`since` must map operation ids to event ids")
     since = {one: since[one] for one in ids if one in since}
     for operation_id in ids:
-        asking.check_may_watch(operation_id)
-    _check_room(asking, ids)
+        context.check_may_watch(operation_id)
+    _check_room(context, ids)
     recovered = {
-        one: asking.hub.subscribe(asking.session, one, replay=replay, since=since.get(one))
+        one: context.hub.subscribe(context.session, one, replay=replay, since=since.get(one))
         for one in ids
     }
     reply = {"status": "subscribed", "operation_ids": ids, "operation": None}
     return reply | ({"recovered": {one: recovered[one] for one in since}} if since else {})
 
 
-def _subscribe_by(asking: Asking, selector: Selector, replay: str | None) -> dict[str, Any]:
-    asking.check_may_list()
-    if asking.fields.get("since") is not None:
+def _subscribe_by(
+    context: CommandContext, selector: Selector, replay: str | None
+) -> dict[str, Any]:
+    context.check_may_list()
+    if context.fields.get("since") is not None:
         text = "`since` names an event of one operation: it goes with ids"
         raise CommandError("invalid_command", text)
-    selectors = asking.session.selectors
+    selectors = context.session.selectors
     if selector not in selectors and len(selectors) == MAX_SELECTORS:
         text = f"A connection may watch by {MAX_SELECTORS} selectors"
         raise CommandError("too_many_subscriptions", text)
-    asking.hub.select(asking.session, selector, replay=replay or "last")
+    context.hub.select(context.session, selector, replay=replay or "last")
     return {"status": "subscribed", selector.by.value: selector.value, "operation": None}
 
 
-def unsubscribe(asking: Asking) -> dict[str, Any]:
+def unsubscribe(context: CommandContext) -> dict[str, Any]:
     """Stop watching what the same fields began to watch."""
-    if asking.fields.get("operation_ids") is not None:
-        ids = _ids(asking)
+    if context.fields.get("operation_ids") is not None:
+        ids = _ids(context)
         for one in ids:
-            asking.hub.unsubscribe(asking.session, one)
+            context.hub.unsubscribe(context.session, one)
         return {"status": "unsubscribed", "operation_ids": ids}
-    selector = _selector(asking)
+    selector = _selector(context)
     if selector is not None:
-        asking.hub.unselect(asking.session, selector)
+        context.hub.unselect(context.session, selector)
         return {"status": "unsubscribed", selector.by.value: selector.value}
-    operation_id = asking.text("operation_id")
-    asking.hub.unsubscribe(asking.session, operation_id)
+    operation_id = context.text("operation_id")
+    context.hub.unsubscribe(context.session, operation_id)
     return {"status": "unsubscribed", "operation_id": operation_id}
 
 
-def _selector(asking: Asking) -> Selector | None:
+def _selector(context: CommandContext) -> Selector | None:
     """The selector that the fields name, or None where they name an id."""
-    if asking.fields.get("operation_id") is not None:
-        return selectors.EVERYTHING if asking.text("operation_id") == EVERYTHING else None
+    if context.fields.get("operation_id") is not None:
+        return selectors.EVERYTHING if context.text("operation_id") == EVERYTHING else None
     for by in _FIELDS:
-        if asking.fields.get(by) is not None:
-            value = asking.text(by)
-            selectors.check_glob(value)
+        if context.fields.get(by) is not None:
+            value = context.text(by)
+            selectors.validate_glob(value)
             return Selector(by, value)
     return None
 
 
-_FIELDS: Final = (By.OPERATION_TYPE, By.TAG, By.GROUP, By.ROOT)
+_FIELDS: Final = (
+    SelectorField.OPERATION_TYPE,
+    SelectorField.TAG,
+    SelectorField.GROUP,
+    SelectorField.ROOT,
+)
 
 
-def _check_room(asking: Asking, ids: list[str]) -> None:
-    subscribed = asking.session.subscribed
-    if len(subscribed) + sum(one not in subscribed for one in ids) > asking.max_subscriptions:
+def _check_room(context: CommandContext, ids: list[str]) -> None:
+    subscribed = context.session.subscribed
+    if len(subscribed) + sum(one not in subscribed for one in ids) > context.max_subscriptions:
         raise CommandError(
             "too_many_subscriptions",
-            f"A connection may watch {asking.max_subscriptions} operations by id",
+            f"A connection may watch {context.max_subscriptions} operations by id",
         )
 
 
-def _ids(asking: Asking) -> list[str]:
-    ids = asking.fields["operation_ids"]
+def _ids(context: CommandContext) -> list[str]:
+    ids = context.fields["operation_ids"]
     if not isinstance(ids, list) or not all(isinstance(one, str) and one for one in ids):
         raise CommandError("invalid_command", "`operation_ids` must be a list of texts")
     if EVERYTHING in ids:

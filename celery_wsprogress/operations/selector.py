@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.operations.operation import Operation
 
 
-class By(StrEnum):
+class SelectorField(StrEnum):
     """What a selector looks at; the names are those of the fields of ``subscribe``."""
 
     EVERYTHING = "operation_id"
@@ -25,26 +25,26 @@ class By(StrEnum):
 class Selector(NamedTuple):
     """Every operation of a kind, those that are still to come included."""
 
-    by: By
+    by: SelectorField
     value: str
     """A glob for ``operation_type``; for the others the very text."""
 
     def matches(self, operation: Operation) -> bool:
         """Whether it selects this operation, as far as it is known."""
         match self.by:
-            case By.EVERYTHING:
+            case SelectorField.EVERYTHING:
                 return True
-            case By.OPERATION_TYPE:
+            case SelectorField.OPERATION_TYPE:
                 return fnmatchcase(operation.operation_type, self.value)
-            case By.TAG:
+            case SelectorField.TAG:
                 return self.value in operation.tags
-            case By.GROUP:
+            case SelectorField.GROUP:
                 return operation.group_id == self.value
-            case By.ROOT:
+            case SelectorField.ROOT:
                 return self.value in {operation.root_id, operation.operation_id}
 
 
-def check_glob(value: str) -> None:
+def validate_glob(value: str) -> None:
     """Refuse a pattern that could hold up everyone: some cost the square of their length.
 
     Raises:
@@ -56,4 +56,4 @@ def check_glob(value: str) -> None:
 
 MAX_LENGTH: Final = 200
 
-EVERYTHING: Final = Selector(By.EVERYTHING, "*")
+EVERYTHING: Final = Selector(SelectorField.EVERYTHING, "*")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CLOSE_TIMEOUT: Final = 3.0
 """Seconds a client has to take the close frame and answer it."""
 
-EARLIEST_PING: Final = 0.75
+MIN_PING_FACTOR: Final = 0.75
 """Part of the heartbeat after which a ping may be sent already. Each connection has an interval
 of its own, so that connections that began together are not pinged together for ever."""
 
@@ -43,7 +43,7 @@ class ProgressConnection(ServerConnection):
 
     def __init__(self, *args: Any, ping_interval: float | None = None, **options: Any) -> None:
         if ping_interval is not None:
-            ping_interval *= random.uniform(EARLIEST_PING, 1.0)  # noqa: S311
+            ping_interval *= random.uniform(MIN_PING_FACTOR, 1.0)  # noqa: S311
         super().__init__(*args, ping_interval=ping_interval, **options)
         self.writer: SocketWriter
         """Of this connection, from when there is a socket."""

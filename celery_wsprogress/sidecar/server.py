@@ -46,16 +46,22 @@ from celery_wsprogress.sidecar.http.handshake import (
     response,
 )
 from celery_wsprogress.sidecar.http.refusals import Refusals
-from celery_wsprogress.sidecar.http.routes import NOT_YET, View, come_back, is_about_all, respond
+from celery_wsprogress.sidecar.http.routes import (
+    NOT_YET,
+    RequestContext,
+    come_back,
+    is_about_all,
+    respond,
+)
 from celery_wsprogress.sidecar.http.static_files import respond as respond_with_file
-from celery_wsprogress.sidecar.ingest.dispatcher import Intake
-from celery_wsprogress.sidecar.ingest.log_reader import Ingest
-from celery_wsprogress.sidecar.ingest.startup_replay import HOLD, Rebuilding
-from celery_wsprogress.sidecar.liveness.service import Inferring
-from celery_wsprogress.sidecar.metrics.collector import Accounts
+from celery_wsprogress.sidecar.ingest.dispatcher import Dispatcher
+from celery_wsprogress.sidecar.ingest.log_reader import LogReaderThread
+from celery_wsprogress.sidecar.ingest.startup_replay import HOLD, StartupReplay
+from celery_wsprogress.sidecar.liveness.service import LivenessService
+from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import added, readiness, stats
-from celery_wsprogress.sidecar.metrics.latency import Delays
-from celery_wsprogress.sidecar.shutdown import dismiss_all
+from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
+from celery_wsprogress.sidecar.shutdown import close_all
 from celery_wsprogress.sidecar.sockets import listen, place_of
 
 if TYPE_CHECKING:
@@ -66,9 +72,9 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress
     from celery_wsprogress.settings import ServeSettings
-    from celery_wsprogress.sidecar.liveness.result_lookup import ResultBackend
-    from celery_wsprogress.sidecar.metrics.definitions import Figures
-    from celery_wsprogress.sidecar.multiprocess.supervisor_link import Siblings
+    from celery_wsprogress.sidecar.liveness.result_lookup import ResultLookup
+    from celery_wsprogress.sidecar.metrics.definitions import Samples
+    from celery_wsprogress.sidecar.multiprocess.supervisor_link import SupervisorLink
 
 logger = logging.getLogger(__name__)
 
@@ -105,31 +111,31 @@ class Sidecar:
         address: BrokerAddress,
         *,
         write_address: BrokerAddress | None = None,
-        backend: ResultBackend | None = None,
-        siblings: Siblings | None = None,
+        backend: ResultLookup | None = None,
+        siblings: SupervisorLink | None = None,
     ) -> None:
         check_exposure(settings)
         self.settings = settings
         self.hub = Hub(OperationStore(_limits(settings)), progress_interval=1 / settings.max_rate)
-        self._delays = Delays()
+        self._delays = LatencyHistogram()
         self._refusals = Refusals()
         fan_out = FanOut(self._observe)
-        self._intake = Intake(self.hub, fan_out.deliver, self._note, self._catch_up)
-        self.ingest = Ingest(address, self._intake.put)
-        self._inferring = Inferring(
+        self._intake = Dispatcher(self.hub, fan_out.deliver, self._note, self._catch_up)
+        self.ingest = LogReaderThread(address, self._intake.put)
+        self._inferring = LivenessService(
             self.hub,
             self.ingest.connection,
             settings,
             write_address or address,
             backend,
         )
-        self._rebuilding = Rebuilding()
+        self._rebuilding = StartupReplay()
         self.port = settings.port
         """The port it listens on, also when any free one was asked for."""
         self.sockets: list[socket.socket] = []
         """Where it listens, once it does."""
         self._connections: dict[Session, ProgressConnection] = {}
-        self._accounts = Accounts(
+        self._accounts = MetricsCollector(
             self.hub, self.ingest.connection, self._rebuilding, self._connections, self._delays
         )
         self._siblings = siblings
@@ -197,7 +203,7 @@ class Sidecar:
         self._rebuilding.give_up()
         await self._intake.settle(CLOSE_TIMEOUT)
         over = self.settings.drain if drain is None else drain
-        await dismiss_all(list(self._connections.values()), over)
+        await close_all(list(self._connections.values()), over)
         self._intake.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -324,8 +330,8 @@ class Sidecar:
             return response(come_back("Stopping"))
         return None if rebuilt else response(come_back(NOT_YET))
 
-    def _view(self, request: Request) -> View:
-        return View(
+    def _view(self, request: Request) -> RequestContext:
+        return RequestContext(
             hub=self.hub,
             permit=self._permit(request),
             now=time.time(),
@@ -333,7 +339,7 @@ class Sidecar:
             rebuilt=self._rebuilding.done,
         )
 
-    def _report(self) -> Figures:
+    def _report(self) -> Samples:
         """The figures of all processes: of this one as they are now, and as the others said."""
         own = self._accounts.report()
         return own if self._siblings is None else added([own, self._siblings.reports])

@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.sidecar.connection import ProgressConnection
 
-CLOSINGS_A_SECOND: Final = 200
+CLOSES_PER_SECOND: Final = 200
 """Connections that are closed in a second, where there is time."""
 
-LONGEST_RETURN: Final = 2.0
+MAX_RETRY_DELAY: Final = 2.0
 """Seconds after which a client is to come back, at the most."""
 
 RESTARTING: Final = 1012
 
 
-async def dismiss_all(connections: Collection[ProgressConnection], over: float) -> None:
+async def close_all(connections: Collection[ProgressConnection], over: float) -> None:
     """Close the connections, with what there is for their clients sent before.
 
     Args:
         connections: All of them.
         over: Seconds that it may take. Few connections take less.
     """
-    spread = min(over, len(connections) / CLOSINGS_A_SECOND)
+    spread = min(over, len(connections) / CLOSES_PER_SECOND)
     leaving = [_dismiss(one, random.uniform(0, spread)) for one in connections]  # noqa: S311
     await asyncio.gather(*leaving, return_exceptions=True)
 
@@ -43,5 +43,5 @@ async def dismiss_all(connections: Collection[ProgressConnection], over: float) 
 async def _dismiss(connection: ProgressConnection, delay: float) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(connection.wait_closed(), delay)
-    retry_ms = random.randint(100, int(LONGEST_RETURN * 1000))  # noqa: S311
+    retry_ms = random.randint(100, int(MAX_RETRY_DELAY * 1000))  # noqa: S311
     await connection.dismiss(RESTARTING, json.dumps({"retry_ms": retry_ms}), flush=True)

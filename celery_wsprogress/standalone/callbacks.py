@@ -72,7 +72,7 @@ def create_progress_callback(operation_id: str) -> Callable[..., Awaitable[None]
 
     Returns:
         ``await callback(progress, message="", details=None)``, as
-        :meth:`OperationsById.emit_progress`.
+        :meth:`OperationManager.emit_progress`.
     """
 
     async def callback(progress: Any, message: Any = "", details: Any = None) -> None:

@@ -24,7 +24,7 @@ from celery_wsprogress.standalone.process_publisher import outlet
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
-from celery_wsprogress.worker.run_info import Run, mint
+from celery_wsprogress.worker.run_info import Run, new_id
 from celery_wsprogress.worker.tracker import Tracker
 
 #: Stands for a result that was never given; None is one.
@@ -54,13 +54,13 @@ def describe(
     return Run(
         operation_id=name,
         operation_type=jsonable.text(operation_type, jsonable.MAX_NAME_BYTES),
-        run=mint(),
+        run=new_id(),
         metadata=jsonable.mapping(metadata),
         tags=tuple(jsonable.tags(tags)),
     )
 
 
-class Life:
+class OperationHandle:
     """An operation that has begun. Any thread of its process may speak for it."""
 
     __slots__ = ("_count_of_ends", "_ends", "_process", "began", "tracker")
@@ -157,14 +157,14 @@ def _how_it_was_left(error: Any, said: str, kind: str) -> tuple[Literal["error",
     return "cancelled" if left else "error", said
 
 
-def begin(run: Run) -> Life:
+def begin(run: Run) -> OperationHandle:
     """Say ``started``. What is said of the operation from now on is sent."""
     publisher = outlet()
     outer = _outer()
     # What fails inside a task says what that task's exception says.
     streams = outer or publisher
     full = streams is None or streams.streams_errors
-    life = Life(Tracker(run, publisher, outer, streams_errors=full))
+    life = OperationHandle(Tracker(run, publisher, outer, streams_errors=full))
     registry.add(life)
     if publisher is not None:
         publisher.heartbeat_source = registry.going

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_LISTED: Final = 1_000
 
 
-class OperationsById:
+class OperationManager:
     """Begins operations, speaks for them and asks about them, by their ids.
 
     .. code-block:: python
@@ -147,5 +147,5 @@ def _active(sidecar: Sidecar) -> list[dict[str, Any]]:
     return list(islice(found, MAX_LISTED))
 
 
-ws_manager: Final = OperationsById()
+ws_manager: Final = OperationManager()
 """The operations of this process."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.standalone.operation import Scope, operation
+from celery_wsprogress.standalone.operation import OperationContext, operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
 
-_NONE: Final[Mapping[int, Scope]] = {}
+_NONE: Final[Mapping[int, OperationContext]] = {}
 
 #: The operation that goes on here, of each object that has one. By ``id``: objects may be
 #: unhashable, without ``__dict__``, or equal to each other. While an operation goes on its
 #: object is there, so no other one has that id; one that is over says nothing.
-_current: ContextVar[Mapping[int, Scope]] = ContextVar("celery_wsprogress.mixin", default=_NONE)
+_current: ContextVar[Mapping[int, OperationContext]] = ContextVar(
+    "celery_wsprogress.mixin", default=_NONE
+)
 
 
 class StreamingMixin:
@@ -90,17 +92,17 @@ class StreamingMixin:
         if scope is not None:
             scope.end(result)
 
-    def _operation(self) -> Scope | None:
+    def _operation(self) -> OperationContext | None:
         return _current.get().get(id(self))
 
 
 class _Streaming:
     """What ``stream_operation`` returns. It keeps the object while the operation goes on."""
 
-    def __init__(self, owner: StreamingMixin, scope: Scope) -> None:
+    def __init__(self, owner: StreamingMixin, scope: OperationContext) -> None:
         self._owner = owner
         self._scope = scope
-        self._token: Token[Mapping[int, Scope]] | None = None
+        self._token: Token[Mapping[int, OperationContext]] | None = None
 
     async def __aenter__(self) -> str:
         scope = self._scope.__enter__()

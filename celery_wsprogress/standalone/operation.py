@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from celery_wsprogress.standalone.handle import NO_RESULT, Life, begin, describe
+from celery_wsprogress.standalone.handle import NO_RESULT, OperationHandle, begin, describe
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def operation(
     name: str, metadata: Any = None, tags: Any = None, operation_id: str | None = None
-) -> Scope:
+) -> OperationContext:
     """Make something that is no Celery task an operation that can be watched.
 
     .. code-block:: python
@@ -56,10 +56,10 @@ def operation(
     Raises:
         ValueError: the id is empty, has more than 1,000 characters or lone surrogates.
     """
-    return Scope(describe(name, metadata, tags, operation_id))
+    return OperationContext(describe(name, metadata, tags, operation_id))
 
 
-class Scope:
+class OperationContext:
     """An operation that ends when its block is left; made by :func:`operation`.
 
     Its methods are those of a task. They send nothing before it is entered and after it is left.
@@ -67,7 +67,7 @@ class Scope:
 
     def __init__(self, run: Run) -> None:
         self._tracker = Tracker(run, None)
-        self._life: Life | None = None
+        self._life: OperationHandle | None = None
         self._token: Token[Tracker | None] | None = None
         self._result: Any = NO_RESULT
 

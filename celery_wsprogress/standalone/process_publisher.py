@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Final
 
 from celery_wsprogress import brokers, fork
-from celery_wsprogress.brokers.discovery import address_of_process, settings_of_process
+from celery_wsprogress.brokers.discovery import default_address, load_settings
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import WorkerSettings, masked
 from celery_wsprogress.worker.publishing.publisher import Publisher
@@ -52,8 +52,8 @@ def outlet() -> Publisher | None:
 
 def _choose() -> Publisher | None:
     try:
-        settings = settings_of_process(WorkerSettings)
-        address = address_of_process(write=True)
+        settings = load_settings(WorkerSettings)
+        address = default_address(write=True)
         # As in worker/apps: imported here, because the flusher's import may be cut by a fork.
         brokers.prepare(address)
     except ConfigurationError as exc:

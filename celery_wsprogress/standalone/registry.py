@@ -18,17 +18,17 @@ from celery_wsprogress.worker import context
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from celery_wsprogress.standalone.handle import Life
+    from celery_wsprogress.standalone.handle import OperationHandle
     from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
     from celery_wsprogress.worker.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 
-MAX_LIVE: Final = 100_000
+MAX_OPEN: Final = 100_000
 """Operations whose ids are known. Then the oldest is forgotten: who never ends what he begins
 must not fill the memory."""
 
-MAX_VOUCHED: Final = 10_000
+MAX_HEARTBEAT_RUNS: Final = 10_000
 """Operations that this process vouches for, the newest: their names must not fill the log either.
 An older one lives as long as it says something itself."""
 
@@ -38,25 +38,25 @@ MAX_OVER: Final = 1_000
 by default."""
 
 
-class Register:
+class OperationRegistry:
     """Ids and what they stand for. Any thread may use it."""
 
     def __init__(self) -> None:
         # Re-entrant, as the publisher's.
         self._lock = threading.RLock()
-        self._live: OrderedDict[str, Life] = OrderedDict()
-        self._over: OrderedDict[str, Life] = OrderedDict()
+        self._live: OrderedDict[str, OperationHandle] = OrderedDict()
+        self._over: OrderedDict[str, OperationHandle] = OrderedDict()
         self._forgotten = 0
         self._ignored = 0
 
-    def add(self, life: Life) -> None:
+    def add(self, life: OperationHandle) -> None:
         """Know an operation by its id."""
         fork.notice()
         with self._lock:
             self._live[life.operation_id] = life
             self._live.move_to_end(life.operation_id)
             self._over.pop(life.operation_id, None)
-            if len(self._live) > MAX_LIVE:
+            if len(self._live) > MAX_OPEN:
                 self._forget_oldest()
 
     def _forget_oldest(self) -> None:
@@ -66,10 +66,10 @@ class Register:
             logger.warning(
                 "%d operations of this process have not ended; the oldest are forgotten. "
                 "End each with emit_result() or emit_error(), or write `with operation(...)`",
-                MAX_LIVE,
+                MAX_OPEN,
             )
 
-    def remove(self, life: Life) -> None:
+    def remove(self, life: OperationHandle) -> None:
         """Take an operation for over; another one that took over its id stays."""
         fork.notice()
         with self._lock:
@@ -79,20 +79,20 @@ class Register:
                 while len(self._over) > MAX_OVER:
                     self._over.popitem(last=False)
 
-    def look_up(self, operation_id: object) -> Life | None:
+    def look_up(self, operation_id: object) -> OperationHandle | None:
         """The operation, if it was begun here, and it is known how it stands or ended."""
         fork.notice()
         with self._lock:
             name = jsonable.text(operation_id)
             return self._live.get(name) or self._over.get(name)
 
-    def live(self, most: int) -> list[Life]:
+    def live(self, most: int) -> list[OperationHandle]:
         """Those that go on, the newest first."""
         fork.notice()
         with self._lock:
             return list(islice(reversed(self._live.values()), most))
 
-    def find(self, operation_id: object) -> Life | None:
+    def find(self, operation_id: object) -> OperationHandle | None:
         """The operation, if it goes on here. Whoever asks for another one is counted."""
         fork.notice()
         with self._lock:
@@ -104,7 +104,7 @@ class Register:
     def find_tracker(self, operation_id: object) -> Tracker | None:
         """As :meth:`find`, also for a Celery task that runs in this process."""
         name = jsonable.text(operation_id)
-        tracker = context.running_of(name) or context.going_of(name)
+        tracker = context.find_tracker(name) or context.going_of(name)
         if tracker is not None and not tracker.ended:
             return tracker
         life = self.find(name)
@@ -112,7 +112,7 @@ class Register:
 
     def going(self) -> Sequence[ActiveRun] | None:
         """The operations that go on; a :data:`.ActiveRunSource`."""
-        return [life.going for life in self.live(MAX_VOUCHED)] or None
+        return [life.going for life in self.live(MAX_HEARTBEAT_RUNS)] or None
 
     def stats(self) -> dict[str, int]:
         """Figures of this process."""
@@ -120,7 +120,7 @@ class Register:
         return {"own_operations": len(self._live), "ignored_emits": self._ignored}
 
 
-_register = Register()
+_register = OperationRegistry()
 
 
 fork.register(_register.__init__)  # type: ignore[misc]

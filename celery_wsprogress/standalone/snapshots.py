@@ -14,10 +14,10 @@ from celery_wsprogress.protocol import wire
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from celery_wsprogress.standalone.handle import Life
+    from celery_wsprogress.standalone.handle import OperationHandle
 
 
-def snapshot_of(life: Life, heard: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def snapshot_of(life: OperationHandle, heard: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """How it stands: what was said of it here, and what only a server knows.
 
     Args:
@@ -38,7 +38,7 @@ def snapshot_of(life: Life, heard: Mapping[str, Any] | None = None) -> dict[str,
     return {**own, **measures, "event_count": count, "last_event_id": heard["last_event_id"]}
 
 
-def is_newer(heard: Mapping[str, Any] | None, life: Life) -> bool:
+def is_newer(heard: Mapping[str, Any] | None, life: OperationHandle) -> bool:
     """Whether a server has heard of a later run: of another process, under the same id."""
     if heard is None or not life.tracker.ended or heard["run"] == life.tracker.run.run:
         return False

@@ -54,7 +54,7 @@ _HOUSEKEEPING: Final = frozenset(
 )
 
 
-class Reporting:
+class AppPublishing:
     """How one app reports.
 
     Args:
@@ -136,10 +136,10 @@ class Reporting:
         return known
 
 
-class Ways(NamedTuple):
+class TaskPolicy(NamedTuple):
     """How the life of a task is published."""
 
-    reporting: Reporting
+    reporting: AppPublishing
     always: bool
     """Whatever the header of its message says."""
     streams_result: bool
@@ -167,15 +167,15 @@ def read_settings(app: Any) -> WorkerSettings:
     )
 
 
-_reporting: weakref.WeakKeyDictionary[Any, Reporting] = weakref.WeakKeyDictionary()
+_reporting: weakref.WeakKeyDictionary[Any, AppPublishing] = weakref.WeakKeyDictionary()
 
 
-def reporting_of(app: Any) -> Reporting:
+def publishing_of(app: Any) -> AppPublishing:
     """How this app reports. A bad setting is logged once and switches the app's events off."""
     app = _itself(app)
     found = _reporting.get(app)
     if found is None:
-        found = _reporting.setdefault(app, Reporting(app, _settings_or_off(app)))
+        found = _reporting.setdefault(app, AppPublishing(app, _settings_or_off(app)))
     return found
 
 
@@ -184,14 +184,14 @@ def _itself(app: Any) -> Any:
     return getattr(app, "_get_current_object", lambda: app)()
 
 
-def reporting_for(task: Any, stamp: Mapping[str, Any]) -> Reporting | None:
+def publishing_for(task: Any, stamp: Mapping[str, Any]) -> AppPublishing | None:
     """How this task's life is published; None where it is not.
 
     Args:
         task: The task, bound to its app.
         stamp: Our header of its message.
     """
-    ways = ways_of(task)
+    ways = policy_of(task)
     if ways.always or (stamp and ways.reporting.follows(task.name, streaming=False, stamp=stamp)):
         return ways.reporting
     return None
@@ -204,7 +204,7 @@ def streams_result(task: Any, stamp: Mapping[str, Any]) -> bool:
         task: The task, bound to its app.
         stamp: Our header of its message.
     """
-    return ways_of(task).streams_result and not (stamp and stamp.get(WITHHOLD))
+    return policy_of(task).streams_result and not (stamp and stamp.get(WITHHOLD))
 
 
 def streams_errors(task: Any, stamp: Mapping[str, Any]) -> bool:
@@ -214,7 +214,7 @@ def streams_errors(task: Any, stamp: Mapping[str, Any]) -> bool:
         task: The task, bound to its app.
         stamp: Our header of its message.
     """
-    return ways_of(task).streams_errors and not (stamp and stamp.get(WITHHOLD_ERRORS))
+    return policy_of(task).streams_errors and not (stamp and stamp.get(WITHHOLD_ERRORS))
 
 
 def how_of(task: Any, stamp: Mapping[str, Any]) -> How:
@@ -242,20 +242,20 @@ def _own_choice(task: Any) -> str | None:
         return TYPE
 
 
-def ways_of(task: Any) -> Ways:
+def policy_of(task: Any) -> TaskPolicy:
     """How this task's life would be published.
 
     Args:
         task: The task, bound to its app.
     """
     # Asked some times a run, of plain tasks, too: the task itself holds the answer.
-    found: Ways | None = vars(task).get(_WAYS)
+    found: TaskPolicy | None = vars(task).get(_WAYS)
     if found is None:
-        reporting = reporting_of(task.app)
+        reporting = publishing_of(task.app)
         streaming = getattr(task, "_streams_progress", False)
         always = reporting.follows(task.name, streaming=streaming, stamp={})
         result, errors = reporting.streams_result(task), reporting.streams_errors(task)
-        found = Ways(reporting, always, result, errors)
+        found = TaskPolicy(reporting, always, result, errors)
         setattr(task, _WAYS, found)
     return found
 

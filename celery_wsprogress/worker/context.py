@@ -12,7 +12,7 @@ import logging
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.worker.progress_args import measure
+from celery_wsprogress.worker.progress_args import parse_progress
 from celery_wsprogress.worker.steps import Steps
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _mention(level: int, who: str, sentence: str) -> None:
         logger.log(level, "%s: %s", who, sentence)
 
 
-def running_of(operation_id: object) -> Tracker | None:
+def find_tracker(operation_id: object) -> Tracker | None:
     """The tracker of this operation, where it is its code that runs, or an operation inside it."""
     tracker = running.get()
     while tracker is not None and tracker.run.operation_id != operation_id:
@@ -122,7 +122,7 @@ def update_progress(
     """
     tracker = _current("update_progress")
     if tracker is None:
-        measure(progress, message, current, total)
+        parse_progress(progress, message, current, total)
     else:
         tracker.update_progress(progress, message, current, total, unit, details)
 

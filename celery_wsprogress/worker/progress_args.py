@@ -17,7 +17,7 @@ from celery_wsprogress.guard import class_name, is_of_the_task, is_really
 from celery_wsprogress.protocol import jsonable
 
 
-class Advice(Enum):
+class UsageWarning(Enum):
     """What was odd about the arguments; each is said once a run."""
 
     PROGRESS_RANGE = (
@@ -39,17 +39,17 @@ class Advice(Enum):
     )
 
 
-class Measure(NamedTuple):
+class ProgressArgs(NamedTuple):
     """Where the task is, as far as its arguments say."""
 
     fraction: float | None
     """0.0 to 1.0; None is indeterminate."""
     current: float | int | None
     total: float | int | None
-    advice: tuple[Advice, ...]
+    advice: tuple[UsageWarning, ...]
 
 
-def measure(progress: Any, message: Any, current: Any, total: Any) -> Measure:
+def parse_progress(progress: Any, message: Any, current: Any, total: Any) -> ProgressArgs:
     """Read the numbers of one call.
 
     ``progress`` wins over the fraction that follows from ``current`` and ``total``. Out of
@@ -58,20 +58,20 @@ def measure(progress: Any, message: Any, current: Any, total: Any) -> Measure:
     Raises:
         TypeError: one of them is no number (``bool`` and texts are none).
     """
-    advice: list[Advice] = []
+    advice: list[UsageWarning] = []
     fraction = number("progress", progress)
     done, everything = number("current", current), number("total", total)
     if progress is not None and (type(message) is int or type(message) is float):
-        advice.append(Advice.POSITIONAL_TOTAL)
+        advice.append(UsageWarning.POSITIONAL_TOTAL)
     if any(map(_is_infinite, (fraction, done, everything))):
-        advice.append(Advice.NOT_FINITE)
+        advice.append(UsageWarning.NOT_FINITE)
     done, everything = _finite(done), _finite(everything)
     everything = everything if everything is not None and everything > 0 else None
     if fraction is not None:
-        fraction = _clamped(_finite(fraction), advice, Advice.PROGRESS_RANGE)
+        fraction = _clamped(_finite(fraction), advice, UsageWarning.PROGRESS_RANGE)
     elif done is not None and everything is not None:
-        fraction = _clamped(_ratio(done, everything), advice, Advice.CURRENT_RANGE)
-    return Measure(fraction, done, everything, tuple(advice))
+        fraction = _clamped(_ratio(done, everything), advice, UsageWarning.CURRENT_RANGE)
+    return ProgressArgs(fraction, done, everything, tuple(advice))
 
 
 def number(name: str, value: Any) -> float | int | None:
@@ -115,15 +115,17 @@ def _ratio(done: float, everything: float) -> float:
     return ratio if math.isfinite(ratio) else math.copysign(2.0, done)
 
 
-def _clamped(fraction: float | None, advice: list[Advice], beyond: Advice) -> float | None:
+def _clamped(
+    fraction: float | None, advice: list[UsageWarning], beyond: UsageWarning
+) -> float | None:
     if fraction is None:
         return None
-    if not 0.0 <= fraction <= 1.0 and Advice.POSITIONAL_TOTAL not in advice:
+    if not 0.0 <= fraction <= 1.0 and UsageWarning.POSITIONAL_TOTAL not in advice:
         advice.append(beyond)
     return min(1.0, max(0.0, float(fraction)))
 
 
-def spelled(advice: Advice, **arguments: Any) -> str:
+def format_warning(advice: UsageWarning, **arguments: Any) -> str:
     """The advice as a sentence about this call.
 
     Args:

@@ -25,7 +25,7 @@ class _Average:
         return self._sum / self._weight
 
 
-class Estimator:
+class RateEstimator:
     """Rate and time left of one run.
 
     A scale is what the positions are counted in: the total, or 1.0 for fractions. When it

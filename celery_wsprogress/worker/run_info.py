@@ -1,6 +1,6 @@
 """Whose event it is: the run of an operation, read from Celery's request of it.
 
-The caller stamps every message it publishes with a header of ours, :data:`STAMP`; the worker's
+The caller stamps every message it publishes with a header of ours, :data:`HEADER`; the worker's
 main process adds the run's id to it when it receives the message. Both travel to the process
 that runs the task inside Celery's request.
 """
@@ -20,13 +20,13 @@ from celery_wsprogress.protocol.events import LATEST
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STAMP: Final = "wsprogress"
+HEADER: Final = "wsprogress"
 """The message header. ``metadata`` and ``tags`` in it are the caller's, the rest is ours:
 ``publication``, ``after`` (the run that this one retries or replaces), ``follow`` (publish this run
 whatever the settings say about its task) and, inside the worker only, ``run`` and ``queue``."""
 
 WITHHOLD: Final = "withhold"
-"""Set in :data:`STAMP` inside the worker: the result does not leave with the events, whatever the
+"""Set in :data:`HEADER` inside the worker: the result does not leave with the events, whatever the
 settings of the task say."""
 
 WITHHOLD_ERRORS: Final = "withhold_errors"
@@ -45,19 +45,19 @@ _random: Final = random.Random()  # noqa: S311 - an id, and no secret
 fork.register(_random.seed)
 
 
-def mint() -> str:
+def new_id() -> str:
     """A new id of a run or a publication: unique among those of one operation."""
     fork.notice()
     return f"{_random.getrandbits(32):08x}"
 
 
-def stamp_of(request: Any) -> Mapping[str, Any]:
+def read_header(request: Any) -> Mapping[str, Any]:
     """The header of a request or of a message's headers; empty where there is none. Not ours.
 
     Args:
         request: A dict or Celery's ``Context``.
     """
-    stamp = _headers_of(request).get(STAMP)
+    stamp = _headers_of(request).get(HEADER)
     return stamp if isinstance(stamp, dict) else _NO_STAMP
 
 
@@ -91,7 +91,7 @@ class Run(Struct, frozen=True, gc=False):
             operation_type: The task's name.
         """
         headers = _headers_of(request)
-        run = _name(stamp_of(headers).get("run")) or mint()
+        run = _name(read_header(headers).get("run")) or new_id()
         return cls._read(headers, operation_type, run)
 
     @classmethod
@@ -103,13 +103,13 @@ class Run(Struct, frozen=True, gc=False):
     def unstarted(cls, operation_id: str, operation_type: str, stamp: Mapping[str, Any]) -> Run:
         """A run that there will never be, because of what it was to follow."""
         after = _name(stamp.get("after"))
-        return cls(operation_id, _name(operation_type), mint(), after=after)
+        return cls(operation_id, _name(operation_type), new_id(), after=after)
 
     @classmethod
     def _read(
         cls, headers: Mapping[str, Any], operation_type: str, run: str, queue: str = ""
     ) -> Run:
-        stamp = stamp_of(headers)
+        stamp = read_header(headers)
         delivery = headers.get("delivery_info") or {}
         operation_id = str(headers.get("id") or "")
         parent_id = _name(headers.get("parent_id"))

@@ -9,7 +9,7 @@ from celery import Task
 from celery_wsprogress.worker import apps, context
 from celery_wsprogress.worker.bind_self import bind_self
 from celery_wsprogress.worker.default_base import add_default_base
-from celery_wsprogress.worker.progress_args import measure
+from celery_wsprogress.worker.progress_args import parse_progress
 from celery_wsprogress.worker.signals import caller, handlers
 from celery_wsprogress.worker.steps import Steps
 
@@ -74,7 +74,7 @@ class StreamingTask(Task):
 
     def on_replace(self, sig: Any) -> Any:
         """Hand the operation on to the task that replaces this one. Celery calls it."""
-        tracker = context.running_of(self.request.id)
+        tracker = context.find_tracker(self.request.id)
         if tracker is not None and tracker.sink is not None:
             caller.mark_replacement(sig, tracker, self.app)
         return super().on_replace(sig)
@@ -112,7 +112,7 @@ class StreamingTask(Task):
         """
         tracker = _current() or _tracker_of(self)
         if tracker is None:
-            measure(progress, message, current, total)
+            parse_progress(progress, message, current, total)
         else:
             tracker.update_progress(progress, message, current, total, unit, details)
 

@@ -19,7 +19,7 @@ from celery_wsprogress.protocol.events import LIFE_CYCLE, ProgressData
 from celery_wsprogress.worker import progress_args
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.slots import ProgressSlot
-from celery_wsprogress.worker.rate import Estimator
+from celery_wsprogress.worker.rate import RateEstimator
 from celery_wsprogress.worker.steps import Steps
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Tracker:
         self._word = "running"
         self._said: tuple[float, str, dict[str, Any]] = (0.0, "", _NO_DETAILS)
         self._metadata = run.metadata
-        self._estimator: Estimator | None = None
+        self._estimator: RateEstimator | None = None
         self._advised: set[object] | None = None
 
     @property
@@ -166,10 +166,10 @@ class Tracker:
     def _measure(
         self, progress: Any, message: Any, current: Any, total: Any
     ) -> tuple[float, bool, float | None, float | None]:
-        found = progress_args.measure(progress, message, current, total)
+        found = progress_args.parse_progress(progress, message, current, total)
         for advice in found.advice:
             said = {"progress": progress, "message": message, "current": current, "total": total}
-            self._advise(advice, "%s", progress_args.spelled(advice, **said))
+            self._advise(advice, "%s", progress_args.format_warning(advice, **said))
         if found.fraction is not None:
             return found.fraction, False, found.current, found.total
         known = 0.0 if self._latest is None else self._latest[1]
@@ -224,7 +224,7 @@ class Tracker:
         total: float | None,
     ) -> tuple[float | None, float | None]:
         if self._estimator is None:
-            self._estimator = Estimator()
+            self._estimator = RateEstimator()
         if current is not None:
             return self._estimator.add(at, current, total)
         return (None, None) if indeterminate else self._estimator.add(at, fraction, 1.0)

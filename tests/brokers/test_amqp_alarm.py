@@ -20,7 +20,7 @@ from celery_wsprogress.brokers.amqp import epochs
 from celery_wsprogress.brokers.amqp.stream import name_log
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.brokers.failure import BrokerBlocked, describe
-from celery_wsprogress.sidecar.liveness.log_appender import Appender
+from celery_wsprogress.sidecar.liveness.log_appender import LogAppender
 
 
 def words_in(entries):
@@ -49,7 +49,7 @@ def test_an_alarm_costs_no_connections_and_no_events(own_rabbitmq, monkeypatch, 
         backoff=Backoff(lambda: 0.0),
         idle_timeout=1.0,
     )
-    appender = Appender(address)
+    appender = LogAppender(address)
     entries = []
     with closing(open_reader(address)) as reader, closing(batches):
 

@@ -8,7 +8,7 @@ from support.deliveries import process
 from support.sample_events import OPERATION, logs
 
 from celery_wsprogress.brokers import batch_order
-from celery_wsprogress.brokers.batch_order import MOST_PATIENCE, PATIENCE, Arrivals
+from celery_wsprogress.brokers.batch_order import MOST_PATIENCE, PATIENCE, BatchOrder
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.protocol import wire
 
@@ -33,7 +33,7 @@ def mixed_up(draw, written):
 
 @given(mixed_up([batch(n, writer=writer) for writer in ("a", "b") for n in range(1, 8)]))
 def test_each_writers_batches_come_out_in_their_order_and_none_is_lost(order):
-    put_right, seen = Arrivals(), {"a": [], "b": []}
+    put_right, seen = BatchOrder(), {"a": [], "b": []}
     for one in order:
         for out in put_right.take(one, 0.0):
             found = wire.decode_batch(out)
@@ -59,14 +59,14 @@ def told_of(batches):
 @given(logs(), st.data())
 def test_what_is_told_of_an_operation_does_not_depend_on_the_order_of_arrival(events, data):
     written = [batch(n, events=[event]) for n, event in enumerate(events, 1)]
-    put_right = Arrivals()
+    put_right = BatchOrder()
     order = data.draw(mixed_up(written))
     out = [one for arrived in order for one in put_right.take(arrived, 0.0)]
     assert told_of(out) == told_of(written)
 
 
 def test_what_is_missing_is_waited_for_and_then_given_up():
-    put_right = Arrivals()
+    put_right = BatchOrder()
     assert numbers(put_right.take(batch(1), 0.0)) == [1]
     for number, at in [(3, 1.0), (4, 1.5), (6, 1.6)]:
         assert not put_right.take(batch(number), at)
@@ -78,34 +78,34 @@ def test_what_is_missing_is_waited_for_and_then_given_up():
 
 
 def test_where_others_come_all_the_time_it_is_given_up_as_well():
-    put_right = Arrivals()
+    put_right = BatchOrder()
     assert not put_right.take(batch(2), 0.0)
     assert numbers(put_right.give_up(MOST_PATIENCE, quiet=False)) == [2]
 
 
 def test_whoever_began_before_the_reader_is_waited_for_once():
-    put_right = Arrivals()
+    put_right = BatchOrder()
     assert not put_right.take(batch(500), 0.0)
     assert numbers(put_right.give_up(PATIENCE, quiet=True)) == [500]
     assert numbers(put_right.take(batch(501), 2.0)) == [501]
 
 
 def test_many_that_are_missing_are_waited_for_together():
-    put_right = Arrivals()
+    put_right = BatchOrder()
     for number in range(2, 100, 2):
         put_right.take(batch(number), 0.0)
     assert numbers(put_right.give_up(PATIENCE, quiet=True)) == list(range(2, 100, 2))
 
 
 def test_what_is_no_batch_of_ours_is_handed_on():
-    put_right = Arrivals()
+    put_right = BatchOrder()
     for body in (b"", b"\xff", b"{}", b'{"v":1,"writer":"\\u0041","n":7,"events":[]}'):
         assert put_right.take(body, 0.0) == [body]
 
 
 def test_what_is_held_back_is_bounded(monkeypatch):
     monkeypatch.setattr(batch_order, "MAX_HELD_BYTES", 4 * len(batch(2)))
-    put_right = Arrivals()
+    put_right = BatchOrder()
     out = [numbers(put_right.take(batch(number), 0.0)) for number in (3, 2, 9, 4, 7)]
     assert out == [[], [], [], [], [2, 3, 4, 7, 9]]
     assert put_right._size == 0
@@ -113,7 +113,7 @@ def test_what_is_held_back_is_bounded(monkeypatch):
 
 def test_writers_are_forgotten(monkeypatch):
     monkeypatch.setattr(batch_order, "MAX_WRITERS", 2)
-    put_right = Arrivals()
+    put_right = BatchOrder()
     for writer in ("a", "b", "c"):
         assert put_right.take(batch(1, writer=writer), 0.0)
     assert len(put_right._next) == 2

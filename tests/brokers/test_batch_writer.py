@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from celery_wsprogress.backoff import LONGEST, Backoff
+from celery_wsprogress.backoff import MAX_DELAY, Backoff
 from celery_wsprogress.brokers.batch_writer import IDLE_TIMEOUT, Announcements, BatchWriter
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.protocol import wire
@@ -118,7 +118,7 @@ def test_pauses_grow_up_to_a_limit(writer, broker):
         pauses.append(writer.retry_at - 100.0)
     assert pauses == sorted(pauses)
     assert pauses[0] == 0.5
-    assert pauses[-1] == LONGEST
+    assert pauses[-1] == MAX_DELAY
     broker.there = True
     writer.flush(200.0)
     broker.there = False

@@ -8,7 +8,7 @@ from celery_wsprogress.brokers import (
     EXCHANGE,
     BrokerAddress,
     exchange,
-    has_one_reader,
+    lacks_fanout,
     open_reader,
     open_writer,
 )
@@ -104,9 +104,9 @@ def test_batches_that_the_broker_mixes_up_are_read_in_order_and_each_of_them():
 
 
 def test_only_without_fanout_there_is_one_reader(topics_only):
-    assert has_one_reader(topics_only)
+    assert lacks_fanout(topics_only)
     for url in ("memory://", "filesystem://", "redis://x", "sentinel://x", "amqp://x"):
-        assert not has_one_reader(BrokerAddress(url))
+        assert not lacks_fanout(BrokerAddress(url))
 
 
 def test_files_will_do(tmp_path):

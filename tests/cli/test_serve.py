@@ -43,7 +43,7 @@ HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-AWAY = f"redis://:{PASSWORD}@localhost:1/0"
+UNAVAILABLE_RESULT = f"redis://:{PASSWORD}@localhost:1/0"
 
 
 def environment(**more):
@@ -167,9 +167,9 @@ def test_version():
 @pytest.mark.parametrize("where", ["option", "WSPROGRESS_PORT", "WEBSOCKET_PORT"])
 def test_a_bad_port_is_named_wherever_it_comes_from(where, port):
     if where == "option":
-        done = run("serve", "--broker", AWAY, f"--port={port}")
+        done = run("serve", "--broker", UNAVAILABLE_RESULT, f"--port={port}")
     else:
-        done = run("serve", "--broker", AWAY, **{where: port})
+        done = run("serve", "--broker", UNAVAILABLE_RESULT, **{where: port})
     refused(done, "wsprogress_port", f"'{port}'", "from 0 to 65535")
 
 
@@ -185,42 +185,44 @@ def test_a_bad_port_is_named_wherever_it_comes_from(where, port):
     ids=repr,
 )
 def test_a_bad_value_in_the_environment_is_named(variables, words):
-    refused(run("serve", "--broker", AWAY, **variables), *words)
+    refused(run("serve", "--broker", UNAVAILABLE_RESULT, **variables), *words)
 
 
 @pytest.mark.parametrize("url", ["flower.example", f"https://admin:{PASSWORD}@flower.example"])
 def test_an_address_of_flower_that_is_none(url):
-    done = run("serve", "--broker", AWAY, "--flower-url", url)
+    done = run("serve", "--broker", UNAVAILABLE_RESULT, "--flower-url", url)
     refused(done, "wsprogress_flower_url", "http or https", "without a password")
 
 
 @pytest.mark.parametrize("value", ["false", "0", "No"])
 def test_enable_websocket_false_says_so_and_is_no_error(value):
-    done = run("serve", "--broker", AWAY, ENABLE_WEBSOCKET=value)
+    done = run("serve", "--broker", UNAVAILABLE_RESULT, ENABLE_WEBSOCKET=value)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "ENABLE_WEBSOCKET is false: not serving\n"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
 def test_a_public_address_without_a_key_is_refused_with_what_helps(host):
-    done = run("serve", "--broker", AWAY, "--host", host)
+    done = run("serve", "--broker", UNAVAILABLE_RESULT, "--host", host)
     refused(done, "wsprogress_host", host, "WSPROGRESS_KEY", "--insecure")
 
 
 def test_everything_for_everyone_is_refused_with_a_key():
-    done = run("serve", "--broker", AWAY, "--monitor-unsubscribed", WSPROGRESS_KEY=KEY)
+    done = run(
+        "serve", "--broker", UNAVAILABLE_RESULT, "--monitor-unsubscribed", WSPROGRESS_KEY=KEY
+    )
     refused(done, "wsprogress_monitor_unsubscribed", "off once a key is set")
     assert KEY not in done.stderr
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "257", "two", "1.5"])
 def test_a_number_of_processes_that_is_none(number):
-    done = run("serve", "--broker", AWAY, f"--processes={number}")
+    done = run("serve", "--broker", UNAVAILABLE_RESULT, f"--processes={number}")
     refused(done, "wsprogress_processes", f"'{number}'", "from 1 to 256")
 
 
 def test_several_processes_are_refused_as_one_is_and_once():
-    done = run("serve", "--broker", AWAY, "--processes", "2", "--host", "0.0.0.0")
+    done = run("serve", "--broker", UNAVAILABLE_RESULT, "--processes", "2", "--host", "0.0.0.0")
     refused(done, "wsprogress_host", "WSPROGRESS_KEY")
     assert done.stderr.count("Error") == 1
 
@@ -237,7 +239,7 @@ def test_several_processes_need_a_broker_that_tells_all_of_them(tmp_path):
 def test_a_port_in_use_is_the_same_line_for_any_number_of_processes(option):
     with socket.create_server(("127.0.0.1", 0)) as somebody:
         port = somebody.getsockname()[1]
-        done = run("serve", "--broker", AWAY, "--port", str(port), option)
+        done = run("serve", "--broker", UNAVAILABLE_RESULT, "--port", str(port), option)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"Error: Port {port} on localhost is in use; choose another one with --port\n"
@@ -272,7 +274,7 @@ def test_a_command_that_is_none():
 def test_a_port_in_use_is_one_line(host):
     with socket.create_server(("127.0.0.1", 0)) as somebody:
         port = somebody.getsockname()[1]
-        done = run("serve", "--broker", AWAY, "--host", host, "--port", str(port))
+        done = run("serve", "--broker", UNAVAILABLE_RESULT, "--host", host, "--port", str(port))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"Error: Port {port} on {host} is in use; choose another one with --port\n"
@@ -281,7 +283,7 @@ def test_a_port_in_use_is_one_line(host):
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid", "a..b"])
 def test_a_host_that_is_not_ours_is_one_line(host):
-    done = run("serve", "--broker", AWAY, "--host", host, "--insecure", "--port", "0")
+    done = run("serve", "--broker", UNAVAILABLE_RESULT, "--host", host, "--insecure", "--port", "0")
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(rf"Error: Cannot listen on {re.escape(host)}, port 0: .+\n", done.stderr)
 
@@ -291,7 +293,7 @@ def test_a_host_that_is_not_ours_is_one_line(host):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_though_the_broker_is_away_and_ends_when_told(serving, number):
-    served = serving("--broker", AWAY, "--port", "0")
+    served = serving("--broker", UNAVAILABLE_RESULT, "--port", "0")
     served.wait_for(r"The broker redis://:\*\*@localhost:1/0 is away")
     with urllib.request.urlopen(f"http://localhost:{served.port}/status", timeout=30) as response:
         assert response.status == 200
@@ -393,7 +395,7 @@ FROM_ABOVE = (*OURS[:1], "-m", "celery", "--workdir", "projects", *CELERY[3:])
     ids=["ours", "celery", "celery from another folder"],
 )
 def test_it_says_how_many_processes_serve(serving, command, folder, user):
-    broker = ("--broker", AWAY) if command is OURS else ()
+    broker = ("--broker", UNAVAILABLE_RESULT) if command is OURS else ()
     served = serving(
         *broker, "--port", "0", command=command, folder=folder, WSPROGRESS_PROCESSES="2"
     )
@@ -426,13 +428,19 @@ def test_another_broker_than_the_applications(serving):
 
 def test_the_environment_sets_what_options_do_not(serving):
     port, other = free_port(), free_port()
-    variables = {"WSPROGRESS_BROKER": AWAY, "WEBSOCKET_PORT": "1", "WSPROGRESS_HOST": "127.0.0.1"}
+    variables = {
+        "WSPROGRESS_BROKER": UNAVAILABLE_RESULT,
+        "WEBSOCKET_PORT": "1",
+        "WSPROGRESS_HOST": "127.0.0.1",
+    }
     served = serving("--port", str(port), WSPROGRESS_PORT=str(other), **variables)
     served.wait_for(rf"started on ws://127.0.0.1:{port}\n")
 
 
 def test_a_public_address_with_a_key(serving):
-    served = serving("--broker", AWAY, "--host", "0.0.0.0", "--port", "0", WSPROGRESS_KEY=KEY)
+    served = serving(
+        "--broker", UNAVAILABLE_RESULT, "--host", "0.0.0.0", "--port", "0", WSPROGRESS_KEY=KEY
+    )
     assert served.port
     assert KEY not in served.output
     assert "Without a key" not in served.output
@@ -448,7 +456,7 @@ def test_a_public_address_with_a_key(serving):
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_public_address_without_a_key_says_what_that_means(serving, option, sentence, processes):
     how = ("--host", "0.0.0.0", "--port", "0", option, "--processes", processes)
-    served = serving("--broker", AWAY, *how)
+    served = serving("--broker", UNAVAILABLE_RESULT, *how)
     served.wait_for(re.escape(f"Without a key on a public address: {sentence}"))
     assert served.output.count("Without a key") == 1
     others = outer_addresses("0.0.0.0")
@@ -460,7 +468,7 @@ def test_a_public_address_without_a_key_says_what_that_means(serving, option, se
 
 
 def test_who_is_refused_is_in_the_log_with_the_option_that_helps(serving):
-    served = serving("--broker", AWAY, "--port", "0")
+    served = serving("--broker", UNAVAILABLE_RESULT, "--port", "0")
     for name, value in (("Host", "progress.example"), ("Origin", "https://app.example\x9b2J")):
         request = urllib.request.Request(f"http://127.0.0.1:{served.port}/element.js")
         request.add_header(name, value)
@@ -501,7 +509,7 @@ def test_a_sentinel_with_a_password_and_a_prefix_of_keys(serving, redis_server):
         served.wait_for(r"Connected to the broker sentinel://127\.0\.0\.1")
         app = Celery("shop", broker="memory://", set_as_current=False)
         app.conf.update(wsprogress_url=sentinel.url, wsprogress_transport_options=options)
-        apps.reporting_of(app).publisher.emit(
+        apps.publishing_of(app).publisher.emit(
             (encoded_events.completed(Run("op-1", "demo", "r1"), 1.0),)
         )
         url = f"http://localhost:{served.port}/operations/op-1"
@@ -520,7 +528,7 @@ def test_a_sentinel_with_a_password_and_a_prefix_of_keys(serving, redis_server):
 
 
 def test_a_bad_option_of_a_broker_is_named_and_not_shown(serving):
-    done = run("serve", "--broker", AWAY, "--broker-option", PASSWORD)
+    done = run("serve", "--broker", UNAVAILABLE_RESULT, "--broker-option", PASSWORD)
     assert done.returncode == 2
     assert "wsprogress_transport_options is '(hidden)', but must be" in done.stderr
     assert PASSWORD not in done.stderr + done.stdout
@@ -559,7 +567,7 @@ def test_settings_of_django_that_cannot_be_read_are_one_line():
     done = subprocess.run(
         [*OURS, "serve", "-A", "proj"],
         cwd=DJANGO,
-        env=environment(BROKER_URL=AWAY, DJANGO_SETTINGS_MODULE="nowhere.settings"),
+        env=environment(BROKER_URL=UNAVAILABLE_RESULT, DJANGO_SETTINGS_MODULE="nowhere.settings"),
         capture_output=True,
         text=True,
         timeout=60,
@@ -578,14 +586,14 @@ def test_the_links_of_a_service_of_kubernetes_neither_stop_it_nor_are_said(servi
         "WSPROGRESS_PORT_8765_TCP_ADDR": "10.0.0.7",
         "WEBSOCKET_PORT": "tcp://10.0.0.7:8765",
     }
-    one = serving("--broker", AWAY, "--port", "0", **links)
+    one = serving("--broker", UNAVAILABLE_RESULT, "--port", "0", **links)
     assert one.port
     assert "no setting" not in one.output
 
 
 def test_settings_nobody_reads_are_said_once_by_several_processes(serving):
     variables = {"WSPROGRESS_PROT": "9000", "WSPROGRESS_LOST_AFTER": "5"}
-    one = serving("--broker", AWAY, "--port", "0", "--processes", "2", **variables)
+    one = serving("--broker", UNAVAILABLE_RESULT, "--port", "0", "--processes", "2", **variables)
     assert one.port
     assert one.output.count("WSPROGRESS_PROT is no setting") == 1
     assert "was WSPROGRESS_PORT meant?" in one.output
@@ -595,7 +603,7 @@ def test_settings_nobody_reads_are_said_once_by_several_processes(serving):
 
 def test_the_interval_of_the_workers_is_that_of_the_configuration(serving):
     variables = {"WSPROGRESS_SIGN_INTERVAL": "1", "WSPROGRESS_LOST_AFTER": "5"}
-    one = serving("--broker", AWAY, "--port", "0", **variables)
+    one = serving("--broker", UNAVAILABLE_RESULT, "--port", "0", **variables)
     assert one.port
     assert "wsprogress_lost_after is" not in one.output
 

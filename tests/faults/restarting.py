@@ -74,7 +74,7 @@ class RestartedWorker:
         """Undo :meth:`pause`."""
         self._signal(signal.SIGCONT)
 
-    def measure(self) -> None:
+    def parse_progress(self) -> None:
         """Look how large its processes are."""
         for process in self._processes():
             with contextlib.suppress(psutil.Error):

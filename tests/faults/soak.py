@@ -177,7 +177,7 @@ class Soak:
         while not ending.wait(0.5):
             self.peaks["sidecar"] = max(self.peaks["sidecar"], system.peak_rss())
             for worker in system.workers:
-                worker.measure()
+                worker.parse_progress()
                 self.peaks["worker process"] = max(self.peaks["worker process"], worker.peak_rss)
 
 

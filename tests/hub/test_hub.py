@@ -31,7 +31,7 @@ from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.operations.history import MAX_ENTRIES
 from celery_wsprogress.operations.lifecycle import State, Verdict
 from celery_wsprogress.operations.operation import Operation
-from celery_wsprogress.operations.selector import EVERYTHING, By, Selector
+from celery_wsprogress.operations.selector import EVERYTHING, Selector, SelectorField
 from celery_wsprogress.protocol.event_ids import parse_event_id
 from celery_wsprogress.protocol.events import LATEST, Progress
 from celery_wsprogress.protocol.wire import Batch
@@ -623,10 +623,10 @@ def test_replies_go_before_events():
 
 
 OF_A_KIND = {
-    By.OPERATION_TYPE: Selector(By.OPERATION_TYPE, "report.*"),
-    By.TAG: Selector(By.TAG, "nightly"),
-    By.GROUP: Selector(By.GROUP, "g1"),
-    By.ROOT: Selector(By.ROOT, "root"),
+    SelectorField.OPERATION_TYPE: Selector(SelectorField.OPERATION_TYPE, "report.*"),
+    SelectorField.TAG: Selector(SelectorField.TAG, "nightly"),
+    SelectorField.GROUP: Selector(SelectorField.GROUP, "g1"),
+    SelectorField.ROOT: Selector(SelectorField.ROOT, "root"),
 }
 CHOSEN = {"operation_type": "report.pdf", "tags": ["nightly"], "group_id": "g1", "root_id": "root"}
 
@@ -652,7 +652,7 @@ def test_a_selector_shows_what_it_matches_and_nothing_else(selector):
 def test_an_operation_that_becomes_known_as_one_of_a_kind_is_shown_from_then_on():
     log_ = Log()
     reader = session()
-    log_.hub.select(reader, OF_A_KIND[By.TAG], replay="last")
+    log_.hub.select(reader, OF_A_KIND[SelectorField.TAG], replay="last")
     log_.write(queued())
     log_.write(status("started", metadata={}, tags=["nightly"]), log("after"))
     assert kinds(read(reader)) == ["started", "log"]
@@ -661,7 +661,7 @@ def test_an_operation_that_becomes_known_as_one_of_a_kind_is_shown_from_then_on(
 def test_what_is_watched_in_several_ways_comes_once_and_until_the_last_of_them_ends():
     log_ = Log()
     reader = session()
-    for selector in (OF_A_KIND[By.TAG], EVERYTHING):
+    for selector in (OF_A_KIND[SelectorField.TAG], EVERYTHING):
         log_.hub.select(reader, selector, replay="last")
     subscribe(log_.hub, reader)
     log_.write(queued(**CHOSEN))
@@ -670,7 +670,7 @@ def test_what_is_watched_in_several_ways_comes_once_and_until_the_last_of_them_e
     log_.hub.unsubscribe(reader, "op-1")
     log_.write(status("received"))
     assert kinds(read(reader)) == ["received"]
-    log_.hub.unselect(reader, OF_A_KIND[By.TAG])
+    log_.hub.unselect(reader, OF_A_KIND[SelectorField.TAG])
     log_.write(completed())
     assert read(reader) == []
     assert log_.hub.stats()["subscriptions"] == 0

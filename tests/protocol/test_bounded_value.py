@@ -144,7 +144,7 @@ class Model(pydantic.BaseModel):
 
 
 class Colour(enum.Enum):
-    LARGE = shared(30)
+    LARGE_READ_BYTES = shared(30)
 
 
 class Pair(NamedTuple):
@@ -180,7 +180,7 @@ large = {
     "in an exception of two": lambda: ValueError("a", shared(30)),
     "in a set": lambda: {Pair("a", ("b",) * 1000)},
     "in an array": lambda: np.array([shared(30), 1], dtype=object),
-    "in an enumeration": lambda: Colour.LARGE,
+    "in an enumeration": lambda: Colour.LARGE_READ_BYTES,
     "as a key": lambda: {(frozenset([("x" * 10_000_000,)]),): 1},
     "a mapping without an end": Endless,
     "a set without an end": EndlessSet,
@@ -216,8 +216,8 @@ def test_in_little_memory():
     program = textwrap.dedent(
         """
         import resource, sys
-        sys.path[:0] = ["tests"]
-        import test_user_values as test
+        sys.path[:0] = ["tests", "tests/protocol"]
+        import test_bounded_value as test
         from celery_wsprogress.protocol import jsonable
         values = [test.shared(22), test.shared(30), ValueError(test.shared(30)), test.Endless()]
         now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

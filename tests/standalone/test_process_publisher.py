@@ -190,4 +190,4 @@ def test_the_choice_is_made_once(monkeypatch, redis_url):
         first = process_publisher.outlet()
         monkeypatch.setenv("WSPROGRESS_URL", "redis://elsewhere/0")
         assert process_publisher.outlet() is first
-        assert discovery.address_of_process().url == redis_url
+        assert discovery.default_address().url == redis_url

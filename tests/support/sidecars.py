@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from celery_wsprogress.settings import ServeSettings
-from celery_wsprogress.sidecar.embedded.thread import SidecarInThread
+from celery_wsprogress.sidecar.embedded.thread import EmbeddedSidecar
 from support.ports import free_port
 from support.waiting import eventually
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from celery_wsprogress.brokers import BrokerAddress
-    from celery_wsprogress.sidecar.liveness.result_lookup import ResultBackend
+    from celery_wsprogress.sidecar.liveness.result_lookup import ResultLookup
     from celery_wsprogress.sidecar.server import Sidecar
 
 #: Settings with which a busy machine is neither a dead client nor a lost task.
@@ -148,12 +148,12 @@ class SidecarThread:
         address: BrokerAddress,
         *,
         wait: bool = True,
-        backend: ResultBackend | None = None,
+        backend: ResultLookup | None = None,
         **settings: object,
     ) -> None:
         self._wait = wait
         loaded = ServeSettings.load({"port": 0, **settings})
-        self._server = SidecarInThread(loaded, address, backend=backend)
+        self._server = EmbeddedSidecar(loaded, address, backend=backend)
 
     def __enter__(self) -> Self:
         self._server.start()

@@ -23,8 +23,8 @@ def test_threads_that_publish_at_once_share_one_publisher(monkeypatch):
     both = Barrier(2, timeout=10)
     monkeypatch.setattr(brokers, "_module_of", lambda _: both.wait())
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda _: apps.reporting_of(app).publisher, range(2))
-    assert one is other is apps.reporting_of(app).publisher
+        one, other = pool.map(lambda _: apps.publishing_of(app).publisher, range(2))
+    assert one is other is apps.publishing_of(app).publisher
 
 
 def test_threads_that_ask_at_once_get_the_same_settings(monkeypatch):
@@ -33,7 +33,7 @@ def test_threads_that_ask_at_once_get_the_same_settings(monkeypatch):
     read = apps.read_settings
     monkeypatch.setattr(apps, "read_settings", lambda app: (both.wait(), read(app))[1])
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda _: apps.reporting_of(app), range(2))
+        one, other = pool.map(lambda _: apps.publishing_of(app), range(2))
     assert one is other
 
 
@@ -45,7 +45,7 @@ def test_a_tasks_own_word_on_its_result_wins(setting, own, leaves):
     app = Celery("t", broker="memory://")
     app.conf.wsprogress_stream_result = setting
     task = app.task(nothing, base=StreamingTask, name="demo", shared=False, stream_result=own)
-    assert apps.reporting_of(app).streams_result(task) is leaves
+    assert apps.publishing_of(app).streams_result(task) is leaves
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_word_of_a_task_that_means_nothing_keeps_its_errors_in_and_is_said(cap
 def test_a_plain_task_has_no_word_of_its_own():
     app = Celery("t", broker="memory://")
     task = app.task(nothing, name="plain", shared=False)
-    assert apps.reporting_of(app).streams_result(task) is True
+    assert apps.publishing_of(app).streams_result(task) is True
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_what_can_never_work_is_said_once_and_the_task_runs(caplog, conf, words)
     app.conf.update(conf)
     task = app.task(ran, base=StreamingTask, name="never", shared=False)
     assert task.apply().get() == task.apply().get() == "ran"
-    reporting = apps.reporting_of(app)
+    reporting = apps.publishing_of(app)
     assert not reporting.follows("never", streaming=True, stamp={})
     [said] = [one for one in caplog.messages if "switched off" in one]
     assert words in said
@@ -118,7 +118,7 @@ def test_names_that_nobody_reads_are_said_once(caplog, monkeypatch):
     for _ in range(2):
         app = Celery("t", broker="memory://", set_as_current=False)
         app.conf.wsprogress_stream_results = False
-        apps.reporting_of(app)
+        apps.publishing_of(app)
     said = [one for one in caplog.messages if "is no setting" in one]
     assert sorted(one.rpartition("was ")[2] for one in said) == [
         "WSPROGRESS_TASKS meant?",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_wsprogress.worker.progress_args import Advice, measure, spelled
+from celery_wsprogress.worker.progress_args import UsageWarning, format_warning, parse_progress
 
 numbers = st.one_of(
     st.none(), st.floats(), st.integers(), st.fractions(), st.decimals(allow_nan=False)
@@ -18,7 +18,7 @@ numbers = st.one_of(
 
 @given(numbers, numbers, numbers)
 def test_whatever_the_numbers_are_the_measure_can_be_sent(progress, current, total):
-    found = measure(progress, "", current, total)
+    found = parse_progress(progress, "", current, total)
     assert found.fraction is None or 0.0 <= found.fraction <= 1.0
     for number in (found.current, found.total):
         assert number is None or math.isfinite(number)
@@ -43,7 +43,7 @@ def test_whatever_the_numbers_are_the_measure_can_be_sent(progress, current, tot
     ],
 )
 def test_fraction(progress, current, total, fraction):
-    found = measure(progress, "", current, total)
+    found = parse_progress(progress, "", current, total)
     assert found.fraction == fraction
     assert found.advice == ()
 
@@ -51,22 +51,22 @@ def test_fraction(progress, current, total, fraction):
 @pytest.mark.parametrize(
     ("arguments", "fraction", "advice"),
     [
-        ((50, "", None, None), 1.0, Advice.PROGRESS_RANGE),
-        ((-0.1, "", None, None), 0.0, Advice.PROGRESS_RANGE),
-        ((3, 10, None, None), 1.0, Advice.POSITIONAL_TOTAL),
-        ((math.nan, "", None, None), None, Advice.NOT_FINITE),
-        ((math.inf, "", None, None), None, Advice.NOT_FINITE),
-        ((10**5000, "", None, None), None, Advice.NOT_FINITE),
-        ((None, "", 1, math.inf), None, Advice.NOT_FINITE),
-        ((None, "", 11, 10), 1.0, Advice.CURRENT_RANGE),
-        ((None, "", -1, 10), 0.0, Advice.CURRENT_RANGE),
+        ((50, "", None, None), 1.0, UsageWarning.PROGRESS_RANGE),
+        ((-0.1, "", None, None), 0.0, UsageWarning.PROGRESS_RANGE),
+        ((3, 10, None, None), 1.0, UsageWarning.POSITIONAL_TOTAL),
+        ((math.nan, "", None, None), None, UsageWarning.NOT_FINITE),
+        ((math.inf, "", None, None), None, UsageWarning.NOT_FINITE),
+        ((10**5000, "", None, None), None, UsageWarning.NOT_FINITE),
+        ((None, "", 1, math.inf), None, UsageWarning.NOT_FINITE),
+        ((None, "", 11, 10), 1.0, UsageWarning.CURRENT_RANGE),
+        ((None, "", -1, 10), 0.0, UsageWarning.CURRENT_RANGE),
     ],
 )
 def test_odd_numbers_are_clamped_and_answered_once(arguments, fraction, advice):
-    found = measure(*arguments)
+    found = parse_progress(*arguments)
     assert found.fraction == fraction
     assert found.advice == (advice,)
-    assert "update_progress(" in spelled(
+    assert "update_progress(" in format_warning(
         advice, **dict(zip(("progress", "message", "current", "total"), arguments, strict=True))
     )
 
@@ -77,12 +77,16 @@ def test_what_is_no_number_is_an_error_of_the_program(wrong, place):
     arguments = [None, "", None, None]
     arguments[place] = wrong
     with pytest.raises(TypeError, match=r"^(progress|current|total) must be a number, not "):
-        measure(*arguments)
+        parse_progress(*arguments)
 
 
 def test_the_advice_shows_the_spelling_that_was_meant():
-    fifty = spelled(Advice.PROGRESS_RANGE, progress=50, message="", current=None, total=None)
+    fifty = format_warning(
+        UsageWarning.PROGRESS_RANGE, progress=50, message="", current=None, total=None
+    )
     assert "update_progress(0.5)" in fifty
     assert "update_progress(current=50, total=...)" in fifty
-    three = spelled(Advice.POSITIONAL_TOTAL, progress=3, message=10, current=None, total=None)
+    three = format_warning(
+        UsageWarning.POSITIONAL_TOTAL, progress=3, message=10, current=None, total=None
+    )
     assert three.endswith("update_progress(current=3, total=10)")

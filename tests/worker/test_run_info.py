@@ -9,11 +9,11 @@ from msgspec import UNSET
 from celery_wsprogress.protocol.events import LATEST
 from celery_wsprogress.protocol.wire import decode_event
 from celery_wsprogress.worker.publishing.encoded_events import queued
-from celery_wsprogress.worker.run_info import Run, mint
+from celery_wsprogress.worker.run_info import Run, new_id
 
 
 def _minted(_):
-    return [mint() for _ in range(3)]
+    return [new_id() for _ in range(3)]
 
 
 def test_a_forked_process_makes_ids_of_its_own():

@@ -12,7 +12,7 @@ from support.log_reader import LogReader, spoken
 from celery_wsprogress import StreamingTask, install
 from celery_wsprogress.worker import apps
 from celery_wsprogress.worker.publishing.publishers import drain_all
-from celery_wsprogress.worker.run_info import STAMP
+from celery_wsprogress.worker.run_info import HEADER
 
 
 class Site:
@@ -32,7 +32,7 @@ class Site:
         return made
 
     def stop(self):
-        for reporting in (apps.reporting_of(self.app),):
+        for reporting in (apps.publishing_of(self.app),):
             reporting.publisher.close()
 
 
@@ -56,7 +56,7 @@ def stamped():
     found = set()
 
     def look(headers=None, **_):
-        if STAMP in headers:
+        if HEADER in headers:
             found.add(headers["id"])
 
     signals.after_task_publish.connect(look, weak=False, dispatch_uid="look")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Seconds between heartbeats; either side gives up after two without a sign of the other.
 HEARTBEAT: Final = 15.0
 #: Seconds a polite close may take, before the socket is simply closed.
-FAREWELL: Final = 0.2
+CLOSE_TIMEOUT: Final = 0.2
 
 
 def connect(address: BrokerAddress) -> Any:
@@ -85,10 +85,10 @@ def socket_of(connection: Any) -> Any:
 def take_leave(connection: Any) -> None:
     """Close as the protocol wants it, so that what was written arrives; but not at any price.
 
-    Waits for :data:`FAREWELL` seconds at the most, and never raises.
+    Waits for :data:`CLOSE_TIMEOUT` seconds at the most, and never raises.
     """
     try:
-        socket_of(connection).settimeout(FAREWELL)
+        socket_of(connection).settimeout(CLOSE_TIMEOUT)
         connection.release()
     except Exception:  # noqa: BLE001
         drop(connection)

@@ -27,7 +27,7 @@ def body_of(message: Any) -> bytes:
     return message.body or b""
 
 
-class Inbox:
+class MessageBuffer:
     """Collects the messages that consumers of one connection append to ``arrived``.
 
     Args:

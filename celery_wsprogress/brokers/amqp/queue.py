@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.brokers import Entry
 from celery_wsprogress.brokers.amqp.connection import connect, drop
-from celery_wsprogress.brokers.amqp.consumer import PREFETCH, Inbox, body_of
+from celery_wsprogress.brokers.amqp.consumer import PREFETCH, MessageBuffer, body_of
 from celery_wsprogress.brokers.amqp.topology import exists, open_channel
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class QueueReader:
         self._arguments = {**QUEUE_ARGUMENTS, "x-max-length-bytes": most}
         self._unacknowledged: int | None = None
         try:
-            self._inbox = Inbox(connection)
+            self._inbox = MessageBuffer(connection)
             known = epoch and exists(connection, queue_name(exchange, epoch))
             self.epoch = epoch if known else secrets.token_hex(4)
             self._count = int(position or 0) if self.epoch == epoch else 0

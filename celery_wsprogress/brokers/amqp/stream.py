@@ -27,7 +27,7 @@ from amqp.exceptions import (  # type: ignore[import-untyped]
 from celery_wsprogress.brokers import Entry
 from celery_wsprogress.brokers.amqp import queue
 from celery_wsprogress.brokers.amqp.connection import connect, drain_until, drop
-from celery_wsprogress.brokers.amqp.consumer import Inbox, body_of
+from celery_wsprogress.brokers.amqp.consumer import MessageBuffer, body_of
 from celery_wsprogress.brokers.amqp.epochs import Epochs
 from celery_wsprogress.brokers.amqp.stream_queue import (
     OFFSET,
@@ -193,7 +193,7 @@ class StreamReader:
     ) -> None:
         self._connection = connection
         self._log = name_log(exchange)
-        self._inbox = Inbox(connection)
+        self._inbox = MessageBuffer(connection)
         self._channel: Any = None
         self._position = ""
         self._after = -1

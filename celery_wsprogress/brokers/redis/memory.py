@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 #: What of the server's memory the log takes at the most, unless ``wsprogress_log_bytes`` is set.
 SHARE: Final = 1 / 4
 #: Beyond this share one warning is given.
-LARGE: Final = 1 / 2
+LARGE_READ_BYTES: Final = 1 / 2
 #: How much more memory the server takes than the batches have bytes, at the most: it rounds up
 #: what it asks the system for (jemalloc's classes are a quarter apart).
 OVERHEAD: Final = 1.3
@@ -88,7 +88,7 @@ def warn(log_bytes: int | None, memory: Memory, place: str) -> None:
         return
     bound = bound_of(log_bytes, memory)
     too_much, evicts = _warned
-    if bound > memory.most * LARGE and not too_much.is_set():
+    if bound > memory.most * LARGE_READ_BYTES and not too_much.is_set():
         too_much.set()
         logger.warning(
             "The event log %s may take %d bytes (wsprogress_log_bytes) of the %d that the Redis "

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from celery_wsprogress import fork
 from celery_wsprogress.brokers.discovery import (
-    address_of_process,
-    application_of_process,
-    settings_of_process,
+    default_address,
+    find_celery_app,
+    load_settings,
 )
 from celery_wsprogress.errors import ServerNotStarted
 from celery_wsprogress.settings import ServeSettings, masked, websocket_enabled
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from celery_wsprogress.brokers import BrokerAddress
-    from celery_wsprogress.sidecar.embedded.thread import RunningServer, SidecarInThread
+    from celery_wsprogress.sidecar.embedded.thread import EmbeddedSidecar, ServerAddress
     from celery_wsprogress.sidecar.server import Sidecar
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ HOST: Final = _AnyHost("0.0.0.0")  # noqa: S104 - without a key it is not listen
 PORT: Final = _AnyPort(8765)
 
 
-def start_websocket_background(host: str = HOST, port: int = PORT) -> RunningServer | None:
+def start_websocket_background(host: str = HOST, port: int = PORT) -> ServerAddress | None:
     """Serve progress over WebSocket from this process. Returns once the server listens.
 
     It shows what is on the broker of this process's Celery application, else on that of
@@ -148,18 +148,18 @@ def ask(question: Callable[[Sidecar], T], otherwise: T) -> T:
     return otherwise if server is None else server.ask(question, otherwise)
 
 
-def _start(host: str, port: int) -> SidecarInThread:
+def _start(host: str, port: int) -> EmbeddedSidecar:
     if not WEBSOCKETS_AVAILABLE:
         raise ServerNotStarted("The library `websockets` is not installed")
     settings = _settings(host, port)
-    address = address_of_process()
-    from celery_wsprogress.sidecar.embedded.thread import SidecarInThread  # noqa: PLC0415
+    address = default_address()
+    from celery_wsprogress.sidecar.embedded.thread import EmbeddedSidecar  # noqa: PLC0415
 
-    server = SidecarInThread(
+    server = EmbeddedSidecar(
         settings,
         address,
-        write_address=address_of_process(write=True),
-        backend=find_backend(application_of_process(), settings.result_backend),
+        write_address=default_address(write=True),
+        backend=find_backend(find_celery_app(), settings.result_backend),
     )
     try:
         server.start()
@@ -173,7 +173,7 @@ def _start(host: str, port: int) -> SidecarInThread:
 
 def _settings(host: str, port: int) -> ServeSettings:
     """The settings of the process, with the host and the port that were asked for."""
-    settings = settings_of_process(ServeSettings)
+    settings = load_settings(ServeSettings)
     asked: dict[str, Any] = {}
     if not isinstance(port, _AnyPort):
         asked["port"] = port
@@ -196,7 +196,7 @@ def _closed(settings: ServeSettings) -> ServeSettings:
     return _with(settings, {"exact_only": True})
 
 
-def _announce(server: SidecarInThread, address: BrokerAddress) -> None:
+def _announce(server: EmbeddedSidecar, address: BrokerAddress) -> None:
     settings, url = server.sidecar.settings, server.place.url
     logger.info("WebSocket server started on %s; broker: %s", url, masked(address.url))
     from celery_wsprogress.sidecar.http.handshake import exposure  # noqa: PLC0415 - loads websockets
@@ -229,10 +229,10 @@ def _why_not(settings: ServeSettings, exc: OSError) -> str:
     return f"The WebSocket server cannot start: cannot listen on {place}: {exc.strerror or exc}"
 
 
-_server: SidecarInThread | None = None
+_server: EmbeddedSidecar | None = None
 _changing = threading.Lock()
 """Held while a server is started or stopped."""
-_abandoned: list[SidecarInThread] = []
+_abandoned: list[EmbeddedSidecar] = []
 """Of the parent. Never collected: that would close what has its file numbers by then."""
 
 

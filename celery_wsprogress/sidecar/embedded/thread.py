@@ -23,14 +23,14 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 START_TIMEOUT: Final = 30.0
-READER_PATIENCE: Final = 1.0
+READER_TIMEOUT: Final = 1.0
 """Seconds that starting waits for the broker. What keeps no log shows only what comes after."""
 STOP_TIMEOUT: Final = 15.0
 ANSWER_TIMEOUT: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class RunningServer:
+class ServerAddress:
     """Where a server listens."""
 
     host: str
@@ -39,7 +39,7 @@ class RunningServer:
     """For clients on this machine."""
 
 
-class SidecarInThread:
+class EmbeddedSidecar:
     """A sidecar with its thread.
 
     Args:
@@ -64,10 +64,10 @@ class SidecarInThread:
         return self._thread.is_alive()
 
     @property
-    def place(self) -> RunningServer:
+    def place(self) -> ServerAddress:
         """Where it listens."""
         sidecar = self.sidecar
-        return RunningServer(sidecar.settings.host, sidecar.port, f"ws://{sidecar.place}")
+        return ServerAddress(sidecar.settings.host, sidecar.port, f"ws://{sidecar.place}")
 
     def start(self) -> None:
         """Start the thread; return when it listens.
@@ -105,7 +105,7 @@ class SidecarInThread:
             await self.sidecar.stop(drain=0.0)
 
     async def _until_it_reads(self) -> None:
-        deadline = self._loop.time() + READER_PATIENCE
+        deadline = self._loop.time() + READER_TIMEOUT
         reader = self.sidecar.ingest.connection
         while not reader.connected and self._loop.time() < deadline:  # noqa: ASYNC110 - set by a thread
             await asyncio.sleep(0.005)

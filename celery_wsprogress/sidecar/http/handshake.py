@@ -16,7 +16,7 @@ from websockets.http11 import Request, Response
 from celery_wsprogress.access.permissions import host_allowed, origin_allowed
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.sidecar.http.refusals import Refused
-from celery_wsprogress.sidecar.http.routes import TEXT, Answer, is_open
+from celery_wsprogress.sidecar.http.routes import TEXT, HTTPAnswer, is_open
 from celery_wsprogress.urls import is_loopback
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def exposure(settings: ServeSettings) -> str | None:
     return "whoever reaches it may list and watch every operation, results included"
 
 
-def refusal(request: Request, settings: ServeSettings) -> Answer | None:
+def refusal(request: Request, settings: ServeSettings) -> HTTPAnswer | None:
     """Why a request is not served, or None when it is."""
     host = one_value(request.headers, "Host")
     if host is None and is_open(request.path):
@@ -67,9 +67,9 @@ def refusal(request: Request, settings: ServeSettings) -> Answer | None:
     refused = foreign(request, settings)
     if refused is not None:
         text = f"{_WHY[refused.option]} ({refused.option})\n"
-        return Answer(HTTPStatus.FORBIDDEN, text.encode(), TEXT)
+        return HTTPAnswer(HTTPStatus.FORBIDDEN, text.encode(), TEXT)
     if request.method != "GET":
-        return Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"Only GET is served here\n", TEXT)
+        return HTTPAnswer(HTTPStatus.METHOD_NOT_ALLOWED, b"Only GET is served here\n", TEXT)
     return None
 
 
@@ -91,7 +91,7 @@ _WHY: Final = {
 }
 
 
-def lost_upgrade(request: Request) -> Answer | None:
+def lost_upgrade(request: Request) -> HTTPAnswer | None:
     """What is said where a proxy has taken the upgrade out of a WebSocket handshake.
 
     ``Upgrade`` and ``Connection`` are for one hop only (RFC 9110, 7.6.1): a proxy that was not told
@@ -99,7 +99,7 @@ def lost_upgrade(request: Request) -> Answer | None:
     """
     if "Sec-WebSocket-Key" not in request.headers:
         return None
-    return Answer(HTTPStatus.UPGRADE_REQUIRED, LOST_UPGRADE.encode(), TEXT)
+    return HTTPAnswer(HTTPStatus.UPGRADE_REQUIRED, LOST_UPGRADE.encode(), TEXT)
 
 
 def operation_id_of(path: str) -> str:
@@ -116,7 +116,7 @@ def one_value(headers: Headers, name: str) -> str | None:
     return values[0] if values else None
 
 
-def response(answer: Answer) -> Response:
+def response(answer: HTTPAnswer) -> Response:
     """An answer as websockets sends it."""
     headers = Headers()
     headers["Content-Type"] = answer.content_type

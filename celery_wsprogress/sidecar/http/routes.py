@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.access.permissions import Permit
     from celery_wsprogress.hub.hub import Hub
-    from celery_wsprogress.sidecar.metrics.definitions import Figures
+    from celery_wsprogress.sidecar.metrics.definitions import Samples
 
 TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
@@ -34,7 +34,7 @@ RETRY_AFTER: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HTTPAnswer:
     """A response: its status, the type of its body, and the body."""
 
     status: HTTPStatus
@@ -45,19 +45,19 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class RequestContext:
     """What the answers are made of, at one moment."""
 
     hub: Hub
     permit: Permit
     now: float
-    report: Callable[[], Figures]
+    report: Callable[[], Samples]
     """Makes the figures; see :mod:`.metrics`."""
     rebuilt: bool = True
     """Whether the operations are known; before that nobody is told how one stands."""
 
 
-def respond(target: str, authorization: str | None, view: View) -> Answer:
+def respond(target: str, authorization: str | None, view: RequestContext) -> HTTPAnswer:
     """Answer a GET that asks for no WebSocket.
 
     Args:
@@ -96,30 +96,30 @@ def _bearer(authorization: str) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _health(_view: View, _query: str) -> Answer:
-    return Answer(HTTPStatus.OK, b"ok\n", TEXT)
+def _health(_view: RequestContext, _query: str) -> HTTPAnswer:
+    return HTTPAnswer(HTTPStatus.OK, b"ok\n", TEXT)
 
 
-def _ready(view: View, _query: str) -> Answer:
+def _ready(view: RequestContext, _query: str) -> HTTPAnswer:
     found = readiness(view.report())
     status = HTTPStatus.OK if found["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
     return _json(status, found)
 
 
-def _status(view: View, _query: str) -> Answer:
+def _status(view: RequestContext, _query: str) -> HTTPAnswer:
     if not view.permit.may_count(view.now):
         return _refused(view)
     found = {"available": True, "running": True, "stats": stats(view.report())}
     return _json(HTTPStatus.OK, found)
 
 
-def _metrics(view: View, _query: str) -> Answer:
+def _metrics(view: RequestContext, _query: str) -> HTTPAnswer:
     if not view.permit.may_count(view.now):
         return _refused(view)
-    return Answer(HTTPStatus.OK, exposition(view.report()).encode(), PROMETHEUS)
+    return HTTPAnswer(HTTPStatus.OK, exposition(view.report()).encode(), PROMETHEUS)
 
 
-def _operations(view: View, query: str) -> Answer:
+def _operations(view: RequestContext, query: str) -> HTTPAnswer:
     if not view.permit.may_list(view.now):
         return _refused(view)
     if not view.rebuilt:
@@ -135,7 +135,7 @@ def _operations(view: View, query: str) -> Answer:
         return _json(HTTPStatus.BAD_REQUEST, {"error": str(exc), "code": exc.code})
 
 
-def _operation(view: View, operation_id: str) -> Answer:
+def _operation(view: RequestContext, operation_id: str) -> HTTPAnswer:
     if not view.permit.may_watch(operation_id, view.now):
         return _refused(view)
     if not view.rebuilt:
@@ -145,12 +145,12 @@ def _operation(view: View, operation_id: str) -> Answer:
     return _json(status, {"operation": snapshot})
 
 
-def come_back(why: str) -> Answer:
+def come_back(why: str) -> HTTPAnswer:
     """What is said to who cannot be served yet, or not any more."""
-    return Answer(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}\n".encode(), TEXT, RETRY_AFTER)
+    return HTTPAnswer(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}\n".encode(), TEXT, RETRY_AFTER)
 
 
-def _refused(view: View) -> Answer:
+def _refused(view: RequestContext) -> HTTPAnswer:
     if view.permit.may_count(view.now):
         body = {"error": "The token does not grant this", "code": "forbidden"}
         return _json(HTTPStatus.FORBIDDEN, body)
@@ -158,16 +158,16 @@ def _refused(view: View) -> Answer:
     return _json(HTTPStatus.UNAUTHORIZED, body)
 
 
-def _json(status: HTTPStatus, value: Mapping[str, Any]) -> Answer:
-    return Answer(status, encode_frame(dict(value)) + b"\n")
+def _json(status: HTTPStatus, value: Mapping[str, Any]) -> HTTPAnswer:
+    return HTTPAnswer(status, encode_frame(dict(value)) + b"\n")
 
 
-_OPEN: Final[Mapping[str, Callable[[View, str], Answer]]] = {
+_OPEN: Final[Mapping[str, Callable[[RequestContext, str], HTTPAnswer]]] = {
     "/healthz": _health,
     "/readyz": _ready,
 }
 
-_BY_PERMIT: Final[Mapping[str, Callable[[View, str], Answer]]] = {
+_BY_PERMIT: Final[Mapping[str, Callable[[RequestContext, str], HTTPAnswer]]] = {
     "/status": _status,
     "/metrics": _metrics,
     "/operations": _operations,

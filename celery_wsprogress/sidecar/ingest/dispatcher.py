@@ -5,7 +5,7 @@ has the connections written to that something is new for, and comes back for the
 neither a burst nor a long log keeps anybody's replies and pings waiting.
 
 **What comes close together is joined.** After a pause in the log, what comes is read and written at
-once. Then reading rests, the longer the more there was to do (:meth:`Intake._rest`): what comes
+once. Then reading rests, the longer the more there was to do (:meth:`Dispatcher._rest`): what comes
 meanwhile comes in one read and goes in one write to each client. So an idle sidecar adds no delay,
 and a busy one spends its time on events and not on the round trips around them. A read that is
 large shows that there is more, and is followed by the next one at once.
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SHORTEST_REST: Final = 0.004
-LONGEST_REST: Final = 0.02
-REST_PER_EVENT: Final = 0.0002
+MIN_READ_DELAY: Final = 0.004
+MAX_READ_DELAY: Final = 0.02
+READ_DELAY_PER_EVENT: Final = 0.0002
 """Seconds between what was written and the next read."""
 
-LARGE: Final = 100_000
+LARGE_READ_BYTES: Final = 100_000
 """Bytes in one read that show that there is more."""
 
-EVENTS_A_TURN: Final = 500
+MAX_EVENTS_PER_TICK: Final = 500
 """Events folded before the connections are written to. Below what a history holds, so that a
 client that keeps up never falls off it."""
 
-BYTES_A_TURN: Final = 200_000
+MAX_BYTES_PER_TICK: Final = 200_000
 """What these events may take in all, for the same reason; and not more than a connection writes
 in its turn."""
 
@@ -66,7 +66,7 @@ class Read:
     large: bool
 
 
-class Intake:
+class Dispatcher:
     """Folds what was read.
 
     Runs in: the event loop, but for :meth:`put`.
@@ -109,7 +109,7 @@ class Intake:
 
     def put(self, epoch: str, entries: Sequence[Entry], *, current: bool) -> None:
         """Take what was read; a :class:`.ingest.Deliver`. Runs in: the ingest thread."""
-        large = sum(len(entry.batch) for entry in entries) >= LARGE
+        large = sum(len(entry.batch) for entry in entries) >= LARGE_READ_BYTES
         read = Read(epoch, deque(entries), current, large)
         try:
             self._loop.call_soon_threadsafe(self._append, read)
@@ -141,7 +141,7 @@ class Intake:
         began = self._loop.time()
         folded = size = 0
         finished: list[Read] = []
-        while self._reads and folded < EVENTS_A_TURN and size < BYTES_A_TURN:
+        while self._reads and folded < MAX_EVENTS_PER_TICK and size < MAX_BYTES_PER_TICK:
             read = self._reads[0]
             if read.entries:
                 entry = read.entries.popleft()
@@ -177,8 +177,8 @@ class Intake:
 
     def _rest(self, worked: float, events: int) -> None:
         """Have the thread read on: after as long as the work took, or what the events are worth."""
-        rest = max(SHORTEST_REST, worked, events * REST_PER_EVENT)
-        rest = min(rest, LONGEST_REST)
+        rest = max(MIN_READ_DELAY, worked, events * READ_DELAY_PER_EVENT)
+        rest = min(rest, MAX_READ_DELAY)
         self._loop.call_later(rest, self._go_on.release)
 
     def _fold(self, epoch: str, entry: Entry) -> int:

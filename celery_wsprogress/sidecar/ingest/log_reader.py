@@ -33,7 +33,7 @@ READ_WAIT: Final = 1.0
 STOP_TIMEOUT: Final = 5.0
 
 SHORTEST_WAIT: Final = 0.001
-LONGEST_WAIT: Final = 2 * READ_WAIT
+MAX_WAIT: Final = 2 * READ_WAIT
 """Seconds that a read has waited which tell that nothing was there before, and that this process
 was not stopped meanwhile: what it brought was taken by the broker just now."""
 
@@ -68,7 +68,7 @@ class Connection:
     """The end of the log when the broker was reached."""
 
 
-class Ingest:
+class LogReaderThread:
     """Reads the log in a thread and hands the entries to ``deliver``.
 
     Args:
@@ -138,7 +138,7 @@ class Ingest:
                 waited = time.monotonic() - began
             first = False
             if entries:
-                if live and SHORTEST_WAIT < waited < LONGEST_WAIT:
+                if live and SHORTEST_WAIT < waited < MAX_WAIT:
                     entries = _taken_now(entries)
                 self._deliver(self._epoch, entries, current=False)
                 self._position = entries[-1].position

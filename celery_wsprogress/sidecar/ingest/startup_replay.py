@@ -22,7 +22,7 @@ SHOWN_EVERY: Final = 1.0
 """Seconds between two lines that say how far it is."""
 
 
-class Rebuilding:
+class StartupReplay:
     """How far the sidecar is with what the log retained when it started.
 
     Runs in: the event loop.

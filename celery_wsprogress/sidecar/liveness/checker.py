@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from celery_wsprogress.operations.lifecycle import FOLLOWED, State
 from celery_wsprogress.protocol.wire import SIGN_INTERVAL
 from celery_wsprogress.sidecar.liveness import inferred_events
-from celery_wsprogress.sidecar.liveness.inferred_events import Silence
-from celery_wsprogress.sidecar.liveness.result_lookup import AWAY
+from celery_wsprogress.sidecar.liveness.inferred_events import SilentRun
+from celery_wsprogress.sidecar.liveness.result_lookup import UNAVAILABLE_RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,7 +57,7 @@ _WAITING: Final = (State.RECEIVED, *FOLLOWED)
 Ask: TypeAlias = "Callable[[str, Callable[[Answer], None]], None]"
 
 
-class Liveness:
+class LivenessChecker:
     """Watches over the running operations.
 
     Runs in: the event loop. Pure: times are passed in, ``now`` by the clock of
@@ -125,7 +125,7 @@ class Liveness:
             for silence in islice(self._queued(now, epoch_now), MOST_QUEUED):
                 self._ask_queued(self._ask, silence, now)
 
-    def _queued(self, now: float, epoch_now: float) -> Iterator[Silence]:
+    def _queued(self, now: float, epoch_now: float) -> Iterator[SilentRun]:
         """Messages of which nobody has heard for long, and that are not waited for already."""
         for record in self._store.silent(State.QUEUED, now - self._lost_after):
             operation = record.operation
@@ -134,9 +134,9 @@ class Liveness:
             # The process that published it gives no signs.
             seconds = now - max(self._heard_since or 0.0, record.last_event_at)
             if seconds >= self._lost_after:
-                yield Silence(operation, operation.run, seconds, epoch_now)
+                yield SilentRun(operation, operation.run, seconds, epoch_now)
 
-    def _silent(self, state: State, now: float, epoch_now: float) -> Iterator[Silence]:
+    def _silent(self, state: State, now: float, epoch_now: float) -> Iterator[SilentRun]:
         """Operations that may have been silent for long, and are not waited for already."""
         # What was concluded of an operation counts as heard, and is no sign of its run.
         for record in self._store.silent(state, now - self._lost_after / 3):
@@ -146,9 +146,9 @@ class Liveness:
                 continue
             if operation.operation_id not in self._again_at:
                 since = max(self._heard_since or 0.0, record.last_heartbeat_at)
-                yield Silence(operation, operation.run, now - since, epoch_now)
+                yield SilentRun(operation, operation.run, now - since, epoch_now)
 
-    def _patience_with(self, silence: Silence) -> float:
+    def _patience_with(self, silence: SilentRun) -> float:
         """Seconds of silence after which this run is given up."""
         every = silence.run.every or SIGN_INTERVAL
         patience = max(self._lost_after, SIGNS_MISSED * every)
@@ -170,7 +170,7 @@ class Liveness:
             patience,
         )
 
-    def _consider(self, silence: Silence, now: float) -> None:
+    def _consider(self, silence: SilentRun, now: float) -> None:
         """Conclude what is to be concluded of a run that should be running."""
         if silence.seconds < self._lost_after / 2:
             return
@@ -188,15 +188,15 @@ class Liveness:
         # The log may not have taken it, or the backend not answer.
         self._again_at[silence.operation.operation_id] = now + patience / 6
 
-    def _take(self, silence: Silence, answer: Answer) -> None:
+    def _take(self, silence: SilentRun, answer: Answer) -> None:
         if silence.operation.run is not silence.run or not silence.run.silent:
             return
         if answer.outcome is not None:
             self._conclude(inferred_events.told(silence, answer.outcome))
-        elif answer is not AWAY:
+        elif answer is not UNAVAILABLE_RESULT:
             self._conclude([inferred_events.given_up(silence)])
 
-    def _ask_early(self, ask: Ask, silence: Silence, now: float) -> None:
+    def _ask_early(self, ask: Ask, silence: SilentRun, now: float) -> None:
         """Ask about a run that was received, or that another one follows, and not a word since.
 
         It waits for its turn, as a rule, and its message is safe. But a process may have died
@@ -211,7 +211,7 @@ class Liveness:
             pause = min(pause, MOST_PATIENCE_WITH_SUCCESSOR * self._lost_after)
         self._again_at[silence.operation.operation_id] = now + pause
 
-    def _ask_queued(self, ask: Ask, silence: Silence, now: float) -> None:
+    def _ask_queued(self, ask: Ask, silence: SilentRun, now: float) -> None:
         """Ask about a message that no worker has told of: it may never have got to one that does.
 
         A worker that knows neither its task nor this package throws it away without a word, and
@@ -220,12 +220,12 @@ class Liveness:
         ask(silence.operation.operation_id, partial(self._take_queued, silence))
         self._again_at[silence.operation.operation_id] = now + silence.seconds
 
-    def _take_queued(self, silence: Silence, answer: Answer) -> None:
+    def _take_queued(self, silence: SilentRun, answer: Answer) -> None:
         waits = silence.operation.run is silence.run and silence.run.state is State.QUEUED
         if waits and answer.outcome is not None:
             self._conclude(inferred_events.told(silence, answer.outcome))
 
-    def _take_early(self, silence: Silence, answer: Answer) -> None:
+    def _take_early(self, silence: SilentRun, answer: Answer) -> None:
         waits = silence.operation.run is silence.run and silence.run.state in _WAITING
         if waits and answer.outcome is not None:
             self._conclude(inferred_events.told(silence, answer.outcome))

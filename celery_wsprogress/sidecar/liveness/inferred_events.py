@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.protocol.events import Event
 
 
-class Silence(NamedTuple):
+class SilentRun(NamedTuple):
     """An operation whose current run is silent."""
 
     operation: Operation
@@ -45,19 +45,19 @@ class Silence(NamedTuple):
     """Until when, in epoch seconds."""
 
 
-def stalled(silence: Silence) -> Event:
+def stalled(silence: SilentRun) -> Event:
     """The run may be busy, or gone."""
     details = {"silence": round(silence.seconds, 1)}
     data = StatusData(status=STALLED, message=_no_sign(silence), details=details)
     return Status(data=data, **_envelope(silence))
 
 
-def given_up(silence: Silence) -> Event:
+def given_up(silence: SilentRun) -> Event:
     """The run is given up: its message is delivered again, or it is lost."""
     return _redelivered(silence) if silence.operation.acks_late else lost(silence)
 
 
-def _redelivered(silence: Silence) -> Event:
+def _redelivered(silence: SilentRun) -> Event:
     """Its worker had not acknowledged the message, so the broker still has it.
 
     It gives it to another worker: RabbitMQ at once, Redis after the visibility timeout.
@@ -67,7 +67,7 @@ def _redelivered(silence: Silence) -> Event:
     return Status(data=data, **_envelope(silence))
 
 
-def lost(silence: Silence) -> Event:
+def lost(silence: SilentRun) -> Event:
     """The run is given up."""
     kind = WORKER_LOST if silence.operation.worker else OWNER_LOST
     data = ErrorData(
@@ -76,7 +76,7 @@ def lost(silence: Silence) -> Event:
     return Error(data=data, **_envelope(silence))
 
 
-def told(silence: Silence, outcome: Outcome) -> list[Event]:
+def told(silence: SilentRun, outcome: Outcome) -> list[Event]:
     """How the run ended, as the result backend says."""
     return _ends(
         outcome,
@@ -132,7 +132,7 @@ def _ends(
     return events
 
 
-def _duration(silence: Silence) -> float | UnsetType:
+def _duration(silence: SilentRun) -> float | UnsetType:
     """How long the run took: up to its last sign by its own clock, from then on by ours.
 
     The two may differ by hours, so no time of one is taken from one of the other.
@@ -143,13 +143,13 @@ def _duration(silence: Silence) -> float | UnsetType:
     return round(spoke - started + silence.seconds, 3)
 
 
-def _no_sign(silence: Silence) -> str:
+def _no_sign(silence: SilentRun) -> str:
     worker = silence.operation.worker
     who = f"its worker {worker}" if worker else "the process that owns it"
     return f"no sign of {who} for {silence.seconds:.0f} seconds"
 
 
-def _envelope(silence: Silence) -> dict[str, Any]:
+def _envelope(silence: SilentRun) -> dict[str, Any]:
     return {
         "operation_id": silence.operation.operation_id,
         # Of a message in its queue there is no run yet.

@@ -43,7 +43,7 @@ _ANNOUNCEMENTS: Final = Announcements(
 )
 
 
-class Appender:
+class LogAppender:
     """Appends conclusions to the log.
 
     Args:

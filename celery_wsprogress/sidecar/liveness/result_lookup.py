@@ -42,10 +42,10 @@ class Answer(NamedTuple):
     """Whether it could be asked."""
 
 
-AWAY: Final = Answer(None, asked=False)
+UNAVAILABLE_RESULT: Final = Answer(None, asked=False)
 
 
-def find_backend(app: Any, url: str | None) -> ResultBackend | None:
+def find_backend(app: Any, url: str | None) -> ResultLookup | None:
     """The result backend of an application, or another one; None where there is none.
 
     Raises:
@@ -57,7 +57,7 @@ def find_backend(app: Any, url: str | None) -> ResultBackend | None:
     from celery_wsprogress.brokers.result_backend import open_backend  # noqa: PLC0415
 
     backend = open_backend(app, url)
-    return None if backend is None else ResultBackend(partial(open_backend, app, url))
+    return None if backend is None else ResultLookup(partial(open_backend, app, url))
 
 
 class _Question(NamedTuple):
@@ -65,7 +65,7 @@ class _Question(NamedTuple):
     since: float
 
 
-class ResultBackend:
+class ResultLookup:
     """Asks a result backend how tasks ended.
 
     Args:
@@ -107,9 +107,9 @@ class ResultBackend:
                 full = False
             self._start()
         if given_up is not None:
-            given_up(AWAY)
+            given_up(UNAVAILABLE_RESULT)
         if full:
-            answer(AWAY)
+            answer(UNAVAILABLE_RESULT)
 
     def _start(self) -> None:
         if self._thread is None and self._waiting:
@@ -171,7 +171,7 @@ class ResultBackend:
         except Exception as exc:  # noqa: BLE001 - as above
             # The text of a library's exception may hold the URL, so only its class is shown.
             self._mention(type(exc).__name__)
-            return AWAY, None
+            return UNAVAILABLE_RESULT, None
 
     def _answer_of(self, backend: Any, task_id: str) -> Answer:
         from celery_wsprogress.brokers.result_backend import outcome_of  # noqa: PLC0415 - as above

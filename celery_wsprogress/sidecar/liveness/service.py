@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.settings import FULL
 from celery_wsprogress.sidecar.liveness import inferred_events
-from celery_wsprogress.sidecar.liveness.checker import Liveness
-from celery_wsprogress.sidecar.liveness.log_appender import Appender
+from celery_wsprogress.sidecar.liveness.checker import LivenessChecker
+from celery_wsprogress.sidecar.liveness.log_appender import LogAppender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.settings import ServeSettings
     from celery_wsprogress.sidecar.ingest.log_reader import Connection
-    from celery_wsprogress.sidecar.liveness.result_lookup import Answer, ResultBackend
+    from celery_wsprogress.sidecar.liveness.result_lookup import Answer, ResultLookup
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ PATIENCE_WITH_LOG: Final = 2.0
 that has just ended is known there before its events have travelled."""
 
 
-class Inferring:
+class LivenessService:
     """Concludes what nobody says, and has it written to the log.
 
     Runs in: the event loop.
@@ -48,14 +48,14 @@ class Inferring:
         connection: Connection,
         settings: ServeSettings,
         address: BrokerAddress,
-        backend: ResultBackend | None = None,
+        backend: ResultLookup | None = None,
     ) -> None:
         self._hub = hub
         self._connection = connection
         self._backend = backend
         self._full_errors = settings.stream_errors == FULL
-        self._appender = Appender(address)
-        self._liveness = Liveness(
+        self._appender = LogAppender(address)
+        self._liveness = LivenessChecker(
             hub.store, settings.lost_after, self._appender.append, self._ask if backend else None
         )
         if backend is not None and settings.answer_unknown:

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.sidecar.connection import ProgressConnection
     from celery_wsprogress.sidecar.ingest.log_reader import Connection
-    from celery_wsprogress.sidecar.ingest.startup_replay import Rebuilding
-    from celery_wsprogress.sidecar.metrics.latency import Delays
+    from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
+    from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
 
 CODES: Final = frozenset({1000, 1001, 1002, 1003, 1005, 1006, 1007, 1009, 1011, 1012, 4001, 4008})
 """Close codes that are counted one by one. Clients may send others, as many as they like."""
 
 
-class Accounts:
+class MetricsCollector:
     """The figures of this process.
 
     Runs in: the event loop.
@@ -45,9 +45,9 @@ class Accounts:
         self,
         hub: Hub,
         broker: Connection,
-        rebuilding: Rebuilding,
+        rebuilding: StartupReplay,
         connections: Mapping[Session, ProgressConnection],
-        delays: Delays,
+        delays: LatencyHistogram,
     ) -> None:
         self.stopping = False
         """Whether clients are sent away."""

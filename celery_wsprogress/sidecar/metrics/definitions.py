@@ -19,10 +19,10 @@ from typing import Any, Final, Literal, TypeAlias
 
 PREFIX: Final = "celery_wsprogress_"
 
-Figures: TypeAlias = Mapping[str, float]
+Samples: TypeAlias = Mapping[str, float]
 """By name. Whole numbers stay whole."""
 
-Adding: TypeAlias = Callable[[Iterable[float]], float]
+Merge: TypeAlias = Callable[[Iterable[float]], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Metric:
     name: str
     """In ``/metrics``, there with a prefix unless it is one of Prometheus's own."""
     kind: Literal["counter", "gauge", "histogram"]
-    add: Adding
+    add: Merge
     """Makes one figure of those of several processes."""
     told: str
     """What it is, for people."""
@@ -94,13 +94,13 @@ STATS: Final = (
 )  # fmt: skip
 """The figures of ``get_stats``."""
 
-_ADDED: Final[Mapping[str, Adding]] = {
+_ADDED: Final[Mapping[str, Merge]] = {
     "events_total": max,
     **{one.figure or one.name: one.add for one in METRICS},
 }
 
 
-def added(reports: Iterable[Figures]) -> dict[str, float]:
+def added(reports: Iterable[Samples]) -> dict[str, float]:
     """Make one report of those of several processes."""
     values: dict[str, list[float]] = {}
     for report in reports:
@@ -110,17 +110,17 @@ def added(reports: Iterable[Figures]) -> dict[str, float]:
     return {key: _ADDED[_name(key)](found) for key, found in values.items() if _name(key) in _ADDED}
 
 
-def lasting(report: Figures) -> dict[str, float]:
+def lasting(report: Samples) -> dict[str, float]:
     """What of a report still counts when its process has ended: a counter never goes back."""
     return {key: value for key, value in report.items() if _name(key) in _COUNTING}
 
 
-def stats(report: Figures) -> dict[str, int]:
+def stats(report: Samples) -> dict[str, int]:
     """The figures of ``get_stats``, all integers."""
     return {name: int(report[name]) for name in STATS}
 
 
-def readiness(report: Figures) -> dict[str, Any]:
+def readiness(report: Samples) -> dict[str, Any]:
     """Whether the sidecar is ready, and what that depends on, as ``/readyz`` says it."""
     words = ("ready", "broker_connected", "rebuilt", "replayable", "stopping")
     numbers = ("gaps_total", "processes")
@@ -132,7 +132,7 @@ def readiness(report: Figures) -> dict[str, Any]:
     }
 
 
-def broker_error(report: Figures) -> str:
+def broker_error(report: Samples) -> str:
     """Why the broker cannot be read; ``""`` where it can."""
     for one in report:
         if _name(one) == "broker_error":
@@ -147,7 +147,7 @@ def key(name: str, **labels: str) -> str:
     return f"{name}{{{kept_by}}}"
 
 
-def exposition(report: Figures) -> str:
+def exposition(report: Samples) -> str:
     """The report as Prometheus reads it (text format 0.0.4)."""
     by_name: dict[str, list[str]] = {}
     for one in report:
@@ -160,7 +160,7 @@ def exposition(report: Figures) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _lines(metric: Metric, keys: list[str], report: Figures) -> list[str]:
+def _lines(metric: Metric, keys: list[str], report: Samples) -> list[str]:
     title, name = metric.title, metric.figure or metric.name
     samples = [f"{title}{one.removeprefix(name)} {report[one]!r}" for one in keys]
     return [f"# HELP {title} {metric.told}", f"# TYPE {title} {metric.kind}", *samples]

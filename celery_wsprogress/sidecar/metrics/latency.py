@@ -23,7 +23,7 @@ LONGEST: Final = 3600.0
 _NAME: Final = "delivery_delay_seconds"
 
 
-class Delays:
+class LatencyHistogram:
     """The delays of one process.
 
     Runs in: the event loop.

@@ -19,28 +19,32 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from celery_wsprogress.backoff import LONGEST, Backoff
+from celery_wsprogress.backoff import MAX_DELAY, Backoff
 from celery_wsprogress.sidecar.metrics import definitions
-from celery_wsprogress.sidecar.multiprocess.supervisor_link import open_line, report_line, reports
+from celery_wsprogress.sidecar.multiprocess.supervisor_link import (
+    open_connection,
+    report_line,
+    reports,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from celery_wsprogress.sidecar.metrics.definitions import Figures
+    from celery_wsprogress.sidecar.metrics.definitions import Samples
 
 logger = logging.getLogger(__name__)
 
-STEADY: Final = LONGEST
+STEADY: Final = MAX_DELAY
 """Seconds that a process must have lived for the next one to be started without a long wait."""
 
 
 @dataclass(slots=True)
-class Ledger:
+class MetricsLedger:
     """What the processes have reported, kept by process id."""
 
-    reports: dict[int, Figures] = field(default_factory=dict)
+    reports: dict[int, Samples] = field(default_factory=dict)
     """The latest of each that runs and has reported yet."""
-    past: Figures = field(default_factory=lambda: {"restarts_total": 0})
+    past: Samples = field(default_factory=lambda: {"restarts_total": 0})
     """What still counts of those that have ended."""
 
     def others(self, pid: int) -> dict[str, float]:
@@ -58,7 +62,7 @@ class Ledger:
         self.past = definitions.added([self.past, {"restarts_total": 1}])
 
 
-class Processes:
+class Supervisor:
     """Starts them and keeps them running.
 
     Runs in: the parent's event loop.
@@ -74,7 +78,7 @@ class Processes:
         """All of them serve, or have served."""
         self._count = count
         self._command = command
-        self._ledger = Ledger()
+        self._ledger = MetricsLedger()
         self._stopping = asyncio.Event()
         self._running: dict[int, asyncio.subprocess.Process] = {}
         self._keepers: list[asyncio.Task[None]] = []
@@ -144,7 +148,7 @@ class Processes:
 
     async def _listen(self, pid: int, sock: socket.socket) -> None:
         """Take the reports of a process, and answer them, until its line ends."""
-        reader, writer = await open_line(sock)
+        reader, writer = await open_connection(sock)
         async for report in reports(reader):
             self._ledger.reports[pid] = report
             if len(self._ledger.reports) == self._count:

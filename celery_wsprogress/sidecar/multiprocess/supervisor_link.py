@@ -25,7 +25,7 @@ from celery_wsprogress.protocol.wire import encode_frame
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from celery_wsprogress.sidecar.metrics.definitions import Figures
+    from celery_wsprogress.sidecar.metrics.definitions import Samples
 
 EVERY: Final = 1.0
 """Seconds between two reports, at least."""
@@ -45,12 +45,12 @@ MAX_LINE_BYTES: Final = 1_000_000
 _decode = msgspec.json.Decoder(dict[str, int | float]).decode
 
 
-async def open_line(sock: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def open_connection(sock: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Read and write reports on one end of a line."""
     return await asyncio.open_connection(sock=sock, limit=MAX_LINE_BYTES)
 
 
-async def reports(reader: asyncio.StreamReader) -> AsyncIterator[Figures]:
+async def reports(reader: asyncio.StreamReader) -> AsyncIterator[Samples]:
     """The reports that come on a line, until it ends."""
     # Who is killed may leave half of one.
     with contextlib.suppress(ConnectionError, EOFError):
@@ -58,12 +58,12 @@ async def reports(reader: asyncio.StreamReader) -> AsyncIterator[Figures]:
             yield _decode(await reader.readuntil())
 
 
-def report_line(report: Figures) -> bytes:
+def report_line(report: Samples) -> bytes:
     """A report, as it goes over a line."""
     return encode_frame(dict(report)) + b"\n"
 
 
-class Siblings:
+class SupervisorLink:
     """What the other processes have reported.
 
     Runs in: the event loop.
@@ -73,19 +73,19 @@ class Siblings:
     """
 
     def __init__(self, descriptor: int) -> None:
-        self.reports: Figures = {}
+        self.reports: Samples = {}
         """Of all other processes, those included that have ended, added up."""
         self.orphaned = asyncio.Event()
         """The parent is gone."""
         self.first_client_id = (os.getpid() << CLIENT_BITS) + 1
         """From here on this process counts its clients, and no other one does."""
         self._socket = socket.socket(fileno=descriptor)
-        self._own: Callable[[], Figures]
+        self._own: Callable[[], Samples]
         self._writer: asyncio.StreamWriter
         self._asked: deque[asyncio.Future[None]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self, own: Callable[[], Figures]) -> None:
+    async def start(self, own: Callable[[], Samples]) -> None:
         """Say to the parent that this process serves, and report from now on.
 
         Args:
@@ -93,7 +93,7 @@ class Siblings:
         """
         loop = asyncio.get_running_loop()
         self._own = own
-        reader, self._writer = await open_line(self._socket)
+        reader, self._writer = await open_connection(self._socket)
         self._tasks = [loop.create_task(self._listen(reader)), loop.create_task(self._go_on())]
 
     async def refresh(self) -> None:

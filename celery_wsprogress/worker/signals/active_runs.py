@@ -13,17 +13,17 @@ import functools
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from celery_wsprogress.worker.apps import how_of, reporting_for
+from celery_wsprogress.worker.apps import how_of, publishing_for
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
-from celery_wsprogress.worker.run_info import Run, stamp_of
+from celery_wsprogress.worker.run_info import Run, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from celery_wsprogress.worker.apps import Reporting
+    from celery_wsprogress.worker.apps import AppPublishing
     from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
-    from celery_wsprogress.worker.signals.received_requests import Requests
+    from celery_wsprogress.worker.signals.received_requests import ReceivedRequests
     from celery_wsprogress.worker.signals.terminations import Terminations
 
 
@@ -38,7 +38,7 @@ class ActiveRuns:
     """
 
     def __init__(
-        self, reporting: Reporting, received: Requests, terminations: Terminations
+        self, reporting: AppPublishing, received: ReceivedRequests, terminations: Terminations
     ) -> None:
         self._reporting = reporting
         self._received = received
@@ -48,26 +48,28 @@ class ActiveRuns:
 
     def __call__(self) -> Sequence[ActiveRun] | None:
         """Name the runs that go on."""
-        going = [one for one in map(self.find, members(self._active)) if one is not None]
+        going = [
+            one for one in map(self.find, copy_of_changing_set(self._active)) if one is not None
+        ]
         going += self._reporting.eager_runs() or ()
         going += self._terminations.going()
         return going if going or self._received else None
 
     def find(self, request: Any) -> ActiveRun | None:
         """What is said of a request that is being run; None where it is not this app's to say."""
-        stamp = stamp_of(request.request_dict)
+        stamp = read_header(request.request_dict)
         run, since = stamp.get("run"), request.time_start
-        if not run or since is None or reporting_for(request.task, stamp) is not self._reporting:
+        if not run or since is None or publishing_for(request.task, stamp) is not self._reporting:
             return None
         return ActiveRun(request.id, run, since, functools.partial(self._announce, request))
 
     def _announce(self, request: Any) -> EncodedEvent:
         run = Run.of(request.request_dict, request.task.name)
-        how = how_of(request.task, stamp_of(request.request_dict))
+        how = how_of(request.task, read_header(request.request_dict))
         return encoded_events.started(run, request.time_start, **how)
 
 
-def members(changing: Iterable[Any]) -> Sequence[Any]:
+def copy_of_changing_set(changing: Iterable[Any]) -> Sequence[Any]:
     """What is in a set that another thread changes meanwhile."""
     while True:
         try:

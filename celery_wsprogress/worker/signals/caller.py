@@ -15,10 +15,10 @@ from celery.canvas import _chain, _chord
 from celery_wsprogress.guard import guarded
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.worker import context
-from celery_wsprogress.worker.apps import publisher_of_message, reporting_of
+from celery_wsprogress.worker.apps import publisher_of_message, publishing_of
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
-from celery_wsprogress.worker.run_info import STAMP, WITHHOLD_ERRORS, Run, mint, stamp_of
+from celery_wsprogress.worker.run_info import HEADER, WITHHOLD_ERRORS, Run, new_id, read_header
 from celery_wsprogress.worker.signals import successors
 from celery_wsprogress.worker.signals.maps import called_by
 from celery_wsprogress.worker.signals.queue_names import name_of, queue_of
@@ -26,7 +26,7 @@ from celery_wsprogress.worker.signals.queue_names import name_of, queue_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from celery_wsprogress.worker.apps import Reporting
+    from celery_wsprogress.worker.apps import AppPublishing
     from celery_wsprogress.worker.tracker import Tracker
 
 
@@ -47,7 +47,7 @@ def before_publish(  # noqa: PLR0917 - as Celery names them
     if not _can_be_stamped(headers):
         return
     _routed.set((headers["id"], _declared(declare, exchange, routing_key)))
-    stamp = stamp_of(headers)
+    stamp = read_header(headers)
     _note_replacement(body)
     replaced = _replaced_by(sender, headers)
     if replaced is not None:
@@ -56,7 +56,7 @@ def before_publish(  # noqa: PLR0917 - as Celery names them
     if stamp.get("follow") or _reporting_of(sender, stamp, body) is not None:
         # A new value: the old one may be a constant of the caller's or, when a task is
         # retried, its request.
-        headers[STAMP] = {**_bounded(stamp), "publication": mint(), **_followed_by(headers)}
+        headers[HEADER] = {**_bounded(stamp), "publication": new_id(), **_followed_by(headers)}
 
 
 def _declared(queues: Any, exchange: Any, routing_key: Any) -> str:
@@ -87,7 +87,7 @@ def after_publish(
     """
     if not _can_be_stamped(headers) or headers.get("retries"):
         return
-    reporting = _reporting_of(sender, stamp_of(headers), body)
+    reporting = _reporting_of(sender, read_header(headers), body)
     if reporting is not None and _replaced_by(sender, headers) is None:
         task_id, queue = _routed.get()
         if not queue or task_id != headers["id"]:
@@ -112,7 +112,7 @@ def mark_replacement(signature: Any, tracker: Tracker, app: Any) -> None:
     while isinstance(last, (_chain, _chord)):
         last = last.tasks[-1] if isinstance(last, _chain) else last.body
     headers = dict(last.options.get("headers") or {})
-    headers[STAMP] = _bounded({**inherited(tracker), **stamp_of(headers)})
+    headers[HEADER] = _bounded({**inherited(tracker), **read_header(headers)})
     last.set(headers=headers)
 
 
@@ -133,8 +133,8 @@ def _note_replacement(body: Any) -> None:
 def _follow(signature: Any, tracker: Tracker) -> None:
     options = signature["options"]
     headers = options.get("headers") or {}
-    stamp = _bounded({**inherited(tracker), **stamp_of(headers)})
-    options["headers"] = {**headers, STAMP: stamp}
+    stamp = _bounded({**inherited(tracker), **read_header(headers)})
+    options["headers"] = {**headers, HEADER: stamp}
 
 
 def inherited(tracker: Tracker) -> dict[str, Any]:
@@ -164,13 +164,13 @@ def _can_be_stamped(headers: Any) -> bool:
     return isinstance(headers, dict) and "id" in headers
 
 
-def _reporting_of(sender: Any, stamp: Mapping[str, Any], body: Any) -> Reporting | None:
+def _reporting_of(sender: Any, stamp: Mapping[str, Any], body: Any) -> AppPublishing | None:
     kwargs = body[1] if isinstance(body, (tuple, list)) and len(body) > 1 else None
     for name in filter(None, (str(sender), called_by(str(sender), kwargs))):
         found = publisher_of_message(str(sender), name)
         if found is not None:
             app, streaming = found
-            reporting = reporting_of(app)
+            reporting = publishing_of(app)
             if reporting.follows(name, streaming=streaming, stamp=stamp):
                 return reporting
     return None
@@ -178,17 +178,17 @@ def _reporting_of(sender: Any, stamp: Mapping[str, Any], body: Any) -> Reporting
 
 def _followed_by(headers: Mapping[str, Any]) -> dict[str, Any]:
     """Of a retry: the run that asks for it."""
-    tracker = context.running_of(headers["id"]) if headers.get("retries") else None
+    tracker = context.find_tracker(headers["id"]) if headers.get("retries") else None
     return {} if tracker is None else {"after": tracker.run.run}
 
 
 def _replaced_by(name: Any, headers: Mapping[str, Any]) -> Tracker | None:
     """The tracker of the running task, where this message takes its place."""
-    tracker = context.running_of(headers["id"])
+    tracker = context.find_tracker(headers["id"])
     if tracker is None or tracker.sink is None or headers.get("retries"):
         return None
     found = publisher_of_message(str(name), str(name))
-    if found is not None and reporting_of(found[0]).publisher is not tracker.sink:
+    if found is not None and publishing_of(found[0]).publisher is not tracker.sink:
         # The same id in another app is another task.
         return None
     return tracker

@@ -10,12 +10,12 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
-from celery_wsprogress.worker.run_info import STAMP, stamp_of
+from celery_wsprogress.worker.run_info import HEADER, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from celery_wsprogress.worker.apps import Reporting
+    from celery_wsprogress.worker.apps import AppPublishing
     from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
     from celery_wsprogress.worker.run_info import Run
 
@@ -34,7 +34,7 @@ def is_in_tests() -> bool:
 def headers_of(request: Any) -> Mapping[str, Any]:
     """What its message would have said: the caller's headers stand apart in an eager request."""
     headers = vars(request)
-    return {**headers, STAMP: stamp_of(headers.get("headers") or {})}
+    return {**headers, HEADER: read_header(headers.get("headers") or {})}
 
 
 class EagerRuns:
@@ -60,7 +60,7 @@ class EagerRuns:
         return list(self._going.copy().values()) or None
 
 
-def give_heartbeats_for(reporting: Reporting) -> None:
+def give_heartbeats_for(reporting: AppPublishing) -> None:
     """Have this process vouch for its eager runs, where nobody vouches for those of a worker."""
     if reporting.publisher.heartbeat_source is None:
         reporting.eager_runs.forget()

@@ -7,9 +7,9 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.worker.apps import reporting_for, streams_errors, streams_result
+from celery_wsprogress.worker.apps import publishing_for, streams_errors, streams_result
 from celery_wsprogress.worker.publishing.lookups import Lookup
-from celery_wsprogress.worker.run_info import stamp_of
+from celery_wsprogress.worker.run_info import read_header
 from celery_wsprogress.worker.signals.outcomes import as_backend_says
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def say(task: Any, request: Any, run: Run, end: EncodedEvent) -> None:
         run: The run.
         end: What is said.
     """
-    reporting = reporting_for(task, stamp_of(request))
+    reporting = publishing_for(task, read_header(request))
     if reporting is not None and run.run not in said:
         said.append(run.run)
         reporting.publisher.emit((end,))
@@ -47,8 +47,8 @@ def say_as_backend_says(
         otherwise: What is said where the backend knows of no end.
         revoked: What is said of a revoked run, where more is known than the backend says.
     """
-    stamp = stamp_of(request)
-    reporting = reporting_for(task, stamp)
+    stamp = read_header(request)
+    reporting = publishing_for(task, stamp)
     if reporting is None or run.run in said:
         return
     said.append(run.run)

@@ -15,15 +15,15 @@ from celery.exceptions import Reject
 from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker.apps import (
     how_of,
-    reporting_for,
-    reporting_of,
+    publishing_for,
+    publishing_of,
     streams_errors,
     streams_result,
 )
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
 from celery_wsprogress.worker.publishing.lookups import Lookup
-from celery_wsprogress.worker.run_info import STAMP, Run, mint, stamp_of
+from celery_wsprogress.worker.run_info import HEADER, Run, new_id, read_header
 from celery_wsprogress.worker.signals import ends, maps, messages, received_requests, successors
 from celery_wsprogress.worker.signals.active_runs import ActiveRuns
 from celery_wsprogress.worker.signals.outcomes import as_backend_says
@@ -34,7 +34,7 @@ from celery_wsprogress.worker.signals.terminations import Termination, Terminati
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from celery_wsprogress.worker.apps import Reporting
+    from celery_wsprogress.worker.apps import AppPublishing
     from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
 
 _terminations = Terminations()
@@ -43,8 +43,8 @@ _terminations = Terminations()
 def received(request: Any = None, **_: Any) -> None:
     """Give the run its id, and say that a worker has it."""
     headers = request.request_dict
-    stamp = maps.stamp_for(request.task, request.kwargs, stamp_of(headers))
-    reporting = reporting_for(request.task, stamp)
+    stamp = maps.stamp_for(request.task, request.kwargs, read_header(headers))
+    reporting = publishing_for(request.task, stamp)
     if reporting is None:
         if successors.has_some(request):
             received_requests.known.add(request)
@@ -54,7 +54,7 @@ def received(request: Any = None, **_: Any) -> None:
     queue = queue_of(
         request.task.app, delivery.get("exchange"), delivery.get("routing_key"), consumed=True
     )
-    headers[STAMP] = {**stamp, "run": mint(), "queue": queue}
+    headers[HEADER] = {**stamp, "run": new_id(), "queue": queue}
     received_requests.known.add(request)
     publisher = reporting.publisher
     if not isinstance(publisher.heartbeat_source, ActiveRuns):
@@ -63,13 +63,13 @@ def received(request: Any = None, **_: Any) -> None:
     publisher.emit((LazyEvent(make),))
 
 
-def _active_runs(reporting: Reporting) -> ActiveRuns:
+def _active_runs(reporting: AppPublishing) -> ActiveRuns:
     return ActiveRuns(reporting, received_requests.known, _terminations)
 
 
 def _receipt(task: Any, headers: Any, now: float) -> EncodedEvent:
     run = Run.of(headers, task.name)
-    return encoded_events.received(run, now, **how_of(task, stamp_of(headers)))
+    return encoded_events.received(run, now, **how_of(task, read_header(headers)))
 
 
 def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: Any) -> None:
@@ -85,7 +85,7 @@ def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: 
         return
     request = request_of(sender, task_id) or {"id": task_id}
     run = Run.of(request, sender.name)
-    full = streams_errors(sender, stamp_of(request))
+    full = streams_errors(sender, read_header(request))
     error, error_type = result_backend.failure(exception, full=full)
     end = encoded_events.failed(run, time.time(), error, error_type)
     ends.say_as_backend_says(sender, request, run, end)
@@ -110,7 +110,7 @@ def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: An
     run, now = Run.of(request, sender.name), time.time()
     found = received_requests.known.get(request.id)
     if reason is not None or (found is not None and not found.acknowledged):
-        full = streams_errors(sender, stamp_of(request))
+        full = streams_errors(sender, read_header(request))
         message, retry_in = messages.retry(reason, full=full)
         end = encoded_events.retrying(run, now, message, retry_in)
     else:
@@ -133,7 +133,7 @@ def revoked(
     run = Run.of(request, sender.name)
     said, kind = messages.revocation(signum, terminated=terminated, expired=expired)
     end = partial(encoded_events.failed, run, error=said, error_type=kind, status="cancelled")
-    reporting = reporting_for(sender, stamp_of(request))
+    reporting = publishing_for(sender, read_header(request))
     received_request = received_requests.known.get(request.id)
     if not terminated or received_request is None or reporting is None or run.run in ends.said:
         ends.say(sender, request, run, end(time.time()))
@@ -170,7 +170,7 @@ def watch_worker(**_: Any) -> None:
 def _look_for_revoked(*_: Any, **__: Any) -> None:
     revoked_ids = import_module("celery.worker.state").revoked
     for request in received_requests.known:
-        reporting = reporting_for(request.task, stamp_of(request.request_dict))
+        reporting = publishing_for(request.task, read_header(request.request_dict))
         # What the pool has already is run, or has its signal: see revoked().
         waits = request._apply_result is None  # noqa: SLF001 - nothing public tells it
         if waits and request.id in revoked_ids and reporting is not None:
@@ -182,7 +182,7 @@ def _revoked_in_backend(task: Any, headers: Any) -> Sequence[EncodedEvent]:
     run = Run.of(headers, task.name)
     if run.run in ends.said:
         return ()
-    stamp = stamp_of(headers)
+    stamp = read_header(headers)
     found = as_backend_says(
         task,
         run,
@@ -213,9 +213,9 @@ def _undecodable(consumer: Any, message: Any, exc: Any) -> None:
 def _thrown_away(consumer: Any, message: Any, error: str, error_type: str) -> None:
     """Say the end of what never becomes a request, where its caller has it followed."""
     headers = getattr(message, "headers", None)
-    if not isinstance(headers, dict) or not stamp_of(headers).get("publication"):
+    if not isinstance(headers, dict) or not read_header(headers).get("publication"):
         return
-    reporting = reporting_of(consumer.app)
+    reporting = publishing_of(consumer.app)
     if reporting.settings.enabled and headers.get("id"):
         run = Run.of({**headers, "hostname": consumer.hostname}, str(headers.get("task") or ""))
         reporting.publisher.emit((encoded_events.failed(run, time.time(), error, error_type),))

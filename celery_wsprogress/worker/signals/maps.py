@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.worker.apps import ways_of
+from celery_wsprogress.worker.apps import policy_of
 from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -44,7 +44,7 @@ def stamp_for(task: Any, kwargs: Any, stamp: Mapping[str, Any]) -> Mapping[str, 
     called = task.app.tasks.get(name) if name else None
     if called is None:
         return stamp
-    ways = ways_of(called)
+    ways = policy_of(called)
     follow = {"follow": True} if ways.always else {}
     kept = {WITHHOLD: not ways.streams_result, WITHHOLD_ERRORS: not ways.streams_errors}
     return {**stamp, **follow, **{name: True for name, holds in kept.items() if holds}}

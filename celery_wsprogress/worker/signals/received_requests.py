@@ -16,7 +16,7 @@ _FEW: Final = 200
 """So many may be remembered before it is looked which of them are gone."""
 
 
-class Requests:
+class ReceivedRequests:
     """Requests by task id, while they live.
 
     Not a ``WeakValueDictionary``: that is called back for each one that goes, which costs a task
@@ -53,5 +53,5 @@ class Requests:
         self._most = max(_FEW, 2 * len(self._by_id))
 
 
-known: Final = Requests()
+known: Final = ReceivedRequests()
 """Those of this process."""

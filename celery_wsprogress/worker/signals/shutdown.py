@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import WorkerShutdown, WorkerTerminate
 
 from celery_wsprogress.brokers import result_backend
-from celery_wsprogress.worker.apps import reporting_for, ways_of
+from celery_wsprogress.worker.apps import policy_of, publishing_for
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.run_info import Run, stamp_of
+from celery_wsprogress.worker.run_info import Run, read_header
 from celery_wsprogress.worker.signals import ends, messages, received_requests
-from celery_wsprogress.worker.signals.active_runs import ActiveRuns, members
+from celery_wsprogress.worker.signals.active_runs import ActiveRuns, copy_of_changing_set
 
 if TYPE_CHECKING:
-    from celery_wsprogress.worker.apps import Reporting
+    from celery_wsprogress.worker.apps import AppPublishing
     from celery_wsprogress.worker.tracker import Tracker
 
 #: Requests whose code was left, with an end that is not told yet, by their runs.
@@ -53,7 +53,7 @@ def left(task: Any, tracker: Tracker) -> None:
     gets that far: a greenlet cannot be waited for in a handler of a signal. Of a pool process the
     main process hears.
     """
-    if not _is_main(ways_of(task).reporting):
+    if not _is_main(policy_of(task).reporting):
         return
     run, exception = tracker.run, sys.exc_info()[1]
     stops = isinstance(exception, (WorkerShutdown, WorkerTerminate))
@@ -75,9 +75,9 @@ def ended() -> None:
     state = sys.modules.get("celery.worker.state")
     if state is None:
         return
-    for request in {*_left.values(), *members(state.active_requests)}:
-        stamp = stamp_of(request.request_dict)
-        reporting = reporting_for(request.task, stamp)
+    for request in {*_left.values(), *copy_of_changing_set(state.active_requests)}:
+        stamp = read_header(request.request_dict)
+        reporting = publishing_for(request.task, stamp)
         if reporting is None or not _is_main(reporting) or not stamp.get("run"):
             continue
         if request.acknowledged:
@@ -92,6 +92,6 @@ def _lose(request: Any) -> None:
     ends.say_as_backend_says(request.task, request.request_dict, run, end)
 
 
-def _is_main(reporting: Reporting) -> bool:
+def _is_main(reporting: AppPublishing) -> bool:
     """Whether this is the main process of a worker; a pool process is none, nor a task's child."""
     return isinstance(reporting.publisher.heartbeat_source, ActiveRuns)

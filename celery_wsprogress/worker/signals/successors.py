@@ -15,15 +15,15 @@ from celery.backends.base import Backend
 from celery.canvas import group
 
 from celery_wsprogress.brokers import result_backend
-from celery_wsprogress.worker.apps import reporting_for, reporting_of, streams_errors
+from celery_wsprogress.worker.apps import publishing_for, publishing_of, streams_errors
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.run_info import Run, stamp_of
+from celery_wsprogress.worker.run_info import Run, read_header
 from celery_wsprogress.worker.signals.patches import followed_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from celery_wsprogress.worker.apps import Reporting
+    from celery_wsprogress.worker.apps import AppPublishing
 
 
 def of_message(body: Any) -> Iterator[Any]:
@@ -83,7 +83,7 @@ def failed(request: Any, sender: Any = None, exception: Any = None, **_: Any) ->
     """
     chain = getattr(request, "chain", None)
     if chain and not request.is_eager:
-        full = streams_errors(sender, stamp_of(request))
+        full = streams_errors(sender, read_header(request))
         _fail(sender.app, _with_bodies(chain), exception, full=full)
 
 
@@ -110,7 +110,7 @@ def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) ->
     """
     now = time.time()
     for signature in signatures:
-        stamp, name = stamp_of(signature["options"].get("headers") or {}), str(signature["task"])
+        stamp, name = read_header(signature["options"].get("headers") or {}), str(signature["task"])
         reporting = _reporting_of(app, name, stamp)
         if reporting is not None and id_of(signature):
             task = app.tasks.get(name)
@@ -121,12 +121,12 @@ def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) ->
             reporting.publisher.emit((event,))
 
 
-def _reporting_of(app: Any, name: str, stamp: Mapping[str, Any]) -> Reporting | None:
+def _reporting_of(app: Any, name: str, stamp: Mapping[str, Any]) -> AppPublishing | None:
     task = app.tasks.get(name)
     if task is not None:
-        return reporting_for(task, stamp)
+        return publishing_for(task, stamp)
     # A task of other workers.
-    reporting = reporting_of(app)
+    reporting = publishing_of(app)
     return reporting if reporting.follows(name, streaming=False, stamp=stamp) else None
 
 

@@ -14,15 +14,15 @@ from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.apps import (
     how_of,
-    reporting_for,
+    policy_of,
+    publishing_for,
     streams_errors,
     streams_result,
-    ways_of,
 )
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
 from celery_wsprogress.worker.publishing.lookups import Lookup
-from celery_wsprogress.worker.run_info import Run, stamp_of
+from celery_wsprogress.worker.run_info import Run, read_header
 from celery_wsprogress.worker.signals import eager_runs, maps, messages
 from celery_wsprogress.worker.signals.outcomes import as_backend_says
 from celery_wsprogress.worker.tracker import Tracker
@@ -48,8 +48,8 @@ def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any)
     if request.is_eager:
         _start_eagerly(task_id, task, kwargs)
         return
-    stamp = stamp_of(request)
-    reporting = reporting_for(task, stamp)
+    stamp = read_header(request)
+    reporting = publishing_for(task, stamp)
     if reporting is None:
         return
     run, publisher = Run.of(request, task.name), reporting.publisher
@@ -61,8 +61,8 @@ def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any)
 
 def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
     outer, headers = context.running.get(), eager_runs.headers_of(task.request)
-    stamp = maps.stamp_for(task, kwargs, stamp_of(headers))
-    reporting = reporting_for(task, stamp)
+    stamp = maps.stamp_for(task, kwargs, read_header(headers))
+    reporting = publishing_for(task, stamp)
     if reporting is None or not reporting.publishes_eager:
         if reporting is not None or outer is not None:
             silent = Run(operation_id=str(task_id), operation_type=task.name)
@@ -164,7 +164,7 @@ def finished(
 
 def _finish_eagerly(tracker: Tracker, task: Any, state: Any) -> None:
     """An exception that goes on to the caller has no signal, and leaves no state."""
-    ways_of(task).reporting.eager_runs.end(tracker.run)
+    policy_of(task).reporting.eager_runs.end(tracker.run)
     exception = sys.exc_info()[1]
     if state is None and exception is not None:
         error, error_type = result_backend.failure(exception, full=tracker.streams_errors)
@@ -176,7 +176,7 @@ def _streams_result(task: Any) -> bool:
     """As :func:`.apps.streams_result`, of the run that ends."""
     request = task.request
     if not request.is_eager:
-        return streams_result(task, stamp_of(request))
+        return streams_result(task, read_header(request))
     return streams_result(task, maps.stamp_for(task, request.kwargs, {}))
 
 
@@ -185,13 +185,13 @@ def broken(
 ) -> None:
     """Celery itself failed around the task, for instance because the result could not be stored."""
     request = request or {"id": task_id}
-    reporting = reporting_for(sender, stamp_of(request))
+    reporting = publishing_for(sender, read_header(request))
     if reporting is None or request.get("is_eager"):
         return
-    full = streams_errors(sender, stamp_of(request))
+    full = streams_errors(sender, read_header(request))
     error, error_type = result_backend.failure(exception, full=full)
     tracker = _last.get()
-    if tracker is not None and tracker.run.run == stamp_of(request).get("run"):
+    if tracker is not None and tracker.run.run == read_header(request).get("run"):
         _fail(tracker, error, error_type)
     else:
         run = Run.of(request, sender.name)
@@ -200,7 +200,7 @@ def broken(
 
 def _running(task_id: Any) -> Tracker | None:
     # Not only the innermost: the task may have left an operation of its own open.
-    return context.running_of(str(task_id))
+    return context.find_tracker(str(task_id))
 
 
 def _fail(
@@ -238,7 +238,7 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
         streams_errors=tracker.streams_errors,
         duration=duration,
     )
-    ways_of(task).reporting.publisher.look_up(Lookup(ask, ignored), after=tracker.slot)
+    policy_of(task).reporting.publisher.look_up(Lookup(ask, ignored), after=tracker.slot)
 
 
 def _reject(tracker: Tracker, task: Any, reject: Any) -> None:

@@ -21,7 +21,7 @@ from celery_wsprogress.brokers.redis import exchange, memory, stream
 from celery_wsprogress.brokers.redis.memory import Memory, bound_of, entries_of, read_memory
 from celery_wsprogress.settings import LOG_BYTES
 
-LARGE = b"x" * 30_000
+LARGE_READ_BYTES = b"x" * 30_000
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_plain_tasks_are_sent_while_the_log_is_full(server, client, warnings):
     """Nothing is set: of what the server has, the log takes a part."""
     writer = open_writer(BrokerAddress(server.url))
     for _ in range(2000):  # 60 MB
-        writer.publish(LARGE, confirm=True)
+        writer.publish(LARGE_READ_BYTES, confirm=True)
     assert client.memory_usage(EXCHANGE, samples=0) < 6_300_000
     with kombu.Connection(server.url) as connection:
         queue = connection.SimpleQueue("celery")

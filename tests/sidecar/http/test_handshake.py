@@ -19,7 +19,7 @@ from celery_wsprogress.sidecar.http.handshake import (
     refusal,
     response,
 )
-from celery_wsprogress.sidecar.http.routes import JSON, Answer
+from celery_wsprogress.sidecar.http.routes import JSON, HTTPAnswer
 
 KEY = "a key that is long enough for HS256"
 
@@ -164,7 +164,7 @@ def test_the_id_in_a_path(path, operation_id):
 
 
 def test_a_response_says_what_it_is_and_ends():
-    sent = response(Answer(HTTPStatus.NOT_FOUND, b"{}\n"))
+    sent = response(HTTPAnswer(HTTPStatus.NOT_FOUND, b"{}\n"))
     assert (sent.status_code, sent.reason_phrase, sent.body) == (404, "Not Found", b"{}\n")
     headers = dict(sent.headers.raw_items())
     assert headers["Content-Type"] == JSON

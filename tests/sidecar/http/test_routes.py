@@ -16,7 +16,7 @@ from celery_wsprogress.sidecar.http.routes import (
     JSON,
     PROMETHEUS,
     TEXT,
-    View,
+    RequestContext,
     is_about_all,
     respond,
 )
@@ -45,7 +45,7 @@ def get(hub):
     """Ask for a path; its status and its body, decoded where it is JSON."""
 
     def get(target, authorization=None, *, key=None, exact_only=False, ready=True):
-        view = View(
+        view = RequestContext(
             hub=hub,
             permit=Permit(key, exact_only=exact_only),
             now=NOW,

@@ -5,9 +5,9 @@ from support.waiting import eventually
 
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.sidecar.ingest import log_reader
-from celery_wsprogress.sidecar.ingest.log_reader import Ingest
+from celery_wsprogress.sidecar.ingest.log_reader import LogReaderThread
 from celery_wsprogress.sidecar.liveness import log_appender
-from celery_wsprogress.sidecar.liveness.log_appender import Appender
+from celery_wsprogress.sidecar.liveness.log_appender import LogAppender
 
 WRONG = "get_connection() missing 1 required positional argument: 'command_name'"
 
@@ -23,7 +23,7 @@ def is_told(caplog):
 
 def test_an_error_in_a_program_is_no_outage_to_who_reads(monkeypatch, caplog):
     monkeypatch.setattr(log_reader, "open_reader", call_wrongly)
-    reading = Ingest(BrokerAddress("redis://nowhere/0"), lambda *_, **__: None)
+    reading = LogReaderThread(BrokerAddress("redis://nowhere/0"), lambda *_, **__: None)
     reading.start()
     try:
         eventually(lambda: reading.connection.reconnects > 2)
@@ -35,7 +35,7 @@ def test_an_error_in_a_program_is_no_outage_to_who_reads(monkeypatch, caplog):
 
 def test_nor_to_who_writes(monkeypatch, caplog):
     monkeypatch.setattr(log_appender, "open_writer", call_wrongly)
-    writing = Appender(BrokerAddress("redis://nowhere/0"))
+    writing = LogAppender(BrokerAddress("redis://nowhere/0"))
     writing.append([stalled()])
     eventually(lambda: caplog.records)
     writing.append([stalled()])

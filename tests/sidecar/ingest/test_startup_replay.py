@@ -20,12 +20,12 @@ from websockets.sync.client import connect
 
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.sidecar.ingest import startup_replay
-from celery_wsprogress.sidecar.ingest.startup_replay import Rebuilding
+from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
 
 
 def test_who_waits_is_let_in_when_it_is_done():
     async def main():
-        one = Rebuilding()
+        one = StartupReplay()
         waiting = asyncio.ensure_future(one.wait())
         await asyncio.sleep(0)
         assert not waiting.done()
@@ -38,7 +38,7 @@ def test_who_waits_is_let_in_when_it_is_done():
 
 def test_who_waits_too_long_or_in_vain_is_not(monkeypatch):
     async def main():
-        one = Rebuilding()
+        one = StartupReplay()
         monkeypatch.setattr(startup_replay, "HOLD", 0.01)
         assert not await one.wait()
         monkeypatch.setattr(startup_replay, "HOLD", 60.0)
@@ -52,7 +52,7 @@ def test_who_waits_too_long_or_in_vain_is_not(monkeypatch):
 
 def test_how_far_it_is_is_said_once_in_a_while(monkeypatch, caplog):
     monkeypatch.setattr(startup_replay, "SHOWN_EVERY", 0.0)
-    one = Rebuilding()
+    one = StartupReplay()
     with caplog.at_level(logging.INFO, "celery_wsprogress"):
         one.read("1000-0", "2000-5", 10)
         one.read("1500-3", "2000-5", 20)
@@ -68,7 +68,7 @@ def test_how_far_it_is_is_said_once_in_a_while(monkeypatch, caplog):
 
 
 def test_a_short_log_is_read_without_a_word(caplog):
-    one = Rebuilding()
+    one = StartupReplay()
     with caplog.at_level(logging.INFO, "celery_wsprogress"):
         one.read("17", "18", 10)
         one.finish()

@@ -15,8 +15,8 @@ from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.protocol.events import Completed, Error, Status
 from celery_wsprogress.protocol.jsonable import WITHHELD
 from celery_wsprogress.protocol.wire import Batch
-from celery_wsprogress.sidecar.liveness.checker import Liveness
-from celery_wsprogress.sidecar.liveness.result_lookup import AWAY, Answer
+from celery_wsprogress.sidecar.liveness.checker import LivenessChecker
+from celery_wsprogress.sidecar.liveness.result_lookup import UNAVAILABLE_RESULT, Answer
 
 LOST_AFTER = 60.0
 RUN = ("op-1", "r1")
@@ -39,7 +39,7 @@ class Sidecar:
         self.heard = heard
         self._numbers = count(1)
         ask = self._ask if backend is not None else None
-        self.liveness = Liveness(self.hub.store, lost_after, self._conclude, ask)
+        self.liveness = LivenessChecker(self.hub.store, lost_after, self._conclude, ask)
         self.liveness.listen(0.0)
 
     def write(self, *events, alive=(), writer="worker", every=10.0):
@@ -310,7 +310,7 @@ def test_a_backend_that_knows_of_no_end_leaves_it_lost():
 
 
 def test_a_backend_that_cannot_be_asked_is_waited_for_but_not_for_ever():
-    sidecar = Sidecar(AWAY)
+    sidecar = Sidecar(UNAVAILABLE_RESULT)
     sidecar.write(status("started", metadata={}, worker="w"))
     sidecar.wait(110)
     assert sidecar.words == ["stalled"]
@@ -320,7 +320,7 @@ def test_a_backend_that_cannot_be_asked_is_waited_for_but_not_for_ever():
 
 
 def test_a_backend_that_never_answers_is_not_waited_for_either():
-    sidecar = Sidecar(AWAY)
+    sidecar = Sidecar(UNAVAILABLE_RESULT)
     sidecar.liveness._ask = lambda _id, _answer: None
     sidecar.write(status("started", metadata={}, worker="w"))
     sidecar.wait(110)
@@ -372,7 +372,7 @@ def test_what_was_concluded_of_a_message_does_not_hold_for_a_run_of_it():
 
 
 def test_no_conclusion_is_drawn_about_a_message_whose_run_began_meanwhile():
-    sidecar = Sidecar(AWAY)
+    sidecar = Sidecar(UNAVAILABLE_RESULT)
     answers = []
     sidecar.liveness._ask = lambda _id, answer: answers.append(answer)
     sidecar.write(queued())
@@ -397,7 +397,7 @@ def test_a_long_queue_is_asked_for_in_small_portions():
 
 
 def test_an_answer_that_comes_too_late_is_not_taken():
-    sidecar = Sidecar(AWAY)
+    sidecar = Sidecar(UNAVAILABLE_RESULT)
     answers = []
     sidecar.liveness._ask = lambda _id, answer: answers.append(answer)
     sidecar.write(status("started", metadata={}))

@@ -8,14 +8,14 @@ from celery_wsprogress.brokers.result_backend import Outcome
 from celery_wsprogress.operations.operation import Operation
 from celery_wsprogress.protocol import jsonable, wire
 from celery_wsprogress.sidecar.liveness import inferred_events
-from celery_wsprogress.sidecar.liveness.inferred_events import Silence
+from celery_wsprogress.sidecar.liveness.inferred_events import SilentRun
 
 
 @pytest.fixture
 def silence():
     operation = Operation("op-1", heard_at=1.0)
     operation.fold(status("started", metadata={}, worker="celery@here"))
-    return Silence(operation, operation.run, 30.0, 50.0)
+    return SilentRun(operation, operation.run, 30.0, 50.0)
 
 
 def test_every_conclusion_is_marked_and_names_its_run(silence):

@@ -9,12 +9,12 @@ from support.waiting import eventually
 from celery_wsprogress.brokers import MAX_BATCH_BYTES, BrokerAddress, open_reader
 from celery_wsprogress.protocol import wire
 from celery_wsprogress.sidecar.liveness import log_appender
-from celery_wsprogress.sidecar.liveness.log_appender import Appender
+from celery_wsprogress.sidecar.liveness.log_appender import LogAppender
 
 
 @pytest.fixture
 def appender(broker_url):
-    made = Appender(BrokerAddress(broker_url))
+    made = LogAppender(BrokerAddress(broker_url))
     yield made
     made.stop()
 
@@ -65,7 +65,7 @@ def test_what_waits_at_the_end_is_written(appender, read):
 
 
 def test_stopping_one_that_never_wrote_is_nothing(broker_url):
-    Appender(BrokerAddress(broker_url)).stop()
+    LogAppender(BrokerAddress(broker_url)).stop()
 
 
 def test_a_connection_nobody_needs_is_let_go_and_opened_again(appender, read, monkeypatch):
@@ -79,7 +79,7 @@ def test_a_connection_nobody_needs_is_let_go_and_opened_again(appender, read, mo
 
 
 def test_what_a_broker_that_is_away_did_not_take_is_gone_and_leaves_no_gap(own_redis):
-    appender = Appender(BrokerAddress(own_redis.url))
+    appender = LogAppender(BrokerAddress(own_redis.url))
     appender.append([stalled(run="r1")])
     reader = open_reader(BrokerAddress(own_redis.url))
     eventually(lambda: reader.read("", wait=0.2))

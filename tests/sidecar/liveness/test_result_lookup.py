@@ -14,10 +14,10 @@ from support.waiting import eventually
 
 from celery_wsprogress.brokers.result_backend import Outcome, open_backend
 from celery_wsprogress.sidecar.liveness.result_lookup import (
-    AWAY,
     MAX_STUCK,
+    UNAVAILABLE_RESULT,
     Answer,
-    ResultBackend,
+    ResultLookup,
     find_backend,
 )
 
@@ -59,8 +59,8 @@ def test_where_there_is_none():
 def test_a_backend_that_is_away_is_said_once_and_without_its_password(caplog):
     url = f"redis://:hunter2@127.0.0.1:{free_port()}/0"
     backend = find_backend(None, url)
-    assert ask(backend, "a") == AWAY
-    assert ask(backend, "b") == AWAY
+    assert ask(backend, "a") == UNAVAILABLE_RESULT
+    assert ask(backend, "b") == UNAVAILABLE_RESULT
     assert [record.message for record in caplog.records] == [
         "The result backend cannot be asked (ConnectionError)"
     ]
@@ -76,7 +76,7 @@ def test_an_operation_is_asked_for_once_at_a_time():
             assert release.wait(60)
             return {"status": states.SUCCESS, "result": task_id}
 
-    backend = ResultBackend(Slow)
+    backend = ResultLookup(Slow)
     for _ in range(3):
         backend.ask("one", answers.append)
     backend.ask("other", answers.append)
@@ -100,7 +100,7 @@ def through(network, app):
 
 
 def test_a_connection_that_was_cut_while_idle_is_opened_again_unnoticed(app, network, caplog):
-    backend = ResultBackend(through(network, app))
+    backend = ResultLookup(through(network, app))
     assert ask(backend, "good").outcome == Outcome("completed", 1)
     network.cut()
     network.mend()
@@ -111,7 +111,7 @@ def test_a_connection_that_was_cut_while_idle_is_opened_again_unnoticed(app, net
 def test_a_connection_that_a_proxy_has_forgotten_is_given_up_and_another_one_asked(
     app, network, caplog
 ):
-    backend = ResultBackend(through(network, app), answer_timeout=0.3)
+    backend = ResultLookup(through(network, app), answer_timeout=0.3)
     assert ask(backend, "good").asked
     network.freeze()
     owed, later = [], []
@@ -123,7 +123,7 @@ def test_a_connection_that_a_proxy_has_forgotten_is_given_up_and_another_one_ask
         return any(one.asked for one in later)
 
     eventually(answered)
-    assert owed == [AWAY]
+    assert owed == [UNAVAILABLE_RESULT]
     assert later[-1].outcome == Outcome("completed", 1)
     assert "The result backend cannot be asked (no answer)" in caplog.messages
 
@@ -136,14 +136,14 @@ def test_a_backend_that_never_answers_holds_few_threads_and_everyone_gets_an_ans
             release.wait(120)
             return {"status": states.PENDING}
 
-    backend, answers, before = ResultBackend(Mute, 0.01), [], threading.active_count()
+    backend, answers, before = ResultLookup(Mute, 0.01), [], threading.active_count()
 
     def refused():
         backend.ask(f"task {len(answers)}", answers.append)
         return len(answers) > 2 * MAX_STUCK
 
     eventually(refused)
-    assert set(answers) == {AWAY}
+    assert set(answers) == {UNAVAILABLE_RESULT}
     assert threading.active_count() <= before + MAX_STUCK + 1
     release.set()
     eventually(lambda: ask(backend, "at last").asked)

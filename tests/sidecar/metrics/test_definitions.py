@@ -14,8 +14,8 @@ from celery_wsprogress import __version__
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.protocol import wire
 from celery_wsprogress.sidecar.ingest.log_reader import Connection
-from celery_wsprogress.sidecar.ingest.startup_replay import Rebuilding
-from celery_wsprogress.sidecar.metrics.collector import Accounts
+from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
+from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import (
     METRICS,
     STATS,
@@ -26,7 +26,7 @@ from celery_wsprogress.sidecar.metrics.definitions import (
     readiness,
     stats,
 )
-from celery_wsprogress.sidecar.metrics.latency import BOUNDS, LONGEST, Delays
+from celery_wsprogress.sidecar.metrics.latency import BOUNDS, LONGEST, LatencyHistogram
 
 NAMES = [one.figure or one.name for one in METRICS if one.kind != "histogram"]
 COUNTERS = [one.figure or one.name for one in METRICS if one.kind == "counter"]
@@ -54,9 +54,9 @@ class Process:
     """The accounts of one process of a sidecar, with what they are made of."""
 
     def __init__(self):
-        self.hub, self.broker, self.rebuilding = Hub(), Connection(), Rebuilding()
-        self.connections, self.delays = {}, Delays()
-        self.accounts = Accounts(
+        self.hub, self.broker, self.rebuilding = Hub(), Connection(), StartupReplay()
+        self.connections, self.delays = {}, LatencyHistogram()
+        self.accounts = MetricsCollector(
             self.hub, self.broker, self.rebuilding, self.connections, self.delays
         )
 
@@ -226,7 +226,7 @@ def test_the_statistics_are_those_of_the_protocol_and_whole(process):
 
 @given(st.lists(st.floats(-1e11, 1e11) | st.sampled_from(BOUNDS), max_size=20))
 def test_every_delay_is_in_the_bucket_of_prometheus_whatever_the_clocks(delays):
-    histogram = Delays()
+    histogram = LatencyHistogram()
     for delay in delays:
         histogram.observe(delay)
     samples = families(histogram.figures())["celery_wsprogress_delivery_delay_seconds"]

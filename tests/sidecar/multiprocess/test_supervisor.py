@@ -23,7 +23,7 @@ from support.waiting import eventually
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import connect
 
-from celery_wsprogress.sidecar.multiprocess.supervisor import Ledger
+from celery_wsprogress.sidecar.multiprocess.supervisor import MetricsLedger
 from celery_wsprogress.sidecar.multiprocess.supervisor_link import CLIENT_BITS
 
 LINES = 300
@@ -287,7 +287,7 @@ REPORTS = st.fixed_dictionaries(
 
 @given(st.lists(st.tuples(st.sampled_from([1, 2, 3]), REPORTS | st.none()), max_size=20))
 def test_what_the_others_did_is_the_sum_of_all_that_ever_ran(steps):
-    ledger, running, sent_in_the_past = Ledger(), {}, 0
+    ledger, running, sent_in_the_past = MetricsLedger(), {}, 0
     for pid, report in steps:
         if report is not None:
             running[pid] = ledger.reports[pid] = report

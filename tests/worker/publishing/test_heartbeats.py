@@ -16,7 +16,7 @@ from celery_wsprogress.worker.publishing.heartbeats import (
     HeartbeatSchedule,
 )
 from celery_wsprogress.worker.run_info import Run
-from celery_wsprogress.worker.signals.active_runs import members
+from celery_wsprogress.worker.signals.active_runs import copy_of_changing_set
 
 OVERHEAD = len(wire.join_batch("x" * 8, 1, ()))
 ROOM = MAX_BATCH_BYTES - OVERHEAD
@@ -179,4 +179,4 @@ def test_a_set_that_changes_meanwhile():
                 changing.add(late)
                 yield one
 
-    assert set(members(Changing())) == {*kept, late}
+    assert set(copy_of_changing_set(Changing())) == {*kept, late}

@@ -112,7 +112,7 @@ def test_it_can_be_switched_off(redis_url):
 def test_not_in_tests_unless_it_is_said(monkeypatch):
     app = Celery("e", broker="memory://", set_as_current=False)
     app.task(lambda: None, base=StreamingTask, name="e.one", shared=False)
-    reporting = apps.reporting_of(app)
+    reporting = apps.publishing_of(app)
     assert eager_runs.is_in_tests()
     assert not reporting.publishes_eager
     for runner, there in (("django.test.runner", True), ("nothing.of.the.kind", False)):
@@ -141,9 +141,9 @@ def test_a_process_vouches_for_its_eager_runs_while_they_go_on():
 
     @app.task(base=StreamingTask, shared=False)
     def looks(self):
-        witness = apps.reporting_of(app).publisher.heartbeat_source
+        witness = apps.publishing_of(app).publisher.heartbeat_source
         seen.append([one.operation_id for one in witness()])
 
     looks.apply(task_id="eager-1")
     assert seen == [["eager-1"]]
-    assert apps.reporting_of(app).publisher.heartbeat_source() is None
+    assert apps.publishing_of(app).publisher.heartbeat_source() is None

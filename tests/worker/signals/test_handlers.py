@@ -68,7 +68,7 @@ def test_whose_life_is_followed(tasks, followed):
     app.task(nothing, base=StreamingTask, name="stream", shared=False)
     app.task(nothing, name="import.csv", shared=False)
     app.task(nothing, name="other", shared=False)
-    names = {name for name in app.tasks if apps.reporting_for(app.tasks[name], {})}
+    names = {name for name in app.tasks if apps.publishing_for(app.tasks[name], {})}
     assert names & {"stream", "import.csv", "other"} == followed
     assert not names & {"celery.chord_unlock", "celery.backend_cleanup"}
 
@@ -81,7 +81,7 @@ def test_housekeeping_is_never_followed(tasks):
     app.finalize()
     of_celery = {name for name in app.tasks if name.startswith("celery.")}
     stamp = {"follow": True}
-    names = {name for name in of_celery if apps.reporting_for(app.tasks[name], stamp)}
+    names = {name for name in of_celery if apps.publishing_for(app.tasks[name], stamp)}
     assert names == {"celery.accumulate", "celery.chunks", "celery.map", "celery.starmap"}
 
 
@@ -90,7 +90,7 @@ def test_everything_can_be_switched_off(monkeypatch):
     app.conf.wsprogress_tasks = "all"
     monkeypatch.setenv("WSPROGRESS_ENABLED", "false")
     app.task(nothing, base=StreamingTask, name="stream", shared=False)
-    assert apps.reporting_for(app.tasks["stream"], {"follow": True}) is None
+    assert apps.publishing_for(app.tasks["stream"], {"follow": True}) is None
 
 
 def test_a_namespace_in_the_configuration():

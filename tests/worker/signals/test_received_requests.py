@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from celery_wsprogress.worker.signals import received_requests as module
-from celery_wsprogress.worker.signals.received_requests import Requests
+from celery_wsprogress.worker.signals.received_requests import ReceivedRequests
 
 
 class Request:
@@ -13,7 +13,7 @@ class Request:
 
 
 def test_a_request_is_found_while_it_lives():
-    requests = Requests()
+    requests = ReceivedRequests()
     assert not requests
     first, second = Request("1"), Request("2")
     requests.add(first)
@@ -28,7 +28,7 @@ def test_a_request_is_found_while_it_lives():
 
 
 def test_one_that_is_delivered_again_takes_the_place_of_the_first():
-    requests = Requests()
+    requests = ReceivedRequests()
     first, again = Request("1"), Request("1")
     requests.add(first)
     requests.add(again)
@@ -38,7 +38,7 @@ def test_one_that_is_delivered_again_takes_the_place_of_the_first():
 
 @given(st.lists(st.integers(0, 3)))
 def test_who_is_gone_is_forgotten_and_nobody_else(rounds):
-    requests, living, number = Requests(), [], 0
+    requests, living, number = ReceivedRequests(), [], 0
     for kept in rounds:
         for _ in range(100):
             number += 1
