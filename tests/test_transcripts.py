@@ -10,7 +10,7 @@ import pytest
 from support.transcripts import FOLDER, delivered, read_events, transcript
 
 from celery_wsprogress.backoff import Backoff
-from celery_wsprogress.client.resume_state import Memory
+from celery_wsprogress.client.resume_state import ResumeState
 from celery_wsprogress.hub.commands import COMMANDS
 from celery_wsprogress.operations.operation import Operation
 from celery_wsprogress.operations.selector import Selector, SelectorField
@@ -55,7 +55,7 @@ def test_what_a_selector_means(case):
 
 @pytest.mark.parametrize("case", cases("memory"))
 def test_what_a_client_remembers_and_asks_for_again(case):
-    memory = Memory()
+    memory = ResumeState()
     for step in case["steps"]:
         if "add" in step:
             memory.add([step["add"]])

@@ -19,10 +19,10 @@ from celery_wsprogress.protocol.wire import head_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-PATIENCE: Final = 1.0
+GAP_TIMEOUT: Final = 1.0
 """Seconds that a batch is held back while nothing else comes."""
 
-MOST_PATIENCE: Final = 10.0
+MAX_GAP_TIMEOUT: Final = 10.0
 """Seconds that it is held back while others come: the missing one may wait among them."""
 
 MAX_HELD_BYTES: Final = 8_000_000
@@ -67,7 +67,7 @@ class BatchOrder:
         Returns:
             What was held back for it, in order.
         """
-        return self._give_up_since(now - (PATIENCE if quiet else MOST_PATIENCE))
+        return self._give_up_since(now - (GAP_TIMEOUT if quiet else MAX_GAP_TIMEOUT))
 
     def give_up_all(self) -> Sequence[bytes]:
         """Hand on all that is held back: nothing more comes."""

@@ -3,7 +3,7 @@
 For everything kombu speaks besides Redis and AMQP. Where the transport has fanout, each reader
 has a queue of its own. Where it has not (SQS and most of the HTTP services), bindings are
 known only to the process that made them, so writers and *one* sidecar share one queue by its
-fixed name. Not all of them keep the order; the reader restores it (:mod:`.arrivals`).
+fixed name. Not all of them keep the order; the reader restores it (:mod:`.batch_order`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MAX_READ_BYTES: Final = 8_000_000
 MAX_ENTRY_BYTES: Final = 4_000_000
 
 #: Seconds after which a waiting read looks whether it was closed meanwhile.
-PATIENCE: Final = 0.2
+POLL_TIMEOUT: Final = 0.2
 
 
 def open_writer(address: BrokerAddress) -> ExchangeWriter:
@@ -142,7 +142,7 @@ class ExchangeReader:
         self._own_queue = has_fanout(connection)
         self._queue = _queue_name(exchange, self.epoch) if self._own_queue else exchange
         # Looking more often than the transport does by itself may cost money.
-        self._patience = max(PATIENCE, connection.transport.polling_interval or 0.0)
+        self._patience = max(POLL_TIMEOUT, connection.transport.polling_interval or 0.0)
         try:
             self._channel = _open_channel(connection, exchange, self._queue)
             # SQS and the like, in seconds.

@@ -45,9 +45,9 @@ _TOO_MANY: Final = "max number of clients reached"
 _MOVED: Final = "the server is one of a cluster, which kombu does not speak; name a single server"
 
 #: Characters that a sentence may have.
-_LONGEST: Final = 300
+_MAX_CHARACTERS: Final = 300
 
-_MOST_REASONS: Final = 5
+_MAX_REASONS: Final = 5
 
 _SHORT: Final = 4
 """A secret shorter than this may be a part of any word: a text that holds it is not shown."""
@@ -103,7 +103,7 @@ def describe(exc: BaseException, secrets: Iterable[str] = ()) -> str:
             if len(secret) < _SHORT:
                 return name
             text = text.replace(secret, "**")
-    text = "".join(one for one in text if one.isprintable())[:_LONGEST]
+    text = "".join(one for one in text if one.isprintable())[:_MAX_CHARACTERS]
     command = "; ".join(getattr(exc, "__notes__", ()))
     return f"{name}: {text}" + (f" [{command}]" if command else "")
 
@@ -123,7 +123,7 @@ class Reasons:
         """
         known = why in self._said or bool(self._said and not is_an_answer(exc))
         # It may find new words each time.
-        if known or len(self._said) >= _MOST_REASONS:
+        if known or len(self._said) >= _MAX_REASONS:
             return False
         self._said.add(why)
         return True

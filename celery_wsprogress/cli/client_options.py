@@ -61,7 +61,7 @@ def options(command: Command) -> Command:
             default="ws://localhost:8765",
             show_default=True,
             metavar="URL",
-            callback=_checked_url,
+            callback=_validate_url,
             help="Where the sidecar listens.",
         ),
     ):
@@ -69,7 +69,7 @@ def options(command: Command) -> Command:
     return command
 
 
-def _checked_url(ctx: click.Context, param: click.Parameter, url: str) -> str:
+def _validate_url(ctx: click.Context, param: click.Parameter, url: str) -> str:
     try:
         parts = urlsplit(url)
         good = parts.scheme in {"ws", "wss"} and bool(parts.hostname) and parts.port != 0
@@ -84,7 +84,7 @@ def _checked_url(ctx: click.Context, param: click.Parameter, url: str) -> str:
 def client(url: str, token_file: Path | None, printer: Printer | None = None) -> Client:
     """A client that says on the other stream when its connection goes and comes."""
     token = (lambda: _read(token_file)) if token_file else os.environ.get(TOKEN_VARIABLE) or None
-    tell = _telling(printer) if printer else None
+    tell = _connection_reporter(printer) if printer else None
     # A terminal or a pipe may be slower than the tasks.
     return Client(url, token=token, on_change=tell, resync=True)
 
@@ -97,7 +97,7 @@ def _read(token_file: Path) -> str:
         raise Refused(f"Cannot read the token from {token_file}: {why}") from None
 
 
-def _telling(printer: Printer) -> Callable[[Change], None]:
+def _connection_reporter(printer: Printer) -> Callable[[Change], None]:
     """Once when it is lost, once when it is back, and nothing for attempts in between."""
     lost = False
 

@@ -155,7 +155,7 @@ def short_name(operation_id: str) -> str:
     return clean(_shortened(operation_id, _LONGEST_NAME))
 
 
-def fitted(text: str, columns: int) -> str:
+def truncate_to_width(text: str, columns: int) -> str:
     """As much of the text as a terminal shows in so many columns."""
     room = columns
     for place, one in enumerate(text):

@@ -57,7 +57,7 @@ def interactive(ctx: click.Context, url: str, token_file: Path | None, *, as_jso
 
 async def _interactive(url: str, token_file: Path | None, printer: Printer) -> int:
     async with client_options.client(url, token_file, printer) as client:
-        asking = asyncio.create_task(Dialogue(client, printer).hold())
+        asking = asyncio.create_task(Repl(client, printer).run())
         showing = asyncio.create_task(_show(client, printer))
         try:
             done, _ = await asyncio.wait({asking, showing}, return_when=asyncio.FIRST_COMPLETED)
@@ -74,7 +74,7 @@ async def _show(client: Client, printer: Printer) -> None:
         printer.event(event)
 
 
-class Dialogue:
+class Repl:
     """Takes lines and answers them, until EOF or `quit`."""
 
     def __init__(self, client: Client, printer: Printer) -> None:
@@ -89,7 +89,7 @@ class Dialogue:
             "help": self._help,
         }
 
-    async def hold(self) -> None:
+    async def run(self) -> None:
         """Answer line after line."""
         if self._printer.prompts:
             self._printer.line("Connected. Type help for the commands, quit to end.")

@@ -18,11 +18,11 @@ import click
 
 from celery_wsprogress.cli.event_lines import (
     event_line,
-    fitted,
     percent,
     progress_bar,
     short_name,
     short_names,
+    truncate_to_width,
 )
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ class Printer:
         if self.as_json:
             self.line(json.dumps(event))
         elif event.get("event_type") != "progress":
-            self._happening(event)
+            self._print_event(event)
         elif self._rewrites:
             self._show_bar(progress_bar(event))
-        elif self._is_further(event):
+        elif self._percent_changed(event):
             self.line(event_line(event, self._name(event)))
 
     def line(self, text: str) -> None:
@@ -119,7 +119,7 @@ class Printer:
             self._bar = ""
             self._write("\n")
 
-    def _happening(self, event: Mapping[str, Any]) -> None:
+    def _print_event(self, event: Mapping[str, Any]) -> None:
         """Something else than progress. What changes the operation's state ends its bar."""
         if event.get("event_type") != "log":
             self._end_bar()
@@ -129,10 +129,10 @@ class Printer:
 
     def _show_bar(self, text: str) -> None:
         # One column is left: some terminals begin a new line in the last one.
-        self._bar = fitted(text, shutil.get_terminal_size().columns - 1)
+        self._bar = truncate_to_width(text, shutil.get_terminal_size().columns - 1)
         self._write(_REWRITE + self._bar)
 
-    def _is_further(self, event: Mapping[str, Any]) -> bool:
+    def _percent_changed(self, event: Mapping[str, Any]) -> bool:
         operation_id, now = str(event.get("operation_id")), percent(event["data"])
         before = self._percents.get(operation_id)
         self._percents[operation_id] = now

@@ -250,7 +250,7 @@ class Setup(NamedTuple):
     write_address: BrokerAddress
     backend: ResultLookup | None
 
-    def sidecar(self, siblings: SupervisorLink | None = None) -> Sidecar:
+    def sidecar(self, link: SupervisorLink | None = None) -> Sidecar:
         """Make one.
 
         Raises:
@@ -263,7 +263,7 @@ class Setup(NamedTuple):
             self.address,
             write_address=self.write_address,
             backend=self.backend,
-            siblings=siblings,
+            link=link,
         )
 
 
@@ -314,8 +314,8 @@ def configure(
 def _as_child(setup: Setup, child_of: int) -> Coroutine[Any, Any, None]:
     from celery_wsprogress.sidecar.multiprocess.supervisor_link import SupervisorLink  # noqa: PLC0415 - see the package
 
-    siblings = SupervisorLink(child_of)
-    return serve_runner.serve_as_child(setup.sidecar(siblings), siblings)
+    link = SupervisorLink(child_of)
+    return serve_runner.serve_as_worker(setup.sidecar(link), link)
 
 
 def _in_processes(setup: Setup) -> Coroutine[Any, Any, None]:

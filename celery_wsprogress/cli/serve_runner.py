@@ -47,26 +47,26 @@ async def serve_in_processes(
         command: What starts this program as it was started.
     """
     from celery_wsprogress.sidecar.multiprocess.supervisor import Supervisor  # noqa: PLC0415 - see the package
-    from celery_wsprogress.sidecar.sockets import place_of, reserve  # noqa: PLC0415
+    from celery_wsprogress.sidecar.sockets import display_address, reserve_port  # noqa: PLC0415
 
     stop = _stop_signal()
     try:
-        sockets = reserve(settings.host, settings.port)
+        sockets = reserve_port(settings.host, settings.port)
     except OSError as exc:
-        raise click.ClickException(_why_not_listening(settings, exc)) from None
+        raise click.ClickException(_explain_oserror(settings, exc)) from None
     port = sockets[0].getsockname()[1]
     processes = Supervisor(settings.processes, [*command, "--port", str(port), "--child-of"])
     processes.start()
-    await _first(processes.serving, stop)
+    await _wait_first(processes.serving, stop)
     if processes.serving.is_set():
-        _announce(settings, place_of(settings.host, port), address, settings.processes)
+        _announce(settings, display_address(settings.host, port), address, settings.processes)
     await stop.wait()
     click.echo("Stopping")
     # A second signal ends this process, and its end ends those that are stopping.
     await processes.stop()
 
 
-async def serve_as_child(sidecar: Sidecar, siblings: SupervisorLink) -> None:
+async def serve_as_worker(sidecar: Sidecar, link: SupervisorLink) -> None:
     """Serve as one of several processes, until SIGTERM or the end of the parent.
 
     A second signal changes nothing: what stops a whole service signals the parent and the
@@ -76,13 +76,13 @@ async def serve_as_child(sidecar: Sidecar, siblings: SupervisorLink) -> None:
     for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await _start(sidecar)
-    await _first(stop, siblings.orphaned)
-    if siblings.orphaned.is_set():
+    await _wait_first(stop, link.parent_gone)
+    if link.parent_gone.is_set():
         await sidecar.stop(drain=0.0)
         return
     stopping = asyncio.create_task(sidecar.stop())
-    orphaned = asyncio.create_task(siblings.orphaned.wait())
-    await asyncio.wait((stopping, orphaned), return_when=asyncio.FIRST_COMPLETED)
+    parent_gone = asyncio.create_task(link.parent_gone.wait())
+    await asyncio.wait((stopping, parent_gone), return_when=asyncio.FIRST_COMPLETED)
     if not stopping.done():
         # The parent was told to end at once. Whatever is still waited for is let go.
         os._exit(1)
@@ -93,10 +93,10 @@ async def _start(sidecar: Sidecar) -> None:
     try:
         await sidecar.start()
     except OSError as exc:
-        raise click.ClickException(_why_not_listening(sidecar.settings, exc)) from None
+        raise click.ClickException(_explain_oserror(sidecar.settings, exc)) from None
 
 
-async def _first(*events: asyncio.Event) -> None:
+async def _wait_first(*events: asyncio.Event) -> None:
     """Wait until one of them is set."""
     waiting = [asyncio.create_task(one.wait()) for one in events]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -146,7 +146,7 @@ def _announce(
         )
 
 
-def _why_not_listening(settings: ServeSettings, exc: OSError) -> str:
+def _explain_oserror(settings: ServeSettings, exc: OSError) -> str:
     if exc.errno == errno.EADDRINUSE:
         return f"Port {settings.port} on {settings.host} is in use; choose another one with --port"
     if exc.errno in {errno.EACCES, errno.EPERM}:

@@ -20,7 +20,7 @@ from celery_wsprogress.client.connection import (
     open_connection,
     wait_for_connection,
 )
-from celery_wsprogress.client.resume_state import EVERYTHING, Memory, chunks
+from celery_wsprogress.client.resume_state import EVERYTHING, ResumeState, chunks
 from celery_wsprogress.errors import NoConnection
 from celery_wsprogress.protocol.close_codes import LOST, TOKEN_EXPIRED, is_final, restart_delay
 from celery_wsprogress.settings import masked
@@ -99,7 +99,7 @@ class Client:
         self._sent_token: str | None = None
         self._on_change = on_change
         self._resync = resync
-        self._memory = Memory()
+        self._memory = ResumeState()
         self._backoff = Backoff()
         self._events: deque[Frame] = deque()
         self._line: Connection | None = None
@@ -141,7 +141,7 @@ class Client:
         """
         self._memory.add(ids)
         try:
-            return [await self.ask(**self._wish(one)) for one in _each("subscribe", ids)]
+            return [await self.ask(**self._with_resync(one)) for one in _each("subscribe", ids)]
         except BaseException:
             self._memory.remove(ids)
             raise
@@ -183,46 +183,46 @@ class Client:
     async def _run(self, line: Connection) -> None:
         again = False
         while True:
-            closed = await self._live(line, again=again)
+            closed = await self._serve_connection(line, again=again)
             self._line = None
-            line = await self._reopen(closed)
+            line = await self._reconnect(closed)
             again = True
 
-    async def _live(self, line: Connection, *, again: bool) -> Closed:
+    async def _serve_connection(self, line: Connection, *, again: bool) -> Closed:
         """Use a connection until it ends."""
         reading = asyncio.create_task(line.read(self._take))
         try:
             with contextlib.suppress(ConnectionLost):
-                await self._greet(line, again=again)
+                await self._handshake(line, again=again)
             return await reading
         finally:
             reading.cancel()
             await line.close()
 
-    async def _greet(self, line: Connection, *, again: bool) -> None:
+    async def _handshake(self, line: Connection, *, again: bool) -> None:
         self._sent_token = self._token() if callable(self._token) else self._token
         if self._sent_token:
             await self._exchange(line, {"command": "authenticate", "token": self._sent_token})
-        resuming = map(self._wish, self._memory.resume())
+        resuming = map(self._with_resync, self._memory.resume())
         replies = [await self._exchange(line, one) for one in resuming]
         self.welcome, self._line = line.welcome, line
         self._backoff.reset()
         self._changed.set()
         # What began and ended meanwhile nobody can ask for, where everything is watched.
         known = not (again and EVERYTHING in self._memory.subscribed)
-        self._tell(Connected(again, known and all(map(_recovered, replies))))
+        self._notify(Connected(again, known and all(map(_recovered, replies))))
 
-    def _wish(self, command: Frame) -> Frame:
+    def _with_resync(self, command: Frame) -> Frame:
         """The command, with what this client wants of every subscription."""
         if self._resync and command["command"] == "subscribe":
             return {**command, "resync": True}
         return command
 
-    async def _reopen(self, closed: Closed) -> Connection:
+    async def _reconnect(self, closed: Closed) -> Connection:
         """Wait and connect, until it succeeds."""
         delay = self._delay(closed)
         while True:
-            self._tell(Lost(*closed, delay))
+            self._notify(Lost(*closed, delay))
             await asyncio.sleep(delay)
             try:
                 return await open_connection(self.url)
@@ -246,7 +246,7 @@ class Client:
     def _has_new_token(self) -> bool:
         return callable(self._token) and self._token() != self._sent_token
 
-    def _tell(self, change: Change) -> None:
+    def _notify(self, change: Change) -> None:
         if self._on_change is not None:
             self._on_change(change)
 

@@ -1,8 +1,8 @@
 """What a client remembers, so that a lost connection costs it nothing.
 
 Which operations it subscribed to, the last event it saw of each, and the ids of the events it
-saw lately. :meth:`Memory.resume` makes the commands of the next connection out of that;
-:meth:`Memory.accept` keeps what comes a second time from being shown a second time.
+saw lately. :meth:`ResumeState.resume` makes the commands of the next connection out of that;
+:meth:`ResumeState.accept` keeps what comes a second time from being shown a second time.
 
 A sidecar repeats nothing that stands before the ``since`` of a subscription. What came with ``*``
 has none where so many operations are watched that some were forgotten, and there is none across
@@ -34,20 +34,20 @@ _ROOM: Final = 32_000
 
 
 @dataclass(slots=True)
-class Known:
+class OperationProgress:
     """Where a client is with one operation."""
 
     last_event_id: str = ""
     ended: bool = False
 
 
-class Memory:
+class ResumeState:
     """What one client has subscribed to and seen."""
 
     def __init__(self) -> None:
         self.subscribed: dict[str, None] = {}
         """Ids, and perhaps ``*``, in the order in which they were asked for."""
-        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._known: OrderedDict[str, OperationProgress] = OrderedDict()
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     def add(self, ids: Iterable[str]) -> None:
@@ -70,19 +70,19 @@ class Memory:
         self._seen[event_id] = None
         if len(self._seen) > MAX_SEEN:
             self._seen.popitem(last=False)
-        known = self._recall(str(event.get("operation_id")))
+        known = self._entry(str(event.get("operation_id")))
         known.last_event_id = event_id
         known.ended = event.get("event_type") in {"completed", "error"}
         return True
 
-    def _recall(self, operation_id: str) -> Known:
-        known = self._known.setdefault(operation_id, Known())
+    def _entry(self, operation_id: str) -> OperationProgress:
+        known = self._known.setdefault(operation_id, OperationProgress())
         if operation_id not in self.subscribed:
             self._known.move_to_end(operation_id)
-            self._shrink()
+            self._evict()
         return known
 
-    def _shrink(self) -> None:
+    def _evict(self) -> None:
         """Forget the operation that was silent longest, of those that came with ``*``."""
         if len(self._known) > MAX_KNOWN + len(self.subscribed):
             oldest = next(one for one in self._known if one not in self.subscribed)

@@ -3,7 +3,7 @@
 What tasks report may be anything: a datetime, an ORM object, a structure that contains itself,
 an object whose ``__str__`` raises. A bar is never worth a failed task, so every value becomes
 *something*, and a value that is too large becomes a visibly marked piece of itself. How such
-values are looked at, within bounds, is the affair of :mod:`.user_values`.
+values are looked at, within bounds, is the affair of :mod:`.bounded_value`.
 
 Sizes are counted in bytes of JSON, as they travel. With the limits below no event can pass
 :data:`MAX_EVENT_BYTES`, which lets every event fit into one batch.

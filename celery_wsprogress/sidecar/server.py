@@ -1,11 +1,11 @@
 """The sidecar: one port, many watchers.
 
-One event loop owns the hub and every session. What the ingest thread read from the log goes
-through :mod:`.intake` into the hub, and then each touched connection writes what its session has.
-No task and no lock is needed for an event.
+One event loop owns the hub and all sessions. What the thread of the log reader has read goes
+through the dispatcher (:mod:`.ingest.dispatcher`) into the hub; then the fan-out has each session
+write what is new for it. An event needs neither a task nor a lock.
 
-Shutting down goes against the stream: first no new connections, then the clients are told
-when to come back (1012, see :mod:`.leaving`), then the reader stops.
+Shutting down goes against the stream: first no new connections are accepted, then the clients are
+told when to come back (1012, see :mod:`.shutdown`), then the reader stops.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ from celery_wsprogress.sidecar.http.handshake import (
     check_exposure,
     foreign,
     lost_upgrade,
-    one_value,
     operation_id_of,
-    refusal,
+    reject_reason,
     response,
+    single_header,
 )
 from celery_wsprogress.sidecar.http.refusals import Refusals
 from celery_wsprogress.sidecar.http.routes import (
-    NOT_YET,
+    STARTING,
     RequestContext,
-    come_back,
-    is_about_all,
+    needs_all_processes,
     respond,
+    service_unavailable,
 )
 from celery_wsprogress.sidecar.http.static_files import respond as respond_with_file
 from celery_wsprogress.sidecar.ingest.dispatcher import Dispatcher
 from celery_wsprogress.sidecar.ingest.log_reader import LogReaderThread
-from celery_wsprogress.sidecar.ingest.startup_replay import HOLD, StartupReplay
+from celery_wsprogress.sidecar.ingest.startup_replay import HANDSHAKE_HOLD, StartupReplay
 from celery_wsprogress.sidecar.liveness.service import LivenessService
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import added, readiness, stats
 from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
 from celery_wsprogress.sidecar.shutdown import close_all
-from celery_wsprogress.sidecar.sockets import listen, place_of
+from celery_wsprogress.sidecar.sockets import display_address, listen
 
 if TYPE_CHECKING:
     import socket
@@ -84,7 +84,7 @@ SWEEP_INTERVAL: Final = 5.0
 UNSUBSCRIBED_AFTER: Final = 1.0
 """Seconds without a command that make a base monitor, with ``monitor_unsubscribed``."""
 
-SILENCE: Final = 60.0
+NO_EVENTS_WARNING_AFTER: Final = 60.0
 """Seconds without a single event after which a line says what may be wrong."""
 
 TOKEN_EXPIRED: Final = 4001
@@ -99,7 +99,7 @@ class Sidecar:
         write_address: Where the log is written to, if that is elsewhere.
         backend: Celery's result backend, which is asked about runs that fell silent; None where
             there is none.
-        siblings: The other processes that serve on the same port; None where it is alone.
+        link: The other processes that serve on the same port; None where it is alone.
 
     Raises:
         ConfigurationError: the settings contradict each other or open what must be closed.
@@ -112,34 +112,34 @@ class Sidecar:
         *,
         write_address: BrokerAddress | None = None,
         backend: ResultLookup | None = None,
-        siblings: SupervisorLink | None = None,
+        link: SupervisorLink | None = None,
     ) -> None:
         check_exposure(settings)
         self.settings = settings
         self.hub = Hub(OperationStore(_limits(settings)), progress_interval=1 / settings.max_rate)
-        self._delays = LatencyHistogram()
+        self._latency = LatencyHistogram()
         self._refusals = Refusals()
         fan_out = FanOut(self._observe)
-        self._intake = Dispatcher(self.hub, fan_out.deliver, self._note, self._catch_up)
-        self.ingest = LogReaderThread(address, self._intake.put)
-        self._inferring = LivenessService(
+        self._dispatcher = Dispatcher(self.hub, fan_out.deliver, self._note, self._catch_up)
+        self.ingest = LogReaderThread(address, self._dispatcher.put)
+        self._liveness = LivenessService(
             self.hub,
             self.ingest.connection,
             settings,
             write_address or address,
             backend,
         )
-        self._rebuilding = StartupReplay()
+        self._startup_replay = StartupReplay()
         self.port = settings.port
         """The port it listens on, also when any free one was asked for."""
         self.sockets: list[socket.socket] = []
         """Where it listens, once it does."""
         self._connections: dict[Session, ProgressConnection] = {}
-        self._accounts = MetricsCollector(
-            self.hub, self.ingest.connection, self._rebuilding, self._connections, self._delays
+        self._metrics = MetricsCollector(
+            self.hub, self.ingest.connection, self._startup_replay, self._connections, self._latency
         )
-        self._siblings = siblings
-        self._client_ids = count(1 if siblings is None else siblings.first_client_id)
+        self._link = link
+        self._client_ids = count(1 if link is None else link.first_client_id)
         self._servers: list[Server] = []
         self._loop: asyncio.AbstractEventLoop
         self._sweeper: asyncio.Task[None] | None = None
@@ -148,7 +148,7 @@ class Sidecar:
     @property
     def place(self) -> str:
         """Host and port, for clients on this machine."""
-        return place_of(self.settings.host, self.port)
+        return display_address(self.settings.host, self.port)
 
     async def start(self) -> None:
         """Listen, then begin to read.
@@ -157,18 +157,18 @@ class Sidecar:
             OSError: the port is in use, or the host cannot be listened on.
         """
         self._loop = asyncio.get_running_loop()
-        shared = self._siblings is not None
+        shared = self._link is not None
         self.sockets = listen(self.settings.host, self.settings.port, shared=shared)
         self.port = self.sockets[0].getsockname()[1]
         for one in self.sockets:
             self._servers.append(await self._serve(one))
         self._sweeper = self._loop.create_task(self._sweep())
-        self._loop.call_later(SILENCE, self._mention_silence)
-        self._inferring.start()
-        self._intake.start()
+        self._loop.call_later(NO_EVENTS_WARNING_AFTER, self._warn_if_no_events)
+        self._liveness.start()
+        self._dispatcher.start()
         self.ingest.start()
-        if self._siblings is not None:
-            await self._siblings.start(self._accounts.report)
+        if self._link is not None:
+            await self._link.start(self._metrics.report)
 
     async def _serve(self, sock: socket.socket) -> Server:
         return await serve(
@@ -181,7 +181,7 @@ class Sidecar:
             # Of a client that does not read its replies no more is held than these.
             max_queue=4,
             # The hold is a part of the handshake.
-            open_timeout=HOLD + 10,
+            open_timeout=HANDSHAKE_HOLD + 10,
             close_timeout=CLOSE_TIMEOUT,
             ping_interval=self.settings.heartbeat,
             ping_timeout=self.settings.heartbeat,
@@ -199,32 +199,32 @@ class Sidecar:
             drain: Seconds over which the connections are closed, at the most; those of the
                 settings where it is None. Few connections take less.
         """
-        self._accounts.stopping = True
-        self._rebuilding.give_up()
-        await self._intake.settle(CLOSE_TIMEOUT)
+        self._metrics.stopping = True
+        self._startup_replay.cancel()
+        await self._dispatcher.settle(CLOSE_TIMEOUT)
         over = self.settings.drain if drain is None else drain
         await close_all(list(self._connections.values()), over)
-        self._intake.close()
+        self._dispatcher.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
         for server in self._servers:
             server.close()
             await server.wait_closed()
         await asyncio.to_thread(self.ingest.stop)
-        await self._inferring.stop()
+        await self._liveness.stop()
 
     # From the log.
 
     def _observe(self, since: float) -> None:
-        self._delays.observe(time.time() - since)
+        self._latency.observe(time.time() - since)
 
     def _note(self, position: str, events: int) -> None:
-        if not self._rebuilding.done:
-            self._rebuilding.read(position, self.ingest.connection.end, events)
+        if not self._startup_replay.done:
+            self._startup_replay.read(position, self.ingest.connection.end, events)
 
     def _catch_up(self) -> None:
-        self._rebuilding.finish()
-        self._inferring.listen()
+        self._startup_replay.finish()
+        self._liveness.listen()
 
     # From the clients.
 
@@ -235,7 +235,7 @@ class Sidecar:
         session = Session(next(self._client_ids), self._permit(request), connection.writer)
         connection.session = session
         self._connections[session] = connection
-        self._accounts.opened()
+        self._metrics.opened()
         try:
             session.reply(encode_frame(self._welcome(session)))
             self._subscribe_by_path(request, session)
@@ -246,7 +246,7 @@ class Sidecar:
         finally:
             self.hub.disconnect(session)
             del self._connections[session]
-            self._accounts.closed(connection)
+            self._metrics.closed(connection)
 
     def _answer(self, frame: str, session: Session) -> None:
         if session.commands == 0 and session.selectors:
@@ -307,28 +307,28 @@ class Sidecar:
         self, _connection: ServerConnection, request: Request
     ) -> Response | None:
         """Decide before the handshake: refuse, answer as plain HTTP, or go on (None)."""
-        refused = refusal(request, self.settings)
+        refused = reject_reason(request, self.settings)
         if refused is not None:
             who = foreign(request, self.settings)
             if who is not None:
                 self._refusals.note(who)
             return response(refused)
-        if (one_value(request.headers, "Upgrade") or "").lower() != "websocket":
+        if (single_header(request.headers, "Upgrade") or "").lower() != "websocket":
             lost = lost_upgrade(request)
             if lost is not None:
-                self._mention_lost_upgrade()
+                self._warn_of_lost_upgrade()
                 return response(lost)
             file = respond_with_file(request, self.settings.flower_url)
             if file is not None:
                 return file
-            authorization = one_value(request.headers, "Authorization")
-            if self._siblings is not None and is_about_all(request.path):
-                await self._siblings.refresh()
+            authorization = single_header(request.headers, "Authorization")
+            if self._link is not None and needs_all_processes(request.path):
+                await self._link.refresh()
             return response(respond(request.path, authorization, self._view(request)))
-        rebuilt = await self._rebuilding.wait()
-        if self._accounts.stopping:
-            return response(come_back("Stopping"))
-        return None if rebuilt else response(come_back(NOT_YET))
+        rebuilt = await self._startup_replay.wait()
+        if self._metrics.stopping:
+            return response(service_unavailable("Stopping"))
+        return None if rebuilt else response(service_unavailable(STARTING))
 
     def _view(self, request: Request) -> RequestContext:
         return RequestContext(
@@ -336,13 +336,13 @@ class Sidecar:
             permit=self._permit(request),
             now=time.time(),
             report=self._report,
-            rebuilt=self._rebuilding.done,
+            rebuilt=self._startup_replay.done,
         )
 
     def _report(self) -> Samples:
         """The figures of all processes: of this one as they are now, and as the others said."""
-        own = self._accounts.report()
-        return own if self._siblings is None else added([own, self._siblings.reports])
+        own = self._metrics.report()
+        return own if self._link is None else added([own, self._link.reports])
 
     def stats(self) -> dict[str, int]:
         """The figures of ``get_stats``."""
@@ -360,17 +360,17 @@ class Sidecar:
             now = time.time()
             self.hub.store.expire(time.monotonic())
             for session, connection in list(self._connections.items()):
-                if _watches_too_much(session, now):
+                if _exceeds_permissions(session, now):
                     connection.close_soon(TOKEN_EXPIRED, "the token has expired")
                 elif connection.writer.is_stalled(self.settings.heartbeat):
                     connection.close_soon(TOO_SLOW, "too slow: takes nothing of what is for it")
 
-    def _mention_lost_upgrade(self) -> None:
+    def _warn_of_lost_upgrade(self) -> None:
         if not self._lost_upgrade:
             self._lost_upgrade = True
             logger.warning(LOST_UPGRADE.strip())
 
-    def _mention_silence(self) -> None:
+    def _warn_if_no_events(self) -> None:
         if not self.hub.counts["events"] and self.ingest.connection.connected:
             logger.warning(
                 "No event in the first minute. Is a worker running on this broker, and do its "
@@ -378,7 +378,7 @@ class Sidecar:
             )
 
 
-def _watches_too_much(session: Session, now: float) -> bool:
+def _exceeds_permissions(session: Session, now: float) -> bool:
     """Whether it watches something that no living token of it covers any more."""
     permit = session.permit
     if permit.key is None:

@@ -17,7 +17,7 @@ _LOOPBACK: Final[list[tuple[Any, ...]]] = [
     (socket.AF_INET6, "::1"),
 ]
 
-_DRAWS: Final = 5
+_PORT_ATTEMPTS: Final = 5
 """Ports that are tried where any free one will do."""
 
 BACKLOG: Final = 1024
@@ -30,20 +30,20 @@ def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]
     Args:
         host: Host name or address.
         port: 0 is any free one.
-        shared: The port is reserved (:func:`reserve`), and others listen on it, too.
+        shared: The port is reserved (:func:`reserve_port`), and others listen on it, too.
 
     Raises:
         OSError: the port is in use, or the host is none of this machine.
     """
     addresses, bind = _addresses(host), _listen_shared if shared else _listen
-    for _ in range(_DRAWS if port == 0 else 0):
+    for _ in range(_PORT_ATTEMPTS if port == 0 else 0):
         # A port that is free on the first address may be in use on the second.
         with contextlib.suppress(OSError):
             return _bind_all(addresses, port, bind)
     return _bind_all(addresses, port, bind)
 
 
-def reserve(host: str, port: int) -> list[socket.socket]:
+def reserve_port(host: str, port: int) -> list[socket.socket]:
     """Hold a port for processes that share it, without listening.
 
     Raises:
@@ -60,7 +60,7 @@ def reserve(host: str, port: int) -> list[socket.socket]:
     return _bind_all(_addresses(host), port, _bind_shared)
 
 
-def place_of(host: str, port: int) -> str:
+def display_address(host: str, port: int) -> str:
     """Host and port, for clients on this machine."""
     # An address that means all of them is none to connect to.
     near = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104

@@ -1,11 +1,10 @@
 """Operations that no Celery task owns.
 
-They run in whatever process their code runs in: a web application, a script, a notebook, a task
-that wants to show a part of itself on its own. One is begun and ended by a :mod:`.life`, found
-by its id in the process's :mod:`.register`, and written by the process's :mod:`.outlet`. On these
-stand :func:`.scope.operation`, the form to prefer, and the names of those who work with ids:
-``ws_manager`` (:mod:`.by_id`), ``StreamingMixin`` (:mod:`.mixin`), ``ProgressTracker`` and the
+They run in whatever process their code runs in: a web application, a script, a notebook, or a task
+that shows a part of itself as an operation of its own. An operation is started and ended by its
+handle (:mod:`.handle`), found by its id in the registry of the process (:mod:`.registry`), and
+written by the publisher of the process (:mod:`.process_publisher`). Upon these stand
+:func:`.operation.operation`, the form to prefer, and the names for those who work with ids:
+``ws_manager`` (:mod:`.manager`), ``StreamingMixin`` (:mod:`.mixin`), ``ProgressTracker`` and the
 callbacks (:mod:`.callbacks`).
-
-Nothing here imports Celery, makes a network call or waits for one.
 """

@@ -20,7 +20,7 @@ from celery_wsprogress.guard import is_really
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
 from celery_wsprogress.standalone import registry
-from celery_wsprogress.standalone.process_publisher import outlet
+from celery_wsprogress.standalone.process_publisher import process_publisher
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
@@ -39,7 +39,7 @@ _WORDS: Final = {
 """What people read of an operation that was left from outside, by the exception that left it."""
 
 
-def describe(
+def new_run(
     operation_type: Any, metadata: Any = None, tags: Any = None, operation_id: Any = None
 ) -> Run:
     """What is to be known of an operation before it begins.
@@ -79,19 +79,19 @@ class OperationHandle:
         return self.tracker.run.operation_id
 
     @property
-    def going(self) -> ActiveRun:
+    def active_run(self) -> ActiveRun:
         """It, as its process vouches for it."""
         run = self.tracker.run
-        return ActiveRun(run.operation_id, run.run, self.began, self.announce)
+        return ActiveRun(run.operation_id, run.run, self.began, self.started_event)
 
-    def announce(self) -> encoded_events.EncodedEvent:
+    def started_event(self) -> encoded_events.EncodedEvent:
         """Make its ``started``, with what is known of it by now."""
         run = replace(self.tracker.run, metadata=self.tracker.metadata)
         return encoded_events.started(run, self.began, stream_errors=self.tracker.streams_errors)
 
     def said_so_far(self) -> list[encoded_events.EncodedEvent]:
         """What there is to say of it now: its beginning, the last of all else, and its end."""
-        return [self.announce(), *self.tracker.said_so_far(), *self._ends]
+        return [self.started_event(), *self.tracker.said_so_far(), *self._ends]
 
     @property
     def count(self) -> int:
@@ -157,22 +157,22 @@ def _how_it_was_left(error: Any, said: str, kind: str) -> tuple[Literal["error",
     return "cancelled" if left else "error", said
 
 
-def begin(run: Run) -> OperationHandle:
+def start(run: Run) -> OperationHandle:
     """Say ``started``. What is said of the operation from now on is sent."""
-    publisher = outlet()
-    outer = _outer()
+    publisher = process_publisher()
+    outer = _enclosing_tracker()
     # What fails inside a task says what that task's exception says.
     streams = outer or publisher
     full = streams is None or streams.streams_errors
     life = OperationHandle(Tracker(run, publisher, outer, streams_errors=full))
     registry.add(life)
     if publisher is not None:
-        publisher.heartbeat_source = registry.going
-        publisher.emit((life.announce(),))
+        publisher.heartbeat_source = registry.active_run
+        publisher.emit((life.started_event(),))
     return life
 
 
-def _outer() -> Tracker | None:
+def _enclosing_tracker() -> Tracker | None:
     """What goes on around it. Not what is over: a chain of those would never be let go."""
     tracker = context.running.get()
     while tracker is not None and tracker.ended:

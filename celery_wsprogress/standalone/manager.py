@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.sidecar.embedded import background
 from celery_wsprogress.standalone import registry
-from celery_wsprogress.standalone.handle import begin, describe
+from celery_wsprogress.standalone.handle import new_run, start
 from celery_wsprogress.standalone.snapshots import is_newer, snapshot_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class OperationManager:
         Returns:
             Its id, for those who want to watch.
         """
-        return begin(describe(operation_type, metadata)).operation_id
+        return start(new_run(operation_type, metadata)).operation_id
 
     async def emit_progress(
         self, operation_id: str, progress: Any, message: Any = "", details: Any = None

@@ -57,7 +57,7 @@ class StreamingMixin:
             operation_type: What kind of operation it is.
             metadata: What there is to know of it, as a mapping.
         """
-        return _Streaming(self, operation(operation_type, metadata))
+        return _StreamingContext(self, operation(operation_type, metadata))
 
     async def emit_progress(self, progress: Any, message: Any = "", details: Any = None) -> None:
         """Say how far it is.
@@ -96,7 +96,7 @@ class StreamingMixin:
         return _current.get().get(id(self))
 
 
-class _Streaming:
+class _StreamingContext:
     """What ``stream_operation`` returns. It keeps the object while the operation goes on."""
 
     def __init__(self, owner: StreamingMixin, scope: OperationContext) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from celery_wsprogress.standalone.handle import NO_RESULT, OperationHandle, begin, describe
+from celery_wsprogress.standalone.handle import NO_RESULT, OperationHandle, new_run, start
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -56,7 +56,7 @@ def operation(
     Raises:
         ValueError: the id is empty, has more than 1,000 characters or lone surrogates.
     """
-    return OperationContext(describe(name, metadata, tags, operation_id))
+    return OperationContext(new_run(name, metadata, tags, operation_id))
 
 
 class OperationContext:
@@ -87,7 +87,7 @@ class OperationContext:
                 f"operation {self.operation_id} was entered before: it runs once; "
                 "call operation() for another one"
             )
-        self._life = begin(self._tracker.run)
+        self._life = start(self._tracker.run)
         self._tracker = self._life.tracker
         self._token = context.running.set(self._tracker)
         return self

@@ -35,7 +35,7 @@ _arranged_in = 0
 """The process that was last arranged to wait at its end."""
 
 
-def outlet() -> Publisher | None:
+def process_publisher() -> Publisher | None:
     """The publisher of this process's operations; None where events are switched off.
 
     A bad setting is logged once, and switches them off.
@@ -44,13 +44,13 @@ def outlet() -> Publisher | None:
     if not _chosen:
         with _choosing:
             if not _chosen:
-                _chosen.append(_choose())
+                _chosen.append(_create())
     if _arranged_in != os.getpid():
-        _arrange_to_drain()
+        _drain_at_exit()
     return _chosen[0]
 
 
-def _choose() -> Publisher | None:
+def _create() -> Publisher | None:
     try:
         settings = load_settings(WorkerSettings)
         address = default_address(write=True)
@@ -82,7 +82,7 @@ def _warn_of_silence(url: str) -> None:
         )
 
 
-def _arrange_to_drain() -> None:
+def _drain_at_exit() -> None:
     """Have this process wait at its end until its events are written."""
     global _arranged_in
     first, _arranged_in = not _arranged_in, os.getpid()

@@ -104,15 +104,15 @@ class OperationRegistry:
     def find_tracker(self, operation_id: object) -> Tracker | None:
         """As :meth:`find`, also for a Celery task that runs in this process."""
         name = jsonable.text(operation_id)
-        tracker = context.find_tracker(name) or context.going_of(name)
+        tracker = context.find_tracker(name) or context.active_trackers_of(name)
         if tracker is not None and not tracker.ended:
             return tracker
         life = self.find(name)
         return life.tracker if life else None
 
-    def going(self) -> Sequence[ActiveRun] | None:
+    def active_run(self) -> Sequence[ActiveRun] | None:
         """The operations that go on; a :data:`.ActiveRunSource`."""
-        return [life.going for life in self.live(MAX_HEARTBEAT_RUNS)] or None
+        return [life.active_run for life in self.live(MAX_HEARTBEAT_RUNS)] or None
 
     def stats(self) -> dict[str, int]:
         """Figures of this process."""
@@ -131,5 +131,5 @@ look_up = _register.look_up
 live = _register.live
 find = _register.find
 find_tracker = _register.find_tracker
-going = _register.going
+active_run = _register.active_run
 stats = _register.stats

@@ -30,7 +30,7 @@ from celery_wsprogress.settings import (
 )
 from celery_wsprogress.worker.publishing.publisher import Publisher
 from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS
-from celery_wsprogress.worker.signals.eager_runs import EagerRuns, is_in_tests
+from celery_wsprogress.worker.signals.eager_runs import EagerRuns, runs_in_tests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 #: also where all tasks of an app are of our class. Everything else it brings is somebody's
 #: operation: ``celery.map`` and ``celery.starmap`` have their caller, and ``celery.accumulate`` is
 #: the body that stands for a group and has the id of the task that was replaced by one.
-_HOUSEKEEPING: Final = frozenset(
+_INTERNAL_TASKS: Final = frozenset(
     {
         "celery.backend_cleanup",
         "celery.chain",
@@ -109,7 +109,7 @@ class AppPublishing:
             stamp: Our header of its message: a task that stands in for another one (after
                 ``replace``) is followed because the other one was.
         """
-        if not self.settings.enabled or name in _HOUSEKEEPING:
+        if not self.settings.enabled or name in _INTERNAL_TASKS:
             return False
         return streaming or bool(stamp.get("follow")) or self._matches(name)
 
@@ -117,7 +117,7 @@ class AppPublishing:
     def publishes_eager(self) -> bool:
         """Whether runs that no worker has received are published: as is said, else not in tests."""
         said = self.settings.eager
-        return not is_in_tests() if said is None else said
+        return not runs_in_tests() if said is None else said
 
     def streams_result(self, task: Any) -> bool:
         """Whether the task's result leaves with its events."""
@@ -318,14 +318,14 @@ _publishing: ContextVar[tuple[Any, str] | None] = ContextVar(
 )
 
 
-def remember_task(name: str, app: Any) -> None:
+def register_task(name: str, app: Any) -> None:
     """This app has a ``StreamingTask`` of this name."""
     app = _itself(app)
     _streaming.setdefault(name, weakref.WeakSet()).add(app)
-    remember_app(app)
+    register_app(app)
 
 
-def remember_app(app: Any) -> None:
+def register_app(app: Any) -> None:
     """Have the messages of this app known as its own.
 
     The least that does: an attribute of this one app. All that publishes a task calls its
@@ -355,7 +355,7 @@ def remember_app(app: Any) -> None:
     app.send_task = send_task
 
 
-def publisher_of_message(sender: str, name: str) -> tuple[Any, bool] | None:
+def app_publishing(sender: str, name: str) -> tuple[Any, bool] | None:
     """The app that publishes this message; None of an app that has nothing to do with us.
 
     Args:

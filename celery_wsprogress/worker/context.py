@@ -45,7 +45,7 @@ def leave(tracker: Tracker) -> None:
     _going.pop(id(tracker), None)
 
 
-def going_of(operation_id: str) -> Tracker | None:
+def active_trackers_of(operation_id: str) -> Tracker | None:
     """The tracker of a run of this process, whichever thread asks."""
     found = [one for one in list(_going.values()) if one.run.operation_id == operation_id]
     return found[-1] if found else None

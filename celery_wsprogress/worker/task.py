@@ -69,14 +69,14 @@ class StreamingTask(Task):
         handlers.connect()
         bound = super().bind(app)
         if cls.name:
-            apps.remember_task(cls.name, app)
+            apps.register_task(cls.name, app)
         return bound
 
     def on_replace(self, sig: Any) -> Any:
         """Hand the operation on to the task that replaces this one. Celery calls it."""
         tracker = context.find_tracker(self.request.id)
         if tracker is not None and tracker.sink is not None:
-            caller.mark_replacement(sig, tracker, self.app)
+            caller.inherit_header(sig, tracker, self.app)
         return super().on_replace(sig)
 
     def update_progress(

@@ -62,12 +62,12 @@ class Tracker:
         "_advised",
         "_estimator",
         "_handed_on",
+        "_last_status",
         "_latest",
         "_metadata",
-        "_said",
         "_sent",
         "_started",
-        "_word",
+        "_status_word",
         "emitted",
         "ended",
         "parent",
@@ -104,8 +104,8 @@ class Tracker:
         # was by a clock that nobody sets
         self._latest: tuple[Any, ...] | None = None
         self._sent: tuple[Any, ...] | None = None
-        self._word = "running"
-        self._said: tuple[float, str, dict[str, Any]] = (0.0, "", _NO_DETAILS)
+        self._status_word = "running"
+        self._last_status: tuple[float, str, dict[str, Any]] = (0.0, "", _NO_DETAILS)
         self._metadata = run.metadata
         self._estimator: RateEstimator | None = None
         self._advised: set[object] | None = None
@@ -192,10 +192,12 @@ class Tracker:
 
         For whoever asks in this process. What leaves, and when, does not change by it.
         """
-        latest, (at, message, details) = self._latest, self._said
+        latest, (at, message, details) = self._latest, self._last_status
         said = [] if latest is None else [(latest[0], self._report(latest, None, None))]
         if at:
-            said.append((at, encoded_events.status(self.run, at, self._word, message, details)))
+            said.append(
+                (at, encoded_events.status(self.run, at, self._status_word, message, details))
+            )
         return [report for _, report in sorted(said, key=itemgetter(0))]
 
     def _report(
@@ -244,24 +246,26 @@ class Tracker:
                 word.capitalize(),
             )
             word = word.capitalize()
-        self._word = word
-        self._said = (time(), jsonable.text(message), jsonable.mapping(details))
-        self._say_word()
+        self._status_word = word
+        self._last_status = (time(), jsonable.text(message), jsonable.mapping(details))
+        self._emit_status()
 
     def set_metadata(self, **metadata: Any) -> None:
         """As :meth:`StreamingTask.set_metadata`."""
         self._metadata = jsonable.mapping({**self._metadata, **metadata})
-        self._say_word(self._metadata)
+        self._emit_status(self._metadata)
 
-    def _say_word(self, metadata: dict[str, Any] | None = None) -> None:
+    def _emit_status(self, metadata: dict[str, Any] | None = None) -> None:
         """Say the current word. Watchers show its message, so it has the one said last."""
         now = time()
         latest = self._latest
-        _, message, details = self._said
-        if latest is not None and latest[0] > self._said[0]:
+        _, message, details = self._last_status
+        if latest is not None and latest[0] > self._last_status[0]:
             message, details = jsonable.text(latest[3]), latest[4] or _NO_DETAILS
         given = UNSET if metadata is None else metadata
-        report = encoded_events.status(self.run, now, self._word, message, details, metadata=given)
+        report = encoded_events.status(
+            self.run, now, self._status_word, message, details, metadata=given
+        )
         self._emit(report, flush_progress=True)
 
     def log(self, level: Any, message: Any, **details: Any) -> None:

@@ -8,7 +8,7 @@ from support.deliveries import process
 from support.sample_events import OPERATION, logs
 
 from celery_wsprogress.brokers import batch_order
-from celery_wsprogress.brokers.batch_order import MOST_PATIENCE, PATIENCE, BatchOrder
+from celery_wsprogress.brokers.batch_order import GAP_TIMEOUT, MAX_GAP_TIMEOUT, BatchOrder
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.protocol import wire
 
@@ -70,9 +70,9 @@ def test_what_is_missing_is_waited_for_and_then_given_up():
     assert numbers(put_right.take(batch(1), 0.0)) == [1]
     for number, at in [(3, 1.0), (4, 1.5), (6, 1.6)]:
         assert not put_right.take(batch(number), at)
-    assert not put_right.give_up(0.9 + PATIENCE, quiet=True)
-    assert not put_right.give_up(0.9 + MOST_PATIENCE, quiet=False)
-    assert numbers(put_right.give_up(1.0 + PATIENCE, quiet=True)) == [3, 4]
+    assert not put_right.give_up(0.9 + GAP_TIMEOUT, quiet=True)
+    assert not put_right.give_up(0.9 + MAX_GAP_TIMEOUT, quiet=False)
+    assert numbers(put_right.give_up(1.0 + GAP_TIMEOUT, quiet=True)) == [3, 4]
     assert numbers(put_right.take(batch(2), 3.0)) == [2], "late, and not lost"
     assert numbers(put_right.take(batch(5), 3.0)) == [5, 6]
 
@@ -80,13 +80,13 @@ def test_what_is_missing_is_waited_for_and_then_given_up():
 def test_where_others_come_all_the_time_it_is_given_up_as_well():
     put_right = BatchOrder()
     assert not put_right.take(batch(2), 0.0)
-    assert numbers(put_right.give_up(MOST_PATIENCE, quiet=False)) == [2]
+    assert numbers(put_right.give_up(MAX_GAP_TIMEOUT, quiet=False)) == [2]
 
 
 def test_whoever_began_before_the_reader_is_waited_for_once():
     put_right = BatchOrder()
     assert not put_right.take(batch(500), 0.0)
-    assert numbers(put_right.give_up(PATIENCE, quiet=True)) == [500]
+    assert numbers(put_right.give_up(GAP_TIMEOUT, quiet=True)) == [500]
     assert numbers(put_right.take(batch(501), 2.0)) == [501]
 
 
@@ -94,7 +94,7 @@ def test_many_that_are_missing_are_waited_for_together():
     put_right = BatchOrder()
     for number in range(2, 100, 2):
         put_right.take(batch(number), 0.0)
-    assert numbers(put_right.give_up(PATIENCE, quiet=True)) == list(range(2, 100, 2))
+    assert numbers(put_right.give_up(GAP_TIMEOUT, quiet=True)) == list(range(2, 100, 2))
 
 
 def test_what_is_no_batch_of_ours_is_handed_on():

@@ -147,7 +147,7 @@ def test_two_operations_are_never_called_the_same():
     ("text", "fits"), [("abcdef", "abcd"), ("日本語", "日本"), ("a日本", "a日")]
 )
 def test_a_line_fits_the_terminal(text, fits):
-    assert event_lines.fitted(text, 4) == fits
+    assert event_lines.truncate_to_width(text, 4) == fits
 
 
 def test_a_table():

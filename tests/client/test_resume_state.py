@@ -5,7 +5,7 @@ import json
 import pytest
 
 from celery_wsprogress.client import resume_state
-from celery_wsprogress.client.resume_state import Memory, chunks
+from celery_wsprogress.client.resume_state import ResumeState, chunks
 from celery_wsprogress.protocol.wire import MAX_COMMAND_BYTES
 
 
@@ -21,20 +21,20 @@ def event(event_id, kind="log", *, operation_id="a", run="r1", at=0.0):
 
 
 def test_an_event_is_taken_once():
-    known = Memory()
+    known = ResumeState()
     assert known.accept(event("e.1"))
     assert not known.accept(event("e.1"))
     assert known.accept(event("e.2"))
 
 
 def test_what_has_no_id_is_always_taken():
-    known = Memory()
+    known = ResumeState()
     assert known.accept({"event_type": "log", "data": {}})
     assert known.accept({"event_type": "log", "data": {}})
 
 
 def test_a_new_connection_goes_on_behind_the_last_event():
-    known = Memory()
+    known = ResumeState()
     known.add(["a", "b"])
     known.accept(event("e.1"))
     known.accept(event("e.2"))
@@ -44,7 +44,7 @@ def test_a_new_connection_goes_on_behind_the_last_event():
 
 
 def test_what_is_not_watched_any_more_is_not_asked_for():
-    known = Memory()
+    known = ResumeState()
     known.add(["a"])
     known.accept(event("e.1"))
     known.remove(["a"])
@@ -52,7 +52,7 @@ def test_what_is_not_watched_any_more_is_not_asked_for():
 
 
 def test_everything_goes_on_where_it_had_not_ended():
-    known = Memory()
+    known = ResumeState()
     known.add(["*"])
     known.accept(event("e.1", operation_id="runs"))
     known.accept(event("e.2", "completed", operation_id="ended"))
@@ -64,7 +64,7 @@ def test_everything_goes_on_where_it_had_not_ended():
 
 
 def test_many_ids_fit_into_commands():
-    known = Memory()
+    known = ResumeState()
     ids = [f"{number:036}" for number in range(2_000)]
     known.add(ids)
     for one in ids:
@@ -83,7 +83,7 @@ def test_long_ids_go_by_themselves(one):
 def test_it_does_not_grow_for_ever(monkeypatch):
     monkeypatch.setattr(resume_state, "MAX_SEEN", 10)
     monkeypatch.setattr(resume_state, "MAX_KNOWN", 10)
-    known = Memory()
+    known = ResumeState()
     known.add(["*", "kept"])
     known.accept(event("first", operation_id="kept"))
     for number in range(100):

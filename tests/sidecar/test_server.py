@@ -286,9 +286,9 @@ def test_connections_are_closed_one_after_the_other(address, monkeypatch):
 def test_what_was_read_before_the_stop_reaches_the_clients(served, write):
     with client(served) as one:
         one.ask("subscribe", operation_id="op-1")
-        intake, sidecar = served.sidecar._intake, served.sidecar
-        busy, waits, acquire = Event(), Event(), intake._go_on.acquire
-        intake._go_on.acquire = lambda **how: waits.set() or acquire(**how)
+        intake, sidecar = served.sidecar._dispatcher, served.sidecar
+        busy, waits, acquire = Event(), Event(), intake._read_permit.acquire
+        intake._read_permit.acquire = lambda **how: waits.set() or acquire(**how)
         sidecar._loop.call_soon_threadsafe(busy.wait)
         write(*LIFE)
         write(*(log("x" * 7_000, run="r2") for _ in range(3)), *(log("y") for _ in range(500)))
@@ -477,7 +477,7 @@ def test_a_first_minute_without_an_event_is_mentioned(address, monkeypatch, capl
 def test_a_first_minute_with_an_event_is_not(served, write, caplog):
     write(*LIFE)
     eventually(lambda: served.sidecar.hub.get("op-1"))
-    served.sidecar._mention_silence()
+    served.sidecar._warn_if_no_events()
     assert "No event" not in caplog.text
 
 

@@ -9,7 +9,7 @@ import pytest
 from support.ports import free_port
 
 from celery_wsprogress.sidecar import sockets
-from celery_wsprogress.sidecar.sockets import listen, place_of, reserve
+from celery_wsprogress.sidecar.sockets import display_address, listen, reserve_port
 
 
 @contextmanager
@@ -138,7 +138,7 @@ def test_what_is_no_host_name_is_an_oserror_like_the_rest(host):
 @contextmanager
 def reserved(host, port):
     with ExitStack() as stack:
-        sockets = [stack.enter_context(one) for one in reserve(host, port)]
+        sockets = [stack.enter_context(one) for one in reserve_port(host, port)]
         yield sockets[0].getsockname()[1]
 
 
@@ -163,7 +163,7 @@ def test_a_reserved_port_is_listened_on_by_nobody():
         socket.create_connection(("127.0.0.1", port), timeout=30)
 
 
-@pytest.mark.parametrize("take", [listen, reserve])
+@pytest.mark.parametrize("take", [listen, reserve_port])
 def test_a_port_that_processes_share_is_in_use_for_all_others(take):
     with reserved("localhost", 0) as port, ExitStack() as stack:
         for one in listen("localhost", port, shared=True):
@@ -175,13 +175,13 @@ def test_a_port_that_processes_share_is_in_use_for_all_others(take):
 
 def test_a_port_in_use_cannot_be_reserved():
     with taken("127.0.0.1") as port, pytest.raises(OSError, match="in use"):
-        reserve("localhost", port)
+        reserve_port("localhost", port)
 
 
 def test_a_system_on_which_ports_cannot_be_shared_is_named(monkeypatch):
     monkeypatch.delattr(socket, "SO_REUSEPORT")
     with pytest.raises(OSError, match="cannot share a port on this system"):
-        reserve("localhost", 0)
+        reserve_port("localhost", 0)
 
 
 @pytest.mark.parametrize(
@@ -195,4 +195,4 @@ def test_a_system_on_which_ports_cannot_be_shared_is_named(monkeypatch):
     ],
 )
 def test_where_clients_on_this_machine_find_it(host, place):
-    assert place_of(host, 8765) == place
+    assert display_address(host, 8765) == place

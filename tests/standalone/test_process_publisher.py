@@ -181,13 +181,13 @@ def test_events_can_be_switched_off(monkeypatch, redis_url):
     with process_state.fresh(monkeypatch, redis_url):
         with operation("import"):
             pass
-        assert process_publisher.outlet() is None
+        assert process_publisher.process_publisher() is None
     assert LogReader(redis_url).batches() == []
 
 
 def test_the_choice_is_made_once(monkeypatch, redis_url):
     with process_state.fresh(monkeypatch, redis_url):
-        first = process_publisher.outlet()
+        first = process_publisher.process_publisher()
         monkeypatch.setenv("WSPROGRESS_URL", "redis://elsewhere/0")
-        assert process_publisher.outlet() is first
+        assert process_publisher.process_publisher() is first
         assert discovery.default_address().url == redis_url

@@ -92,7 +92,7 @@ def test_the_one_run_of_the_task_is_meant():
     assert elsewhere(context.tracker_of, Task()) is one
     elsewhere(context.enter, other)
     assert elsewhere(context.tracker_of, Task()) is one
-    assert elsewhere(context.going_of, "op") is not None
+    assert elsewhere(context.active_trackers_of, "op") is not None
     context.leave(one)
     assert elsewhere(context.tracker_of, Task()) is None
 

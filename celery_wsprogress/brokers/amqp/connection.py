@@ -41,7 +41,7 @@ class Blockage:
 
     def __init__(self, connection: Any) -> None:
         self.lasts = False
-        established = _established(connection)
+        established = _amqp_connection(connection)
         established.on_blocked, established.on_unblocked = self._begin, self._end
 
     def _begin(self, _reason: object = None) -> None:
@@ -51,10 +51,10 @@ class Blockage:
         self.lasts = False
 
 
-def drain(connection: Any, timeout: float) -> bool:
+def drain_one(connection: Any, timeout: float) -> bool:
     """Take one thing the broker said; False when it said nothing in this time."""
     try:
-        _established(connection).drain_events(timeout=timeout)
+        _amqp_connection(connection).drain_events(timeout=timeout)
     except TimeoutError:
         return False
     return True
@@ -68,21 +68,21 @@ def drain_until(connection: Any, happened: Callable[[], bool], timeout: float) -
         if left <= 0:
             return False
         # Not for long at once: with each heartbeat of the broker the library waits anew.
-        drain(connection, min(left, 0.5))
+        drain_one(connection, min(left, 0.5))
     return True
 
 
-def beat(connection: Any) -> None:
+def heartbeat_tick(connection: Any) -> None:
     """Send a heartbeat when one is due; raises when the broker's own have stopped."""
-    _established(connection).heartbeat_tick()
+    _amqp_connection(connection).heartbeat_tick()
 
 
 def socket_of(connection: Any) -> Any:
     """Return the socket under the connection."""
-    return _established(connection).transport.sock
+    return _amqp_connection(connection).transport.sock
 
 
-def take_leave(connection: Any) -> None:
+def close_gracefully(connection: Any) -> None:
     """Close as the protocol wants it, so that what was written arrives; but not at any price.
 
     Waits for :data:`CLOSE_TIMEOUT` seconds at the most, and never raises.
@@ -91,19 +91,19 @@ def take_leave(connection: Any) -> None:
         socket_of(connection).settimeout(CLOSE_TIMEOUT)
         connection.release()
     except Exception:  # noqa: BLE001
-        drop(connection)
+        abort(connection)
 
 
-def drop(connection: Any) -> None:
+def abort(connection: Any) -> None:
     """Close the socket, and ask nobody; never raises."""
     try:
-        shut(socket_of(connection))
+        shutdown_socket(socket_of(connection))
         connection.collect()
     except Exception:  # noqa: BLE001
         any_connection.release(connection)
 
 
-def shut(connected: Any) -> None:
+def shutdown_socket(connected: Any) -> None:
     """Shut a socket in both directions, which wakes whoever reads from it; never raises."""
     try:
         # Not that of a TLS socket, which would first talk with the other side.
@@ -112,7 +112,7 @@ def shut(connected: Any) -> None:
         return
 
 
-def _established(connection: Any) -> Any:
+def _amqp_connection(connection: Any) -> Any:
     """Return py-amqp's connection, if it stands.
 
     kombu's own way to it would set up another one where this one is broken: that would hide the

@@ -8,7 +8,13 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.brokers.amqp.connection import beat, drain, drop, shut, socket_of
+from celery_wsprogress.brokers.amqp.connection import (
+    abort,
+    drain_one,
+    heartbeat_tick,
+    shutdown_socket,
+    socket_of,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -51,7 +57,7 @@ class MessageBuffer:
                 yield
             finally:
                 if self._closed:
-                    drop(self._connection)
+                    abort(self._connection)
 
     def take(self, wait: float) -> list[Any]:
         """Return what is there already; else wait for one message, and take what came with it.
@@ -60,12 +66,12 @@ class MessageBuffer:
             wait: Seconds after which nothing is returned.
         """
         deadline = time.monotonic() + wait
-        self._take_what_is_there()
+        self._take_waiting()
         while not self.arrived and (left := deadline - time.monotonic()) > 0:
             # Not longer than a second: the broker wants its heartbeats meanwhile.
-            drain(self._connection, min(left, 1.0))
+            drain_one(self._connection, min(left, 1.0))
             self._check_open()
-            self._take_what_is_there()
+            self._take_waiting()
         taken = list(self.arrived)
         self.arrived.clear()
         return taken
@@ -73,11 +79,11 @@ class MessageBuffer:
     def close(self) -> None:
         """End the connection without the broker, under whoever uses it. Never raises."""
         self._closed = True
-        shut(self._socket)
+        shutdown_socket(self._socket)
         # A thread that waits has been woken just now and cleans up itself.
         if self._used.acquire(blocking=False):
             try:
-                drop(self._connection)
+                abort(self._connection)
             finally:
                 self._used.release()
 
@@ -85,9 +91,9 @@ class MessageBuffer:
         if self._closed:
             raise ConnectionError("the reader is closed")
 
-    def _take_what_is_there(self) -> None:
-        beat(self._connection)
-        while self._has_room() and drain(self._connection, 0):
+    def _take_waiting(self) -> None:
+        heartbeat_tick(self._connection)
+        while self._has_room() and drain_one(self._connection, 0):
             pass
 
     def _has_room(self) -> bool:

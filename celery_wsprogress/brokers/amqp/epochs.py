@@ -20,13 +20,18 @@ from amqp.basic_message import Message  # type: ignore[import-untyped]
 from celery_wsprogress.brokers import is_epoch
 from celery_wsprogress.brokers.amqp.connection import Blockage, drain_until
 from celery_wsprogress.brokers.amqp.consumer import body_of
-from celery_wsprogress.brokers.amqp.stream_queue import catch_up, consume, declare, leave
+from celery_wsprogress.brokers.amqp.stream_queue import (
+    await_first_delivery,
+    cancel,
+    consume,
+    declare,
+)
 from celery_wsprogress.brokers.amqp.topology import exists
 from celery_wsprogress.brokers.failure import BrokerBlocked
 
 #: Seconds to wait for the end of an alarm with a proposal, which the broker takes only then: each
 #: connection that is given up meanwhile stays there until it is over.
-ALARM: Final = 60.0
+BLOCKED_RETRY_INTERVAL: Final = 60.0
 
 
 def name_epochs(exchange: str) -> str:
@@ -34,7 +39,7 @@ def name_epochs(exchange: str) -> str:
     return f"{exchange}.epochs"
 
 
-def follow(current: str, message: bytes) -> str:
+def next_epoch(current: str, message: bytes) -> str:
     """Return the epoch after a message of the stream; whatever it holds, it never raises."""
     before, _, word = message.decode(errors="replace").partition(" ")
     return word if before == current and is_epoch(word) else current
@@ -76,7 +81,7 @@ class Epochs:
         """
         proposal = f"{self.word} {secrets.token_hex(4)}".encode()
         self._channel.basic_publish(Message(proposal), routing_key=self._stream)
-        for seconds in (self._timeout, ALARM):
+        for seconds in (self._timeout, BLOCKED_RETRY_INTERVAL):
             if drain_until(self._connection, lambda: self._heard == proposal, seconds):
                 return
             if not self._blockage.lasts:
@@ -85,16 +90,16 @@ class Epochs:
 
     def close(self) -> None:
         """Follow no more."""
-        leave(self._channel)
+        cancel(self._channel)
 
     def _follow_to_the_end(self) -> None:
         """Ask the broker until nothing came before its answer: it sends only so many at once."""
         followed = None
         while followed is not self._heard:
             followed = self._heard
-            catch_up(self._channel)
+            await_first_delivery(self._channel)
 
     def _on_message(self, message: Any) -> None:
         message.channel.basic_ack(message.delivery_tag)
         self._heard = body_of(message)
-        self.word = follow(self.word, self._heard)
+        self.word = next_epoch(self.word, self._heard)

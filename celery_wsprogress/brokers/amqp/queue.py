@@ -16,7 +16,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.brokers import Entry
-from celery_wsprogress.brokers.amqp.connection import connect, drop
+from celery_wsprogress.brokers.amqp.connection import abort, connect
 from celery_wsprogress.brokers.amqp.consumer import PREFETCH, MessageBuffer, body_of
 from celery_wsprogress.brokers.amqp.topology import exists, open_channel
 
@@ -70,7 +70,7 @@ class QueueReader:
             self._count = int(position or 0) if self.epoch == epoch else 0
             self._channel = self._consume()
         except BaseException:
-            drop(connection)
+            abort(connection)
             raise
 
     def read(self, position: str, *, wait: float) -> Sequence[Entry]:  # noqa: ARG002

@@ -5,9 +5,9 @@ offset in it. It is capped by age and bytes, in segments, because it lives besid
 queues. Writers declare it, too: what is published before there is a queue would vanish.
 
 A stream that is deleted and made again counts from 0, so positions belong to an epoch; see
-:mod:`.rabbitmq_epochs`.
+:mod:`.epochs`.
 
-Where the broker makes no streams, each sidecar has a queue instead: :mod:`.rabbitmq_queue`.
+Where the broker makes no streams, each sidecar has a queue instead: :mod:`.queue`.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from amqp.exceptions import (  # type: ignore[import-untyped]
 
 from celery_wsprogress.brokers import Entry
 from celery_wsprogress.brokers.amqp import queue
-from celery_wsprogress.brokers.amqp.connection import connect, drain_until, drop
+from celery_wsprogress.brokers.amqp.connection import abort, connect, drain_until
 from celery_wsprogress.brokers.amqp.consumer import MessageBuffer, body_of
 from celery_wsprogress.brokers.amqp.epochs import Epochs
 from celery_wsprogress.brokers.amqp.stream_queue import (
     OFFSET,
     StreamRefused,
-    catch_up,
+    await_first_delivery,
+    cancel,
     consume,
     declare,
-    leave,
 )
 from celery_wsprogress.brokers.amqp.topology import exists, open_channel
 from celery_wsprogress.brokers.amqp.writer import ConfirmingWriter
@@ -63,11 +63,11 @@ LOG_ARGUMENTS: Final[dict[str, Any]] = {
 SEGMENTS: Final = 4
 
 #: Seconds after which a stream that cannot be used is not merely being made.
-BIRTH: Final = 2.0
+DECLARE_TIMEOUT: Final = 2.0
 #: Seconds in which the log must deliver the entry that was read last, or it is another log.
-PATIENCE: Final = 5.0
+POSITION_TIMEOUT: Final = 5.0
 #: Seconds after which a log that delivers nothing is taken for an empty one.
-SILENCE: Final = 0.5
+EMPTY_LOG_TIMEOUT: Final = 0.5
 
 _warned_of_arguments = threading.Event()
 _warned_of_refusal = threading.Event()
@@ -86,7 +86,7 @@ def open_writer(address: BrokerAddress) -> ConfirmingWriter:
         return ConfirmingWriter(connection, address.exchange, timeout, mandatory=True)
 
     try:
-        return _once_it_is_made(address, open_on)
+        return _retry_until_declared(address, open_on)
     except StreamRefused:
         return ConfirmingWriter(connect(address), address.exchange, timeout, mandatory=False)
 
@@ -103,30 +103,30 @@ def open_reader(address: BrokerAddress, position: str, epoch: str) -> Reader:
         return StreamReader(connection, address.exchange, timeout, position, epoch)
 
     try:
-        return _once_it_is_made(address, open_on)
+        return _retry_until_declared(address, open_on)
     except StreamRefused as exc:
         _warn_of_refusal(address, exc)
         return queue.open_reader(address, position, epoch)
 
 
-def _once_it_is_made(address: BrokerAddress, open_on: Callable[[Any], T]) -> T:
+def _retry_until_declared(address: BrokerAddress, open_on: Callable[[Any], T]) -> T:
     """Connect and open; for some seconds again and again where the broker is not ready for it.
 
     It is not while somebody else is making the same stream, and says so by an internal error,
     which ends the connection.
     """
-    deadline = time.monotonic() + BIRTH
+    deadline = time.monotonic() + DECLARE_TIMEOUT
     while True:
         connection = connect(address)
         try:
             return open_on(connection)
         except (PreconditionFailed, InternalError):
-            drop(connection)
+            abort(connection)
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
         except BaseException:
-            drop(connection)
+            abort(connection)
             raise
 
 
@@ -148,7 +148,7 @@ def arguments_of(log_bytes: int | None) -> dict[str, Any]:
 
 
 def _open_log(connection: Any, address: BrokerAddress, timeout: float) -> str:
-    """Have exchange, stream and binding exist; see :func:`.rabbitmq_streams.declare`."""
+    """Have exchange, stream and binding exist; see :func:`.stream_queue.declare`."""
     exchange, arguments = address.exchange, arguments_of(address.log_bytes)
     log = name_log(exchange)
     open_channel(connection, exchange).close()
@@ -199,7 +199,7 @@ class StreamReader:
         self._after = -1
         self._delivered: Any = None
         self._epochs = Epochs(connection, exchange, timeout)
-        if not self._epochs.word or not self._goes_on(position, epoch):
+        if not self._epochs.word or not self._position_exists(position, epoch):
             self._epochs.propose()
         self.epoch = self._epochs.word
         self.end = self._find_end()
@@ -226,7 +226,7 @@ class StreamReader:
         """End the connection without the broker, under whoever reads."""
         self._inbox.close()
 
-    def _goes_on(self, position: str, epoch: str) -> bool:
+    def _position_exists(self, position: str, epoch: str) -> bool:
         """Say whether the log still has the entry that was read last, or newer ones.
 
         A stream that ends before it would keep silent until it gets there.
@@ -234,12 +234,12 @@ class StreamReader:
         if not position or epoch != self._epochs.word:
             return True
         self._consume(position)
-        return drain_until(self._connection, lambda: self._delivered is not None, PATIENCE)
+        return drain_until(self._connection, lambda: self._delivered is not None, POSITION_TIMEOUT)
 
     def _consume(self, position: str) -> None:
         """Begin to receive what comes after a position, and the entry at the position itself."""
         if self._channel is not None:
-            leave(self._channel)
+            cancel(self._channel)
         self._inbox.arrived.clear()
         self._delivered = None
         self._position = position
@@ -264,9 +264,9 @@ class StreamReader:
         channel = consume(
             self._connection, self._log, "last", lambda message: newest.append(_offset(message))
         )
-        if drain_until(self._connection, lambda: bool(newest), SILENCE):
-            catch_up(channel)
-        leave(channel)
+        if drain_until(self._connection, lambda: bool(newest), EMPTY_LOG_TIMEOUT):
+            await_first_delivery(channel)
+        cancel(channel)
         return str(newest[-1]) if newest else ""
 
 

@@ -83,13 +83,13 @@ def consume(connection: Any, queue: str, offset: Offset, callback: Callable[[Any
     return channel
 
 
-def leave(channel: Any) -> None:
+def cancel(channel: Any) -> None:
     """Have nothing more delivered, and close the channel."""
     channel.basic_cancel(_TAG)
     channel.close()
 
 
-def catch_up(channel: Any) -> None:
+def await_first_delivery(channel: Any) -> None:
     """Have what the stream held when it began to be delivered come, after the first of it.
 
     The broker sends in one go what it may send unacknowledged, and then answers what it is asked

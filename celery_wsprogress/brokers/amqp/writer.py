@@ -12,11 +12,11 @@ from amqp.exceptions import MessageNacked  # type: ignore[import-untyped]
 
 from celery_wsprogress.brokers.amqp.connection import (
     Blockage,
-    beat,
-    drain,
+    abort,
+    close_gracefully,
+    drain_one,
     drain_until,
-    drop,
-    take_leave,
+    heartbeat_tick,
 )
 from celery_wsprogress.brokers.amqp.topology import open_channel
 from celery_wsprogress.brokers.connection import RAW_JSON, make_producer
@@ -49,7 +49,7 @@ class ConfirmingWriter:
             self._blockage = Blockage(connection)
             self._producer = self._open(exchange)
         except BaseException:
-            drop(connection)
+            abort(connection)
             raise
 
     def publish(self, batch: bytes, *, confirm: bool) -> None:
@@ -59,7 +59,7 @@ class ConfirmingWriter:
         :class:`.failure.BrokerBlocked` when it takes nothing for now: then this writer is the one
         to go on with.
         """
-        self._take_what_was_said()
+        self._take_confirmations()
         self._producer.publish(
             batch,
             delivery_mode=_PERSISTENT if confirm else _TRANSIENT,
@@ -74,7 +74,7 @@ class ConfirmingWriter:
 
     def keep_alive(self) -> None:
         """Take what the broker said meanwhile, and send a heartbeat when one is due."""
-        self._take_what_was_said()
+        self._take_confirmations()
         self._healthy = True
 
     def close(self) -> None:
@@ -82,15 +82,15 @@ class ConfirmingWriter:
         if os.getpid() != self._process:
             return
         if self._healthy:
-            take_leave(self._connection)
+            close_gracefully(self._connection)
         else:
-            drop(self._connection)
+            abort(self._connection)
 
-    def _take_what_was_said(self) -> None:
+    def _take_confirmations(self) -> None:
         self._healthy = False
-        while drain(self._connection, 0):
+        while drain_one(self._connection, 0):
             pass
-        beat(self._connection)
+        heartbeat_tick(self._connection)
         if self._blockage.lasts:
             raise BrokerBlocked
 

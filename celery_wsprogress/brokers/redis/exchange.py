@@ -1,7 +1,7 @@
 """The exchange on Redis: an exchange type for kombu that appends to a stream.
 
 Each writer cuts the stream to as many entries as have room in what the log may take
-(:mod:`.redis_memory`), reckoned by its own batches lately and by what the entries of the stream
+(:mod:`.memory`), reckoned by its own batches lately and by what the entries of the stream
 take by the server's own account. So small batches that follow large ones take no more room than
 these leave, and the first large ones push out small ones.
 
@@ -20,21 +20,27 @@ import redis
 from kombu.transport.virtual.exchange import ExchangeType
 
 from celery_wsprogress.brokers.failure import said_of
-from celery_wsprogress.brokers.redis.memory import Memory, bound_of, entries_of, read_memory, warn
+from celery_wsprogress.brokers.redis.memory import (
+    Memory,
+    bound_of,
+    max_entries_for,
+    read_memory,
+    warn,
+)
 from celery_wsprogress.brokers.redis.reply import take_connection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: How many batches count for what a writer's batches are like lately.
-LATELY: Final = 100
+SIZE_WINDOW: Final = 100
 #: Seconds after which an entry is dropped, more or less.
 MAX_AGE: Final = 86_400
 #: Seconds between two times that a writer keeps house, and that a reader does.
-ROUND: Final = 60.0
+MAINTENANCE_INTERVAL: Final = 60.0
 #: Seconds that stream and epoch live on when nobody writes or reads any more: by then every entry
 #: is too old.
-LIFE: Final = MAX_AGE + 10 * int(ROUND)
+LIFE: Final = MAX_AGE + 10 * int(MAINTENANCE_INTERVAL)
 #: Entries below which what they take says little: Redis makes room for a hundred at once.
 FEW: Final = 200
 
@@ -48,7 +54,7 @@ class StreamExchange(ExchangeType):
 
     type: Any = "stream"
     log_bytes: int | None = None
-    """What is set; see :func:`.redis_memory.bound_of`."""
+    """What is set; see :func:`.memory.bound_of`."""
     _size = 0.0
     """Of a batch that passed here lately, in bytes: a decaying average."""
     _kept = 0.0
@@ -64,18 +70,18 @@ class StreamExchange(ExchangeType):
     def deliver(self, message: Any, exchange: str, _routing_key: str, **_: Any) -> None:
         """Append the body, as the bytes it is; properties and headers are not kept."""
         batch: bytes = message["body"]
-        self._size += (len(batch) - self._size) / (LATELY if self._size else 1)
+        self._size += (len(batch) - self._size) / (SIZE_WINDOW if self._size else 1)
         if self._connection is None:
             self._connection = take_connection(self.channel.client.connection_pool)
         stream = self.channel.global_keyprefix + exchange
-        most = entries_of(bound_of(self.log_bytes, self._memory), self._size, self._kept)
+        most = max_entries_for(bound_of(self.log_bytes, self._memory), self._size, self._kept)
         append = ("XADD", stream, "MAXLEN", "~", most, "*", FIELD, batch)
         if time.monotonic() < self._next_round:
             self._connection.send_command(*append)
             self._read_answer_of("XADD", stream)
             return
-        self._next_round = time.monotonic() + ROUND
-        chores = [one for one in self._chores(stream) if one[0] not in self._refused]
+        self._next_round = time.monotonic() + MAINTENANCE_INTERVAL
+        chores = [one for one in self._maintenance(stream) if one[0] not in self._refused]
         sent = self._connection.pack_commands([append, *chores])
         self._connection.send_packed_command(sent)
         try:
@@ -93,7 +99,7 @@ class StreamExchange(ExchangeType):
         with said_of(command, stream):
             self._connection.read_response()
 
-    def _chores(self, stream: str) -> list[Command]:
+    def _maintenance(self, stream: str) -> list[Command]:
         epoch = f"{stream}.epoch"
         # Only once: it is a reader that puts back a lost one, for it knows the word.
         naming = [("SET", epoch, new_epoch(), "NX", "EX", LIFE)] if self._is_new else []

@@ -61,7 +61,7 @@ def bound_of(log_bytes: int | None, memory: Memory) -> int:
     return min(LOG_BYTES, int(memory.most * SHARE)) if memory.most else LOG_BYTES
 
 
-def entries_of(bound: int, size: float, kept: float = 0.0) -> int:
+def max_entries_for(bound: int, size: float, kept: float = 0.0) -> int:
     """Return how many entries have room.
 
     Args:

@@ -1,7 +1,7 @@
 """The log on Redis: the exchange keeps a stream.
 
 Writers publish through kombu to an exchange of a type of ours, whose delivery is one ``XADD``
-to the stream of the exchange's name (:mod:`.redis_exchange`). It is capped by the writers, by what
+to the stream of the exchange's name (:mod:`.exchange`). It is capped by the writers, by what
 it takes of the server's memory, and by age by the readers, because it lives beside the user's
 queues. It expires when nobody writes or reads it any more.
 
@@ -35,8 +35,8 @@ from celery_wsprogress.brokers.failure import said_of
 from celery_wsprogress.brokers.redis.exchange import (
     FIELD,
     LIFE,
+    MAINTENANCE_INTERVAL,
     MAX_AGE,
-    ROUND,
     StreamExchange,
     new_epoch,
 )
@@ -187,7 +187,7 @@ class StreamReader:
         """
         deadline = time.monotonic() + wait
         while True:
-            self._make_round()
+            self._run_maintenance()
             left = max(deadline - time.monotonic(), 0.0)
             entries = self._read(position or START, min(left, self._longest_wait))
             if entries or time.monotonic() >= deadline:
@@ -231,10 +231,10 @@ class StreamReader:
         with said_of(command, self._stream):
             return ask(self._client.connection_pool, command, *words)
 
-    def _make_round(self) -> None:
+    def _run_maintenance(self) -> None:
         if time.monotonic() < self._next_round:
             return
-        self._next_round = time.monotonic() + ROUND
+        self._next_round = time.monotonic() + MAINTENANCE_INTERVAL
         # Trimming is housekeeping: a server that knows no MINID (before 6.2), or does not let us,
         # still bounds the stream by the writers' MAXLEN.
         with contextlib.suppress(redis.ResponseError):
@@ -245,11 +245,11 @@ class StreamReader:
             # As long as somebody reads, it is the entries that go, and not the log.
             self._client.expire(self._stream, LIFE)
             self._client.expire(self._epoch_key, LIFE)
-        if self._agreed_epoch(self._word or new_epoch()) != self._word:
+        if self._get_or_create_epoch(self._word or new_epoch()) != self._word:
             raise redis.ConnectionError("another reader found a new event log")
 
     def _find_epoch(self, position: str, epoch: str) -> str:
-        self._word = self._agreed_epoch(new_epoch())
+        self._word = self._get_or_create_epoch(new_epoch())
         lost = bool(position) and self._end() < _number(position)
         # Where the epoch is another one already, the loss has been noticed before.
         if not lost or (self._word or NO_EPOCH) != (epoch or self._word or NO_EPOCH):
@@ -261,7 +261,7 @@ class StreamReader:
         # Nobody lets us say so to the others: this reader knows it all the same.
         return new_epoch()
 
-    def _agreed_epoch(self, proposed: str) -> str:
+    def _get_or_create_epoch(self, proposed: str) -> str:
         """The word beside the stream; ``""`` where there is none and we may not put one there."""
         found = self._read_epoch()
         if found == "":

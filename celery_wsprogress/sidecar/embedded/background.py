@@ -52,20 +52,20 @@ _NO_STATS: Final = {
 }
 
 
-class _AnyHost(str):
+class DefaultHost(str):
     """The host, where nobody named one: what it means depends on the key."""
 
     __slots__ = ()
 
 
-class _AnyPort(int):
+class DefaultPort(int):
     """The port, where nobody named one: the environment may."""
 
     __slots__ = ()
 
 
-HOST: Final = _AnyHost("0.0.0.0")  # noqa: S104 - without a key it is not listened on
-PORT: Final = _AnyPort(8765)
+HOST: Final = DefaultHost("0.0.0.0")  # noqa: S104 - without a key it is not listened on
+PORT: Final = DefaultPort(8765)
 
 
 def start_websocket_background(host: str = HOST, port: int = PORT) -> ServerAddress | None:
@@ -166,7 +166,7 @@ def _start(host: str, port: int) -> EmbeddedSidecar:
     except TimeoutError:
         raise ServerNotStarted("The WebSocket server does not start: it is too busy") from None
     except OSError as exc:
-        raise ServerNotStarted(_why_not(settings, exc)) from exc
+        raise ServerNotStarted(_explain_oserror(settings, exc)) from exc
     _announce(server, address)
     return server
 
@@ -175,13 +175,13 @@ def _settings(host: str, port: int) -> ServeSettings:
     """The settings of the process, with the host and the port that were asked for."""
     settings = load_settings(ServeSettings)
     asked: dict[str, Any] = {}
-    if not isinstance(port, _AnyPort):
+    if not isinstance(port, DefaultPort):
         asked["port"] = port
-    if not isinstance(host, _AnyHost):
+    if not isinstance(host, DefaultHost):
         asked["host"] = host
     elif settings.host == ServeSettings().host and settings.key is not None:
         asked["host"] = str(host)
-    return _closed(_with(settings, asked))
+    return _restrict_public(_with(settings, asked))
 
 
 def _with(settings: ServeSettings, changes: dict[str, Any]) -> ServeSettings:
@@ -189,7 +189,7 @@ def _with(settings: ServeSettings, changes: dict[str, Any]) -> ServeSettings:
     return dataclasses.replace(settings, **{name: getattr(checked, name) for name in changes})
 
 
-def _closed(settings: ServeSettings) -> ServeSettings:
+def _restrict_public(settings: ServeSettings) -> ServeSettings:
     """The settings, closed as far as a public address without a key must be."""
     if is_loopback(settings.host) or settings.key or settings.insecure or settings.exact_only:
         return settings
@@ -216,7 +216,7 @@ def _announce(server: EmbeddedSidecar, address: BrokerAddress) -> None:
         )
 
 
-def _why_not(settings: ServeSettings, exc: OSError) -> str:
+def _explain_oserror(settings: ServeSettings, exc: OSError) -> str:
     place = f"port {settings.port} on {settings.host}"
     if exc.errno == errno.EADDRINUSE:
         return (

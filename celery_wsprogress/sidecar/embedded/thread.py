@@ -96,7 +96,7 @@ class EmbeddedSidecar:
         self._loop = asyncio.get_running_loop()
         self._leave = asyncio.Event()
         await self.sidecar.start()
-        await self._until_it_reads()
+        await self._wait_for_reader()
         self._listening.set_result(None)
         if not self._given_up:
             await self._leave.wait()
@@ -104,7 +104,7 @@ class EmbeddedSidecar:
         with suppress(RuntimeError):
             await self.sidecar.stop(drain=0.0)
 
-    async def _until_it_reads(self) -> None:
+    async def _wait_for_reader(self) -> None:
         deadline = self._loop.time() + READER_TIMEOUT
         reader = self.sidecar.ingest.connection
         while not reader.connected and self._loop.time() < deadline:  # noqa: ASYNC110 - set by a thread

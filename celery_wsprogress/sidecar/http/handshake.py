@@ -58,9 +58,9 @@ def exposure(settings: ServeSettings) -> str | None:
     return "whoever reaches it may list and watch every operation, results included"
 
 
-def refusal(request: Request, settings: ServeSettings) -> HTTPAnswer | None:
+def reject_reason(request: Request, settings: ServeSettings) -> HTTPAnswer | None:
     """Why a request is not served, or None when it is."""
-    host = one_value(request.headers, "Host")
+    host = single_header(request.headers, "Host")
     if host is None and is_open(request.path):
         # A balancer's check in HTTP/1.0. Browsers always name the host (RFC 9112, 3.2).
         return None
@@ -75,11 +75,11 @@ def refusal(request: Request, settings: ServeSettings) -> HTTPAnswer | None:
 
 def foreign(request: Request, settings: ServeSettings) -> Refused | None:
     """The host name or the origin of a request that may not be; None where both may."""
-    host = one_value(request.headers, "Host")
+    host = single_header(request.headers, "Host")
     if not host_allowed(host, (settings.host, *settings.hosts)):
         name = re.sub(r":\d*$", "", host or "")
         return Refused("host name", "--allow-host", name)
-    origin = one_value(request.headers, "Origin")
+    origin = single_header(request.headers, "Origin")
     if not origin_allowed(origin, host, settings.origins):
         return Refused("origin", "--origin", origin or "")
     return None
@@ -108,7 +108,7 @@ def operation_id_of(path: str) -> str:
     return "" if prefix else unquote(operation_id)
 
 
-def one_value(headers: Headers, name: str) -> str | None:
+def single_header(headers: Headers, name: str) -> str | None:
     """A header's only value, or None. One that is sent twice is as good as a foreign one."""
     values = headers.get_all(name)
     if len(values) > 1:

@@ -27,7 +27,7 @@ TEXT: Final = "text/plain; charset=utf-8"
 JSON: Final = "application/json"
 PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-NOT_YET: Final = "The log is still being read"
+STARTING: Final = "The log is still being read"
 
 RETRY_AFTER: Final = 5
 """Seconds after which who was sent away may come back."""
@@ -52,7 +52,7 @@ class RequestContext:
     permit: Permit
     now: float
     report: Callable[[], Samples]
-    """Makes the figures; see :mod:`.metrics`."""
+    """Makes the figures; see :mod:`.definitions`."""
     rebuilt: bool = True
     """Whether the operations are known; before that nobody is told how one stands."""
 
@@ -66,29 +66,29 @@ def respond(target: str, authorization: str | None, view: RequestContext) -> HTT
         view: What to answer from.
     """
     path, _, query = target.partition("?")
-    if path in _OPEN:
-        return _OPEN[path](view, query)
+    if path in _PUBLIC_ROUTES:
+        return _PUBLIC_ROUTES[path](view, query)
     if authorization is not None:
         try:
             view.permit.add(_bearer(authorization), now=view.now)
         except TokenError as exc:
             return _json(HTTPStatus.UNAUTHORIZED, {"error": str(exc), "code": "unauthorized"})
-    if path in _BY_PERMIT:
-        return _BY_PERMIT[path](view, query)
+    if path in _AUTHORIZED_ROUTES:
+        return _AUTHORIZED_ROUTES[path](view, query)
     prefix, _, operation_id = path.partition("/operations/")
     if not prefix and operation_id:
         return _operation(view, unquote(operation_id))
     return _json(HTTPStatus.NOT_FOUND, {"error": "There is nothing here", "code": "not_found"})
 
 
-def is_about_all(target: str) -> bool:
+def needs_all_processes(target: str) -> bool:
     """Whether a path is answered for all processes of the sidecar, and not for one of them."""
-    return target.partition("?")[0] in _ABOUT_ALL
+    return target.partition("?")[0] in _ALL_PROCESSES_ROUTES
 
 
 def is_open(target: str) -> bool:
     """Whether a path is answered to everyone."""
-    return target.partition("?")[0] in _OPEN
+    return target.partition("?")[0] in _PUBLIC_ROUTES
 
 
 def _bearer(authorization: str) -> str:
@@ -123,7 +123,7 @@ def _operations(view: RequestContext, query: str) -> HTTPAnswer:
     if not view.permit.may_list(view.now):
         return _refused(view)
     if not view.rebuilt:
-        return come_back(NOT_YET)
+        return service_unavailable(STARTING)
     fields: dict[str, Any] = {name: values[-1] for name, values in parse_qs(query).items()}
     limit = fields.get("limit", "")
     # Python refuses to read thousands of digits as a number; so does the list, of a text.
@@ -139,13 +139,13 @@ def _operation(view: RequestContext, operation_id: str) -> HTTPAnswer:
     if not view.permit.may_watch(operation_id, view.now):
         return _refused(view)
     if not view.rebuilt:
-        return come_back(NOT_YET)
+        return service_unavailable(STARTING)
     snapshot = view.hub.get(operation_id)
     status = HTTPStatus.NOT_FOUND if snapshot is None else HTTPStatus.OK
     return _json(status, {"operation": snapshot})
 
 
-def come_back(why: str) -> HTTPAnswer:
+def service_unavailable(why: str) -> HTTPAnswer:
     """What is said to who cannot be served yet, or not any more."""
     return HTTPAnswer(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}\n".encode(), TEXT, RETRY_AFTER)
 
@@ -162,15 +162,15 @@ def _json(status: HTTPStatus, value: Mapping[str, Any]) -> HTTPAnswer:
     return HTTPAnswer(status, encode_frame(dict(value)) + b"\n")
 
 
-_OPEN: Final[Mapping[str, Callable[[RequestContext, str], HTTPAnswer]]] = {
+_PUBLIC_ROUTES: Final[Mapping[str, Callable[[RequestContext, str], HTTPAnswer]]] = {
     "/healthz": _health,
     "/readyz": _ready,
 }
 
-_BY_PERMIT: Final[Mapping[str, Callable[[RequestContext, str], HTTPAnswer]]] = {
+_AUTHORIZED_ROUTES: Final[Mapping[str, Callable[[RequestContext, str], HTTPAnswer]]] = {
     "/status": _status,
     "/metrics": _metrics,
     "/operations": _operations,
 }
 
-_ABOUT_ALL: Final = frozenset({"/readyz", "/status", "/metrics"})
+_ALL_PROCESSES_ROUTES: Final = frozenset({"/readyz", "/status", "/metrics"})

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
-from celery_wsprogress.sidecar.http.handshake import one_value
+from celery_wsprogress.sidecar.http.handshake import single_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,14 +42,14 @@ Rules: TypeAlias = tuple[tuple[str, str], ...]
 MODULE_RULES: Final[Rules] = (("Cross-Origin-Resource-Policy", "cross-origin"),)
 
 # A WebSocket to where the page came from is 'self', too. No HTML is made from text.
-POLICY: Final = (
+CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
 PAGE_RULES: Final[Rules] = (
-    ("Content-Security-Policy", POLICY),
+    ("Content-Security-Policy", CSP),
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Referrer-Policy", "no-referrer"),
@@ -119,8 +119,8 @@ def respond(request: Request, flower_url: str | None) -> Response | None:
     file = dashboard(flower_url) if path == "/" else static_files().get(path)
     if file is None:
         return None
-    headers = _headers(file, one_value(request.headers, "Origin"))
-    if file.etag in (one_value(request.headers, "If-None-Match") or ""):
+    headers = _headers(file, single_header(request.headers, "Origin"))
+    if file.etag in (single_header(request.headers, "If-None-Match") or ""):
         return _response(HTTPStatus.NOT_MODIFIED, headers, b"")
     headers["Content-Type"] = file.content_type
     headers["Content-Length"] = str(len(file.body))

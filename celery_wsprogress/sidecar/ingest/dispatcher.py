@@ -58,7 +58,7 @@ reader may, and its tasks are history by then, of which no end will come."""
 
 @dataclass(slots=True)
 class Read:
-    """What one read of the log returned; see :class:`.ingest.Deliver`."""
+    """What one read of the log returned; see :class:`.log_reader.Deliver`."""
 
     epoch: str
     entries: deque[Entry]
@@ -89,7 +89,7 @@ class Dispatcher:
         self._deliver = deliver
         self._note = note
         self._catch_up = catch_up
-        self._go_on = threading.Semaphore(0)
+        self._read_permit = threading.Semaphore(0)
         self._reads: deque[Read] = deque()
         self._loop: asyncio.AbstractEventLoop
         self._closed = False
@@ -108,7 +108,7 @@ class Dispatcher:
         self._closed = True
 
     def put(self, epoch: str, entries: Sequence[Entry], *, current: bool) -> None:
-        """Take what was read; a :class:`.ingest.Deliver`. Runs in: the ingest thread."""
+        """Take what was read; a :class:`.log_reader.Deliver`. Runs in: the ingest thread."""
         large = sum(len(entry.batch) for entry in entries) >= LARGE_READ_BYTES
         read = Read(epoch, deque(entries), current, large)
         try:
@@ -116,7 +116,7 @@ class Dispatcher:
         except RuntimeError:
             # The loop is closed already; nobody wants to know.
             return
-        while not self._go_on.acquire(timeout=1.0):
+        while not self._read_permit.acquire(timeout=1.0):
             if self._closed:
                 return
 
@@ -132,11 +132,11 @@ class Dispatcher:
     def _append(self, read: Read) -> None:
         self._reads.append(read)
         if read.large:
-            self._go_on.release()
+            self._read_permit.release()
         if len(self._reads) == 1:
-            self._take_some()
+            self._process_some()
 
-    def _take_some(self) -> None:
+    def _process_some(self) -> None:
         """Fold some of what was read and have it written; come back for the rest."""
         began = self._loop.time()
         folded = size = 0
@@ -152,16 +152,16 @@ class Dispatcher:
                 if read.current:
                     self._catch_up()
         if self._reads:
-            self._loop.call_soon(self._take_some)
+            self._loop.call_soon(self._process_some)
         try:
             self._deliver(self._hub.take_deliveries())
         finally:
             # Whatever happens: without these nothing is read, or told, any more.
-            self._see_to_late_progress()
+            self._schedule_flush()
             if not all(read.large for read in finished):
                 self._rest(self._loop.time() - began, folded)
 
-    def _see_to_late_progress(self) -> None:
+    def _schedule_flush(self) -> None:
         due = self._hub.next_due
         if due is not None and not self._waits:
             self._waits = True
@@ -173,13 +173,13 @@ class Dispatcher:
             self._hub.flush_due(time.monotonic())
             self._deliver(self._hub.take_deliveries())
         finally:
-            self._see_to_late_progress()
+            self._schedule_flush()
 
     def _rest(self, worked: float, events: int) -> None:
         """Have the thread read on: after as long as the work took, or what the events are worth."""
         rest = max(MIN_READ_DELAY, worked, events * READ_DELAY_PER_EVENT)
         rest = min(rest, MAX_READ_DELAY)
-        self._loop.call_later(rest, self._go_on.release)
+        self._loop.call_later(rest, self._read_permit.release)
 
     def _fold(self, epoch: str, entry: Entry) -> int:
         """Fold a batch.

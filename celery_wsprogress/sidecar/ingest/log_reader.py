@@ -110,7 +110,7 @@ class LogReaderThread:
             except Exception as exc:  # noqa: BLE001
                 if self._stopping.is_set():
                     break
-                self._say_it_is_away(exc)
+                self._on_lost(exc)
                 self._stopping.wait(self._backoff.next())
             finally:
                 self._let_go()
@@ -124,11 +124,11 @@ class LogReaderThread:
             self._epoch, self._position = reader.epoch, ""
         # A broker may let itself be opened and still refuse to be read.
         entries = reader.read(self._position, wait=0.0)
-        self._say_it_is_here(reader)
+        self._on_connected(reader)
         self._backoff.reset()
         behind, first, live = True, True, False
         while not self._stopping.is_set():
-            if behind and _reaches(self._position, reader.end):
+            if behind and _is_at_or_past(self._position, reader.end):
                 behind, live = False, reader.replayable
                 self._deliver(self._epoch, (), current=True)
             waited = 0.0
@@ -150,7 +150,7 @@ class LogReaderThread:
                     behind = False
                     self._deliver(self._epoch, (), current=True)
 
-    def _say_it_is_here(self, reader: Reader) -> None:
+    def _on_connected(self, reader: Reader) -> None:
         connection = self.connection
         connection.replayable = reader.replayable
         connection.end = reader.end
@@ -160,7 +160,7 @@ class LogReaderThread:
         again = " again" if connection.reconnects else ""
         logger.info("Connected to the broker %s%s", masked(self._address.url), again)
 
-    def _say_it_is_away(self, exc: Exception) -> None:
+    def _on_lost(self, exc: Exception) -> None:
         connection = self.connection
         refused, error = is_an_answer(exc), describe(exc, self._address.secrets)
         if is_program_error(exc):
@@ -202,5 +202,5 @@ def _taken_now(entries: Sequence[Entry]) -> Sequence[Entry]:
     return [entry._replace(taken_at=now) for entry in entries]
 
 
-def _reaches(position: str, end: str) -> bool:
+def _is_at_or_past(position: str, end: str) -> bool:
     return not end or (bool(position) and parse_position(position) >= parse_position(end))

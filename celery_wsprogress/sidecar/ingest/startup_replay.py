@@ -15,10 +15,10 @@ from celery_wsprogress.protocol.event_ids import parse_position
 
 logger = logging.getLogger(__name__)
 
-HOLD: Final = 10.0
+HANDSHAKE_HOLD: Final = 10.0
 """Seconds that a handshake waits; then the client is told to come back."""
 
-SHOWN_EVERY: Final = 1.0
+LOG_INTERVAL: Final = 1.0
 """Seconds between two lines that say how far it is."""
 
 
@@ -44,10 +44,10 @@ class StartupReplay:
         """Wait until it is done, for so long as a handshake may; whether it is."""
         if not self._done:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._decided.wait(), HOLD)
+                await asyncio.wait_for(self._decided.wait(), HANDSHAKE_HOLD)
         return self._done
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """It will not be done any more: who waits is told so."""
         self._decided.set()
 
@@ -57,7 +57,7 @@ class StartupReplay:
         at = parse_position(position)[0]
         self._first = at if self._first is None else self._first
         now = time.monotonic()
-        if now - self._shown_at >= SHOWN_EVERY:
+        if now - self._shown_at >= LOG_INTERVAL:
             self._shown_at = now
             logger.info(
                 "Reading the log: %s, %d events", _share(self._first, at, end), self._events
@@ -69,7 +69,7 @@ class StartupReplay:
             self._done = True
             self._decided.set()
             seconds = time.monotonic() - self._began_at
-            if seconds >= SHOWN_EVERY:
+            if seconds >= LOG_INTERVAL:
                 logger.info("Read the log: %d events in %.1f s", self._events, seconds)
 
 

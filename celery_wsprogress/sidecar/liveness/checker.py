@@ -33,22 +33,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_WITH_BACKEND: Final = 2.0
+BACKEND_PATIENCE_FACTOR: Final = 2.0
 """Times ``lost_after`` that a backend which cannot be asked, or does not answer, is waited for."""
 
 
-MOST_PATIENCE_WITH_SUCCESSOR: Final = 5.0
+MAX_SUCCESSOR_PATIENCE_FACTOR: Final = 5.0
 """Times ``lost_after`` after which the backend is asked again about a run that was replaced: what
 follows may end without a word, where a step of a chain is given up as a whole."""
 
-SIGNS_MISSED: Final = 3.0
+MISSED_HEARTBEATS: Final = 3.0
 """Times the interval of its process's signs that a run may be silent, whatever ``lost_after``
 says: what is concluded here holds for every sidecar."""
 
-MAX_NAMED: Final = 100
+MAX_LOGGED_RUNS: Final = 100
 """Workers that are named in the log because they speak too seldom for ``lost_after``."""
 
-MOST_QUEUED: Final = 20
+MAX_QUEUED_LOOKUPS: Final = 20
 """Messages that wait in their queue about which the backend is asked in one look: there may be
 very many of these."""
 
@@ -97,7 +97,7 @@ class LivenessChecker:
         """The log is heard from now on."""
         self._heard_since = now
 
-    def deafen(self) -> None:
+    def pause(self) -> None:
         """The log is not heard any more."""
         self._heard_since = None
 
@@ -117,12 +117,12 @@ class LivenessChecker:
             self._heard_since = now
         self._again_at = {one: at for one, at in self._again_at.items() if at > now}
         for silence in self._silent(State.RUNNING, now, epoch_now):
-            self._consider(silence, now)
+            self._handle_silent(silence, now)
         if self._ask is not None:
             for state in _WAITING:
                 for silence in self._silent(state, now, epoch_now):
                     self._ask_early(self._ask, silence, now)
-            for silence in islice(self._queued(now, epoch_now), MOST_QUEUED):
+            for silence in islice(self._queued(now, epoch_now), MAX_QUEUED_LOOKUPS):
                 self._ask_queued(self._ask, silence, now)
 
     def _queued(self, now: float, epoch_now: float) -> Iterator[SilentRun]:
@@ -151,13 +151,13 @@ class LivenessChecker:
     def _patience_with(self, silence: SilentRun) -> float:
         """Seconds of silence after which this run is given up."""
         every = silence.run.every or SIGN_INTERVAL
-        patience = max(self._lost_after, SIGNS_MISSED * every)
+        patience = max(self._lost_after, MISSED_HEARTBEATS * every)
         if patience > self._lost_after:
             self._name_slow(silence.operation.worker or "", every, patience)
         return patience
 
     def _name_slow(self, worker: str, every: float, patience: float) -> None:
-        if worker in self._named or len(self._named) >= MAX_NAMED:
+        if worker in self._named or len(self._named) >= MAX_LOGGED_RUNS:
             return
         self._named.add(worker)
         logger.warning(
@@ -170,7 +170,7 @@ class LivenessChecker:
             patience,
         )
 
-    def _consider(self, silence: SilentRun, now: float) -> None:
+    def _handle_silent(self, silence: SilentRun, now: float) -> None:
         """Conclude what is to be concluded of a run that should be running."""
         if silence.seconds < self._lost_after / 2:
             return
@@ -181,7 +181,7 @@ class LivenessChecker:
             self._conclude([inferred_events.stalled(silence)])
         elif silence.seconds < patience:
             return
-        elif self._ask is None or silence.seconds >= PATIENCE_WITH_BACKEND * patience:
+        elif self._ask is None or silence.seconds >= BACKEND_PATIENCE_FACTOR * patience:
             self._conclude([inferred_events.given_up(silence)])
         else:
             self._ask(silence.operation.operation_id, partial(self._take, silence))
@@ -204,11 +204,11 @@ class LivenessChecker:
         """
         if silence.seconds < self._lost_after:
             return
-        ask(silence.operation.operation_id, partial(self._take_early, silence))
+        ask(silence.operation.operation_id, partial(self._on_early_answer, silence))
         # Each time when it has waited twice as long: there may be many of these.
         pause = silence.seconds
         if silence.run.state is State.REPLACED:
-            pause = min(pause, MOST_PATIENCE_WITH_SUCCESSOR * self._lost_after)
+            pause = min(pause, MAX_SUCCESSOR_PATIENCE_FACTOR * self._lost_after)
         self._again_at[silence.operation.operation_id] = now + pause
 
     def _ask_queued(self, ask: Ask, silence: SilentRun, now: float) -> None:
@@ -217,15 +217,15 @@ class LivenessChecker:
         A worker that knows neither its task nor this package throws it away without a word, and
         stores ``NotRegistered`` (celery/worker/consumer/consumer.py, ``on_unknown_task``).
         """
-        ask(silence.operation.operation_id, partial(self._take_queued, silence))
+        ask(silence.operation.operation_id, partial(self._on_queued_answer, silence))
         self._again_at[silence.operation.operation_id] = now + silence.seconds
 
-    def _take_queued(self, silence: SilentRun, answer: Answer) -> None:
+    def _on_queued_answer(self, silence: SilentRun, answer: Answer) -> None:
         waits = silence.operation.run is silence.run and silence.run.state is State.QUEUED
         if waits and answer.outcome is not None:
             self._conclude(inferred_events.told(silence, answer.outcome))
 
-    def _take_early(self, silence: SilentRun, answer: Answer) -> None:
+    def _on_early_answer(self, silence: SilentRun, answer: Answer) -> None:
         waits = silence.operation.run is silence.run and silence.run.state in _WAITING
         if waits and answer.outcome is not None:
             self._conclude(inferred_events.told(silence, answer.outcome))

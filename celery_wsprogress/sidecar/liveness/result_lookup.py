@@ -136,7 +136,7 @@ class ResultLookup:
     def _run(self) -> None:
         backend: Any = None
         while task_id := self._next():
-            found, backend = self._find_out(backend, task_id)
+            found, backend = self._lookup(backend, task_id)
             with self._work:
                 if threading.current_thread() is not self._thread:
                     return
@@ -153,7 +153,7 @@ class ResultLookup:
             self._asking = _Question(self._waiting.popleft(), time.monotonic())
             return self._asking.task_id
 
-    def _find_out(self, backend: Any, task_id: str) -> tuple[Answer, Any]:
+    def _lookup(self, backend: Any, task_id: str) -> tuple[Answer, Any]:
         """Ask; once more with a new connection where that of earlier questions fails.
 
         Returns:

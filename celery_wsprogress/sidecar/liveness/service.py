@@ -1,4 +1,4 @@
-"""Concluding things: the clock, the result backend and the log around :mod:`.liveness`."""
+"""Concluding things: the clock, the result backend and the log around :mod:`.checker`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_WITH_LOG: Final = 2.0
+LOG_LOOKUP_DELAY: Final = 2.0
 """Seconds in which the log may still bring what the result backend has answered already: a task
 that has just ended is known there before its events have travelled."""
 
@@ -82,7 +82,7 @@ class LivenessService:
         while True:
             await asyncio.sleep(self._liveness.interval)
             if not self._connection.connected:
-                self._liveness.deafen()
+                self._liveness.pause()
             try:
                 self._liveness.look(time.monotonic(), time.time())
             except Exception:
@@ -99,7 +99,7 @@ class LivenessService:
 
     def _take_unknown(self, operation_id: str, found: Answer) -> None:
         if found.outcome is not None:
-            self._loop.call_later(PATIENCE_WITH_LOG, self._answer_unknown, operation_id, found)
+            self._loop.call_later(LOG_LOOKUP_DELAY, self._answer_unknown, operation_id, found)
 
     def _answer_unknown(self, operation_id: str, found: Answer) -> None:
         if found.outcome is not None and self._hub.get(operation_id) is None:

@@ -1,6 +1,6 @@
 """Several processes on one port: their parent, which serves nobody itself.
 
-Each process is the same command again, with a line to the parent (:mod:`.siblings`): a fork
+Each process is the same command again, with a line to the parent (:mod:`.supervisor_link`): a fork
 would take along whatever threads the application started when it was loaded. The parent starts
 one anew that ended without being told to, adds up what they report, and tells them to stop.
 
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final
 from celery_wsprogress.backoff import MAX_DELAY, Backoff
 from celery_wsprogress.sidecar.metrics import definitions
 from celery_wsprogress.sidecar.multiprocess.supervisor_link import (
+    encode_report,
     open_connection,
-    report_line,
     reports,
 )
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-STEADY: Final = MAX_DELAY
+STABLE_AFTER: Final = MAX_DELAY
 """Seconds that a process must have lived for the next one to be started without a long wait."""
 
 
@@ -86,7 +86,7 @@ class Supervisor:
     def start(self) -> None:
         """Start them. Does not wait until they serve."""
         loop = asyncio.get_running_loop()
-        self._keepers = [loop.create_task(self._keep_one()) for _ in range(self._count)]
+        self._keepers = [loop.create_task(self._supervise()) for _ in range(self._count)]
 
     async def stop(self) -> None:
         """Tell each to stop, and wait until they have ended."""
@@ -95,7 +95,7 @@ class Supervisor:
             _signal(one, signal.SIGTERM)
         await asyncio.gather(*self._keepers)
 
-    async def _keep_one(self) -> None:
+    async def _supervise(self) -> None:
         """Have one process running until it is time to stop."""
         backoff = Backoff()
         while not self._stopping.is_set():
@@ -103,7 +103,7 @@ class Supervisor:
             how = await self._run_one()
             if self._stopping.is_set():
                 return
-            if time.monotonic() - began_at >= STEADY:
+            if time.monotonic() - began_at >= STABLE_AFTER:
                 backoff.reset()
             pause = backoff.next()
             logger.warning("%s; another one is started in %.1f s", how, pause)
@@ -130,7 +130,7 @@ class Supervisor:
         finally:
             del self._running[process.pid]
             self._ledger.close(process.pid)
-        return f"Process {process.pid} {_how(code)}"
+        return f"Process {process.pid} {_describe_exit(code)}"
 
     async def _start_one(self) -> tuple[asyncio.subprocess.Process, socket.socket]:
         ours, theirs = socket.socketpair()
@@ -153,7 +153,7 @@ class Supervisor:
             self._ledger.reports[pid] = report
             if len(self._ledger.reports) == self._count:
                 self.serving.set()
-            writer.write(report_line(self._ledger.others(pid)))
+            writer.write(encode_report(self._ledger.others(pid)))
         writer.close()
 
 
@@ -162,7 +162,7 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
         process.send_signal(number)
 
 
-def _how(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code < 0:
         with contextlib.suppress(ValueError):
             return f"was ended by {signal.Signals(-code).name}"

@@ -58,7 +58,7 @@ async def reports(reader: asyncio.StreamReader) -> AsyncIterator[Samples]:
             yield _decode(await reader.readuntil())
 
 
-def report_line(report: Samples) -> bytes:
+def encode_report(report: Samples) -> bytes:
     """A report, as it goes over a line."""
     return encode_frame(dict(report)) + b"\n"
 
@@ -75,7 +75,7 @@ class SupervisorLink:
     def __init__(self, descriptor: int) -> None:
         self.reports: Samples = {}
         """Of all other processes, those included that have ended, added up."""
-        self.orphaned = asyncio.Event()
+        self.parent_gone = asyncio.Event()
         """The parent is gone."""
         self.first_client_id = (os.getpid() << CLIENT_BITS) + 1
         """From here on this process counts its clients, and no other one does."""
@@ -94,7 +94,10 @@ class SupervisorLink:
         loop = asyncio.get_running_loop()
         self._own = own
         reader, self._writer = await open_connection(self._socket)
-        self._tasks = [loop.create_task(self._listen(reader)), loop.create_task(self._go_on())]
+        self._tasks = [
+            loop.create_task(self._listen(reader)),
+            loop.create_task(self._read_permit()),
+        ]
 
     async def refresh(self) -> None:
         """Have :attr:`reports` as the parent knows them now."""
@@ -104,16 +107,16 @@ class SupervisorLink:
     def _report(self) -> asyncio.Future[None]:
         """Report to the parent; what is returned is done when it has answered."""
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.orphaned.is_set():
+        if self.parent_gone.is_set():
             answered.set_result(None)
             return answered
-        self._writer.write(report_line(self._own()))
+        self._writer.write(encode_report(self._own()))
         self._asked.append(answered)
         return answered
 
-    async def _go_on(self) -> None:
+    async def _read_permit(self) -> None:
         clock = asyncio.get_running_loop().time
-        while not self.orphaned.is_set():
+        while not self.parent_gone.is_set():
             before = clock()
             answered = self._report()
             took = clock() - before
@@ -124,7 +127,7 @@ class SupervisorLink:
         async for report in reports(reader):
             self.reports = report
             self._answer()
-        self.orphaned.set()
+        self.parent_gone.set()
         while self._asked:
             self._answer()
 

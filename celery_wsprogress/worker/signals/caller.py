@@ -15,7 +15,7 @@ from celery.canvas import _chain, _chord
 from celery_wsprogress.guard import guarded
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.worker import context
-from celery_wsprogress.worker.apps import publisher_of_message, publishing_of
+from celery_wsprogress.worker.apps import app_publishing, publishing_of
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
 from celery_wsprogress.worker.run_info import HEADER, WITHHOLD_ERRORS, Run, new_id, read_header
@@ -49,14 +49,18 @@ def before_publish(  # noqa: PLR0917 - as Celery names them
     _routed.set((headers["id"], _declared(declare, exchange, routing_key)))
     stamp = read_header(headers)
     _note_replacement(body)
-    replaced = _replaced_by(sender, headers)
+    replaced = _replaced_tracker(sender, headers)
     if replaced is not None:
         replaced.replaced = True
-        stamp = {**inherited(replaced), **stamp}
+        stamp = {**replacement_header(replaced), **stamp}
     if stamp.get("follow") or _reporting_of(sender, stamp, body) is not None:
         # A new value: the old one may be a constant of the caller's or, when a task is
         # retried, its request.
-        headers[HEADER] = {**_bounded(stamp), "publication": new_id(), **_followed_by(headers)}
+        headers[HEADER] = {
+            **_sanitized_header(stamp),
+            "publication": new_id(),
+            **_retry_header(headers),
+        }
 
 
 def _declared(queues: Any, exchange: Any, routing_key: Any) -> str:
@@ -88,7 +92,7 @@ def after_publish(
     if not _can_be_stamped(headers) or headers.get("retries"):
         return
     reporting = _reporting_of(sender, read_header(headers), body)
-    if reporting is not None and _replaced_by(sender, headers) is None:
+    if reporting is not None and _replaced_tracker(sender, headers) is None:
         task_id, queue = _routed.get()
         if not queue or task_id != headers["id"]:
             queue = queue_of(reporting.app, exchange, routing_key)
@@ -97,7 +101,7 @@ def after_publish(
         reporting.publisher.emit((LazyEvent(make),))
 
 
-def mark_replacement(signature: Any, tracker: Tracker, app: Any) -> None:
+def inherit_header(signature: Any, tracker: Tracker, app: Any) -> None:
     """Have the task that takes over the id of the running one followed as that one was.
 
     Of a chain that is the last task, of a chord its body.
@@ -112,7 +116,7 @@ def mark_replacement(signature: Any, tracker: Tracker, app: Any) -> None:
     while isinstance(last, (_chain, _chord)):
         last = last.tasks[-1] if isinstance(last, _chain) else last.body
     headers = dict(last.options.get("headers") or {})
-    headers[HEADER] = _bounded({**inherited(tracker), **read_header(headers)})
+    headers[HEADER] = _sanitized_header({**replacement_header(tracker), **read_header(headers)})
     last.set(headers=headers)
 
 
@@ -133,18 +137,18 @@ def _note_replacement(body: Any) -> None:
 def _follow(signature: Any, tracker: Tracker) -> None:
     options = signature["options"]
     headers = options.get("headers") or {}
-    stamp = _bounded({**inherited(tracker), **read_header(headers)})
+    stamp = _sanitized_header({**replacement_header(tracker), **read_header(headers)})
     options["headers"] = {**headers, HEADER: stamp}
 
 
-def inherited(tracker: Tracker) -> dict[str, Any]:
+def replacement_header(tracker: Tracker) -> dict[str, Any]:
     """The stamp that a replacement gets from the run it replaces."""
     run = tracker.run
     stamp = {"metadata": run.metadata, "tags": list(run.tags), "follow": True, "after": run.run}
     return stamp if tracker.streams_errors else {**stamp, WITHHOLD_ERRORS: True}
 
 
-def _bounded(stamp: Mapping[str, Any]) -> dict[str, Any]:
+def _sanitized_header(stamp: Mapping[str, Any]) -> dict[str, Any]:
     """A stamp that is fit to travel: plain values, of limited size; of a run's only ``after``."""
     kept: dict[str, Any] = {}
     if stamp.get("metadata") is not None:
@@ -167,7 +171,7 @@ def _can_be_stamped(headers: Any) -> bool:
 def _reporting_of(sender: Any, stamp: Mapping[str, Any], body: Any) -> AppPublishing | None:
     kwargs = body[1] if isinstance(body, (tuple, list)) and len(body) > 1 else None
     for name in filter(None, (str(sender), called_by(str(sender), kwargs))):
-        found = publisher_of_message(str(sender), name)
+        found = app_publishing(str(sender), name)
         if found is not None:
             app, streaming = found
             reporting = publishing_of(app)
@@ -176,18 +180,18 @@ def _reporting_of(sender: Any, stamp: Mapping[str, Any], body: Any) -> AppPublis
     return None
 
 
-def _followed_by(headers: Mapping[str, Any]) -> dict[str, Any]:
+def _retry_header(headers: Mapping[str, Any]) -> dict[str, Any]:
     """Of a retry: the run that asks for it."""
     tracker = context.find_tracker(headers["id"]) if headers.get("retries") else None
     return {} if tracker is None else {"after": tracker.run.run}
 
 
-def _replaced_by(name: Any, headers: Mapping[str, Any]) -> Tracker | None:
+def _replaced_tracker(name: Any, headers: Mapping[str, Any]) -> Tracker | None:
     """The tracker of the running task, where this message takes its place."""
     tracker = context.find_tracker(headers["id"])
     if tracker is None or tracker.sink is None or headers.get("retries"):
         return None
-    found = publisher_of_message(str(name), str(name))
+    found = app_publishing(str(name), str(name))
     if found is not None and publishing_of(found[0]).publisher is not tracker.sink:
         # The same id in another app is another task.
         return None

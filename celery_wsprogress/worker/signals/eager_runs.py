@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CANCELLED: Final = (KeyboardInterrupt, GeneratorExit)
 
 
-def is_in_tests() -> bool:
+def runs_in_tests() -> bool:
     """Whether this process runs tests: by pytest, Django's runner, or ``python -m unittest``."""
     if "pytest" in sys.modules or "django.test.runner" in sys.modules:
         return True

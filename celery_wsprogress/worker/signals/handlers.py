@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WARM_DRAIN: Final = 5.0
+WARM_SHUTDOWN_DRAIN: Final = 5.0
 """Seconds a process that ends in peace waits for its last events to leave."""
-QUICK_DRAIN: Final = 1.0
+RECYCLE_DRAIN: Final = 1.0
 """Seconds a pool process that is recycled or terminated waits at the most: it holds the slot in
 which the next task would run. A broker that is near takes milliseconds, one that is 30 ms away a
 quarter of a second, since each process opens a connection of its own."""
-STRANGE_DRAIN: Final = 0.1
+UNTRUSTED_DRAIN: Final = 0.1
 """The same for a broker of which nobody knows that it answers."""
 
 
@@ -50,7 +50,7 @@ def install(app: Any) -> None:
         ConfigurationError: a ``wsprogress_…`` setting is bad.
     """
     apps.read_settings(app)
-    apps.remember_app(app)
+    apps.register_app(app)
     connect()
 
 
@@ -58,7 +58,9 @@ def install(app: Any) -> None:
 def connect() -> None:
     """Connect the handlers. Once per process, however often it is called."""
     for signal, handler in _HANDLERS:
-        signal.connect(_quiet(handler), weak=False, dispatch_uid=f"celery_wsprogress.{signal.name}")
+        signal.connect(
+            _log_errors(handler), weak=False, dispatch_uid=f"celery_wsprogress.{signal.name}"
+        )
     successors.watch_chords()
     atexit.register(_at_exit)
 
@@ -83,23 +85,23 @@ def _on_postrun(**named: Any) -> None:
 def _on_process_shutdown(exitcode: Any = None, **_: Any) -> None:
     # Anything but 0 is a pool process that was terminated, or recycled for its age or size.
     if exitcode == 0:
-        drain_all(WARM_DRAIN)
+        drain_all(WARM_SHUTDOWN_DRAIN)
     else:
-        drain_all(QUICK_DRAIN, STRANGE_DRAIN)
+        drain_all(RECYCLE_DRAIN, UNTRUSTED_DRAIN)
 
 
 def _on_worker_shutdown(**_: Any) -> None:
-    drain_all(WARM_DRAIN)
+    drain_all(WARM_SHUTDOWN_DRAIN)
 
 
 def _at_exit() -> None:
     # After a shutdown that was interrupted tasks may have gone on until now, in threads.
-    drain_all(WARM_DRAIN)
-    _quiet(shutdown.ended)()
-    drain_all(WARM_DRAIN)
+    drain_all(WARM_SHUTDOWN_DRAIN)
+    _log_errors(shutdown.ended)()
+    drain_all(WARM_SHUTDOWN_DRAIN)
 
 
-def _quiet(handler: Callable[..., Any]) -> Callable[..., None]:
+def _log_errors(handler: Callable[..., Any]) -> Callable[..., None]:
     """The handler with its errors logged: the first one in full."""
     level = logging.ERROR
 

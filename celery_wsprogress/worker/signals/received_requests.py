@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FEW: Final = 200
+MIN_SWEEP_SIZE: Final = 200
 """So many may be remembered before it is looked which of them are gone."""
 
 
@@ -25,7 +25,7 @@ class ReceivedRequests:
 
     def __init__(self) -> None:
         self._by_id: dict[str, weakref.ref[Any]] = {}
-        self._most = _FEW
+        self._most = MIN_SWEEP_SIZE
 
     def add(self, request: Any) -> None:
         """Remember a request. Called by one thread, the one that receives them."""
@@ -50,7 +50,7 @@ class ReceivedRequests:
             if known() is None:
                 del self._by_id[task_id]
         # So that each is looked at twice, in the mean, however many live.
-        self._most = max(_FEW, 2 * len(self._by_id))
+        self._most = max(MIN_SWEEP_SIZE, 2 * len(self._by_id))
 
 
 known: Final = ReceivedRequests()

@@ -4,7 +4,7 @@ import pytest
 
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.brokers.amqp import connection as amqp_connection
-from celery_wsprogress.brokers.amqp.connection import connect, drain_until, drop, socket_of
+from celery_wsprogress.brokers.amqp.connection import abort, connect, drain_until, socket_of
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def connection(rabbitmq_url, monkeypatch):
     monkeypatch.setattr(amqp_connection, "HEARTBEAT", 2.0)
     connection = connect(BrokerAddress(rabbitmq_url))
     yield connection
-    drop(connection)
+    abort(connection)
 
 
 def test_waiting_ends_in_time_though_heartbeats_come(connection):
@@ -22,12 +22,12 @@ def test_waiting_ends_in_time_though_heartbeats_come(connection):
 
 
 def test_waiting_ends_with_the_connection(connection):
-    threading.Timer(0.2, amqp_connection.shut, [socket_of(connection)]).start()
+    threading.Timer(0.2, amqp_connection.shutdown_socket, [socket_of(connection)]).start()
     with pytest.raises(OSError, match=r"."):
         drain_until(connection, lambda: False, 600)
 
 
 def test_a_connection_that_is_closed_is_not_set_up_again(connection):
-    drop(connection)
+    abort(connection)
     with pytest.raises(ConnectionError, match="closed"):
         drain_until(connection, lambda: False, 600)

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from celery_wsprogress.brokers import EXCHANGE, BrokerAddress
-from celery_wsprogress.brokers.amqp.connection import connect, drain, drop
-from celery_wsprogress.brokers.amqp.epochs import Epochs, follow, name_epochs
+from celery_wsprogress.brokers.amqp.connection import abort, connect, drain_one
+from celery_wsprogress.brokers.amqp.epochs import Epochs, name_epochs, next_epoch
 
 WORDS = st.sampled_from(["", "a", "b", "c", "d"])
 MESSAGES = st.lists(st.tuples(WORDS, WORDS).map(" ".join).map(str.encode) | st.binary(max_size=6))
@@ -12,7 +12,7 @@ MESSAGES = st.lists(st.tuples(WORDS, WORDS).map(" ".join).map(str.encode) | st.b
 
 def last(messages, current=""):
     for message in messages:
-        current = follow(current, message)
+        current = next_epoch(current, message)
     return current
 
 
@@ -39,7 +39,7 @@ def connections(rabbitmq_url):
     opened = [connect(BrokerAddress(rabbitmq_url)) for _ in range(2)]
     yield opened
     for connection in opened:
-        drop(connection)
+        abort(connection)
 
 
 def impatient(connection):
@@ -66,7 +66,7 @@ def test_who_follows_hears_of_a_new_one(connections):
     other.propose()
     before = one.word
     while one.word == before:
-        assert drain(connections[0], 10.0)
+        assert drain_one(connections[0], 10.0)
     assert one.word == other.word
 
 

@@ -18,7 +18,7 @@ from celery_wsprogress.brokers import (
     open_writer,
 )
 from celery_wsprogress.brokers.redis import exchange, memory, stream
-from celery_wsprogress.brokers.redis.memory import Memory, bound_of, entries_of, read_memory
+from celery_wsprogress.brokers.redis.memory import Memory, bound_of, max_entries_for, read_memory
 from celery_wsprogress.settings import LOG_BYTES
 
 LARGE_READ_BYTES = b"x" * 30_000
@@ -45,7 +45,7 @@ def client(server):
 
 @given(st.integers(1_000_000, 10**12), st.floats(0, MAX_BATCH_BYTES), st.floats(0, 100_000))
 def test_as_many_entries_are_kept_as_have_room(bound, size, kept):
-    entries = entries_of(bound, size, kept)
+    entries = max_entries_for(bound, size, kept)
     assert 1 <= entries <= memory.MAX_ENTRIES
     assert entries * size * memory.OVERHEAD <= bound + 1
 

@@ -14,10 +14,10 @@ from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.http.handshake import (
     check_exposure,
-    one_value,
     operation_id_of,
-    refusal,
+    reject_reason,
     response,
+    single_header,
 )
 from celery_wsprogress.sidecar.http.routes import JSON, HTTPAnswer
 
@@ -89,7 +89,7 @@ SETTINGS = ServeSettings.load({"origins": "https://listed.example", "hosts": "pr
     ids=repr,
 )
 def test_who_is_served(headers):
-    assert refusal(request(*headers), SETTINGS) is None
+    assert reject_reason(request(*headers), SETTINGS) is None
 
 
 @pytest.mark.parametrize(
@@ -111,25 +111,25 @@ def test_who_is_served(headers):
     ids=repr,
 )
 def test_who_is_refused_and_what_would_help(headers, hint):
-    answer = refusal(request(*headers), SETTINGS)
+    answer = reject_reason(request(*headers), SETTINGS)
     assert answer.status == HTTPStatus.FORBIDDEN
     assert hint in answer.body.decode()
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "PUT", "DELETE", "get"])
 def test_only_get_is_served(method):
-    answer = refusal(request(HOST, method=method), SETTINGS)
+    answer = reject_reason(request(HOST, method=method), SETTINGS)
     assert answer.status == HTTPStatus.METHOD_NOT_ALLOWED
 
 
 def test_a_foreign_page_learns_nothing_whatever_its_method():
     headers = [HOST, ("Origin", "http://evil.example")]
-    assert refusal(request(*headers, method="POST"), SETTINGS).status == HTTPStatus.FORBIDDEN
+    assert reject_reason(request(*headers, method="POST"), SETTINGS).status == HTTPStatus.FORBIDDEN
 
 
 def test_the_host_that_is_bound_is_a_name_too():
     settings = ServeSettings.load({"host": "progress.example", "key": KEY})
-    assert refusal(request(("Host", "progress.example:8765")), settings) is None
+    assert reject_reason(request(("Host", "progress.example:8765")), settings) is None
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_the_host_that_is_bound_is_a_name_too():
     [([], None), ([("A", "1")], "1"), ([("A", "1"), ("a", "2")], ""), ([("A", "")], "")],
 )
 def test_one_value(headers, value):
-    assert one_value(Headers(headers), "a") == value
+    assert single_header(Headers(headers), "a") == value
 
 
 @pytest.mark.parametrize(

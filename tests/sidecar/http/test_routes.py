@@ -17,7 +17,7 @@ from celery_wsprogress.sidecar.http.routes import (
     PROMETHEUS,
     TEXT,
     RequestContext,
-    is_about_all,
+    needs_all_processes,
     respond,
 )
 from celery_wsprogress.sidecar.metrics.definitions import STATS
@@ -92,9 +92,9 @@ def test_metrics(get):
 
 @pytest.mark.parametrize("path", ["/readyz", "/status", "/metrics"])
 def test_what_is_asked_of_all_processes(path):
-    assert is_about_all(path)
-    assert is_about_all(f"{path}?x")
-    assert not is_about_all(f"/healthz?{path}")
+    assert needs_all_processes(path)
+    assert needs_all_processes(f"{path}?x")
+    assert not needs_all_processes(f"/healthz?{path}")
 
 
 def test_operations(get):

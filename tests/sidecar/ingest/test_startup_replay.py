@@ -44,7 +44,7 @@ def test_who_waits_too_long_or_in_vain_is_not(monkeypatch):
         monkeypatch.setattr(startup_replay, "HOLD", 60.0)
         waiting = asyncio.ensure_future(one.wait())
         await asyncio.sleep(0)
-        one.give_up()
+        one.cancel()
         assert not await waiting
 
     run(main())

@@ -225,7 +225,7 @@ def test_a_run_without_a_name_can_give_no_sign_and_is_not_judged():
 
 def test_silence_does_not_count_while_the_log_is_not_heard(sidecar):
     sidecar.wait(20)
-    sidecar.liveness.deafen()
+    sidecar.liveness.pause()
     sidecar.wait(500)
     assert sidecar.words == []
     sidecar.liveness.listen(sidecar.now)
@@ -418,7 +418,7 @@ def test_nobody_who_spoke_within_the_time_is_given_up(steps):
         elif step == "sign":
             sidecar.write(alive=[RUN])
         elif step == "deaf":
-            sidecar.liveness.deafen()
+            sidecar.liveness.pause()
             sidecar.wait(seconds)
             sidecar.liveness.listen(sidecar.now)
         else:

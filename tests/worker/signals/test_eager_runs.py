@@ -113,13 +113,13 @@ def test_not_in_tests_unless_it_is_said(monkeypatch):
     app = Celery("e", broker="memory://", set_as_current=False)
     app.task(lambda: None, base=StreamingTask, name="e.one", shared=False)
     reporting = apps.publishing_of(app)
-    assert eager_runs.is_in_tests()
+    assert eager_runs.runs_in_tests()
     assert not reporting.publishes_eager
     for runner, there in (("django.test.runner", True), ("nothing.of.the.kind", False)):
         with monkeypatch.context() as patch:
             patch.delitem(sys.modules, "pytest")
             patch.setitem(sys.modules, runner, sys)
-            assert eager_runs.is_in_tests() is there
+            assert eager_runs.runs_in_tests() is there
 
 
 def test_not_under_unittest_either(tmp_path):

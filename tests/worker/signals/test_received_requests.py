@@ -47,6 +47,6 @@ def test_who_is_gone_is_forgotten_and_nobody_else(rounds):
             if number % 4 < kept:
                 living.append(one)
         del one
-        assert len(requests._by_id) <= 2 * len(living) + module._FEW + 1
+        assert len(requests._by_id) <= 2 * len(living) + module.MIN_SWEEP_SIZE + 1
     assert all(requests.get(one.id) is one for one in living)
     assert bool(requests) == bool(living)
