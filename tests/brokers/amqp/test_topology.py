@@ -68,4 +68,4 @@ def test_a_queue_that_is_down_is_not_taken_for_none(proxied, words):
 def kombu_connection(address):
     connection = amqp_connection.connect(address)
     yield connection
-    amqp_connection.drop(connection)
+    amqp_connection.abort(connection)
