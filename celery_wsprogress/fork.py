@@ -105,13 +105,14 @@ register(_release_log, _acquire_log, _release_log)
 
 def _before() -> None:
     notice()
-    for one in _registered:
+    # The log comes last: whoever holds another lock of ours may be about to log something.
+    for one in reversed(_registered):
         if one.acquire is not None:
             one.acquire()
 
 
 def _after_in_parent() -> None:
-    for one in reversed(_registered):
+    for one in _registered:
         if one.release is not None:
             one.release()
 
