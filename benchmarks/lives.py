@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.protocol.batches import encode_event
 from celery_wsprogress.protocol.events import (
     Completed,
     CompletedData,
@@ -16,7 +17,6 @@ from celery_wsprogress.protocol.events import (
     Status,
     StatusData,
 )
-from celery_wsprogress.protocol.wire import encode_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

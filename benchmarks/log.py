@@ -8,7 +8,7 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.brokers import BrokerAddress, open_writer
-from celery_wsprogress.protocol.wire import join_batch
+from celery_wsprogress.protocol.batches import join_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.machine import MEASURED, processor_time, started
 from celery_wsprogress.brokers import BrokerAddress, open_reader
-from celery_wsprogress.protocol.wire import decode_batch
+from celery_wsprogress.protocol.batches import decode_batch
 
 if TYPE_CHECKING:
     import subprocess

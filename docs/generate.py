@@ -8,7 +8,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from celery_wsprogress import settings
-from celery_wsprogress.operations.lifecycle import TRANSITIONS, State, Step, Verdict
+from celery_wsprogress.operations.states import TRANSITIONS, State, Trigger, Verdict
 from celery_wsprogress.sidecar.metrics import definitions
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def states_table() -> str:
     """The transitions of a run, as a table: states down, steps across."""
     rows = [
-        [state.value if state else "(new)", *(_cell(TRANSITIONS[state][step]) for step in Step)]
+        [state.value if state else "(new)", *(_cell(TRANSITIONS[state][step]) for step in Trigger)]
         for state in (None, *State)
     ]
-    return _table(["", *(step.value for step in Step)], rows)
+    return _table(["", *(step.value for step in Trigger)], rows)
 
 
 def _cell(outcome: State | Verdict) -> str:

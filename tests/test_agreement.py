@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import example, given
 from support.sample_events import OPERATION, doubted_logs, logs, progress, queued, status
 
-from celery_wsprogress.operations.lifecycle import Verdict
 from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.operations.states import Verdict
 from celery_wsprogress.protocol.events import Completed, Error, Progress, Status
 
 STATES = {"queued", "received", "retrying", "replaced"}

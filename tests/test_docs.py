@@ -28,7 +28,7 @@ from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.brokers.address import address_of
 from celery_wsprogress.cli import main
 from celery_wsprogress.hub import commands
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "guide.md"
@@ -67,7 +67,7 @@ def test_a_frame_is_one_of_the_protocol(page, text):
         assert event["command"] in commands.COMMANDS
         return
     assert event["event_type"] == "progress"
-    batch = wire.decode_batch(wire.join_batch("w", 1, [text.encode()]))
+    batch = batches.decode_batch(batches.join_batch("w", 1, [text.encode()]))
     assert msgspec.to_builtins(batch.events[0]) == event
 
 

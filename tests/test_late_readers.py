@@ -19,8 +19,8 @@ from support.sample_events import (
     without_early_ends,
 )
 
-from celery_wsprogress.operations.lifecycle import State, Verdict
 from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.operations.states import State, Verdict
 from celery_wsprogress.protocol.events import Completed, Error
 
 SHOWN = ("run", "state", "status", "started_at", "finished_at", "error", "attempt")

@@ -18,7 +18,7 @@ whatever else kombu speaks    ``exchange``           no          nothing
 ============================  =====================  ==========  ==============================
 
 Only raw bytes pass here. Nothing is ever unpickled, and nothing is decoded:
-:mod:`celery_wsprogress.protocol.wire` does that.
+:mod:`celery_wsprogress.protocol.batches` does that.
 """
 
 from __future__ import annotations

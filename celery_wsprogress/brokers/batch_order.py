@@ -14,7 +14,7 @@ from collections import OrderedDict
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from celery_wsprogress.protocol.wire import head_of
+from celery_wsprogress.protocol.batches import head_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

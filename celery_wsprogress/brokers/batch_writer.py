@@ -26,14 +26,14 @@ from celery_wsprogress.brokers.failure import (
     is_an_answer,
     is_program_error,
 )
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from celery_wsprogress.brokers import Writer
-    from celery_wsprogress.protocol.wire import RunName
+    from celery_wsprogress.protocol.batches import RunKey
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class BatchWriter:
         secrets_: Sequence[str] = (),
         *,
         backoff: Backoff | None = None,
-        heartbeat_interval: float = wire.SIGN_INTERVAL,
+        heartbeat_interval: float = batches.DEFAULT_HEARTBEAT_INTERVAL,
         idle_timeout: float = IDLE_TIMEOUT,
         opening: AbstractContextManager[None] | None = None,
     ) -> None:
@@ -126,7 +126,7 @@ class BatchWriter:
     def prepare(
         self,
         events: Sequence[bytes],
-        alive: Sequence[RunName] = (),
+        alive: Sequence[RunKey] = (),
         at: float = 0.0,
         *,
         confirm: bool,
@@ -150,7 +150,7 @@ class BatchWriter:
     def _batch(self, *content: Any) -> Callable[..., bytes]:
         """Makes the batch when it is written, with the time: readers see our clock by that."""
         every = self._heartbeat_interval
-        return partial(wire.join_batch, self._name, self._counter, *content, every=every)
+        return partial(batches.join_batch, self._name, self._counter, *content, every=every)
 
     def flush(self, now: float) -> bool:
         """Try to write the pending batch.

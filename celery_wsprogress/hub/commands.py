@@ -17,7 +17,7 @@ from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.hub.command_context import CommandContext
 from celery_wsprogress.hub.list_page import MAX_PAGE_BYTES, list_operations, parse_limit
 from celery_wsprogress.hub.subscribe import subscribe, unsubscribe
-from celery_wsprogress.protocol.wire import (
+from celery_wsprogress.protocol.messages import (
     MAX_COMMAND_BYTES,
     command_size,
     decode_command,

@@ -22,7 +22,7 @@ from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
 from celery_wsprogress.hub.store import OperationStore
 from celery_wsprogress.hub.subscriptions import Subscriptions, selects
 from celery_wsprogress.operations.history import Entry, Kind
-from celery_wsprogress.operations.lifecycle import Step, Verdict, step_of
+from celery_wsprogress.operations.states import Trigger, Verdict, trigger_of
 from celery_wsprogress.protocol.batch_numbers import Arrival
 from celery_wsprogress.protocol.events import (
     BACKEND_RUN,
@@ -36,7 +36,7 @@ from celery_wsprogress.protocol.events import (
     Status,
 )
 from celery_wsprogress.protocol.frames import payload_of, text_frame
-from celery_wsprogress.protocol.wire import encode_event_frame
+from celery_wsprogress.protocol.messages import encode_event_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub.store import OperationRecord
     from celery_wsprogress.operations.history import History
     from celery_wsprogress.operations.selector import Selector
+    from celery_wsprogress.protocol.batches import Batch
     from celery_wsprogress.protocol.event_ids import BatchPosition, LogPosition
-    from celery_wsprogress.protocol.wire import Batch
 
 MAX_EVENT_ID_LENGTH: Final = 100
 """Longer event ids are not ours. A client may send them, but they are not kept."""
@@ -103,7 +103,7 @@ class Hub:
         """Fold a batch of the log.
 
         Args:
-            batch: What :func:`~celery_wsprogress.protocol.wire.decode_batch` returned.
+            batch: What :func:`~celery_wsprogress.protocol.batches.decode_batch` returned.
             epoch: The epoch of the log.
             position: The position of the batch in the log.
             now: Seconds of a clock that never goes back.
@@ -427,10 +427,10 @@ def _reopens(event: Event) -> bool:
 
     Only a start does. What the result backend says of an unknown operation was asked for.
     """
-    return step_of(event) is Step.START or event.run == BACKEND_RUN
+    return trigger_of(event) is Trigger.START or event.run == BACKEND_RUN
 
 
-_COUNTED: Final = {Verdict.DELIVER: "delivered", Verdict.BEHIND: "behind", Verdict.OVER: "over"}
+_COUNTED: Final = {Verdict.DELIVER: "delivered", Verdict.STALE: "behind", Verdict.ENDED: "over"}
 _COUNTS: Final = (
     "events", "delivered", "behind", "over", "resumed", "malformed", "repeats", "gaps",
 )  # fmt: skip

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.errors import CommandError
-from celery_wsprogress.operations.lifecycle import State
 from celery_wsprogress.operations.selector import Selector, SelectorField, validate_glob
-from celery_wsprogress.protocol.wire import MAX_FRAME_BYTES, cut, encode_frame
+from celery_wsprogress.operations.states import State
+from celery_wsprogress.protocol.messages import MAX_FRAME_BYTES, cut, encode_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

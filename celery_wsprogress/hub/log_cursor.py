@@ -14,8 +14,8 @@ from celery_wsprogress.protocol.batch_numbers import Arrival, Counters
 from celery_wsprogress.protocol.event_ids import BatchPosition, parse_event_id
 
 if TYPE_CHECKING:
+    from celery_wsprogress.protocol.batches import Batch
     from celery_wsprogress.protocol.event_ids import LogPosition
-    from celery_wsprogress.protocol.wire import Batch
 
 
 class LogCursor:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from celery_wsprogress.hub.cursor import ReplayCursor
 from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
 from celery_wsprogress.protocol.frames import text_frame
-from celery_wsprogress.protocol.wire import encode_snapshot_frame
+from celery_wsprogress.protocol.messages import encode_snapshot_frame
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -13,8 +13,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.operations.history import History
-from celery_wsprogress.operations.lifecycle import State
 from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.operations.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

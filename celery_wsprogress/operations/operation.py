@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
-from celery_wsprogress.operations.lifecycle import Runs, State, Step, Verdict, step_of
+from celery_wsprogress.operations.runs import Runs
+from celery_wsprogress.operations.states import State, Trigger, Verdict, trigger_of
 from celery_wsprogress.protocol.events import (
     LIFE_CYCLE,
     LOST,
@@ -31,7 +32,7 @@ from celery_wsprogress.protocol.events import (
 )
 
 if TYPE_CHECKING:
-    from celery_wsprogress.operations.lifecycle import Run
+    from celery_wsprogress.operations.runs import Run
 
 T = TypeVar("T")
 
@@ -97,7 +98,7 @@ class Operation(Struct, gc=False):
             The verdict, and the event as it is to be delivered (an end gets the duration
             that its writer could not know).
         """
-        step = step_of(event)
+        step = trigger_of(event)
         before = self.run, self.state
         verdict = self.runs.fold(event, step)
         if self.state is State.RUNNING and before != (self.run, self.state):
@@ -105,7 +106,7 @@ class Operation(Struct, gc=False):
         if verdict is Verdict.DELIVER:
             event = self._with_duration(event)
             self._learn(event, step)
-        elif verdict is Verdict.BEHIND and isinstance(event, Status):
+        elif verdict is Verdict.STALE and isinstance(event, Status):
             self._complete(event, late=True)
         return verdict, event
 
@@ -185,14 +186,14 @@ class Operation(Struct, gc=False):
         data = structs.replace(event.data, duration=max(0.0, event.timestamp - since))
         return structs.replace(event, data=data)
 
-    def _learn(self, event: Event, step: Step) -> None:
+    def _learn(self, event: Event, step: Trigger) -> None:
         overtaken = self.run is not None and event.run != self.run.id
         if isinstance(event, Progress):
             if not overtaken:
                 self.last_progress, self.last_message = event.data, None
         elif isinstance(event, Status):
             # A message that is published once more says nothing of the run that is there.
-            waits = step is Step.QUEUE and self.state is not State.QUEUED
+            waits = step is Trigger.QUEUE and self.state is not State.QUEUED
             self._learn_status(event, step, aside=overtaken or waits)
         elif isinstance(event, Completed):
             self._learn_end(event)
@@ -205,22 +206,22 @@ class Operation(Struct, gc=False):
             if self.run is not None:
                 self.run.lost = event.inferred and self.error_type in LOST
 
-    def _learn_status(self, event: Status, step: Step, *, aside: bool) -> None:
+    def _learn_status(self, event: Status, step: Trigger, *, aside: bool) -> None:
         """Take a status; ``aside`` is one that is not of the current run."""
         data = event.data
         self._complete(event, late=data.status in {QUEUED, RECEIVED})
         if aside:
             return
         self.status = data.status
-        if step is Step.STALL:
+        if step is Trigger.STALL:
             return
         self.own_status = data.status
         if data.attempt is not UNSET:
             self.attempt = data.attempt
-        if step is Step.RETRY and event.inferred and self.run is not None:
+        if step is Trigger.RETRY and event.inferred and self.run is not None:
             # It may speak again all the same.
             self.run.lost = True
-        if data.status not in LIFE_CYCLE or step is Step.RETRY:
+        if data.status not in LIFE_CYCLE or step is Trigger.RETRY:
             self.last_message = data
 
     def _learn_end(self, event: Completed | Error) -> None:

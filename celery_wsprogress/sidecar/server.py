@@ -27,12 +27,8 @@ from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.operations.selector import EVERYTHING
-from celery_wsprogress.protocol.wire import (
-    MAX_COMMAND_BYTES,
-    MAX_MESSAGE_BYTES,
-    VERSION,
-    encode_frame,
-)
+from celery_wsprogress.protocol.batches import VERSION
+from celery_wsprogress.protocol.messages import MAX_COMMAND_BYTES, MAX_MESSAGE_BYTES, encode_frame
 from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, TOO_SLOW, ProgressConnection
 from celery_wsprogress.sidecar.fan_out import FanOut
 from celery_wsprogress.sidecar.http.handshake import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celery_wsprogress.operations.operation import Operation
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ def snapshot_of(life: OperationHandle, heard: Mapping[str, Any] | None = None) -
     said = life.said_so_far()
     operation = Operation(life.operation_id, life.began)
     for report in said:
-        event = wire.decode_event(report.event)
+        event = batches.decode_event(report.event)
         if event is not None:
             operation.fold(event)
     own = {**operation.snapshot(), "event_count": life.count, "last_event_id": ""}

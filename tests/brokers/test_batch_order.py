@@ -10,15 +10,15 @@ from support.sample_events import OPERATION, logs
 from celery_wsprogress.brokers import batch_order
 from celery_wsprogress.brokers.batch_order import GAP_TIMEOUT, MAX_GAP_TIMEOUT, BatchOrder
 from celery_wsprogress.hub.hub import Hub
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 
 
 def batch(number, *, writer="w", events=()):
-    return wire.join_batch(writer, number, [wire.encode_event(one) for one in events])
+    return batches.join_batch(writer, number, [batches.encode_event(one) for one in events])
 
 
 def numbers(batches):
-    return [wire.decode_batch(one).counter for one in batches]
+    return [batches.decode_batch(one).counter for one in batches]
 
 
 @st.composite
@@ -36,7 +36,7 @@ def test_each_writers_batches_come_out_in_their_order_and_none_is_lost(order):
     put_right, seen = BatchOrder(), {"a": [], "b": []}
     for one in order:
         for out in put_right.take(one, 0.0):
-            found = wire.decode_batch(out)
+            found = batches.decode_batch(out)
             seen[found.writer].append(found.counter)
     # What came again goes through: it is counted behind this.
     assert {writer: list(dict.fromkeys(found)) for writer, found in seen.items()} == {
@@ -49,7 +49,7 @@ def told_of(batches):
     """What a hub makes of an operation."""
     hub = Hub()
     for number, body in enumerate(batches, 1):
-        process(hub, wire.decode_batch(body), epoch="e", position=str(number), now=0.0)
+        process(hub, batches.decode_batch(body), epoch="e", position=str(number), now=0.0)
     frames, _ = hub.history(OPERATION, 1_000, 1_000_000)
     delivered = {name: count for name, count in hub.counts.items() if name != "repeats"}
     snapshot = {name: value for name, value in hub.get(OPERATION).items() if "event_id" not in name}

@@ -7,10 +7,10 @@ import pytest
 from celery_wsprogress.backoff import MAX_DELAY, Backoff
 from celery_wsprogress.brokers.batch_writer import IDLE_TIMEOUT, Announcements, BatchWriter
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 from celery_wsprogress.protocol.events import Completed, CompletedData
 
-EVENT = wire.encode_event(
+EVENT = batches.encode_event(
     Completed(operation_id="op-1", timestamp=1.0, data=CompletedData(status="completed"))
 )
 HEARTBEAT = ([EVENT], [("op-1", "r1")], 7.5)
@@ -48,7 +48,7 @@ class BrokerWriter:
         assert not self.closed
         if not self.broker.there or self.generation != self.broker.opened:
             raise ConnectionError("broken pipe")
-        self.broker.batches.append((wire.decode_batch(batch), confirm))
+        self.broker.batches.append((batches.decode_batch(batch), confirm))
 
     def keep_alive(self):
         if not self.broker.there:
@@ -253,4 +253,4 @@ def test_a_connection_that_dies_while_idle_is_no_loss(writer, broker, caplog):
 
 
 def test_the_overhead_is_that_of_the_next_batch(writer):
-    assert writer.overhead >= len(wire.join_batch("x" * 8, 1, (), sent=time.time()))
+    assert writer.overhead >= len(batches.join_batch("x" * 8, 1, (), sent=time.time()))

@@ -13,7 +13,7 @@ from celery_wsprogress.brokers import (
     open_writer,
 )
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 
 MEMORY = BrokerAddress("memory://")
 
@@ -91,14 +91,15 @@ def test_without_fanout_one_queue_is_shared(topics_only):
 def test_batches_that_the_broker_mixes_up_are_read_in_order_and_each_of_them():
     reader, writer = open_reader(MEMORY), open_writer(MEMORY)
     written = [
-        wire.join_batch("w", number, [wire.encode_event(status("started"))]) for number in range(7)
+        batches.join_batch("w", number, [batches.encode_event(status("started"))])
+        for number in range(7)
     ]
     for number in (1, 3, 2, 2, 6, 5):
         writer.publish(written[number], confirm=True)
     read = []
     # The fourth never comes.
     eventually(lambda: read.extend(reader.read("", wait=1)) or len(read) > 5)
-    assert [wire.decode_batch(one.batch).counter for one in read] == [1, 2, 3, 2, 5, 6]
+    assert [batches.decode_batch(one.batch).counter for one in read] == [1, 2, 3, 2, 5, 6]
     assert [one.position for one in read] == ["1", "2", "3", "4", "5", "6"]
     reader.close()
 

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 from celery_wsprogress.brokers import BrokerAddress, open_writer
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.brokers.failure import describe, is_an_answer
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 
 SAID = Announcements(unreachable="%s: %s", program_error="%s")
 
@@ -204,7 +204,7 @@ def test_a_server_that_cannot_be_read_is_said_everywhere_and_read_afterwards(
                 assert any("refuses to be read" in one for one in written)
             eventually(lambda: connection.connected, what=f"{word} is over")
             eventually(lambda line=line: line.flush(0.0))
-            publish(address, wire.join_batch(f"w{number}", 1, []))
+            publish(address, batches.join_batch(f"w{number}", 1, []))
             socket.send(json.dumps({"command": "ping"}))
             assert "broker_error" not in told(socket)
     assert "4711" not in caplog.text

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_reader, open_writer
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.brokers.failure import describe
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol.batches import join_batch
 
 PASSWORD = "geheim-4711"
 
@@ -170,7 +170,7 @@ def test_clients_are_told_why_nothing_comes(user_of, redis_server):
 
 
 def test_a_refusal_on_rabbitmq_is_said_with_its_resource(rabbitmq_server, rabbitmq_url):
-    publish(BrokerAddress(rabbitmq_url), wire.join_batch("w", 1, []))
+    publish(BrokerAddress(rabbitmq_url), join_batch("w", 1, []))
     url = rabbitmq_server.url_of("nothing", may_declare="^$", may_write="^$", may_read="^$")
     address = BrokerAddress(url)
     for opener, words in (

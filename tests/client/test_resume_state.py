@@ -6,7 +6,7 @@ import pytest
 
 from celery_wsprogress.client import resume_state
 from celery_wsprogress.client.resume_state import ResumeState, chunks
-from celery_wsprogress.protocol.wire import MAX_COMMAND_BYTES
+from celery_wsprogress.protocol.messages import MAX_COMMAND_BYTES
 
 
 def event(event_id, kind="log", *, operation_id="a", run="r1", at=0.0):

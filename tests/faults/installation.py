@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from support.servers import Server
 
-SIGN_INTERVAL = 0.2
+DEFAULT_HEARTBEAT_INTERVAL = 0.2
 LOST_AFTER = 3.0
 PATIENCE = 90.0
 VISIBILITY_TIMEOUT = 2
@@ -144,7 +144,7 @@ class Installation:
             concurrency=self._concurrency,
             environment={
                 "WSPROGRESS_URL": self.url_through("workers"),
-                "WSPROGRESS_SIGN_INTERVAL": str(SIGN_INTERVAL),
+                "WSPROGRESS_SIGN_INTERVAL": str(DEFAULT_HEARTBEAT_INTERVAL),
                 "VISIBILITY_TIMEOUT": str(VISIBILITY_TIMEOUT),
                 "RECORDS": str(self.records),
                 "CLOCK_SKEW": str(skew),

@@ -20,7 +20,7 @@ from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.operations import history
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches, messages
 from celery_wsprogress.protocol.events import BACKEND_RUN
 
 ONE = "op-1"
@@ -45,7 +45,7 @@ TOLD = [
 
 
 def batch(number, *events, alive=()):
-    return wire.join_batch("w", number, [wire.encode_event(one) for one in events], alive)
+    return batches.join_batch("w", number, [batches.encode_event(one) for one in events], alive)
 
 
 def log_of(*events):
@@ -59,7 +59,7 @@ def log_of(*events):
 def frames_of(*events):
     """What a client is shown of that log when it is shown everything."""
     return [
-        said(json.loads(wire.encode_event_frame(one, f"e.{number}.0")), f"e.{number}.0")
+        said(json.loads(messages.encode_event_frame(one, f"e.{number}.0")), f"e.{number}.0")
         for number, one in enumerate(events, 1)
     ]
 
@@ -338,7 +338,7 @@ def watch(sketch, read):
         events = [] if sign else [MAKERS[word](run, str(number))]
         body = batch(number, *events, alive=[(ONE, run)] if sign else ())
         log.take("e", str(number), body)
-        process(hub, wire.decode_batch(body), epoch="e", position=str(number), now=0.0)
+        process(hub, batches.decode_batch(body), epoch="e", position=str(number), now=0.0)
         shown += read(session)
     while session.has_unread:
         shown += decoded(session.take(1_000_000, 0.0, 0.0))

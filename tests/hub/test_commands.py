@@ -14,7 +14,7 @@ from celery_wsprogress.access.permissions import Permit, sign
 from celery_wsprogress.hub import commands
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches, messages
 
 KEY = "a key that is long enough for HS256"
 NOW = 1_700_000_000.0
@@ -45,7 +45,7 @@ class Client:
             replayable=self.replayable,
         )
         taken = unframed(self.session.take(10**9, 200.0, 0.0))
-        assert all(len(one) <= wire.MAX_FRAME_BYTES for one in taken)
+        assert all(len(one) <= messages.MAX_FRAME_BYTES for one in taken)
         return [json.loads(one, parse_constant=refuse) for one in taken]
 
     def ask(self, command, **fields):
@@ -64,7 +64,7 @@ class WrittenHub(Hub):
 
 def write(hub, *events, writer="w"):
     hub.written += 1
-    batch = wire.Batch(writer, hub.written, events)
+    batch = batches.Batch(writer, hub.written, events)
     process(hub, batch, epoch="e", position=str(batch.counter), now=NOW)
 
 
@@ -615,20 +615,20 @@ def sized(size, **fields):
 @pytest.mark.parametrize("name", ["ping", "authenticate", "dance"])
 def test_a_command_that_is_too_large_is_answered_and_not_taken(client, name):
     largest, larger = (
-        client.send(sized(wire.MAX_COMMAND_BYTES + more, command=name))[0] for more in (0, 1)
+        client.send(sized(messages.MAX_COMMAND_BYTES + more, command=name))[0] for more in (0, 1)
     )
     assert largest.get("code") != "too_large"
     assert (larger["code"], larger["command"], larger["request_id"]) == ("too_large", name, 7)
-    assert f"{wire.MAX_COMMAND_BYTES + 1:,}" in larger["error"]
+    assert f"{messages.MAX_COMMAND_BYTES + 1:,}" in larger["error"]
 
 
 @pytest.mark.parametrize(
     ("frame", "code"),
     [
-        ("é" * wire.MAX_COMMAND_BYTES, "invalid_json"),
-        ("[" * (wire.MAX_COMMAND_BYTES + 1), "invalid_command"),
-        (json.dumps(["x" * wire.MAX_COMMAND_BYTES]), "invalid_command"),
-        (json.dumps({"command": ["x" * wire.MAX_COMMAND_BYTES]}), "too_large"),
+        ("é" * messages.MAX_COMMAND_BYTES, "invalid_json"),
+        ("[" * (messages.MAX_COMMAND_BYTES + 1), "invalid_command"),
+        (json.dumps(["x" * messages.MAX_COMMAND_BYTES]), "invalid_command"),
+        (json.dumps({"command": ["x" * messages.MAX_COMMAND_BYTES]}), "too_large"),
     ],
 )
 def test_what_is_too_large_and_no_command_is_answered_in_few_words(client, frame, code):

@@ -35,13 +35,13 @@ from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.operations import history
-from celery_wsprogress.operations.lifecycle import Verdict
 from celery_wsprogress.operations.operation import Operation
 from celery_wsprogress.operations.selector import EVERYTHING
+from celery_wsprogress.operations.states import Verdict
 from celery_wsprogress.protocol.batch_numbers import Counters
+from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.protocol.event_ids import parse_event_id
 from celery_wsprogress.protocol.events import Progress
-from celery_wsprogress.protocol.wire import Batch
 
 NOW = 200.0
 

@@ -29,12 +29,12 @@ from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.operations.history import MAX_ENTRIES
-from celery_wsprogress.operations.lifecycle import State, Verdict
 from celery_wsprogress.operations.operation import Operation
 from celery_wsprogress.operations.selector import EVERYTHING, Selector, SelectorField
+from celery_wsprogress.operations.states import State, Verdict
+from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.protocol.event_ids import parse_event_id
 from celery_wsprogress.protocol.events import LATEST, Progress
-from celery_wsprogress.protocol.wire import Batch
 from celery_wsprogress.sidecar.liveness.inferred_events import answered
 
 EPOCH = "e1"

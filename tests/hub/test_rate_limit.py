@@ -13,7 +13,7 @@ from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.operations.selector import EVERYTHING
-from celery_wsprogress.protocol.wire import Batch
+from celery_wsprogress.protocol.batches import Batch
 
 INTERVAL = 1.0
 

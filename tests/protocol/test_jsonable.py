@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from celery_wsprogress.protocol import jsonable, wire
+from celery_wsprogress.protocol import batches, jsonable
 from celery_wsprogress.protocol.events import (
     LogData,
     ProgressData,
@@ -255,7 +255,7 @@ def test_no_event_is_larger_than_a_batch_may_be():
     )  # fmt: skip
     result = ResultData(result="x" * (jsonable.MAX_RESULT_BYTES - 2))
     for event in (Status(data=status, **common), Result(data=result, **common)):
-        assert len(wire.encode_event(event)) <= jsonable.MAX_EVENT_BYTES
+        assert len(batches.encode_event(event)) <= jsonable.MAX_EVENT_BYTES
     assert size(LogData(level="info", message=message, details=mapping).message) < 10_000
     assert ProgressData(progress=1, message=message, details=mapping).details == mapping
 

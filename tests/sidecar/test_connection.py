@@ -17,7 +17,7 @@ from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import MAX_REPLY_BYTES, WRITE_BYTES, Session
 from celery_wsprogress.operations import history
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches, messages
 from celery_wsprogress.sidecar import connection as module
 from celery_wsprogress.sidecar.connection import (
     BINARY,
@@ -89,7 +89,7 @@ async def connected(*, ping_interval=None, **options):
             "127.0.0.1",
             0,
             create_connection=ProgressConnection,
-            max_size=wire.MAX_COMMAND_BYTES,
+            max_size=messages.MAX_COMMAND_BYTES,
             write_limit=(65_536, 16_384),
             **how,
         ) as server,
@@ -195,7 +195,7 @@ def test_a_client_that_fell_off_the_history_is_told_so():
             session = served.session
             hub.subscribe(session, "op-1", replay=None, since=None)
             for number in range(2 * history.MAX_ENTRIES):
-                batch = wire.Batch("w", number + 1, [log("x" * 1_000)])
+                batch = batches.Batch("w", number + 1, [log("x" * 1_000)])
                 process(hub, batch, epoch="e", position=str(number + 1), now=0.0)
             served.connection.flush()
             assert await closed(client) == TOO_SLOW
@@ -208,7 +208,7 @@ def test_what_rests_is_written_in_time_also_where_that_is_sooner_than_it_was():
         hub = Hub()
 
         def write(number):
-            batch = wire.Batch("w", number, [progress(number / 10)])
+            batch = batches.Batch("w", number, [progress(number / 10)])
             process(hub, batch, epoch="e", position=str(number), now=0.0)
             served.connection.flush()
 
@@ -243,9 +243,9 @@ def test_nothing_is_written_to_who_has_closed_the_socket_without_a_word():
     [
         (b"{}", BINARY),
         (b"", BINARY),
-        ("x" * wire.MAX_COMMAND_BYTES, None),
-        ("x" * (wire.MAX_COMMAND_BYTES + 1), 1009),
-        ("é" * (wire.MAX_COMMAND_BYTES // 2 + 1), 1009),
+        ("x" * messages.MAX_COMMAND_BYTES, None),
+        ("x" * (messages.MAX_COMMAND_BYTES + 1), 1009),
+        ("é" * (messages.MAX_COMMAND_BYTES // 2 + 1), 1009),
     ],
     ids=["binary", "empty binary", "largest", "too large", "too large in bytes"],
 )

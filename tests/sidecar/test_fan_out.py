@@ -16,7 +16,7 @@ from celery_wsprogress.hub.hub import Delivery, Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.store import OperationStore
 from celery_wsprogress.operations.selector import EVERYTHING
-from celery_wsprogress.protocol.wire import Batch
+from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.sidecar.fan_out import SESSIONS_PER_TICK, FanOut
 
 

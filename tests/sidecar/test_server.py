@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress, open_writer
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 from celery_wsprogress.sidecar import server, shutdown
 
 KEY = "a key that is long enough for HS256"
@@ -47,8 +47,8 @@ def write(address):
     def write(*events):
         nonlocal counter
         counter += 1
-        encoded = [wire.encode_event(event) for event in events]
-        writer.publish(wire.join_batch("w", counter, encoded), confirm=True)
+        encoded = [batches.encode_event(event) for event in events]
+        writer.publish(batches.join_batch("w", counter, encoded), confirm=True)
 
     yield write
     writer.close()
@@ -493,7 +493,9 @@ def test_it_starts_without_a_broker_and_finds_it_later(own_redis, caplog):
         with client(sidecar) as one:
             one.ask("subscribe", operation_id="op-1")
             writer = open_writer(address)
-            writer.publish(wire.join_batch("w", 1, [wire.encode_event(error())]), confirm=True)
+            writer.publish(
+                batches.join_batch("w", 1, [batches.encode_event(error())]), confirm=True
+            )
             assert one.until("error")
             writer.close()
     assert sum("is away" in record.message for record in caplog.records) == 1
@@ -505,7 +507,7 @@ def test_the_broker_dies_and_comes_back_while_someone_watches(own_redis):
         one.ask("subscribe", operation_id="op-1")
         for number in (1, 2):
             writer = open_writer(address)
-            body = wire.join_batch("w", number, [wire.encode_event(log(str(number)))])
+            body = batches.join_batch("w", number, [batches.encode_event(log(str(number)))])
             writer.publish(body, confirm=True)
             writer.close()
             assert one.until("log")[-1]["data"]["message"] == str(number)

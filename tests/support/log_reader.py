@@ -11,7 +11,7 @@ from celery_wsprogress.brokers import EXCHANGE
 from celery_wsprogress.brokers.redis.stream import FIELD
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 from celery_wsprogress.protocol.events import Completed, Error, Result, Status
 from support.deliveries import process
 from support.frames import decoded
@@ -28,7 +28,7 @@ class LogReader:
 
     def batches(self):
         """Every batch in the log."""
-        return [wire.decode_batch(fields[FIELD]) for _, fields in self._client.xrange(EXCHANGE)]
+        return [batches.decode_batch(fields[FIELD]) for _, fields in self._client.xrange(EXCHANGE)]
 
     def events(self, operation_id):
         """The operation's events, in log order, each batch once."""

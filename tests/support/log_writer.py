@@ -7,7 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from celery_wsprogress.brokers import BrokerAddress, open_writer
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,8 +21,8 @@ def log_writer(url: str) -> Iterator[Callable[..., None]]:
     writer, numbers = open_writer(BrokerAddress(url)), count(1)
 
     def write(*events: Event) -> None:
-        encoded = [wire.encode_event(event) for event in events]
-        writer.publish(wire.join_batch("test", next(numbers), encoded), confirm=True)
+        encoded = [batches.encode_event(event) for event in events]
+        writer.publish(batches.join_batch("test", next(numbers), encoded), confirm=True)
 
     try:
         yield write

@@ -17,8 +17,8 @@ import msgspec
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
+from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.protocol.events import Event
-from celery_wsprogress.protocol.wire import Batch
 from support.deliveries import process
 
 FOLDER = Path(__file__).parents[1] / "transcripts"

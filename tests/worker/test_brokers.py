@@ -11,7 +11,7 @@ from support.workers import Worker
 
 from celery_wsprogress import StreamingTask, brokers
 from celery_wsprogress.brokers.address import address_of
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 from celery_wsprogress.protocol.events import Status
 
 
@@ -32,7 +32,7 @@ def test_a_task_is_followed_from_the_caller_to_its_end(broker_url, redis_server)
             nonlocal position
             for entry in reader.read(position, wait=0.2):
                 position = entry.position
-                heard.extend(wire.decode_batch(entry.batch).events)
+                heard.extend(batches.decode_batch(entry.batch).events)
             # Each of these is said by another process.
             return {"queued", "received", "completed"} <= set(spoken(heard))
 

@@ -12,7 +12,7 @@ from support.workers import Worker
 
 from celery_wsprogress import brokers
 from celery_wsprogress.brokers.address import address_of
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 from celery_wsprogress.protocol.events import Log, Progress
 
 
@@ -47,7 +47,7 @@ class Listener:
     def _read(self, reader):
         for entry in reader.read(self._position, wait=0.5):
             self._position = entry.position
-            batch = wire.decode_batch(entry.batch)
+            batch = batches.decode_batch(entry.batch)
             # What was not confirmed when the broker went is written once more.
             if batch.counter <= self._written.get(batch.writer, -1):
                 continue

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from msgspec import UNSET
 
+from celery_wsprogress.protocol.batches import decode_event
 from celery_wsprogress.protocol.events import LATEST
-from celery_wsprogress.protocol.wire import decode_event
 from celery_wsprogress.worker.publishing.encoded_events import queued
 from celery_wsprogress.worker.run_info import Run, new_id
 

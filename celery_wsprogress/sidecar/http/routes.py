@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote
 
 from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.hub.list_page import list_operations
-from celery_wsprogress.protocol.wire import encode_frame
+from celery_wsprogress.protocol.messages import encode_frame
 from celery_wsprogress.sidecar.metrics.definitions import exposition, readiness, stats
 
 if TYPE_CHECKING:

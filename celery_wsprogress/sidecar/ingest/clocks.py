@@ -20,8 +20,8 @@ from msgspec import UNSET, structs
 from celery_wsprogress.protocol.events import LATEST, Status
 
 if TYPE_CHECKING:
+    from celery_wsprogress.protocol.batches import Batch
     from celery_wsprogress.protocol.events import Event
-    from celery_wsprogress.protocol.wire import Batch
 
 TOLERANCE: Final = 5.0
 """Seconds that a clock may be off, or a write may take, before times are corrected."""

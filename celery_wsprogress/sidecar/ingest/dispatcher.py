@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
-from celery_wsprogress.protocol.wire import decode_batch
+from celery_wsprogress.protocol.batches import decode_batch
 from celery_wsprogress.sidecar.ingest.clocks import Clocks
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import Entry
     from celery_wsprogress.hub.hub import Delivery, Hub
-    from celery_wsprogress.protocol.wire import Batch
+    from celery_wsprogress.protocol.batches import Batch
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from celery_wsprogress.operations.lifecycle import FOLLOWED, State
-from celery_wsprogress.protocol.wire import SIGN_INTERVAL
+from celery_wsprogress.operations.states import FOLLOWED, State
+from celery_wsprogress.protocol.batches import DEFAULT_HEARTBEAT_INTERVAL
 from celery_wsprogress.sidecar.liveness import inferred_events
 from celery_wsprogress.sidecar.liveness.inferred_events import SilentRun
 from celery_wsprogress.sidecar.liveness.result_lookup import UNAVAILABLE_RESULT
@@ -150,7 +150,7 @@ class LivenessChecker:
 
     def _patience_with(self, silence: SilentRun) -> float:
         """Seconds of silence after which this run is given up."""
-        every = silence.run.every or SIGN_INTERVAL
+        every = silence.run.every or DEFAULT_HEARTBEAT_INTERVAL
         patience = max(self._lost_after, MISSED_HEARTBEATS * every)
         if patience > self._lost_after:
             self._name_slow(silence.operation.worker or "", every, patience)

@@ -29,8 +29,8 @@ from celery_wsprogress.protocol.events import (
 
 if TYPE_CHECKING:
     from celery_wsprogress.brokers.result_backend import Outcome
-    from celery_wsprogress.operations.lifecycle import Run
     from celery_wsprogress.operations.operation import Operation
+    from celery_wsprogress.operations.runs import Run
     from celery_wsprogress.protocol.events import Event
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES, open_writer
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
-from celery_wsprogress.protocol.wire import encode_event
+from celery_wsprogress.protocol.batches import encode_event
 from celery_wsprogress.settings import masked
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from celery_wsprogress.protocol.wire import encode_frame
+from celery_wsprogress.protocol.messages import encode_frame
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

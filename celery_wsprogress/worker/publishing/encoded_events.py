@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
-from celery_wsprogress.protocol import jsonable, wire
+from celery_wsprogress.protocol import batches, jsonable
 from celery_wsprogress.protocol.events import (
     QUEUED,
     RECEIVED,
@@ -304,7 +304,7 @@ def _envelope(run: Run, now: float) -> dict[str, Any]:
 
 
 def _encode(priority: Priority, run: Run, event: Event) -> EncodedEvent:
-    return EncodedEvent(priority, wire.encode_event(event), run)
+    return EncodedEvent(priority, batches.encode_event(event), run)
 
 
 def _set(value: T | None) -> T | UnsetType:

@@ -24,7 +24,7 @@ from celery_wsprogress.protocol.events import MAX_ID_LENGTH
 from celery_wsprogress.worker.error_log import log_fault
 
 if TYPE_CHECKING:
-    from celery_wsprogress.protocol.wire import RunName
+    from celery_wsprogress.protocol.batches import RunKey
     from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Heartbeat(NamedTuple):
     """What one batch says of active runs."""
 
     events: Sequence[bytes]
-    alive: Sequence[RunName]
+    alive: Sequence[RunKey]
     at: float
     """When the runs were found to be active, epoch seconds."""
 
@@ -145,7 +145,7 @@ def split_into_batches(
         room: Bytes that names and events may have in one batch.
     """
     taken: list[bytes] = []
-    alive: list[RunName] = []
+    alive: list[RunKey] = []
     left = room
     for event, name, size in _pieces(active, events):
         if size > left and (taken or alive):
@@ -162,7 +162,7 @@ def split_into_batches(
 
 def _pieces(
     active: Sequence[ActiveRun], events: Iterable[EncodedEvent]
-) -> Iterator[tuple[bytes, RunName | None, int]]:
+) -> Iterator[tuple[bytes, RunKey | None, int]]:
     """Each event or name, with its bytes and one for a comma."""
     for event in events:
         yield event.event, None, len(event.event) + 1
@@ -173,7 +173,7 @@ def _pieces(
             yield b"", name, size + 1
 
 
-def _size(name: RunName) -> int:
+def _size(name: RunKey) -> int:
     """Bytes of the name in a batch; 0 of one that cannot be written as UTF-8."""
     try:
         return len(_encode(name))

@@ -11,7 +11,7 @@ from support.sample_events import completed, queued, status
 
 from celery_wsprogress.access.permissions import Permit, sign
 from celery_wsprogress.hub.hub import Hub
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 from celery_wsprogress.sidecar.http.routes import (
     JSON,
     PROMETHEUS,
@@ -36,7 +36,7 @@ def hub():
         status("started", operation_id="a/b c", metadata={}),
         completed(operation_id="done"),
     )
-    process(hub, wire.Batch("w", 1, events), epoch="e", position="1", now=NOW)
+    process(hub, batches.Batch("w", 1, events), epoch="e", position="1", now=NOW)
     return hub
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.sample_events import progress, status
 
-from celery_wsprogress.protocol.wire import Batch
+from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.sidecar.ingest.clocks import Clocks
 
 HOUR = 3_600.0

@@ -9,7 +9,7 @@ from support.sidecars import SidecarThread
 from support.waiting import eventually
 
 from celery_wsprogress.brokers import BrokerAddress, open_writer
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 
 DAY = 86_400.0
 
@@ -20,8 +20,10 @@ def test_what_waited_for_a_sidecar_for_days_is_no_news(tmp_path, caplog):
     writer = open_writer(address)
     for name, age in (("old", 2 * DAY), ("late", DAY / 2), ("older", 9 * DAY), ("new", 0.0)):
         at = time.time() - age
-        event = wire.encode_event(status("started", run="r", at=at, operation_id=name, metadata={}))
-        writer.publish(wire.join_batch(f"by-{name}", 1, [event], sent=at), confirm=True)
+        event = batches.encode_event(
+            status("started", run="r", at=at, operation_id=name, metadata={})
+        )
+        writer.publish(batches.join_batch(f"by-{name}", 1, [event], sent=at), confirm=True)
     with SidecarThread(address) as served:
         hub = served.sidecar.hub
         eventually(lambda: hub.get("new"))

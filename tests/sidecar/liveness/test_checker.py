@@ -12,9 +12,9 @@ from support.sample_events import completed, log, progress, queued, status
 
 from celery_wsprogress.brokers.result_backend import Outcome
 from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.protocol.events import Completed, Error, Status
 from celery_wsprogress.protocol.jsonable import WITHHELD
-from celery_wsprogress.protocol.wire import Batch
 from celery_wsprogress.sidecar.liveness.checker import LivenessChecker
 from celery_wsprogress.sidecar.liveness.result_lookup import UNAVAILABLE_RESULT, Answer
 

@@ -6,7 +6,7 @@ from support.sample_events import status
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
 from celery_wsprogress.brokers.result_backend import Outcome
 from celery_wsprogress.operations.operation import Operation
-from celery_wsprogress.protocol import jsonable, wire
+from celery_wsprogress.protocol import batches, jsonable, messages
 from celery_wsprogress.sidecar.liveness import inferred_events
 from celery_wsprogress.sidecar.liveness.inferred_events import SilentRun
 
@@ -32,7 +32,7 @@ def test_every_conclusion_is_marked_and_names_its_run(silence):
 
 
 def test_a_client_does_not_see_the_mark(silence):
-    frame = wire.encode_event_frame(inferred_events.lost(silence), "e.1.0")
+    frame = messages.encode_event_frame(inferred_events.lost(silence), "e.1.0")
     assert b"inferred" not in frame
     assert b'"event_type":"error"' in frame
 
@@ -40,7 +40,7 @@ def test_a_client_does_not_see_the_mark(silence):
 def test_a_large_result_is_cut_as_a_workers_would_be(silence):
     ends = inferred_events.told(silence, Outcome("completed", "x" * 2_000_000))
     assert ends[0].data.truncated
-    body = wire.join_batch("w", 1, [wire.encode_event(event) for event in ends])
+    body = batches.join_batch("w", 1, [batches.encode_event(event) for event in ends])
     assert len(body) < jsonable.MAX_RESULT_BYTES < MAX_BATCH_BYTES
 
 

@@ -7,7 +7,7 @@ from support.sample_events import lost, result, stalled
 from support.waiting import eventually
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES, BrokerAddress, open_reader
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 from celery_wsprogress.sidecar.liveness import log_appender
 from celery_wsprogress.sidecar.liveness.log_appender import LogAppender
 
@@ -30,7 +30,7 @@ def read(broker_url):
             nonlocal position
             for entry in reader.read(position, wait=0.2):
                 assert len(entry.batch) <= MAX_BATCH_BYTES
-                batches.append(wire.decode_batch(entry.batch))
+                batches.append(batches.decode_batch(entry.batch))
                 position = entry.position
             return sum(len(batch.events) for batch in batches) >= count
 
@@ -91,7 +91,7 @@ def test_what_a_broker_that_is_away_did_not_take_is_gone_and_leaves_no_gap(own_r
     appender.append([stalled(run="r3")])
     reader = open_reader(BrokerAddress(own_redis.url))
     eventually(lambda: len(reader.read("", wait=0.2)) == 3)
-    batches = [wire.decode_batch(entry.batch) for entry in reader.read("", wait=0.2)]
+    batches = [batches.decode_batch(entry.batch) for entry in reader.read("", wait=0.2)]
     # The second one is empty.
     assert [batch.counter for batch in batches] == [1, 2, 3]
     assert [event.run for batch in batches for event in batch.events] == ["r1", "r3"]

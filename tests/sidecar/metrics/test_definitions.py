@@ -12,7 +12,7 @@ from support.sample_events import completed, log, progress, queued, status
 
 from celery_wsprogress import __version__
 from celery_wsprogress.hub.hub import Hub
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 from celery_wsprogress.sidecar.ingest.log_reader import Connection
 from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
@@ -61,7 +61,7 @@ class Process:
         )
 
     def read(self, *events, counter=1):
-        batch = wire.Batch("w", counter, events)
+        batch = batches.Batch("w", counter, events)
         deliveries.process(self.hub, batch, epoch="e", position=str(counter), now=0.0)
 
     def report(self):

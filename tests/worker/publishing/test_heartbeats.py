@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.heartbeats import (
     REPEAT_STARTED_INTERVAL,
@@ -18,7 +18,7 @@ from celery_wsprogress.worker.publishing.heartbeats import (
 from celery_wsprogress.worker.run_info import Run
 from celery_wsprogress.worker.signals.active_runs import copy_of_changing_set
 
-OVERHEAD = len(wire.join_batch("x" * 8, 1, ()))
+OVERHEAD = len(batches.join_batch("x" * 8, 1, ()))
 ROOM = MAX_BATCH_BYTES - OVERHEAD
 
 
@@ -94,7 +94,7 @@ def test_it_is_announced_as_it_was_when_it_began():
     how = {"stream_result": False, "acks_late": True}
     schedule = make(ActiveRun("op-1", "r1", 12.5, lambda: encoded_events.started(run, 12.5, **how)))
     [sign] = schedule.next(0.0, 75.0, ROOM)
-    [event] = wire.decode_batch(wire.join_batch("w", 1, *sign)).events
+    [event] = batches.decode_batch(batches.join_batch("w", 1, *sign)).events
     assert (event.timestamp, event.run, event.publication) == (12.5, "r1", "p1")
     assert (event.data.status, event.data.metadata, event.data.tags) == ("started", {"a": 1}, ["t"])
     assert event.data.stream_result is False
@@ -136,7 +136,7 @@ def test_a_name_that_no_reader_takes_is_left_out(name):
     schedule = make(ActiveRun(name, "r1", 60.0, None), going("op-2", since=60.0))
     taken = schedule.next(0.0, 65.0, ROOM)
     assert alive(taken) == ["op-2"]
-    assert wire.decode_batch(wire.join_batch("w", 1, *taken[0])).alive == (("op-2", "r1"),)
+    assert batches.decode_batch(batches.join_batch("w", 1, *taken[0])).alive == (("op-2", "r1"),)
 
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40) | st.builds(
@@ -156,9 +156,9 @@ def test_no_batch_is_too_large_and_every_run_is_named_once(going, counter):
     schedule.mark_sent(0.0)
     # The counter has up to twelve digits more here than in `ROOM`.
     taken = schedule.next(0.0, 1_735_734_005.456, ROOM - 12)
-    batches = [wire.join_batch("x" * 8, counter, *sign) for sign in taken]
+    batches = [batches.join_batch("x" * 8, counter, *sign) for sign in taken]
     assert all(len(batch) <= MAX_BATCH_BYTES for batch in batches)
-    read = [wire.decode_batch(batch) for batch in batches]
+    read = [batches.decode_batch(batch) for batch in batches]
     assert [name for batch in read for name, _ in batch.alive] == [one[0] for one in going]
     assert announced(taken) == [one[0] for one in going]
     assert all(batch.malformed == 0 for batch in read)

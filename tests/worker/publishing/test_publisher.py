@@ -9,7 +9,7 @@ import pytest
 from support.waiting import eventually
 
 from celery_wsprogress.backoff import Backoff
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 from celery_wsprogress.settings import WorkerSettings
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing import publisher as module
@@ -44,7 +44,7 @@ class Log:
         self.open_gate.wait(60)
         if not self.there:
             raise ConnectionError
-        self.batches.append(wire.decode_batch(batch))
+        self.batches.append(batches.decode_batch(batch))
 
     def keep_alive(self):
         pass

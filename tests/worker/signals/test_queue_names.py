@@ -17,7 +17,7 @@ from support.workers import Worker
 
 from celery_wsprogress import brokers
 from celery_wsprogress.brokers.address import address_of
-from celery_wsprogress.protocol import wire
+from celery_wsprogress.protocol import batches
 from celery_wsprogress.protocol.events import Completed, Status
 from celery_wsprogress.worker.signals.queue_names import queue_of
 
@@ -108,7 +108,7 @@ def test_every_process_says_the_same_name(broker_url, redis_server, monkeypatch)
             nonlocal position
             for entry in reader.read(position, wait=0.2):
                 position = entry.position
-                for event in wire.decode_batch(entry.batch).events:
+                for event in batches.decode_batch(entry.batch).events:
                     if isinstance(event, Status):
                         names[event.operation_id][event.data.status] = event.data.queue
                     if isinstance(event, Completed):

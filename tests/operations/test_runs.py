@@ -27,8 +27,8 @@ from support.sample_events import (
     unstarted,
 )
 
-from celery_wsprogress.operations.lifecycle import TRANSITIONS, State, Step, Verdict
 from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.operations.states import TRANSITIONS, State, Trigger, Verdict
 from celery_wsprogress.protocol.events import Completed, Error, Log, Progress, Status
 
 
@@ -55,8 +55,8 @@ def is_end(event):
 
 
 def test_the_table_knows_every_step_in_every_state():
-    for state, step in product([None, *State], Step):
-        assert TRANSITIONS[state][step] in {*State, Verdict.BEHIND, Verdict.OVER}
+    for state, step in product([None, *State], Trigger):
+        assert TRANSITIONS[state][step] in {*State, Verdict.STALE, Verdict.ENDED}
 
 
 def test_a_life_in_order():
@@ -168,7 +168,7 @@ def test_every_delivered_end_has_a_duration(events):
 @pytest.mark.parametrize("late", [queued(), status("received"), status("started", metadata={})])
 def test_a_status_that_is_behind_completes_the_snapshot_and_is_not_delivered(late):
     operation, _ = fold([status("started", metadata={}, at=3.0), completed(at=4.0)])
-    assert operation.fold(late)[0] is Verdict.BEHIND
+    assert operation.fold(late)[0] is Verdict.STALE
     assert operation.state is State.COMPLETED
 
 

@@ -12,8 +12,8 @@ from support.json_values import nested, numbers, objects, texts, values
 from support.sample_events import log, progress, result, status
 
 from celery_wsprogress.errors import BatchVersionUnknown, CommandError, MalformedBatch
+from celery_wsprogress.protocol import batches, messages
 from celery_wsprogress.protocol import events as ev
-from celery_wsprogress.protocol import wire
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 seconds = st.floats(0, 1e9)
@@ -101,7 +101,7 @@ def batch(*copy_of_changing_set, v=1, writer="w", n=1):
 
 
 def encoded(event):
-    return wire.encode_event(event).decode()
+    return batches.encode_event(event).decode()
 
 
 def result_of(text):
@@ -117,8 +117,10 @@ def test_every_event_comes_back_as_it_was(kind):
     @given(st.lists(EVENTS[kind], max_size=3), st.integers(1, 2**62))
     @with_settings(max_examples=15)
     def comes_back(events, counter):
-        body = wire.join_batch("9f3c2a1b", counter, [wire.encode_event(one) for one in events])
-        assert wire.decode_batch(body) == wire.Batch("9f3c2a1b", counter, events)
+        body = batches.join_batch(
+            "9f3c2a1b", counter, [batches.encode_event(one) for one in events]
+        )
+        assert batches.decode_batch(body) == batches.Batch("9f3c2a1b", counter, events)
 
     comes_back()
 
@@ -128,7 +130,7 @@ def test_an_event_is_strict_json_with_the_protocols_envelope(event):
     def refuse(constant):
         raise AssertionError(constant)
 
-    frame = json.loads(wire.encode_event_frame(event, "e1.7.0"), parse_constant=refuse)
+    frame = json.loads(messages.encode_event_frame(event, "e1.7.0"), parse_constant=refuse)
     assert frame["event_type"] == type(event).__name__.lower()
     assert frame["event_id"] == "e1.7.0"
     assert frame["operation_id"] == event.operation_id
@@ -138,19 +140,19 @@ def test_an_event_is_strict_json_with_the_protocols_envelope(event):
 
 
 def test_base_fields_are_there_though_empty():
-    frame = json.loads(wire.encode_event_frame(progress(0.0), "e.1.0"))
+    frame = json.loads(messages.encode_event_frame(progress(0.0), "e.1.0"))
     assert frame["data"] == {"progress": 0.0, "message": "", "details": {}}
 
 
 def test_what_is_unset_is_left_out():
-    frame = json.loads(wire.encode_event_frame(log("hello"), "e.1.0"))
+    frame = json.loads(messages.encode_event_frame(log("hello"), "e.1.0"))
     assert frame["data"] == {"level": "info", "message": "hello"}
 
 
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_refused_in_our_own_words(body):
     with pytest.raises((MalformedBatch, BatchVersionUnknown)):
-        wire.decode_batch(body)
+        batches.decode_batch(body)
 
 
 batch_like = st.fixed_dictionaries(
@@ -180,7 +182,7 @@ batch_like = st.fixed_dictionaries(
 @given(batch_like | values)
 def test_arbitrary_json_is_read_or_refused_in_our_own_words(value):
     try:
-        read = wire.decode_batch(json.dumps(value).encode())
+        read = batches.decode_batch(json.dumps(value).encode())
     except (MalformedBatch, BatchVersionUnknown):
         return
     assert len(read.events) + read.malformed == len(value["events"])
@@ -210,14 +212,14 @@ BAD = {
     "timestamp of 400 digits": GOOD.replace("0.0", "1" * 400),
     "timestamp in milliseconds": GOOD.replace("0.0", "1735734005456000"),
     "number of 5000 digits": result_of("1" * 5000),
-    "too deep": result_of(nested(wire.MAX_DEPTH - 1)),
+    "too deep": result_of(nested(batches.MAX_DEPTH - 1)),
 }
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 def test_a_bad_event_costs_only_itself(bad):
     assert bad != GOOD
-    read = wire.decode_batch(batch(GOOD, bad, GOOD))
+    read = batches.decode_batch(batch(GOOD, bad, GOOD))
     assert (read.writer, read.counter) == ("w", 1)
     assert read.events == [log("good"), log("good")]
     assert read.malformed == 1
@@ -227,7 +229,7 @@ def test_a_bad_event_costs_only_itself(bad):
 def test_anything_among_good_events_costs_only_itself(good, bad, place):
     copy_of_changing_set = [encoded(one) for one in good]
     copy_of_changing_set.insert(place, json.dumps(bad))
-    read = wire.decode_batch(batch(*copy_of_changing_set))
+    read = batches.decode_batch(batch(*copy_of_changing_set))
     assert read.events == good
     assert read.malformed == 1
 
@@ -235,37 +237,37 @@ def test_anything_among_good_events_costs_only_itself(good, bad, place):
 @pytest.mark.parametrize("bad", ["NaN", '"\\ud800"', "nul", nested(100_000)])
 def test_what_is_no_json_costs_the_batch_and_nothing_else(bad):
     with pytest.raises(MalformedBatch):
-        wire.decode_batch(batch(GOOD, result_of(bad)))
+        batches.decode_batch(batch(GOOD, result_of(bad)))
 
 
 def test_the_deepest_event_that_is_read_can_be_written_in_anything():
-    deepest = result_of(nested(wire.MAX_DEPTH - 2))
-    read = wire.decode_batch(batch(deepest, *[GOOD] * 200))
+    deepest = result_of(nested(batches.MAX_DEPTH - 2))
+    read = batches.decode_batch(batch(deepest, *[GOOD] * 200))
     assert (len(read.events), read.malformed) == (201, 0)
     value = read.events[0].data.result
 
     def down(calls):
-        return down(calls - 1) if calls else wire.encode_frame({"a": [{"operation": value}]})
+        return down(calls - 1) if calls else messages.encode_frame({"a": [{"operation": value}]})
 
-    assert nested(wire.MAX_DEPTH - 2).encode() in down(300)
+    assert nested(batches.MAX_DEPTH - 2).encode() in down(300)
 
 
 def test_too_deep_an_event_is_found_among_many():
-    too_deep = result_of(nested(wire.MAX_DEPTH - 1))
-    read = wire.decode_batch(batch(*[GOOD] * 500, too_deep, *[GOOD] * 500))
+    too_deep = result_of(nested(batches.MAX_DEPTH - 1))
+    read = batches.decode_batch(batch(*[GOOD] * 500, too_deep, *[GOOD] * 500))
     assert (len(read.events), read.malformed) == (1000, 1)
 
 
 def test_many_brackets_are_not_deep():
     wide = [result([[]] * 1000), result("[{" * 1000), result([{"a": {}}] * 500)]
-    assert wire.decode_batch(batch(*map(encoded, wide))).events == wide
+    assert batches.decode_batch(batch(*map(encoded, wide))).events == wide
 
 
 def test_unknown_fields_are_ignored():
     later = json.loads(GOOD) | {"later": [1], "event_id": "from nowhere"}
     later["data"] |= {"later": {"a": 1}}
     body = json.loads(batch(later)) | {"later": True}
-    read = wire.decode_batch(json.dumps(body).encode())
+    read = batches.decode_batch(json.dumps(body).encode())
     assert [one.data.message for one in read.events] == ["good"]
 
 
@@ -281,7 +283,7 @@ def test_unknown_fields_are_ignored():
 )
 def test_another_version_is_told_from_nonsense_whatever_it_looks_like(body):
     with pytest.raises(BatchVersionUnknown, match="is not known to this version"):
-        wire.decode_batch(body)
+        batches.decode_batch(body)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +304,7 @@ def test_another_version_is_told_from_nonsense_whatever_it_looks_like(body):
 )
 def test_what_is_no_batch(body):
     with pytest.raises(MalformedBatch):
-        wire.decode_batch(body)
+        batches.decode_batch(body)
 
 
 # Frames to clients.
@@ -325,8 +327,8 @@ HUGE = {
 @pytest.mark.parametrize("make", HUGE.values(), ids=HUGE)
 def test_no_frame_is_above_the_bound_and_a_cut_one_is_still_an_event(make, letter):
     event = make(letter * 1_000_000)
-    frame = wire.encode_event_frame(event, "e.1.0")
-    assert len(frame) <= wire.MAX_FRAME_BYTES
+    frame = messages.encode_event_frame(event, "e.1.0")
+    assert len(frame) <= messages.MAX_FRAME_BYTES
     assert type(msgspec.json.decode(frame, type=ev.Event)) is type(event)
     assert "… [cut: it had" in frame.decode() or '{"truncated":true}' in frame.decode()
 
@@ -336,34 +338,34 @@ def test_no_frame_is_above_the_bound_and_a_cut_one_is_still_an_event(make, lette
 def test_no_frame_of_any_event_is_above_the_bound(data):
     size = data.draw(st.sampled_from([0, 900, 5_000, 300_000, 999_800, 1_000_001]))
     make = data.draw(st.sampled_from(list(HUGE.values())))
-    assert len(wire.encode_event_frame(make("a" * size), "e.1.0")) <= wire.MAX_FRAME_BYTES
+    assert len(messages.encode_event_frame(make("a" * size), "e.1.0")) <= messages.MAX_FRAME_BYTES
 
 
 def test_the_longest_ids_do_not_pass_the_bound_either():
     long = "\x00" * ev.MAX_ID_LENGTH
     event = msgspec.structs.replace(log("a" * 1_000_000), operation_id=long, run=long)
-    assert wire.decode_batch(batch(encoded(event))).malformed == 0
-    assert len(wire.encode_event_frame(event, "e.1.0")) <= wire.MAX_FRAME_BYTES
+    assert batches.decode_batch(batch(encoded(event))).malformed == 0
+    assert len(messages.encode_event_frame(event, "e.1.0")) <= messages.MAX_FRAME_BYTES
 
 
 def test_a_cut_keeps_what_is_small():
     event = status("started", metadata={"room": 7}, tags=["x" * 1_000_000], worker="w@host")
-    data = json.loads(wire.encode_event_frame(event, "e.1.0"))["data"]
+    data = json.loads(messages.encode_event_frame(event, "e.1.0"))["data"]
     assert (data["status"], data["metadata"], data["worker"]) == ("started", {"room": 7}, "w@host")
     assert data["tags"] == [data["tags"][0]]
 
 
 def test_a_cut_result_says_so():
-    data = json.loads(wire.encode_event_frame(result("x" * 1_000_000), "e.1.0"))["data"]
+    data = json.loads(messages.encode_event_frame(result("x" * 1_000_000), "e.1.0"))["data"]
     assert data["truncated"] is True
 
 
 def test_a_frame_of_exactly_the_bound_is_not_cut():
-    room = wire.MAX_FRAME_BYTES - len(wire.encode_event_frame(log(""), "e.1.0"))
-    whole = wire.encode_event_frame(log("a" * room), "e.1.0")
-    assert len(whole) == wire.MAX_FRAME_BYTES
+    room = messages.MAX_FRAME_BYTES - len(messages.encode_event_frame(log(""), "e.1.0"))
+    whole = messages.encode_event_frame(log("a" * room), "e.1.0")
+    assert len(whole) == messages.MAX_FRAME_BYTES
     assert b"cut" not in whole
-    assert b"cut" in wire.encode_event_frame(log("a" * (room + 1)), "e.1.0")
+    assert b"cut" in messages.encode_event_frame(log("a" * (room + 1)), "e.1.0")
 
 
 # Commands from clients.
@@ -376,21 +378,21 @@ def test_a_frame_of_exactly_the_bound_is_not_cut():
 )  # fmt: skip
 def test_what_is_no_json_is_answered_in_the_protocols_words(text):
     with pytest.raises(CommandError) as caught:
-        wire.decode_command(text)
+        messages.decode_command(text)
     assert (caught.value.code, str(caught.value)) == ("invalid_json", "Invalid JSON")
 
 
 @pytest.mark.parametrize("text", ["null", "7", '"ping"', "[]", "true", '[{"command": "ping"}]'])
 def test_json_that_is_no_object_is_no_command(text):
     with pytest.raises(CommandError) as caught:
-        wire.decode_command(text)
+        messages.decode_command(text)
     assert caught.value.code == "invalid_command"
 
 
 @given(st.text(max_size=50) | st.binary(max_size=50) | values.map(json.dumps))
 def test_any_frame_is_an_object_or_refused(frame):
     try:
-        value = wire.decode_command(frame)
+        value = messages.decode_command(frame)
     except CommandError as exc:
         value = {"code": exc.code}
     assert isinstance(value, dict)
@@ -398,7 +400,7 @@ def test_any_frame_is_an_object_or_refused(frame):
 
 @given(objects)
 def test_an_object_is_read_as_it_is(value):
-    assert wire.decode_command(json.dumps(value)) == value
+    assert messages.decode_command(json.dumps(value)) == value
 
 
 RUNS = st.lists(st.tuples(words, texts), max_size=3).map(tuple)
@@ -406,29 +408,35 @@ RUNS = st.lists(st.tuples(words, texts), max_size=3).map(tuple)
 
 @given(RUNS, seconds)
 def test_the_runs_that_go_on_come_back(runs, at):
-    batch = wire.decode_batch(wire.join_batch("w", 1, [], runs, at))
-    assert batch == wire.Batch("w", 1, [], alive=runs, at=at if runs else 0.0)
+    batch = batches.decode_batch(batches.join_batch("w", 1, [], runs, at))
+    assert batch == batches.Batch("w", 1, [], alive=runs, at=at if runs else 0.0)
 
 
 def test_a_bad_event_does_not_cost_the_signs_of_life():
-    body = wire.join_batch("w", 1, [b'{"event_type":"none"}'], [("op-1", "r1")], 7.5, every=3.0)
-    assert wire.decode_batch(body) == wire.Batch("w", 1, [], 1, (("op-1", "r1"),), 7.5, 3.0)
+    body = batches.join_batch("w", 1, [b'{"event_type":"none"}'], [("op-1", "r1")], 7.5, every=3.0)
+    assert batches.decode_batch(body) == batches.Batch("w", 1, [], 1, (("op-1", "r1"),), 7.5, 3.0)
 
 
 @pytest.mark.parametrize("alive", [b"7", b'[["", "r1"]]', b'[["op-1"]]', b'{"op-1": "r1"}'])
 def test_bad_signs_of_life_do_not_cost_the_events(alive):
-    body = wire.join_batch("w", 1, [wire.encode_event(log("a"))])
+    body = batches.join_batch("w", 1, [batches.encode_event(log("a"))])
     body = body.removesuffix(b"}") + b',"alive":' + alive + b"}"
-    assert wire.decode_batch(body) == wire.Batch("w", 1, [log("a")])
+    assert batches.decode_batch(body) == batches.Batch("w", 1, [log("a")])
 
 
 @pytest.mark.parametrize("every", ["0", "-1", "null", '"x"', "1e9"])
 def test_an_interval_that_is_none_costs_nothing_else(every):
-    body = wire.join_batch("w", 1, [wire.encode_event(log("a"))], [("op-1", "r1")], 7.5, every=3.0)
-    batch = wire.decode_batch(body.replace(b'"every":3.0', f'"every":{every}'.encode()))
-    assert (len(batch.events), len(batch.alive), batch.every) == (1, 1, wire.SIGN_INTERVAL)
+    body = batches.join_batch(
+        "w", 1, [batches.encode_event(log("a"))], [("op-1", "r1")], 7.5, every=3.0
+    )
+    batch = batches.decode_batch(body.replace(b'"every":3.0', f'"every":{every}'.encode()))
+    assert (len(batch.events), len(batch.alive), batch.every) == (
+        1,
+        1,
+        batches.DEFAULT_HEARTBEAT_INTERVAL,
+    )
 
 
 def test_an_interval_is_stated_where_it_is_not_the_usual_one():
-    assert b"every" not in wire.join_batch("w", 1, [])
-    assert wire.decode_batch(wire.join_batch("w", 1, [], every=0.5)).every == 0.5
+    assert b"every" not in batches.join_batch("w", 1, [])
+    assert batches.decode_batch(batches.join_batch("w", 1, [], every=0.5)).every == 0.5
