@@ -1,8 +1,8 @@
-"""The hub: every operation that is held, and who is subscribed to which.
+"""The hub: every operation that is held, and what is to be delivered of it.
 
 The log meets the clients here. :meth:`Hub.process_batch` folds the events of a batch into their
-operations and notes what is to be delivered; :meth:`Hub.take_deliveries` says to whom.
-:meth:`Hub.subscribe` begins a subscription. None of them can be interrupted, so no event falls
+operations and notes what is new; :meth:`Hub.take_deliveries` says to whom it goes. Subscriptions
+begin and end in :attr:`Hub.subscriptions`. None of these can be interrupted, so no event falls
 between a snapshot and what follows it, and none is delivered twice.
 
 Pure: times are passed in. Runs in: the event loop.
@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec import UNSET
 
-from celery_wsprogress.hub.cursor import ReplayCursor
 from celery_wsprogress.hub.log_cursor import LogCursor
 from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
 from celery_wsprogress.hub.store import OperationStore
-from celery_wsprogress.hub.subscriptions import Subscriptions, selects
+from celery_wsprogress.hub.subscriptions import Subscriptions
 from celery_wsprogress.operations.history import Entry, Kind
 from celery_wsprogress.operations.states import Trigger, Verdict, trigger_of
 from celery_wsprogress.protocol.batch_numbers import Arrival
@@ -39,17 +38,12 @@ from celery_wsprogress.protocol.frames import payload_of, text_frame
 from celery_wsprogress.protocol.messages import encode_event_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.hub.store import OperationRecord
-    from celery_wsprogress.operations.history import History
-    from celery_wsprogress.operations.selector import Selector
     from celery_wsprogress.protocol.batches import Batch
-    from celery_wsprogress.protocol.event_ids import BatchPosition, LogPosition
-
-MAX_EVENT_ID_LENGTH: Final = 100
-"""Longer event ids are not ours. A client may send them, but they are not kept."""
+    from celery_wsprogress.protocol.event_ids import BatchPosition
 
 
 class Delivery(NamedTuple):
@@ -84,10 +78,8 @@ class Hub:
     sooner the last one is delivered when it is due, or before the next event of another kind."""
     events_read: Counter[type[Event]] = field(default_factory=Counter)
     """Events read, by their type."""
-    on_unknown: Callable[[str], None] | None = None
-    """Called with an id that somebody subscribes to and nobody has heard of."""
     _log: LogCursor = field(default_factory=LogCursor)
-    _subscriptions: Subscriptions = field(default_factory=Subscriptions)
+    subscriptions: Subscriptions = field(init=False)
     _unsent: dict[OperationRecord, tuple[int, float | None]] = field(default_factory=dict)
     """What was delivered since the last :meth:`take_deliveries`: where it begins, and when."""
     _limiter: ProgressRateLimiter[OperationRecord, _HeldBack] = field(init=False)
@@ -95,6 +87,7 @@ class Hub:
     """Seconds between two signs of life of whoever wrote the batch that is being processed."""
 
     def __post_init__(self) -> None:
+        self.subscriptions = Subscriptions(self.store, self._log)
         self._limiter = ProgressRateLimiter(self.progress_interval)
 
     # From the log.
@@ -133,7 +126,7 @@ class Hub:
     def _start_epoch(self, epoch: str) -> None:
         """Begin to read another epoch of the log; a client may have seen some of it already."""
         self._log.start_epoch(epoch)
-        for session in self._subscriptions.by_id():
+        for session in self.subscriptions.index.by_id():
             for cursor in session.cursors.values():
                 seen = self._log.position_of(cursor.unknown_since)
                 if seen is not None:
@@ -241,113 +234,10 @@ class Hub:
         return [
             Delivery(record, cursor, sessions, since)
             for record, (cursor, since) in unsent.items()
-            if (sessions := self._subscriptions.of(record))
+            if (sessions := self.subscriptions.index.of(record))
         ]
 
-    # For the clients.
-
-    def subscribe(
-        self, session: Session, operation_id: str, *, replay: str | None, since: str | None
-    ) -> bool:
-        """Subscribe to an operation; what is to be replayed follows the reply.
-
-        Args:
-            session: Who.
-            operation_id: Which one.
-            replay: ``all``, ``last`` or ``none``; None for what fits: everything that the
-                session has not seen.
-            since: The last ``event_id`` that the client saw, or None.
-
-        Returns:
-            With ``since``: whether exactly what is missing follows.
-        """
-        record = self.store.get(operation_id)
-        again = operation_id in session.subscribed or selects(session, record)
-        self._subscriptions.add(session, operation_id)
-        if again and since is None and replay is None:
-            return False
-        position = self._log.position_of(since)
-        if record is None:
-            return self._expect(session, operation_id, position, since)
-        history = record.history
-        recovered = self._log.can_recover(position, history.dropped_position)
-        cursor = _start_cursor(history, position, replay)
-        cursor.unknown_since = _id_of_unknown_epoch(since, position)
-        if since is not None and not recovered and cursor.skip_until is None:
-            cursor.needs_snapshot = cursor.missed_unknown = session.accepts_snapshots
-        session.read(record, cursor)
-        return recovered
-
-    def _expect(
-        self, session: Session, operation_id: str, position: LogPosition | None, since: str | None
-    ) -> bool:
-        """Subscribe to an operation that nobody has heard of."""
-        if self.on_unknown is not None:
-            self.on_unknown(operation_id)
-        # What is unsent of one that was evicted still comes, from where the session was.
-        if since is not None:
-            cursor = session.expect(operation_id)
-            cursor.skip_until = position
-            cursor.unknown_since = _id_of_unknown_epoch(since, position)
-        return self._log.can_recover(position, self.store.evicted_up_to)
-
-    def select(self, session: Session, selector: Selector, *, replay: str) -> None:
-        """Subscribe to every operation that a selector matches, now or later.
-
-        Args:
-            session: Who.
-            selector: Which ones.
-            replay: ``last``: how things stand with each of them that has not ended; ``all``:
-                the current run of each that is held; ``none``: only what is new.
-        """
-        if selector in session.selectors:
-            return
-        found: Iterable[OperationRecord] = ()
-        if replay != "none":
-            found = self._newly_selected(selector, session, finished=replay == "all")
-        self._subscriptions.add_selector(session, selector)
-        for record in found:
-            history = record.history
-            if replay == "all":
-                session.read(record, ReplayCursor(history.run_start_seq - 1))
-            else:
-                session.read(record, ReplayCursor(history.newest, send_latest=True))
-
-    def _newly_selected(
-        self, selector: Selector, session: Session, *, finished: bool
-    ) -> list[OperationRecord]:
-        """What a selector matches and the session does not watch yet, oldest first."""
-        return [
-            record
-            for record in self.store.oldest_first(finished=finished)
-            if selector.matches(record.operation)
-            and record.operation_id not in session.subscribed
-            and not selects(session, record)
-        ]
-
-    def unselect(self, session: Session, selector: Selector) -> None:
-        """End the subscription to what a selector matches, as far as there is no other one."""
-        if self._subscriptions.remove_selector(session, selector):
-            unread = session.reading() - session.subscribed
-            session.discard({one for one in unread if not self._is_selected(session, one)})
-
-    def unsubscribe(self, session: Session, operation_id: str) -> None:
-        """End the subscription to an id; nothing happens where there is none."""
-        self._subscriptions.remove(session, operation_id)
-        session.clear_max_rate(operation_id)
-        if not self._is_selected(session, operation_id):
-            session.discard({operation_id})
-
-    def _is_selected(self, session: Session, operation_id: str) -> bool:
-        return bool(session.selectors) and selects(session, self.store.get(operation_id))
-
-    def disconnect(self, session: Session) -> None:
-        """Forget a session whose connection is gone."""
-        session.clear()
-        for selector in list(session.selectors):
-            self._subscriptions.remove_selector(session, selector)
-        for operation_id in list(session.subscribed):
-            self._subscriptions.remove(session, operation_id)
+    # For commands.
 
     def get(self, operation_id: str) -> dict[str, Any] | None:
         """The operation's snapshot, or None when nobody has heard of it."""
@@ -382,30 +272,11 @@ class Hub:
         return {
             "active_operations": self.store.active,
             "total_operations": self.store.total,
-            "subscriptions": len(self._subscriptions),
+            "subscriptions": len(self.subscriptions.index),
             "held_operations": len(self.store),
             "history_bytes": self.store.history_bytes,
             **{f"{name}_total": self.counts[name] for name in _COUNTS},
         }
-
-
-def _start_cursor(
-    history: History, position: LogPosition | None, replay: str | None
-) -> ReplayCursor:
-    """Where a subscription begins to read.
-
-    Behind the last event that the client saw, where its position is known; else where the current
-    run begins, or now.
-    """
-    if position is None:
-        from_now = replay in {"none", "last"}
-        seq = history.newest if from_now else history.run_start_seq - 1
-        return ReplayCursor(seq, send_latest=replay == "last")
-    cursor = ReplayCursor(history.cursor_at(position))
-    if history.position is not None and position > history.position:
-        # This sidecar has not read as far as the one that the client comes from.
-        cursor.skip_until = position
-    return cursor
 
 
 def _pause_after(status: Status) -> float:
@@ -415,11 +286,6 @@ def _pause_after(status: Status) -> float:
         # By one clock, and a caller's may be wrong: the worker that keeps the message says its own.
         return max(0.0, data.starts_at - status.timestamp)
     return 0.0 if data.retry_in is UNSET else data.retry_in
-
-
-def _id_of_unknown_epoch(event_id: str | None, position: LogPosition | None) -> str | None:
-    """An event id that is worth keeping until its epoch is known."""
-    return event_id if position is None and len(event_id or "") <= MAX_EVENT_ID_LENGTH else None
 
 
 def _reopens(event: Event) -> bool:

@@ -86,7 +86,9 @@ def _subscribe_to_one(
     _check_room(context, [operation_id])
     # The snapshot and the cursor are taken in one step: nothing falls between them.
     reply: dict[str, Any] = {"operation": context.hub.get(operation_id)}
-    recovered = context.hub.subscribe(context.session, operation_id, replay=replay, since=since)
+    recovered = context.hub.subscriptions.subscribe(
+        context.session, operation_id, replay=replay, since=since
+    )
     if since is not None:
         reply["recovered"] = recovered
     return reply
@@ -102,7 +104,9 @@ def _subscribe_to_several(context: CommandContext, replay: str | None) -> dict[s
         context.check_may_watch(operation_id)
     _check_room(context, ids)
     recovered = {
-        one: context.hub.subscribe(context.session, one, replay=replay, since=since.get(one))
+        one: context.hub.subscriptions.subscribe(
+            context.session, one, replay=replay, since=since.get(one)
+        )
         for one in ids
     }
     reply = {"status": "subscribed", "operation_ids": ids, "operation": None}
@@ -120,7 +124,7 @@ def _subscribe_by(
     if selector not in selectors and len(selectors) == MAX_SELECTORS:
         text = f"A connection may watch by {MAX_SELECTORS} selectors"
         raise CommandError("too_many_subscriptions", text)
-    context.hub.select(context.session, selector, replay=replay or "last")
+    context.hub.subscriptions.select(context.session, selector, replay=replay or "last")
     return {"status": "subscribed", selector.by.value: selector.value, "operation": None}
 
 
@@ -129,14 +133,14 @@ def unsubscribe(context: CommandContext) -> dict[str, Any]:
     if context.fields.get("operation_ids") is not None:
         ids = _ids(context)
         for one in ids:
-            context.hub.unsubscribe(context.session, one)
+            context.hub.subscriptions.unsubscribe(context.session, one)
         return {"status": "unsubscribed", "operation_ids": ids}
     selector = _selector(context)
     if selector is not None:
-        context.hub.unselect(context.session, selector)
+        context.hub.subscriptions.unselect(context.session, selector)
         return {"status": "unsubscribed", selector.by.value: selector.value}
     operation_id = context.text("operation_id")
-    context.hub.unsubscribe(context.session, operation_id)
+    context.hub.subscriptions.unsubscribe(context.session, operation_id)
     return {"status": "unsubscribed", "operation_id": operation_id}
 
 

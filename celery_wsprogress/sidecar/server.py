@@ -240,14 +240,14 @@ class Sidecar:
                 self._loop.call_later(UNSUBSCRIBED_AFTER, self._watch_unsubscribed, session)
             await connection.read_commands(lambda frame: self._answer(frame, session))
         finally:
-            self.hub.disconnect(session)
+            self.hub.subscriptions.disconnect(session)
             del self._connections[session]
             self._metrics.closed(connection)
 
     def _answer(self, frame: str, session: Session) -> None:
         if session.commands == 0 and session.selectors:
             # A monitor that never subscribes was watching everything until this command.
-            self.hub.unselect(session, EVERYTHING)
+            self.hub.subscriptions.unselect(session, EVERYTHING)
         commands.answer(
             frame,
             session,
@@ -268,7 +268,7 @@ class Sidecar:
     def _watch_unsubscribed(self, session: Session) -> None:
         connection = self._connections.get(session)
         if connection and session.commands == 0 and session.permit.may_list(time.time()):
-            self.hub.select(session, EVERYTHING, replay="none")
+            self.hub.subscriptions.select(session, EVERYTHING, replay="none")
 
     def _welcome(self, session: Session) -> dict[str, Any]:
         now, error = time.time(), self.ingest.connection.error

@@ -331,7 +331,7 @@ def watch(sketch, read):
     """
     hub, session, log = Hub(), Session(1, Permit(None)), Log()
     session.accepts_snapshots = True
-    hub.subscribe(session, ONE, replay=None, since=None)
+    hub.subscriptions.subscribe(session, ONE, replay=None, since=None)
     shown = []
     for number, (word, run) in enumerate(sketch, 1):
         sign = word == "sign"

@@ -79,13 +79,13 @@ class Client:
 
     def move(self, sidecar, operation_id="op-1", **how):
         if self._hub is not None:
-            self._hub.disconnect(self.session)
+            self._hub.subscriptions.disconnect(self.session)
         self._hub = sidecar.hub
         self.session = Session(1, Permit(None))
         self.session.accepts_snapshots = self._resync
         since = next((one["event_id"] for one in reversed(self.seen) if "event_id" in one), None)
         how = {"replay": None, "since": since, **how}
-        return self._hub.subscribe(self.session, operation_id, **how)
+        return self._hub.subscriptions.subscribe(self.session, operation_id, **how)
 
     def read(self, limit=1_000_000):
         """One write's worth; its frames."""
@@ -335,8 +335,8 @@ def test_what_was_seen_is_passed_over_also_when_only_a_selector_is_left():
     client = watching(ahead, 3)
     behind.read(1)
     client.move(behind)
-    behind.hub.select(client.session, EVERYTHING, replay="last")
-    behind.hub.unsubscribe(client.session, "op-1")
+    behind.hub.subscriptions.select(client.session, EVERYTHING, replay="last")
+    behind.hub.subscriptions.unsubscribe(client.session, "op-1")
     for _ in range(3):
         behind.read(1)
         client.read_all()
@@ -389,7 +389,7 @@ def test_what_was_let_go_and_began_again_is_not_recovered():
     ]
     sidecar = Sidecar(written, limits=Limits(max_finished=0))
     client = watching(sidecar, 1)
-    sidecar.hub.disconnect(client.session)
+    sidecar.hub.subscriptions.disconnect(client.session)
     sidecar.read(1)
     assert client.move(sidecar) is False
     sidecar.read()
@@ -529,7 +529,7 @@ def test_what_is_watched_with_everything_is_told_as_well():
         sidecar = Sidecar(written)
         session = Session(1, Permit(None))
         session.accepts_snapshots = True
-        sidecar.hub.select(session, EVERYTHING, replay="last")
+        sidecar.hub.subscriptions.select(session, EVERYTHING, replay="last")
         sidecar.read()
         frames = decoded(session.take(1_000_000, NOW, 0.0))
     assert frames[0]["event_type"] == "snapshot"

@@ -73,7 +73,7 @@ def kinds(frames):
 
 
 def subscribe(hub, reader, operation_id="op-1", *, replay=None, since=None):
-    return hub.subscribe(reader, operation_id, replay=replay, since=since)
+    return hub.subscriptions.subscribe(reader, operation_id, replay=replay, since=since)
 
 
 LIFE = (
@@ -129,7 +129,7 @@ def test_a_client_sees_what_was_delivered_in_order_and_once(events, data):
         if number == join_at:
             joined = len(owed)
             if by != "id":
-                log_.hub.select(reader, EVERYTHING, replay="all")
+                log_.hub.subscriptions.select(reader, EVERYTHING, replay="all")
             if by != "everything":
                 subscribe(log_.hub, reader)
         log_.write(event)
@@ -164,7 +164,7 @@ def test_resuming_misses_nothing_and_repeats_nothing(steps):
         elif step == "read":
             seen += read(reader)
         else:
-            log_.hub.disconnect(reader)
+            log_.hub.subscriptions.disconnect(reader)
             reader = session()
             since = seen[-1]["event_id"] if seen else None
             recovered = subscribe(log_.hub, reader, since=since)
@@ -224,7 +224,7 @@ def test_replay_last_is_whole_wherever_a_write_ends(room):
             status("started", metadata={}, operation_id=name), progress(0.5, operation_id=name)
         )
     reader = session()
-    log_.hub.select(reader, EVERYTHING, replay="last")
+    log_.hub.subscriptions.select(reader, EVERYTHING, replay="last")
     assert kinds(read(reader, room)) == ["started", "progress"] * 3
 
 
@@ -253,7 +253,7 @@ def test_everything_begins_with_how_the_unfinished_stand():
         status("started", operation_id="op-2", metadata={}), progress(0.5, operation_id="op-2")
     )
     reader = session()
-    log_.hub.select(reader, EVERYTHING, replay="last")
+    log_.hub.subscriptions.select(reader, EVERYTHING, replay="last")
     frames = read(reader)
     assert {frame["operation_id"] for frame in frames} == {"op-2"}
     assert kinds(frames) == ["started", "progress"]
@@ -263,11 +263,11 @@ def test_after_unsubscribing_nothing_comes():
     log_ = Log()
     reader = session()
     subscribe(log_.hub, reader)
-    log_.hub.select(reader, EVERYTHING, replay="none")
-    log_.hub.unsubscribe(reader, "op-1")
+    log_.hub.subscriptions.select(reader, EVERYTHING, replay="none")
+    log_.hub.subscriptions.unsubscribe(reader, "op-1")
     log_.write(queued())
     assert kinds(read(reader)) == ["queued"]  # everything is still watched
-    log_.hub.unselect(reader, EVERYTHING)
+    log_.hub.subscriptions.unselect(reader, EVERYTHING)
     log_.write(status("received"))
     assert read(reader) == []
 
@@ -275,9 +275,9 @@ def test_after_unsubscribing_nothing_comes():
 def test_an_exact_subscription_outlives_that_of_everything():
     log_ = Log()
     reader = session()
-    log_.hub.select(reader, EVERYTHING, replay="none")
+    log_.hub.subscriptions.select(reader, EVERYTHING, replay="none")
     subscribe(log_.hub, reader)
-    log_.hub.unselect(reader, EVERYTHING)
+    log_.hub.subscriptions.unselect(reader, EVERYTHING)
     log_.write(queued())
     assert kinds(read(reader)) == ["queued"]
 
@@ -286,8 +286,8 @@ def test_a_session_that_left_is_forgotten():
     log_ = Log()
     reader = session()
     subscribe(log_.hub, reader)
-    log_.hub.select(reader, EVERYTHING, replay="none")
-    log_.hub.disconnect(reader)
+    log_.hub.subscriptions.select(reader, EVERYTHING, replay="none")
+    log_.hub.subscriptions.disconnect(reader)
     assert log_.write(queued()) == []
     assert log_.hub.stats()["subscriptions"] == 0
 
@@ -426,7 +426,8 @@ def test_what_comes_late_of_an_operation_that_ended_and_was_let_go_opens_nothing
 
 def test_what_the_result_backend_answers_to_who_asks_for_what_was_let_go_is_shown():
     asked = []
-    hub = Hub(OperationStore(Limits(max_finished=0)), on_unknown=asked.append)
+    hub = Hub(OperationStore(Limits(max_finished=0)))
+    hub.subscriptions.on_unknown = asked.append
     log_ = Log(hub)
     log_.write(status("started", run="a", metadata={}), completed(run="a"))
     reader = session()
@@ -638,13 +639,13 @@ def test_a_selector_shows_what_it_matches_and_nothing_else(selector):
     log_.write(completed(operation_id="old"))
     log_.write(status("started", operation_id="going", metadata={}, **CHOSEN))
     reader = session()
-    log_.hub.select(reader, selector, replay="last")
+    log_.hub.subscriptions.select(reader, selector, replay="last")
     assert [frame["operation_id"] for frame in read(reader)] == ["going"]
     log_.write(queued(operation_id="new", **CHOSEN), queued(operation_id="other"))
     log_.write(completed(operation_id="going"), completed(operation_id="other"))
     frames = read(reader)
     assert [frame["operation_id"] for frame in frames] == ["new", "going"]
-    log_.hub.unselect(reader, selector)
+    log_.hub.subscriptions.unselect(reader, selector)
     log_.write(completed(operation_id="new"))
     assert read(reader) == []
 
@@ -652,7 +653,7 @@ def test_a_selector_shows_what_it_matches_and_nothing_else(selector):
 def test_an_operation_that_becomes_known_as_one_of_a_kind_is_shown_from_then_on():
     log_ = Log()
     reader = session()
-    log_.hub.select(reader, OF_A_KIND[SelectorField.TAG], replay="last")
+    log_.hub.subscriptions.select(reader, OF_A_KIND[SelectorField.TAG], replay="last")
     log_.write(queued())
     log_.write(status("started", metadata={}, tags=["nightly"]), log("after"))
     assert kinds(read(reader)) == ["started", "log"]
@@ -662,15 +663,15 @@ def test_what_is_watched_in_several_ways_comes_once_and_until_the_last_of_them_e
     log_ = Log()
     reader = session()
     for selector in (OF_A_KIND[SelectorField.TAG], EVERYTHING):
-        log_.hub.select(reader, selector, replay="last")
+        log_.hub.subscriptions.select(reader, selector, replay="last")
     subscribe(log_.hub, reader)
     log_.write(queued(**CHOSEN))
     assert kinds(read(reader)) == ["queued"]
-    log_.hub.unselect(reader, EVERYTHING)
-    log_.hub.unsubscribe(reader, "op-1")
+    log_.hub.subscriptions.unselect(reader, EVERYTHING)
+    log_.hub.subscriptions.unsubscribe(reader, "op-1")
     log_.write(status("received"))
     assert kinds(read(reader)) == ["received"]
-    log_.hub.unselect(reader, OF_A_KIND[SelectorField.TAG])
+    log_.hub.subscriptions.unselect(reader, OF_A_KIND[SelectorField.TAG])
     log_.write(completed())
     assert read(reader) == []
     assert log_.hub.stats()["subscriptions"] == 0
@@ -694,9 +695,9 @@ def test_a_session_that_left_holds_on_to_nothing():
     log_ = Log()
     log_.write(*LIFE)
     reader = session()
-    log_.hub.select(reader, EVERYTHING, replay="all")
+    log_.hub.subscriptions.select(reader, EVERYTHING, replay="all")
     reader.reply(b"{}")
-    log_.hub.disconnect(reader)
+    log_.hub.subscriptions.disconnect(reader)
     assert not reader.has_unread
     assert reader.cursors == {}
 
@@ -785,7 +786,7 @@ def test_sidecars_that_read_the_same_log_name_everything_alike(count, data):
     readers, logs_ = [], [Log() for _ in range(count)]
     for log_ in logs_:
         readers.append(session())
-        log_.hub.select(readers[-1], EVERYTHING, replay="all")
+        log_.hub.subscriptions.select(readers[-1], EVERYTHING, replay="all")
         for event in events:
             log_.write(event)
     [first, *others] = [

@@ -51,7 +51,7 @@ def told(frames):
 @pytest.fixture
 def sidecar():
     made = Sidecar()
-    made.hub.subscribe(made.session, "op-1", replay=None, since=None)
+    made.hub.subscriptions.subscribe(made.session, "op-1", replay=None, since=None)
     made.write(status("started", metadata={}))
     made.read()
     return made
@@ -86,7 +86,7 @@ def test_the_snapshot_does_not_wait(sidecar):
 
 
 def test_operations_do_not_wait_for_each_other(sidecar):
-    sidecar.hub.select(sidecar.session, EVERYTHING, replay="none")
+    sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none")
     sidecar.write(*(progress(0.1, operation_id=f"op-{number}") for number in range(3)))
     assert told(sidecar.read()) == [0.1] * 3
 
@@ -98,7 +98,7 @@ def test_at_whatever_pace_nothing_else_is_missing_and_the_order_is_that_of_the_l
     paced, whole = Sidecar(data.draw(st.sampled_from([0.5, 3.0]))), Sidecar(0.0)
     seen, all_ = [], []
     for one in (paced, whole):
-        one.hub.select(one.session, EVERYTHING, replay="none")
+        one.hub.subscriptions.select(one.session, EVERYTHING, replay="none")
     for event in events:
         for one in (paced, whole):
             one.write(event)
@@ -127,10 +127,10 @@ def test_at_whatever_pace_nothing_else_is_missing_and_the_order_is_that_of_the_l
 def test_a_client_may_ask_to_be_told_less_often(by):
     sidecar = Sidecar(interval=0.0)
     if by == "id":
-        sidecar.hub.subscribe(sidecar.session, "op-1", replay=None, since=None)
+        sidecar.hub.subscriptions.subscribe(sidecar.session, "op-1", replay=None, since=None)
         sidecar.session.set_max_rate("op-1", 0.5)
     else:
-        sidecar.hub.select(sidecar.session, EVERYTHING, replay="none")
+        sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none")
         sidecar.session.set_max_rate(None, 0.5)
     seen = []
     sidecar.write(status("started", metadata={}))
@@ -149,7 +149,7 @@ def test_a_client_may_ask_to_be_told_less_often(by):
 
 def test_what_rests_goes_with_the_end():
     sidecar = Sidecar(interval=0.0)
-    sidecar.hub.subscribe(sidecar.session, "op-1", replay=None, since=None)
+    sidecar.hub.subscriptions.subscribe(sidecar.session, "op-1", replay=None, since=None)
     sidecar.session.set_max_rate("op-1", 0.5)
     sidecar.write(progress(0.1))
     sidecar.read()
@@ -163,22 +163,22 @@ def test_what_rests_goes_with_the_end():
 
 def test_who_stops_watching_is_not_told_what_rests():
     sidecar = Sidecar(interval=0.0)
-    sidecar.hub.subscribe(sidecar.session, "op-1", replay=None, since=None)
+    sidecar.hub.subscriptions.subscribe(sidecar.session, "op-1", replay=None, since=None)
     sidecar.session.set_max_rate("op-1", 0.5)
     for value in (0.1, 0.2):
         sidecar.write(progress(value))
         sidecar.read()
-    sidecar.hub.unsubscribe(sidecar.session, "op-1")
+    sidecar.hub.subscriptions.unsubscribe(sidecar.session, "op-1")
     sidecar.wait(5.0)
     assert sidecar.read() == []
 
 
 def test_whoever_no_longer_asks_by_id_is_told_as_often_as_of_what_is_selected():
     sidecar = Sidecar(interval=0.0)
-    sidecar.hub.select(sidecar.session, EVERYTHING, replay="none")
-    sidecar.hub.subscribe(sidecar.session, "op-1", replay=None, since=None)
+    sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none")
+    sidecar.hub.subscriptions.subscribe(sidecar.session, "op-1", replay=None, since=None)
     sidecar.session.set_max_rate("op-1", 0.01)
-    sidecar.hub.unsubscribe(sidecar.session, "op-1")
+    sidecar.hub.subscriptions.unsubscribe(sidecar.session, "op-1")
     for value in (0.1, 0.2):
         sidecar.write(progress(value))
         assert told(sidecar.read()) == [value]
@@ -187,8 +187,8 @@ def test_whoever_no_longer_asks_by_id_is_told_as_often_as_of_what_is_selected():
 @pytest.mark.parametrize("how", ["by id", "as all that is selected"])
 def test_who_wants_more_often_what_rests_already_is_told_it_in_time(how):
     sidecar = Sidecar(interval=0.0)
-    sidecar.hub.select(sidecar.session, EVERYTHING, replay="none")
-    sidecar.hub.subscribe(sidecar.session, "op-1", replay=None, since=None)
+    sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none")
+    sidecar.hub.subscriptions.subscribe(sidecar.session, "op-1", replay=None, since=None)
     sidecar.session.set_max_rate("op-1", 0.01)
     for value, seen in ((0.1, [0.1]), (0.2, [])):
         sidecar.write(progress(value))
@@ -197,7 +197,7 @@ def test_who_wants_more_often_what_rests_already_is_told_it_in_time(how):
         sidecar.session.set_max_rate("op-1", 2.0)
     else:
         sidecar.session.set_max_rate(None, 2.0)
-        sidecar.hub.unsubscribe(sidecar.session, "op-1")
+        sidecar.hub.subscriptions.unsubscribe(sidecar.session, "op-1")
     assert told(sidecar.read()) == []
     assert sidecar.session.next_due == 0.5
     sidecar.wait(0.5)
@@ -206,7 +206,7 @@ def test_who_wants_more_often_what_rests_already_is_told_it_in_time(how):
 
 def test_what_did_not_fit_was_not_told_and_does_not_rest():
     sidecar = Sidecar(interval=0.0)
-    sidecar.hub.select(sidecar.session, EVERYTHING, replay="none")
+    sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none")
     sidecar.session.set_max_rate(None, 0.01)
     sidecar.write(*(progress(0.1, operation_id=f"op-{number}") for number in range(3)))
     frames = []
@@ -218,7 +218,7 @@ def test_what_did_not_fit_was_not_told_and_does_not_rest():
 
 def test_however_often_it_is_reported_what_rests_is_looked_at_once():
     sidecar = Sidecar(interval=0.0)
-    sidecar.hub.subscribe(sidecar.session, "op-1", replay=None, since=None)
+    sidecar.hub.subscriptions.subscribe(sidecar.session, "op-1", replay=None, since=None)
     sidecar.session.set_max_rate("op-1", 0.01)
     for number in range(1_000):
         sidecar.write(progress(number / 1_000))

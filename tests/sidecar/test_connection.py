@@ -193,7 +193,7 @@ def test_a_client_that_fell_off_the_history_is_told_so():
         hub = Hub()
         async with connected(max_queue=1) as (served, client):
             session = served.session
-            hub.subscribe(session, "op-1", replay=None, since=None)
+            hub.subscriptions.subscribe(session, "op-1", replay=None, since=None)
             for number in range(2 * history.MAX_ENTRIES):
                 batch = batches.Batch("w", number + 1, [log("x" * 1_000)])
                 process(hub, batch, epoch="e", position=str(number + 1), now=0.0)
@@ -213,7 +213,7 @@ def test_what_rests_is_written_in_time_also_where_that_is_sooner_than_it_was():
             served.connection.flush()
 
         async with connected() as (served, client):
-            hub.subscribe(served.session, "op-1", replay=None, since=None)
+            hub.subscriptions.subscribe(served.session, "op-1", replay=None, since=None)
             served.session.set_max_rate("op-1", 0.01)
             write(1)
             await client.recv()

@@ -132,7 +132,7 @@ class Watched:
 
     def socket(self, operation_id="op-1"):
         made = Socket()
-        self.hub.subscribe(made.session, operation_id, replay=None, since=None)
+        self.hub.subscriptions.subscribe(made.session, operation_id, replay=None, since=None)
         return made
 
     def write(self, *events):
@@ -187,7 +187,7 @@ def test_what_is_unread_is_not_sent_after_the_subscription_has_ended():
     gone.paused = True
     watched.write(log("a"))
     assert gone.session.reading() == {"op-1"}
-    watched.hub.unsubscribe(gone.session, "op-1")
+    watched.hub.subscriptions.unsubscribe(gone.session, "op-1")
     assert not gone.session.has_unread
 
 
@@ -197,7 +197,7 @@ def test_a_paused_socket_gets_the_same_bytes_in_the_same_order(events, data):
     watched = Watched()
     one, plain = Socket(), Session(2, Permit(None))
     for session in (one.session, plain):
-        watched.hub.select(session, EVERYTHING, replay="none")
+        watched.hub.subscriptions.select(session, EVERYTHING, replay="none")
     taken = b""
     for event in [*events, progress(0.5, operation_id="op-2")]:
         one.paused = data.draw(st.booleans())

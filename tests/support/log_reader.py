@@ -43,7 +43,7 @@ class LogReader:
     def frames(self, operation_id):
         """What someone who watched from the beginning was shown, in its order."""
         hub, watcher = Hub(), Session(1, Permit(None))
-        hub.subscribe(watcher, operation_id, replay=None, since=None)
+        hub.subscriptions.subscribe(watcher, operation_id, replay=None, since=None)
         shown = []
         for number, batch in enumerate(self.batches()):
             process(hub, batch, epoch="e", position=str(number), now=0.0)

@@ -35,7 +35,7 @@ def delivered(events: list[Event]) -> tuple[list[dict[str, Any]], dict[str, Any]
 
     hub, session = Hub(), Session(1, Permit(None))
     operation_id = events[0].operation_id
-    hub.subscribe(session, operation_id, replay=None, since=None)
+    hub.subscriptions.subscribe(session, operation_id, replay=None, since=None)
     frames = []
     for number, event in enumerate(events, 1):
         batch = Batch("w", number, (event,), 0, (), 0.0)

@@ -59,7 +59,7 @@ class LivenessService:
             hub.store, settings.lost_after, self._appender.append, self._ask if backend else None
         )
         if backend is not None and settings.answer_unknown:
-            hub.on_unknown = self._ask_about_unknown
+            hub.subscriptions.on_unknown = self._ask_about_unknown
         self._loop: asyncio.AbstractEventLoop
         self._looking: asyncio.Task[None] | None = None
 
