@@ -12,17 +12,30 @@ Pure: mappings come in, a value comes out. Nothing is read at import.
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.option_values import transport_options
 from celery_wsprogress.origins import host_name, is_service_link, listen_host, origin
+from celery_wsprogress.setting_parsers import (
+    ERROR_CHOICES,
+    MIN_KEY_BYTES,
+    Parser,
+    between,
+    each,
+    error_choice,
+    exchange_name,
+    page_address,
+    signing_key,
+    switch,
+    task_selection,
+    text,
+    whole,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from typing import Self
 
 CONF_PREFIX: Final = "wsprogress_"
@@ -35,99 +48,6 @@ EXCHANGE: Final = "celery_wsprogress"
 LOG_BYTES: Final = 100_000_000
 
 T = TypeVar("T")
-Parser = Callable[[Any], Any]
-
-_TRUE: Final = frozenset({"1", "true", "yes", "on"})
-_FALSE: Final = frozenset({"0", "false", "no", "off"})
-
-
-def _switch(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    word = str(value).strip().lower()
-    if word in _TRUE:
-        return True
-    if word in _FALSE:
-        return False
-    raise ValueError(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(value)
-    return value.strip()
-
-
-def _exchange(value: Any) -> str:
-    # Names are made of it with a dot, so that without dots none is made of two of them. Amazon's
-    # queues have 80 characters, among them the prefix that kombu puts before each.
-    name = _text(value)
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", name):
-        raise ValueError(value)
-    return name
-
-
-def _words(value: Any) -> tuple[str, ...]:
-    """A list of words, or one string with commas between them."""
-    words = value.split(",") if isinstance(value, str) else list(value)
-    return tuple(_text(word) for word in words if word != "")
-
-
-def _each(parse: Callable[[str], str]) -> Parser:
-    """Words with commas or spaces between them, each of which is read by itself."""
-
-    def parse_all(value: Any) -> tuple[str, ...]:
-        return tuple(parse(one) for word in _words(value) for one in word.split())
-
-    return parse_all
-
-
-def _page(value: Any) -> str:
-    """The address of a page, which is shown to people: it holds no secret."""
-    address = _text(value)
-    found = urlsplit(address)
-    plain = not (found.query or found.fragment or "@" in found.netloc or re.search(r"\s", address))
-    # Reading the port checks it.
-    if found.scheme not in {"http", "https"} or not found.hostname or not plain or found.port == 0:
-        raise ValueError(value)
-    return address.rstrip("/")
-
-
-def _tasks(value: Any) -> str | tuple[str, ...]:
-    if isinstance(value, str) and value.strip() in {"streaming", "all"}:
-        return value.strip()
-    return _words(value)
-
-
-def _between(low: float, high: float) -> Parser:
-    def parse(value: Any) -> float:
-        number = float(value)
-        if isinstance(value, (bool, bytes, bytearray)) or not low <= number <= high:
-            raise ValueError(value)
-        return number
-
-    return parse
-
-
-def _whole(low: int, high: int) -> Parser:
-    def parse(value: Any) -> int:
-        number = int(value)
-        if isinstance(value, (bool, float, bytes, bytearray)) or not low <= number <= high:
-            raise ValueError(value)
-        return number
-
-    return parse
-
-
-def _key(value: Any) -> str:
-    # RFC 7518, 3.2: an HS256 key must have at least the size of the hash.
-    key = _text(value)
-    if len(key.encode()) < MIN_KEY_BYTES:
-        raise ValueError
-    return key
-
-
-MIN_KEY_BYTES: Final = 32
 
 
 def setting(default: Any, parse: Parser, allowed: str, *, secret: bool = False) -> Any:
@@ -143,7 +63,7 @@ def setting(default: Any, parse: Parser, allowed: str, *, secret: bool = False) 
 class Settings:
     """What the worker's side and the sidecar's side have in common."""
 
-    url: str | None = setting(None, _text, "a broker URL that kombu knows", secret=True)
+    url: str | None = setting(None, text, "a broker URL that kombu knows", secret=True)
     """The broker of the events, where it is not Celery's own."""
     transport_options: Mapping[str, Any] | None = setting(
         None,
@@ -155,11 +75,13 @@ class Settings:
     """Options of the transport of the events' broker, as Celery's ``broker_transport_options``: a
     Sentinel's ``master_name``, a ``global_keyprefix``. With ``url`` they are all it has; without it
     they go before Celery's own."""
-    exchange: str = setting(EXCHANGE, _exchange, "a name of up to 60 letters, digits, '_' and '-'")
+    exchange: str = setting(
+        EXCHANGE, exchange_name, "a name of up to 60 letters, digits, '_' and '-'"
+    )
     """The exchange of the events. Projects that share a broker and name different ones do not see
     each other's tasks; a sidecar sees those of the exchange it is told of."""
     log_bytes: int | None = setting(
-        None, _whole(1_000_000, 1_000_000_000_000), "bytes from 1000000 to 1000000000000"
+        None, whole(1_000_000, 1_000_000_000_000), "bytes from 1000000 to 1000000000000"
     )
     """What the log may take: of a Redis server's memory, of a RabbitMQ's disk. Unless it is said,
     as much as is usual there, and of a Redis with a ``maxmemory`` a quarter at the most. Workers,
@@ -193,58 +115,38 @@ def _read(field: dataclasses.Field[Any], value: Any) -> Any:
         ) from None
 
 
-#: What leaves of a task's errors: all that they say, or no more than their type.
-FULL: Final = "full"
-TYPE: Final = "type"
-
-
-def error_choice(value: Any) -> str:
-    """Read ``stream_errors``.
-
-    Raises:
-        ValueError: it is none of the two words.
-    """
-    word = _text(value).lower()
-    if word not in {FULL, TYPE}:
-        raise ValueError(value)
-    return word
-
-
-ERROR_CHOICES: Final = "'full' or 'type'"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings(Settings):
     """How tasks publish. Read from Celery's configuration, then from the environment."""
 
-    enabled: bool = setting(True, _switch, "true or false")
+    enabled: bool = setting(True, switch, "true or false")
     """False: no signal does anything and ``update_progress`` only checks its arguments."""
     tasks: str | tuple[str, ...] = setting(
-        "streaming", _tasks, "'streaming', 'all' or a list of task-name globs"
+        "streaming", task_selection, "'streaming', 'all' or a list of task-name globs"
     )
     """Whose life cycle is published: that of ``StreamingTask``s, of every task, or of the
     tasks whose name matches (and of ``StreamingTask``s)."""
-    stream_result: bool = setting(True, _switch, "true or false")
+    stream_result: bool = setting(True, switch, "true or false")
     """Whether results leave with the events. A task's own ``stream_result`` wins."""
     stream_errors: str | None = setting(None, error_choice, ERROR_CHOICES)
     """What leaves of errors: ``full`` is their type and text, ``type`` their type only. A task's
     own ``stream_errors`` wins. Unless it is said: ``type`` of tasks whose result does not leave,
     else ``full``."""
-    eager: bool | None = setting(None, _switch, "true or false")
+    eager: bool | None = setting(None, switch, "true or false")
     """Whether tasks that are run eagerly (``task_always_eager``, ``apply()``) are published, too.
     Unless it is said they are, except in tests (pytest, Django's test runner, unittest)."""
-    progress_interval: float = setting(0.1, _between(0, 60), "seconds from 0 to 60")
+    progress_interval: float = setting(0.1, between(0, 60), "seconds from 0 to 60")
     """At most one progress event an operation in this time, in seconds."""
-    event_interval: float = setting(0.01, _between(0, 10), "seconds from 0 to 10")
+    event_interval: float = setting(0.01, between(0, 10), "seconds from 0 to 10")
     """The other events leave at most this many seconds after the previous batch; those of the life
     cycle after five times as many, while very many of them come."""
     buffer_bytes: int = setting(
-        8_000_000, _whole(100_000, 1_000_000_000), "bytes from 100000 to 1000000000"
+        8_000_000, whole(100_000, 1_000_000_000), "bytes from 100000 to 1000000000"
     )
     """What a process keeps while the broker is away."""
-    idle_time: float = setting(60.0, _between(0, 86_400), "seconds from 0 to 86400")
+    idle_time: float = setting(60.0, between(0, 86_400), "seconds from 0 to 86400")
     """Seconds after its last events that a process keeps its connection to the broker."""
-    sign_interval: float = setting(10.0, _between(0.1, 20), "seconds from 0.1 to 20")
+    sign_interval: float = setting(10.0, between(0.1, 20), "seconds from 0.1 to 20")
     """A process that has runs says that they go on, once in this many seconds."""
 
 
@@ -254,62 +156,62 @@ class ServeSettings(Settings):
 
     host: str = setting(
         "localhost",
-        lambda value: listen_host(_text(value)),
+        lambda value: listen_host(text(value)),
         "a host name or an address, without a scheme and a port",
     )
-    port: int = setting(8765, _whole(0, 65535), "a port from 0 to 65535 (0: any free one)")
-    processes: int = setting(1, _whole(1, 256), "a number from 1 to 256")
+    port: int = setting(8765, whole(0, 65535), "a port from 0 to 65535 (0: any free one)")
+    processes: int = setting(1, whole(1, 256), "a number from 1 to 256")
     """Processes of ``serve`` that share the port. Each of them reads the whole log."""
     key: str | None = setting(
-        None, _key, f"a secret of at least {MIN_KEY_BYTES} bytes", secret=True
+        None, signing_key, f"a secret of at least {MIN_KEY_BYTES} bytes", secret=True
     )
     """Once set, every watcher needs a token signed with it (``create_token``)."""
-    insecure: bool = setting(False, _switch, "true or false")
+    insecure: bool = setting(False, switch, "true or false")
     """Serve a public address without a key."""
-    exact_only: bool = setting(False, _switch, "true or false")
+    exact_only: bool = setting(False, switch, "true or false")
     """Without a key, let clients watch by exact id and nothing more. An id that cannot be guessed
     is all that a public address then asks for."""
     origins: tuple[str, ...] = setting(
         (),
-        _each(origin),
+        each(origin),
         "web origins such as https://example.org: a scheme and a host, with its port where that "
         "is not the default one; no path and no wildcard",
     )
     """Pages that may connect besides those of loopback hosts."""
     hosts: tuple[str, ...] = setting(
         (),
-        _each(host_name),
+        each(host_name),
         "host names such as progress.example.org, without a scheme, a path and wildcards",
     )
     """Names this server may be called by besides loopback names and ``host``."""
-    monitor_unsubscribed: bool = setting(False, _switch, "true or false")
+    monitor_unsubscribed: bool = setting(False, switch, "true or false")
     """Connections that send nothing for a second receive every event. Not with a key."""
-    heartbeat: float = setting(20.0, _between(1, 600), "seconds from 1 to 600")
+    heartbeat: float = setting(20.0, between(1, 600), "seconds from 1 to 600")
     """Seconds between pings, and to answer one."""
-    max_subscriptions: int = setting(10_000, _whole(1, 1_000_000), "a number from 1 to 1000000")
+    max_subscriptions: int = setting(10_000, whole(1, 1_000_000), "a number from 1 to 1000000")
     """Operations one connection may watch by id."""
-    max_finished: int = setting(1000, _whole(0, 1_000_000), "a number from 0 to 1000000")
+    max_finished: int = setting(1000, whole(0, 1_000_000), "a number from 0 to 1000000")
     """Finished operations that are held."""
-    max_waiting: int = setting(100_000, _whole(1, 10_000_000), "a number from 1 to 10000000")
+    max_waiting: int = setting(100_000, whole(1, 10_000_000), "a number from 1 to 10000000")
     """Operations that are held though no worker has started them."""
-    max_rate: float = setting(20.0, _between(0.1, 1_000), "progress a second from 0.1 to 1000")
+    max_rate: float = setting(20.0, between(0.1, 1_000), "progress a second from 0.1 to 1000")
     """Progress events of one operation that clients get in a second, at the most."""
-    max_age: float = setting(86_400.0, _between(1, 31_536_000), "seconds from 1 to 31536000")
+    max_age: float = setting(86_400.0, between(1, 31_536_000), "seconds from 1 to 31536000")
     """Seconds an operation is held after its last event. One that has not ended is held for a day
     at least: after its last event, or after the time its message waits for."""
     max_history_bytes: int = setting(
-        256_000_000, _whole(1_000_000, 1_000_000_000_000), "bytes from 1000000"
+        256_000_000, whole(1_000_000, 1_000_000_000_000), "bytes from 1000000"
     )
     """What the histories of all operations together may take."""
-    lost_after: float = setting(60.0, _between(1, 86_400), "seconds from 1 to 86400")
+    lost_after: float = setting(60.0, between(1, 86_400), "seconds from 1 to 86400")
     """Seconds without a sign of a run's process after which the run is lost; ``stalled`` after
     half of them. At least three times the workers' ``sign_interval``."""
     result_backend: str | None = setting(
-        None, _text, "a result backend that Celery knows", secret=True
+        None, text, "a result backend that Celery knows", secret=True
     )
     """Celery's result backend, which is asked how a lost run ended. With an application that of
     the application, unless another one is named."""
-    answer_unknown: bool = setting(False, _switch, "true or false")
+    answer_unknown: bool = setting(False, switch, "true or false")
     """Ask the result backend also about operations nobody has heard of, when someone subscribes
     to one: how they ended is shown, results included."""
     stream_errors: str | None = setting(None, error_choice, ERROR_CHOICES)
@@ -317,13 +219,13 @@ class ServeSettings(Settings):
     Unless it is said only their type is shown: nobody knows whether their text may leave."""
     flower_url: str | None = setting(
         None,
-        _page,
+        page_address,
         "the http or https address of a Flower, without a password, such as "
         "https://flower.example.org",
         secret=True,
     )
     """Where the dashboard's links to a task's page in Flower lead; without it there are none."""
-    drain: float = setting(5.0, _between(0, 600), "seconds from 0 to 600")
+    drain: float = setting(5.0, between(0, 600), "seconds from 0 to 600")
     """Seconds over which the connections are closed when the sidecar stops."""
 
 
@@ -349,42 +251,9 @@ def websocket_enabled(environ: Mapping[str, str]) -> bool:
     """Whether ``ENABLE_WEBSOCKET`` lets a sidecar start (it does unless it says no)."""
     value = environ.get("ENABLE_WEBSOCKET", "")
     try:
-        return _switch(value) if value else True
+        return switch(value) if value else True
     except ValueError:
         raise ConfigurationError("ENABLE_WEBSOCKET", value, "true or false") from None
-
-
-def masked(url: str) -> str:
-    """The URL without its password, for logs and screens.
-
-    Several URLs separated by ``;`` (kombu's failover form) are masked one by one. What a
-    password should not hold unquoted (``@ / # ? ;``) does not bring it to light; where it is
-    not clear what belongs to it, too much is masked.
-    """
-    return ";".join(_masked(part) for part in _NEXT_URL.split(url))
-
-
-def _masked(url: str) -> str:
-    found = _SCHEME.match(url)
-    scheme = found[0] if found else ""
-    rest = url.removeprefix(scheme)
-    # The last `@`, not the first: a password may hold one.
-    userinfo, at, place = rest.rpartition("@")
-    if not at and not _PLACE.match(place):
-        return f"{scheme}**"
-    user = userinfo.partition(":")[0]
-    shown = f"{user}:**" if ":" in userinfo and _USER.fullmatch(user) else "**"
-    # A query may hold anything (kombu reads options from it): its values stay out.
-    place, _, query = place.partition("#")[0].partition("?")
-    names = "&".join(f"{pair.partition('=')[0]}=**" for pair in query.split("&") if pair)
-    return scheme + (shown + at if at else "") + place + (f"?{names}" if names else "")
-
-
-_SCHEME: Final = re.compile(r"[A-Za-z][\w+.-]*://")
-_NEXT_URL: Final = re.compile(rf";(?={_SCHEME.pattern})")
-_USER: Final = re.compile(r"[^/?#]*")
-_PLACE: Final = re.compile(r"([^\s:/?#\[\]]*|\[[^\s/?#\]]*\])(:\d+)?(?=[/?#]|$)")
-"""A host with or without a port, and not the beginning of a user and a password."""
 
 
 def _names(cls: type[Settings]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Which host a URL leads to.
+"""URLs: which host they lead to, and how they are shown without a password.
 
 Pure.
 """
@@ -6,6 +6,8 @@ Pure.
 from __future__ import annotations
 
 import ipaddress
+import re
+from typing import Final
 
 
 def is_loopback(host: str) -> bool:
@@ -23,3 +25,36 @@ def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
         return ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
         return None
+
+
+def masked(url: str) -> str:
+    """The URL without its password, for logs and screens.
+
+    Several URLs separated by ``;`` (kombu's failover form) are masked one by one. What a
+    password should not hold unquoted (``@ / # ? ;``) does not bring it to light; where it is
+    not clear what belongs to it, too much is masked.
+    """
+    return ";".join(_masked(part) for part in _NEXT_URL.split(url))
+
+
+def _masked(url: str) -> str:
+    found = _SCHEME.match(url)
+    scheme = found[0] if found else ""
+    rest = url.removeprefix(scheme)
+    # The last `@`, not the first: a password may hold one.
+    userinfo, at, place = rest.rpartition("@")
+    if not at and not _PLACE.match(place):
+        return f"{scheme}**"
+    user = userinfo.partition(":")[0]
+    shown = f"{user}:**" if ":" in userinfo and _USER.fullmatch(user) else "**"
+    # A query may hold anything (kombu reads options from it): its values stay out.
+    place, _, query = place.partition("#")[0].partition("?")
+    names = "&".join(f"{pair.partition('=')[0]}=**" for pair in query.split("&") if pair)
+    return scheme + (shown + at if at else "") + place + (f"?{names}" if names else "")
+
+
+_SCHEME: Final = re.compile(r"[A-Za-z][\w+.-]*://")
+_NEXT_URL: Final = re.compile(rf";(?={_SCHEME.pattern})")
+_USER: Final = re.compile(r"[^/?#]*")
+_PLACE: Final = re.compile(r"([^\s:/?#\[\]]*|\[[^\s/?#\]]*\])(:\d+)?(?=[/?#]|$)")
+"""A host with or without a port, and not the beginning of a user and a password."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
-from celery_wsprogress.settings import masked
+from celery_wsprogress.urls import masked
 from example_app.launch import broker as brokers
 from example_app.launch import single_process
 from example_app.launch.plan import Plan

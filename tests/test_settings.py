@@ -16,9 +16,9 @@ from celery_wsprogress.settings import (
     WorkerSettings,
     from_conf,
     from_environ,
-    masked,
     websocket_enabled,
 )
+from celery_wsprogress.urls import masked
 
 KEY = "a key that is long enough for HS256"
 

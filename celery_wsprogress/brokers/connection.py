@@ -20,7 +20,7 @@ from kombu.utils.url import parse_url
 
 from celery_wsprogress.brokers.transports import objection, transport_of
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.settings import masked
+from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -29,7 +29,7 @@ from celery.utils.serialization import UnpickleableExceptionWrapper
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.guard import guarded, is_really
 from celery_wsprogress.protocol import jsonable
-from celery_wsprogress.settings import masked
+from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
     from typing import Literal

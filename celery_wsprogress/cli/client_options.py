@@ -13,7 +13,7 @@ import click
 from celery_wsprogress.client import Change, Client, Connected, Lost
 from celery_wsprogress.errors import CommandError, NoConnection
 from celery_wsprogress.printable import clean
-from celery_wsprogress.settings import masked
+from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping

@@ -15,13 +15,8 @@ from celery_wsprogress.cli.advice import log_advice
 from celery_wsprogress.cli.application import find_application
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.printable import clean, clean_lines
-from celery_wsprogress.settings import (
-    ServeSettings,
-    from_conf,
-    from_environ,
-    masked,
-    websocket_enabled,
-)
+from celery_wsprogress.settings import ServeSettings, from_conf, from_environ, websocket_enabled
+from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from celery_wsprogress.settings import masked
+from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence

@@ -23,7 +23,7 @@ from celery_wsprogress.client.connection import (
 from celery_wsprogress.client.resume_state import EVERYTHING, ResumeState, chunks
 from celery_wsprogress.errors import NoConnection
 from celery_wsprogress.protocol.close_codes import LOST, TOKEN_EXPIRED, is_final, restart_delay
-from celery_wsprogress.settings import masked
+from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,8 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, W
 
 from celery_wsprogress.errors import CommandError, NoConnection
 from celery_wsprogress.protocol.close_codes import LOST, retry_after
-from celery_wsprogress.settings import masked
-from celery_wsprogress.urls import is_loopback
+from celery_wsprogress.urls import is_loopback, masked
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

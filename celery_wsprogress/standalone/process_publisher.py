@@ -18,7 +18,8 @@ from typing import Final
 from celery_wsprogress import brokers, fork
 from celery_wsprogress.brokers.discovery import default_address, load_settings
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.settings import WorkerSettings, masked
+from celery_wsprogress.settings import WorkerSettings
+from celery_wsprogress.urls import masked
 from celery_wsprogress.worker.publishing.publisher import Publisher
 from celery_wsprogress.worker.publishing.publishers import children, drain_all
 

@@ -18,16 +18,9 @@ from celery_wsprogress import brokers, misnomers
 from celery_wsprogress.brokers.address import address_of
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.protocol import jsonable
-from celery_wsprogress.settings import (
-    ERROR_CHOICES,
-    FULL,
-    TYPE,
-    WorkerSettings,
-    error_choice,
-    from_conf,
-    from_environ,
-    masked,
-)
+from celery_wsprogress.setting_parsers import ERROR_CHOICES, FULL, TYPE, error_choice
+from celery_wsprogress.settings import WorkerSettings, from_conf, from_environ
+from celery_wsprogress.urls import masked
 from celery_wsprogress.worker.publishing.publisher import Publisher
 from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS
 from celery_wsprogress.worker.signals.eager_runs import EagerRuns, runs_in_tests

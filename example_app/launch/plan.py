@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from celery_wsprogress.settings import masked
+from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,7 +22,7 @@ from websockets.sync.server import serve
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.settings import masked
+from celery_wsprogress.urls import masked
 
 KEY = "a key that is long enough for HS256"
 UUIDS = [f"550e8400-e29b-41d4-a716-44665544000{number}" for number in range(2)]

@@ -40,7 +40,7 @@ from celery_wsprogress.brokers.amqp.stream_queue import (
 from celery_wsprogress.brokers.amqp.topology import exists, open_channel
 from celery_wsprogress.brokers.amqp.writer import ConfirmingWriter
 from celery_wsprogress.brokers.connection import bounded
-from celery_wsprogress.settings import masked
+from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -26,9 +26,9 @@ from celery_wsprogress.brokers.discovery import (
     load_settings,
 )
 from celery_wsprogress.errors import ServerNotStarted
-from celery_wsprogress.settings import ServeSettings, masked, websocket_enabled
+from celery_wsprogress.settings import ServeSettings, websocket_enabled
 from celery_wsprogress.sidecar.liveness.result_lookup import find_backend
-from celery_wsprogress.urls import is_loopback
+from celery_wsprogress.urls import is_loopback, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

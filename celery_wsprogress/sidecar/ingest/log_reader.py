@@ -18,7 +18,7 @@ from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.brokers import open_reader
 from celery_wsprogress.brokers.failure import Reasons, describe, is_an_answer, is_program_error
 from celery_wsprogress.protocol.event_ids import parse_position
-from celery_wsprogress.settings import masked
+from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

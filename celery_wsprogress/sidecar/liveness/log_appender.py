@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from celery_wsprogress.brokers import MAX_BATCH_BYTES, open_writer
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.protocol.batches import encode_event
-from celery_wsprogress.settings import masked
+from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.settings import FULL
+from celery_wsprogress.setting_parsers import FULL
 from celery_wsprogress.sidecar.liveness import inferred_events
 from celery_wsprogress.sidecar.liveness.checker import LivenessChecker
 from celery_wsprogress.sidecar.liveness.log_appender import LogAppender

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 from celery_wsprogress import fork
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
-from celery_wsprogress.settings import TYPE
+from celery_wsprogress.setting_parsers import TYPE
 from celery_wsprogress.worker.error_log import log_fault
 from celery_wsprogress.worker.publishing import publishers
 from celery_wsprogress.worker.publishing.fork_gate import ForkGate
