@@ -40,7 +40,7 @@ def meanwhile(step, call, *arguments):
 @pytest.mark.timeout(300)
 def test_an_alarm_costs_no_connections_and_no_events(own_rabbitmq, monkeypatch, caplog):
     monkeypatch.setattr(amqp_connection, "HEARTBEAT", 4.0)
-    monkeypatch.setattr(epochs, "ALARM", 0.1)
+    monkeypatch.setattr(epochs, "BLOCKED_RETRY_INTERVAL", 0.1)
     address = BrokerAddress(own_rabbitmq.url, {"read_timeout": 1.0})
     batches = BatchWriter(
         lambda: open_writer(address),

@@ -243,7 +243,7 @@ def stopping(sidecar, drain):
 def test_while_it_stops_it_is_not_ready_and_takes_nobody_but_serves_who_is_there(
     address, write, monkeypatch
 ):
-    monkeypatch.setattr(shutdown, "CLOSINGS_A_SECOND", 0.001)
+    monkeypatch.setattr(shutdown, "CLOSES_PER_SECOND", 0.001)
     with SidecarThread(address) as sidecar:
         with client(sidecar) as one:
             one.ask("subscribe", operation_id="op-1")
@@ -265,7 +265,7 @@ def test_while_it_stops_it_is_not_ready_and_takes_nobody_but_serves_who_is_there
 def test_connections_are_closed_one_after_the_other(address, monkeypatch):
     """In waves, at random times: as the clients see it in some order that is not that of their
     coming."""
-    monkeypatch.setattr(shutdown, "CLOSINGS_A_SECOND", 20)
+    monkeypatch.setattr(shutdown, "CLOSES_PER_SECOND", 20)
     gone = []
 
     def wait(number, one):
@@ -469,7 +469,7 @@ def test_foreign_pages_and_foreign_names_do_not_get_in(served, header):
 
 
 def test_a_first_minute_without_an_event_is_mentioned(address, monkeypatch, caplog):
-    monkeypatch.setattr(server, "SILENCE", 0.5)
+    monkeypatch.setattr(server, "NO_EVENTS_WARNING_AFTER", 0.5)
     with SidecarThread(address):
         eventually(lambda: "No event in the first minute" in caplog.text)
 

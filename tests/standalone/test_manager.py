@@ -107,7 +107,7 @@ def test_an_operation_that_is_over_is_not_held(log):
 
 
 def test_of_too_many_the_oldest_is_forgotten(log, monkeypatch, caplog):
-    monkeypatch.setattr(registry, "MAX_LIVE", 3)
+    monkeypatch.setattr(registry, "MAX_OPEN", 3)
     fresh = registry.OperationRegistry()
     for name in ("add", "remove", "find", "find_tracker", "look_up", "live", "stats"):
         monkeypatch.setattr(registry, name, getattr(fresh, name))

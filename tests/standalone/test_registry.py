@@ -103,7 +103,7 @@ def test_a_long_one_is_announced_with_what_is_known_by_now(signed, monkeypatch):
 
 
 def test_of_very_many_the_newest_are_vouched_for(log, monkeypatch):
-    monkeypatch.setattr(registry, "MAX_VOUCHED", 3)
+    monkeypatch.setattr(registry, "MAX_HEARTBEAT_RUNS", 3)
     fresh = registry.OperationRegistry()
     monkeypatch.setattr(registry, "add", fresh.add)
     assert fresh.active_run() is None

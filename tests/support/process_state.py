@@ -25,7 +25,7 @@ def fresh(patch: pytest.MonkeyPatch, url: str | None = None, app=None) -> Iterat
         app: The only Celery application of the process; there may be many from other tests.
     """
     for module in (discovery, background):
-        patch.setattr(module, "application_of_process", lambda: app)
+        patch.setattr(module, "find_celery_app", lambda: app)
     patch.setattr(discovery, "_chosen", None)
     patch.setattr(process_publisher, "_chosen", [])
     for name in ("WSPROGRESS_URL", "WSPROGRESS_PORT", "WEBSOCKET_PORT", "ENABLE_WEBSOCKET"):

@@ -81,8 +81,8 @@ def test_the_newest_value_replaces_the_one_before(tracker, ear):
 
 def test_a_value_is_given_once(tracker, ear):
     tracker.update_progress(0.5)
-    assert tracker.take() is not None
-    assert tracker.take() is None
+    assert tracker.encode_progress() is not None
+    assert tracker.encode_progress() is None
 
 
 def test_numbers_units_and_details(tracker, ear):
@@ -253,7 +253,7 @@ def test_nothing_that_is_said_can_fail_the_task(tracker, ear, caplog):
     tracker.update_progress(0.5, mute, unit=mute, details=mute)
     tracker.set_metadata(value=mute)
     tracker.update_progress(2.0, mute)
-    tracker.take()
+    tracker.encode_progress()
     said = [e.data.level for e in ear.events if type(e).__name__ == "Log"]
     assert said == ["info", "warning"]
     assert "'… [unprintable Mute]' is no log level" in caplog.text

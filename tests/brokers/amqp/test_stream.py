@@ -94,7 +94,7 @@ def test_a_log_that_was_deleted_and_made_again_is_a_new_epoch(address, channel):
 
 
 def test_a_log_that_ends_before_the_position_is_a_new_epoch(address, monkeypatch):
-    monkeypatch.setattr(stream, "PATIENCE", 0.5)
+    monkeypatch.setattr(stream, "POSITION_TIMEOUT", 0.5)
     publish(address, b"1")
     watching = open_reader(address)
     again = open_reader(address, "17", watching.epoch)

@@ -86,7 +86,7 @@ def test_plain_tasks_are_sent_while_the_log_is_full(server, client, warnings):
 
 
 def test_small_batches_behind_large_ones_take_no_more(server, client, monkeypatch):
-    monkeypatch.setattr(exchange, "ROUND", 0.0)
+    monkeypatch.setattr(exchange, "MAINTENANCE_INTERVAL", 0.0)
     address = BrokerAddress(server.url, log_bytes=1_000_000)
     for size in (30_000, 100, 3_000, 30_000, 1_000):
         publish(address, *[b"x" * size] * min(1_500_000 // size, 2_500))
@@ -131,7 +131,7 @@ def test_without_a_limit_the_policy_does_not_matter(client, server, warnings):
 
 
 def test_a_user_who_may_not_ask_is_served_all_the_same(server, client, warnings, monkeypatch):
-    monkeypatch.setattr(exchange, "ROUND", 0.0)
+    monkeypatch.setattr(exchange, "MAINTENANCE_INTERVAL", 0.0)
     client.config_set("maxmemory-policy", "allkeys-lru")
     keys = (f"~{EXCHANGE}", f"~{EXCHANGE}.epoch")
     rights = ("+ping", "+select", "+xadd", "+set", "+xread", "+xrevrange", "+xinfo|stream")
@@ -169,7 +169,7 @@ def test_an_epoch_that_a_reader_names_expires_too(server, client):
 @pytest.mark.parametrize("lost", [(EXCHANGE,), (EXCHANGE, f"{EXCHANGE}.epoch")])
 def test_a_log_that_was_evicted_goes_on(server, client, lost, monkeypatch):
     """Under a reader and a writer that are there: what was not read is a gap in the counters."""
-    monkeypatch.setattr(stream, "ROUND", 0.0)
+    monkeypatch.setattr(stream, "MAINTENANCE_INTERVAL", 0.0)
     address = BrokerAddress(server.url)
     writer, reader = open_writer(address), open_reader(address)
     writer.publish(b"one", confirm=True)

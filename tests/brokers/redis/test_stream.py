@@ -109,7 +109,7 @@ def test_a_log_that_ends_behind_the_position_is_a_new_epoch(address, client, res
 
 
 def test_a_reader_notices_that_another_found_a_new_log(address, client, monkeypatch):
-    monkeypatch.setattr(stream, "ROUND", 0.0)
+    monkeypatch.setattr(stream, "MAINTENANCE_INTERVAL", 0.0)
     reader = open_reader(address)
     assert list(reader.read("", wait=0)) == []
     client.set(f"{EXCHANGE}.epoch", "another")
@@ -118,7 +118,7 @@ def test_a_reader_notices_that_another_found_a_new_log(address, client, monkeypa
 
 
 def test_a_lost_epoch_key_is_put_back(address, client, monkeypatch):
-    monkeypatch.setattr(stream, "ROUND", 0.0)
+    monkeypatch.setattr(stream, "MAINTENANCE_INTERVAL", 0.0)
     reader = open_reader(address)
     client.delete(f"{EXCHANGE}.epoch")
     reader.read("", wait=0)
@@ -454,7 +454,7 @@ def test_an_epoch_key_of_another_type_is_replaced(address, client):
 
 
 def test_an_epoch_that_becomes_none_is_noticed(address, client, monkeypatch):
-    monkeypatch.setattr(stream, "ROUND", 0.0)
+    monkeypatch.setattr(stream, "MAINTENANCE_INTERVAL", 0.0)
     reader = open_reader(address)
     client.set(f"{EXCHANGE}.epoch", "no.epoch")
     with pytest.raises(redis.ConnectionError, match="new event log"):

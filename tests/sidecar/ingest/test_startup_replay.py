@@ -39,9 +39,9 @@ def test_who_waits_is_let_in_when_it_is_done():
 def test_who_waits_too_long_or_in_vain_is_not(monkeypatch):
     async def main():
         one = StartupReplay()
-        monkeypatch.setattr(startup_replay, "HOLD", 0.01)
+        monkeypatch.setattr(startup_replay, "HANDSHAKE_HOLD", 0.01)
         assert not await one.wait()
-        monkeypatch.setattr(startup_replay, "HOLD", 60.0)
+        monkeypatch.setattr(startup_replay, "HANDSHAKE_HOLD", 60.0)
         waiting = asyncio.ensure_future(one.wait())
         await asyncio.sleep(0)
         one.cancel()
@@ -51,7 +51,7 @@ def test_who_waits_too_long_or_in_vain_is_not(monkeypatch):
 
 
 def test_how_far_it_is_is_said_once_in_a_while(monkeypatch, caplog):
-    monkeypatch.setattr(startup_replay, "SHOWN_EVERY", 0.0)
+    monkeypatch.setattr(startup_replay, "LOG_INTERVAL", 0.0)
     one = StartupReplay()
     with caplog.at_level(logging.INFO, "celery_wsprogress"):
         one.read("1000-0", "2000-5", 10)
@@ -93,7 +93,7 @@ def test_a_client_sees_the_whole_log_or_nothing(redis_url):
 @pytest.fixture
 def unread(monkeypatch):
     """A sidecar whose broker is away, so that it never gets to read the log."""
-    monkeypatch.setattr(startup_replay, "HOLD", 0.1)
+    monkeypatch.setattr(startup_replay, "HANDSHAKE_HOLD", 0.1)
     address = BrokerAddress(f"redis://localhost:{free_port()}/0")
     with SidecarThread(address, wait=False) as sidecar:
         yield sidecar
