@@ -220,7 +220,10 @@ def test_the_lines_that_are_held_come_behind_a_snapshot_without_a_hole():
 
 def test_the_lines_of_a_run_that_another_one_goes_on_beside_need_not_be_held():
     """Delivered again while it runs, and both say more than is held."""
-    begun = [sample_events.status("started", run="r1"), sample_events.status("started", run="r2", publication="p2")]
+    begun = [
+        sample_events.status("started", run="r1"),
+        sample_events.status("started", run="r2", publication="p2"),
+    ]
     ours = [sample_events.log(f"ours {number}", run="r2") for number in range(60)]
     theirs = [sample_events.log(f"theirs {number}", run="r1") for number in range(60)]
     events = [*begun, *ours, sample_events.completed(run="r2"), *theirs]
