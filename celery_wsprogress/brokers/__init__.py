@@ -12,8 +12,8 @@ small objects made by :func:`open_writer` and :func:`open_reader`:
 broker                        module                 replayable  the exchange keeps
 ============================  =====================  ==========  ==============================
 Redis, TLS, socket, sentinel  ``redis_stream``       yes         a capped stream
-RabbitMQ                      ``rabbitmq_stream``    yes         a capped stream queue
-RabbitMQ without streams      ``rabbitmq_queue``     no          a queue per sidecar, for 5 min
+RabbitMQ                      ``amqp.stream``        yes         a capped stream queue
+RabbitMQ without streams      ``amqp.queue``         no          a queue per sidecar, for 5 min
 whatever else kombu speaks    ``exchange``           no          nothing
 ============================  =====================  ==========  ==============================
 

@@ -88,13 +88,13 @@ _OTHER_NAMES: Final = {
 
 #: Which module of this package speaks it; the others are spoken by ``exchange``.
 _MODULES: Final = {
-    "redis": "redis_stream",
-    "rediss": "redis_stream",
-    "sentinel": "redis_stream",
-    "amqp": "rabbitmq_stream",
-    "amqps": "rabbitmq_stream",
-    "pyamqp": "rabbitmq_stream",
-    "librabbitmq": "rabbitmq_stream",
+    "redis": "redis.stream",
+    "rediss": "redis.stream",
+    "sentinel": "redis.stream",
+    "amqp": "amqp.stream",
+    "amqps": "amqp.stream",
+    "pyamqp": "amqp.stream",
+    "librabbitmq": "amqp.stream",
 }
 
 _FIRST_SCHEME: Final = re.compile(r"([^;/?#@]*?)://")

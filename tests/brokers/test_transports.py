@@ -108,11 +108,11 @@ def test_an_unknown_scheme_is_refused_with_the_one_that_was_meant(url, sentence)
 @pytest.mark.parametrize(
     ("url", "transport", "module"),
     [
-        ("redis+socket:///x", "redis", "redis_stream"),
-        ("REDIS://host", "redis", "redis_stream"),
+        ("redis+socket:///x", "redis", "redis.stream"),
+        ("REDIS://host", "redis", "redis.stream"),
         ("sqla+sqlite:///x", "sqla", "exchange"),
-        ("host:5672", "amqp", "rabbitmq_stream"),
-        ("amqp://a;amqps://b", "amqp", "rabbitmq_stream"),
+        ("host:5672", "amqp", "amqp.stream"),
+        ("amqp://a;amqps://b", "amqp", "amqp.stream"),
     ],
 )
 def test_a_url_is_read_as_kombu_reads_it(url, transport, module):
