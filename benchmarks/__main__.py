@@ -22,14 +22,14 @@ RESULTS: Final = HERE / "results"
 KEPT: Final = HERE / "kept.json"
 """What the documentation shows."""
 
-PAGE: Final = HERE.parent / "docs" / "performance.md"
+PAGE: Final = HERE.parent / "docs" / "explanation" / "performance.md"
 
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice(NAMES))
 @click.option("--quick", is_flag=True, help="Fewer and shorter rounds; the figures wander more.")
-@click.option("--keep", is_flag=True, help="Show the figures in docs/performance.md.")
-@click.option("--page", "only_page", is_flag=True, help="Only make docs/performance.md anew.")
+@click.option("--keep", is_flag=True, help="Show the figures in docs/explanation/performance.md.")
+@click.option("--page", "only_page", is_flag=True, help="Only write that page again.")
 def main(names: tuple[str, ...], quick: bool, keep: bool, only_page: bool) -> None:
     """Measure: all, or what is named. Nothing else should run on the machine meanwhile."""
     if not only_page:

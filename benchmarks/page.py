@@ -1,4 +1,4 @@
-"""``docs/performance.md``: the figures that were kept, in the words of ``page.md``.
+"""``docs/explanation/performance.md``: the figures that were kept, in the words of ``page.md``.
 
 The page is made of three things: the template, the docstrings of the benchmarks, which say what is
 measured, and the figures. The documentation is built from the page as it is in the repository, and

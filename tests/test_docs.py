@@ -31,9 +31,11 @@ from celery_wsprogress.hub import commands
 from celery_wsprogress.protocol import batches
 
 ROOT = Path(__file__).parents[1]
-GUIDE = ROOT / "docs" / "guide.md"
+GUIDE = ROOT / "docs" / "tutorial" / "without-a-task.md"
+TASKS = ROOT / "docs" / "howto" / "report-progress.md"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative_to(ROOT).parts}]
+TOKENS = {"serve.md", "monitor.md"}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {"python", "bash", "html", "javascript", "json", "jsx", "text"}
 
@@ -48,7 +50,7 @@ def blocks(language):
 
 
 def examples_of_browser(language):
-    return [one for one in blocks(language) if one.values[0].name == "browser.md"]
+    return [one for one in blocks(language) if one.values[0].name == "javascript-api.md"]
 
 
 def python_of(page):
@@ -122,7 +124,7 @@ def check_key(line):
 def test_the_tasks_of_the_documentation_run():
     """On a worker by threads, watched by a sidecar; each of them is seen to its end."""
     page = {"__name__": "page"}
-    exec(compile(python_of(ROOT / "docs" / "tasks.md"), "docs/tasks.md", "exec"), page)
+    exec(compile(python_of(TASKS), str(TASKS), "exec"), page)
     app = page["app"]
     app.conf.broker_transport_options = {"polling_interval": 0.02}
     with (
@@ -146,21 +148,21 @@ def test_the_tasks_of_the_documentation_run():
         assert hub.counts["malformed"] == 0
 
 
-@pytest.mark.parametrize("name", ["serving.md", "dashboard.md"])
+@pytest.mark.parametrize("name", sorted(TOKENS))
 def test_the_token_of_the_documentation_holds(monkeypatch, name):
     monkeypatch.setenv("WSPROGRESS_KEY", "k" * 40)
     page = {"__name__": "page"}
-    exec(compile(python_of(ROOT / "docs" / name), name, "exec"), page)
+    exec(compile(python_of(ROOT / "docs" / "howto" / name), name, "exec"), page)
     assert page["token"].count(".") == 2
 
 
 def test_no_other_page_holds_python_that_nothing_runs():
-    run = {"README.md", "brokers.md", "tasks.md", "serving.md", "dashboard.md", "guide.md"}
+    run = {"README.md", "brokers.md", "report-progress.md", *TOKENS, GUIDE.name}
     assert {page.name for page in PAGES if python_of(page)} == run
 
 
 DOCUMENTED_URL = "redis://localhost:6379/0"
-STANDALONE = {"guide.md", "brokers.md", "serving.md", "dashboard.md"}
+STANDALONE = {GUIDE.name, "brokers.md", *TOKENS}
 
 
 def bare(**more):
@@ -217,7 +219,7 @@ def guide(redis_server, tmp_path_factory):
     redis_server.clear()
     program = tmp_path_factory.mktemp("guide") / "guide.py"
     said = 'print("ids", report_id, failed_id)\n'
-    text = python_of(ROOT / "docs" / "guide.md").replace("8765", str(free_port()))
+    text = python_of(GUIDE).replace("8765", str(free_port()))
     program.write_text(text + said)
     environment = bare(**exports_of(GUIDE, redis_server.url))
     command = [sys.executable, program]

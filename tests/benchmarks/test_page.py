@@ -18,7 +18,7 @@ KEPT = msgspec.json.decode((ROOT / "benchmarks" / "kept.json").read_bytes(), typ
 
 def test_the_page_is_the_one_that_the_kept_figures_make():
     """Else: ``python -m benchmarks --page``."""
-    assert (ROOT / "docs" / "performance.md").read_text() == page(TEMPLATE, KEPT)
+    assert (ROOT / "docs" / "explanation" / "performance.md").read_text() == page(TEMPLATE, KEPT)
 
 
 def test_every_benchmark_was_kept():

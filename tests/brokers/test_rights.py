@@ -19,7 +19,7 @@ from celery_wsprogress.protocol.batches import join_batch
 
 PASSWORD = "geheim-4711"
 
-#: As docs/brokers.md has them.
+#: As docs/reference/brokers.md has them.
 READS = ["+ping", "+select", "+xread", "+xrevrange", "+xinfo|stream", "+getrange"]
 WRITES = ["+ping", "+select", "+xadd", "+set"]
 

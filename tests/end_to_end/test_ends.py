@@ -229,7 +229,7 @@ WAYS = [
         "completed", "SUCCESS", then=interrupt, turn=STOPPED),
 ]  # fmt: skip
 
-DOCS = Path(__file__).parents[2] / "docs" / "reliability.md"
+DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "delivery-guarantees.md"
 
 
 def row(way):
