@@ -133,28 +133,30 @@ class Hub:
                     cursor.skip_until, cursor.unknown_since = cursor.skip_until or seen, None
 
     def _process(self, event: Event, at: BatchPosition, index: int, now: float) -> None:
-        if self.store.was_evicted_finished(event.operation_id) and not _reopens(event):
-            self.counts["over"] += 1
-            return
-        record = self.store.get_or_create(event.operation_id, event.timestamp)
+        record = self.store.get(event.operation_id)
+        if record is None:
+            if self.store.was_evicted_finished(event.operation_id) and not _reopens(event):
+                self.counts["over"] += 1
+                return
+            record = self.store.create(event.operation_id, event.timestamp)
         operation = record.operation
-        current = operation.run
-        is_progress = type(event) is Progress
-        if not (is_progress and operation.is_current_run(event.run)):
+        before = operation.run
+        is_current = before is not None and before.id == event.run
+        if not (is_current and isinstance(event, Progress)):
             self._deliver_held_back(record, now)
-        # What a sidecar inferred is no word of the run itself, and `queued` is of no run.
-        spoken = bool(event.run) and not event.inferred
-        if spoken:
+        # What a sidecar inferred was not reported by the run itself, and `queued` is of no run.
+        reported = bool(event.run) and not event.inferred
+        if reported and is_current:
             self._observe_heartbeat(record, event.run, event.timestamp, at, index)
         verdict, event = operation.fold(event)
-        if spoken and operation.is_current_run(event.run):
+        if reported and operation.is_current_run(event.run):
             self._mark_alive(record, now)
         if isinstance(event, Status):
-            # It may have said what selectors look at.
+            # It may have set what selectors look at.
             record.selector_version = -1
             record.waits_until = max(record.waits_until, now + _pause_after(event))
         if verdict is Verdict.DELIVER:
-            if operation.run is not current:
+            if operation.run is not before:
                 record.history.run_start_seq = record.history.newest + 1
             if not (isinstance(event, Progress) and self._hold_back(record, event, at, index, now)):
                 self._deliver(record, event, at.event_id(index), at.epoch_number)
@@ -167,8 +169,6 @@ class Hub:
         held_back = _HeldBack(event, at, index)
         if self._limiter.hold_back(record, held_back, self.progress_interval, now):
             return True
-        # An earlier one that is still held back is replaced by this one.
-        self._limiter.resume(record)
         self._limiter.mark_sent(record, now)
         return False
 
@@ -200,8 +200,9 @@ class Hub:
 
     def _mark_alive(self, record: OperationRecord, now: float) -> None:
         record.last_heartbeat_at = now
-        if record.operation.run is not None:
-            record.operation.run.every = self._heartbeat_interval
+        run = record.operation.run
+        if run is not None:
+            run.every = self._heartbeat_interval
 
     def _observe_heartbeat(
         self, record: OperationRecord, run: str, timestamp: float, at: BatchPosition, index: int

@@ -86,7 +86,8 @@ class ProgressRateLimiter(Generic[K, V]):
         return found
 
     def mark_sent(self, key: K, now: float) -> None:
-        """Record that progress of a key is sent now."""
+        """Record that progress of a key is sent now. What is held back of it is outdated."""
+        self._held_back.pop(key, None)
         self._sent_at[key] = now
         self._sent_at.move_to_end(key)
         while next(iter(self._sent_at.values())) + self.longest < now:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.operations.history import History
@@ -34,12 +34,12 @@ MIN_UNFINISHED_AGE: Final = 86_400.0
 the time that it waits for: its message may be queued for long, and its worker may be away."""
 
 
-class Phase(Enum):
+class Phase(IntEnum):
     """Where an operation is in its life, as far as eviction goes. In the order of eviction."""
 
-    FINISHED = "finished"
-    WAITING = "waiting"
-    RUNNING = "running"
+    FINISHED = 0
+    WAITING = 1
+    RUNNING = 2
 
 
 PHASE_OF_STATE: Final = {
@@ -135,10 +135,10 @@ class OperationStore:
     _records: dict[str, OperationRecord] = field(default_factory=dict)
     _evicted_finished: OrderedDict[str, None] = field(default_factory=OrderedDict)
     """Ids of finished operations that were evicted, the newest last."""
-    _lru: dict[Phase, OrderedDict[str, OperationRecord]] = field(
-        default_factory=lambda: {phase: OrderedDict() for phase in Phase}
+    _lru: list[OrderedDict[str, OperationRecord]] = field(
+        default_factory=lambda: [OrderedDict() for _ in Phase]
     )
-    """The records of each phase; the one that has been silent longest is first."""
+    """The records by phase; the one that has been silent longest is first."""
 
     def __len__(self) -> int:
         return len(self._records)
@@ -164,43 +164,41 @@ class OperationStore:
         """
         return operation_id in self._evicted_finished
 
-    def get_or_create(self, operation_id: str, first_heard_at: float) -> OperationRecord:
-        """The record of an operation, made if there is none.
+    def create(self, operation_id: str, first_heard_at: float) -> OperationRecord:
+        """Make the record of an operation that is not held.
 
         Args:
             operation_id: Which one.
             first_heard_at: Epoch seconds of the event that it is made for.
         """
-        record = self._records.get(operation_id)
-        if record is None:
-            self.total += 1
-            self._evicted_finished.pop(operation_id, None)
-            operation = Operation(operation_id, heard_at=first_heard_at)
-            history = History(self.evicted_up_to, self._appended)
-            record = OperationRecord(operation, history, self.total)
-            self._records[operation_id] = self._lru[record.phase][operation_id] = record
+        self.total += 1
+        self._evicted_finished.pop(operation_id, None)
+        operation = Operation(operation_id, heard_at=first_heard_at)
+        history = History(self.evicted_up_to, self._appended)
+        record = OperationRecord(operation, history, self.total)
+        self._records[operation_id] = self._lru[record.phase][operation_id] = record
         return record
 
     def append(self, record: OperationRecord, entry: Entry) -> None:
         """Add to the history of an operation."""
-        history = record.history
-        before = history.size
-        history.append(entry)
-        self.history_bytes += history.size - before
+        self.history_bytes += record.history.append(entry)
         self._appended += 1
 
     def touch(self, record: OperationRecord, now: float) -> None:
         """Record that an event of the operation was processed, and evict what is too much."""
         record.last_event_at = now
-        phase = PHASE_OF_STATE[record.operation.state]
+        phase = PHASE_OF_STATE[record.operation.runs.state]
         if record.phase is not phase:
             self._set_phase(record, phase, now)
         elif now - record.lru_touched_at >= LRU_TOUCH_INTERVAL:
             record.lru_touched_at = now
             self._lru[phase].move_to_end(record.operation_id)
-        self._evict_over(Phase.FINISHED, self.limits.max_finished)
-        self._evict_over(Phase.WAITING, self.limits.max_waiting)
-        while self.history_bytes > self.limits.max_history_bytes and len(self._records) > 1:
+        limits = self.limits
+        while len(self._lru[Phase.FINISHED]) > limits.max_finished:
+            self._evict(_first(self._lru[Phase.FINISHED]))
+        while len(self._lru[Phase.WAITING]) > limits.max_waiting:
+            self._evict(_first(self._lru[Phase.WAITING]))
+        while self.history_bytes > limits.max_history_bytes and len(self._records) > 1:
             self._evict(self._next_to_evict())
 
     def _set_phase(self, record: OperationRecord, phase: Phase, now: float) -> None:
@@ -208,13 +206,8 @@ class OperationStore:
         self._lru[phase][record.operation_id] = record
         record.phase, record.lru_touched_at = phase, now
 
-    def _evict_over(self, phase: Phase, limit: int) -> None:
-        queue = self._lru[phase]
-        while len(queue) > limit:
-            self._evict(_first(queue))
-
     def _next_to_evict(self) -> OperationRecord:
-        return next(_first(queue) for queue in self._lru.values() if queue)
+        return next(_first(queue) for queue in self._lru if queue)
 
     def _evict(self, record: OperationRecord) -> None:
         operation_id, history = record.operation_id, record.history

@@ -134,31 +134,39 @@ class History:
         newest = self._newest()
         return "" if newest is None else event_id_of_frame(newest.frame)
 
-    def append(self, entry: Entry) -> None:
-        """Add the newest entry. It replaces an earlier progress of its run if it is one, too."""
+    def append(self, entry: Entry) -> int:
+        """Add the newest entry. It replaces an earlier progress of its run if it is one, too.
+
+        Returns:
+            By how many bytes the history has grown.
+        """
         self.newest = entry.seq
         self._shared = b""
         if entry.kind is Kind.PROGRESS:
-            self._replace_progress(entry)
-            return
+            return self._replace_progress(entry)
         self._entries.append(entry)
         if entry.kind is Kind.STATUS:
             self._last_status = entry
         elif entry.kind is Kind.TERMINAL:
             self._last_end = entry
-        self._grow(entry.size)
+        return self._grow(entry.size)
 
-    def _replace_progress(self, entry: Entry) -> None:
+    def _replace_progress(self, entry: Entry) -> int:
         before, self._progress = self._progress, entry
-        if before is not None and before.run != entry.run:
-            # The last progress of an earlier run stays.
-            insort(self._entries, before, key=_seq)
-            self._grow(before.size)
+        if before is None:
+            return entry.size
+        if before.run == entry.run:
+            return len(entry.frame) - len(before.frame)
+        # The last progress of an earlier run stays.
+        insort(self._entries, before, key=_seq)
+        return entry.size - before.size + self._grow(before.size)
 
-    def _grow(self, size: int) -> None:
+    def _grow(self, size: int) -> int:
+        before = self._bytes
         self._bytes += size
         if self._bytes > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
             self._drop_oldest()
+        return self._bytes - before
 
     def after(self, cursor: int) -> list[Entry]:
         """The entries that a reader at this cursor has not had, oldest first."""

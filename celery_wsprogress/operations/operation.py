@@ -98,21 +98,24 @@ class Operation(Struct, gc=False):
             The verdict, and the event as it is to be delivered (an end gets the duration
             that its writer could not know).
         """
-        step = trigger_of(event)
-        before = self.run, self.state
-        verdict = self.runs.fold(event, step)
-        if self.state is State.RUNNING and before != (self.run, self.state):
-            self._begin(goes_on=before[1] is State.REPLACED)
+        runs = self.runs
+        run, state = runs.current, runs.state
+        trigger = trigger_of(event)
+        verdict = runs.fold(event, trigger)
+        if runs.state is State.RUNNING and not (state is State.RUNNING and runs.current is run):
+            self._begin(goes_on=state is State.REPLACED)
         if verdict is Verdict.DELIVER:
-            event = self._with_duration(event)
-            self._learn(event, step)
+            if isinstance(event, (Completed, Error)):
+                event = self._with_duration(event)
+            self._learn(event, trigger)
         elif verdict is Verdict.STALE and isinstance(event, Status):
             self._complete(event, late=True)
         return verdict, event
 
     def is_current_run(self, run: str) -> bool:
         """Whether this is the current run."""
-        return self.run is not None and self.run.id == run
+        current = self.runs.current
+        return current is not None and current.id == run
 
     def observe_heartbeat(self, run: str, timestamp: float) -> Status | None:
         """Record that the process of a run is alive, before what it says is folded.
@@ -125,7 +128,7 @@ class Operation(Struct, gc=False):
             The event that is to be delivered for it: ``started`` of a run that was presumed lost,
             the status before ``stalled`` of one that was silent; None of all others.
         """
-        current = self.run
+        current = self.runs.current
         if current is None or current.id != run:
             return None
         current.spoke_at = max(timestamp, current.spoke_at)
@@ -179,15 +182,16 @@ class Operation(Struct, gc=False):
 
     # What the event says.
 
-    def _with_duration(self, event: Event) -> Event:
-        if not isinstance(event, (Completed, Error)) or event.data.duration is not UNSET:
+    def _with_duration(self, event: Completed | Error) -> Event:
+        if event.data.duration is not UNSET:
             return event
         since = self.heard_at if self.started_at is None else self.started_at
         data = structs.replace(event.data, duration=max(0.0, event.timestamp - since))
         return structs.replace(event, data=data)
 
     def _learn(self, event: Event, step: Trigger) -> None:
-        overtaken = self.run is not None and event.run != self.run.id
+        current = self.runs.current
+        overtaken = current is not None and event.run != current.id
         if isinstance(event, Progress):
             if not overtaken:
                 self.last_progress, self.last_message = event.data, None

@@ -87,6 +87,11 @@ class Runs(Struct, gc=False):
 
     def fold(self, event: Event, trigger: Trigger) -> Verdict:
         """Take one event, in log order."""
+        run = self.current
+        # Nearly all events are such: work of the current run.
+        work = trigger is Trigger.WORK and not event.inferred
+        if work and run is not None and run.id == event.run:
+            return self._advance(run, event, trigger)
         if trigger is Trigger.QUEUE:
             return self._fold_queued(event)
         verdict = self._fold_in_run(event, trigger)
@@ -114,14 +119,15 @@ class Runs(Struct, gc=False):
         return Verdict.DELIVER if run.state is State.QUEUED else Verdict.STALE
 
     def _fold_in_run(self, event: Event, trigger: Trigger) -> Verdict:
+        current = self.current
+        if current is not None and current.id == event.run:
+            if event.inferred and _is_refuted(current, event, trigger):
+                return Verdict.STALE
+            return self._advance(current, event, trigger)
         past = self.past.get(event.run)
         if past is not None:
             return self._fold_in_past(past, event, trigger)
-        if self.current is None or self.current.id != event.run:
-            return self._fold_in_other(event, trigger)
-        if event.inferred and _is_refuted(self.current, event, trigger):
-            return Verdict.STALE
-        return self._advance(self.current, event, trigger)
+        return self._fold_in_other(event, trigger)
 
     def _fold_in_past(self, run: Run, event: Event, trigger: Trigger) -> Verdict:
         if trigger in BEGINNING:

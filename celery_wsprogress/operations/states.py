@@ -33,6 +33,9 @@ from celery_wsprogress.protocol.events import (
     Completed,
     Error,
     Event,
+    Log,
+    Progress,
+    Result,
     Status,
 )
 
@@ -148,15 +151,23 @@ _TRIGGER_OF_STATUS: Final[Mapping[str, Trigger]] = {
 }
 
 
+_TRIGGER_OF_TYPE: Final[Mapping[type[Event], Trigger]] = {
+    Progress: Trigger.WORK,
+    Log: Trigger.WORK,
+    Result: Trigger.WORK,
+    Completed: Trigger.COMPLETE,
+}
+
+
 def trigger_of(event: Event) -> Trigger:
-    """What the event means to its run."""
+    """Return what the event does to its run."""
+    trigger = _TRIGGER_OF_TYPE.get(type(event))
+    if trigger is not None:
+        return trigger
     if isinstance(event, Status):
-        word = event.data.status
-        if event.inferred and word == STALLED:
+        status = event.data.status
+        if event.inferred and status == STALLED:
             return Trigger.STALL
-        return _TRIGGER_OF_STATUS.get(word, Trigger.WORK)
-    if isinstance(event, Completed):
-        return Trigger.COMPLETE
-    if isinstance(event, Error):
-        return Trigger.CANCEL if event.data.status == "cancelled" else Trigger.FAIL
-    return Trigger.WORK
+        return _TRIGGER_OF_STATUS.get(status, Trigger.WORK)
+    cancelled = isinstance(event, Error) and event.data.status == "cancelled"
+    return Trigger.CANCEL if cancelled else Trigger.FAIL

@@ -63,7 +63,7 @@ class Written:
 
     def deliver(self, name, count, since, *, fails=()):
         """Deliver something to so many sessions."""
-        record = OperationStore().get_or_create(name, 0.0)
+        record = OperationStore().create(name, 0.0)
         made = [
             Socket(partial(self.order.append, (name, number)), fails=number in fails)
             for number in range(count)
