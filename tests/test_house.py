@@ -1,0 +1,266 @@
+"""The rules of the house that the source itself can tell: names, sizes, docstrings, imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.pure
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "celery_wsprogress"
+TESTS = ROOT / "tests"
+
+#: The longest a file of the package may be.
+MAX_LINES = 300
+
+PRIVATE = re.compile(r"_[a-zA-Z]\w*")
+CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*")
+
+# What does not hold yet. An entry that is no longer needed fails its test: these only shrink.
+
+LONG_FILES: set[str] = {
+    "celery_wsprogress/brokers/redis/stream.py",
+    "celery_wsprogress/cli/serve.py",
+    "celery_wsprogress/client/client.py",
+    "celery_wsprogress/hub/hub.py",
+    "celery_wsprogress/hub/session.py",
+    "celery_wsprogress/operations/operation.py",
+    "celery_wsprogress/protocol/bounded_value.py",
+    "celery_wsprogress/sidecar/server.py",
+    "celery_wsprogress/worker/apps.py",
+    "celery_wsprogress/worker/publishing/encoded_events.py",
+    "celery_wsprogress/worker/publishing/publisher.py",
+    "celery_wsprogress/worker/publishing/queue.py",
+    "celery_wsprogress/worker/tracker.py",
+}
+MODULES_IN_ING: set[str] = {
+    "benchmarks/measuring.py",
+    "benchmarks/printing.py",
+    "benchmarks/reading.py",
+    "tests/end_to_end/watching.py",
+    "tests/faults/restarting.py",
+    "tests/projects/emitting.py",
+    "tests/static/test_waking.py",
+    "tests/support/waiting.py",
+    "tests/test_packaging.py",
+    "tests/test_typing.py",
+}
+CIRCLES: set[frozenset[str]] = {
+    frozenset(
+        {"celery_wsprogress.protocol.bounded_text", "celery_wsprogress.protocol.bounded_value"}
+    ),
+    frozenset({"celery_wsprogress.standalone.handle", "celery_wsprogress.standalone.registry"}),
+    frozenset({"celery_wsprogress.worker.apps", "celery_wsprogress.worker.signals.eager_runs"}),
+    frozenset(
+        {
+            "celery_wsprogress.worker.publishing.publisher",
+            "celery_wsprogress.worker.publishing.publishers",
+        }
+    ),
+}
+TWICE_DEFINED: set[str] = {"Connection", "Entry", "Refused", "Run", "StreamReader"}
+LOOKS_INSIDE: dict[str, set[str]] = {
+    "tests/client/test_client.py": {"_websocket"},
+    "tests/hub/test_cursor.py": {"_counters", "_log"},
+    "tests/hub/test_hub.py": {"_first"},
+    "tests/hub/test_rate_limit.py": {"_rate_limiter"},
+    "tests/projects/life.py": {"_queue"},
+    "tests/sidecar/liveness/test_log_appender.py": {"_idle_timeout"},
+    "tests/sidecar/multiprocess/test_supervisor.py": {"_process"},
+    "tests/sidecar/test_connection.py": {"_reply_bytes"},
+    "tests/sidecar/test_server.py": {"_read_permit", "_reads"},
+    "tests/standalone/test_registry.py": {"_chosen", "_heartbeats"},
+    "tests/support/process_state.py": {"_chosen"},
+    "tests/support/sidecars.py": {"_connections", "_pending"},
+    "tests/test_exports.py": {"_HOMES"},
+    "tests/test_fork.py": {"_changing", "_choosing", "_forking", "_lock", "_register", "_wakes_at"},
+    "tests/worker/publishing/test_publisher.py": {"_backoff", "_timeout"},
+    "tests/worker/signals/test_active_runs.py": {"_process"},
+    "tests/worker/test_apps.py": {"_module_of"},
+    "tests/worker/test_threads.py": {"_going", "_mentioned"},
+}
+PATCHED_CONSTANTS: dict[str, set[str]] = {
+    "tests/brokers/amqp/test_queue.py": {"HEARTBEAT"},
+    "tests/brokers/amqp/test_stream.py": {"HEARTBEAT"},
+    "tests/brokers/amqp/test_writer.py": {"HEARTBEAT"},
+    "tests/brokers/redis/test_memory.py": {"MAINTENANCE_INTERVAL"},
+    "tests/brokers/redis/test_stream.py": {"MAINTENANCE_INTERVAL", "MAX_ENTRIES", "MAX_READ_BYTES"},
+    "tests/brokers/test_amqp_alarm.py": {"BLOCKED_RETRY_INTERVAL", "HEARTBEAT"},
+    "tests/brokers/test_refusals.py": {"LONGEST"},
+    "tests/example_app/test_tasks.py": {"TIMEOUT"},
+    "tests/faults/test_oracle.py": {"MAX_ENTRIES"},
+    "tests/hub/test_cursor.py": {"MAX_ENTRIES"},
+    "tests/hub/test_hub.py": {"MAX_EVICTED_IDS"},
+    "tests/sidecar/test_server.py": {"CLOSES_PER_SECOND"},
+    "tests/standalone/test_manager.py": {"MAX_OPEN", "MAX_OVER"},
+    "tests/standalone/test_registry.py": {"REPEAT_STARTED_INTERVAL"},
+    "tests/static/test_client.py": {"SWEEP_INTERVAL"},
+    "tests/static/test_dashboard.py": {"SWEEP_INTERVAL"},
+}
+
+
+def python_files(folder):
+    return sorted(folder.rglob("*.py"))
+
+
+def path_of(file):
+    return file.relative_to(ROOT).as_posix()
+
+
+@cache
+def tree_of(file):
+    return ast.parse(file.read_text(), str(file))
+
+
+def test_no_module_is_named_by_a_verb_in_ing():
+    folders = [PACKAGE, TESTS, ROOT / "benchmarks"]
+    found = {path_of(file) for folder in folders for file in python_files(folder)}
+    assert {name for name in found if name.endswith("ing.py")} == MODULES_IN_ING
+
+
+def test_no_class_of_the_package_has_the_name_of_another():
+    places = defaultdict(list)
+    for file in python_files(PACKAGE):
+        for node in ast.walk(tree_of(file)):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(path_of(file))
+    assert {name for name, where in places.items() if len(where) > 1} == TWICE_DEFINED
+
+
+def test_no_file_of_the_package_is_long():
+    lengths = {path_of(file): len(file.read_text().splitlines()) for file in python_files(PACKAGE)}
+    assert {name for name, lines in lengths.items() if lines > MAX_LINES} == LONG_FILES
+
+
+def test_each_module_of_the_package_says_what_it_is_for():
+    silent = {
+        path_of(file) for file in python_files(PACKAGE) if not ast.get_docstring(tree_of(file))
+    }
+    assert silent == set()
+
+
+# Imports, also those that only a type checker follows.
+
+
+def module_name(file):
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(file): file for file in python_files(PACKAGE)}
+
+
+def imported_by(file):
+    """The modules of the package that this file names in imports, wherever they stand in it."""
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in MODULES else node.module
+
+
+def reached_from(name, graph):
+    reached, waiting = set(), [name]
+    while waiting:
+        new = graph[waiting.pop()] - reached
+        reached |= new
+        waiting += new
+    return reached
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    # The package's own names lead everywhere: it loads them when they are asked for.
+    graph = {name: {*imported_by(file)} - {PACKAGE.name} for name, file in MODULES.items()}
+    reached = {name: reached_from(name, graph) for name in graph if name != PACKAGE.name}
+    circles = {
+        frozenset(other for other in names if name in reached[other])
+        for name, names in reached.items()
+        if name in names
+    }
+    assert circles == CIRCLES
+
+
+# What tests may look at.
+
+
+def mirrored_by(test):
+    """The module that this file of tests is the mirror of, if there is one."""
+    module = PACKAGE / test.relative_to(TESTS).with_name(test.name.removeprefix("test_"))
+    of_package = module.with_suffix("") / "__init__.py"
+    return next((file for file in (module, of_package) if file.is_file()), None)
+
+
+@cache
+def names_in(file):
+    """All that this module binds anywhere: variables, attributes, functions and classes."""
+    names = set()
+    for node in ast.walk(tree_of(file)):
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                names.add(node.name)
+            case ast.Name(ctx=ast.Store()):
+                names.add(node.id)
+            case ast.Attribute(ctx=ast.Store()):
+                names.add(node.attr)
+    return names
+
+
+def names_used_from_outside(tree):
+    """Attributes, but not of ``self`` and ``cls``; imported names; and those that are patched."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="self" | "cls")):
+                pass
+            case ast.Attribute():
+                yield node.attr
+            case ast.ImportFrom():
+                yield from (alias.name for alias in node.names)
+    yield from (name for name, _ in patches_in(tree))
+
+
+def patches_in(tree):
+    """The names that tests set in modules and objects, each with whether it is a constant."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="setattr" | "delattr") | ast.Name(id="setattr")):
+                texts = [
+                    argument.value.rpartition(".")[2]
+                    for argument in node.args[:2]
+                    if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+                ]
+                yield from ((text, bool(CONSTANT.fullmatch(text))) for text in texts)
+            case ast.Attribute(ctx=ast.Store(), value=ast.Name(id=owner)) if owner != "self":
+                yield node.attr, bool(CONSTANT.fullmatch(node.attr))
+
+
+def by_file(find):
+    """What is found in each file of tests, of the modules that it is not the mirror of."""
+    everywhere = set().union(*map(names_in, MODULES.values()))
+    found = {}
+    for file in python_files(TESTS):
+        mirrored = mirrored_by(file)
+        own = names_in(mirrored) if mirrored else set()
+        found[path_of(file)] = {*find(tree_of(file))} & everywhere - own
+    return {name: names for name, names in found.items() if names}
+
+
+def test_only_the_tests_of_a_module_look_inside_it():
+    def private(tree):
+        return (name for name in names_used_from_outside(tree) if PRIVATE.fullmatch(name))
+
+    assert by_file(private) == LOOKS_INSIDE
+
+
+def test_only_the_tests_of_a_module_patch_its_constants():
+    def constants(tree):
+        return (name for name, constant in patches_in(tree) if constant)
+
+    assert by_file(constants) == PATCHED_CONSTANTS
