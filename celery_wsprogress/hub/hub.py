@@ -60,7 +60,7 @@ class Delivery(NamedTuple):
 class _HeldBack(NamedTuple):
     """A progress that came too soon after the one before."""
 
-    event: Progress
+    event: Event
     at: BatchPosition
     at_index: int
 
@@ -117,8 +117,10 @@ class Hub:
             self._process(event, at, index, now)
         for index, (operation_id, run) in enumerate(batch.alive, len(batch.events)):
             record = self.store.get(operation_id)
-            if record is not None and record.operation.is_current_run(run):
-                self._mark_alive(record, now)
+            current = None if record is None else record.operation.run
+            if record is not None and current is not None and current.id == run:
+                record.last_heartbeat_at = now
+                current.every = batch.every
                 self._deliver_held_back(record, now)
                 self._observe_heartbeat(record, run, batch.at, at, index)
                 self.store.touch(record, now)
@@ -140,37 +142,41 @@ class Hub:
                 return
             record = self.store.create(event.operation_id, event.timestamp)
         operation = record.operation
-        before = operation.run
+        runs, is_progress = operation.runs, isinstance(event, Progress)
+        before = runs.current
         is_current = before is not None and before.id == event.run
-        if not (is_current and isinstance(event, Progress)):
+        if not (is_current and is_progress):
             self._deliver_held_back(record, now)
         # What a sidecar inferred was not reported by the run itself, and `queued` is of no run.
         reported = bool(event.run) and not event.inferred
         if reported and is_current:
             self._observe_heartbeat(record, event.run, event.timestamp, at, index)
         verdict, event = operation.fold(event)
-        if reported and operation.is_current_run(event.run):
-            self._mark_alive(record, now)
+        current = runs.current
+        if reported and current is not None and current.id == event.run:
+            record.last_heartbeat_at = now
+            current.every = self._heartbeat_interval
         if isinstance(event, Status):
             # It may have set what selectors look at.
             record.selector_version = -1
             record.waits_until = max(record.waits_until, now + _pause_after(event))
         if verdict is Verdict.DELIVER:
-            if operation.run is not before:
+            if current is not before:
                 record.history.run_start_seq = record.history.newest + 1
-            if not (isinstance(event, Progress) and self._hold_back(record, event, at, index, now)):
+            if not (is_progress and self._hold_back(record, event, at, index, now)):
                 self._deliver(record, event, at.event_id(index), at.epoch_number)
         self.counts[_COUNTED[verdict]] += 1
         self.store.touch(record, now)
 
     def _hold_back(
-        self, record: OperationRecord, event: Progress, at: BatchPosition, index: int, now: float
+        self, record: OperationRecord, event: Event, at: BatchPosition, index: int, now: float
     ) -> bool:
-        held_back = _HeldBack(event, at, index)
-        if self._limiter.hold_back(record, held_back, self.progress_interval, now):
-            return True
-        self._limiter.mark_sent(record, now)
-        return False
+        """Hold progress back that comes too soon; whether it does. Else it is sent now."""
+        if self._limiter.is_due(record, self.progress_interval, now):
+            self._limiter.mark_sent(record, now)
+            return False
+        self._limiter.hold_back(record, _HeldBack(event, at, index), self.progress_interval)
+        return True
 
     @property
     def next_due(self) -> float | None:
@@ -197,12 +203,6 @@ class Hub:
         self._limiter.mark_sent(record, now)
         self._unsent.setdefault(record, (record.history.newest, None))
         self._deliver(record, event, at.event_id(index), at.epoch_number)
-
-    def _mark_alive(self, record: OperationRecord, now: float) -> None:
-        record.last_heartbeat_at = now
-        run = record.operation.run
-        if run is not None:
-            run.every = self._heartbeat_interval
 
     def _observe_heartbeat(
         self, record: OperationRecord, run: str, timestamp: float, at: BatchPosition, index: int

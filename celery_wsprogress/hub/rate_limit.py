@@ -11,7 +11,6 @@ Pure.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
@@ -26,12 +25,13 @@ class ProgressRateLimiter(Generic[K, V]):
     Type parameters: ``K`` is what is limited, ``V`` what is held back of it.
     """
 
-    __slots__ = ("_due", "_held_back", "_queue", "_sent_at", "_serial", "longest")
+    __slots__ = ("_due", "_held_back", "_purge_at", "_queue", "_sent_at", "_serial", "longest")
 
     def __init__(self, longest: float = 0.0) -> None:
         self.longest = longest
         """The longest interval in use: when a key was sent is remembered for so many seconds."""
-        self._sent_at: OrderedDict[K, float] = OrderedDict()
+        self._sent_at: dict[K, float] = {}
+        self._purge_at = 0.0
         self._held_back: dict[K, V] = {}
         self._due: dict[K, float] = {}
         """When each key is due. The heap has one entry for it, and may have outdated ones."""
@@ -50,22 +50,19 @@ class ProgressRateLimiter(Generic[K, V]):
                 del self._due[key]
         return None
 
-    def hold_back(self, key: K, value: V, interval: float, now: float) -> bool:
-        """Hold a value back if its key was sent less than an interval ago.
-
-        Returns:
-            Whether it is held back. It replaces an earlier value of the key.
-        """
+    def is_due(self, key: K, interval: float, now: float) -> bool:
+        """Whether the key was not sent for an interval."""
         sent_at = self._sent_at.get(key)
-        if sent_at is None or sent_at + interval <= now:
-            return False
+        return sent_at is None or sent_at + interval <= now
+
+    def hold_back(self, key: K, value: V, interval: float) -> None:
+        """Hold a value back until its key :meth:`is_due`. It replaces an earlier one of the key."""
         self._held_back[key] = value
-        due = sent_at + interval
+        due = self._sent_at[key] + interval
         if self._due.get(key) != due:
             self._due[key] = due
             self._serial += 1
             heappush(self._queue, (due, self._serial, key))
-        return True
 
     def resume(self, key: K) -> V | None:
         """Take back what is held back of a key."""
@@ -89,9 +86,11 @@ class ProgressRateLimiter(Generic[K, V]):
         """Record that progress of a key is sent now. What is held back of it is outdated."""
         self._held_back.pop(key, None)
         self._sent_at[key] = now
-        self._sent_at.move_to_end(key)
-        while next(iter(self._sent_at.values())) + self.longest < now:
-            self._sent_at.popitem(last=False)
+        if now >= self._purge_at:
+            # What is left was sent since the last time: this costs as much as sending it did.
+            self._purge_at = now + self.longest
+            oldest = now - self.longest
+            self._sent_at = {one: at for one, at in self._sent_at.items() if at >= oldest}
 
     def held_back(self) -> list[K]:
         """The keys of which something is held back."""

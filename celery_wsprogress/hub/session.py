@@ -292,9 +292,10 @@ class Session:
         selected = self.max_rates.get(None, 0.0)
         for record, cursor in list(self._unread.items()):
             interval = self.max_rates.get(record.operation_id, selected)
-            if record.history.only_progress_after(_seq_of(cursor)) and limiter.hold_back(
-                record, cursor, interval, now
-            ):
+            if limiter.is_due(record, interval, now):
+                continue
+            if record.history.only_progress_after(_seq_of(cursor)):
+                limiter.hold_back(record, cursor, interval)
                 del self._unread[record]
 
     def _take_next(self, room: int, now: float, timestamp: float) -> bytes:
