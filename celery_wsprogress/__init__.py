@@ -1,15 +1,17 @@
-"""Live progress for Celery, as it should have been.
+"""Live progress for Celery tasks, pushed to browsers and other clients over WebSocket.
 
-The public names are loaded when they are first used: a worker that imports this package
-loads no websockets, and a client or a sidecar that does loads no Celery.
+:class:`StreamingTask` is the base class for tasks that report progress, :class:`operation` does the
+same for code outside of Celery, and ``ws_manager`` for code written against it. The sidecar, which
+serves the clients, is a program: ``celery-wsprogress serve``.
+
+Every public name is imported from its module when it is first used. A worker that imports this
+package loads no websockets, and a client or a sidecar that does loads no Celery.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
-
-__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from celery_wsprogress.access.issue import create_token as create_token
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.standalone.manager import ws_manager as ws_manager
     from celery_wsprogress.standalone.mixin import StreamingMixin as StreamingMixin
     from celery_wsprogress.standalone.operation import operation as operation
+    from celery_wsprogress.version import __version__ as __version__
     from celery_wsprogress.worker.context import log as log
     from celery_wsprogress.worker.context import steps as steps
     from celery_wsprogress.worker.context import update_progress as update_progress
@@ -48,6 +51,7 @@ _HOMES: Final = {
     "StreamingMixin": "celery_wsprogress.standalone.mixin",
     "StreamingTask": "celery_wsprogress.worker.task",
     "WEBSOCKETS_AVAILABLE": "celery_wsprogress.sidecar.embedded.background",
+    "__version__": "celery_wsprogress.version",
     "create_log_callback": "celery_wsprogress.standalone.callbacks",
     "create_progress_callback": "celery_wsprogress.standalone.callbacks",
     "create_token": "celery_wsprogress.access.issue",
@@ -88,7 +92,7 @@ __all__ = [
 
 
 if not TYPE_CHECKING:
-    # A type checker would take it as a promise that there is every name.
+    # A type checker would take this function as a promise that every name exists.
 
     def __getattr__(name: str) -> Any:
         home = _HOMES.get(name)

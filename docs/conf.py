@@ -10,7 +10,7 @@ sys.path.insert(0, str(HERE))
 
 from generate import metrics_table, settings_tables, states_table  # noqa: E402 - beside this file
 
-from celery_wsprogress import __version__  # noqa: E402
+from celery_wsprogress.version import __version__  # noqa: E402
 
 project = "celery-wsprogress"
 author = "The celery-wsprogress authors"

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from websockets.asyncio.server import Server, serve
 
-from celery_wsprogress import __version__
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub import commands
 from celery_wsprogress.hub.hub import Hub
@@ -59,6 +58,7 @@ from celery_wsprogress.sidecar.metrics.definitions import added, readiness, stat
 from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
 from celery_wsprogress.sidecar.shutdown import close_all
 from celery_wsprogress.sidecar.sockets import display_address, listen
+from celery_wsprogress.version import __version__
 
 if TYPE_CHECKING:
     import socket

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from celery_wsprogress import __version__
 from celery_wsprogress.protocol.events import event_type
 from celery_wsprogress.sidecar.metrics import definitions
 from celery_wsprogress.sidecar.metrics.process_stats import usage
+from celery_wsprogress.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
