@@ -11,7 +11,7 @@ _NAME: Final[Any] = type.__dict__["__name__"]
 _BASES: Final[Any] = type.__dict__["__mro__"]
 
 
-def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
+def call_safely(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call code of somebody else's that may raise anything; None when it does.
 
     What is no ``Exception`` goes through: ``SystemExit``, ``KeyboardInterrupt``, the time-outs of
@@ -21,18 +21,18 @@ def guarded(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except Exception as exc:
-        if is_of_the_task(exc):
+        if must_propagate(exc):
             raise
         return None
 
 
-def is_of_the_task(exc: BaseException) -> bool:
+def must_propagate(exc: BaseException) -> bool:
     """Whether it only passes through: the task is to see it.
 
     Celery delivers a soft time limit as an exception in the middle of whatever the task's
     thread executes. (It is known by its name: nothing of Celery is imported here.)
     """
-    return "SoftTimeLimitExceeded" in names_of(type(exc))
+    return "SoftTimeLimitExceeded" in class_names(type(exc))
 
 
 def class_name(value: Any) -> str:
@@ -40,21 +40,21 @@ def class_name(value: Any) -> str:
     return str(_NAME.__get__(type(value)))
 
 
-def names_of(cls: type) -> list[str]:
+def class_names(cls: type) -> list[str]:
     """The names of a class and of what it derives from."""
     return [_NAME.__get__(base) for base in _BASES.__get__(cls)]
 
 
-def is_a(value: Any, kind: type[Any] | tuple[type[Any], ...]) -> bool:
+def safe_isinstance(value: Any, kind: type[Any] | tuple[type[Any], ...]) -> bool:
     """``isinstance``, of a value that may be a lazy proxy: it runs the code of such a one."""
-    return bool(guarded(isinstance, value, kind))
+    return bool(call_safely(isinstance, value, kind))
 
 
-def is_really(value: Any, kind: type[Any] | tuple[type[Any], ...]) -> bool:
+def has_type(value: Any, kind: type[Any] | tuple[type[Any], ...]) -> bool:
     """Whether it is one indeed, whatever ``__class__`` says. Of classes, not of abstract ones."""
     return issubclass(type(value), kind)
 
 
-def mark(what: str, value: Any) -> str:
+def placeholder(what: str, value: Any) -> str:
     """What stands for a value that cannot be shown."""
     return f"… [{what} {class_name(value)}]"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DEFAULT_EXPIRES_IN: Final = 3600.0
-LONGEST_EXPIRES_IN: Final = 1e10
+MAX_EXPIRES_IN: Final = 1e10
 """Seconds: some three hundred years, for ever in human terms."""
 
 
@@ -44,8 +44,8 @@ def create_token(
     names = [ids] if isinstance(ids, str) else list(ids)
     if not all(isinstance(name, str) and name for name in names):
         raise ConfigurationError("ids", names, "operation ids, which are texts that are not empty")
-    if not 0 < expires_in <= LONGEST_EXPIRES_IN:
-        allowed = f"seconds above 0, and at most {LONGEST_EXPIRES_IN:.0f}"
+    if not 0 < expires_in <= MAX_EXPIRES_IN:
+        allowed = f"seconds above 0, and at most {MAX_EXPIRES_IN:.0f}"
         raise ConfigurationError("expires_in", expires_in, allowed)
     now = time.time()
     return sign(_key(key), names, issued_at=now, expires_at=now + expires_in)

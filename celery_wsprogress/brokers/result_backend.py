@@ -27,7 +27,7 @@ from celery.exceptions import (
 from celery.utils.serialization import UnpickleableExceptionWrapper
 
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.guard import guarded, is_really
+from celery_wsprogress.guard import call_safely, has_type
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.urls import masked
 
@@ -145,8 +145,8 @@ def _is_about_stored_exception(exc: Exception) -> bool:
 def _failed(exception: Any) -> Outcome:
     """The end of a task, by the exception that the backend has made of what was stored."""
     said, name = failure(exception)
-    reason = guarded(_reason, exception) or ""
-    if type(exception) is Exception and (found := _NOT_REBUILT.match(jsonable.text(exception))):
+    reason = call_safely(_reason, exception) or ""
+    if type(exception) is Exception and (found := _NOT_REBUILT.match(jsonable.to_text(exception))):
         # Celery could not call the class with what was stored, and quotes both.
         said, name = said.removeprefix(found[0]).strip() or found[1], found[1]
     # A class that is not known here has its qualified name.
@@ -171,13 +171,13 @@ def failure(exception: Any, *, full: bool = True) -> tuple[str, str]:
     if not full:
         wrapped = isinstance(exception, UnpickleableExceptionWrapper)
         name = exception.exc_cls_name if wrapped else jsonable.type_name(exception)
-        return guarded(_reason, exception) or jsonable.WITHHELD, name
+        return call_safely(_reason, exception) or jsonable.WITHHELD, name
     if isinstance(exception, UnpickleableExceptionWrapper):
         # Celery's stand-in for an exception that cannot leave its process.
-        said = ", ".join(jsonable.text(argument) for argument in exception.exc_args)
+        said = ", ".join(jsonable.to_text(argument) for argument in exception.exc_args)
         return without_arguments(said) or exception.exc_cls_name, exception.exc_cls_name
-    said, name = jsonable.error(exception)
-    return guarded(_for_people, exception) or without_arguments(said), name
+    said, name = jsonable.describe_error(exception)
+    return call_safely(_for_people, exception) or without_arguments(said), name
 
 
 def without_arguments(said: str) -> str:
@@ -201,17 +201,17 @@ def _reason(exception: Any) -> str | None:
     """
     first = exception.args[0] if exception.args else None
     said = first if type(first) is str else ""
-    if is_really(exception, (TimeLimitExceeded, SoftTimeLimitExceeded, Terminated)):
+    if has_type(exception, (TimeLimitExceeded, SoftTimeLimitExceeded, Terminated)):
         return _for_people(exception)
-    if is_really(exception, WorkerLostError):
+    if has_type(exception, WorkerLostError):
         return (_LOST.match(said) or ("the process that ran the task was lost",))[0]
-    if is_really(exception, NotRegistered):
+    if has_type(exception, NotRegistered):
         known = f" {said}" if _TASK.fullmatch(said) else ""
         return f"the worker does not know the task{known}"
-    if is_really(exception, MaxRetriesExceededError):
+    if has_type(exception, MaxRetriesExceededError):
         name = _NO_TRY.match(said)
         return f"Can't retry {name[1] if name else 'it'} {_NO_MORE}"
-    if is_really(exception, ChordError):
+    if has_type(exception, ChordError):
         return _chord(said) or "a part of the chord failed"
     return None
 
@@ -241,19 +241,19 @@ def _chord(said: str) -> str | None:
 def _for_people(exception: Any) -> str | None:  # noqa: PLR0911 - a table
     """What Celery and billiard mean; None of what says it well enough itself."""
     first = exception.args[0] if exception.args else None
-    if is_really(exception, TimeLimitExceeded):
+    if has_type(exception, TimeLimitExceeded):
         return f"the task ran longer than its time limit{_seconds(first)}"
-    if is_really(exception, SoftTimeLimitExceeded):
+    if has_type(exception, SoftTimeLimitExceeded):
         return f"the task ran longer than its soft time limit{_seconds(first)}"
-    if is_really(exception, WorkerLostError):
-        return _JOB.sub("", jsonable.text(exception))
-    if is_really(exception, Terminated) and type(first) is int:
+    if has_type(exception, WorkerLostError):
+        return _JOB.sub("", jsonable.to_text(exception))
+    if has_type(exception, Terminated) and type(first) is int:
         return f"the task was terminated (signal {abs(first)})"
-    if is_really(exception, NotRegistered):
-        return f"the worker does not know the task {jsonable.text(first)}"
-    if is_really(exception, ChordError):
-        return _chord(jsonable.text(first))
-    if is_really(exception, BaseExceptionGroup):
+    if has_type(exception, NotRegistered):
+        return f"the worker does not know the task {jsonable.to_text(first)}"
+    if has_type(exception, ChordError):
+        return _chord(jsonable.to_text(first))
+    if has_type(exception, BaseExceptionGroup):
         return _group(exception)
     if "pydantic" in type(exception).__module__ and hasattr(exception, "errors"):
         return _invalid(exception)
@@ -266,7 +266,7 @@ def _seconds(limit: Any) -> str:
 
 def _group(exception: Any) -> str:
     parts = [f"{name}: {said}" for said, name in map(failure, exception.exceptions[:_MAX_PARTS])]
-    return without_arguments(jsonable.text(f"{jsonable.text(exception)}: {'; '.join(parts)}"))
+    return without_arguments(jsonable.to_text(f"{jsonable.to_text(exception)}: {'; '.join(parts)}"))
 
 
 def _invalid(exception: Any) -> str:

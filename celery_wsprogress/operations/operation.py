@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
-from celery_wsprogress.operations.runs import Runs
+from celery_wsprogress.operations.runs import RunSet
 from celery_wsprogress.operations.states import State, Trigger, Verdict, trigger_of
 from celery_wsprogress.protocol.events import (
     LIFE_CYCLE,
@@ -79,7 +79,7 @@ class Operation(Struct, gc=False):
     ignored: bool = False
     """The task raised ``Ignore``, and so did not come to the end of its progress."""
 
-    runs: Runs = field(default_factory=Runs)
+    runs: RunSet = field(default_factory=RunSet)
 
     @property
     def run(self) -> Run | None:

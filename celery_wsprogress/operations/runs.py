@@ -13,7 +13,7 @@ hold the later run first, and then the earlier one is past before anything of it
 A reader may have begun in the middle of the log, or have evicted the operation. A run says
 ``started`` before all else. So of two runs, the one whose ``started`` was read is the later one: an
 event of another run, of which neither ``received`` nor ``started`` was read, comes late, and does
-not make that run the current one (:meth:`Runs._is_older`). Where the ``started`` of neither was
+not make that run the current one (:meth:`RunSet._is_older`). Where the ``started`` of neither was
 read, nobody can say which is the later one: the one that reported last is shown, and the first
 that ends ends the operation.
 
@@ -74,7 +74,7 @@ class Run(Struct, gc=False):
         return self.stalled and self.state is State.RUNNING
 
 
-class Runs(Struct, gc=False):
+class RunSet(Struct, gc=False):
     """The runs of one operation, and where it stands with them."""
 
     state: State = State.QUEUED

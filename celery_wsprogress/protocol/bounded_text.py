@@ -21,7 +21,14 @@ from types import NoneType
 from typing import Any, Final
 from uuid import UUID
 
-from celery_wsprogress.guard import class_name, guarded, is_a, is_really, mark, names_of
+from celery_wsprogress.guard import (
+    call_safely,
+    class_name,
+    class_names,
+    has_type,
+    placeholder,
+    safe_isinstance,
+)
 
 _NODES: Final = 500
 _CHARACTERS: Final = 20_000
@@ -41,42 +48,42 @@ _SHORT: Final = (
 
 def said(value: Any) -> str:
     """The value's text. Runs one method of the user's at the most, and never raises."""
-    found = guarded(_said, value)
-    return str.__str__(found) if is_really(found, str) else mark("unprintable", value)
+    found = call_safely(_said, value)
+    return str.__str__(found) if has_type(found, str) else placeholder("unprintable", value)
 
 
 def _said(value: Any) -> Any:
-    if is_really(value, str):
+    if has_type(value, str):
         return str(value)
-    if is_really(value, BaseException):
+    if has_type(value, BaseException):
         return _exception(value)
-    if is_really(value, int) and _own_str(type(value)) is object.__str__:
+    if has_type(value, int) and _own_str(type(value)) is object.__str__:
         return str(value) if type(value) is bool else str(whole_number(int.__int__(value)))
-    if is_really(value, Decimal) and Decimal.__sizeof__(value) > _BITS:
-        return mark("a very long", value)
-    if is_really(value, (*BYTES, dict, *SEQUENCES)):
+    if has_type(value, Decimal) and Decimal.__sizeof__(value) > _BITS:
+        return placeholder("a very long", value)
+    if has_type(value, (*BYTES, dict, *SEQUENCES)):
         return _printed(value)
     return _foreign(value)
 
 
 def _foreign(value: Any) -> Any:  # noqa: PLR0911 - a table
     if is_lazy(value):
-        return mark("not evaluated", value)
+        return placeholder("not evaluated", value)
     fields = fields_of(value)
     if fields is not None and not _is_small([*fields.values()]) and _prints_fields(type(value)):
         return f"{class_name(value)}({_printed(fields)})"
     shape = getattr(value, "shape", None) if hasattr(type(value), "shape") else None
     if type(shape) is tuple and not _is_printable(value, shape):
         return f"… [{class_name(value)} of shape {shape}]"
-    if is_really(value, (UserList, UserString)):
+    if has_type(value, (UserList, UserString)):
         return said(value.data)
-    if is_a(value, (Mapping, MappingView, AbstractSet)) and not is_really(value, Enum):
+    if safe_isinstance(value, (Mapping, MappingView, AbstractSet)) and not has_type(value, Enum):
         return _printed(value)
-    if (guarded(getsizeof, value) or 0) > _BYTES:
+    if (call_safely(getsizeof, value) or 0) > _BYTES:
         # An array of Python's, and the like.
-        return mark("not looked at", value)
-    found = guarded(str, value)
-    return guarded(repr, value) if found is None else found
+        return placeholder("not looked at", value)
+    found = call_safely(str, value)
+    return call_safely(repr, value) if found is None else found
 
 
 def whole_number(value: int) -> Any:
@@ -85,7 +92,7 @@ def whole_number(value: int) -> Any:
         return value
     bits = value.bit_length()
     # How many digits may be printed is the program's to set (sys.set_int_max_str_digits).
-    if bits > _BITS or guarded(str, value) is None:
+    if bits > _BITS or call_safely(str, value) is None:
         return f"… [a whole number of {bits:,} bits]"
     return value
 
@@ -95,7 +102,7 @@ def is_lazy(value: Any) -> bool:
 
     (django/db/models/query.py: ``__repr__`` fetches. MongoEngine's and Haystack's are the same.)
     """
-    return any(name.endswith("QuerySet") for name in names_of(type(value)))
+    return any(name.endswith("QuerySet") for name in class_names(type(value)))
 
 
 def fields_of(value: Any) -> dict[str, Any] | None:
@@ -114,7 +121,7 @@ def fields_of(value: Any) -> dict[str, Any] | None:
         names = [name for name, one in fields.items() if one.repr and not one.exclude]
     else:
         names = list(getattr(cls, "__struct_fields__", ()))
-    return {name: guarded(getattr, value, name, None) for name in names} if names else None
+    return {name: call_safely(getattr, value, name, None) for name in names} if names else None
 
 
 def _own_str(cls: Any) -> Any:
@@ -134,8 +141,8 @@ def _printed(value: Any) -> str:
     """``str()`` of a builtin that is small; of another one that of a bounded copy."""
     from celery_wsprogress.protocol.bounded_value import Copy  # noqa: PLC0415 - which prints what is in it
 
-    if guarded(_is_small, value):
-        found = guarded(str, value)
+    if call_safely(_is_small, value):
+        found = call_safely(str, value)
         if found is not None:
             return str(found)
     return str(Copy(_NODES, _CHARACTERS).of(value))
@@ -158,7 +165,7 @@ def _is_small(value: Any) -> bool:
                 inner += islice(one.values(), _NODES)
             elif kind in SEQUENCES:
                 inner += islice(one, _NODES)
-            elif not is_really(one, _SHORT):
+            elif not has_type(one, _SHORT):
                 return False
             if nodes < len(inner) or characters < 0:
                 return False

@@ -29,7 +29,14 @@ from uuid import UUID
 
 import msgspec
 
-from celery_wsprogress.guard import class_name, guarded, is_a, is_of_the_task, is_really, mark
+from celery_wsprogress.guard import (
+    call_safely,
+    class_name,
+    has_type,
+    must_propagate,
+    placeholder,
+    safe_isinstance,
+)
 from celery_wsprogress.protocol.bounded_text import (
     BYTES,
     SEQUENCES,
@@ -80,7 +87,7 @@ def _plainly(value: Any) -> bytes | None:
             return _encode(value)
     except Exception as exc:
         # Another thread changed it meanwhile, a lone surrogate, or a class with ideas about `==`.
-        if is_of_the_task(exc):
+        if must_propagate(exc):
             raise
     return None
 
@@ -152,8 +159,8 @@ class Copy:
         self._nodes -= 1
         if self._is_full():
             return self._cut(1)
-        found = guarded(lambda: [self._of(value, depth)])
-        return found[0] if found else mark("unprintable", value)
+        found = call_safely(lambda: [self._of(value, depth)])
+        return found[0] if found else placeholder("unprintable", value)
 
     def _is_full(self) -> bool:
         return self._nodes < 0 or self._characters < 0
@@ -166,31 +173,31 @@ class Copy:
     def _of(self, value: Any, depth: int) -> Any:  # noqa: PLR0911 - a table
         if value is None or value is True or value is False:
             return value
-        if is_really(value, str):
+        if has_type(value, str):
             return self._text(str.__str__(value))
-        if is_really(value, Enum):
+        if has_type(value, Enum):
             return self._member(value, depth)
-        if is_really(value, int):
+        if has_type(value, int):
             return whole_number(int.__int__(value))
-        if is_really(value, float):
+        if has_type(value, float):
             number = float.__float__(value)
             return number if isfinite(number) else None
-        if is_really(value, _WORDS):
-            return self._text(guarded(_word, value) or said(value))
-        if is_really(value, BYTES):
+        if has_type(value, _WORDS):
+            return self._text(call_safely(_word, value) or said(value))
+        if has_type(value, BYTES):
             return self._bytes(value)
         return self._inner(value, depth)
 
     def _inner(self, value: Any, depth: int) -> Any:
-        if is_really(value, dict):
+        if has_type(value, dict):
             return self._pairs(dict.items(value), dict.__len__(value), depth)
-        if is_really(value, SEQUENCES):
-            kind = next(kind for kind in SEQUENCES if is_really(value, kind))
+        if has_type(value, SEQUENCES):
+            kind = next(kind for kind in SEQUENCES if has_type(value, kind))
             return self._items(kind.__iter__(value), kind.__len__(value), depth)
-        if is_really(value, BaseException):
+        if has_type(value, BaseException):
             text = self._said(value)
             return f"{class_name(value)}: {text}" if text.strip() else class_name(value)
-        fields = guarded(fields_of, value)
+        fields = call_safely(fields_of, value)
         if fields is not None:
             return self._pairs(fields.items(), len(fields), depth)
         return self._foreign(value, depth)
@@ -198,18 +205,18 @@ class Copy:
     def _foreign(self, value: Any, depth: int) -> Any:  # noqa: PLR0911 - a table
         """A value of a class that is not known here: from now on the user's code may run."""
         if self._seconds <= 0:
-            return self._cut(1, mark("not looked at", value))
+            return self._cut(1, placeholder("not looked at", value))
         if is_lazy(value):
-            return mark("not evaluated", value)
-        if is_really(value, UserList):
+            return placeholder("not evaluated", value)
+        if has_type(value, UserList):
             return self.of(value.data, depth)
         if hasattr(type(value), "dtype") and hasattr(type(value), "item"):
             # NumPy's scalars and arrays of one element; others print themselves, shortened.
-            item = guarded(type(value).item, value)
+            item = call_safely(type(value).item, value)
             return self._said(value) if item is None or type(item) is type(value) else self.of(item)
-        if is_a(value, Mapping):
+        if safe_isinstance(value, Mapping):
             return self._pairs(self._lookups(value), None, depth)
-        if is_a(value, (AbstractSet, MappingView)):
+        if safe_isinstance(value, (AbstractSet, MappingView)):
             return self._items(self._timed(value), None, depth)
         return self._said(value)
 
@@ -221,7 +228,7 @@ class Copy:
             if self._is_full():
                 self._cut(1)
                 break
-            text = self._text(str.__str__(key)) if is_really(key, str) else self._said(key)
+            text = self._text(str.__str__(key)) if has_type(key, str) else self._said(key)
             found[unlike(text, found)] = self.of(item, depth - 1)
         return found
 
@@ -264,18 +271,18 @@ class Copy:
 
     def _call(self, function: Any, *arguments: Any) -> Any:
         began = monotonic()
-        found = guarded(function, *arguments)
+        found = call_safely(function, *arguments)
         self._seconds -= monotonic() - began
         return found
 
     def _said(self, value: Any) -> str:
         if self._seconds <= 0:
-            return self._cut(1, mark("not looked at", value))
+            return self._cut(1, placeholder("not looked at", value))
         return self._text(self._call(said, value))
 
     def _member(self, value: Any, depth: int) -> Any:
-        inner = guarded(lambda: value._value_)
-        return self.of(inner, depth) if is_really(inner, (str, int, float)) else self._said(value)
+        inner = call_safely(lambda: value._value_)
+        return self.of(inner, depth) if has_type(inner, (str, int, float)) else self._said(value)
 
     def _bytes(self, value: Any) -> str:
         view = memoryview(value)
@@ -284,7 +291,7 @@ class Copy:
             self._cut((view.nbytes - keep) * 4 // 3)
         if view.ndim != 1:
             # It cannot be cut.
-            return mark("not looked at", value)
+            return placeholder("not looked at", value)
         return self._text(base64.b64encode(view[: keep // view.itemsize].tobytes()).decode())
 
     def _text(self, text: str) -> str:
@@ -317,7 +324,7 @@ def unlike(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _word(value: Any) -> str:
-    if is_really(value, datetime) and type(value) is not datetime:
+    if has_type(value, datetime) and type(value) is not datetime:
         # A subclass (pandas has one) may have its own ideas.
         value = datetime.combine(datetime.date(value), datetime.timetz(value))
     return str(msgspec.json.decode(msgspec.json.encode(value)))

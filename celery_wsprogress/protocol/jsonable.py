@@ -18,15 +18,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 import msgspec
 
-from celery_wsprogress.guard import class_name, guarded, is_a, is_of_the_task, is_really
+from celery_wsprogress.guard import call_safely, class_name, has_type
 from celery_wsprogress.protocol.bounded_text import SEQUENCES, said
 from celery_wsprogress.protocol.bounded_value import Encoded, encodable, encode
 from celery_wsprogress.protocol.events import Level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-__all__ = ["is_a", "is_of_the_task"]
 
 MAX_MESSAGE_BYTES: Final = 2_000
 MAX_DETAILS_BYTES: Final = 8_000
@@ -54,7 +52,7 @@ class Rendered(NamedTuple):
 _NOTHING: Final = Rendered(None, truncated=False)
 
 
-def plain(value: Any) -> Any:
+def to_builtins(value: Any) -> Any:
     """The value as ``None``, ``bool``, ``int``, finite ``float``, ``str``, ``list`` and ``dict``.
 
     NaN and infinities become null. Of a value that is very large the beginning.
@@ -62,7 +60,7 @@ def plain(value: Any) -> Any:
     return msgspec.json.decode(encode(value).json)
 
 
-def result(value: Any) -> Rendered:
+def to_result(value: Any) -> Rendered:
     """What a task returned. Above the limit it is the beginning of its JSON, marked as such."""
     if value is None:
         return _NOTHING
@@ -74,7 +72,7 @@ def result(value: Any) -> Rendered:
     return Rendered(_head(encoded) + mark, truncated=True)
 
 
-def mapping(value: Any) -> dict[str, Any]:
+def to_object(value: Any) -> dict[str, Any]:
     """``details`` or ``metadata``: always an object, whatever was passed.
 
     What renders to something else than an object is its ``value``. Above the limit it is
@@ -97,7 +95,7 @@ def _head(encoded: Encoded) -> str:
     return encoded.json[:_PREVIEW_BYTES].decode("utf-8", "ignore")
 
 
-def text(value: Any, limit: int = MAX_MESSAGE_BYTES) -> str:
+def to_text(value: Any, limit: int = MAX_MESSAGE_BYTES) -> str:
     """Anything with a ``str``, cut to so many bytes of JSON with a mark at the cut."""
     found = value if type(value) is str else said(value)
     # In JSON a character takes six bytes at the most (a control character), so most texts
@@ -107,36 +105,36 @@ def text(value: Any, limit: int = MAX_MESSAGE_BYTES) -> str:
     return _cut(found, limit)
 
 
-def error(exception: Any) -> tuple[str, str]:
+def describe_error(exception: Any) -> tuple[str, str]:
     """An exception's text (never empty) and the name of its class.
 
     What is no exception (Celery hands on a text here and there) is an ``UnknownError``.
     """
     name = type_name(exception)
-    return text(exception).strip() or name, name
+    return to_text(exception).strip() or name, name
 
 
 def type_name(exception: Any) -> str:
     """The name of an exception's class; ``UnknownError`` of what is none."""
-    known = is_really(exception, BaseException)
-    return text(class_name(exception), MAX_NAME_BYTES) if known else "UnknownError"
+    known = has_type(exception, BaseException)
+    return to_text(class_name(exception), MAX_NAME_BYTES) if known else "UnknownError"
 
 
-def cause(exception: BaseException) -> str:
+def describe_cause(exception: BaseException) -> str:
     """An exception as one reads it at the end of a traceback: ``ValueError: text``."""
-    found, name = error(exception)
-    return name if found == name else text(f"{name}: {found}")
+    found, name = describe_error(exception)
+    return name if found == name else to_text(f"{name}: {found}")
 
 
-def tags(value: Any) -> list[str]:
+def to_tags(value: Any) -> list[str]:
     """A list of short texts. One text is a list of one; what is no list is none."""
-    if is_really(value, str):
+    if has_type(value, str):
         value = [value]
-    kind = next((kind for kind in SEQUENCES if is_really(value, kind)), None)
+    kind = next((kind for kind in SEQUENCES if has_type(value, kind)), None)
     if kind is None:
         return []
-    some = guarded(lambda: list(islice(kind.__iter__(value), MAX_TAGS))) or []
-    return [found for found in (text(tag, MAX_TAG_BYTES) for tag in some) if found]
+    some = call_safely(lambda: list(islice(kind.__iter__(value), MAX_TAGS))) or []
+    return [found for found in (to_text(tag, MAX_TAG_BYTES) for tag in some) if found]
 
 
 _LONGEST_LEVEL: Final = 100
@@ -148,16 +146,16 @@ _LEVELS: Final[Mapping[str, Level]] = {
 }
 
 
-def level(value: Any) -> Level | None:
+def to_level(value: Any) -> Level | None:
     """A level word or one of Python's level numbers as one of the protocol's five words.
 
     None for what is neither.
     """
-    if is_really(value, str):
+    if has_type(value, str):
         return _LEVELS.get(str.__str__(value)[:_LONGEST_LEVEL].strip().lower())
-    if type(value) is bool or not is_really(value, (int, float)):
+    if type(value) is bool or not has_type(value, (int, float)):
         return None
-    number = int.__int__(value) if is_really(value, int) else float.__float__(value)
+    number = int.__int__(value) if has_type(value, int) else float.__float__(value)
     words: tuple[tuple[int, Level], ...] = (
         (50, "critical"),
         (40, "error"),

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from msgspec.structs import replace
 
-from celery_wsprogress.guard import is_really
+from celery_wsprogress.guard import has_type
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
 from celery_wsprogress.standalone import registry
@@ -53,10 +53,10 @@ def new_run(
     name.encode()
     return Run(
         operation_id=name,
-        operation_type=jsonable.text(operation_type, jsonable.MAX_NAME_BYTES),
+        operation_type=jsonable.to_text(operation_type, jsonable.MAX_NAME_BYTES),
         run=new_id(),
-        metadata=jsonable.mapping(metadata),
-        tags=tuple(jsonable.tags(tags)),
+        metadata=jsonable.to_object(metadata),
+        tags=tuple(jsonable.to_tags(tags)),
     )
 
 
@@ -114,13 +114,13 @@ class OperationHandle:
             error: An exception, or a text.
             error_type: Its kind; None for the exception's class, or ``UnknownError``.
         """
-        said, kind = jsonable.error(error)
+        said, kind = jsonable.describe_error(error)
         full = self.tracker.streams_errors
         status, said = _how_it_was_left(error, said if full else kind, kind)
         if said == kind and not full:
             said = jsonable.WITHHELD
         if error_type is not None:
-            kind = jsonable.text(error_type, jsonable.MAX_NAME_BYTES) or kind
+            kind = jsonable.to_text(error_type, jsonable.MAX_NAME_BYTES) or kind
         end = encoded_events.failed(
             self.tracker.run,
             time.time(),
@@ -148,12 +148,12 @@ def _how_it_was_left(error: Any, said: str, kind: str) -> tuple[Literal["error",
     another's: a web server's time limit (gunicorn exits with 1 in the middle of a request), a
     worker or a program that was told to stop. So is whatever else is no ``Exception``.
     """
-    if is_really(error, SystemExit) and isinstance(error.code, (int, NoneType)):
+    if has_type(error, SystemExit) and isinstance(error.code, (int, NoneType)):
         return "cancelled", f"its process was told to stop (exit code {int(error.code or 0)})"
-    words = next((text for left, text in _WORDS.items() if is_really(error, left)), None)
+    words = next((text for left, text in _WORDS.items() if has_type(error, left)), None)
     if words is not None:
         return "cancelled", words if said == kind else f"{words}: {said}"
-    left = is_really(error, BaseException) and not is_really(error, (Exception, SystemExit))
+    left = has_type(error, BaseException) and not has_type(error, (Exception, SystemExit))
     return "cancelled" if left else "error", said
 
 

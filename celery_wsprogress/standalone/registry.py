@@ -83,7 +83,7 @@ class OperationRegistry:
         """The operation, if it was begun here, and it is known how it stands or ended."""
         fork.notice()
         with self._lock:
-            name = jsonable.text(operation_id)
+            name = jsonable.to_text(operation_id)
             return self._live.get(name) or self._over.get(name)
 
     def live(self, most: int) -> list[OperationHandle]:
@@ -96,14 +96,14 @@ class OperationRegistry:
         """The operation, if it goes on here. Whoever asks for another one is counted."""
         fork.notice()
         with self._lock:
-            life = self._live.get(jsonable.text(operation_id))
+            life = self._live.get(jsonable.to_text(operation_id))
             if life is None:
                 self._ignored += 1
             return life
 
     def find_tracker(self, operation_id: object) -> Tracker | None:
         """As :meth:`find`, also for a Celery task that runs in this process."""
-        name = jsonable.text(operation_id)
+        name = jsonable.to_text(operation_id)
         tracker = context.find_tracker(name) or context.active_trackers_of(name)
         if tracker is not None and not tracker.ended:
             return tracker

@@ -227,7 +227,7 @@ def _own_choice(task: Any) -> str | None:
     try:
         return error_choice(own)
     except ValueError:
-        shown = jsonable.text(own, 100)
+        shown = jsonable.to_text(own, 100)
         _warn_once(
             f"stream_errors of the task {task.name} is {shown!r}, but must be {ERROR_CHOICES}; "
             f"it is taken for {TYPE!r}"

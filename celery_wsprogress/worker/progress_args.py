@@ -13,7 +13,7 @@ import operator
 from enum import Enum
 from typing import Any, NamedTuple
 
-from celery_wsprogress.guard import class_name, is_of_the_task, is_really
+from celery_wsprogress.guard import class_name, has_type, must_propagate
 from celery_wsprogress.protocol import jsonable
 
 
@@ -83,14 +83,14 @@ def number(name: str, value: Any) -> float | int | None:
     if value is None or type(value) is float:
         return value
     word = class_name(value)
-    if word not in {"bool", "bool_"} and not is_really(value, (str, bytes, bytearray)):
+    if word not in {"bool", "bool_"} and not has_type(value, (str, bytes, bytearray)):
         for way in (_whole, float):
             try:
                 return way(value)
             except OverflowError:
                 return math.inf
             except Exception as exc:
-                if is_of_the_task(exc):
+                if must_propagate(exc):
                     raise
     # Its class, and nothing of it: it may be an argument of the task.
     raise TypeError(f"{name} must be a number, not {word}")
@@ -134,5 +134,5 @@ def format_warning(advice: UsageWarning, **arguments: Any) -> str:
     """
     percent = number("progress", arguments["progress"])
     shown = 0.5 if percent is None else min(1.0, max(0.0, percent / 100))
-    texts = {name: jsonable.text(value, 100) for name, value in arguments.items()}
+    texts = {name: jsonable.to_text(value, 100) for name, value in arguments.items()}
     return advice.value.format(**texts, percent=f"{shown:g}")

@@ -127,8 +127,8 @@ class Run(Struct, frozen=True, gc=False):
             "" if parent_id == operation_id else parent_id,
             _name(headers.get("root_id")),
             _name(headers.get("group")),
-            jsonable.mapping(stamp["metadata"]) if "metadata" in stamp else {},
-            tuple(jsonable.tags(stamp["tags"])) if "tags" in stamp else (),
+            jsonable.to_object(stamp["metadata"]) if "metadata" in stamp else {},
+            tuple(jsonable.to_tags(stamp["tags"])) if "tags" in stamp else (),
             _time_of(eta) if (eta := headers.get("eta")) else None,
         )
 
@@ -156,4 +156,4 @@ def _name(value: Any) -> str:
     # Nearly every one is short and plain.
     if type(value) is str and len(value) <= _SHORT and value.isascii():
         return value
-    return jsonable.text(value, jsonable.MAX_NAME_BYTES) if value else ""
+    return jsonable.to_text(value, jsonable.MAX_NAME_BYTES) if value else ""

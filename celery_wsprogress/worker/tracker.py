@@ -148,12 +148,12 @@ class Tracker:
                 progress, message, current, total
             )
         if type(message) is not str:
-            message = jsonable.text(message)
+            message = jsonable.to_text(message)
         if unit is not None and type(unit) is not str:
             # Here, and not where the rest is made into an event: that is another thread.
-            unit = jsonable.text(unit, jsonable.MAX_NAME_BYTES)
+            unit = jsonable.to_text(unit, jsonable.MAX_NAME_BYTES)
         if details is not None:
-            details = jsonable.mapping(details)
+            details = jsonable.to_object(details)
         self._latest = (
             time(), fraction, indeterminate, message, details, current, total, unit, monotonic(),
         )  # fmt: skip
@@ -206,11 +206,11 @@ class Tracker:
         at, fraction, indeterminate, message, details, current, total, unit, _ = latest
         data = ProgressData(
             progress=fraction,
-            message=jsonable.text(message),
+            message=jsonable.to_text(message),
             details=details or _NO_DETAILS,
             current=UNSET if current is None else current,
             total=UNSET if total is None else total,
-            unit=UNSET if unit is None else jsonable.text(unit, jsonable.MAX_NAME_BYTES),
+            unit=UNSET if unit is None else jsonable.to_text(unit, jsonable.MAX_NAME_BYTES),
             rate=UNSET if rate is None else rate,
             eta=UNSET if eta is None else eta,
             indeterminate=indeterminate or UNSET,
@@ -233,7 +233,7 @@ class Tracker:
 
     def update_status(self, status: Any, message: Any = "", details: Any = None) -> None:
         """As :meth:`StreamingTask.update_status`."""
-        word = jsonable.text(status, jsonable.MAX_NAME_BYTES).strip()
+        word = jsonable.to_text(status, jsonable.MAX_NAME_BYTES).strip()
         if not word:
             self._advise("empty", "update_status() needs a word; this call says nothing")
             return
@@ -247,12 +247,12 @@ class Tracker:
             )
             word = word.capitalize()
         self._status_word = word
-        self._last_status = (time(), jsonable.text(message), jsonable.mapping(details))
+        self._last_status = (time(), jsonable.to_text(message), jsonable.to_object(details))
         self._emit_status()
 
     def set_metadata(self, **metadata: Any) -> None:
         """As :meth:`StreamingTask.set_metadata`."""
-        self._metadata = jsonable.mapping({**self._metadata, **metadata})
+        self._metadata = jsonable.to_object({**self._metadata, **metadata})
         self._emit_status(self._metadata)
 
     def _emit_status(self, metadata: dict[str, Any] | None = None) -> None:
@@ -261,7 +261,7 @@ class Tracker:
         latest = self._latest
         _, message, details = self._last_status
         if latest is not None and latest[0] > self._last_status[0]:
-            message, details = jsonable.text(latest[3]), latest[4] or _NO_DETAILS
+            message, details = jsonable.to_text(latest[3]), latest[4] or _NO_DETAILS
         given = UNSET if metadata is None else metadata
         report = encoded_events.status(
             self.run, now, self._status_word, message, details, metadata=given
@@ -270,9 +270,9 @@ class Tracker:
 
     def log(self, level: Any, message: Any, **details: Any) -> None:
         """As :meth:`StreamingTask.log`."""
-        known = jsonable.level(level)
+        known = jsonable.to_level(level)
         if known is None:
-            shown = jsonable.text(level, 100)
+            shown = jsonable.to_text(level, 100)
             self._advise("level", "%r is no log level; it is taken for info", shown)
         self._emit(encoded_events.log(self.run, time(), known or "info", message, details))
 

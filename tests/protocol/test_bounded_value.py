@@ -153,13 +153,13 @@ class Pair(NamedTuple):
 
 
 ways = [
-    jsonable.plain,
-    jsonable.mapping,
-    jsonable.result,
-    jsonable.text,
-    jsonable.error,
-    jsonable.tags,
-    jsonable.level,
+    jsonable.to_builtins,
+    jsonable.to_object,
+    jsonable.to_result,
+    jsonable.to_text,
+    jsonable.describe_error,
+    jsonable.to_tags,
+    jsonable.to_level,
 ]
 
 large = {
@@ -208,7 +208,9 @@ def test_what_is_large_is_looked_at_within_bounds(make):
     value = make()
     for way in ways:
         found = way(value)
-        assert way is jsonable.plain or len(json.dumps(found)) <= 6 * jsonable.MAX_RESULT_BYTES
+        assert (
+            way is jsonable.to_builtins or len(json.dumps(found)) <= 6 * jsonable.MAX_RESULT_BYTES
+        )
 
 
 def test_in_little_memory():
@@ -273,25 +275,25 @@ def characters_of(value):
 
 
 def test_a_value_says_whether_all_of_it_was_looked_at():
-    assert jsonable.mapping(shared(30))["truncated"] is True
-    assert jsonable.mapping({"text": "x" * (MAX_CHARACTERS + 5)})["bytes"] > MAX_CHARACTERS
-    value, truncated = jsonable.result([0] * (MAX_NODES * 5))
+    assert jsonable.to_object(shared(30))["truncated"] is True
+    assert jsonable.to_object({"text": "x" * (MAX_CHARACTERS + 5)})["bytes"] > MAX_CHARACTERS
+    value, truncated = jsonable.to_result([0] * (MAX_NODES * 5))
     assert truncated
     assert "[truncated: more than " in value
-    assert jsonable.mapping(shared(5)) == shared(5)
+    assert jsonable.to_object(shared(5)) == shared(5)
 
 
 def test_each_value_is_asked_once():
     one = Counting()
-    assert jsonable.mapping({"one": one}) == {"one": "printed"}
-    assert jsonable.text([one]) == "['printed']"
-    assert jsonable.text(one) == "printed"
+    assert jsonable.to_object({"one": one}) == {"one": "printed"}
+    assert jsonable.to_text([one]) == "['printed']"
+    assert jsonable.to_text(one) == "printed"
     assert one.printed == 3
 
 
 def test_a_mapping_without_an_end_is_left_in_time():
     endless = Endless()
-    jsonable.mapping(endless)
+    jsonable.to_object(endless)
     assert endless.asked <= MAX_NODES + 2
 
 
@@ -299,10 +301,10 @@ def test_no_more_of_the_users_code_runs_when_it_took_too_long(monkeypatch):
     clock = iter(range(10_000))
     monkeypatch.setattr("celery_wsprogress.protocol.bounded_value.monotonic", lambda: next(clock))
     some = [Counting() for _ in range(100)]
-    found = jsonable.plain(some)
+    found = jsonable.to_builtins(some)
     assert [one.printed for one in some] == [1] + [0] * 99
     assert found[:2] == ["printed", "… [not looked at Counting]"]
-    assert jsonable.mapping({"some": some})["truncated"] is True
+    assert jsonable.to_object({"some": some})["truncated"] is True
 
 
 def test_what_another_thread_changes_is_shown_as_far_as_it_was_found():
@@ -313,19 +315,19 @@ def test_what_another_thread_changes_is_shown_as_far_as_it_was_found():
         __slots__ = ()
 
     changing = Changing({Key("a"): 1, "b": 2})
-    assert jsonable.mapping(changing) == {"a": 1, "b": 2}
+    assert jsonable.to_object(changing) == {"a": 1, "b": 2}
 
 
 def test_keys_that_look_the_same_both_stay():
-    assert jsonable.plain({1: "a", "1": "b"}) == {"1": "a", "1 (1)": "b"}
-    assert jsonable.plain({None: 1, True: 2, 1.5: 3}) == {"None": 1, "True": 2, "1.5": 3}
+    assert jsonable.to_builtins({1: "a", "1": "b"}) == {"1": "a", "1 (1)": "b"}
+    assert jsonable.to_builtins({None: 1, True: 2, 1.5: 3}) == {"None": 1, "True": 2, "1.5": 3}
 
 
 def test_nothing_is_fetched_and_nothing_hidden_is_shown():
-    assert jsonable.plain([QuerySet()]) == ["… [not evaluated QuerySet]"]
-    assert jsonable.text(QuerySet()) == "… [not evaluated QuerySet]"
+    assert jsonable.to_builtins([QuerySet()]) == ["… [not evaluated QuerySet]"]
+    assert jsonable.to_text(QuerySet()) == "… [not evaluated QuerySet]"
     for holder in (Holder("shown"), Model(inner="shown"), Holder(Holder("shown"))):
-        for found in (json.dumps(jsonable.plain(holder)), jsonable.text(holder)):
+        for found in (json.dumps(jsonable.to_builtins(holder)), jsonable.to_text(holder)):
             assert "shown" in found
             assert "hidden" not in found
 
@@ -350,7 +352,7 @@ def test_nothing_is_fetched_and_nothing_hidden_is_shown():
     ids=[str(n) for n in range(13)],
 )
 def test_texts_are_those_of_python_where_they_are_small(value, text):
-    found = jsonable.text(value)
+    found = jsonable.to_text(value)
     assert found == text or (text is None and "OddClass" in found)
 
 
@@ -371,7 +373,7 @@ def test_texts_are_those_of_python_where_they_are_small(value, text):
     ],
 )  # fmt: skip
 def test_values_of_known_classes(value, plain):
-    found = jsonable.plain(value)
+    found = jsonable.to_builtins(value)
     assert found == plain or "timedelta" in type(value).__name__
 
 
@@ -384,7 +386,7 @@ def test_orders_to_the_thread_go_through(what):
             raise what
 
     with pytest.raises(what):
-        jsonable.plain([Ordered()])
+        jsonable.to_builtins([Ordered()])
 
 
 class OddNumber:

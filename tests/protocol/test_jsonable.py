@@ -106,16 +106,16 @@ def size(value):
 @settings(max_examples=150, deadline=None)
 @given(values)
 def test_anything_becomes_strict_json_of_a_bounded_size(value):
-    plain = jsonable.plain(value)
+    plain = jsonable.to_builtins(value)
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     json.dumps(plain, ensure_ascii=False).encode()
-    assert isinstance(jsonable.mapping(value), dict)
-    assert size(jsonable.mapping(value)) <= jsonable.MAX_DETAILS_BYTES
-    assert size(jsonable.result(value).value) <= jsonable.MAX_RESULT_BYTES
-    assert size(jsonable.text(value)) <= jsonable.MAX_MESSAGE_BYTES + 2
-    assert all(jsonable.error(value))
-    assert isinstance(jsonable.tags(value), list)
-    jsonable.level(value)
+    assert isinstance(jsonable.to_object(value), dict)
+    assert size(jsonable.to_object(value)) <= jsonable.MAX_DETAILS_BYTES
+    assert size(jsonable.to_result(value).value) <= jsonable.MAX_RESULT_BYTES
+    assert size(jsonable.to_text(value)) <= jsonable.MAX_MESSAGE_BYTES + 2
+    assert all(jsonable.describe_error(value))
+    assert isinstance(jsonable.to_tags(value), list)
+    jsonable.to_level(value)
 
 
 @pytest.mark.parametrize(
@@ -148,13 +148,13 @@ def test_anything_becomes_strict_json_of_a_bounded_size(value):
     ],
 )
 def test_values_keep_what_json_can_hold_of_them(value, rendered):
-    assert jsonable.plain(value) == rendered
+    assert jsonable.to_builtins(value) == rendered
 
 
 def test_cycles_are_cut():
     knot: dict = {"name": "knot", "again": []}
     knot["again"] = [knot, knot]
-    rendered = jsonable.mapping(knot)
+    rendered = jsonable.to_object(knot)
     assert rendered["truncated"] is True
     assert "knot" in rendered["preview"]
 
@@ -163,7 +163,7 @@ def test_depth_is_cut_so_that_every_parser_can_read_it():
     deep: list = []
     for _ in range(500):
         deep = [deep]
-    depth, value = 0, jsonable.plain(deep)
+    depth, value = 0, jsonable.to_builtins(deep)
     while isinstance(value, list) and value:
         depth, value = depth + 1, value[0]
     assert value == "…"
@@ -172,39 +172,39 @@ def test_depth_is_cut_so_that_every_parser_can_read_it():
 
 def test_wide_values_stay_whole():
     wide = [{"a": [1, [2]]} for _ in range(300)]
-    assert jsonable.plain(wide) == wide
+    assert jsonable.to_builtins(wide) == wide
 
 
 def test_a_rendered_value_is_a_copy():
     value = {"seen": [1]}
-    rendered = jsonable.mapping(value)
+    rendered = jsonable.to_object(value)
     value["seen"].append(2)
     assert rendered == {"seen": [1]}
 
 
 def test_large_details_become_a_marked_preview():
-    rendered = jsonable.mapping({"rows": "x" * 10_000})
+    rendered = jsonable.to_object({"rows": "x" * 10_000})
     assert rendered["truncated"] is True
     assert rendered["bytes"] == 10_011
     assert rendered["preview"].startswith('{"rows":"xxx')
 
 
 def test_details_are_always_an_object():
-    assert jsonable.mapping(None) == {}
-    assert jsonable.mapping([1]) == {"value": [1]}
-    assert jsonable.mapping(Point(1, 2)) == {"x": 1, "y": 2}
+    assert jsonable.to_object(None) == {}
+    assert jsonable.to_object([1]) == {"value": [1]}
+    assert jsonable.to_object(Point(1, 2)) == {"x": 1, "y": 2}
 
 
 def test_large_results_end_in_a_mark():
-    value, truncated = jsonable.result("é" * 1_000_000)
+    value, truncated = jsonable.to_result("é" * 1_000_000)
     assert truncated
     assert value.endswith("… [truncated: 2,000,002 bytes]")
-    assert jsonable.result(["small"]) == (["small"], False)
+    assert jsonable.to_result(["small"]) == (["small"], False)
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "\x00", "\U0001f600", '"'])
 def test_texts_are_cut_with_a_mark(letter):
-    cut = jsonable.text(letter * 5_000)
+    cut = jsonable.to_text(letter * 5_000)
     assert cut.endswith("… [truncated: 5,000 characters]")
     assert jsonable.MAX_MESSAGE_BYTES * 0.5 < size(cut) - 2 <= jsonable.MAX_MESSAGE_BYTES
 
@@ -212,22 +212,22 @@ def test_texts_are_cut_with_a_mark(letter):
 @pytest.mark.parametrize("letter", ["x", "é", "\U0001f600"])
 def test_texts_that_fit_are_left_alone(letter):
     fits = letter * (jsonable.MAX_MESSAGE_BYTES // len(letter.encode()))
-    assert jsonable.text(fits) == fits
+    assert jsonable.to_text(fits) == fits
 
 
 def test_errors_always_have_a_text_and_a_type():
-    assert jsonable.error(ValueError("no")) == ("no", "ValueError")
-    assert jsonable.error(ValueError("  ")) == ("ValueError", "ValueError")
-    assert jsonable.error("worker lost") == ("worker lost", "UnknownError")
-    assert jsonable.error(None) == ("None", "UnknownError")
+    assert jsonable.describe_error(ValueError("no")) == ("no", "ValueError")
+    assert jsonable.describe_error(ValueError("  ")) == ("ValueError", "ValueError")
+    assert jsonable.describe_error("worker lost") == ("worker lost", "UnknownError")
+    assert jsonable.describe_error(None) == ("None", "UnknownError")
 
 
 def test_tags_are_short_texts_and_not_too_many():
-    assert jsonable.tags("one") == ["one"]
-    assert jsonable.tags(["a", "", 3]) == ["a", "3"]
-    assert jsonable.tags({"a": 1}) == []
-    assert jsonable.tags(None) == []
-    assert len(jsonable.tags(["x" * 1000] * 1000)) == jsonable.MAX_TAGS
+    assert jsonable.to_tags("one") == ["one"]
+    assert jsonable.to_tags(["a", "", 3]) == ["a", "3"]
+    assert jsonable.to_tags({"a": 1}) == []
+    assert jsonable.to_tags(None) == []
+    assert len(jsonable.to_tags(["x" * 1000] * 1000)) == jsonable.MAX_TAGS
 
 
 @pytest.mark.parametrize(
@@ -239,16 +239,16 @@ def test_tags_are_short_texts_and_not_too_many():
     ],
 )  # fmt: skip
 def test_levels_become_the_five_words(level, word):
-    assert jsonable.level(level) == word
+    assert jsonable.to_level(level) == word
 
 
 def test_no_event_is_larger_than_a_batch_may_be():
     """Everything at its worst at once: texts and objects that are just not cut, and many tags."""
     mapping = {"k": "x" * (jsonable.MAX_DETAILS_BYTES - 8)}
-    assert "truncated" not in jsonable.mapping(mapping)
+    assert "truncated" not in jsonable.to_object(mapping)
     common = {"operation_id": str(uuid.uuid4()), "timestamp": 1735734005.4560001, "run": "0" * 8}
     name, message = "x" * jsonable.MAX_NAME_BYTES, "x" * jsonable.MAX_MESSAGE_BYTES
-    tags = jsonable.tags(["x" * 1000] * 1000)
+    tags = jsonable.to_tags(["x" * 1000] * 1000)
     status = StatusData(
         status=name, message=message, details=mapping, metadata=mapping, operation_type=name,
         tags=tags, attempt=1, worker=name, queue=name, parent_id=name, root_id=name, group_id=name,
@@ -272,6 +272,6 @@ def test_a_soft_time_limit_reaches_the_task():
             raise SoftTimeLimitExceeded
 
     with pytest.raises(SoftTimeLimitExceeded):
-        jsonable.text(Slow())
+        jsonable.to_text(Slow())
     with pytest.raises(SoftTimeLimitExceeded):
-        jsonable.mapping({"slow": Slow()})
+        jsonable.to_object({"slow": Slow()})

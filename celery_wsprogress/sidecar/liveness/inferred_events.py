@@ -126,7 +126,7 @@ def _ends(
     completed = CompletedData(status="completed", duration=took)
     events: list[Event] = [Completed(data=completed, **envelope)]
     if streams_result:
-        value, truncated = jsonable.result(outcome.result)
+        value, truncated = jsonable.to_result(outcome.result)
         data = ResultData(result=value, truncated=truncated or UNSET)
         events.insert(0, Result(data=data, **envelope))
     return events

@@ -145,7 +145,7 @@ def retrying(run: Run, now: float, message: str, retry_in: float | None = None) 
     """
     data = StatusData(
         status=RETRYING,
-        message=jsonable.text(message),
+        message=jsonable.to_text(message),
         details={},
         attempt=run.attempt,
         retry_in=_set(retry_in),
@@ -187,8 +187,8 @@ def log(run: Run, now: float, level: Level, message: Any, details: dict[str, Any
     """A line of the task."""
     data = LogData(
         level=level,
-        message=jsonable.text(message),
-        details=jsonable.mapping(details) if details else UNSET,
+        message=jsonable.to_text(message),
+        details=jsonable.to_object(details) if details else UNSET,
     )
     return _encode(Priority.LOG, run, Log(data=data, **_envelope(run, now)))
 
@@ -202,7 +202,7 @@ def drop_notice(run: Run, now: float, count: int) -> EncodedEvent:
 
 def result(run: Run, now: float, value: Any) -> EncodedEvent:
     """What the task returned."""
-    rendered = jsonable.result(value)
+    rendered = jsonable.to_result(value)
     data = ResultData(result=rendered.value, truncated=rendered.truncated or UNSET)
     event = Result(operation_id=run.operation_id, timestamp=now, run=run.run, data=data)
     return _encode(Priority.RESULT, run, event)
@@ -251,7 +251,7 @@ def failed(
         unstarted: Whether it never begins, since another task failed.
     """
     data = ErrorData(
-        error=jsonable.text(error) or error_type,
+        error=jsonable.to_text(error) or error_type,
         error_type=error_type,
         status=status,
         duration=_set(duration),

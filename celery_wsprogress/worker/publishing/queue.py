@@ -17,7 +17,7 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from celery_wsprogress.protocol import jsonable
+from celery_wsprogress.guard import must_propagate
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
 from celery_wsprogress.worker.error_log import log_fault
 from celery_wsprogress.worker.publishing import encoded_events
@@ -310,7 +310,7 @@ def _encoded(lazy: LazyEvent) -> EncodedEvent | None:
     try:
         event = lazy.encode()
     except Exception as exc:
-        if jsonable.is_of_the_task(exc):
+        if must_propagate(exc):
             raise
         # A fault of ours must not hold up everything behind it.
         log_fault(logger, logging.ERROR, "Task events: an event cannot be encoded", exc)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery.canvas import _chain, _chord
 
-from celery_wsprogress.guard import guarded
+from celery_wsprogress.guard import call_safely
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.apps import app_publishing, publishing_of
@@ -111,7 +111,7 @@ def inherit_header(signature: Any, tracker: Tracker, app: Any) -> None:
         tracker: Of the task that is replaced.
         app: The app of both.
     """
-    tracker.replace(streams_errors=bool(guarded(successors.stream_errors, signature, app)))
+    tracker.replace(streams_errors=bool(call_safely(successors.stream_errors, signature, app)))
     last = signature
     while isinstance(last, (_chain, _chord)):
         last = last.tasks[-1] if isinstance(last, _chain) else last.body
@@ -152,9 +152,9 @@ def _sanitized_header(stamp: Mapping[str, Any]) -> dict[str, Any]:
     """A stamp that is fit to travel: plain values, of limited size; of a run's only ``after``."""
     kept: dict[str, Any] = {}
     if stamp.get("metadata") is not None:
-        kept["metadata"] = jsonable.mapping(stamp["metadata"])
+        kept["metadata"] = jsonable.to_object(stamp["metadata"])
     if stamp.get("tags") is not None:
-        kept["tags"] = jsonable.tags(stamp["tags"])
+        kept["tags"] = jsonable.to_tags(stamp["tags"])
     if isinstance(stamp.get("after"), str):
         kept["after"] = stamp["after"]
     for flag in ("follow", WITHHOLD_ERRORS):

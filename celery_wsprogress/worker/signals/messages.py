@@ -21,7 +21,9 @@ def retry(reason: Any, *, full: bool) -> tuple[str, float | None]:
     if reason.exc is not None:
         said = _cause(reason.exc, full=full)
     elif full:
-        said = result_backend.without_arguments(jsonable.text(reason.excs or reason.message or ""))
+        said = result_backend.without_arguments(
+            jsonable.to_text(reason.excs or reason.message or "")
+        )
     else:
         said = ""
     return said, _seconds_until(reason.when)
@@ -51,7 +53,7 @@ def rejection(reject: Any, *, full: bool) -> tuple[str, str]:
         said = _cause(reason, full=full)
     else:
         known = full and reason is not None
-        said = result_backend.without_arguments(jsonable.text(reason)) if known else ""
+        said = result_backend.without_arguments(jsonable.to_text(reason)) if known else ""
     return f"rejected: {said}" if said else "the task rejected its message", "Reject"
 
 
@@ -60,7 +62,7 @@ def revocation(signum: Any, *, terminated: Any, expired: Any) -> tuple[str, str]
     if expired:
         said = "the task expired before it could start"
     elif terminated:
-        said = f"the task was terminated (signal {jsonable.text(signum)})"
+        said = f"the task was terminated (signal {jsonable.to_text(signum)})"
     else:
         said = "the task was revoked"
     return said, "TaskRevokedError"
@@ -68,12 +70,12 @@ def revocation(signum: Any, *, terminated: Any, expired: Any) -> tuple[str, str]
 
 def termination(signum: Any) -> str:
     """What is said of a task that goes on though its process was sent a signal."""
-    return f"asked to stop (signal {jsonable.text(signum)}), and not ended yet"
+    return f"asked to stop (signal {jsonable.to_text(signum)}), and not ended yet"
 
 
 def unknown(name: Any) -> tuple[str, str]:
     """Why a worker threw the message of a task away whose name it does not know."""
-    return f"the worker does not know the task {jsonable.text(name)}", "NotRegistered"
+    return f"the worker does not know the task {jsonable.to_text(name)}", "NotRegistered"
 
 
 def unreadable(exc: Any) -> tuple[str, str]:
