@@ -1,4 +1,7 @@
-"""The parts of the documentation that are made from the code, so that they cannot lie."""
+"""Tables and texts of the documentation that are generated from the code.
+
+``conf.py`` writes them to ``_generated/``, and pages include them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ import dataclasses
 import inspect
 from typing import TYPE_CHECKING
 
+import click
+
 from celery_wsprogress import settings
+from celery_wsprogress.cli import main
 from celery_wsprogress.operations.states import TRANSITIONS, State, Trigger, Verdict
 from celery_wsprogress.sidecar.metrics import definitions
 
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def states_table() -> str:
-    """The transitions of a run, as a table: states down, steps across."""
+    """Return the transitions of a run: states down, kinds of events across."""
     rows = [
         [state.value if state else "(new)", *(_cell(TRANSITIONS[state][step]) for step in Trigger)]
         for state in (None, *State)
@@ -29,18 +35,38 @@ def _cell(outcome: State | Verdict) -> str:
 
 
 def settings_tables() -> str:
-    """Every setting of both sides, with its default, what is allowed and what it does."""
+    """Return all settings of both sides: name, default, allowed values, meaning."""
     sides = (("Of the tasks", settings.WorkerSettings), ("Of the sidecar", settings.ServeSettings))
-    return "\n".join(f"### {title}\n\n{_settings_table(cls)}" for title, cls in sides)
+    return "\n".join(f"## {title}\n\n{_settings_table(cls)}" for title, cls in sides)
 
 
 def metrics_table() -> str:
-    """Every metric of the sidecar, as Prometheus sees it."""
+    """Return all metrics of the sidecar, as Prometheus sees them."""
     rows = [
         [f"`{one.title.removeprefix(definitions.PREFIX)}`", one.kind, one.told]
         for one in definitions.METRICS
     ]
     return _table(["metric", "kind", ""], rows)
+
+
+def cli_reference() -> str:
+    """The help of each command, as a terminal of 98 columns shows it."""
+    context = click.Context(main)
+    names = [
+        "celery-wsprogress",
+        *(f"celery-wsprogress {name}" for name in main.list_commands(context)),
+    ]
+    return "\n".join(f"## `{name}`\n\n```text\n{_help(name)}\n```\n" for name in names)
+
+
+def _help(name: str) -> str:
+    _, _, command_name = name.partition(" ")
+    context = click.Context(main)
+    command = main.get_command(context, command_name) if command_name else main
+    assert command is not None  # noqa: S101 - the group itself lists it
+    return command.get_help(
+        click.Context(command, info_name=name, terminal_width=98, max_content_width=98)
+    )
 
 
 def _settings_table(cls: type[settings.Settings]) -> str:
@@ -62,7 +88,7 @@ def _default(value: object) -> str:
 
 
 def _docs(cls: type) -> Iterator[tuple[str, str]]:
-    """The texts that stand below a class's fields."""
+    """Yield the docstrings below the fields of a class, with the name of each field."""
     [definition] = ast.parse(inspect.getsource(cls)).body
     assert isinstance(definition, ast.ClassDef)  # noqa: S101 - it is the source of a class
     for field, text in zip(definition.body, definition.body[1:], strict=False):

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 from celery import Celery
+from celery.bin.celery import celery as celery_cli
 from celery.contrib.testing.worker import start_worker
 from click.testing import CliRunner
 from support.node import MODULES, bundle, require_packages
@@ -32,10 +33,11 @@ from celery_wsprogress.protocol import batches
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "tutorial" / "without-a-task.md"
+FIRST_BAR = ROOT / "docs" / "tutorial" / "first-bar.md"
 TASKS = ROOT / "docs" / "howto" / "report-progress.md"
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative_to(ROOT).parts}]
-TOKENS = {"serve.md", "monitor.md"}
+TOKENS = {"authenticate.md", "monitor.md"}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {"python", "bash", "html", "javascript", "json", "jsx", "text"}
 
@@ -88,6 +90,9 @@ def check_command(line):
         if arguments[0] != "--version":
             command = main.get_command(None, arguments[0])
             command.make_context(arguments[0], arguments[1:])
+    elif program == "celery":
+        assert arguments[0] == "-A"
+        assert celery_cli.get_command(None, arguments[2]) is not None
     elif program == "curl":
         path = arguments[0].removeprefix("http://localhost:8765")
         assert path in {"/healthz", "/readyz", "/status", "/metrics", "/operations/<task"}
@@ -157,12 +162,12 @@ def test_the_token_of_the_documentation_holds(monkeypatch, name):
 
 
 def test_no_other_page_holds_python_that_nothing_runs():
-    run = {"README.md", "brokers.md", "report-progress.md", *TOKENS, GUIDE.name}
+    run = {"README.md", FIRST_BAR.name, TASKS.name, *STANDALONE}
     assert {page.name for page in PAGES if python_of(page)} == run
 
 
 DOCUMENTED_URL = "redis://localhost:6379/0"
-STANDALONE = {GUIDE.name, "brokers.md", *TOKENS}
+STANDALONE = {*TOKENS, GUIDE.name, "brokers.md", "django.md", "fastapi.md", "test-your-tasks.md"}
 
 
 def bare(**more):
@@ -273,18 +278,14 @@ def test_the_page_of_the_guide_fills_its_bar(guide, sidecar, browser, tmp_path):
 
 
 @pytest.mark.browser
-def test_the_three_lines_of_the_readme_fill_a_bar(browser, tmp_path):
-    """The README's task on a worker, its page in a browser, and a bar that fills."""
-    readme = (ROOT / "README.md").read_text()
-    [html] = [text for kind, text in _BLOCK.findall(readme) if kind == "html"]
-    app = Celery(
-        "proj",
-        broker="memory://",
-        backend="cache+memory://",
-    )
+@pytest.mark.parametrize("page", [ROOT / "README.md", FIRST_BAR], ids=lambda page: page.name)
+def test_the_three_lines_fill_a_bar(browser, tmp_path, page):
+    """The task of the page on a worker, its HTML in a browser, and a bar that fills."""
+    [html] = [text for kind, text in _BLOCK.findall(page.read_text()) if kind == "html"]
+    names = {"app": Celery("proj", broker="memory://"), "__name__": page.stem}
+    exec(compile(python_of(page).replace(DOCUMENTED_URL, "memory://"), page.name, "exec"), names)
+    app = names["app"]
     app.conf.broker_transport_options = {"polling_interval": 0.02}
-    names = {"app": app, "__name__": "proj"}
-    exec(compile(python_of(ROOT / "README.md"), "README.md", "exec"), names)
     with (
         start_worker(app, pool="threads", concurrency=1, perform_ping_check=False),
         SidecarThread(address_of(app)) as sidecar,
