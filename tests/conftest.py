@@ -38,6 +38,10 @@ hypothesis.settings.register_profile(
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
+# The gate of the branches asks for this one: what it finds must be the same each time.
+hypothesis.settings.register_profile(
+    "branches", hypothesis.settings.get_profile("tests"), max_examples=15, derandomize=True
+)
 hypothesis.settings.load_profile("tests")
 
 # What a shell starts in the background ignores Ctrl-C; the programs that tests start and interrupt
