@@ -75,7 +75,7 @@ $(NPM)/.made: tests/static/package.json | system-packages
 		touch $@; fi
 
 # The example's page in React, which is built as such pages are. Without npm the page says so itself.
-$(REACT)/build/page.js: $(REACT)/package.json $(REACT)/page.jsx $(wildcard $(MODULES)/*.js)
+$(REACT)/build/page.js: $(REACT)/package.json $(REACT)/page.jsx $(wildcard $(MODULES)/*.js $(MODULES)/client/*.js $(MODULES)/element/*.js)
 	@if command -v npm >/dev/null; then echo "Building the example's page in React" && cd $(REACT) && \
 		{ npm install --no-package-lock --no-audit --no-fund --silent && npm run build --silent; } || \
 		echo "It could not be built; everything else works without it"; fi

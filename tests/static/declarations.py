@@ -1,15 +1,16 @@
 """The declarations (``.d.ts``) of the browser modules, made from their JSDoc by ``tsc``.
 
-The modules of the dashboard are checked as the others are; nobody imports them, so that they have
-no declarations.
+The declarations are shipped, so that users of the modules need no build step. Those of the three
+public modules lie beside them, the others in ``types/``. The modules of the dashboard are checked
+too; nobody imports them, so they have no declarations.
 
-They are shipped, so that nobody who uses the modules needs a build step. Make them anew with
-``python tests/static/declarations.py``; a test says when that was forgotten.
+Generate them with ``python tests/static/declarations.py``; a test fails when that was forgotten.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -19,36 +20,53 @@ from pathlib import Path
 HERE = Path(__file__).parent
 MODULES = HERE.parents[1] / "celery_wsprogress" / "static" / "celery_wsprogress"
 NODE_MODULES = HERE / "node_modules"
-PARTS = ["*.js", "dashboard/*.js"]
+PARTS = ["*.js", "client/*.js", "element/*.js", "dashboard/**/*.js"]
+PUBLIC = ("client.d.ts", "element.d.ts", "react.d.ts")
 
 _DECLARATIONS = shutil.ignore_patterns("*.d.ts")
 
 
 def compile_declarations(folder: Path) -> str:
-    """Check the modules, strictly, and write their declarations into a folder.
+    """Check the modules, strictly, and write their declarations into a folder as they are shipped.
 
     Returns:
-        What ``tsc`` has to say; nothing where all is well.
+        The output of ``tsc``; empty when all is well.
     """
     with tempfile.TemporaryDirectory() as name:
         # Away from the declarations there are, which would be believed.
-        copies = Path(name)
-        shutil.copytree(MODULES, copies, ignore=_DECLARATIONS, dirs_exist_ok=True)
+        copies, made = Path(name) / "modules", Path(name) / "made"
+        shutil.copytree(MODULES, copies, ignore=_DECLARATIONS)
         (copies / "node_modules").symlink_to(NODE_MODULES)
         options = json.loads((HERE / "tsconfig.json").read_text())
-        options["compilerOptions"] |= {"rootDir": ".", "outDir": str(folder)}
+        options["compilerOptions"] |= {"rootDir": ".", "outDir": str(made)}
         (copies / "tsconfig.json").write_text(json.dumps({**options, "include": PARTS}))
         command = ["node", str(NODE_MODULES / "typescript" / "bin" / "tsc"), "-p", "."]
         done = subprocess.run(command, cwd=copies, capture_output=True, text=True, check=False)
+        _lay_out(made, folder)
     return done.stdout + done.stderr
 
 
+def _lay_out(made: Path, folder: Path) -> None:
+    """Put the three public declarations at the top and those that they import into ``types/``."""
+    for part in ("client", "element"):
+        if (made / part).is_dir():
+            shutil.copytree(made / part, folder / "types" / part)
+    for name in PUBLIC:
+        if (made / name).is_file():
+            text = re.sub(r'"\./(client|element)/', r'"./types/\1/', (made / name).read_text())
+            (folder / name).write_text(text)
+
+
+def shipped(folder: Path) -> dict[str, str]:
+    """Return the texts of the declarations in a folder, by their relative paths."""
+    return {str(one.relative_to(folder)): one.read_text() for one in folder.rglob("*.d.ts")}
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as made:
-        complaints = compile_declarations(Path(made))
+    with tempfile.TemporaryDirectory() as name:
+        complaints = compile_declarations(Path(name))
         if complaints:
             sys.exit(complaints)
-        for old in MODULES.glob("*.d.ts"):
+        for old in MODULES.rglob("*.d.ts"):
             old.unlink()
-        for new in Path(made).glob("*.d.ts"):
-            shutil.copy(new, MODULES)
+        shutil.copytree(name, MODULES, dirs_exist_ok=True)

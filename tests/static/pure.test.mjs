@@ -4,13 +4,15 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { Backoff } from "../../celery_wsprogress/static/celery_wsprogress/backoff.js";
-import { Memory } from "../../celery_wsprogress/static/celery_wsprogress/memory.js";
-import * as protocol from "../../celery_wsprogress/static/celery_wsprogress/protocol.js";
-import { reduce } from "../../celery_wsprogress/static/celery_wsprogress/reducer.js";
-import { Seat, Subscription } from "../../celery_wsprogress/static/celery_wsprogress/subscriptions.js";
-import * as wording from "../../celery_wsprogress/static/celery_wsprogress/wording.js";
-import { combined } from "../../celery_wsprogress/static/celery_wsprogress/workflow.js";
+import { Backoff } from "../../celery_wsprogress/static/celery_wsprogress/client/backoff.js";
+import { ResumeState } from "../../celery_wsprogress/static/celery_wsprogress/client/resume_state.js";
+import { isFinal, restartDelay } from "../../celery_wsprogress/static/celery_wsprogress/client/close_codes.js";
+import { chunkIds } from "../../celery_wsprogress/static/celery_wsprogress/client/protocol.js";
+import { reduce } from "../../celery_wsprogress/static/celery_wsprogress/client/reducer.js";
+import * as selectors from "../../celery_wsprogress/static/celery_wsprogress/client/selectors.js";
+import { Listener, Subscription } from "../../celery_wsprogress/static/celery_wsprogress/client/subscriptions.js";
+import * as format from "../../celery_wsprogress/static/celery_wsprogress/element/format.js";
+import { aggregate } from "../../celery_wsprogress/static/celery_wsprogress/element/workflow.js";
 
 const transcript = (name) =>
   JSON.parse(readFileSync(new URL(`../transcripts/${name}.json`, import.meta.url)));
@@ -27,40 +29,40 @@ for (const { chance, waits } of transcript("backoff")) {
 
 for (const { code, reason, final, delay } of transcript("closing")) {
   test(`close code ${code} ${reason}`, () => {
-    assert.equal(protocol.isFinal(code), final);
-    assert.equal(protocol.restartDelay(code, reason), delay);
+    assert.equal(isFinal(code), final);
+    assert.equal(restartDelay(code, reason), delay);
   });
 }
 
 for (const { fields, operation, selects } of transcript("selectors")) {
   test(`${JSON.stringify(fields)} selects ${operation.operation_type}: ${selects}`, () => {
-    assert.equal(protocol.selects(fields, operation), selects);
+    assert.equal(selectors.selects(fields, operation), selects);
   });
 }
 
 test("a selector has one field, or means everything", () => {
-  assert.deepEqual(protocol.fieldsOf({}), { operation_id: "*" });
-  assert.deepEqual(protocol.fieldsOf({ tag: "a", group_id: undefined }), { tag: "a" });
-  assert.throws(() => protocol.fieldsOf({ tag: "a", group_id: "b" }), TypeError);
+  assert.deepEqual(selectors.selectorFields({}), { operation_id: "*" });
+  assert.deepEqual(selectors.selectorFields({ tag: "a", group_id: undefined }), { tag: "a" });
+  assert.throws(() => selectors.selectorFields({ tag: "a", group_id: "b" }), TypeError);
 });
 
 for (const { name, steps } of transcript("memory")) {
   test(`memory: ${name}`, () => {
-    const memory = new Memory();
-    const everything = { operation_id: protocol.EVERYTHING };
+    const state = new ResumeState();
+    const everything = { operation_id: selectors.EVERYTHING };
     for (const step of steps) {
-      if (step.add === protocol.EVERYTHING) memory.selectors.set("*", everything);
-      else if ("add" in step) memory.add(step.add);
-      else if ("remove" in step) memory.remove(step.remove);
-      else if ("accept" in step) assert.equal(memory.accept(step.accept), step.new);
-      else assert.deepEqual([...memory.resume()], step.resume);
+      if (step.add === selectors.EVERYTHING) state.selectors.set("*", everything);
+      else if ("add" in step) state.add(step.add);
+      else if ("remove" in step) state.remove(step.remove);
+      else if ("accept" in step) assert.equal(state.accept(step.accept), step.new);
+      else assert.deepEqual([...state.resume()], step.resume);
     }
   });
 }
 
 test("many ids fit into commands, also long and foreign ones", () => {
   const ids = Array.from({ length: 2_000 }, (_, n) => `${n}`.padStart(36, "0"));
-  const lists = [...protocol.chunks([...ids, "\u{1F600}".repeat(1_000), "é".repeat(1_000)])];
+  const lists = [...chunkIds([...ids, "\u{1F600}".repeat(1_000), "é".repeat(1_000)])];
   assert.equal(lists.flat().length, 2_002);
   for (const list of lists) {
     const since = Object.fromEntries(list.map((id) => [id, "0123abcd.1735734005456-0.9"]));
@@ -70,16 +72,16 @@ test("many ids fit into commands, also long and foreign ones", () => {
 });
 
 test("memory does not grow for ever, and keeps what is watched by id", () => {
-  const memory = new Memory();
-  memory.add("kept");
-  memory.selectors.set("*", { operation_id: "*" });
+  const state = new ResumeState();
+  state.add("kept");
+  state.selectors.set("*", { operation_id: "*" });
   const event = (id, number) => ({ event_type: "log", operation_id: id, event_id: `e.${number}` });
-  memory.accept(event("kept", "first"));
-  for (let number = 0; number < 120_000; number++) memory.accept(event(`op-${number}`, number));
-  const [first, passing] = [...memory.resume()];
+  state.accept(event("kept", "first"));
+  for (let number = 0; number < 120_000; number++) state.accept(event(`op-${number}`, number));
+  const [first, passing] = [...state.resume()];
   assert.deepEqual(first.since, { kept: "e.first" });
   assert.ok(passing.operation_ids.length <= 1_000);
-  assert.ok(memory.has("e.119999") && memory.has("e.70000") && !memory.has("e.1"));
+  assert.ok(state.has("e.119999") && state.has("e.70000") && !state.has("e.1"));
 });
 
 for (const { name, frames, snapshot } of transcript("lives")) {
@@ -123,16 +125,16 @@ test("a snapshot frame takes the place of what was known", () => {
 });
 
 test("who joins later gets what is repeated for it once, and the others do not", () => {
-  const [early, late] = [new Seat({}, {}), new Seat({}, {})];
+  const [early, late] = [new Listener({}, {}), new Listener({}, {})];
   const event = (number) => ({ event_id: `e.${number}` });
-  assert.ok(!early.wants(event(0), true), "nothing before it begins");
-  early.begun = true;
-  assert.deepEqual([1, 2].map((n) => early.wants(event(n), true)), [true, true]);
-  late.begun = true;
+  assert.ok(!early.accepts(event(0), true), "nothing before it begins");
+  early.active = true;
+  assert.deepEqual([1, 2].map((n) => early.accepts(event(n), true)), [true, true]);
+  late.active = true;
   // The run is repeated, twice, and goes on.
   const stream = [1, 2, 1, 2].map((n) => [event(n), false]).concat([[event(3), true]]);
-  assert.deepEqual(stream.map((one) => early.wants(...one)), [false, false, false, false, true]);
-  assert.deepEqual(stream.map((one) => late.wants(...one)), [true, true, false, false, true]);
+  assert.deepEqual(stream.map((one) => early.accepts(...one)), [false, false, false, false, true]);
+  assert.deepEqual(stream.map((one) => late.accepts(...one)), [true, true, false, false, true]);
 });
 
 test("a selector's subscription lets go of what ended first, and of nothing that runs", () => {
@@ -149,26 +151,26 @@ test("a selector's subscription lets go of what ended first, and of nothing that
 test("figures are what people read at a glance", () => {
   const [{ frames }] = transcript("lives");
   const running = frames.slice(0, 4).reduce(reduce, null);
-  const { WORDS } = wording;
-  assert.deepEqual(wording.figuresOf(running, WORDS, "en"), ["1 of 4 rows", "2 rows/s", "1.5 sec left"]);
+  const { WORDS } = format;
+  assert.deepEqual(format.formatFigures(running, WORDS, "en"), ["1 of 4 rows", "2 rows/s", "1.5 sec left"]);
   const ended = frames.reduce(reduce, null);
-  assert.deepEqual(wording.figuresOf(ended, WORDS, "en"), ["took 4 sec"]);
-  assert.equal(wording.statusOf(ended, WORDS), "done");
-  assert.equal(wording.statusOf(null, WORDS), "waiting for news");
-  const times = [0.04, 9.96, 59.4, 59.6, 65, 3600, 7384].map((one) => wording.timeOf(one, "en"));
+  assert.deepEqual(format.formatFigures(ended, WORDS, "en"), ["took 4 sec"]);
+  assert.equal(format.formatStatus(ended, WORDS), "done");
+  assert.equal(format.formatStatus(null, WORDS), "waiting for news");
+  const times = [0.04, 9.96, 59.4, 59.6, 65, 3600, 7384].map((one) => format.formatDuration(one, "en"));
   assert.deepEqual(times, ["0 sec", "10 sec", "59 sec", "1:00", "1:05", "1:00:00", "2:03:04"]);
-  assert.deepEqual([0.999, 1, 0].map((one) => wording.percentOf(one, "en")), ["99%", "100%", "0%"]);
-  assert.equal(wording.numberOf(1_234_567, "en"), "1.2M");
-  assert.equal(wording.resultOf("x".repeat(400)).length, 300);
+  assert.deepEqual([0.999, 1, 0].map((one) => format.formatPercent(one, "en")), ["99%", "100%", "0%"]);
+  assert.equal(format.formatNumber(1_234_567, "en"), "1.2M");
+  assert.equal(format.formatResult("x".repeat(400)).length, 300);
 });
 
 test("a workflow is as far as its members", () => {
   const member = (state, progress) => ({ state, progress, started_at: 1, finished_at: 3 });
-  assert.equal(combined("g", []), null);
-  const running = combined("g", [member("completed", 1), member("running", 0.5), member("queued", 0)]);
+  assert.equal(aggregate("g", []), null);
+  const running = aggregate("g", [member("completed", 1), member("running", 0.5), member("queued", 0)]);
   assert.deepEqual([running.state, running.progress, running.current, running.total], ["running", 0.5, 1, 3]);
-  const failed = combined("g", [member("completed", 1), { ...member("error", 0.2), error: "broke" }]);
+  const failed = aggregate("g", [member("completed", 1), { ...member("error", 0.2), error: "broke" }]);
   assert.deepEqual([failed.state, failed.error, failed.duration], ["error", "broke", 2]);
-  assert.equal(combined("g", [member("completed", 1)]).state, "completed");
-  assert.equal(combined("g", [member("queued", 0)]).state, "queued");
+  assert.equal(aggregate("g", [member("completed", 1)]).state, "completed");
+  assert.equal(aggregate("g", [member("queued", 0)]).state, "queued");
 });

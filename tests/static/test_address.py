@@ -92,7 +92,9 @@ def test_a_module_says_where_its_sidecar_is_unless_it_was_bundled():
         for (const one of process.argv.slice(2)) console.log(sidecarOf(one || undefined).href);
     """
     modules = [module or "" for module, _ in CASES]
-    said = run_node("--input-type=module", "-e", script, str(MODULES / "address.js"), *modules)
+    said = run_node(
+        "--input-type=module", "-e", script, str(MODULES / "client" / "address.js"), *modules
+    )
     assert said.split() == [where for _, where in CASES]
 
 
@@ -114,7 +116,9 @@ def test_a_page_of_https_is_told_at_once_that_it_needs_wss():
         "ws://localhost:1/",
     ]
     urls += ["ws://127.0.0.1:1/", "ws://[::1]:1/", "ws://a.localhost/"]
-    said = run_node("--input-type=module", "-e", script, str(MODULES / "address.js"), *urls)
+    said = run_node(
+        "--input-type=module", "-e", script, str(MODULES / "client" / "address.js"), *urls
+    )
     assert said.splitlines() == [
         *["A page of https: needs wss:"] * 2,
         *("wss://host/x", "wss://page/progress/", "wss://other/"),

@@ -8,13 +8,14 @@ import re
 import subprocess
 
 import pytest
-from declarations import compile_declarations
+from declarations import PUBLIC, compile_declarations, shipped
 from hypothesis import given
 from support.node import MODULES, STATIC, bundle, require_node, require_packages, run_node
 from support.sample_events import doubted_logs
 from support.transcripts import delivered
 
 from celery_wsprogress import __version__
+from celery_wsprogress.protocol import close_codes
 
 SIZES = {"client": 8 * 1024, "element": 6 * 1024}
 
@@ -61,9 +62,9 @@ def told(snapshot):
 def test_the_types_hold_and_the_declarations_are_those_that_are_shipped(tmp_path):
     require_packages()
     assert compile_declarations(tmp_path) == ""
-    made = {one.name: one.read_text() for one in tmp_path.glob("*.d.ts")}
-    shipped = {one.name: one.read_text() for one in MODULES.glob("*.d.ts")}
-    assert made == shipped, "make them anew: python tests/static/declarations.py"
+    found = shipped(MODULES)
+    assert shipped(tmp_path) == found, "generate them: python tests/static/declarations.py"
+    assert {one for one in found if "/" not in one} == set(PUBLIC)
 
 
 def test_the_client_is_small(record_property):
@@ -75,7 +76,8 @@ def test_the_client_is_small(record_property):
 
 def test_the_element_is_small(record_property):
     require_packages()
-    client = ("./client.js", "./protocol.js", "./reducer.js")
+    client = ("client", "client/protocol", "client/close_codes", "client/reducer")
+    client = [f"./{one}.js" for one in client]
     size = len(gzip.compress(bundle('export * from "./element.js"', *client).encode(), 9))
     record_property("size: element.js with all it imports but the client", size)
     both = len(gzip.compress(bundle('export * from "./element.js"').encode(), 9))
@@ -90,7 +92,8 @@ def test_the_version_is_that_of_the_python_package():
 
 def test_nothing_is_imported_from_elsewhere():
     modules = set(MODULES.rglob("*.js"))
-    assert {one.parent.name for one in modules} == {MODULES.name, "dashboard"}
+    folders = {str(one.parent.relative_to(MODULES)) for one in modules}
+    assert folders == {".", "client", "element", "dashboard", "dashboard/model", "dashboard/view"}
     for module in modules:
         imported = re.findall(r'(?:\bfrom|^import) "([^"]+)";', module.read_text(), re.MULTILINE)
         elsewhere = {"react"} if module.name == "react.js" else set()
@@ -99,5 +102,24 @@ def test_nothing_is_imported_from_elsewhere():
 
 
 def test_who_does_not_open_the_dashboard_loads_nothing_of_it():
-    for module in MODULES.glob("*.js"):
+    for module in {*MODULES.rglob("*.js")} - {*(MODULES / "dashboard").rglob("*.js")}:
         assert "dashboard/" not in module.read_text(), module.name
+
+
+def test_the_close_codes_are_those_of_the_python_client():
+    require_node()
+    script = """
+        const codes = await import(process.argv[1]);
+        const { isFinal, restartDelay, LOST, RESTARTING } = codes;
+        const final = Array.from({ length: 6000 }, (_, code) => code).filter(isFinal);
+        const delay = restartDelay(RESTARTING, '{"retry_ms": 1e9}');
+        console.log(JSON.stringify({ LOST, RESTARTING, final, delay }));
+    """
+    module = str(MODULES / "client" / "close_codes.js")
+    found = json.loads(run_node("--input-type=module", "-e", script, module))
+    assert found == {
+        "LOST": close_codes.LOST,
+        "RESTARTING": close_codes.RESTARTING,
+        "final": [code for code in range(6000) if close_codes.is_final(code)],
+        "delay": close_codes.restart_delay(close_codes.RESTARTING, '{"retry_ms": 1e9}'),
+    }

@@ -162,11 +162,11 @@ def test_a_clock_that_is_wrong_or_jumps_asks_for_no_more_tokens(client_page, clo
 def test_a_clock_that_is_set_back_hides_no_dead_link(client_page, sidecar):
     page = client_page()
     found = page.run(
-        """const { Line } = await import(new URL("line.js", import_from));
+        """const { Socket } = await import(new URL("client/socket.js", import_from));
         const real = Date.now;
         const sent = [];
         const socket = { send: (text) => sent.push(JSON.parse(text).command), close() {} };
-        new Line(socket, { onWelcome() {}, onEvent() {}, onEnd() {} });
+        new Socket(socket, { onWelcome() {}, onEvent() {}, onClose() {} });
         socket.onmessage({ data: JSON.stringify(
             { event_type: "connected", timestamp: 1, data: { heartbeat: 0.2 } }) });
         Date.now = () => real() - 3_600_000;

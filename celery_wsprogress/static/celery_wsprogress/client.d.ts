@@ -9,19 +9,19 @@
  * and what is watched goes on where it was: nothing comes twice, and nothing that the sidecar
  * still holds is missing.
  */
-import { Connection } from "./connection.js";
-import { Monitor, Watch, WatchMany } from "./handles.js";
-import type { ConnectionState, Loss } from "./connection.js";
-import type { MonitorOptions, WatchOptions } from "./handle.js";
-import type { WebSocketClass } from "./line.js";
-import type { Frame, Operation, ProgressEvent, Selector } from "./protocol.js";
-import type { GetToken } from "./tokens.js";
-/** @import { ConnectionState, Loss } from "./connection.js" */
-/** @import { Desk, Handle, MonitorOptions, WatchOptions } from "./handle.js" */
-/** @import { WebSocketClass } from "./line.js" */
-/** @import { Frame, Operation, ProgressEvent, Selector } from "./protocol.js" */
-/** @import { GetToken } from "./tokens.js" */
-export { CommandError, ConnectionClosed, OperationError } from "./protocol.js";
+import { Connection } from "./types/client/connection.js";
+import { Monitor, Watch, WatchMany } from "./types/client/handles.js";
+import type { ConnectionState, Loss } from "./types/client/connection.js";
+import type { MonitorOptions, WatchOptions } from "./types/client/handle.js";
+import type { WebSocketClass } from "./types/client/socket.js";
+import type { Frame, Operation, ProgressEvent, Selector } from "./types/client/protocol.js";
+import type { GetToken } from "./types/client/tokens.js";
+/** @import { ConnectionState, Loss } from "./types/client/connection.js" */
+/** @import { HandleContext, Handle, MonitorOptions, WatchOptions } from "./types/client/handle.js" */
+/** @import { WebSocketClass } from "./types/client/socket.js" */
+/** @import { Frame, Operation, ProgressEvent, Selector } from "./types/client/protocol.js" */
+/** @import { GetToken } from "./types/client/tokens.js" */
+export { CommandError, ConnectionClosed, OperationError } from "./types/client/protocol.js";
 export type ConnectOptions = {
     /**
      * Where the sidecar has a key.

@@ -10,19 +10,21 @@
  * still holds is missing.
  */
 
-import { addressOf } from "./address.js";
-import { Connection } from "./connection.js";
-import { guarded } from "./handle.js";
-import { Monitor, Watch, WatchMany } from "./handles.js";
-import { ConnectionClosed, fieldsOf } from "./protocol.js";
+import { addressOf } from "./client/address.js";
+import { NORMAL } from "./client/close_codes.js";
+import { Connection } from "./client/connection.js";
+import { callSafely } from "./client/handle.js";
+import { Monitor, Watch, WatchMany } from "./client/handles.js";
+import { ConnectionClosed } from "./client/protocol.js";
+import { selectorFields } from "./client/selectors.js";
 
-/** @import { ConnectionState, Loss } from "./connection.js" */
-/** @import { Desk, Handle, MonitorOptions, WatchOptions } from "./handle.js" */
-/** @import { WebSocketClass } from "./line.js" */
-/** @import { Frame, Operation, ProgressEvent, Selector } from "./protocol.js" */
-/** @import { GetToken } from "./tokens.js" */
+/** @import { ConnectionState, Loss } from "./client/connection.js" */
+/** @import { HandleContext, Handle, MonitorOptions, WatchOptions } from "./client/handle.js" */
+/** @import { WebSocketClass } from "./client/socket.js" */
+/** @import { Frame, Operation, ProgressEvent, Selector } from "./client/protocol.js" */
+/** @import { GetToken } from "./client/tokens.js" */
 
-export { CommandError, ConnectionClosed, OperationError } from "./protocol.js";
+export { CommandError, ConnectionClosed, OperationError } from "./client/protocol.js";
 
 /**
  * @typedef {object} ConnectOptions
@@ -42,7 +44,7 @@ export { CommandError, ConnectionClosed, OperationError } from "./protocol.js";
  */
 
 /** Milliseconds a connection outlives its last client: often the next one comes at once. */
-const LINGER = 100;
+const CLOSE_DELAY = 100;
 
 /** @type {Map<string, Connection>} */
 const connections = new Map();
@@ -89,7 +91,7 @@ export class Client {
   constructor(url, connection, options) {
     this.url = url;
     this.#connection = connection;
-    this.#source = connection.enter(options, this.#onRefused);
+    this.#source = connection.addClient(options, this.#onRefused);
     connection.observers.add(this.#observer);
   }
 
@@ -132,7 +134,7 @@ export class Client {
    * @returns {Watch}
    */
   watch(id, options = {}) {
-    return new Watch(this.#desk, id, options);
+    return new Watch(this.#context, id, options);
   }
 
   /**
@@ -143,7 +145,7 @@ export class Client {
    * @returns {WatchMany}
    */
   watchMany(ids, options = {}) {
-    return new WatchMany(this.#desk, ids, options);
+    return new WatchMany(this.#context, ids, options);
   }
 
   /**
@@ -154,7 +156,7 @@ export class Client {
    * @returns {Monitor}
    */
   monitor(selector = {}, options = {}) {
-    return new Monitor(this.#desk, fieldsOf(selector), options);
+    return new Monitor(this.#context, selectorFields(selector), options);
   }
 
   /**
@@ -164,7 +166,7 @@ export class Client {
    * @returns {Promise<{ operations: Operation[], next: string | null }>}
    */
   async list(filter = {}) {
-    return this.#ask({ command: "list_operations", ...filter });
+    return this.#request({ command: "list_operations", ...filter });
   }
 
   /**
@@ -174,7 +176,7 @@ export class Client {
    * @returns {Promise<Operation | null>}
    */
   async get(id) {
-    return (await this.#ask({ command: "get_operation", operation_id: id })).operation;
+    return (await this.#request({ command: "get_operation", operation_id: id })).operation;
   }
 
   /**
@@ -186,7 +188,7 @@ export class Client {
    *   nothing that the sidecar heard is missing before them.
    */
   async history(id, { limit } = {}) {
-    return this.#ask({ command: "get_history", operation_id: id, limit });
+    return this.#request({ command: "get_history", operation_id: id, limit });
   }
 
   /**
@@ -195,16 +197,16 @@ export class Client {
    * @returns {Promise<Record<string, number>>}
    */
   async stats() {
-    return (await this.#ask({ command: "get_stats" })).stats;
+    return (await this.#request({ command: "get_stats" })).stats;
   }
 
   /** Watch nothing more, and let go of the connection. */
   close() {
-    this.#end(new ConnectionClosed("the client was closed", 1000));
+    this.#end(new ConnectionClosed("the client was closed", NORMAL));
   }
 
-  /** @returns {Desk} */
-  get #desk() {
+  /** @returns {HandleContext} */
+  get #context() {
     if (this.error) throw this.error;
     return { connection: this.#connection, source: this.#source, handles: this.#handles };
   }
@@ -213,14 +215,14 @@ export class Client {
    * @param {Frame} command
    * @returns {Promise<any>}
    */
-  async #ask(command) {
+  async #request(command) {
     if (this.error) throw this.error;
-    return this.#connection.ask(command, this.#source);
+    return this.#connection.request(command, this.#source);
   }
 
   /** @param {Error} error */
   #fail(error) {
-    for (const handle of [...this.#handles]) handle.refuse(error);
+    for (const handle of [...this.#handles]) handle.reject(error);
     this.#end(error);
   }
 
@@ -233,14 +235,14 @@ export class Client {
     for (const handle of [...this.#handles]) handle.close(error);
     this.#notify();
     setTimeout(() => {
-      if (connection.leave(this.#source, this.#onRefused, error)) connection.stop(error);
+      if (connection.removeClient(this.#source, this.#onRefused, error)) connection.stop(error);
       if (connection.error && connections.get(this.url) === connection) {
         connections.delete(this.url);
       }
-    }, LINGER);
+    }, CLOSE_DELAY);
   }
 
   #notify() {
-    for (const observer of [...this.#observers]) guarded(observer);
+    for (const observer of [...this.#observers]) callSafely(observer);
   }
 }

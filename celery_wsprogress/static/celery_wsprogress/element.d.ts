@@ -15,11 +15,11 @@
  *
  * Runs in: a page. On a server it can be imported, and does nothing.
  */
-import type { Monitor, Watch } from "./handles.js";
-import type { Operation } from "./protocol.js";
-import type { GetToken } from "./tokens.js";
-import type { Words } from "./wording.js";
-export type Standing = {
+import type { Monitor, Watch } from "./types/client/handles.js";
+import type { Operation } from "./types/client/protocol.js";
+import type { GetToken } from "./types/client/tokens.js";
+import type { Words } from "./types/element/format.js";
+export type Display = {
     /**
      * A word or two.
      */
@@ -35,7 +35,7 @@ export type Standing = {
     connection?: string;
 };
 /**
- * @typedef {object} Standing How it is put where it stands.
+ * @typedef {object} Display How it is put where it stands.
  * @property {string} status A word or two.
  * @property {string} [text] A sentence.
  * @property {string} [problem] One that says why there is nothing.

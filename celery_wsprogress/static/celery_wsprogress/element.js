@@ -16,31 +16,32 @@
  * Runs in: a page. On a server it can be imported, and does nothing.
  */
 
-import { sidecarOf } from "./address.js";
+import { sidecarOf } from "./client/address.js";
 import { connect } from "./client.js";
-import { exactOf } from "./exact.js";
-import { oncePerFrame } from "./painting.js";
-import { hasEnded } from "./protocol.js";
-import { dress, furnish, isolated } from "./shadow.js";
-import { figuresOf, percentOf, resultOf, statusOf, WORDS, wordsOf } from "./wording.js";
-import { combined } from "./workflow.js";
+import { NORMAL } from "./client/close_codes.js";
+import { exactResult } from "./client/exact_json.js";
+import { oncePerFrame } from "./element/animation_frame.js";
+import { hasEnded } from "./client/protocol.js";
+import { adoptStyles, buildShadow, isolateDirection } from "./element/shadow_dom.js";
+import { formatFigures, formatPercent, formatResult, formatStatus, WORDS, mergeWords } from "./element/format.js";
+import { aggregate } from "./element/workflow.js";
 
 /** @import { Client } from "./client.js" */
-/** @import { Monitor, Watch } from "./handles.js" */
-/** @import { Operation, ProgressEvent } from "./protocol.js" */
-/** @import { GetToken } from "./tokens.js" */
-/** @import { Words } from "./wording.js" */
+/** @import { Monitor, Watch } from "./client/handles.js" */
+/** @import { Operation, ProgressEvent } from "./client/protocol.js" */
+/** @import { GetToken } from "./client/tokens.js" */
+/** @import { Words } from "./element/format.js" */
 
 const HERE = import.meta.url;
 
 /** Milliseconds between two announcements, so that they can be heard to their end. */
-const QUIET = 5_000;
+const ANNOUNCE_INTERVAL = 5_000;
 
 /** Milliseconds after which it is said that nothing has been heard of an operation. */
-const UNHEARD = 10_000;
+const UNKNOWN_TIMEOUT = 10_000;
 
 /** Events of which is known that they were dispatched. */
-const DISPATCHED = 5_000;
+const MAX_DISPATCHED_IDS = 5_000;
 
 /** What it sets on itself. */
 const STATES = ["state", "status", "indeterminate", "connection"];
@@ -56,7 +57,7 @@ function warn(text) {
 }
 
 /**
- * @typedef {object} Standing How it is put where it stands.
+ * @typedef {object} Display How it is put where it stands.
  * @property {string} status A word or two.
  * @property {string} [text] A sentence.
  * @property {string} [problem] One that says why there is nothing.
@@ -77,27 +78,27 @@ export class CeleryProgress extends Base {
   /** @type {Watch | Monitor | null} */
   #handle = null;
   /** @type {Error | null} */
-  #refused = null;
+  #error = null;
   /** @type {GetToken | undefined} */
   #getToken;
-  #beginning = false;
+  #restarting = false;
   /** What it follows: the names of its attributes. */
-  #followed = "";
+  #target = "";
   /** What was dispatched of it, by the ids of events. @type {Set<string>} */
   #dispatched = new Set();
   /** What it gave. @type {ProgressEvent | null} */
-  #gave = null;
-  #unheard = false;
+  #resultEvent = null;
+  #isUnknown = false;
   #paintSoon = oncePerFrame(() => this.#paint());
   #announced = { step: "", at: -Infinity };
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #announcing;
+  #announceTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #waiting;
+  #unknownTimer;
 
   constructor() {
     super();
-    furnish(this.attachShadow({ mode: "open" }));
+    buildShadow(this.attachShadow({ mode: "open" }));
   }
 
   /** The handle of what it shows: `.done`, `.observe`, … */
@@ -109,7 +110,7 @@ export class CeleryProgress extends Base {
   get operation() {
     const handle = this.#handle;
     if (!handle || "operation" in handle) return handle?.operation ?? null;
-    return combined(this.getAttribute("group-id") ?? "", handle.operations.values());
+    return aggregate(this.getAttribute("group-id") ?? "", handle.operations.values());
   }
 
   /** Gives a token, where the sidecar has a key and tokens expire. */
@@ -120,7 +121,7 @@ export class CeleryProgress extends Base {
   set getToken(getToken) {
     if (getToken === this.#getToken) return;
     this.#getToken = getToken;
-    this.#beginSoon();
+    this.#restartSoon();
   }
 
   connectedCallback() {
@@ -128,14 +129,14 @@ export class CeleryProgress extends Base {
     const given = Object.getOwnPropertyDescriptor(this, "getToken")?.value;
     Reflect.deleteProperty(this, "getToken");
     this.#getToken ??= given;
-    dress(/** @type {ShadowRoot} */ (this.shadowRoot));
+    adoptStyles(/** @type {ShadowRoot} */ (this.shadowRoot));
     // One that is moved goes on.
-    if (!this.#handle) this.#beginSoon();
+    if (!this.#handle) this.#restartSoon();
     this.#paintSoon();
   }
 
   disconnectedCallback() {
-    queueMicrotask(() => this.isConnected || this.#end());
+    queueMicrotask(() => this.isConnected || this.#stop());
   }
 
   /**
@@ -147,30 +148,30 @@ export class CeleryProgress extends Base {
     if (before === after) return;
     // What it sets on itself may be taken from it, as by what makes a page like another one.
     if (name === "label" || STATES.includes(name)) this.#paintSoon();
-    else this.#beginSoon();
+    else this.#restartSoon();
   }
 
   /** Attributes that are set one after the other make one beginning. */
-  #beginSoon() {
-    if (this.#beginning) return;
-    this.#beginning = true;
+  #restartSoon() {
+    if (this.#restarting) return;
+    this.#restarting = true;
     queueMicrotask(() => {
-      this.#beginning = false;
-      this.#end();
-      if (this.isConnected) this.#begin();
+      this.#restarting = false;
+      this.#stop();
+      if (this.isConnected) this.#start();
     });
   }
 
-  #begin() {
+  #start() {
     const [id, group] = [this.getAttribute("task-id"), this.getAttribute("group-id")];
     if (!id && !group) return;
-    this.#follow(JSON.stringify([id, group]));
+    this.#resetIfChanged(JSON.stringify([id, group]));
     const token = this.getAttribute("token") ?? undefined;
     try {
       const url = this.getAttribute("url") ?? sidecarOf(HERE);
       this.#client = connect(url, { token, getToken: this.#getToken });
     } catch (error) {
-      this.#refuse(/** @type {Error} */ (error));
+      this.#reject(/** @type {Error} */ (error));
       return;
     }
     const options = {
@@ -179,14 +180,14 @@ export class CeleryProgress extends Base {
         /** @type {Operation} */ operation,
         /** @type {ProgressEvent | null} */ event,
         /** @type {boolean} */ replayed,
-      ) => this.#change(operation, event, replayed),
-      onRefused: (/** @type {Error} */ error) => this.#refuse(error),
+      ) => this.#onChange(operation, event, replayed),
+      onRefused: (/** @type {Error} */ error) => this.#reject(error),
     };
     const handle = id
       ? this.#client.watch(id, options)
       : this.#client.monitor({ group_id: group ?? "" }, options);
     this.#handle = handle;
-    const waiting = () => (this.#waiting = setTimeout(() => this.#wait(id ?? group), UNHEARD));
+    const waiting = () => (this.#unknownTimer = setTimeout(() => this.#reportUnknown(id ?? group), UNKNOWN_TIMEOUT));
     handle.ready.then(() => handle === this.#handle && waiting(), () => {});
     this.#client.observe(() => this.#observe());
     this.#paintSoon();
@@ -197,17 +198,17 @@ export class CeleryProgress extends Base {
    *
    * @param {string} followed
    */
-  #follow(followed) {
-    if (followed === this.#followed) return;
-    this.#followed = followed;
+  #resetIfChanged(followed) {
+    if (followed === this.#target) return;
+    this.#target = followed;
     this.#dispatched.clear();
-    this.#gave = null;
+    this.#resultEvent = null;
   }
 
   #observe() {
     const { url, state, lost } = this.#client ?? {};
     // 1000 is an end that was meant, such as that of a page which is left.
-    if (lost && lost.code !== 1000 && state !== "open") {
+    if (lost && lost.code !== NORMAL && state !== "open") {
       const why = lost.reason || lost.code;
       warn(`no connection to ${url} (${why}); trying again. Is a sidecar there, and \`url\` right?`);
     }
@@ -215,9 +216,9 @@ export class CeleryProgress extends Base {
   }
 
   /** @param {string | null} id */
-  #wait(id) {
+  #reportUnknown(id) {
     if (this.operation) return;
-    this.#unheard = true;
+    this.#isUnknown = true;
     warn(
       `nothing was heard of ${id}. Is it the id of a task with base=StreamingTask, and does its ` +
         "worker use the broker of the sidecar?",
@@ -225,13 +226,13 @@ export class CeleryProgress extends Base {
     this.#paintSoon();
   }
 
-  #end() {
-    clearTimeout(this.#announcing);
-    clearTimeout(this.#waiting);
+  #stop() {
+    clearTimeout(this.#announceTimer);
+    clearTimeout(this.#unknownTimer);
     this.#handle?.close();
     this.#client?.close();
-    this.#handle = this.#client = this.#refused = null;
-    this.#unheard = false;
+    this.#handle = this.#client = this.#error = null;
+    this.#isUnknown = false;
   }
 
   /**
@@ -239,24 +240,24 @@ export class CeleryProgress extends Base {
    * @param {ProgressEvent | null} event
    * @param {boolean} replayed
    */
-  #change(operation, event, replayed) {
+  #onChange(operation, event, replayed) {
     this.#paintSoon();
-    if (event?.event_type === "result") this.#gave = event;
-    if (event?.event_type === "status" && event.data.status === "started") this.#gave = null;
+    if (event?.event_type === "result") this.#resultEvent = event;
+    if (event?.event_type === "status" && event.data.status === "started") this.#resultEvent = null;
     const id = event?.event_id;
     if (id) {
       if (this.#dispatched.has(id)) return;
       this.#dispatched.add(id);
       const [first] = this.#dispatched;
-      if (this.#dispatched.size > DISPATCHED) this.#dispatched.delete(first);
+      if (this.#dispatched.size > MAX_DISPATCHED_IDS) this.#dispatched.delete(first);
     }
     if (event) this.#dispatch(event.event_type, { event, operation, replayed });
     this.#dispatch("change", { event, operation, replayed });
   }
 
   /** @param {Error} error */
-  #refuse(error) {
-    this.#refused = error;
+  #reject(error) {
+    this.#error = error;
     warn(`it may not be shown: ${error.message}`);
     this.#dispatch("refused", { error });
     this.#paintSoon();
@@ -275,16 +276,16 @@ export class CeleryProgress extends Base {
 
   #paint() {
     const { operation } = this;
-    const words = wordsOf(/** @type {typeof CeleryProgress} */ (this.constructor).words);
-    const standing = this.#standing(operation, words);
+    const words = mergeWords(/** @type {typeof CeleryProgress} */ (this.constructor).words);
+    const display = this.#displayOf(operation, words);
     this.#reflect("state", operation?.state);
     this.#reflect("status", operation?.status);
-    this.#reflect("connection", standing.connection);
-    this.#text("status", standing.status);
+    this.#reflect("connection", display.connection);
+    this.#setText("status", display.status);
     this.#paintLabel(operation);
-    this.#paintBar(operation, words, standing);
-    this.#paintEnd(operation, standing);
-    this.#announce(operation, standing);
+    this.#paintBar(operation, words, display);
+    this.#paintEnd(operation, display);
+    this.#announce(operation, display);
   }
 
   /**
@@ -292,12 +293,12 @@ export class CeleryProgress extends Base {
    *
    * @param {Operation | null} operation
    * @param {Words} words
-   * @returns {Standing}
+   * @returns {Display}
    */
-  #standing(operation, words) {
+  #displayOf(operation, words) {
     const { state = "open", lost = null } = this.#client ?? {};
-    if (operation && hasEnded(operation)) return { status: statusOf(operation, words) };
-    if (this.#refused) {
+    if (operation && hasEnded(operation)) return { status: formatStatus(operation, words) };
+    if (this.#error) {
       return { status: words.refused, problem: words.refusedText, connection: "closed" };
     }
     if (state !== "open" && operation) return { status: words.reconnecting, connection: "reconnecting" };
@@ -305,7 +306,7 @@ export class CeleryProgress extends Base {
       return { status: words.unreachable, text: words.unreachableText, connection: state };
     }
     if (state !== "open") return { status: words.connecting };
-    if (operation || !this.#unheard) return { status: statusOf(operation, words) };
+    if (operation || !this.#isUnknown) return { status: formatStatus(operation, words) };
     return { status: words.unheard, text: words.unheardText };
   }
 
@@ -325,7 +326,7 @@ export class CeleryProgress extends Base {
    *
    * @param {Operation} operation
    */
-  #moves({ state, status, indeterminate, progress, current, message }) {
+  #isIndeterminate({ state, status, indeterminate, progress, current, message }) {
     const group = this.#handle && !("operation" in this.#handle);
     const silent = progress === 0 && message === "" && (group || current == null);
     return state === "running" && status !== "stalled" && (indeterminate || silent);
@@ -334,20 +335,20 @@ export class CeleryProgress extends Base {
   /**
    * @param {Operation | null} operation
    * @param {Words} words
-   * @param {Standing} standing
+   * @param {Display} display
    */
   #paintBar(operation, words, { status, text = "" }) {
     const { progress = 0, message = text } = operation ?? {};
-    const moving = operation !== null && this.#moves(operation);
-    const figures = figuresOf(operation, words, this.#language);
-    const percent = percentOf(progress, this.#language);
+    const moving = operation !== null && this.#isIndeterminate(operation);
+    const figures = formatFigures(operation, words, this.#language);
+    const percent = formatPercent(progress, this.#language);
     const begun = ["running", "retrying", "replaced"].includes(operation?.state ?? "");
     if (begun && !moving && !operation?.indeterminate) figures.unshift(percent);
     this.#reflect("indeterminate", moving ? "" : undefined);
-    this.#text("message", message);
+    this.#setText("message", message);
     this.#part("message").title = message;
     const rightToLeft = getComputedStyle(this).direction === "rtl";
-    this.#text("figures", (rightToLeft ? figures.map(isolated) : figures).join(" · "));
+    this.#setText("figures", (rightToLeft ? figures.map(isolateDirection) : figures).join(" · "));
     this.#part("fill").style.inlineSize = moving ? "" : `${progress * 100}%`;
     const bar = this.#part("bar");
     const said = [status, ...(moving ? [] : [percent]), message].filter(Boolean).join(", ");
@@ -358,16 +359,16 @@ export class CeleryProgress extends Base {
 
   /**
    * @param {Operation | null} operation
-   * @param {Standing} standing
+   * @param {Display} display
    */
   #paintEnd(operation, { problem = "" }) {
     const { error, error_type: type } = operation ?? {};
     if (error) problem = `${type}: ${error}`;
-    this.#text("error", problem);
+    this.#setText("error", problem);
     this.#part("error").hidden = !problem;
-    const gave = this.#gave;
+    const gave = this.#resultEvent;
     const slot = /** @type {HTMLSlotElement} */ (this.#part("result").firstElementChild);
-    const text = gave ? resultOf(gave.data.result, exactOf(gave)) : "";
+    const text = gave ? formatResult(gave.data.result, exactResult(gave)) : "";
     if (slot.textContent !== text) slot.textContent = text;
     const shown = operation?.state === "completed" && (text || slot.assignedNodes().length);
     this.#part("result").hidden = !shown;
@@ -377,18 +378,18 @@ export class CeleryProgress extends Base {
    * Say aloud what changed, in quarters of the way and words of the status, not too often.
    *
    * @param {Operation | null} operation
-   * @param {Standing} standing
+   * @param {Display} display
    */
   #announce(operation, { status, text, problem }) {
     const quarter = Math.floor((operation?.progress ?? 0) * 4);
     const step = `${status} ${operation?.indeterminate ? "" : quarter}`;
     if (!(operation || text || problem) || step === this.#announced.step) return;
-    clearTimeout(this.#announcing);
-    const wait = Math.max(0, this.#announced.at + QUIET - performance.now());
-    this.#announcing = setTimeout(() => {
+    clearTimeout(this.#announceTimer);
+    const wait = Math.max(0, this.#announced.at + ANNOUNCE_INTERVAL - performance.now());
+    this.#announceTimer = setTimeout(() => {
       const name = this.#part("bar").getAttribute("aria-label");
       const said = this.#part("bar").getAttribute("aria-valuetext");
-      this.#text("live", [`${name}: ${said}`, operation?.error ?? problem].filter(Boolean).join(". "));
+      this.#setText("live", [`${name}: ${said}`, operation?.error ?? problem].filter(Boolean).join(". "));
       this.#announced = { step, at: performance.now() };
     }, wait);
   }
@@ -413,7 +414,7 @@ export class CeleryProgress extends Base {
    * @param {string} name
    * @param {string} text
    */
-  #text(name, text) {
+  #setText(name, text) {
     const part = this.#part(name);
     if (part.textContent !== text) part.textContent = text;
   }

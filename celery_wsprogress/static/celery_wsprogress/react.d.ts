@@ -11,10 +11,10 @@ import * as React from "react";
 import "./element.js";
 import type { ReactNode } from "react";
 import type { ConnectOptions } from "./client.js";
-import type { ConnectionState } from "./connection.js";
+import type { ConnectionState } from "./types/client/connection.js";
 import type { CeleryProgress as CeleryProgressElement } from "./element.js";
-import type { Handlers } from "./handle.js";
-import type { Operation, Selector } from "./protocol.js";
+import type { Handlers } from "./types/client/handle.js";
+import type { Operation, Selector } from "./types/client/protocol.js";
 export type HookOptions = ConnectOptions & Handlers & {
     url?: string | URL;
     max_rate?: number;

@@ -12,18 +12,18 @@
 // By its namespace: where React runs on a server only, it has no hooks to import.
 import * as React from "react";
 
-import { sidecarOf } from "./address.js";
+import { sidecarOf } from "./client/address.js";
 import { connect } from "./client.js";
 import "./element.js";
-import { fieldsOf } from "./protocol.js";
-import { oncePerFrame } from "./painting.js";
+import { selectorFields } from "./client/selectors.js";
+import { oncePerFrame } from "./element/animation_frame.js";
 
 /** @import { ReactNode } from "react" */
 /** @import { Client, ConnectOptions } from "./client.js" */
-/** @import { ConnectionState } from "./connection.js" */
+/** @import { ConnectionState } from "./client/connection.js" */
 /** @import { CeleryProgress as CeleryProgressElement } from "./element.js" */
-/** @import { Handlers } from "./handle.js" */
-/** @import { Operation, Selector } from "./protocol.js" */
+/** @import { Handlers } from "./client/handle.js" */
+/** @import { Operation, Selector } from "./client/protocol.js" */
 
 /**
  * @typedef {ConnectOptions & Handlers & { url?: string | URL, max_rate?: number }} HookOptions
@@ -105,7 +105,7 @@ export function useOperation(id, options = {}) {
  */
 export function useOperations(selector = {}, options = {}) {
   const { limit, max_rate } = options;
-  const key = JSON.stringify([fieldsOf(selector), limit, max_rate]);
+  const key = JSON.stringify([selectorFields(selector), limit, max_rate]);
   return useStore(NONE, options, key, (client, handlers, show) => {
     const monitor = client.monitor(selector, { ...handlers, limit, max_rate });
     let ready = false;

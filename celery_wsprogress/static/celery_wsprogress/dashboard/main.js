@@ -4,36 +4,36 @@
  * Runs in: a page, that of the sidecar's `/`.
  */
 
-import { oncePerFrame } from "../painting.js";
-import { Access } from "./access.js";
-import { refusalOf } from "./admission.js";
-import { Detail } from "./detail.js";
-import { found, mark, write } from "./dom.js";
-import { Filters } from "./filters.js";
-import { addressOf, operationIn } from "./routing.js";
+import { oncePerFrame } from "../element/animation_frame.js";
+import { TokenForm } from "./view/token_form.js";
+import { accessError } from "./model/access_errors.js";
+import { Detail } from "./view/detail.js";
+import { found, mark, write } from "./view/dom.js";
+import { Filters } from "./view/filters.js";
+import { addressOf, operationInHash } from "./model/routing.js";
 import { Session } from "./session.js";
-import { Statistics } from "./statistics.js";
-import { Stream } from "./stream.js";
-import { Table } from "./table.js";
-import { connectionOf } from "./telling.js";
+import { Statistics } from "./view/statistics.js";
+import { Stream } from "./view/stream.js";
+import { Table } from "./view/table.js";
+import { connectionLabel } from "./model/format.js";
 
 /** The sidecar: where this module came from, also behind a prefix. */
 const SIDECAR = new URL("../", import.meta.url);
 
 /** Milliseconds between two looks at the order of the rows. */
-const SETTLING = 250;
+const REORDER_INTERVAL = 250;
 
 /** Milliseconds of a frame, about. */
-const FRAME = 16;
+const FRAME_TIME = 16;
 
 /** Milliseconds between two looks at the clock. */
-const SECOND = 1_000;
+const CLOCK_INTERVAL = 1_000;
 
 class Dashboard {
   #paintSoon = oncePerFrame(() => this.#paint());
   #connection = found("connection");
   #empty = found("empty");
-  #access = new Access(() => this.#begin());
+  #tokenForm = new TokenForm(() => this.#restart());
   #filters = new Filters(() => this.#filter());
   #stream = new Stream(() => this.#paintSoon());
   #table = new Table({
@@ -46,11 +46,11 @@ class Dashboard {
     flower: document.querySelector('meta[name="flower-url"]')?.getAttribute("content") ?? "",
   });
   #session = this.#connect();
-  #settledAt = -Infinity;
+  #reorderedAt = -Infinity;
   /** Whether the order is to be looked at in the next frame, whoever aims at what. */
   #urgent = true;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #again;
+  #paintTimer;
 
   constructor() {
     new Statistics(() => this.#session);
@@ -58,19 +58,19 @@ class Dashboard {
     addEventListener("keydown", (event) => this.#key(event));
     for (const name of ["online", "offline"]) addEventListener(name, this.#paintSoon);
     found("by-id").addEventListener("submit", (event) => this.#openById(event));
-    setInterval(this.#paintSoon, SECOND);
+    setInterval(this.#paintSoon, CLOCK_INTERVAL);
     this.#route();
   }
 
   #connect() {
-    return new Session(SIDECAR, this.#access.token, {
+    return new Session(SIDECAR, this.#tokenForm.token, {
       onEvent: (event, operation) => this.#stream.push(event, operation),
       onChange: () => this.#paintSoon(),
     });
   }
 
   /** Begin anew, with another token. */
-  #begin() {
+  #restart() {
     this.#session.close();
     this.#session = this.#connect();
     this.#filter();
@@ -80,7 +80,7 @@ class Dashboard {
   // What somebody does.
 
   #filter() {
-    this.#session.roster.filter(this.#filters.filter);
+    this.#session.operationList.filter(this.#filters.filter);
     this.#urgent = true;
     this.#paintSoon();
   }
@@ -91,7 +91,7 @@ class Dashboard {
   }
 
   #route() {
-    const id = operationIn(location.hash);
+    const id = operationInHash(location.hash);
     const before = this.#detail.id;
     if (id === before) return;
     this.#detail.show(id, this.#session);
@@ -125,52 +125,52 @@ class Dashboard {
   // What is seen.
 
   #paint() {
-    const { client, operations, roster, now } = this.#session;
-    const { word, tone } = connectionOf(client.state, client.lost, navigator.onLine);
+    const { client, operations, operationList, now } = this.#session;
+    const { word, tone } = connectionLabel(client.state, client.lost, navigator.onLine);
     write(this.#connection, word);
     mark(this.#connection, "data-tone", tone);
     mark(this.#connection, "title", client.welcome.server ?? null);
-    const settles = this.#settles();
-    if (settles) this.#table.reorder(() => (roster.settle(), roster.order));
-    this.#filters.paint(roster);
+    const settles = this.#shouldReorder();
+    if (settles) this.#table.reorder(() => (operationList.update(), operationList.order));
+    this.#filters.paint(operationList);
     this.#table.paint(operations, now);
     this.#paintEmpty();
     this.#detail.paint();
     // Not both in one frame: each is long.
-    const wait = settles ? FRAME : this.#stream.paint();
+    const wait = settles ? FRAME_TIME : this.#stream.paint();
     if (wait) this.#paintAgain(wait);
   }
 
   /** Whether the order is looked at in this frame; else it will be in a later one. */
-  #settles() {
-    if (!this.#urgent && !this.#session.roster.unsettled) return false;
-    const left = this.#settledAt + SETTLING - performance.now();
+  #shouldReorder() {
+    if (!this.#urgent && !this.#session.operationList.needsUpdate) return false;
+    const left = this.#reorderedAt + REORDER_INTERVAL - performance.now();
     const rests = !this.#urgent && (left > 0 || this.#table.held);
     if (rests) {
-      this.#paintAgain(Math.max(left, SETTLING / 2));
+      this.#paintAgain(Math.max(left, REORDER_INTERVAL / 2));
       return false;
     }
-    this.#settledAt = performance.now();
+    this.#reorderedAt = performance.now();
     this.#urgent = false;
     return true;
   }
 
   /** @param {number} wait In milliseconds. */
   #paintAgain(wait) {
-    this.#again ??= setTimeout(() => {
-      this.#again = undefined;
+    this.#paintTimer ??= setTimeout(() => {
+      this.#paintTimer = undefined;
       this.#paintSoon();
     }, wait);
   }
 
   #paintEmpty() {
-    const { refused, token, roster, client } = this.#session;
-    const refusal = refused && refusalOf(refused, token !== "");
-    const shown = refusal !== null || !roster.order.length;
+    const { refused, token, operationList, client } = this.#session;
+    const refusal = refused && accessError(refused, token !== "");
+    const shown = refusal !== null || !operationList.order.length;
     this.#empty.hidden = !shown;
-    this.#access.paint(refusal?.asks ?? false);
+    this.#tokenForm.paint(refusal?.asks ?? false);
     if (!shown) return;
-    const { title, text } = refusal ?? nothingYet(roster.size > 0, client.state === "open");
+    const { title, text } = refusal ?? emptyMessage(operationList.size > 0, client.state === "open");
     write(/** @type {Element} */ (this.#empty.querySelector(".empty-title")), title);
     write(/** @type {Element} */ (this.#empty.querySelector(".empty-text")), text);
   }
@@ -180,7 +180,7 @@ class Dashboard {
  * @param {boolean} filtered
  * @param {boolean} connected
  */
-function nothingYet(filtered, connected) {
+function emptyMessage(filtered, connected) {
   if (filtered) return { title: "None is like that", text: "The filter leaves nothing over." };
   if (!connected) return { title: "Waiting for the sidecar", text: "It is asked again and again." };
   return {

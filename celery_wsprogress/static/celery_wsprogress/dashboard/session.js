@@ -5,12 +5,12 @@
  */
 
 import { connect } from "../client.js";
-import { Roster } from "./roster.js";
+import { OperationList } from "./model/operation_list.js";
 
-/** @import { Operation, ProgressEvent } from "../protocol.js" */
+/** @import { Operation, ProgressEvent } from "../client/protocol.js" */
 
 /** Operations that are shown; beyond it those that ended first are let go. */
-const LIMIT = 10_000;
+const MAX_OPERATIONS = 10_000;
 
 export class Session {
   /** Why not everything is shown. @type {Error | null} */
@@ -21,9 +21,9 @@ export class Session {
 
   #monitor;
   /** The time in the welcome that it was taken from. */
-  #told = "";
+  #welcomeTime = "";
   /** Seconds that the sidecar's clock is ahead of one that begins with the page and never jumps. */
-  #ahead = performance.timeOrigin / 1000;
+  #clockOffset = performance.timeOrigin / 1000;
 
   /**
    * @param {URL} url
@@ -43,9 +43,9 @@ export class Session {
     this.#monitor = this.client.monitor(
       {},
       {
-        limit: LIMIT,
+        limit: MAX_OPERATIONS,
         onChange: (operation, event) => {
-          this.roster.touch(operation.operation_id);
+          this.operationList.markDirty(operation.operation_id);
           if (event) onEvent(event, operation);
           onChange();
         },
@@ -55,7 +55,7 @@ export class Session {
         },
       },
     );
-    this.roster = new Roster(this.#monitor.operations);
+    this.operationList = new OperationList(this.#monitor.operations);
     // What it could not show is said by `refused`.
     this.#monitor.ready.then(onChange, () => {});
   }
@@ -66,7 +66,7 @@ export class Session {
 
   /** The sidecar's clock. */
   get now() {
-    return this.#ahead + performance.now() / 1000;
+    return this.#clockOffset + performance.now() / 1000;
   }
 
   close() {
@@ -75,8 +75,8 @@ export class Session {
 
   #setClock() {
     const { timestamp } = this.client.welcome;
-    if (timestamp === this.#told) return;
-    this.#told = timestamp;
-    this.#ahead = (Date.parse(timestamp) - performance.now()) / 1000;
+    if (timestamp === this.#welcomeTime) return;
+    this.#welcomeTime = timestamp;
+    this.#clockOffset = (Date.parse(timestamp) - performance.now()) / 1000;
   }
 }

@@ -1,0 +1,53 @@
+/**
+ * The close codes of the protocol, and what a client does after each of them.
+ *
+ * `protocol/close_codes.py` holds the same rules in Python; a test compares the two. Called by
+ * `connection.js` when a socket has closed.
+ *
+ * Pure.
+ */
+
+/** The client closed the connection itself. */
+export const NORMAL = 1000;
+
+/** The frames are not those of the protocol. */
+export const INVALID_DATA = 1007;
+
+/** The connection ended without a close frame (RFC 6455, section 7.1.5). */
+export const LOST = 1006;
+
+/** The sidecar restarts; the reason may say when to come back. */
+export const RESTARTING = 1012;
+
+/** A client that gets one of these would be sent away again for the same reason. */
+const FINAL = [1003, INVALID_DATA, 1008, 1009];
+
+/** Maximum seconds that a sidecar can ask its clients to stay away. */
+const MAX_RESTART_DELAY = 60;
+
+/**
+ * Whether a client must not come back: it would be sent away for the same reason.
+ *
+ * @param {number} code
+ */
+export function isFinal(code) {
+  return FINAL.includes(code) || (code >= 4500 && code < 5000);
+}
+
+/**
+ * Seconds after which a restarting sidecar wants its clients back; null if it does not say.
+ *
+ * @param {number} code
+ * @param {string} reason
+ * @returns {number | null}
+ */
+export function restartDelay(code, reason) {
+  if (code !== RESTARTING) return null;
+  try {
+    const asked = JSON.parse(reason).retry_ms;
+    if (typeof asked !== "number") return null;
+    return Math.min(Math.max(asked / 1000, 0), MAX_RESTART_DELAY);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Which operations are shown: by state, type, tag and text.
+ *
+ * Pure.
+ */
+
+import { selects } from "../../client/selectors.js";
+
+/** @import { Operation, State } from "../../client/protocol.js" */
+
+/**
+ * @typedef {"running" | "waiting" | "completed" | "error" | "cancelled"} Group States as people
+ *   tell them apart.
+ *
+ * @typedef {object} Filter What is empty filters nothing.
+ * @property {Group | ""} group
+ * @property {string} type A glob where it containsAll `*`, `?` or `[`, else a part of the name.
+ * @property {string} tag A part of a tag.
+ * @property {string} text Words that all occur somewhere in what is known of the operation.
+ */
+
+/** @type {Filter} */
+export const EVERYTHING = Object.freeze({ group: "", type: "", tag: "", text: "" });
+
+/** @type {Group[]} */
+export const GROUPS = ["running", "waiting", "completed", "error", "cancelled"];
+
+/** @type {Record<State, Group>} */
+const GROUP_OF = {
+  queued: "waiting",
+  received: "waiting",
+  running: "running",
+  retrying: "running",
+  replaced: "running",
+  completed: "completed",
+  error: "error",
+  cancelled: "cancelled",
+};
+
+/**
+ * @param {Operation} operation
+ * @returns {Group}
+ */
+export function groupOf({ state }) {
+  // Words that a later version may have: it has not ended.
+  return GROUP_OF[state] ?? "running";
+}
+
+/** @param {Filter} filter */
+export function isEmptyFilter({ group, type, tag, text }) {
+  return !group && !type.trim() && !tag.trim() && !text.trim();
+}
+
+/**
+ * A function that says whether an operation is shown.
+ *
+ * @param {Filter} filter
+ * @returns {(operation: Operation) => boolean}
+ */
+export function makePredicate({ group, type, tag, text }) {
+  /** @type {((operation: Operation) => boolean)[]} */
+  const tests = [];
+  if (group) tests.push((operation) => groupOf(operation) === group);
+  if (type.trim()) tests.push(typeTest(type.trim()));
+  const part = tag.trim().toLowerCase();
+  if (part) tests.push(({ tags }) => tags.some((one) => one.toLowerCase().includes(part)));
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length) tests.push((operation) => containsAll(operation, words));
+  return (operation) => tests.every((test) => test(operation));
+}
+
+/**
+ * @param {string} type
+ * @returns {(operation: Operation) => boolean}
+ */
+function typeTest(type) {
+  if (/[*?[]/.test(type)) return (operation) => selects({ operation_type: type }, operation);
+  const part = type.toLowerCase();
+  return (operation) => operation.operation_type.toLowerCase().includes(part);
+}
+
+/**
+ * @param {Operation} operation
+ * @param {string[]} words In lower case.
+ */
+function containsAll(operation, words) {
+  const { operation_id: id, operation_type: type, message, status, worker, queue } = operation;
+  const fields = [id, type, message, status, worker, queue, operation.error, operation.error_type];
+  const text = [...fields, ...operation.tags].join("\n").toLowerCase();
+  return words.every((word) => text.includes(word));
+}

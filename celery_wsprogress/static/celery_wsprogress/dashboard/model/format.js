@@ -1,0 +1,209 @@
+/**
+ * How times, operations and events are put into words on the dashboard.
+ *
+ * Pure. What the element has words for is said in those.
+ */
+
+import { exactResult } from "../../client/exact_json.js";
+import { hasEnded } from "../../client/protocol.js";
+import { formatNumber, formatPercent, formatResult, formatStatus, formatDuration, WORDS } from "../../element/format.js";
+
+/** @import { ConnectionState, Loss } from "../../client/connection.js" */
+/** @import { Operation, ProgressEvent } from "../../client/protocol.js" */
+
+/** @typedef {"accent" | "muted" | "success" | "failure" | "warning"} Tone */
+
+/** A figure that is not there. */
+export const NONE = "–";
+
+/**
+ * Which colour an operation has.
+ *
+ * @param {Operation} operation
+ * @returns {Tone}
+ */
+export function operationTone({ state, status }) {
+  if (state === "completed") return "success";
+  if (state === "error") return "failure";
+  if (state === "cancelled" || state === "retrying" || status === "stalled") return "warning";
+  return state === "running" || state === "replaced" ? "accent" : "muted";
+}
+
+/**
+ * @param {Operation} operation
+ * @returns {string}
+ */
+export function stateLabel(operation) {
+  return formatStatus(operation, WORDS);
+}
+
+/**
+ * @typedef {object} Cells What a row says.
+ * @property {string} state
+ * @property {string} type
+ * @property {string} id
+ * @property {string} percent
+ * @property {string} message
+ * @property {string} rate
+ * @property {string} left
+ * @property {string} time
+ * @property {string} worker
+ * @property {string} attempt
+ */
+
+/**
+ * @param {Operation} operation
+ * @param {number} now Epoch seconds.
+ * @returns {Cells}
+ */
+export function rowCells(operation, now) {
+  const { rate, eta, unit, current, attempt, state } = operation;
+  const runs = state === "running";
+  const named = unit ? ` ${unit}` : "";
+  const time = elapsed(operation, now);
+  return {
+    state: stateLabel(operation),
+    type: operation.operation_type || operation.operation_id,
+    id: operation.operation_id,
+    percent: operation.indeterminate ? "" : formatPercent(operation.progress),
+    message: messageOf(operation),
+    rate: runs && rate !== null && current !== null ? `${formatNumber(rate)}${named}/s` : NONE,
+    left: runs && eta !== null ? formatDuration(eta) : NONE,
+    time: time === null ? NONE : formatDuration(time),
+    worker: operation.worker ?? NONE,
+    attempt: attempt === null ? NONE : String(attempt),
+  };
+}
+
+/**
+ * What an operation said last: why it failed, or its message, or how many units are done.
+ *
+ * @param {Operation} operation
+ */
+export function messageOf(operation) {
+  const { error, error_type: type, message, current, total, unit } = operation;
+  if (error !== null) return type ? `${type}: ${error}` : error;
+  if (message || current === null) return message;
+  const of = total === null ? "" : ` of ${formatNumber(total)}`;
+  return `${formatNumber(current)}${of}${unit ? ` ${unit}` : ""}`;
+}
+
+/**
+ * Seconds that an operation took, or takes so far, in whole ones; null where it has not begun.
+ *
+ * @param {Operation} operation
+ * @param {number} now Epoch seconds.
+ */
+export function elapsed(operation, now) {
+  if (hasEnded(operation)) return operation.duration;
+  if (!["running", "retrying", "replaced"].includes(operation.state)) return null;
+  return Math.max(0, Math.floor(now - operation.started_at));
+}
+
+/**
+ * @param {ProgressEvent} event
+ * @returns {Tone}
+ */
+export function eventTone({ event_type: type, data }) {
+  if (type === "completed") return "success";
+  if (type === "error") return data.status === "cancelled" ? "warning" : "failure";
+  if (type === "log") return levelTone(data.level);
+  if (type === "status") return data.status === "retrying" ? "warning" : "accent";
+  return "muted";
+}
+
+/**
+ * @param {string} level
+ * @returns {Tone}
+ */
+export function levelTone(level) {
+  if (level === "error" || level === "critical") return "failure";
+  if (level === "warning") return "warning";
+  return level === "debug" ? "muted" : "accent";
+}
+
+/**
+ * What an event says, on one line.
+ *
+ * @param {ProgressEvent} event
+ * @returns {string}
+ */
+export function summary(event) {
+  const { event_type: type, data } = event;
+  switch (type) {
+    case "progress":
+      return `${data.indeterminate ? "" : formatPercent(data.progress)} ${data.message}`.trim();
+    case "log":
+      return `${data.level}: ${data.message}`;
+    case "status":
+      return [data.status, data.message].filter(Boolean).join(": ");
+    case "result":
+      return formatResult(data.result, exactResult(event));
+    case "completed":
+      return [data.ignored && "ignored", data.duration !== undefined && `took ${formatDuration(data.duration)}`]
+        .filter(Boolean)
+        .join(", ");
+    case "error":
+      return `${data.error_type}: ${data.error}`;
+    default:
+      return "";
+  }
+}
+
+/**
+ * The time of day, to the millisecond.
+ *
+ * @param {number} at Epoch seconds.
+ */
+export function timeOfDay(at) {
+  const date = new Date(at * 1000);
+  const two = (/** @type {number} */ value) => String(value).padStart(2, "0");
+  const parts = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two);
+  return `${parts.join(":")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/**
+ * A span of time that may be short.
+ *
+ * @param {number} seconds
+ */
+export function durationOf(seconds) {
+  const thousandths = Math.max(0, Math.round(seconds * 1000));
+  return thousandths < 1000 ? `${thousandths} ms` : formatDuration(seconds);
+}
+
+/**
+ * A value in full, as one reads it.
+ *
+ * @param {unknown} value
+ */
+export function prettyJson(value) {
+  return typeof value === "string" ? value : JSON.stringify(value, null, 2);
+}
+
+/**
+ * Bytes, as a person says them.
+ *
+ * @param {number} bytes
+ */
+export function formatBytes(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  const [unit, size] = bytes < 1e6 ? ["KB", 1e3] : bytes < 1e9 ? ["MB", 1e6] : ["GB", 1e9];
+  return `${formatNumber(bytes / Number(size))} ${unit}`;
+}
+
+/**
+ * How it stands with the connection.
+ *
+ * @param {ConnectionState} state
+ * @param {Loss | null} lost
+ * @param {boolean} online
+ * @returns {{ word: string, tone: Tone }}
+ */
+export function connectionLabel(state, lost, online) {
+  if (state === "open") return { word: "Live", tone: "success" };
+  if (state === "closed") return { word: "Closed", tone: "failure" };
+  if (!online) return { word: "Offline", tone: "warning" };
+  if (state === "reconnecting") return { word: "Reconnecting", tone: "warning" };
+  return lost ? { word: "The sidecar is away", tone: "warning" } : { word: "Connecting", tone: "muted" };
+}

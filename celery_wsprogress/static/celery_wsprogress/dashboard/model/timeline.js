@@ -1,0 +1,127 @@
+/**
+ * The steps of an operation: what happened when, and how long that was after what was before.
+ *
+ * Pure.
+ */
+
+import { hasEnded } from "../../client/protocol.js";
+import { durationOf } from "./format.js";
+
+/** @import { Operation, ProgressEvent } from "../../client/protocol.js" */
+/** @import { Tone } from "./format.js" */
+
+/** Steps that are shown; the newest ones of more. */
+const MAX_STEPS = 100;
+
+/**
+ * @typedef {object} Step
+ * @property {string} word
+ * @property {number} at Epoch seconds.
+ * @property {string} note What more is said of it.
+ * @property {Tone} tone
+ * @property {number | null} after Seconds since the step before.
+ */
+
+/**
+ * The step that an event is; null where it is none.
+ *
+ * @param {ProgressEvent} event
+ * @returns {Step | null}
+ */
+export function eventStep({ event_type: type, data, timestamp: at }) {
+  const step = (/** @type {string} */ word, /** @type {Tone} */ tone, /** @type {string} */ note) =>
+    ({ word, at, note, tone, after: null });
+  if (type === "completed") {
+    const [word, tone] = doneAs(data.ignored);
+    return step(word, tone, tookOf(data));
+  }
+  if (type === "error") {
+    const cancelled = data.status === "cancelled";
+    const note = [`${data.error_type}: ${data.error}`, tookOf(data)].filter(Boolean).join("\n");
+    return step(cancelled ? "cancelled" : "failed", cancelled ? "warning" : "failure", note);
+  }
+  return type === "status" ? step(data.status, statusTone(data.status), noteOf(data)) : null;
+}
+
+/**
+ * Steps in the order in which they happened, with those that only a snapshot knows of.
+ *
+ * @param {Step[]} steps
+ * @param {Operation | null} operation
+ * @returns {Step[]}
+ */
+export function mergeSteps(steps, operation) {
+  const known = operation ? stepsOfSnapshot(steps, operation) : [];
+  const all = known.length ? [...known, ...steps].sort((one, other) => one.at - other.at) : steps;
+  const shown = all.slice(-MAX_STEPS);
+  return shown.map((step, index) => {
+    const before = shown[index - 1];
+    return { ...step, after: before ? Math.max(0, step.at - before.at) : null };
+  });
+}
+
+/**
+ * @param {Step[]} steps
+ * @param {Operation} operation
+ * @returns {Step[]}
+ */
+function stepsOfSnapshot(steps, operation) {
+  const { queued_at: queued, received_at: received, started_at: started, state } = operation;
+  const begun = state !== "queued" && state !== "received";
+  /** @type {[string, number | null, Tone][]} */
+  const known = [
+    ["queued", queued, "muted"],
+    ["received", received, "muted"],
+    ["started", begun ? started : null, "accent"],
+  ];
+  if (hasEnded(operation)) known.push(endOf(operation));
+  const words = new Set(steps.map((one) => one.word));
+  return known
+    .filter(([word, at]) => at !== null && !words.has(word))
+    .map(([word, at, tone]) => ({ word, at: Number(at), note: "", tone, after: null }));
+}
+
+/**
+ * @param {Operation} operation
+ * @returns {[string, number | null, Tone]}
+ */
+function endOf({ state, ignored, finished_at: at }) {
+  if (state === "completed") {
+    const [word, tone] = doneAs(ignored);
+    return [word, at, tone];
+  }
+  return state === "error" ? ["failed", at, "failure"] : ["cancelled", at, "warning"];
+}
+
+/**
+ * @param {boolean | undefined} ignored The task raised `Ignore`.
+ * @returns {[string, Tone]}
+ */
+function doneAs(ignored) {
+  return ignored ? ["ignored", "muted"] : ["completed", "success"];
+}
+
+/** @param {Record<string, any>} data */
+function tookOf({ duration, attempt }) {
+  const took = duration === undefined ? "" : `took ${durationOf(duration)}`;
+  return attempt > 1 ? [took, `at the attempt ${attempt}`].filter(Boolean).join(", ") : took;
+}
+
+/** @param {Record<string, any>} data */
+function noteOf({ status, message, worker, queue, attempt, retry_in: wait }) {
+  const notes = [message];
+  if (status === "queued" && queue) notes.push(`in ${queue}`);
+  if (status === "started" && attempt > 1) notes.push(`attempt ${attempt}`);
+  if ((status === "started" || status === "received") && worker) notes.push(`on ${worker}`);
+  if (wait !== undefined) notes.push(`again in ${durationOf(wait)}`);
+  return notes.filter(Boolean).join(", ");
+}
+
+/**
+ * @param {string} word
+ * @returns {Tone}
+ */
+function statusTone(word) {
+  if (word === "queued" || word === "received") return "muted";
+  return word === "retrying" || word === "stalled" ? "warning" : "accent";
+}

@@ -1,0 +1,252 @@
+/**
+ * One operation beside the table: how it stands, what happened, what it said and what it gave.
+ *
+ * Runs in: a page.
+ */
+
+import "../../element.js";
+import { operationAccessError } from "../model/access_errors.js";
+import { found, make, write } from "./dom.js";
+import { Properties } from "./properties.js";
+import { LogView } from "./log_view.js";
+import { flowerTaskUrl } from "../model/routing.js";
+import { MAX_EVENTS, EventLog } from "../model/event_log.js";
+import { timeOfDay, messageOf, durationOf, prettyJson } from "../model/format.js";
+
+/** @import { CeleryProgress } from "../../element.js" */
+/** @import { Watch } from "../../client/handles.js" */
+/** @import { Session } from "../session.js" */
+/** @import { Step } from "../model/timeline.js" */
+
+/** Milliseconds for which a button says that it did what it does. */
+const CONFIRMATION_TIME = 1_500;
+
+export class Detail {
+  /** The operation that is shown; null where there is none. @type {string | null} */
+  id = null;
+
+  #aside = found("detail");
+  #log = new EventLog();
+  /** @type {Watch | null} */
+  #watch = null;
+  /** Why it is not shown, where it is not. */
+  #refusal = "";
+  #properties = new Properties();
+  #logView = new LogView();
+  #parts = makeParts();
+  #steps = "";
+  #changed = false;
+  #hooks;
+
+  /**
+   * @param {object} hooks
+   * @param {() => void} hooks.onChange It is to be painted.
+   * @param {() => void} hooks.onClose Somebody has seen enough.
+   * @param {string} hooks.flower The address of Flower, or nothing.
+   */
+  constructor(hooks) {
+    this.#hooks = hooks;
+    this.#parts.close.addEventListener("click", hooks.onClose);
+    this.#parts.copy.addEventListener("click", () => this.#copy());
+  }
+
+  /**
+   * Show an operation, or none.
+   *
+   * @param {string | null} id
+   * @param {Session} session
+   */
+  show(id, session) {
+    this.id = id;
+    this.#watch?.close();
+    this.#watch = null;
+    this.#refusal = "";
+    this.#log = new EventLog();
+    this.#logView.clear();
+    this.#steps = "";
+    this.#aside.hidden = id === null;
+    document.body.classList.toggle("looking", id !== null);
+    // What is not looked at is not watched either.
+    this.#aside.replaceChildren();
+    if (id === null) return;
+    this.#build(id, session);
+    if (session.client.error) this.#reject(session.client.error, session);
+    else this.#startWatch(id, session);
+    this.#change();
+  }
+
+  /** Take the focus, so that one reads on here. */
+  focus() {
+    this.#parts.title.focus();
+  }
+
+  paint() {
+    if (!this.#changed || this.id === null) return;
+    this.#changed = false;
+    const operation = this.#watch?.operation ?? null;
+    const { title, message, result, error } = this.#parts;
+    write(title, operation?.operation_type || "Not heard of yet");
+    write(message, this.#refusal || (operation ? "" : UNKNOWN_TEXT));
+    message.hidden = !message.textContent;
+    this.#properties.paint(operation);
+    this.#paintSteps(this.#log.steps(operation));
+    this.#logView.paint(this.#log);
+    const gave = this.#log.result !== undefined;
+    show(result, gave ? (this.#log.exact ?? prettyJson(this.#log.result)) : null);
+    write(result.heading, this.#log.truncated ? "Result, the beginning of it" : "Result");
+    show(error, operation?.error == null ? null : messageOf(operation));
+  }
+
+  /**
+   * @param {string} id
+   * @param {Session} session
+   */
+  #startWatch(id, session) {
+    const eventLog = this.#log;
+    const change = () => this.#change();
+    const applyHistory = () => this.#loadHistory(id, session, eventLog);
+    this.#watch = session.client.watch(id, {
+      stay: true,
+      onChange: (_operation, event) => {
+        if (event) eventLog.take(event);
+        // Something was missed: the sidecar may hold it all the same.
+        if (event?.event_type === "snapshot") applyHistory();
+        change();
+      },
+      onRefused: (error) => this.#reject(error, session),
+    });
+    // Whoever may not watch it is told so.
+    this.#watch.ready.then(applyHistory, change);
+  }
+
+  /**
+   * Take what happened before, as far as the sidecar tells it.
+   *
+   * @param {string} id
+   * @param {Session} session
+   * @param {EventLog} eventLog
+   */
+  async #loadHistory(id, { client }, eventLog) {
+    this.#change();
+    if (!client.features.includes("history")) return;
+    try {
+      const { events, complete } = await client.history(id, { limit: MAX_EVENTS });
+      eventLog.applyHistory(events, complete);
+      this.#change();
+    } catch {
+      // What comes live is told without it.
+    }
+  }
+
+  /**
+   * @param {Error} error
+   * @param {Session} session
+   */
+  #reject(error, { token }) {
+    this.#refusal = operationAccessError(error, token !== "");
+    this.#change();
+  }
+
+  #change() {
+    this.#changed = true;
+    this.#hooks.onChange();
+  }
+
+  /**
+   * @param {string} id
+   * @param {Session} session
+   */
+  #build(id, session) {
+    const { head, title, id: shown, copy, close, message, timeline, result, error } = this.#parts;
+    const bar = /** @type {CeleryProgress} */ (document.createElement("celery-progress"));
+    bar.setAttribute("task-id", id);
+    bar.setAttribute("url", session.client.url);
+    bar.getToken = session.getToken;
+    write(title, "");
+    write(shown, id);
+    const links = make("div", { class: "links" }, copy);
+    const flower = flowerTaskUrl(this.#hooks.flower, id);
+    if (flower) {
+      const how = { href: flower, target: "_blank", rel: "noopener noreferrer", class: "button" };
+      links.append(make("a", how, "In Flower"));
+    }
+    head.replaceChildren(title, close, make("div", { class: "id" }, shown), links);
+    this.#aside.replaceChildren(
+      head,
+      make("div", { class: "detail-body" }, message, bar, error.section, result.section,
+        timeline.section, this.#logView.element, this.#properties.element),
+    );
+    timeline.list.replaceChildren();
+    for (const one of [result, error]) show(one, null);
+  }
+
+  /** @param {Step[]} steps */
+  #paintSteps(steps) {
+    const { section, list } = this.#parts.timeline;
+    section.hidden = !steps.length;
+    // They are few, and change seldom.
+    const all = JSON.stringify(steps);
+    if (all === this.#steps) return;
+    this.#steps = all;
+    list.replaceChildren(...steps.map(makeStep));
+  }
+
+  async #copy() {
+    const { copy } = this.#parts;
+    try {
+      await navigator.clipboard.writeText(this.id ?? "");
+      write(copy, "Copied");
+    } catch {
+      // Where a page may not, as without TLS: it is selected, to be copied by hand.
+      getSelection()?.selectAllChildren(this.#parts.id);
+      write(copy, "Selected");
+    }
+    setTimeout(() => write(copy, "Copy the id"), CONFIRMATION_TIME);
+  }
+}
+
+const UNKNOWN_TEXT = "Nobody has heard of this id yet. When it begins, it is seen here.";
+
+function makeParts() {
+  const list = make("ol", { class: "timeline" });
+  const section = make("section", {}, make("h3", {}, "Timeline"), list);
+  return {
+    head: make("header", { class: "detail-head" }),
+    title: make("h2", { id: "detail-title", tabindex: "-1", dir: "auto" }),
+    id: make("code", { dir: "auto" }),
+    copy: make("button", { type: "button" }, "Copy the id"),
+    close: make("button", { type: "button", class: "quiet close", "aria-label": "Close", title: "Close (Esc)" }, "×"),
+    message: make("p", { class: "notice", role: "status" }),
+    timeline: { section, list },
+    result: makeText("Result", "result"),
+    error: makeText("Error", "failed"),
+  };
+}
+
+/**
+ * @param {string} name
+ * @param {string} kind
+ */
+function makeText(name, kind) {
+  const heading = make("h3", {}, name);
+  const text = make("pre", { class: kind, dir: "auto", tabindex: "0", "aria-label": name });
+  return { section: make("section", {}, heading, text), heading, text };
+}
+
+/**
+ * @param {{ section: HTMLElement, text: HTMLElement }} part
+ * @param {string | null} text Null where there is none.
+ */
+function show({ section, text: element }, text) {
+  section.hidden = text === null;
+  write(element, text ?? "");
+}
+
+/** @param {Step} step */
+function makeStep({ word, at, note, tone, after }) {
+  const made = make("li", { "data-tone": tone }, make("strong", { dir: "auto" }, word));
+  made.append(make("time", { datetime: new Date(at * 1000).toISOString() }, timeOfDay(at)));
+  if (after !== null) made.append(make("span", { class: "after" }, `+${durationOf(after)}`));
+  if (note) made.append(make("p", { dir: "auto" }, note));
+  return made;
+}

@@ -1,0 +1,117 @@
+/**
+ * A row of the table: one operation, at one place.
+ *
+ * Runs in: a page.
+ */
+
+import { make, mark, write } from "./dom.js";
+import { addressOf } from "../model/routing.js";
+import { rowCells, operationTone } from "../model/format.js";
+
+/** @import { Operation } from "../../client/protocol.js" */
+
+/** What every row is a copy of. @type {HTMLElement | undefined} */
+let pattern;
+
+/** Tags that there is room for. */
+const MAX_TAGS = 3;
+
+export class Row {
+  element;
+
+  #parts;
+  #top = -1;
+  /** @type {Operation | null} */
+  #operation = null;
+  #second = 0;
+
+  /** @param {string} id */
+  constructor(id) {
+    this.id = id;
+    pattern ??= build();
+    this.element = /** @type {HTMLElement} */ (pattern.cloneNode(true));
+    this.#parts = partsOf(this.element);
+    this.#parts.type.setAttribute("href", addressOf(id));
+    write(this.#parts.id, id);
+  }
+
+  /**
+   * Where it is to be.
+   *
+   * @param {number} index
+   * @param {number} height Of a row.
+   */
+  place(index, height) {
+    const top = index * height;
+    if (this.#top === top) return;
+    this.#top = top;
+    this.element.style.transform = `translateY(${top}px)`;
+    // The first one is the head's.
+    this.element.setAttribute("aria-rowindex", String(index + 2));
+  }
+
+  /**
+   * @param {Operation} operation
+   * @param {number} now Epoch seconds.
+   * @returns {boolean} Whether it is another snapshot than before.
+   */
+  paint(operation, now) {
+    const second = operation.duration === null ? Math.floor(now) : 0;
+    const fresh = this.#operation !== operation;
+    if (!fresh && this.#second === second) return false;
+    const { type, percent, ...cells } = rowCells(operation, now);
+    const parts = this.#parts;
+    const name = type.slice(type.lastIndexOf(".") + 1);
+    mark(parts.type, "title", type);
+    write(parts.module, type.slice(0, type.length - name.length));
+    write(parts.name, name);
+    write(parts.percent, percent);
+    for (const name of /** @type {const} */ (["state", "message", "rate", "left", "time", "worker", "attempt"])) {
+      write(parts[name], cells[name]);
+    }
+    if (this.#operation?.tags !== operation.tags) this.#paintTags(operation.tags);
+    mark(this.element, "data-tone", operationTone(operation));
+    this.element.classList.toggle("indeterminate", operation.indeterminate);
+    parts.fill.style.transform = `scaleX(${operation.progress})`;
+    this.#operation = operation;
+    this.#second = second;
+    return fresh;
+  }
+
+  /** @param {string[]} tags */
+  #paintTags(tags) {
+    const shown = tags.slice(0, MAX_TAGS).map((tag) => make("span", { class: "tag" }, tag));
+    this.#parts.tags.replaceChildren(...shown);
+  }
+}
+
+function build() {
+  const cell = (/** @type {string} */ name, /** @type {Node[]} */ ...children) =>
+    make("div", { role: "gridcell", class: `cell ${name}` }, ...children);
+  const part = (/** @type {string} */ name) => make("span", { "data-part": name, dir: "auto" });
+  // Where there is little room the module gives way: what tells tasks apart stands behind it.
+  const type = { "data-part": "type", tabindex: "-1", dir: "auto" };
+  const link = make("a", type, part("module"), part("name"));
+  const bar = make("span", { class: "bar", "aria-hidden": "true" }, part("fill"));
+  return make(
+    "div",
+    { role: "row", class: "row", tabindex: "-1" },
+    cell("state", part("state")),
+    cell("task", link, make("span", { class: "under" }, part("id"), part("tags"))),
+    cell("progress", make("span", { class: "over" }, bar, part("percent")), part("message")),
+    cell("rate number", part("rate")),
+    cell("left number", part("left")),
+    cell("time number", part("time")),
+    cell("worker", part("worker")),
+    cell("attempt number", part("attempt")),
+  );
+}
+
+/**
+ * @param {HTMLElement} element
+ * @returns {Record<string, HTMLElement>}
+ */
+function partsOf(element) {
+  const parts = /** @type {NodeListOf<HTMLElement>} */ (element.querySelectorAll("[data-part]"));
+  return Object.fromEntries([...parts].map((one) => [one.dataset.part, one]));
+}

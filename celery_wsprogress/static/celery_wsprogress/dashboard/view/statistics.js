@@ -1,0 +1,114 @@
+/**
+ * The sidecar's figures, asked for every other second while somebody looks.
+ *
+ * Runs in: a page.
+ */
+
+import { formatNumber } from "../../element/format.js";
+import { found, make, mark, write } from "./dom.js";
+import { delayQuantile, parseMetrics, counterRate } from "../model/prometheus_parser.js";
+import { Plot } from "./plot.js";
+import { Series } from "../model/series.js";
+import { formatBytes, durationOf } from "../model/format.js";
+
+/** @import { Metrics } from "../model/prometheus_parser.js" */
+/** @import { Session } from "../session.js" */
+
+/** Milliseconds between two questions. */
+const POLL_INTERVAL = 2_000;
+
+/** Figures in a plot: of two minutes. */
+const PLOT_LENGTH = 60;
+
+/** The part of what is delivered that the delay is of. */
+const DELAY_QUANTILE = 0.95;
+
+/** @typedef {{ at: number, stats: Metrics, metrics: Metrics }} Reading */
+
+/** @type {[name: string, of: (reading: Reading) => string, worrying?: (reading: Reading) => boolean][]} */
+const SHOWN = [
+  ["Clients", ({ stats }) => formatNumber(stats.connected_clients)],
+  ["Held", ({ stats }) => formatNumber(stats.held_operations)],
+  ["Events", ({ stats }) => formatNumber(stats.events_total)],
+  ["ResumeState", ({ metrics }) => formatBytes(metrics.process_resident_memory_bytes ?? 0)],
+  ["Gaps", ({ stats }) => formatNumber(stats.gaps_total), ({ stats }) => stats.gaps_total > 0],
+  ["Unreadable", ({ stats }) => formatNumber(stats.malformed_total),
+    ({ stats }) => stats.malformed_total > 0],
+];
+
+export class Statistics {
+  #session;
+  #events = new Series(PLOT_LENGTH);
+  #delay = new Series(PLOT_LENGTH);
+  #eventsPlot = new Plot("plot-events", (value) => formatNumber(value));
+  #delayPlot = new Plot("plot-delay", durationOf);
+  #figures = found("figures");
+  /** @type {Reading | null} */
+  #last = null;
+
+  /** @param {() => Session} session The one there is. */
+  constructor(session) {
+    this.#session = session;
+    const poll = () => this.#poll().finally(() => setTimeout(poll, POLL_INTERVAL));
+    poll();
+  }
+
+  async #poll() {
+    const { client, token } = this.#session();
+    if (document.hidden || client.state !== "open") {
+      this.#take(null);
+      return;
+    }
+    try {
+      const [stats, metrics] = await Promise.all([client.stats(), metricsOf(token)]);
+      this.#take({ at: performance.now() / 1000, stats, metrics });
+    } catch {
+      // Whoever may not count, or has lost the connection meanwhile, sees no figures.
+      this.#take(null);
+    }
+  }
+
+  /** @param {Reading | null} reading */
+  #take(reading) {
+    const before = this.#last;
+    this.#last = reading;
+    if (reading && before) {
+      const seconds = reading.at - before.at;
+      this.#events.push(counterRate(before.stats.events_total, reading.stats.events_total, seconds));
+      this.#delay.push(delayQuantile(before.metrics, reading.metrics, DELAY_QUANTILE));
+    } else if (!reading && this.#events.last !== null) {
+      this.#events.push(null);
+      this.#delay.push(null);
+    }
+    if (document.hidden) return;
+    this.#eventsPlot.paint(this.#events);
+    this.#delayPlot.paint(this.#delay);
+    if (reading) this.#paint(reading);
+  }
+
+  /** @param {Reading} reading */
+  #paint(reading) {
+    if (!this.#figures.childElementCount) {
+      const pairs = SHOWN.map(([name]) => make("div", {}, make("dt", {}, name), make("dd")));
+      this.#figures.append(...pairs);
+    }
+    SHOWN.forEach(([, of, worrying], index) => {
+      const pair = this.#figures.children[index];
+      write(/** @type {Element} */ (pair.lastElementChild), of(reading));
+      mark(pair, "data-tone", worrying?.(reading) ? "warning" : null);
+    });
+  }
+}
+
+/**
+ * What Prometheus would be told; nothing where that is not to be had.
+ *
+ * @param {string} token
+ * @returns {Promise<Metrics>}
+ */
+async function metricsOf(token) {
+  /** @type {Record<string, string>} */
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const answer = await fetch(new URL("../../metrics", import.meta.url), { headers });
+  return answer.ok ? parseMetrics(await answer.text()) : {};
+}

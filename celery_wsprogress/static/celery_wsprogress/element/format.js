@@ -1,0 +1,188 @@
+/**
+ * How an operation is put into words, for eyes and for screen readers.
+ *
+ * Pure. Numbers are written as the reader's language does; the words can be replaced.
+ */
+
+import { hasEnded } from "../client/protocol.js";
+
+/** @import { Operation } from "../client/protocol.js" */
+
+/** The words, in English. */
+export const WORDS = {
+  connecting: "connecting",
+  unreachable: "no connection",
+  unreachableText: "It is tried again by itself.",
+  refused: "not available",
+  refusedText: "This progress cannot be shown here.",
+  unknown: "waiting for news",
+  unheard: "nothing yet",
+  unheardText: "Nothing has been heard of this task yet.",
+  queued: "queued",
+  received: "queued",
+  running: "running",
+  retrying: "retrying",
+  replaced: "waiting to go on",
+  stalled: "stalled",
+  completed: "done",
+  ignored: "ignored",
+  error: "failed",
+  cancelled: "cancelled",
+  reconnecting: "reconnecting",
+  left: "{} left",
+  took: "took {}",
+  of: "{} of {}",
+  perSecond: "{}/s",
+};
+
+/** @typedef {typeof WORDS} Words */
+
+/**
+ * All the words: those that are given, and for the rest the English ones.
+ *
+ * @param {Partial<Record<string, unknown>> | null | undefined} given
+ * @returns {Words}
+ */
+export function mergeWords(given) {
+  const texts = Object.entries(given ?? {}).filter(([, word]) => typeof word === "string");
+  return { ...WORDS, ...Object.fromEntries(texts) };
+}
+
+/**
+ * One word for where an operation is, or the task's own.
+ *
+ * @param {Operation | null} operation
+ * @param {Words} words
+ */
+export function formatStatus(operation, words) {
+  if (!operation) return words.unknown;
+  const { state, status } = operation;
+  const ended = operation.ignored ? "ignored" : state;
+  const named = hasEnded(operation) ? ended : status;
+  const word = /** @type {Record<string, unknown>} */ (words)[named];
+  // A task's own may be called as something else here is.
+  return typeof word === "string" && !word.includes("{}") ? word : named;
+}
+
+/**
+ * How far it is: percent, units, rate, and the time that is left or was taken.
+ *
+ * @param {Operation | null} operation
+ * @param {Words} words
+ * @param {string} [language]
+ * @returns {string[]}
+ */
+export function formatFigures(operation, words, language) {
+  if (!operation) return [];
+  const { current, total, unit, rate, eta, duration, state } = operation;
+  const count = (/** @type {number} */ value) => formatNumber(value, language);
+  const figures = [];
+  const named = unit ? ` ${unit}` : "";
+  if (current != null && total != null) {
+    figures.push(fillTemplate(words.of, count(current), count(total)) + named);
+  } else if (current != null) {
+    figures.push(count(current) + named);
+  }
+  if (hasEnded(operation)) {
+    if (duration != null) figures.push(fillTemplate(words.took, formatDuration(duration, language)));
+  } else if (state === "running") {
+    if (rate != null && current != null) {
+      figures.push(fillTemplate(words.perSecond, count(rate) + named));
+    }
+    if (eta != null) figures.push(fillTemplate(words.left, formatDuration(eta, language)));
+  }
+  return figures;
+}
+
+/**
+ * A count: in full as long as that is read at a glance.
+ *
+ * @param {number} value
+ * @param {string} [language]
+ */
+export function formatNumber(value, language) {
+  const notation = Math.abs(value) < 100_000 ? "standard" : "compact";
+  const digits = Math.abs(value) < 100 || notation === "compact" ? 1 : 0;
+  return applyFormat(value, language, { notation, maximumFractionDigits: digits });
+}
+
+/**
+ * A fraction in whole percent; nothing is complete before it is.
+ *
+ * @param {number} fraction
+ * @param {string} [language]
+ */
+export function formatPercent(fraction, language) {
+  const whole = fraction < 1 ? Math.floor(fraction * 100) / 100 : 1;
+  return applyFormat(whole, language, { style: "percent" });
+}
+
+/**
+ * A span of time, as `0.4 s`, `42 s`, `1:05` or `2:03:04`.
+ *
+ * @param {number} seconds
+ * @param {string} [language]
+ */
+export function formatDuration(seconds, language) {
+  if (seconds < 59.5) {
+    const digits = seconds < 9.95 && seconds % 1 ? 1 : 0;
+    return applyFormat(seconds, language, { style: "unit", unit: "second", maximumFractionDigits: digits });
+  }
+  const whole = Math.round(seconds);
+  const two = (/** @type {number} */ value) => String(value).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const clock = `${hours ? two(minutes) : minutes}:${two(whole % 60)}`;
+  return hours ? `${hours}:${clock}` : clock;
+}
+
+/** Making one takes longer than using it a hundred times. @type {Map<string, Intl.NumberFormat>} */
+const formats = new Map();
+
+/**
+ * @param {number} value
+ * @param {string | undefined} language
+ * @param {Intl.NumberFormatOptions} options
+ */
+function applyFormat(value, language, options) {
+  const key = JSON.stringify([language, options]);
+  const format = formats.get(key) ?? numberFormat(language, options);
+  formats.set(key, format);
+  return format.format(value);
+}
+
+/**
+ * The format of a language, as a page says it: it may be no language that a browser knows.
+ *
+ * @param {string | undefined} language
+ * @param {Intl.NumberFormatOptions} options
+ */
+function numberFormat(language, options) {
+  for (const one of [language, language?.replace(/_/g, "-").replace(/[.@].*/, "")]) {
+    try {
+      return new Intl.NumberFormat(one, options);
+    } catch {
+      // The next one may do.
+    }
+  }
+  return new Intl.NumberFormat(undefined, options);
+}
+
+/**
+ * A value as text that fits on a line or two.
+ *
+ * @param {unknown} value
+ * @param {string} [json] The very JSON of it, where numbers in it are too large for JavaScript.
+ */
+export function formatResult(value, json) {
+  if (value === undefined || value === null) return "";
+  const text = typeof value === "string" ? value : (json ?? JSON.stringify(value));
+  return text.length > 300 ? `${text.slice(0, 299)}…` : text;
+}
+
+/**
+ * @param {string} pattern With `{}` for each value.
+ * @param {string[]} values
+ */
+function fillTemplate(pattern, ...values) {
+  return values.reduce((text, value) => text.replace("{}", () => value), pattern);
+}

@@ -1,0 +1,103 @@
+/**
+ * How `<celery-progress>` looks: its style, as the text of a sheet.
+ *
+ * The colours follow the page's `color-scheme`; each can be set as a custom property, and
+ * everything else by its part. The names that begin with `--_` are its own: a page that says
+ * `--celery-accent: var(--accent)` means its own `--accent`.
+ */
+
+/** Each for a light page and for a dark one. */
+const COLOURS = {
+  accent: ["#2563eb", "#60a5fa"],
+  "accent-end": ["#0ea5e9", "#38bdf8"],
+  track: ["#e5e9f0", "#2b3340"],
+  text: ["#111827", "#e8ecf3"],
+  muted: ["#566072", "#9aa6b8"],
+  success: ["#15803d", "#4ade80"],
+  failure: ["#b91c1c", "#f87171"],
+  warning: ["#a15c07", "#fbbf24"],
+};
+
+/**
+ * The colours as custom properties.
+ *
+ * @param {(light: string, dark: string) => string} put
+ */
+function colours(put) {
+  const all = Object.entries(COLOURS);
+  return all.map(([name, [light, dark]]) => `--_${name}: var(--celery-${name}, ${put(light, dark)});`);
+}
+
+export const STYLES = `
+:host { ${colours((light) => light).join(" ")} }
+@supports (color: light-dark(red, red)) {
+  :host { ${colours((light, dark) => `light-dark(${light}, ${dark})`).join(" ")} }
+}
+:host {
+  --_height: var(--celery-height, 0.5rem);
+  --_radius: var(--celery-radius, 1rem);
+  display: block;
+  min-inline-size: 8rem;
+  font: var(--celery-font, 0.875rem/1.45 system-ui, sans-serif);
+  color: var(--_text);
+  overflow-wrap: anywhere;
+}
+:host([hidden]), [hidden] { display: none !important; }
+[part=head], [part=foot] {
+  display: flex; gap: 0 1rem; align-items: baseline; justify-content: space-between;
+}
+[part=foot] { flex-wrap: wrap; }
+[part=message] { flex: 1 1 35%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+[part=status], [part=figures] { text-align: end; margin-inline-start: auto; }
+[part=label], [part=message], [part=error], [part=result] { unicode-bidi: plaintext; }
+:host(:dir(rtl)) :is([part=message], [part=error], [part=result]) { text-align: right; }
+[part=label] { font-weight: 600; }
+[part=status] { color: var(--_tone); font-size: 0.8125rem; font-weight: 500; }
+[part=status]::before {
+  content: ""; display: inline-block; inline-size: 0.5em; block-size: 0.5em; border-radius: 50%;
+  margin-inline-end: 0.45em; background: currentColor; vertical-align: 0.08em;
+}
+[part=bar] {
+  position: relative; overflow: hidden; block-size: var(--_height); margin-block: 0.4rem;
+  border-radius: var(--_radius); background: var(--_track);
+}
+[part=fill] {
+  block-size: 100%; inline-size: 0; border-radius: inherit; background: var(--_paint);
+  transition: inline-size 0.3s ease-out, background-color 0.3s;
+}
+[part=foot] { color: var(--_muted); font-size: 0.8125rem; min-block-size: 1.45em; }
+[part=figures] { font-variant-numeric: tabular-nums; }
+[part=error] { color: var(--_tone); font-size: 0.8125rem; white-space: pre-wrap; }
+[part=result] { color: var(--_muted); font-size: 0.8125rem; white-space: pre-wrap; }
+[part=live] {
+  position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%);
+  white-space: nowrap;
+}
+:host { --_tone: var(--_accent); --_paint: linear-gradient(90deg, var(--_accent), var(--_accent-end)); }
+:host(:dir(rtl)) { --_paint: linear-gradient(270deg, var(--_accent), var(--_accent-end)); }
+:host([state=queued]), :host([state=received]), :host(:not([state])) { --_tone: var(--_muted); }
+:host([state=retrying]), :host([state=cancelled]), :host([status=stalled]) {
+  --_tone: var(--_warning); --_paint: var(--_warning);
+}
+:host([state=completed]) { --_tone: var(--_success); --_paint: var(--_success); }
+:host([state=error]) { --_tone: var(--_failure); --_paint: var(--_failure); }
+:host([connection]) { --_tone: var(--_warning); }
+:host([indeterminate]) [part=fill] {
+  position: absolute; inline-size: 35%; transition: none;
+  animation: slide 1.4s ease-in-out infinite;
+}
+@keyframes slide { from { inset-inline-start: -35%; } to { inset-inline-start: 100%; } }
+@media (prefers-reduced-motion: reduce) {
+  [part=fill] { transition: none; }
+  :host([indeterminate]) [part=fill] {
+    inline-size: 100%; animation: none;
+    background: repeating-linear-gradient(
+      45deg, var(--_accent) 0 0.5rem, var(--_track) 0.5rem 1rem
+    );
+  }
+}
+@media (forced-colors: active) {
+  [part=bar] { border: 1px solid CanvasText; }
+  [part=fill] { background: Highlight; forced-color-adjust: none; }
+}
+`;

@@ -1,0 +1,50 @@
+/**
+ * Several operations as one: how a workflow stands, by its members.
+ *
+ * Pure.
+ */
+
+import { hasEnded } from "../client/protocol.js";
+import { emptyOperation } from "../client/reducer.js";
+
+/** @import { Operation, State } from "../client/protocol.js" */
+
+/**
+ * One snapshot for all members: their mean progress, how many have ended, and the first error.
+ *
+ * @param {string} id
+ * @param {Iterable<Operation>} members
+ * @returns {Operation | null} Null where there are none.
+ */
+export function aggregate(id, members) {
+  const all = [...members];
+  if (!all.length) return null;
+  const ended = all.filter(hasEnded);
+  const bad = all.find(({ state }) => state === "error" || state === "cancelled");
+  const over = ended.length === all.length;
+  const state = over ? (bad?.state ?? "completed") : stateLabel(all);
+  const started = Math.min(...all.map((one) => one.started_at));
+  const finished = over ? Math.max(...ended.map((one) => one.finished_at ?? one.started_at)) : null;
+  const sum = all.reduce((total, one) => total + (hasEnded(one) ? 1 : one.progress), 0);
+  return {
+    ...emptyOperation(id, started),
+    state,
+    status: state,
+    progress: sum / all.length,
+    current: ended.length,
+    total: all.length,
+    finished_at: finished,
+    duration: finished === null ? null : finished - started,
+    error: bad?.error ?? null,
+    error_type: bad?.error_type ?? null,
+  };
+}
+
+/**
+ * @param {Operation[]} members
+ * @returns {State}
+ */
+function stateLabel(members) {
+  const begun = members.some(({ state }) => state !== "queued" && state !== "received");
+  return begun ? "running" : "queued";
+}

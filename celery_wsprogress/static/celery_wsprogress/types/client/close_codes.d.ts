@@ -1,0 +1,30 @@
+/**
+ * The close codes of the protocol, and what a client does after each of them.
+ *
+ * `protocol/close_codes.py` holds the same rules in Python; a test compares the two. Called by
+ * `connection.js` when a socket has closed.
+ *
+ * Pure.
+ */
+/** The client closed the connection itself. */
+export declare const NORMAL = 1000;
+/** The frames are not those of the protocol. */
+export declare const INVALID_DATA = 1007;
+/** The connection ended without a close frame (RFC 6455, section 7.1.5). */
+export declare const LOST = 1006;
+/** The sidecar restarts; the reason may say when to come back. */
+export declare const RESTARTING = 1012;
+/**
+ * Whether a client must not come back: it would be sent away for the same reason.
+ *
+ * @param {number} code
+ */
+export declare function isFinal(code: number): boolean;
+/**
+ * Seconds after which a restarting sidecar wants its clients back; null if it does not say.
+ *
+ * @param {number} code
+ * @param {string} reason
+ * @returns {number | null}
+ */
+export declare function restartDelay(code: number, reason: string): number | null;

@@ -1,0 +1,213 @@
+/**
+ * The wire protocol, as far as it is rules: what a close code says, how commands are put, which
+ * operations a selector means, and the errors that a sidecar and a task can answer with.
+ *
+ * Pure.
+ *
+ * @typedef {"queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled"} State
+ *
+ * @typedef {object} Operation What is known of an operation: a snapshot, as the protocol has it.
+ * @property {string} operation_id The Celery task id.
+ * @property {string} operation_type The task's name.
+ * @property {number} started_at Epoch seconds.
+ * @property {string} status The last status word; `completed` or `error` from the end on.
+ * @property {number} progress 0 to 1.
+ * @property {Record<string, unknown>} metadata
+ * @property {number} event_count
+ * @property {State} state Where it is in its life.
+ * @property {string} message
+ * @property {Record<string, unknown>} details
+ * @property {number | null} current
+ * @property {number | null} total
+ * @property {string | null} unit
+ * @property {number | null} rate Units a second.
+ * @property {number | null} eta Seconds until the end, at that rate.
+ * @property {boolean} indeterminate The total is unknown.
+ * @property {number | null} queued_at
+ * @property {number | null} received_at
+ * @property {number | null} finished_at
+ * @property {number | null} duration Seconds from start to end.
+ * @property {number | null} attempt Counted from 1.
+ * @property {string | null} worker
+ * @property {string | null} queue
+ * @property {string | null} parent_id
+ * @property {string | null} root_id
+ * @property {string | null} group_id
+ * @property {string[]} tags
+ * @property {string | null} error
+ * @property {string | null} error_type
+ * @property {boolean} ignored The task raised `Ignore`: `completed`, and `progress` stays where it was.
+ * @property {string} last_event_id
+ * @property {string} run
+ *
+ * @typedef {object} ProgressEvent Something that happened to an operation.
+ * @property {string} event_type `status`, `progress`, `log`, `result`, `completed`, `error`, …
+ * @property {string} operation_id
+ * @property {number} timestamp Epoch seconds, taken where it happened.
+ * @property {Record<string, any>} data
+ * @property {string} [event_id] Where it stands in the log.
+ * @property {string} [run]
+ * @property {Operation} [operation] With `snapshot`: how the operation stands.
+ * @property {number | null} [missed] With `snapshot`: events that were not sent and will not be.
+ *
+ * @typedef {Record<string, any>} Frame Anything that the sidecar sends.
+ *
+ * @typedef {{ operation_type?: string, tag?: string, group_id?: string, root_id?: string }} Selector
+ *   Every operation of a kind: one of these fields, of which `operation_type` is a glob. None of
+ *   them is every operation.
+ */
+export type State = "queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled";
+export type Operation = {
+    /**
+     * The Celery task id.
+     */
+    operation_id: string;
+    /**
+     * The task's name.
+     */
+    operation_type: string;
+    /**
+     * Epoch seconds.
+     */
+    started_at: number;
+    /**
+     * The last status word; `completed` or `error` from the end on.
+     */
+    status: string;
+    /**
+     * 0 to 1.
+     */
+    progress: number;
+    metadata: Record<string, unknown>;
+    event_count: number;
+    /**
+     * Where it is in its life.
+     */
+    state: State;
+    message: string;
+    details: Record<string, unknown>;
+    current: number | null;
+    total: number | null;
+    unit: string | null;
+    /**
+     * Units a second.
+     */
+    rate: number | null;
+    /**
+     * Seconds until the end, at that rate.
+     */
+    eta: number | null;
+    /**
+     * The total is unknown.
+     */
+    indeterminate: boolean;
+    queued_at: number | null;
+    received_at: number | null;
+    finished_at: number | null;
+    /**
+     * Seconds from start to end.
+     */
+    duration: number | null;
+    /**
+     * Counted from 1.
+     */
+    attempt: number | null;
+    worker: string | null;
+    queue: string | null;
+    parent_id: string | null;
+    root_id: string | null;
+    group_id: string | null;
+    tags: string[];
+    error: string | null;
+    error_type: string | null;
+    /**
+     * The task raised `Ignore`: `completed`, and `progress` stays where it was.
+     */
+    ignored: boolean;
+    last_event_id: string;
+    run: string;
+};
+export type ProgressEvent = {
+    /**
+     * `status`, `progress`, `log`, `result`, `completed`, `error`, …
+     */
+    event_type: string;
+    operation_id: string;
+    /**
+     * Epoch seconds, taken where it happened.
+     */
+    timestamp: number;
+    data: Record<string, any>;
+    /**
+     * Where it stands in the log.
+     */
+    event_id?: string;
+    run?: string;
+    /**
+     * With `snapshot`: how the operation stands.
+     */
+    operation?: Operation;
+    /**
+     * With `snapshot`: events that were not sent and will not be.
+     */
+    missed?: number | null;
+};
+export type Frame = Record<string, any>;
+export type Selector = {
+    operation_type?: string;
+    tag?: string;
+    group_id?: string;
+    root_id?: string;
+};
+/** The sidecar does not take a command. */
+export declare class CommandError extends Error {
+    code: string;
+    name: string;
+    /**
+     * @param {string} code A word: `forbidden`, `unauthorized`, …
+     * @param {string} message
+     */
+    constructor(code: string, message: string);
+}
+/** The operation ended badly. */
+export declare class OperationError extends Error {
+    errorType: string;
+    cancelled: boolean;
+    operationId: string;
+    name: string;
+    /** @param {ProgressEvent} event Its `error`. */
+    constructor(event: ProgressEvent);
+}
+/** The connection is over for good. */
+export declare class ConnectionClosed extends Error {
+    code: number;
+    name: string;
+    /**
+     * @param {string} why
+     * @param {number} [code] The close code.
+     */
+    constructor(why: string, code?: number);
+}
+/**
+ * Whether an event is the end of its operation.
+ *
+ * @param {{ event_type: string }} event
+ */
+export declare function isEnd(event: {
+    event_type: string;
+}): boolean;
+/**
+ * Whether an operation has reached its end.
+ *
+ * @param {{ state: State }} operation
+ */
+export declare function hasEnded({ state }: {
+    state: State;
+}): boolean;
+/**
+ * The ids in lists that fit into a command, with a `since` for each.
+ *
+ * @param {Iterable<string>} ids
+ * @returns {Generator<string[]>}
+ */
+export declare function chunkIds(ids: Iterable<string>): Generator<string[]>;
