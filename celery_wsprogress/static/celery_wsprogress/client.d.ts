@@ -5,9 +5,8 @@
  *     const watch = client.watch(taskId, { onProgress: ({ data }) => show(data.progress) });
  *     const result = await watch.done;
  *
- * All that connect to one address share one WebSocket. It comes back by itself when it is lost,
- * and what is watched goes on where it was: nothing comes twice, and nothing that the sidecar
- * still holds is missing.
+ * All clients of one address share one WebSocket. It reconnects by itself, and every watch
+ * continues where it was: no event comes twice, and none that the sidecar still holds is missing.
  */
 import { Connection } from "./types/client/connection.js";
 import { Monitor, Watch, WatchMany } from "./types/client/handles.js";
@@ -24,16 +23,17 @@ import type { GetToken } from "./types/client/tokens.js";
 export { CommandError, ConnectionClosed, OperationError } from "./types/client/protocol.js";
 export type ConnectOptions = {
     /**
-     * Where the sidecar has a key.
+     * The token, if the sidecar has a key.
      */
     token?: string;
     /**
-     * The same, for tokens that expire: called for each connection,
-     * and before the one in use expires.
+     * Returns a token. Called for each connection, and again before
+     * the token in use expires.
      */
     getToken?: GetToken;
     /**
-     * Where there is none by itself, as in Node 20.
+     * The class to use where there is no global one, as in Node
+     * 20.
      */
     WebSocket?: WebSocketClass;
 };
@@ -51,24 +51,25 @@ export type ListFilter = {
      */
     limit?: number;
     /**
-     * What the page before said as `next`.
+     * `next` of the page before.
      */
     cursor?: string | null;
 };
 /**
- * Connect to a sidecar. Nothing is thrown for one that is not there: it is waited for.
+ * Connect to a sidecar. An unreachable sidecar is no error: the client tries again until it
+ * answers.
  *
- * @param {string | URL} url `ws://…` or `wss://…`, or the address of the sidecar as a page's; may
- *   be relative to the page. Never with a token in it.
+ * @param {string | URL} url `ws://…` or `wss://…`, or the `http(s)` address of the sidecar; may be
+ *   relative to the page. It must hold no token.
  * @param {ConnectOptions} [options]
  * @returns {Client}
  */
 export declare function connect(url: string | URL, options?: ConnectOptions): Client;
-/** A part of a page's, or a program's, that watches operations. */
+/** A client of one sidecar, with its own token and handles. */
 export declare class Client {
     #private;
     url: string;
-    /** Why it is over for good. @type {Error | null} */
+    /** The reason why the client is closed for good. @type {Error | null} */
     error: Error | null;
     /**
      * @param {string} url
@@ -78,17 +79,17 @@ export declare class Client {
     constructor(url: string, connection: Connection, options: ConnectOptions);
     /** @returns {ConnectionState} */
     get state(): ConnectionState;
-    /** How the last connection was lost, until there is one again. @returns {Loss | null} */
+    /** The loss of the last connection; null while connected. @returns {Loss | null} */
     get lost(): Loss | null;
-    /** What the sidecar offers; empty before the first connection. @returns {string[]} */
+    /** The features of the sidecar; empty before the first connection. @returns {string[]} */
     get features(): string[];
-    /** What the sidecar said when it was connected to: `server`, `limits`, … @returns {Frame} */
+    /** The data of the welcome frame: `server`, `limits`, … @returns {Frame} */
     get welcome(): Frame;
     /**
      * Call a function whenever the state changes.
      *
      * @param {() => void} observer
-     * @returns {() => void} Stop calling it.
+     * @returns {() => void} Stops the calls.
      */
     observe(observer: () => void): () => void;
     /**
@@ -108,7 +109,7 @@ export declare class Client {
      */
     watchMany(ids: Iterable<string>, options?: WatchOptions): WatchMany;
     /**
-     * Watch every operation, or all of a kind: how they stand, and what happens from now on.
+     * Watch every operation, or those of a selector: their snapshots, and events from now on.
      *
      * @param {Selector} [selector]
      * @param {MonitorOptions} [options]
@@ -116,7 +117,7 @@ export declare class Client {
      */
     monitor(selector?: Selector, options?: MonitorOptions): Monitor;
     /**
-     * A page of the operations that the sidecar holds, newest first.
+     * Return a page of the operations that the sidecar holds, newest first.
      *
      * @param {ListFilter} [filter]
      * @returns {Promise<{ operations: Operation[], next: string | null }>}
@@ -126,19 +127,19 @@ export declare class Client {
         next: string | null;
     }>;
     /**
-     * How an operation stands; null where the sidecar has not heard of it.
+     * Return the snapshot of an operation; null if the sidecar does not know it.
      *
      * @param {string} id
      * @returns {Promise<Operation | null>}
      */
     get(id: string): Promise<Operation | null>;
     /**
-     * The newest events of an operation, oldest first, earlier runs included.
+     * Return the newest events of an operation, oldest first, including those of earlier runs.
      *
      * @param {string} id
      * @param {{ limit?: number }} [options]
-     * @returns {Promise<{ events: ProgressEvent[], complete: boolean }>} `complete` is whether
-     *   nothing that the sidecar heard is missing before them.
+     * @returns {Promise<{ events: ProgressEvent[], complete: boolean }>} `complete`: no earlier
+     *   event has been evicted.
      */
     history(id: string, { limit }?: {
         limit?: number;
@@ -147,11 +148,11 @@ export declare class Client {
         complete: boolean;
     }>;
     /**
-     * The sidecar's figures.
+     * Return the counters of the sidecar.
      *
      * @returns {Promise<Record<string, number>>}
      */
     stats(): Promise<Record<string, number>>;
-    /** Watch nothing more, and let go of the connection. */
+    /** Close all handles and release the connection. */
     close(): void;
 }

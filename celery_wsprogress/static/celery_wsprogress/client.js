@@ -5,9 +5,8 @@
  *     const watch = client.watch(taskId, { onProgress: ({ data }) => show(data.progress) });
  *     const result = await watch.done;
  *
- * All that connect to one address share one WebSocket. It comes back by itself when it is lost,
- * and what is watched goes on where it was: nothing comes twice, and nothing that the sidecar
- * still holds is missing.
+ * All clients of one address share one WebSocket. It reconnects by itself, and every watch
+ * continues where it was: no event comes twice, and none that the sidecar still holds is missing.
  */
 
 import { addressOf } from "./client/address.js";
@@ -28,10 +27,11 @@ export { CommandError, ConnectionClosed, OperationError } from "./client/protoco
 
 /**
  * @typedef {object} ConnectOptions
- * @property {string} [token] Where the sidecar has a key.
- * @property {GetToken} [getToken] The same, for tokens that expire: called for each connection,
- *   and before the one in use expires.
- * @property {WebSocketClass} [WebSocket] Where there is none by itself, as in Node 20.
+ * @property {string} [token] The token, if the sidecar has a key.
+ * @property {GetToken} [getToken] Returns a token. Called for each connection, and again before
+ *   the token in use expires.
+ * @property {WebSocketClass} [WebSocket] The class to use where there is no global one, as in Node
+ *   20.
  *
  * @typedef {object} ListFilter Which operations to list, the newest first.
  * @property {string} [state]
@@ -40,20 +40,21 @@ export { CommandError, ConnectionClosed, OperationError } from "./client/protoco
  * @property {string} [group_id]
  * @property {string} [root_id]
  * @property {number} [limit] Up to 1,000.
- * @property {string | null} [cursor] What the page before said as `next`.
+ * @property {string | null} [cursor] `next` of the page before.
  */
 
-/** Milliseconds a connection outlives its last client: often the next one comes at once. */
+/** Milliseconds a connection outlives its last client, since the next one often follows at once. */
 const CLOSE_DELAY = 100;
 
 /** @type {Map<string, Connection>} */
 const connections = new Map();
 
 /**
- * Connect to a sidecar. Nothing is thrown for one that is not there: it is waited for.
+ * Connect to a sidecar. An unreachable sidecar is no error: the client tries again until it
+ * answers.
  *
- * @param {string | URL} url `ws://…` or `wss://…`, or the address of the sidecar as a page's; may
- *   be relative to the page. Never with a token in it.
+ * @param {string | URL} url `ws://…` or `wss://…`, or the `http(s)` address of the sidecar; may be
+ *   relative to the page. It must hold no token.
  * @param {ConnectOptions} [options]
  * @returns {Client}
  */
@@ -69,9 +70,9 @@ export function connect(url, options = {}) {
   return new Client(address, connection, options);
 }
 
-/** A part of a page's, or a program's, that watches operations. */
+/** A client of one sidecar, with its own token and handles. */
 export class Client {
-  /** Why it is over for good. @type {Error | null} */
+  /** The reason why the client is closed for good. @type {Error | null} */
   error = null;
 
   #connection;
@@ -100,17 +101,17 @@ export class Client {
     return this.error ? "closed" : this.#connection.stateFor(this.#source);
   }
 
-  /** How the last connection was lost, until there is one again. @returns {Loss | null} */
+  /** The loss of the last connection; null while connected. @returns {Loss | null} */
   get lost() {
     return this.#connection.lost ?? this.#source.lost;
   }
 
-  /** What the sidecar offers; empty before the first connection. @returns {string[]} */
+  /** The features of the sidecar; empty before the first connection. @returns {string[]} */
   get features() {
     return this.welcome.features ?? [];
   }
 
-  /** What the sidecar said when it was connected to: `server`, `limits`, … @returns {Frame} */
+  /** The data of the welcome frame: `server`, `limits`, … @returns {Frame} */
   get welcome() {
     return this.#connection.welcome;
   }
@@ -119,7 +120,7 @@ export class Client {
    * Call a function whenever the state changes.
    *
    * @param {() => void} observer
-   * @returns {() => void} Stop calling it.
+   * @returns {() => void} Stops the calls.
    */
   observe(observer) {
     this.#observers.add(observer);
@@ -149,7 +150,7 @@ export class Client {
   }
 
   /**
-   * Watch every operation, or all of a kind: how they stand, and what happens from now on.
+   * Watch every operation, or those of a selector: their snapshots, and events from now on.
    *
    * @param {Selector} [selector]
    * @param {MonitorOptions} [options]
@@ -160,7 +161,7 @@ export class Client {
   }
 
   /**
-   * A page of the operations that the sidecar holds, newest first.
+   * Return a page of the operations that the sidecar holds, newest first.
    *
    * @param {ListFilter} [filter]
    * @returns {Promise<{ operations: Operation[], next: string | null }>}
@@ -170,7 +171,7 @@ export class Client {
   }
 
   /**
-   * How an operation stands; null where the sidecar has not heard of it.
+   * Return the snapshot of an operation; null if the sidecar does not know it.
    *
    * @param {string} id
    * @returns {Promise<Operation | null>}
@@ -180,19 +181,19 @@ export class Client {
   }
 
   /**
-   * The newest events of an operation, oldest first, earlier runs included.
+   * Return the newest events of an operation, oldest first, including those of earlier runs.
    *
    * @param {string} id
    * @param {{ limit?: number }} [options]
-   * @returns {Promise<{ events: ProgressEvent[], complete: boolean }>} `complete` is whether
-   *   nothing that the sidecar heard is missing before them.
+   * @returns {Promise<{ events: ProgressEvent[], complete: boolean }>} `complete`: no earlier
+   *   event has been evicted.
    */
   async history(id, { limit } = {}) {
     return this.#request({ command: "get_history", operation_id: id, limit });
   }
 
   /**
-   * The sidecar's figures.
+   * Return the counters of the sidecar.
    *
    * @returns {Promise<Record<string, number>>}
    */
@@ -200,7 +201,7 @@ export class Client {
     return (await this.#request({ command: "get_stats" })).stats;
   }
 
-  /** Watch nothing more, and let go of the connection. */
+  /** Close all handles and release the connection. */
   close() {
     this.#end(new ConnectionClosed("the client was closed", NORMAL));
   }

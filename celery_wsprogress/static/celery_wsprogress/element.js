@@ -23,7 +23,14 @@ import { exactResult } from "./client/exact_json.js";
 import { oncePerFrame } from "./element/animation_frame.js";
 import { hasEnded } from "./client/protocol.js";
 import { adoptStyles, buildShadow, isolateDirection } from "./element/shadow_dom.js";
-import { formatFigures, formatPercent, formatResult, formatStatus, WORDS, mergeWords } from "./element/format.js";
+import {
+  formatFigures,
+  formatPercent,
+  formatResult,
+  formatStatus,
+  mergeWords,
+  WORDS,
+} from "./element/format.js";
 import { aggregate } from "./element/workflow.js";
 
 /** @import { Client } from "./client.js" */
@@ -187,8 +194,10 @@ export class CeleryProgress extends Base {
       ? this.#client.watch(id, options)
       : this.#client.monitor({ group_id: group ?? "" }, options);
     this.#handle = handle;
-    const waiting = () => (this.#unknownTimer = setTimeout(() => this.#reportUnknown(id ?? group), UNKNOWN_TIMEOUT));
-    handle.ready.then(() => handle === this.#handle && waiting(), () => {});
+    const wait = () => {
+      this.#unknownTimer = setTimeout(() => this.#reportUnknown(id ?? group), UNKNOWN_TIMEOUT);
+    };
+    handle.ready.then(() => handle === this.#handle && wait(), () => {});
     this.#client.observe(() => this.#observe());
     this.#paintSoon();
   }

@@ -1,11 +1,12 @@
 /**
- * Where a sidecar is.
+ * The address of a sidecar. Called by `client.js`, and by the element and the hooks for their
+ * default.
  *
  * Runs in: a page, a worker, or Node.
  */
 
 /**
- * The address of a WebSocket; a relative one is relative to the page, as its links are.
+ * Return the address of a WebSocket. A relative one is resolved against the base of the page.
  *
  * @param {string | URL} url
  */
@@ -16,7 +17,7 @@ export function addressOf(url) {
   if (address.username || address.password) {
     throw new TypeError("No secrets in an address: pass `token`");
   }
-  // A browser lets it wait for ever; only this machine is an exception.
+  // A browser never opens it (mixed content); addresses of this machine are exempt.
   const local = /localhost$|^127\.|^\[::1/.test(address.hostname);
   if (location?.protocol === "https:" && address.protocol === "ws:" && !local) {
     throw new TypeError("A page of https: needs wss:");
@@ -26,9 +27,9 @@ export function addressOf(url) {
 }
 
 /**
- * The sidecar that a module came from, also behind a prefix.
+ * Return the address of the sidecar that served a module, also behind a prefix.
  *
- * One that is a part of a bundle, or of no server, came from nowhere: then it is the page's host.
+ * For a module in a bundle, or not from a server, it is the host of the page.
  *
  * @param {string | undefined} module Its `import.meta.url`.
  */

@@ -1,31 +1,31 @@
 /**
- * How long to wait before something that failed is tried again.
+ * Exponential backoff with full jitter, for reconnecting and for asking for tokens.
  *
- * Pure, but for the chance that is passed in.
+ * Pure, except for the source of randomness, which is passed in.
  */
 
-/** Seconds the first wait lasts at the limit. */
+/** Upper bound of the first delay, in seconds. */
 export const MIN_DELAY = 0.5;
 
-/** Seconds any wait lasts at the limit. */
+/** Upper bound of any delay, in seconds. */
 export const MAX_DELAY = 20;
 
 /**
- * Waits that grow, with full jitter: those that lost a server together come back apart.
+ * Growing random delays, so that clients that lost a server together do not return together.
  *
- * There is no last wait: it is asked for as often as something fails.
+ * There is no limit to the number of attempts.
  */
 export class Backoff {
   #chance;
   #limit = MIN_DELAY;
 
-  /** @param {() => number} [chance] Gives a number from 0 to 1. */
+  /** @param {() => number} [chance] Returns a number from 0 to 1. */
   constructor(chance = Math.random) {
     this.#chance = chance;
   }
 
   /**
-   * The seconds to wait now; the next wait may be twice as long.
+   * Return the seconds to wait now, and double the bound of the next delay.
    *
    * @returns {number}
    */
@@ -35,7 +35,7 @@ export class Backoff {
     return this.#chance() * limit;
   }
 
-  /** Begin again with the shortest wait. */
+  /** Start over with the first delay. */
   reset() {
     this.#limit = MIN_DELAY;
   }

@@ -26,7 +26,7 @@ const FINAL = [1003, INVALID_DATA, 1008, 1009];
 const MAX_RESTART_DELAY = 60;
 
 /**
- * Whether a client must not come back: it would be sent away for the same reason.
+ * Return whether a client must not reconnect.
  *
  * @param {number} code
  */
@@ -35,7 +35,7 @@ export function isFinal(code) {
 }
 
 /**
- * Seconds after which a restarting sidecar wants its clients back; null if it does not say.
+ * Return the seconds after which a restarting sidecar wants its clients back; null if unknown.
  *
  * @param {number} code
  * @param {string} reason

@@ -1,5 +1,6 @@
 /**
- * One socket after another to one sidecar, for everything on the page that watches through it.
+ * The connection to one sidecar, shared by all clients of one address. It opens one socket after
+ * another, authenticates the tokens on each, and hands events to the subscription manager.
  *
  * Runs in: a page, a worker, or Node.
  */
@@ -19,56 +20,56 @@ import { SubscriptionManager } from "./subscription_manager.js";
 /**
  * @typedef {"connecting" | "open" | "reconnecting" | "closed"} ConnectionState
  *
- * @typedef {object} Loss How the last socket ended.
- * @property {number} code The close code; 1006 where there was none.
+ * @typedef {object} Loss The end of the last socket.
+ * @property {number} code The close code; 1006 if there was none.
  * @property {string} reason
- * @property {number} retryAt When the next attempt is made, in milliseconds since the epoch.
+ * @property {number} retryAt Time of the next attempt, in milliseconds since the epoch.
  */
 
 export class Connection {
   /** @type {ConnectionState} */
   state = "connecting";
-  /** Why it is over for good. @type {Error | null} */
+  /** The reason why the connection is closed for good. @type {Error | null} */
   error = null;
   /** @type {Loss | null} */
   lost = null;
   /** `data` of the first frame of the latest socket. @type {Frame} */
   welcome = {};
 
-  /** What is watched through it. */
+  /** All subscriptions of its clients. */
   subscriptions = new SubscriptionManager();
   /** @type {Set<() => void>} */
   observers = new Set();
-  /** By the token, or the function that gives it. @type {Map<unknown, TokenSource>} */
+  /** By the token, or by the function that returns it. @type {Map<unknown, TokenSource>} */
   #sources = new Map();
 
   #connect;
   #backoff = new Backoff();
-  /** The socket in use: opening, or open. @type {Socket | null} */
+  /** The socket in use, opening or open. @type {Socket | null} */
   #current = null;
-  /** The socket, once it is welcome. @type {Socket | null} */
+  /** The socket in use, once its welcome frame has come. @type {Socket | null} */
   #socket = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  /** Seconds that the sidecar's clock is ahead of one that begins with the page. */
+  /** Seconds from `performance.now()` to the clock of the sidecar. */
   #clockOffset = 0;
   #stopWakeup;
 
-  /** @param {() => any} connect Makes a WebSocket. */
+  /** @param {() => any} connect Returns a new WebSocket. */
   constructor(connect) {
     this.#connect = connect;
     this.#stopWakeup = onWakeup(
       () => this.#resume(),
       () => this.#suspend(),
     );
-    // Not before who makes it has said which tokens there are.
+    // Later than the constructor: the client adds its token first.
     this.#timer = setTimeout(() => this.#open());
   }
 
   /**
-   * Close it for good.
+   * Close the connection for good.
    *
-   * @param {Error} error Why.
+   * @param {Error} error The reason.
    */
   stop(error) {
     if (this.error) return;
@@ -80,14 +81,14 @@ export class Connection {
     for (const source of [...this.#sources.values()]) source.reject(error);
   }
 
-  // What its clients do.
+  // Called by clients.
 
   /**
-   * Send a command and return its reply; without a socket, or while it does not know the token, it
-   * waits for the next one.
+   * Send a command and return its reply. Without a socket that knows the token, wait for one;
+   * after a loss, send the command again.
    *
    * @param {Frame} command
-   * @param {TokenSource} source Whose token grants it.
+   * @param {TokenSource} source The token that grants the command.
    * @returns {Promise<Frame>}
    */
   async request(command, source) {
@@ -104,7 +105,7 @@ export class Connection {
   }
 
   /**
-   * How it stands for a client: it is open when the socket knows the client's token.
+   * Return the state for one client: it is open when the socket knows the token of the client.
    *
    * @param {TokenSource} source
    * @returns {ConnectionState}
@@ -115,7 +116,7 @@ export class Connection {
   }
 
   /**
-   * Take one more client, and tell the sidecar its token if that is a new one.
+   * Add a client, and send its token to the sidecar if that is new.
    *
    * @param {Credentials} credentials
    * @param {(error: Error) => void} onRefused
@@ -134,8 +135,8 @@ export class Connection {
 
   /**
    * @param {TokenSource} source
-   * @param {(error: Error) => void} onRefused What it entered with.
-   * @param {Error} error Why.
+   * @param {(error: Error) => void} onRefused As given to `addClient`.
+   * @param {Error} error The reason.
    * @returns {boolean} Whether it was the last client.
    */
   removeClient(source, onRefused, error) {
@@ -149,7 +150,7 @@ export class Connection {
     return !this.#sources.size;
   }
 
-  // One socket after another.
+  // Sockets.
 
   #open() {
     clearTimeout(this.#timer);
@@ -186,7 +187,7 @@ export class Connection {
     this.#current = this.#socket = null;
     this.subscriptions.onDisconnect();
     if (this.error) return;
-    // Where a token has expired, the next socket refuses who has no other one, and nobody else.
+    // 4001 is not final: on the next socket only clients whose token has expired are rejected.
     if (isFinal(code))
       return this.stop(new ConnectionClosed(reason || "the connection was closed", code));
     const delay = (restartDelay(code, reason) ?? this.#backoff.next()) * 1000;
@@ -200,7 +201,7 @@ export class Connection {
     else if (this.#timer) this.#open();
   }
 
-  /** Have no socket until it is woken: a page with an open socket may not be kept. */
+  /** Close the socket until resumed: an open one keeps a page out of the back/forward cache. */
   #suspend() {
     this.#current?.close();
     clearTimeout(this.#timer);
@@ -215,8 +216,8 @@ export class Connection {
   // Tokens.
 
   /**
-   * Tell a socket the token of a client, and let it go on with what it watched; and tell it a new one
-   * before that one expires. What goes wrong with one token is no other client's affair.
+   * Send the token of a client and resume its subscriptions; called again to renew the token. A
+   * failure of one token affects no other client.
    *
    * @param {TokenSource} source
    * @param {Socket} socket
@@ -234,7 +235,7 @@ export class Connection {
     } catch (error) {
       if (error instanceof ConnectionLost || this.#current !== socket) return;
       if (error instanceof CommandError && !renewal) source.reject(error);
-      // There is none now. The one before may hold for a while; else the socket ends and says so.
+      // No token now. The one in use may still be valid; if not, the sidecar closes with 4001.
       else source.retryAfter(error, () => this.#authenticate(source, socket));
       if (renewal) return;
     }
@@ -251,9 +252,10 @@ export class Connection {
     try {
       const reply = token ? await socket.request({ command: "authenticate", token }) : {};
       const now = this.#clockOffset + performance.now() / 1000;
-      source.renewAfter((reply.expires_at ?? Infinity) - now, () => this.#authenticate(source, socket));
+      const left = (reply.expires_at ?? Infinity) - now;
+      source.renewAfter(left, () => this.#authenticate(source, socket));
     } catch (error) {
-      // What was given may have been kept too long; once more, and it is the last word.
+      // The function may have returned a cached token: ask once more.
       if (last || !(error instanceof CommandError)) throw error;
       await this.#sendToken(source, socket, true);
     }

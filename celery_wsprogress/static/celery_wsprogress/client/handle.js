@@ -1,5 +1,6 @@
 /**
- * What all handles can do: tell what happens, be iterated, and be closed.
+ * The base of all handles: observers, event handlers, iteration, closing. Created by `client.js`;
+ * the subscription manager delivers events to it.
  */
 
 /** @import { Connection } from "./connection.js" */
@@ -8,8 +9,7 @@
 
 /**
  * @typedef {(event: ProgressEvent, operation: Operation, replayed: boolean) => void} EventHandler
- *   Gets an event, the operation as it stands after it, and whether that was so before it was
- *   watched.
+ *   Receives an event, the snapshot after it, and whether the event is from before the watch began.
  *
  * @typedef {object} Handlers
  * @property {EventHandler} [onProgress]
@@ -20,43 +20,43 @@
  * @property {EventHandler} [onCompleted]
  * @property {EventHandler} [onError] The operation failed or was cancelled.
  * @property {(operation: Operation, event: ProgressEvent | null, replayed: boolean) => void}
- *   [onChange] Anything is different; the event is null where it was a snapshot that said it.
- * @property {(error: Error, id?: string) => void} [onRefused] It may not be watched, or the
- *   connection is over for good.
+ *   [onChange] Called for any change; the event is null if a snapshot brought the change.
+ * @property {(error: Error, id?: string) => void} [onRefused] The watch was rejected, or the
+ *   connection is closed for good.
  *
  * @typedef {Handlers & { signal?: AbortSignal, max_rate?: number, stay?: boolean }} WatchOptions
- *   `max_rate` is how often a second progress of an operation is told, at the most: 0.01 or more.
- *   Whoever else on the page wants the same more often has it so for all. `stay` is to watch on
- *   behind the end, for operations that run again; else what has ended is let go.
+ *   `max_rate` is the maximum number of progress events per second and operation, 0.01 or more;
+ *   the highest one on the page for the same operation counts for all. `stay` keeps watching after
+ *   the end, for operations that run again.
  *
- * @typedef {WatchOptions & { limit?: number }} MonitorOptions `limit` is how many operations are
- *   listed and kept, 1,000 where it is not given; beyond it those that ended first are let go.
+ * @typedef {WatchOptions & { limit?: number }} MonitorOptions `limit` is the number of operations
+ *   to list and keep, 1,000 by default; beyond it those that ended first are dropped.
  *
- * @typedef {{ connection: Connection, source: TokenSource, handles: Set<Handle> }} HandleContext Of whom a
- *   handle is.
+ * @typedef {{ connection: Connection, source: TokenSource, handles: Set<Handle> }} HandleContext
+ *   The client that owns a handle.
  *
- * @typedef {object} Deferred A promise, and what settles it.
+ * @typedef {object} Deferred A promise with its functions.
  * @property {Promise<any>} promise
  * @property {(value?: any) => void} resolve
  * @property {(error: unknown) => void} reject
  */
 
-/** Events that wait to be iterated; of more, the first are let go. */
+/** Maximum number of events that wait for an iterator; the oldest are dropped. */
 const MAX_QUEUED_EVENTS = 1_000;
 
-/** One listener for each signal, however many wait for it: Node warns of eleven. */
+/** One event listener per signal, whatever the number of handles: Node warns of more than ten. */
 /** @type {WeakMap<AbortSignal, Set<() => void>>} */
 const abortListeners = new WeakMap();
 
-/** What somebody watches by. */
+/** The base class of `Watch`, `WatchMany` and `Monitor`. */
 export class Handle {
-  /** Why nothing more comes, where it should. @type {Error | null} */
+  /** The reason why the handle was rejected. @type {Error | null} */
   error = null;
   closed = false;
-  /** Events that were let go because whoever iterates did not take them in time. */
+  /** The number of events that were dropped because the iterator was too slow. */
   missed = 0;
 
-  /** Resolves when what there is to know at first is known; rejects where it may not be. */
+  /** Resolves when the first snapshots are known; rejects when the watch is rejected. */
   ready;
 
   #context;
@@ -67,10 +67,10 @@ export class Handle {
   #observers = new Set();
   /** @type {Set<ProgressEvent[]>} */
   #queues = new Set();
-  /** By the id, where there is one. @type {Map<string | undefined, () => void>} */
+  /** By operation id; undefined for a selector. @type {Map<string | undefined, () => void>} */
   #unsubscribers = new Map();
   #isReady = false;
-  /** Who waits for its signal. @type {Set<() => void> | undefined} */
+  /** The functions to call when the signal aborts. @type {Set<() => void> | undefined} */
   #abortSet;
   #abort = () => this.close(this.#options.signal?.reason);
 
@@ -83,20 +83,20 @@ export class Handle {
     this.#options = options;
     this.ready = this.#ready.promise;
     const { signal, max_rate: rate = 1 } = options;
-    // A sidecar tells it as often, at the least.
+    // The sidecar takes no lower rate.
     if (!(rate >= 0.01)) throw new RangeError("`max_rate` is 0.01 or more");
     context.handles.add(this);
     if (!signal) return;
     this.#abortSet = abortSetOf(signal).add(this.#abort);
-    // Whoever made it is to have it first.
+    // After the constructor has returned.
     if (signal.aborted) queueMicrotask(this.#abort);
   }
 
   /**
-   * Call a function whenever something is different.
+   * Call a function after each change.
    *
    * @param {() => void} observer
-   * @returns {() => void} Stop calling it.
+   * @returns {() => void} Stops the calls.
    */
   observe(observer) {
     this.#observers.add(observer);
@@ -104,9 +104,9 @@ export class Handle {
   }
 
   /**
-   * Watch no more.
+   * Stop watching.
    *
-   * @param {unknown} [_reason] Why; an AbortError where it is not said.
+   * @param {unknown} [_reason] The reason; by default an AbortError.
    */
   close(_reason) {
     if (this.closed) return;
@@ -119,8 +119,7 @@ export class Handle {
   }
 
   /**
-   * The events as they come: of an operation from the start of its run until its end, of several
-   * until that of the last.
+   * Iterate the events, from the start of the run to the end of the last operation.
    *
    * @returns {AsyncGenerator<ProgressEvent, void, void>}
    */
@@ -128,14 +127,14 @@ export class Handle {
     /** @type {any} */
     const { constructor: Same, ids, id = ids } = this;
     if (!id || !this.#isReady || (this.closed && !this.over)) return this.#iterate();
-    // What was told already is told again.
+    // Events were delivered already: a new handle replays them.
     const { signal, max_rate } = this.#options;
     const again = new Same(this.#context, id, { signal, max_rate });
     return again.#iterate(again);
   }
 
   /**
-   * Add an event to those that wait to be iterated; of progress only the latest waits.
+   * Queue an event for an iterator; a progress replaces the one before it.
    *
    * @param {ProgressEvent[]} queue
    * @param {ProgressEvent} event
@@ -151,7 +150,7 @@ export class Handle {
   }
 
   /**
-   * @param {Handle} [own] What is closed with the iteration.
+   * @param {Handle} [own] The handle to close after the iteration.
    * @returns {AsyncGenerator<ProgressEvent, void, void>}
    */
   async *#iterate(own) {
@@ -174,12 +173,12 @@ export class Handle {
     }
   }
 
-  /** Whether everything that it watches has come to its end. */
+  /** Whether all operations have ended. */
   get over() {
     return false;
   }
 
-  // What the connection does.
+  // Called by the subscription manager.
 
   /**
    * @param {Record<string, string>} fields
@@ -189,13 +188,14 @@ export class Handle {
   subscribe(fields, limit = Infinity) {
     const { connection, source } = this.#context;
     const { max_rate: rate } = this.#options;
-    const { operations, unsubscribe } = connection.subscriptions.subscribe(fields, this, source, limit, rate);
+    const { subscriptions } = connection;
+    const { operations, unsubscribe } = subscriptions.subscribe(fields, this, source, limit, rate);
     this.#unsubscribers.set(fields.operation_id, unsubscribe);
     return operations;
   }
 
   /**
-   * Let go of one that has ended, unless it is to be watched on.
+   * Unsubscribe from an operation that has ended, unless `stay` is set.
    *
    * @param {string} id
    */
@@ -205,7 +205,7 @@ export class Handle {
     if (this.over) this.close();
   }
 
-  /** @param {string} [_id] Of which operation, where there are several. */
+  /** @param {string} [_id] The operation that is ready, for a handle of several. */
   markReady(_id) {
     this.#isReady = true;
     this.#ready.resolve();
@@ -235,8 +235,8 @@ export class Handle {
 
   /**
    * @param {Error} error
-   * @param {string} [id] Of which operation, where there are several.
-   * @param {boolean} [whole] Nothing is left to watch.
+   * @param {string} [id] The operation, for a handle of several.
+   * @param {boolean} [whole] The handle has no other operation.
    */
   reject(error, id, whole = true) {
     if (this.closed) return;
@@ -248,14 +248,14 @@ export class Handle {
     this.notify();
   }
 
-  /** */
+  /** Call the observers. */
   notify() {
     for (const observer of [...this.#observers]) callSafely(observer);
   }
 }
 
 /**
- * Who waits for a signal.
+ * Return the functions to call when a signal aborts.
  *
  * @param {AbortSignal} signal
  */
@@ -270,7 +270,7 @@ function abortSetOf(signal) {
 }
 
 /**
- * Call what is somebody else's: it may fail, and that is no reason for the others to.
+ * Call a function of the page; an error in it is reported as uncaught and stops nothing here.
  *
  * @param {() => void} other
  */
@@ -285,7 +285,7 @@ export function callSafely(other) {
 }
 
 /**
- * A promise and what settles it.
+ * Return a promise with its functions.
  *
  * @returns {Deferred}
  */
@@ -293,7 +293,7 @@ export function withResolvers() {
   /** @type {any} */
   const made = {};
   made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
-  // Not everybody waits for it.
+  // A rejection that nobody awaits is not an uncaught one.
   made.promise.catch(() => {});
   return made;
 }

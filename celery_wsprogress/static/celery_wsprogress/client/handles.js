@@ -1,5 +1,5 @@
 /**
- * What `watch`, `watchMany` and `monitor` give: how things stand, what happens, and how it ends.
+ * The handles that `watch`, `watchMany` and `monitor` return.
  */
 
 import { Handle, withResolvers } from "./handle.js";
@@ -8,19 +8,22 @@ import { isEnd, OperationError } from "./protocol.js";
 /** @import { HandleContext, MonitorOptions, Deferred, WatchOptions } from "./handle.js" */
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 
-/** Operations by their ids, on the way to their ends. */
+/** A handle of operations by id, with their results. */
 class IdHandle extends Handle {
-  /** How each of them ended, by id. @type {Map<string, PromiseSettledResult<unknown>>} */
+  /**
+   * The results of the operations that have ended, by id.
+   * @type {Map<string, PromiseSettledResult<unknown>>}
+   */
   results = new Map();
 
-  /** Settles when all have ended. @type {Deferred} */
+  /** Resolves when all have ended. @type {Deferred} */
   ended = withResolvers();
-  /** What they gave. @type {Map<string, unknown>} */
+  /** The results of tasks, by id. @type {Map<string, unknown>} */
   values = new Map();
 
-  /** Of each id those that there are: one, or none. @type {Map<string, Operation>[]} */
+  /** One map per id, with one operation or none. @type {Map<string, Operation>[]} */
   #operations;
-  /** Those of which nothing is known yet. @type {Set<string>} */
+  /** Ids whose first reply has not come. @type {Set<string>} */
   #pending;
 
   /**
@@ -37,7 +40,7 @@ class IdHandle extends Handle {
     this.markReady();
   }
 
-  /** How those stand that somebody has heard of, by id. @returns {Map<string, Operation>} */
+  /** The snapshots of the known operations, by id. @returns {Map<string, Operation>} */
   get operations() {
     /** @type {Map<string, Operation>} */
     const known = new Map();
@@ -45,7 +48,7 @@ class IdHandle extends Handle {
     return known;
   }
 
-  /** Whether all their ends were seen. */
+  /** Whether all operations have ended. */
   get over() {
     return this.results.size === this.ids.length;
   }
@@ -58,7 +61,7 @@ class IdHandle extends Handle {
   deliver(event, operation, replayed) {
     const { event_type: type, operation_id: id } = event;
     if (type === "result") this.values.set(id, event.data.result);
-    // It runs again.
+    // The operation runs again.
     if (type === "status") this.results.delete(id);
     if (type === "completed") this.#end(id, { status: "fulfilled", value: this.values.get(id) });
     if (type === "error") this.#end(id, { status: "rejected", reason: new OperationError(event) });
@@ -102,9 +105,12 @@ class IdHandle extends Handle {
   }
 }
 
-/** One operation. */
+/** The handle of one operation. */
 export class Watch extends IdHandle {
-  /** The result; rejects with an OperationError where there is none. @type {Promise<any>} */
+  /**
+   * Resolves with the result; rejects with an OperationError if the operation failed.
+   * @type {Promise<any>}
+   */
   done;
 
   /**
@@ -123,12 +129,12 @@ export class Watch extends IdHandle {
     this.done.catch(() => {});
   }
 
-  /** How it stands; null where nobody has heard of it. @returns {Operation | null} */
+  /** The snapshot; null if the operation is unknown. @returns {Operation | null} */
   get operation() {
     return this.operations.get(this.id) ?? null;
   }
 
-  /** What the operation gave, once it is known. @returns {unknown} */
+  /** The result; undefined until it is known. @returns {unknown} */
   get result() {
     return this.values.get(this.id);
   }
@@ -142,15 +148,18 @@ export class Watch extends IdHandle {
   }
 }
 
-/** Several operations. */
+/** The handle of several operations. */
 export class WatchMany extends IdHandle {
-  /** Resolves with `results` when all have ended. @type {Promise<Map<string, PromiseSettledResult<unknown>>>} */
+  /**
+   * Resolves with `results` when all have ended.
+   * @type {Promise<Map<string, PromiseSettledResult<unknown>>>}
+   */
   done = this.ended.promise;
 }
 
-/** Every operation of a kind. */
+/** The handle of all operations of a selector. */
 export class Monitor extends Handle {
-  /** How they stand, by id, in no order. @type {Map<string, Operation>} */
+  /** The snapshots by id, in no order. @type {Map<string, Operation>} */
   operations;
 
   /**

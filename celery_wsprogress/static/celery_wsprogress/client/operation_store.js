@@ -1,7 +1,8 @@
 /**
- * How everything that is watched stands, and who is told what happens to it.
+ * The snapshots of all watched operations, by subscription. The subscription manager feeds it with
+ * events and replies; it folds and delivers them.
  *
- * Pure: what is socket of the sidecar for it is the affair of `watching.js`.
+ * Pure: `subscription_manager.js` sends the commands.
  */
 
 import { reduce } from "./reducer.js";
@@ -11,32 +12,32 @@ import { Subscription } from "./subscriptions.js";
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 
 /**
- * By which a subscription is found.
+ * Return the key of a subscription.
  *
- * @param {Record<string, string>} fields What `subscribe` says.
+ * @param {Record<string, string>} fields The fields of the `subscribe` command.
  */
 export function subscriptionKey(fields) {
   return JSON.stringify(fields);
 }
 
 export class OperationStore {
-  /** By a key of what they are. @type {Map<string, Subscription>} */
+  /** All subscriptions, by key. @type {Map<string, Subscription>} */
   subscriptions = new Map();
-  /** Those of them that a selector means. @type {Set<Subscription>} */
+  /** The subscriptions by selector. @type {Set<Subscription>} */
   bySelector = new Set();
 
   #resumeState;
 
-  /** @param {ResumeState} resumeState Says which events were seen. */
+  /** @param {ResumeState} resumeState Knows the events that were seen. */
   constructor(resumeState) {
     this.#resumeState = resumeState;
   }
 
   /**
-   * The subscription to an id, or to what a selector means.
+   * Return the subscription to an id or a selector; add it if it is new.
    *
-   * @param {Record<string, string>} fields What `subscribe` says.
-   * @param {number} limit Operations that it keeps, at the least.
+   * @param {Record<string, string>} fields The fields of the `subscribe` command.
+   * @param {number} limit Minimum number of operations to keep.
    */
   add(fields, limit) {
     const key = subscriptionKey(fields);
@@ -54,10 +55,11 @@ export class OperationStore {
   }
 
   /**
-   * Take an event as it comes.
+   * Apply an event and deliver it.
    *
    * @param {ProgressEvent} event
-   * @returns {boolean} Whether what happened before it is still to be learned.
+   * @returns {boolean} Whether a snapshot must be fetched, because the event is the first known
+   *   one and does not identify the operation.
    */
   applyEvent(event) {
     const id = event.operation_id;
@@ -65,7 +67,7 @@ export class OperationStore {
     const subscriptions = [...this.#subscriptionsOf(id)];
     const before = subscriptions.map((one) => one.operations.get(id)).find((one) => one) ?? null;
     let operation = fresh || !before ? reduce(before, event) : before;
-    // It is in the snapshot already.
+    // A listener has its run replayed over a snapshot that counts these events already.
     if (before && subscriptions.some((one) => one.replaying)) {
       const { event_count, last_event_id } = before;
       operation = { ...operation, event_count, last_event_id };
@@ -79,7 +81,8 @@ export class OperationStore {
   }
 
   /**
-   * Take a snapshot for what is known: replies come before events, so it is never replay them.
+   * Apply a snapshot of a reply. The sidecar sends replies and events in one order, so a snapshot
+   * is never older than the events applied before it.
    *
    * @param {Operation} operation
    */

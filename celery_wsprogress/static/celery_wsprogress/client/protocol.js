@@ -1,12 +1,13 @@
 /**
- * The wire protocol, as far as it is rules: what a close code says, how commands are put, which
- * operations a selector means, and the errors that a sidecar and a task can answer with.
+ * The wire protocol: the types of frames and snapshots, the errors, and the size of commands.
+ * Close codes stand in `close_codes.js`, selectors in `selectors.js`.
  *
  * Pure.
  *
- * @typedef {"queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled"} State
+ * @typedef {"queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" |
+ *   "cancelled"} State
  *
- * @typedef {object} Operation What is known of an operation: a snapshot, as the protocol has it.
+ * @typedef {object} Operation The snapshot of an operation.
  * @property {string} operation_id The Celery task id.
  * @property {string} operation_type The task's name.
  * @property {number} started_at Epoch seconds.
@@ -14,7 +15,7 @@
  * @property {number} progress 0 to 1.
  * @property {Record<string, unknown>} metadata
  * @property {number} event_count
- * @property {State} state Where it is in its life.
+ * @property {State} state The state of the life cycle.
  * @property {string} message
  * @property {Record<string, unknown>} details
  * @property {number | null} current
@@ -36,33 +37,34 @@
  * @property {string[]} tags
  * @property {string | null} error
  * @property {string | null} error_type
- * @property {boolean} ignored The task raised `Ignore`: `completed`, and `progress` stays where it was.
+ * @property {boolean} ignored The task raised `Ignore`: `completed`, and `progress` stays where it
+ *   was.
  * @property {string} last_event_id
  * @property {string} run
  *
- * @typedef {object} ProgressEvent Something that happened to an operation.
+ * @typedef {object} ProgressEvent An event of an operation.
  * @property {string} event_type `status`, `progress`, `log`, `result`, `completed`, `error`, …
  * @property {string} operation_id
  * @property {number} timestamp Epoch seconds, taken where it happened.
  * @property {Record<string, any>} data
- * @property {string} [event_id] Where it stands in the log.
+ * @property {string} [event_id] The position in the log.
  * @property {string} [run]
- * @property {Operation} [operation] With `snapshot`: how the operation stands.
- * @property {number | null} [missed] With `snapshot`: events that were not sent and will not be.
+ * @property {Operation} [operation] With `snapshot`: the snapshot.
+ * @property {number | null} [missed] With `snapshot`: the number of events that were skipped.
  *
  * @typedef {Record<string, any>} Frame Anything that the sidecar sends.
  *
- * @typedef {{ operation_type?: string, tag?: string, group_id?: string, root_id?: string }} Selector
- *   Every operation of a kind: one of these fields, of which `operation_type` is a glob. None of
- *   them is every operation.
+ * @typedef {{ operation_type?: string, tag?: string, group_id?: string, root_id?: string }}
+ *   Selector
+ *   One of these fields; `operation_type` is a glob. Without a field: every operation.
  */
 
 import { LOST } from "./close_codes.js";
 
-/** Characters a list of ids may take in a command. */
+/** Maximum characters of a list of ids in a command. */
 const MAX_IDS_LENGTH = 32_000;
 
-/** The sidecar does not take a command. */
+/** The sidecar rejected a command. */
 export class CommandError extends Error {
   name = "CommandError";
 
@@ -76,7 +78,7 @@ export class CommandError extends Error {
   }
 }
 
-/** The operation ended badly. */
+/** The operation failed or was cancelled. */
 export class OperationError extends Error {
   name = "OperationError";
 
@@ -89,7 +91,7 @@ export class OperationError extends Error {
   }
 }
 
-/** The connection is over for good. */
+/** The connection is closed for good. */
 export class ConnectionClosed extends Error {
   name = "ConnectionClosed";
 
@@ -104,7 +106,7 @@ export class ConnectionClosed extends Error {
 }
 
 /**
- * Whether an event is the end of its operation.
+ * Return whether an event is the end of its operation.
  *
  * @param {{ event_type: string }} event
  */
@@ -113,7 +115,7 @@ export function isEnd(event) {
 }
 
 /**
- * Whether an operation has reached its end.
+ * Return whether an operation has ended.
  *
  * @param {{ state: State }} operation
  */
@@ -122,7 +124,7 @@ export function hasEnded({ state }) {
 }
 
 /**
- * The ids in lists that fit into a command, with a `since` for each.
+ * Split ids into lists that fit into a command with a `since` for each id.
  *
  * @param {Iterable<string>} ids
  * @returns {Generator<string[]>}
@@ -132,7 +134,8 @@ export function* chunkIds(ids) {
   let some = [];
   let room = MAX_IDS_LENGTH;
   for (const one of ids) {
-    // Twice the id, each character at its longest, and an event id of ordinary length.
+    // The id stands twice, in `operation_ids` and in `since`; the rest is an event id. Characters
+    // outside ASCII are counted as escapes, which is more than they can take.
     const size = 2 * JSON.stringify(one).replace(/[^ -~]/g, "\\u1234").length + 100;
     if (some.length && size > room) {
       yield some;

@@ -1,33 +1,33 @@
 /**
- * The fold of an operation's events, as they are delivered, over what is known of it.
+ * The fold of delivered events over the snapshot of an operation.
  *
- * The sidecar has decided already which events are news; so there is no table here, and what a
- * snapshot says that came before its own events is not undone by them: an event that is in it
- * already changes nothing, or is followed by the one that says the same again.
+ * The sidecar has applied the transition table (`operations/states.py`) already, so there is none
+ * here. Events may be replayed over a snapshot that includes them: each then changes nothing, or a
+ * later one restores the value.
  *
- * Pure: each fold gives a new snapshot and leaves the old one as it is.
+ * Pure: each fold returns a new snapshot and leaves the old one unchanged.
  */
 
 import { hasEnded, isEnd } from "./protocol.js";
 
 /** @import { Operation, ProgressEvent, State } from "./protocol.js" */
 
-/** States in which the current run is over and another one follows. */
+/** States in which the current run is over and another run follows. */
 const FOLLOWED_STATES = ["retrying", "replaced"];
 
-/** Words that are states, too. */
+/** Status words that are also states. */
 const STATUS_STATES = ["queued", "received", ...FOLLOWED_STATES];
 
-/** Words that come without a message. */
+/** Status words whose events carry no message. */
 const STATUSES_WITHOUT_MESSAGE = ["queued", "received", "started", "replaced"];
 
-/** What a progress says, or is not known any more. */
+/** Fields that each progress event sets or clears. */
 const PROGRESS_FIELDS = "current total unit rate eta";
 
-/** What an end says. */
+/** Fields that the end of an operation sets. */
 const END_FIELDS = "finished_at duration error error_type";
 
-/** How far a run is that has not said so. */
+/** The progress of a run before its first progress event. */
 const RUN_DEFAULTS = {
   progress: 0,
   message: "",
@@ -35,14 +35,14 @@ const RUN_DEFAULTS = {
   ...nulls(PROGRESS_FIELDS),
 };
 
-/** Of a run that has not ended. */
+/** The fields of the end, of a run that has not ended. */
 const END_DEFAULTS = {
   ignored: false,
   ...nulls(END_FIELDS),
 };
 
 /**
- * Nothing is known of it but that it was heard of.
+ * Return the snapshot of an operation without events.
  *
  * @param {string} id
  * @param {number} at Epoch seconds.
@@ -76,9 +76,9 @@ function nulls(names) {
 }
 
 /**
- * What is known of an operation after one more event.
+ * Return the snapshot of an operation after one more event.
  *
- * @param {Operation | null} before What was known; null where nothing was.
+ * @param {Operation | null} before The snapshot; null for an unknown operation.
  * @param {ProgressEvent} event
  * @returns {Operation}
  */
@@ -96,31 +96,31 @@ export function reduce(before, event) {
 }
 
 /**
- * Whether the event is of a run that has said its last word.
+ * Return whether the event is of a run that has ended, and changes nothing.
  *
  * @param {Operation} operation
  * @param {ProgressEvent} event
  */
 function isAfterEnd(operation, event) {
   if (event.event_type === "status" || event.run !== operation.run) return false;
-  // A run that another one follows may yet be known to have ended.
+  // The end of a run that is retried or replaced may still follow.
   return hasEnded(operation) || (FOLLOWED_STATES.includes(operation.state) && !isEnd(event));
 }
 
 /**
- * Bring the operation into the state, and to the run, that the event shows.
+ * Set the state and the run that the event shows.
  *
  * @param {Operation} operation
  * @param {ProgressEvent} event
- * @param {boolean} first Nothing was known before.
- * @returns {boolean} Whether the event is of the current run and takes it forward.
+ * @param {boolean} first The operation was unknown before.
+ * @returns {boolean} Whether the event is of the current run and not behind its state.
  */
 function advance(operation, event, first) {
   const { run = "" } = event;
   const word = statusIn(event);
   if (word === "queued") return first || operation.run === "";
   const other = operation.run !== "" && operation.run !== run;
-  // Lines are delivered also of a run that another one overtook.
+  // The sidecar also delivers log lines of a run that was replaced.
   if (other && (word === "received" || !replacesRun(operation, event))) return false;
   const state = stateFrom(event);
   if (!other && !isForward(operation, state, event, first)) return false;
@@ -132,7 +132,7 @@ function advance(operation, event, first) {
 }
 
 /**
- * The word of a status; nothing for any other event.
+ * Return the status word of an event; empty if it is no status event.
  *
  * @param {ProgressEvent} event
  * @returns {string}
@@ -162,10 +162,10 @@ function stateFrom(event) {
 }
 
 /**
- * Whether an event of the current run takes it forward; else the snapshot was further already.
+ * Return whether an event of the current run is not behind the snapshot.
  *
  * @param {Operation} operation
- * @param {State} state Which the event shows.
+ * @param {State} state The state that the event shows.
  * @param {ProgressEvent} event
  * @param {boolean} first
  */
@@ -175,7 +175,7 @@ function isForward(operation, state, event, first) {
   if (operation.state === "queued") return true;
   if (operation.state === "received") return state !== "received";
   if (operation.state === "running") return state !== "received" && event.data.status !== "started";
-  // It may yet be known to have ended, or fail in being replaced; and speak again.
+  // A retried or replaced run can still end; a run that was taken for lost can resume.
   if (FOLLOWED_STATES.includes(operation.state) && isEnd(event)) return true;
   return started && event.data.details?.resumed === true;
 }
@@ -183,13 +183,13 @@ function isForward(operation, state, event, first) {
 /**
  * @param {Operation} operation
  * @param {ProgressEvent} event
- * @param {boolean} same The run is the one that was known.
+ * @param {boolean} same The run was known before.
  */
 function startRun(operation, event, same) {
   Object.assign(operation, END_DEFAULTS);
   if (same && event.data.details?.resumed === true) return;
   operation.status = "running";
-  // Who takes over the work of another run begins where that was.
+  // A replacing run continues at the progress of the run before.
   if (operation.state !== "replaced") Object.assign(operation, RUN_DEFAULTS, { details: {} });
   if (event.event_type === "status") operation.started_at = event.timestamp;
 }
@@ -206,7 +206,7 @@ function applyStatus(operation, { data, timestamp }, overtaken) {
   applyIdentity(operation, data, overtaken || early);
   if (overtaken) return;
   operation.status = word === "started" ? "running" : word;
-  // The sidecar says it, of a run that says nothing.
+  // The sidecar itself sends this one, for a run without heartbeats.
   if (word === "stalled" && !data.message) return;
   copyFields(operation, data, "attempt");
   if (!STATUSES_WITHOUT_MESSAGE.includes(word)) {
@@ -216,11 +216,11 @@ function applyStatus(operation, { data, timestamp }, overtaken) {
 }
 
 /**
- * Take from a status what holds in whatever order it comes.
+ * Apply the fields of a status event that hold in any order of arrival.
  *
  * @param {Operation} operation
  * @param {Record<string, any>} data
- * @param {boolean} late What it says was said before what is known already.
+ * @param {boolean} late The event is older than the snapshot.
  */
 function applyIdentity(operation, data, late) {
   const { metadata } = operation;
@@ -230,7 +230,7 @@ function applyIdentity(operation, data, late) {
 }
 
 /**
- * Take those fields of an event that say something.
+ * Copy the fields of an event that are not empty.
  *
  * @param {any} operation
  * @param {Record<string, any>} data
@@ -264,6 +264,6 @@ function applyEnd(operation, { event_type: type, data, timestamp }) {
   operation.rate = operation.eta = null;
   operation.indeterminate = false;
   copyFields(operation, data, "attempt duration error error_type ignored");
-  // A task that raised `Ignore` left before the end of its progress.
+  // A task that raised `Ignore` did not finish its progress.
   if (type === "completed" && !operation.ignored) operation.progress = 1;
 }

@@ -1,9 +1,8 @@
 /**
- * What a client remembers, so that a lost connection costs it nothing.
+ * The subscriptions and the last seen events of a client, to resume after a loss of connection.
  *
- * Which operations it subscribed to, the last event it saw of each, and the ids of the events it
- * saw lately. {@link ResumeState#resume} makes the commands of the next connection out of that;
- * {@link ResumeState#accept} keeps what comes a second time from being shown a second time.
+ * {@link ResumeState#resume} returns the commands for the next connection; {@link
+ * ResumeState#accept} recognises events that come a second time.
  *
  * Pure.
  */
@@ -12,24 +11,24 @@ import { chunkIds, isEnd } from "./protocol.js";
 
 /** @import { Frame, ProgressEvent } from "./protocol.js" */
 
-/** Event ids that are remembered; it may be twice as many. */
+/** Event ids in one generation; two generations are kept. */
 const MAX_SEEN = 50_000;
 
-/** Operations nobody subscribed to by id (there is a selector) of which the last event is known. */
+/** Maximum number of operations, of those that came by a selector, whose last event is kept. */
 const MAX_KNOWN = 1_000;
 
-/** What one client has subscribed to and seen. */
+/** The state of one connection. */
 export class ResumeState {
-  /** Ids, in the order in which they were asked for. @type {Set<string>} */
+  /** Subscribed ids, in the order of subscription. @type {Set<string>} */
   ids = new Set();
 
-  /** The fields of the selectors, by a key. @type {Map<string, Record<string, string>>} */
+  /** The fields of subscribed selectors, by key. @type {Map<string, Record<string, string>>} */
   selectors = new Map();
 
   /** @type {Map<string, { eventId: string, ended: boolean }>} */
   #known = new Map();
 
-  // Two generations, of which the older one is let go when the younger is full.
+  // Two generations; when the younger one is full, the older one is dropped.
   /** @type {Set<string>} */
   #seen = new Set();
   /** @type {Set<string>} */
@@ -47,7 +46,7 @@ export class ResumeState {
   }
 
   /**
-   * Whether the event with this id was seen.
+   * Return whether the event with this id was seen.
    *
    * @param {string} eventId
    */
@@ -56,7 +55,7 @@ export class ResumeState {
   }
 
   /**
-   * Take an event; false when it is known already.
+   * Remember an event. Return false if it was seen before.
    *
    * @param {ProgressEvent} event
    */
@@ -76,7 +75,7 @@ export class ResumeState {
    */
   #remember(id, known) {
     if (!this.ids.has(id)) {
-      // It was heard last, of those that came with a selector.
+      // Insert again, so that the map is in the order of the last events.
       this.#known.delete(id);
       if (this.#known.size >= MAX_KNOWN + this.ids.size) {
         for (const one of this.#known.keys()) {
@@ -90,12 +89,12 @@ export class ResumeState {
   }
 
   /**
-   * The commands of a new connection, in their order.
+   * Yield the commands of a new connection, in their order.
    *
-   * What came with a selector and has not ended is subscribed by id for a moment: `since` is
-   * known for ids only.
+   * Operations of a selector that have not ended are subscribed by id for a moment, because
+   * `since` holds for ids only.
    *
-   * @param {(fields: Record<string, string>) => boolean} [wanted] Asked once for each
+   * @param {(fields: Record<string, string>) => boolean} [wanted] Called once for each
    *   subscription.
    * @returns {Generator<Frame>}
    */

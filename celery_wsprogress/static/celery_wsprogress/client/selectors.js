@@ -13,7 +13,7 @@
 export const EVERYTHING = "*";
 
 /**
- * What a command says to select: the selector's field, or that it is everything.
+ * Return the field of a selector as a command carries it.
  *
  * @param {Selector} selector
  * @returns {Record<string, string>}
@@ -26,7 +26,7 @@ export function selectorFields(selector) {
 }
 
 /**
- * Whether the fields of a selector mean this operation, as far as it is known.
+ * Return whether a selector covers an operation.
  *
  * @param {Record<string, string>} fields
  * @param {Operation} operation
@@ -41,20 +41,20 @@ export function selects(fields, operation) {
 }
 
 /**
- * Whether a text is as a glob says, as Python's `fnmatch` has it: all ways to read it at once, in
- * time that grows with the length of the one times that of the other.
+ * Return whether a text matches a glob, as Python's `fnmatch` does. All possible matches are
+ * followed at once, in time proportional to the product of the lengths.
  *
  * @param {string} glob
  * @param {string} text
  */
 export function matchesGlob(glob, text) {
   const parts = glob.match(/\[!?\]?[^\]]*\]|[^]/gu) ?? [];
-  /** How many of the parts may have been read. */
+  /** Positions in the glob that are possible after the characters so far. */
   let read = new Set([0]);
   let next = read;
   for (const character of [...text, ""]) {
     [read, next] = [next, new Set()];
-    // What is added is walked over, too.
+    // The loop also visits positions that are added to the set meanwhile.
     for (const at of read) {
       if (parts[at] === "*") next.add(at), read.add(at + 1);
       else if (parts[at] && matchesPart(parts[at], character)) next.add(at + 1);

@@ -1,5 +1,6 @@
 /**
- * One WebSocket: from the attempt to open it, over its welcome, to its end.
+ * One WebSocket: opening, welcome, commands and replies, heartbeat, close. Created by
+ * `connection.js`.
  *
  * Runs in: a page, a worker, or Node.
  */
@@ -9,29 +10,31 @@ import { CommandError } from "./protocol.js";
 
 /** @import { Frame } from "./protocol.js" */
 
-/** Seconds to the welcome: a sidecar that reads its log lets a handshake wait for ten. */
+/**
+ * Seconds until the welcome frame: a sidecar that reads its log delays a handshake by up to 10 s.
+ */
 const OPEN_TIMEOUT = 15;
 
-/** Seconds in which a ping is to be answered. */
+/** Seconds until the reply to a ping. */
 const PONG_TIMEOUT = 10;
 
-/** Seconds of silence after which a ping is sent, where the welcome does not say. */
+/** Seconds without a frame after which a ping is sent, unless the welcome frame sets them. */
 const DEFAULT_HEARTBEAT = 20;
 
 /**
- * What frames with whole numbers that JavaScript cannot hold were made of; of a history it is by
- * its list. @type {WeakMap<object, string>}
+ * The texts of frames with integers that JavaScript cannot hold, by frame, or by the list of a
+ * history. @type {WeakMap<object, string>}
  */
 export const frameTexts = new WeakMap();
 
-/** The connection ended before the reply came. Never leaves the client. */
+/** The socket closed before the reply came. Not visible to users of the client. */
 export class ConnectionLost extends Error {}
 
 /**
- * @typedef {object} SocketHandlers Where a line says what happens to it.
- * @property {(line: Socket) => void} onWelcome It is open, and the first frame is read.
+ * @typedef {object} SocketHandlers The owner of a socket.
+ * @property {(socket: Socket) => void} onWelcome Called when the welcome frame has come.
  * @property {(event: any) => void} onEvent
- * @property {(code: number, reason: string) => void} onClose Once, and last.
+ * @property {(code: number, reason: string) => void} onClose Called once, and last.
  *
  * @typedef {new (url: string) => any} WebSocketClass
  *
@@ -39,7 +42,7 @@ export class ConnectionLost extends Error {}
  */
 
 export class Socket {
-  /** The first frame. @type {Frame | null} */
+  /** The welcome frame. @type {Frame | null} */
   welcome = null;
 
   #webSocket;
@@ -66,8 +69,8 @@ export class Socket {
     this.#webSocket.onmessage = (/** @type {{ data: any }} */ { data }) => this.#onMessage(data);
     this.#webSocket.onclose = (/** @type {{ code: number, reason: string }} */ closed) =>
       this.#end(closed.code, String(closed.reason));
-    // What there is to know of an error comes with `close`, which follows at once; but Node's own
-    // WebSocket says nothing more where nobody answers.
+    // A `close` event follows each `error` (HTML standard, WebSockets), except in Node's own
+    // WebSocket when nobody answers.
     this.#webSocket.onerror = () => this.welcome || setTimeout(() => this.fail("no connection"));
   }
 
@@ -75,10 +78,10 @@ export class Socket {
    * Send a command and wait for its reply.
    *
    * @param {Frame} command
-   * @param {(reply: Frame) => void} [onReply] Called with the reply before anything behind it is
-   *   read; who waits for the promise may be called later.
-   * @returns {Promise<Frame>} Rejects with a CommandError where the sidecar does not take it, and
-   *   with ConnectionLost where the connection handlers before it says so.
+   * @param {(reply: Frame) => void} [onReply] Called with the reply before the next frame is read;
+   *   the promise may resolve later.
+   * @returns {Promise<Frame>} Rejects with a CommandError if the sidecar rejects the command, and
+   *   with ConnectionLost if the socket closes first.
    */
   request(command, onReply = () => {}) {
     if (this.#ended) return Promise.reject(new ConnectionLost());
@@ -92,20 +95,20 @@ export class Socket {
     );
   }
 
-  /** Find out whether it still lives, now. */
+  /** Send a ping now; without an answer in time the socket is closed. */
   ping() {
     if (this.#deadline || this.#ended) return;
     this.#startDeadline(PONG_TIMEOUT, "no answer to a ping");
     this.request({ command: "ping" }).catch(() => {});
   }
 
-  /** Close it for good; its end is told at once. */
+  /** Close the socket; `onClose` is called at once. */
   close() {
     this.#end(NORMAL, "");
   }
 
   /**
-   * Let go of it: it is of no use.
+   * Close the socket as lost.
    *
    * @param {string} reason
    */
@@ -152,7 +155,7 @@ export class Socket {
     else waiting?.reject(new CommandError(reply.code ?? "", reply.error));
   }
 
-  /** Wait until nothing was heard for a heartbeat. */
+  /** Ping whenever no frame has come for a heartbeat. */
   #watchHeartbeat() {
     const left = this.#lastFrameAt + this.#heartbeat * 1000 - performance.now();
     if (left <= 0) this.ping();
@@ -160,7 +163,7 @@ export class Socket {
   }
 
   /**
-   * End it unless something is heard in time.
+   * Close the socket unless a frame comes in time.
    *
    * @param {number} seconds
    * @param {string} reason
@@ -178,7 +181,7 @@ export class Socket {
     this.#ended = true;
     clearTimeout(this.#heartbeatTimer);
     clearTimeout(this.#deadline);
-    // A socket whose other side is gone may take a minute to close; nobody waits for it.
+    // The `close` event of a dead connection may take a minute: do not wait for it.
     this.#webSocket.close();
     for (const { reject } of this.#pending.values()) reject(new ConnectionLost());
     this.#handlers.onClose(code, reason);

@@ -1,6 +1,6 @@
 /**
- * Everything that is watched through one connection, whichever socket it has: what the sidecar is
- * socket for, when somebody comes or goes and when there is a new socket.
+ * The subscriptions of one connection, over all of its sockets. It sends `subscribe` and
+ * `unsubscribe` as handles come and go, and resumes on each new socket.
  *
  * Runs in: a page, a worker, or Node.
  */
@@ -15,31 +15,31 @@ import { NO_RATE_LIMIT, Listener } from "./subscriptions.js";
 /** @import { Subscription, Subscriber } from "./subscriptions.js" */
 /** @import { TokenSource } from "./tokens.js" */
 
-/** Operations in one page of a list. */
+/** Operations in one page of a list; the maximum of the protocol. */
 const LIST_PAGE_SIZE = 1_000;
 
 export class SubscriptionManager {
   #resumeState = new ResumeState();
   #store = new OperationStore(this.#resumeState);
   /**
-   * The pace that the socket was told, by the id; of all selectors by undefined.
+   * The `max_rate` that was sent on this socket, by id; undefined is the key of all selectors.
    * @type {Map<string | undefined, number>}
    */
   #rates = new Map();
-  /** The socket, while there is one on which everything is subscribed. @type {Socket | null} */
+  /** The socket in use, after its welcome frame. @type {Socket | null} */
   #socket = null;
-  /** What is subscribed on the socket, by a key. @type {Set<string>} */
+  /** The keys of what is subscribed on the socket. @type {Set<string>} */
   #subscribed = new Set();
   /** @type {(source: TokenSource) => Promise<void>} */
   #sendToken = async () => {};
 
-  // What the connection does.
+  // Called by the connection.
 
   /**
-   * Use a socket.
+   * Start to use a socket.
    *
    * @param {Socket} socket
-   * @param {(source: TokenSource) => Promise<void>} sendToken Tells it a new token.
+   * @param {(source: TokenSource) => Promise<void>} sendToken Sends a new token.
    */
   onConnect(socket, sendToken) {
     this.#socket = socket;
@@ -47,7 +47,7 @@ export class SubscriptionManager {
   }
 
   /**
-   * Subscribe retried, on a new socket, to what those watched on the one before who have this token.
+   * Resume, on a new socket, the subscriptions of a token.
    *
    * @param {Socket} socket
    * @param {TokenSource} source
@@ -55,13 +55,14 @@ export class SubscriptionManager {
   async resume(socket, source) {
     const commands = this.#resumeState.resume((fields) => {
       const key = subscriptionKey(fields);
-      return !this.#subscribed.has(key) && this.#isWatchedBy(source, key) && !!this.#subscribed.add(key);
+      const wanted = !this.#subscribed.has(key) && this.#isWatchedBy(source, key);
+      return wanted && !!this.#subscribed.add(key);
     });
     await Promise.all([...commands].map((one) => this.#resubscribe(socket, one, source)));
   }
 
   /**
-   * Ask for what those are to see whose token the socket knows now.
+   * Complete the subscriptions of a token that the socket has accepted.
    *
    * @param {TokenSource} source
    */
@@ -74,7 +75,7 @@ export class SubscriptionManager {
     }
   }
 
-  /** The socket is gone. */
+  /** The socket has closed. */
   onDisconnect() {
     this.#socket = null;
     this.#rates.clear();
@@ -82,7 +83,7 @@ export class SubscriptionManager {
   }
 
   /**
-   * Whether somebody watches it by this token.
+   * Return whether a listener of a subscription has this token.
    *
    * @param {TokenSource} source
    * @param {string} key
@@ -97,23 +98,23 @@ export class SubscriptionManager {
     if (this.#store.applyEvent(event)) this.#fetchSnapshot(event.operation_id);
   }
 
-  // What the clients do.
+  // Called by handles.
 
   /**
-   * Let one more watch an id, or what a selector means.
+   * Add a listener to an id or a selector.
    *
-   * @param {Record<string, string>} fields What `subscribe` says.
+   * @param {Record<string, string>} fields The fields of the `subscribe` command.
    * @param {Subscriber} handle
-   * @param {TokenSource} source Whose token grants it.
-   * @param {number} limit Operations that are kept.
-   * @param {number} [rate] Progress a second and operation, at the most.
+   * @param {TokenSource} source The token that grants it.
+   * @param {number} limit Number of operations to keep.
+   * @param {number} [rate] Maximum number of progress events per second and operation.
    * @returns {{ operations: Map<string, Operation>, unsubscribe: () => void }}
    */
   subscribe(fields, handle, source, limit, rate) {
     const subscription = this.#store.add(fields, limit);
     const listener = new Listener(handle, source, rate);
     subscription.listeners.add(listener);
-    // What is told it comes later, also where it is known already.
+    // Later, so that the handle is complete before its first event.
     queueMicrotask(() => this.#subscribe(subscription, listener));
     const { operations } = subscription;
     return { operations, unsubscribe: () => this.#removeListener(subscription, listener) };
@@ -122,7 +123,8 @@ export class SubscriptionManager {
   // Subscriptions.
 
   /**
-   * Send a command of the memory retried; what is not granted any more is refused one by one.
+   * Send a command of the resume state. If a list is rejected, its ids are sent one by one, so
+   * that only those that are not granted any more are rejected.
    *
    * @param {Socket} socket
    * @param {Frame} command
@@ -144,11 +146,11 @@ export class SubscriptionManager {
   }
 
   /**
-   * Turn those away who watched it, but for those whose token the socket has yet to learn.
+   * Reject the listeners of a subscription, except those whose token has not been sent yet.
    *
    * @param {Record<string, string>} fields
    * @param {Error} error
-   * @param {TokenSource} [source] Whose token was the last it learned.
+   * @param {TokenSource} [source] The token that was rejected.
    */
   #rejectAll(fields, error, source) {
     const key = subscriptionKey(fields);
@@ -172,18 +174,18 @@ export class SubscriptionManager {
   }
 
   /**
-   * Ask for what a new listener is to see.
+   * Subscribe for a new listener.
    *
    * @param {Subscription} subscription
    * @param {Listener} listener
    */
   async #subscribe(subscription, listener) {
     const socket = this.#socket;
-    if (!socket || listener.active || listener.socket === socket || listener.source.socket !== socket) return;
-    if (!subscription.listeners.has(listener)) return;
+    if (!socket || listener.source.socket !== socket) return;
+    if (listener.active || listener.socket === socket || !subscription.listeners.has(listener)) return;
     listener.socket = socket;
     const { id, fields } = subscription;
-    // Events of one operation, from the start of its run; of many, how they stand and the news.
+    // For one operation: replay its run. For a selector: snapshots from a list, then new events.
     const replay = id ? "all" : "none";
     const rate = this.#rate(subscription, listener);
     const command = { command: "subscribe", ...fields, replay, resync: true, max_rate: rate };
@@ -198,7 +200,7 @@ export class SubscriptionManager {
       const canRetry = error.code === "unauthorized" && source.canRenew && !listener.retried;
       if (!canRetry) return this.#reject(subscription, listener, error);
       listener.retried = true;
-      // Where there is none now, it is socket for retried before this one ends.
+      // Without a new token, the connection asks again before the one in use expires.
       await this.#sendToken(source).catch(() => {});
       listener.socket = null;
       this.#subscribe(subscription, listener);
@@ -229,7 +231,8 @@ export class SubscriptionManager {
   }
 
   /**
-   * Learn how the operations of a selector stand, newest first; on the next socket, if this one ends.
+   * Fetch the snapshots of a selector, newest first. After a loss of the socket it starts over on
+   * the next one.
    *
    * @param {Subscription} subscription
    */
@@ -261,7 +264,7 @@ export class SubscriptionManager {
    */
   #removeListener(subscription, listener) {
     subscription.listeners.delete(listener);
-    // Who closes one handle often opens another one at once.
+    // Later: a page often closes one handle and opens another.
     setTimeout(() => this.#unsubscribeIfUnused(subscription));
   }
 
@@ -283,22 +286,22 @@ export class SubscriptionManager {
   }
 
   /**
-   * How often progress is wanted, where the socket was told something else: as often as somebody
-   * accepts it.
+   * Return the highest rate of the listeners if it differs from what the socket was told.
    *
    * @param {Subscription} subscription
-   * @param {Listener} [joining] One that has yet to begin.
+   * @param {Listener} [joining] A listener that is not active yet.
    */
   #rate({ id, listeners }, joining) {
-    // All selectors have one pace.
-    const all = id ? [...listeners] : [...this.#store.bySelector].flatMap((one) => [...one.listeners]);
-    const rates = all.filter((listener) => listener.active || listener === joining).map((listener) => listener.rate);
+    // The sidecar has one rate for all selectors of a session.
+    const { bySelector } = this.#store;
+    const all = id ? [...listeners] : [...bySelector].flatMap((one) => [...one.listeners]);
+    const rates = all.filter((one) => one.active || one === joining).map((one) => one.rate);
     const rate = Math.max(...rates);
     return rates.length && rate !== (this.#rates.get(id) ?? NO_RATE_LIMIT) ? rate : undefined;
   }
 
   /**
-   * Say how often progress is wanted.
+   * Send the rate if it has changed.
    *
    * @param {Subscription} subscription
    */
@@ -311,7 +314,7 @@ export class SubscriptionManager {
   }
 
   /**
-   * Ask how an operation stands of which only something later was heard.
+   * Fetch the snapshot of an operation whose earlier events are unknown.
    *
    * @param {string} id
    */

@@ -1,7 +1,7 @@
 /**
- * What a page watches: a subscription for each id or selector, and a listener in it for each handle.
+ * Subscriptions: one for each id or selector, with one listener for each handle.
  *
- * Pure: what is to be sent for it is the connection's affair.
+ * Pure: `subscription_manager.js` sends the commands.
  */
 
 import { hasEnded, isEnd } from "./protocol.js";
@@ -10,31 +10,35 @@ import { EVERYTHING, selects } from "./selectors.js";
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 /** @import { TokenSource } from "./tokens.js" */
 
-/** Progress a second that a sidecar tells at the most: what those want who do not say. */
+/** Progress events per second of a listener without `max_rate`: more than a sidecar sends. */
 export const NO_RATE_LIMIT = 1_000;
 
 /**
- * @typedef {object} Subscriber Who sits in a listener.
- * @property {(event: ProgressEvent, operation: Operation, replayed: boolean) => void} deliver Something
- *   happened; it was before the handle began where it is replayed.
- * @property {(operation: Operation) => void} update More is known of an operation.
- * @property {(id?: string) => void} markReady What there is to know at first is known.
- * @property {(error: Error, id?: string) => void} reject It may not watch, or not any more.
+ * @typedef {object} Subscriber The receiver of events; a handle.
+ * @property {(event: ProgressEvent, operation: Operation, replayed: boolean) => void} deliver An
+ *   event; replayed if it is from before the watch began.
+ * @property {(operation: Operation) => void} update A new snapshot.
+ * @property {(id?: string) => void} markReady The first snapshots are known.
+ * @property {(error: Error, id?: string) => void} reject The watch was rejected.
  */
 
-/** One handle's place in a subscription. */
+/** One handle in a subscription. */
 export class Listener {
-  /** The line that was socket to let it begin. @type {object | null} */
+  /** The socket on which its `subscribe` was sent. @type {object | null} */
   socket = null;
-  /** What comes from now on is for it. */
+  /** Whether its `subscribe` was answered. */
   active = false;
-  /** It was socket for a second time, with a new token. */
+  /** Whether `subscribe` was sent again with a new token. */
   retried = false;
-  /** How its operation stood when it began, until it has had what made it so. @type {Operation | null} */
+  /**
+   * The snapshot of the reply, until the last event that it includes has been replayed.
+   * @type {Operation | null}
+   */
   replay = null;
 
   /**
-   * Ids of events that came for it and were known to others; null when it is catchUp with them.
+   * Ids of the events replayed for this listener that other listeners had before; null after the
+   * first new event.
    * @type {Set<string> | null}
    */
   #replayedIds = new Set();
@@ -42,7 +46,7 @@ export class Listener {
   /**
    * @param {Subscriber} handle
    * @param {TokenSource} source
-   * @param {number} [rate] Progress a second and operation that are enough for it.
+   * @param {number} [rate] Maximum number of progress events per second and operation.
    */
   constructor(handle, source, rate = NO_RATE_LIMIT) {
     this.handle = handle;
@@ -51,7 +55,7 @@ export class Listener {
   }
 
   /**
-   * Whether an event that it accepts was told before it began.
+   * Return whether an event is from before the listener was active.
    *
    * @param {ProgressEvent} event
    */
@@ -60,7 +64,8 @@ export class Listener {
     if (!replay) return false;
     const { event_type: type, data } = event;
     const last = event.event_id === replay.last_event_id;
-    // The end of what had not ended, and a progress in the place of the last one, are news.
+    // History keeps only the latest progress, which may be newer than the snapshot: then it is new,
+    // as is the end of an operation that had not ended.
     const fresh =
       !last &&
       !hasEnded(replay) &&
@@ -69,21 +74,21 @@ export class Listener {
     return !fresh;
   }
 
-  /** Take it to be catchUp with the others: only what is new is for it. */
+  /** Accept only new events from now on. */
   catchUp() {
     this.#replayedIds = null;
   }
 
   /**
-   * Whether the event is one that its handle has not had.
+   * Return whether the handle has not had the event.
    *
    * @param {ProgressEvent} event
-   * @param {boolean} fresh Nobody has had it.
+   * @param {boolean} fresh No listener has had it.
    */
   accepts({ event_id: eventId }, fresh) {
     if (!this.active) return false;
     if (!eventId) return true;
-    // What is new to all stands replay everything that is repeated for one.
+    // A new event comes after all that is replayed for one listener.
     if (fresh) this.catchUp();
     if (fresh || !this.#replayedIds) return fresh;
     const wanted = !this.#replayedIds.has(eventId);
@@ -92,7 +97,7 @@ export class Listener {
   }
 }
 
-/** All who watch the same. */
+/** The listeners of one id or selector, and its snapshots. */
 export class Subscription {
   /** @type {Set<Listener>} */
   listeners = new Set();
@@ -100,18 +105,18 @@ export class Subscription {
   operations = new Map();
 
   /**
-   * @param {Record<string, string>} fields What `subscribe` says.
-   * @param {number} limit Operations that it keeps.
+   * @param {Record<string, string>} fields The fields of the `subscribe` command.
+   * @param {number} limit Number of operations to keep.
    */
   constructor(fields, limit) {
     this.fields = fields;
     this.limit = limit;
     const id = fields.operation_id;
-    /** The operation's id, or undefined where it is a selector's. */
+    /** The operation id; undefined for a selector. */
     this.id = id === EVERYTHING ? undefined : id;
   }
 
-  /** Whether somebody is told what is known already. */
+  /** Whether a run is being replayed for a listener. */
   get replaying() {
     return [...this.listeners].some((listener) => listener.replay);
   }
@@ -126,7 +131,7 @@ export class Subscription {
    */
   keep(operation) {
     this.operations.set(operation.operation_id, operation);
-    // A tenth more than needed, so that they are not walked each time.
+    // A tenth more than the limit, so that the map is not searched at each new operation.
     if (this.operations.size > this.limit * 1.1) this.#evictEnded();
   }
 
@@ -139,12 +144,13 @@ export class Subscription {
 
   /**
    * @param {ProgressEvent} event
-   * @param {Operation} operation How it stands after the event.
-   * @param {boolean} fresh Nobody has had it.
+   * @param {Operation} operation The snapshot after the event.
+   * @param {boolean} fresh No listener has had it.
    */
   deliver(event, operation, fresh) {
     for (const listener of [...this.listeners]) {
-      if (listener.accepts(event, fresh)) listener.handle.deliver(event, operation, listener.isReplay(event));
+      if (!listener.accepts(event, fresh)) continue;
+      listener.handle.deliver(event, operation, listener.isReplay(event));
     }
   }
 

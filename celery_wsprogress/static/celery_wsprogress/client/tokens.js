@@ -1,5 +1,5 @@
 /**
- * Tokens: who gives them, and when a new one is needed.
+ * Sources of tokens: where they come from, and when they are renewed. Used by `connection.js`.
  *
  * Runs in: a page, a worker, or Node. A token goes into a command and nowhere else.
  */
@@ -11,16 +11,16 @@ import { LOST } from "./close_codes.js";
 /** @import { Loss } from "./connection.js" */
 /** @import { Deferred } from "./handle.js" */
 
-/** The part of its life a token is used for before it is renewed. */
+/** Fraction of its lifetime after which a token is renewed. */
 const RENEWAL_FRACTION = 0.8;
 
-/** Seconds between two tokens, at the least. */
+/** Minimum seconds between two tokens. */
 const MIN_RENEWAL_DELAY = 1;
 
-/** Milliseconds in which a token is to be given. */
+/** Milliseconds until `getToken` must have returned a token. */
 const TOKEN_TIMEOUT = 10_000;
 
-/** Milliseconds a timer can wait. */
+/** Maximum milliseconds of a timer (a signed 32-bit integer in browsers and Node). */
 const MAX_TIMER_DELAY = 2 ** 31 - 1;
 
 /**
@@ -29,21 +29,21 @@ const MAX_TIMER_DELAY = 2 ** 31 - 1;
  * @typedef {() => string | null | undefined | Promise<string | null | undefined>} GetToken
  */
 
-/** One place that tokens come from, for all clients that have it. */
+/** One token or `getToken` function, shared by all clients that have it. */
 export class TokenSource {
-  /** The line that knows its token. @type {object | null} */
+  /** The socket that has accepted its token. @type {object | null} */
   socket = null;
 
   /**
-   * Whose it is: what each of them does when a token is not taken, and no other one comes.
+   * The clients, as functions to call when the token is rejected for good.
    * @type {Set<(error: Error) => void>}
    */
   handlers = new Set();
 
-  /** Why it has no token now. @type {Loss | null} */
+  /** The reason why there is no token now. @type {Loss | null} */
   lost = null;
 
-  /** What some wait for until a line knows it. @type {Deferred} */
+  /** Resolves when a socket has accepted the token; replaced after that. @type {Deferred} */
   ready = withResolvers();
 
   backoff = new Backoff();
@@ -73,7 +73,7 @@ export class TokenSource {
   }
 
   /**
-   * A line knows it.
+   * A socket has accepted the token.
    *
    * @param {object} socket
    */
@@ -84,9 +84,9 @@ export class TokenSource {
   }
 
   /**
-   * Call when the token is about to expire.
+   * Schedule the renewal of the token.
    *
-   * @param {number} left Seconds it holds.
+   * @param {number} left Seconds until it expires.
    * @param {() => void} renew
    */
   renewAfter(left, renew) {
@@ -98,9 +98,9 @@ export class TokenSource {
   }
 
   /**
-   * There is no token now: ask again later.
+   * Schedule another attempt, because `getToken` failed.
    *
-   * @param {unknown} error Why.
+   * @param {unknown} error The failure.
    * @param {() => void} call
    */
   retryAfter(error, call) {
@@ -118,7 +118,7 @@ export class TokenSource {
     this.#timer = setTimeout(call, Math.min(seconds * 1000, MAX_TIMER_DELAY));
   }
 
-  /** Renew no more. */
+  /** Cancel the scheduled renewal. */
   stop() {
     clearTimeout(this.#timer);
   }

@@ -1,20 +1,21 @@
 /**
- * When a connection may have died, or may work again, without anybody having said so: the network
- * is back, the machine slept, the page was hidden or put away for a while.
+ * Events after which a connection may have died or may work again: the network is back, the
+ * machine slept, the page was hidden or in the back/forward cache.
  *
- * Runs in: a page, a worker, or Node, each of which knows some of these.
+ * Runs in: a page, a worker, or Node, each of which has some of these events.
  */
 
-/** Seconds between looks at the clock. */
+/** Seconds between two checks of the clock. */
 const CHECK_INTERVAL = 2;
 
-/** Seconds that a look may come late on a machine that is awake. */
+/** Seconds by which a check may be late on a machine that is awake. */
 const SLEEP_THRESHOLD = 5;
 
 /**
- * @param {() => void} wake Called when it is time to look after the connection.
- * @param {() => void} sleep Called when the page is put away; an open socket would end it.
- * @returns {() => void} Stop.
+ * @param {() => void} wake Called when the connection should be checked.
+ * @param {() => void} sleep Called when the page may enter the back/forward cache, which an open
+ *   socket prevents.
+ * @returns {() => void} Stops the calls.
  */
 export function onWakeup(wake, sleep) {
   const { document } = globalThis;

@@ -1,18 +1,19 @@
 /**
- * Where a sidecar is.
+ * The address of a sidecar. Called by `client.js`, and by the element and the hooks for their
+ * default.
  *
  * Runs in: a page, a worker, or Node.
  */
 /**
- * The address of a WebSocket; a relative one is relative to the page, as its links are.
+ * Return the address of a WebSocket. A relative one is resolved against the base of the page.
  *
  * @param {string | URL} url
  */
 export declare function addressOf(url: string | URL): string;
 /**
- * The sidecar that a module came from, also behind a prefix.
+ * Return the address of the sidecar that served a module, also behind a prefix.
  *
- * One that is a part of a bundle, or of no server, came from nowhere: then it is the page's host.
+ * For a module in a bundle, or not from a server, it is the host of the page.
  *
  * @param {string | undefined} module Its `import.meta.url`.
  */

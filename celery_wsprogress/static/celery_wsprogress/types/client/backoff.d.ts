@@ -1,27 +1,27 @@
 /**
- * How long to wait before something that failed is tried again.
+ * Exponential backoff with full jitter, for reconnecting and for asking for tokens.
  *
- * Pure, but for the chance that is passed in.
+ * Pure, except for the source of randomness, which is passed in.
  */
-/** Seconds the first wait lasts at the limit. */
+/** Upper bound of the first delay, in seconds. */
 export declare const MIN_DELAY = 0.5;
-/** Seconds any wait lasts at the limit. */
+/** Upper bound of any delay, in seconds. */
 export declare const MAX_DELAY = 20;
 /**
- * Waits that grow, with full jitter: those that lost a server together come back apart.
+ * Growing random delays, so that clients that lost a server together do not return together.
  *
- * There is no last wait: it is asked for as often as something fails.
+ * There is no limit to the number of attempts.
  */
 export declare class Backoff {
     #private;
-    /** @param {() => number} [chance] Gives a number from 0 to 1. */
+    /** @param {() => number} [chance] Returns a number from 0 to 1. */
     constructor(chance?: () => number);
     /**
-     * The seconds to wait now; the next wait may be twice as long.
+     * Return the seconds to wait now, and double the bound of the next delay.
      *
      * @returns {number}
      */
     next(): number;
-    /** Begin again with the shortest wait. */
+    /** Start over with the first delay. */
     reset(): void;
 }

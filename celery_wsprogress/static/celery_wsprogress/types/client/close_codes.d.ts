@@ -15,13 +15,13 @@ export declare const LOST = 1006;
 /** The sidecar restarts; the reason may say when to come back. */
 export declare const RESTARTING = 1012;
 /**
- * Whether a client must not come back: it would be sent away for the same reason.
+ * Return whether a client must not reconnect.
  *
  * @param {number} code
  */
 export declare function isFinal(code: number): boolean;
 /**
- * Seconds after which a restarting sidecar wants its clients back; null if it does not say.
+ * Return the seconds after which a restarting sidecar wants its clients back; null if unknown.
  *
  * @param {number} code
  * @param {string} reason

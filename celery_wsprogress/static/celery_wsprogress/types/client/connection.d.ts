@@ -1,5 +1,6 @@
 /**
- * One socket after another to one sidecar, for everything on the page that watches through it.
+ * The connection to one sidecar, shared by all clients of one address. It opens one socket after
+ * another, authenticates the tokens on each, and hands events to the subscription manager.
  *
  * Runs in: a page, a worker, or Node.
  */
@@ -11,12 +12,12 @@ import type { Credentials } from "./tokens.js";
 export type ConnectionState = "connecting" | "open" | "reconnecting" | "closed";
 export type Loss = {
     /**
-     * The close code; 1006 where there was none.
+     * The close code; 1006 if there was none.
      */
     code: number;
     reason: string;
     /**
-     * When the next attempt is made, in milliseconds since the epoch.
+     * Time of the next attempt, in milliseconds since the epoch.
      */
     retryAt: number;
 };
@@ -25,51 +26,51 @@ export type Loss = {
 /**
  * @typedef {"connecting" | "open" | "reconnecting" | "closed"} ConnectionState
  *
- * @typedef {object} Loss How the last socket ended.
- * @property {number} code The close code; 1006 where there was none.
+ * @typedef {object} Loss The end of the last socket.
+ * @property {number} code The close code; 1006 if there was none.
  * @property {string} reason
- * @property {number} retryAt When the next attempt is made, in milliseconds since the epoch.
+ * @property {number} retryAt Time of the next attempt, in milliseconds since the epoch.
  */
 export declare class Connection {
     #private;
     /** @type {ConnectionState} */
     state: ConnectionState;
-    /** Why it is over for good. @type {Error | null} */
+    /** The reason why the connection is closed for good. @type {Error | null} */
     error: Error | null;
     /** @type {Loss | null} */
     lost: Loss | null;
     /** `data` of the first frame of the latest socket. @type {Frame} */
     welcome: Frame;
-    /** What is watched through it. */
+    /** All subscriptions of its clients. */
     subscriptions: SubscriptionManager;
     /** @type {Set<() => void>} */
     observers: Set<() => void>;
-    /** @param {() => any} connect Makes a WebSocket. */
+    /** @param {() => any} connect Returns a new WebSocket. */
     constructor(connect: () => any);
     /**
-     * Close it for good.
+     * Close the connection for good.
      *
-     * @param {Error} error Why.
+     * @param {Error} error The reason.
      */
     stop(error: Error): void;
     /**
-     * Send a command and return its reply; without a socket, or while it does not know the token, it
-     * waits for the next one.
+     * Send a command and return its reply. Without a socket that knows the token, wait for one;
+     * after a loss, send the command again.
      *
      * @param {Frame} command
-     * @param {TokenSource} source Whose token grants it.
+     * @param {TokenSource} source The token that grants the command.
      * @returns {Promise<Frame>}
      */
     request(command: Frame, source: TokenSource): Promise<Frame>;
     /**
-     * How it stands for a client: it is open when the socket knows the client's token.
+     * Return the state for one client: it is open when the socket knows the token of the client.
      *
      * @param {TokenSource} source
      * @returns {ConnectionState}
      */
     stateFor(source: TokenSource): ConnectionState;
     /**
-     * Take one more client, and tell the sidecar its token if that is a new one.
+     * Add a client, and send its token to the sidecar if that is new.
      *
      * @param {Credentials} credentials
      * @param {(error: Error) => void} onRefused
@@ -78,8 +79,8 @@ export declare class Connection {
     addClient(credentials: Credentials, onRefused: (error: Error) => void): TokenSource;
     /**
      * @param {TokenSource} source
-     * @param {(error: Error) => void} onRefused What it entered with.
-     * @param {Error} error Why.
+     * @param {(error: Error) => void} onRefused As given to `addClient`.
+     * @param {Error} error The reason.
      * @returns {boolean} Whether it was the last client.
      */
     removeClient(source: TokenSource, onRefused: (error: Error) => void, error: Error): boolean;

@@ -1,14 +1,15 @@
 /**
- * Results in which whole numbers are larger than JavaScript's: their JSON, as it came.
+ * The exact JSON of results whose integers JavaScript cannot hold (above 2^53). Called by the
+ * element and the dashboard, which show such results.
  *
- * Pure, but for the frames that are remembered where they are read.
+ * Pure, except that it reads the texts of frames that `socket.js` keeps.
  */
 import type { ProgressEvent } from "./protocol.js";
 /**
- * The JSON of an event's result; undefined where the value itself is exact.
+ * Return the JSON of an event's result; undefined if the parsed value is exact.
  *
  * @param {ProgressEvent} event
- * @param {ProgressEvent[]} [history] The list that it is in.
+ * @param {ProgressEvent[]} [history] The history that holds the event.
  * @param {number} [indent]
  * @returns {string | undefined}
  */

@@ -1,5 +1,6 @@
 /**
- * What all handles can do: tell what happens, be iterated, and be closed.
+ * The base of all handles: observers, event handlers, iteration, closing. Created by `client.js`;
+ * the subscription manager delivers events to it.
  */
 import type { Connection } from "./connection.js";
 import type { Operation, ProgressEvent } from "./protocol.js";
@@ -17,12 +18,12 @@ export type Handlers = {
      */
     onError?: EventHandler;
     /**
-     * Anything is different; the event is null where it was a snapshot that said it.
+     * Called for any change; the event is null if a snapshot brought the change.
      */
     onChange?: (operation: Operation, event: ProgressEvent | null, replayed: boolean) => void;
     /**
-     * It may not be watched, or the
-     * connection is over for good.
+     * The watch was rejected, or the
+     * connection is closed for good.
      */
     onRefused?: (error: Error, id?: string) => void;
 };
@@ -44,15 +45,15 @@ export type Deferred = {
     resolve: (value?: any) => void;
     reject: (error: unknown) => void;
 };
-/** What somebody watches by. */
+/** The base class of `Watch`, `WatchMany` and `Monitor`. */
 export declare class Handle {
     #private;
-    /** Why nothing more comes, where it should. @type {Error | null} */
+    /** The reason why the handle was rejected. @type {Error | null} */
     error: Error | null;
     closed: boolean;
-    /** Events that were let go because whoever iterates did not take them in time. */
+    /** The number of events that were dropped because the iterator was too slow. */
     missed: number;
-    /** Resolves when what there is to know at first is known; rejects where it may not be. */
+    /** Resolves when the first snapshots are known; rejects when the watch is rejected. */
     ready: Promise<any>;
     /**
      * @param {HandleContext} context
@@ -60,26 +61,25 @@ export declare class Handle {
      */
     constructor(context: HandleContext, options: WatchOptions);
     /**
-     * Call a function whenever something is different.
+     * Call a function after each change.
      *
      * @param {() => void} observer
-     * @returns {() => void} Stop calling it.
+     * @returns {() => void} Stops the calls.
      */
     observe(observer: () => void): () => void;
     /**
-     * Watch no more.
+     * Stop watching.
      *
-     * @param {unknown} [_reason] Why; an AbortError where it is not said.
+     * @param {unknown} [_reason] The reason; by default an AbortError.
      */
     close(_reason?: unknown): void;
     /**
-     * The events as they come: of an operation from the start of its run until its end, of several
-     * until that of the last.
+     * Iterate the events, from the start of the run to the end of the last operation.
      *
      * @returns {AsyncGenerator<ProgressEvent, void, void>}
      */
     [Symbol.asyncIterator](): AsyncGenerator<ProgressEvent, void, void>;
-    /** Whether everything that it watches has come to its end. */
+    /** Whether all operations have ended. */
     get over(): boolean;
     /**
      * @param {Record<string, string>} fields
@@ -88,12 +88,12 @@ export declare class Handle {
      */
     subscribe(fields: Record<string, string>, limit?: number): Map<string, Operation>;
     /**
-     * Let go of one that has ended, unless it is to be watched on.
+     * Unsubscribe from an operation that has ended, unless `stay` is set.
      *
      * @param {string} id
      */
     release(id: string): void;
-    /** @param {string} [_id] Of which operation, where there are several. */
+    /** @param {string} [_id] The operation that is ready, for a handle of several. */
     markReady(_id?: string): void;
     /**
      * @param {ProgressEvent} event
@@ -105,21 +105,21 @@ export declare class Handle {
     update(operation: Operation): void;
     /**
      * @param {Error} error
-     * @param {string} [id] Of which operation, where there are several.
-     * @param {boolean} [whole] Nothing is left to watch.
+     * @param {string} [id] The operation, for a handle of several.
+     * @param {boolean} [whole] The handle has no other operation.
      */
     reject(error: Error, id?: string, whole?: boolean): void;
-    /** */
+    /** Call the observers. */
     notify(): void;
 }
 /**
- * Call what is somebody else's: it may fail, and that is no reason for the others to.
+ * Call a function of the page; an error in it is reported as uncaught and stops nothing here.
  *
  * @param {() => void} other
  */
 export declare function callSafely(other: () => void): void;
 /**
- * A promise and what settles it.
+ * Return a promise with its functions.
  *
  * @returns {Deferred}
  */

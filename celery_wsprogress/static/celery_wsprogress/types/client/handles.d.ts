@@ -1,20 +1,23 @@
 /**
- * What `watch`, `watchMany` and `monitor` give: how things stand, what happens, and how it ends.
+ * The handles that `watch`, `watchMany` and `monitor` return.
  */
 import { Handle } from "./handle.js";
 import type { HandleContext, MonitorOptions, Deferred, WatchOptions } from "./handle.js";
 import type { Operation, ProgressEvent } from "./protocol.js";
 /** @import { HandleContext, MonitorOptions, Deferred, WatchOptions } from "./handle.js" */
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
-/** Operations by their ids, on the way to their ends. */
+/** A handle of operations by id, with their results. */
 declare class IdHandle extends Handle {
     #private;
     ids: string[];
-    /** How each of them ended, by id. @type {Map<string, PromiseSettledResult<unknown>>} */
+    /**
+     * The results of the operations that have ended, by id.
+     * @type {Map<string, PromiseSettledResult<unknown>>}
+     */
     results: Map<string, PromiseSettledResult<unknown>>;
-    /** Settles when all have ended. @type {Deferred} */
+    /** Resolves when all have ended. @type {Deferred} */
     ended: Deferred;
-    /** What they gave. @type {Map<string, unknown>} */
+    /** The results of tasks, by id. @type {Map<string, unknown>} */
     values: Map<string, unknown>;
     /**
      * @param {HandleContext} context
@@ -22,9 +25,9 @@ declare class IdHandle extends Handle {
      * @param {WatchOptions} options
      */
     constructor(context: HandleContext, ids: Iterable<string>, options: WatchOptions);
-    /** How those stand that somebody has heard of, by id. @returns {Map<string, Operation>} */
+    /** The snapshots of the known operations, by id. @returns {Map<string, Operation>} */
     get operations(): Map<string, Operation>;
-    /** Whether all their ends were seen. */
+    /** Whether all operations have ended. */
     get over(): boolean;
     /**
      * @param {ProgressEvent} event
@@ -43,10 +46,13 @@ declare class IdHandle extends Handle {
     /** @param {unknown} [reason] */
     close(reason?: unknown): void;
 }
-/** One operation. */
+/** The handle of one operation. */
 export declare class Watch extends IdHandle {
     id: string;
-    /** The result; rejects with an OperationError where there is none. @type {Promise<any>} */
+    /**
+     * Resolves with the result; rejects with an OperationError if the operation failed.
+     * @type {Promise<any>}
+     */
     done: Promise<any>;
     /**
      * @param {HandleContext} context
@@ -54,9 +60,9 @@ export declare class Watch extends IdHandle {
      * @param {WatchOptions} options
      */
     constructor(context: HandleContext, id: string, options: WatchOptions);
-    /** How it stands; null where nobody has heard of it. @returns {Operation | null} */
+    /** The snapshot; null if the operation is unknown. @returns {Operation | null} */
     get operation(): Operation | null;
-    /** What the operation gave, once it is known. @returns {unknown} */
+    /** The result; undefined until it is known. @returns {unknown} */
     get result(): unknown;
     /**
      * @param {Error} error
@@ -64,14 +70,17 @@ export declare class Watch extends IdHandle {
      */
     reject(error: Error, id?: string): void;
 }
-/** Several operations. */
+/** The handle of several operations. */
 export declare class WatchMany extends IdHandle {
-    /** Resolves with `results` when all have ended. @type {Promise<Map<string, PromiseSettledResult<unknown>>>} */
+    /**
+     * Resolves with `results` when all have ended.
+     * @type {Promise<Map<string, PromiseSettledResult<unknown>>>}
+     */
     done: Promise<Map<string, PromiseSettledResult<unknown>>>;
 }
-/** Every operation of a kind. */
+/** The handle of all operations of a selector. */
 export declare class Monitor extends Handle {
-    /** How they stand, by id, in no order. @type {Map<string, Operation>} */
+    /** The snapshots by id, in no order. @type {Map<string, Operation>} */
     operations: Map<string, Operation>;
     /**
      * @param {HandleContext} context

@@ -1,7 +1,8 @@
 /**
- * How everything that is watched stands, and who is told what happens to it.
+ * The snapshots of all watched operations, by subscription. The subscription manager feeds it with
+ * events and replies; it folds and delivers them.
  *
- * Pure: what is socket of the sidecar for it is the affair of `watching.js`.
+ * Pure: `subscription_manager.js` sends the commands.
  */
 import { Subscription } from "./subscriptions.js";
 import type { ResumeState } from "./resume_state.js";
@@ -9,37 +10,39 @@ import type { Operation, ProgressEvent } from "./protocol.js";
 /** @import { ResumeState } from "./resume_state.js" */
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 /**
- * By which a subscription is found.
+ * Return the key of a subscription.
  *
- * @param {Record<string, string>} fields What `subscribe` says.
+ * @param {Record<string, string>} fields The fields of the `subscribe` command.
  */
 export declare function subscriptionKey(fields: Record<string, string>): string;
 export declare class OperationStore {
     #private;
-    /** By a key of what they are. @type {Map<string, Subscription>} */
+    /** All subscriptions, by key. @type {Map<string, Subscription>} */
     subscriptions: Map<string, Subscription>;
-    /** Those of them that a selector means. @type {Set<Subscription>} */
+    /** The subscriptions by selector. @type {Set<Subscription>} */
     bySelector: Set<Subscription>;
-    /** @param {ResumeState} resumeState Says which events were seen. */
+    /** @param {ResumeState} resumeState Knows the events that were seen. */
     constructor(resumeState: ResumeState);
     /**
-     * The subscription to an id, or to what a selector means.
+     * Return the subscription to an id or a selector; add it if it is new.
      *
-     * @param {Record<string, string>} fields What `subscribe` says.
-     * @param {number} limit Operations that it keeps, at the least.
+     * @param {Record<string, string>} fields The fields of the `subscribe` command.
+     * @param {number} limit Minimum number of operations to keep.
      */
     add(fields: Record<string, string>, limit: number): Subscription;
     /** @param {Subscription} subscription */
     remove(subscription: Subscription): void;
     /**
-     * Take an event as it comes.
+     * Apply an event and deliver it.
      *
      * @param {ProgressEvent} event
-     * @returns {boolean} Whether what happened before it is still to be learned.
+     * @returns {boolean} Whether a snapshot must be fetched, because the event is the first known
+     *   one and does not identify the operation.
      */
     applyEvent(event: ProgressEvent): boolean;
     /**
-     * Take a snapshot for what is known: replies come before events, so it is never replay them.
+     * Apply a snapshot of a reply. The sidecar sends replies and events in one order, so a snapshot
+     * is never older than the events applied before it.
      *
      * @param {Operation} operation
      */

@@ -1,12 +1,13 @@
 /**
- * The wire protocol, as far as it is rules: what a close code says, how commands are put, which
- * operations a selector means, and the errors that a sidecar and a task can answer with.
+ * The wire protocol: the types of frames and snapshots, the errors, and the size of commands.
+ * Close codes stand in `close_codes.js`, selectors in `selectors.js`.
  *
  * Pure.
  *
- * @typedef {"queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled"} State
+ * @typedef {"queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" |
+ *   "cancelled"} State
  *
- * @typedef {object} Operation What is known of an operation: a snapshot, as the protocol has it.
+ * @typedef {object} Operation The snapshot of an operation.
  * @property {string} operation_id The Celery task id.
  * @property {string} operation_type The task's name.
  * @property {number} started_at Epoch seconds.
@@ -14,7 +15,7 @@
  * @property {number} progress 0 to 1.
  * @property {Record<string, unknown>} metadata
  * @property {number} event_count
- * @property {State} state Where it is in its life.
+ * @property {State} state The state of the life cycle.
  * @property {string} message
  * @property {Record<string, unknown>} details
  * @property {number | null} current
@@ -36,27 +37,28 @@
  * @property {string[]} tags
  * @property {string | null} error
  * @property {string | null} error_type
- * @property {boolean} ignored The task raised `Ignore`: `completed`, and `progress` stays where it was.
+ * @property {boolean} ignored The task raised `Ignore`: `completed`, and `progress` stays where it
+ *   was.
  * @property {string} last_event_id
  * @property {string} run
  *
- * @typedef {object} ProgressEvent Something that happened to an operation.
+ * @typedef {object} ProgressEvent An event of an operation.
  * @property {string} event_type `status`, `progress`, `log`, `result`, `completed`, `error`, …
  * @property {string} operation_id
  * @property {number} timestamp Epoch seconds, taken where it happened.
  * @property {Record<string, any>} data
- * @property {string} [event_id] Where it stands in the log.
+ * @property {string} [event_id] The position in the log.
  * @property {string} [run]
- * @property {Operation} [operation] With `snapshot`: how the operation stands.
- * @property {number | null} [missed] With `snapshot`: events that were not sent and will not be.
+ * @property {Operation} [operation] With `snapshot`: the snapshot.
+ * @property {number | null} [missed] With `snapshot`: the number of events that were skipped.
  *
  * @typedef {Record<string, any>} Frame Anything that the sidecar sends.
  *
- * @typedef {{ operation_type?: string, tag?: string, group_id?: string, root_id?: string }} Selector
- *   Every operation of a kind: one of these fields, of which `operation_type` is a glob. None of
- *   them is every operation.
+ * @typedef {{ operation_type?: string, tag?: string, group_id?: string, root_id?: string }}
+ *   Selector
+ *   One of these fields; `operation_type` is a glob. Without a field: every operation.
  */
-export type State = "queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled";
+export type State = "queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | *   "cancelled";
 export type Operation = {
     /**
      * The Celery task id.
@@ -81,7 +83,7 @@ export type Operation = {
     metadata: Record<string, unknown>;
     event_count: number;
     /**
-     * Where it is in its life.
+     * The state of the life cycle.
      */
     state: State;
     message: string;
@@ -121,7 +123,8 @@ export type Operation = {
     error: string | null;
     error_type: string | null;
     /**
-     * The task raised `Ignore`: `completed`, and `progress` stays where it was.
+     * The task raised `Ignore`: `completed`, and `progress` stays where it
+     * was.
      */
     ignored: boolean;
     last_event_id: string;
@@ -139,16 +142,16 @@ export type ProgressEvent = {
     timestamp: number;
     data: Record<string, any>;
     /**
-     * Where it stands in the log.
+     * The position in the log.
      */
     event_id?: string;
     run?: string;
     /**
-     * With `snapshot`: how the operation stands.
+     * With `snapshot`: the snapshot.
      */
     operation?: Operation;
     /**
-     * With `snapshot`: events that were not sent and will not be.
+     * With `snapshot`: the number of events that were skipped.
      */
     missed?: number | null;
 };
@@ -159,7 +162,7 @@ export type Selector = {
     group_id?: string;
     root_id?: string;
 };
-/** The sidecar does not take a command. */
+/** The sidecar rejected a command. */
 export declare class CommandError extends Error {
     code: string;
     name: string;
@@ -169,7 +172,7 @@ export declare class CommandError extends Error {
      */
     constructor(code: string, message: string);
 }
-/** The operation ended badly. */
+/** The operation failed or was cancelled. */
 export declare class OperationError extends Error {
     errorType: string;
     cancelled: boolean;
@@ -178,7 +181,7 @@ export declare class OperationError extends Error {
     /** @param {ProgressEvent} event Its `error`. */
     constructor(event: ProgressEvent);
 }
-/** The connection is over for good. */
+/** The connection is closed for good. */
 export declare class ConnectionClosed extends Error {
     code: number;
     name: string;
@@ -189,7 +192,7 @@ export declare class ConnectionClosed extends Error {
     constructor(why: string, code?: number);
 }
 /**
- * Whether an event is the end of its operation.
+ * Return whether an event is the end of its operation.
  *
  * @param {{ event_type: string }} event
  */
@@ -197,7 +200,7 @@ export declare function isEnd(event: {
     event_type: string;
 }): boolean;
 /**
- * Whether an operation has reached its end.
+ * Return whether an operation has ended.
  *
  * @param {{ state: State }} operation
  */
@@ -205,7 +208,7 @@ export declare function hasEnded({ state }: {
     state: State;
 }): boolean;
 /**
- * The ids in lists that fit into a command, with a `since` for each.
+ * Split ids into lists that fit into a command with a `since` for each id.
  *
  * @param {Iterable<string>} ids
  * @returns {Generator<string[]>}

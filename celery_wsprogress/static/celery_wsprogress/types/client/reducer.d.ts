@@ -1,15 +1,15 @@
 /**
- * The fold of an operation's events, as they are delivered, over what is known of it.
+ * The fold of delivered events over the snapshot of an operation.
  *
- * The sidecar has decided already which events are news; so there is no table here, and what a
- * snapshot says that came before its own events is not undone by them: an event that is in it
- * already changes nothing, or is followed by the one that says the same again.
+ * The sidecar has applied the transition table (`operations/states.py`) already, so there is none
+ * here. Events may be replayed over a snapshot that includes them: each then changes nothing, or a
+ * later one restores the value.
  *
- * Pure: each fold gives a new snapshot and leaves the old one as it is.
+ * Pure: each fold returns a new snapshot and leaves the old one unchanged.
  */
 import type { Operation, ProgressEvent } from "./protocol.js";
 /**
- * Nothing is known of it but that it was heard of.
+ * Return the snapshot of an operation without events.
  *
  * @param {string} id
  * @param {number} at Epoch seconds.
@@ -17,9 +17,9 @@ import type { Operation, ProgressEvent } from "./protocol.js";
  */
 export declare function emptyOperation(id: string, at: number): Operation;
 /**
- * What is known of an operation after one more event.
+ * Return the snapshot of an operation after one more event.
  *
- * @param {Operation | null} before What was known; null where nothing was.
+ * @param {Operation | null} before The snapshot; null for an unknown operation.
  * @param {ProgressEvent} event
  * @returns {Operation}
  */

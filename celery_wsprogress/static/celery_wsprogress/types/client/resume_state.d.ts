@@ -1,43 +1,42 @@
 /**
- * What a client remembers, so that a lost connection costs it nothing.
+ * The subscriptions and the last seen events of a client, to resume after a loss of connection.
  *
- * Which operations it subscribed to, the last event it saw of each, and the ids of the events it
- * saw lately. {@link ResumeState#resume} makes the commands of the next connection out of that;
- * {@link ResumeState#accept} keeps what comes a second time from being shown a second time.
+ * {@link ResumeState#resume} returns the commands for the next connection; {@link
+ * ResumeState#accept} recognises events that come a second time.
  *
  * Pure.
  */
 import type { Frame, ProgressEvent } from "./protocol.js";
-/** What one client has subscribed to and seen. */
+/** The state of one connection. */
 export declare class ResumeState {
     #private;
-    /** Ids, in the order in which they were asked for. @type {Set<string>} */
+    /** Subscribed ids, in the order of subscription. @type {Set<string>} */
     ids: Set<string>;
-    /** The fields of the selectors, by a key. @type {Map<string, Record<string, string>>} */
+    /** The fields of subscribed selectors, by key. @type {Map<string, Record<string, string>>} */
     selectors: Map<string, Record<string, string>>;
     /** @param {string} id */
     add(id: string): void;
     /** @param {string} id */
     remove(id: string): void;
     /**
-     * Whether the event with this id was seen.
+     * Return whether the event with this id was seen.
      *
      * @param {string} eventId
      */
     has(eventId: string): boolean;
     /**
-     * Take an event; false when it is known already.
+     * Remember an event. Return false if it was seen before.
      *
      * @param {ProgressEvent} event
      */
     accept(event: ProgressEvent): boolean;
     /**
-     * The commands of a new connection, in their order.
+     * Yield the commands of a new connection, in their order.
      *
-     * What came with a selector and has not ended is subscribed by id for a moment: `since` is
-     * known for ids only.
+     * Operations of a selector that have not ended are subscribed by id for a moment, because
+     * `since` holds for ids only.
      *
-     * @param {(fields: Record<string, string>) => boolean} [wanted] Asked once for each
+     * @param {(fields: Record<string, string>) => boolean} [wanted] Called once for each
      *   subscription.
      * @returns {Generator<Frame>}
      */

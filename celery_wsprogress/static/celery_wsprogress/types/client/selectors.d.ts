@@ -11,22 +11,22 @@ import type { Operation, Selector } from "./protocol.js";
 /** As `operation_id`: every operation. */
 export declare const EVERYTHING = "*";
 /**
- * What a command says to select: the selector's field, or that it is everything.
+ * Return the field of a selector as a command carries it.
  *
  * @param {Selector} selector
  * @returns {Record<string, string>}
  */
 export declare function selectorFields(selector: Selector): Record<string, string>;
 /**
- * Whether the fields of a selector mean this operation, as far as it is known.
+ * Return whether a selector covers an operation.
  *
  * @param {Record<string, string>} fields
  * @param {Operation} operation
  */
 export declare function selects(fields: Record<string, string>, operation: Operation): boolean;
 /**
- * Whether a text is as a glob says, as Python's `fnmatch` has it: all ways to read it at once, in
- * time that grows with the length of the one times that of the other.
+ * Return whether a text matches a glob, as Python's `fnmatch` does. All possible matches are
+ * followed at once, in time proportional to the product of the lengths.
  *
  * @param {string} glob
  * @param {string} text

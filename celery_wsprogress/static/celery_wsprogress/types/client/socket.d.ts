@@ -1,25 +1,26 @@
 /**
- * One WebSocket: from the attempt to open it, over its welcome, to its end.
+ * One WebSocket: opening, welcome, commands and replies, heartbeat, close. Created by
+ * `connection.js`.
  *
  * Runs in: a page, a worker, or Node.
  */
 import type { Frame } from "./protocol.js";
 /**
- * What frames with whole numbers that JavaScript cannot hold were made of; of a history it is by
- * its list. @type {WeakMap<object, string>}
+ * The texts of frames with integers that JavaScript cannot hold, by frame, or by the list of a
+ * history. @type {WeakMap<object, string>}
  */
 export declare const frameTexts: WeakMap<object, string>;
-/** The connection ended before the reply came. Never leaves the client. */
+/** The socket closed before the reply came. Not visible to users of the client. */
 export declare class ConnectionLost extends Error {
 }
 export type SocketHandlers = {
     /**
-     * It is open, and the first frame is read.
+     * Called when the welcome frame has come.
      */
-    onWelcome: (line: Socket) => void;
+    onWelcome: (socket: Socket) => void;
     onEvent: (event: any) => void;
     /**
-     * Once, and last.
+     * Called once, and last.
      */
     onClose: (code: number, reason: string) => void;
 };
@@ -29,10 +30,10 @@ export type PendingReply = {
     reject: (error: Error) => void;
 };
 /**
- * @typedef {object} SocketHandlers Where a line says what happens to it.
- * @property {(line: Socket) => void} onWelcome It is open, and the first frame is read.
+ * @typedef {object} SocketHandlers The owner of a socket.
+ * @property {(socket: Socket) => void} onWelcome Called when the welcome frame has come.
  * @property {(event: any) => void} onEvent
- * @property {(code: number, reason: string) => void} onClose Once, and last.
+ * @property {(code: number, reason: string) => void} onClose Called once, and last.
  *
  * @typedef {new (url: string) => any} WebSocketClass
  *
@@ -40,7 +41,7 @@ export type PendingReply = {
  */
 export declare class Socket {
     #private;
-    /** The first frame. @type {Frame | null} */
+    /** The welcome frame. @type {Frame | null} */
     welcome: Frame | null;
     /**
      * @param {any} socket
@@ -51,18 +52,18 @@ export declare class Socket {
      * Send a command and wait for its reply.
      *
      * @param {Frame} command
-     * @param {(reply: Frame) => void} [onReply] Called with the reply before anything behind it is
-     *   read; who waits for the promise may be called later.
-     * @returns {Promise<Frame>} Rejects with a CommandError where the sidecar does not take it, and
-     *   with ConnectionLost where the connection handlers before it says so.
+     * @param {(reply: Frame) => void} [onReply] Called with the reply before the next frame is read;
+     *   the promise may resolve later.
+     * @returns {Promise<Frame>} Rejects with a CommandError if the sidecar rejects the command, and
+     *   with ConnectionLost if the socket closes first.
      */
     request(command: Frame, onReply?: (reply: Frame) => void): Promise<Frame>;
-    /** Find out whether it still lives, now. */
+    /** Send a ping now; without an answer in time the socket is closed. */
     ping(): void;
-    /** Close it for good; its end is told at once. */
+    /** Close the socket; `onClose` is called at once. */
     close(): void;
     /**
-     * Let go of it: it is of no use.
+     * Close the socket as lost.
      *
      * @param {string} reason
      */

@@ -1,6 +1,6 @@
 /**
- * Everything that is watched through one connection, whichever socket it has: what the sidecar is
- * socket for, when somebody comes or goes and when there is a new socket.
+ * The subscriptions of one connection, over all of its sockets. It sends `subscribe` and
+ * `unsubscribe` as handles come and go, and resumes on each new socket.
  *
  * Runs in: a page, a worker, or Node.
  */
@@ -11,37 +11,37 @@ import type { TokenSource } from "./tokens.js";
 export declare class SubscriptionManager {
     #private;
     /**
-     * Use a socket.
+     * Start to use a socket.
      *
      * @param {Socket} socket
-     * @param {(source: TokenSource) => Promise<void>} sendToken Tells it a new token.
+     * @param {(source: TokenSource) => Promise<void>} sendToken Sends a new token.
      */
     onConnect(socket: Socket, sendToken: (source: TokenSource) => Promise<void>): void;
     /**
-     * Subscribe retried, on a new socket, to what those watched on the one before who have this token.
+     * Resume, on a new socket, the subscriptions of a token.
      *
      * @param {Socket} socket
      * @param {TokenSource} source
      */
     resume(socket: Socket, source: TokenSource): Promise<void>;
     /**
-     * Ask for what those are to see whose token the socket knows now.
+     * Complete the subscriptions of a token that the socket has accepted.
      *
      * @param {TokenSource} source
      */
     onAuthenticated(source: TokenSource): void;
-    /** The socket is gone. */
+    /** The socket has closed. */
     onDisconnect(): void;
     /** @param {ProgressEvent} event */
     onEvent(event: ProgressEvent): void;
     /**
-     * Let one more watch an id, or what a selector means.
+     * Add a listener to an id or a selector.
      *
-     * @param {Record<string, string>} fields What `subscribe` says.
+     * @param {Record<string, string>} fields The fields of the `subscribe` command.
      * @param {Subscriber} handle
-     * @param {TokenSource} source Whose token grants it.
-     * @param {number} limit Operations that are kept.
-     * @param {number} [rate] Progress a second and operation, at the most.
+     * @param {TokenSource} source The token that grants it.
+     * @param {number} limit Number of operations to keep.
+     * @param {number} [rate] Maximum number of progress events per second and operation.
      * @returns {{ operations: Map<string, Operation>, unsubscribe: () => void }}
      */
     subscribe(fields: Record<string, string>, handle: Subscriber, source: TokenSource, limit: number, rate?: number): {

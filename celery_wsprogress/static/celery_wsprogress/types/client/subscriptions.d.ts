@@ -1,94 +1,97 @@
 /**
- * What a page watches: a subscription for each id or selector, and a listener in it for each handle.
+ * Subscriptions: one for each id or selector, with one listener for each handle.
  *
- * Pure: what is to be sent for it is the connection's affair.
+ * Pure: `subscription_manager.js` sends the commands.
  */
 import type { Operation, ProgressEvent } from "./protocol.js";
 import type { TokenSource } from "./tokens.js";
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 /** @import { TokenSource } from "./tokens.js" */
-/** Progress a second that a sidecar tells at the most: what those want who do not say. */
+/** Progress events per second of a listener without `max_rate`: more than a sidecar sends. */
 export declare const NO_RATE_LIMIT = 1000;
 export type Subscriber = {
     /**
-     * Something
-     * happened; it was before the handle began where it is replayed.
+     * An
+     * event; replayed if it is from before the watch began.
      */
     deliver: (event: ProgressEvent, operation: Operation, replayed: boolean) => void;
     /**
-     * More is known of an operation.
+     * A new snapshot.
      */
     update: (operation: Operation) => void;
     /**
-     * What there is to know at first is known.
+     * The first snapshots are known.
      */
     markReady: (id?: string) => void;
     /**
-     * It may not watch, or not any more.
+     * The watch was rejected.
      */
     reject: (error: Error, id?: string) => void;
 };
 /**
- * @typedef {object} Subscriber Who sits in a listener.
- * @property {(event: ProgressEvent, operation: Operation, replayed: boolean) => void} deliver Something
- *   happened; it was before the handle began where it is replayed.
- * @property {(operation: Operation) => void} update More is known of an operation.
- * @property {(id?: string) => void} markReady What there is to know at first is known.
- * @property {(error: Error, id?: string) => void} reject It may not watch, or not any more.
+ * @typedef {object} Subscriber The receiver of events; a handle.
+ * @property {(event: ProgressEvent, operation: Operation, replayed: boolean) => void} deliver An
+ *   event; replayed if it is from before the watch began.
+ * @property {(operation: Operation) => void} update A new snapshot.
+ * @property {(id?: string) => void} markReady The first snapshots are known.
+ * @property {(error: Error, id?: string) => void} reject The watch was rejected.
  */
-/** One handle's place in a subscription. */
+/** One handle in a subscription. */
 export declare class Listener {
     #private;
     handle: Subscriber;
     source: TokenSource;
     rate: number;
-    /** The line that was socket to let it begin. @type {object | null} */
+    /** The socket on which its `subscribe` was sent. @type {object | null} */
     socket: object | null;
-    /** What comes from now on is for it. */
+    /** Whether its `subscribe` was answered. */
     active: boolean;
-    /** It was socket for a second time, with a new token. */
+    /** Whether `subscribe` was sent again with a new token. */
     retried: boolean;
-    /** How its operation stood when it began, until it has had what made it so. @type {Operation | null} */
+    /**
+     * The snapshot of the reply, until the last event that it includes has been replayed.
+     * @type {Operation | null}
+     */
     replay: Operation | null;
     /**
      * @param {Subscriber} handle
      * @param {TokenSource} source
-     * @param {number} [rate] Progress a second and operation that are enough for it.
+     * @param {number} [rate] Maximum number of progress events per second and operation.
      */
     constructor(handle: Subscriber, source: TokenSource, rate?: number);
     /**
-     * Whether an event that it accepts was told before it began.
+     * Return whether an event is from before the listener was active.
      *
      * @param {ProgressEvent} event
      */
     isReplay(event: ProgressEvent): boolean;
-    /** Take it to be catchUp with the others: only what is new is for it. */
+    /** Accept only new events from now on. */
     catchUp(): void;
     /**
-     * Whether the event is one that its handle has not had.
+     * Return whether the handle has not had the event.
      *
      * @param {ProgressEvent} event
-     * @param {boolean} fresh Nobody has had it.
+     * @param {boolean} fresh No listener has had it.
      */
     accepts({ event_id: eventId }: ProgressEvent, fresh: boolean): boolean;
 }
-/** All who watch the same. */
+/** The listeners of one id or selector, and its snapshots. */
 export declare class Subscription {
     #private;
     fields: Record<string, string>;
     limit: number;
-    /** The operation's id, or undefined where it is a selector's. */
+    /** The operation id; undefined for a selector. */
     id: string | undefined;
     /** @type {Set<Listener>} */
     listeners: Set<Listener>;
     /** @type {Map<string, Operation>} */
     operations: Map<string, Operation>;
     /**
-     * @param {Record<string, string>} fields What `subscribe` says.
-     * @param {number} limit Operations that it keeps.
+     * @param {Record<string, string>} fields The fields of the `subscribe` command.
+     * @param {number} limit Number of operations to keep.
      */
     constructor(fields: Record<string, string>, limit: number);
-    /** Whether somebody is told what is known already. */
+    /** Whether a run is being replayed for a listener. */
     get replaying(): boolean;
     /** @param {Operation} operation */
     selects(operation: Operation): boolean;
@@ -98,8 +101,8 @@ export declare class Subscription {
     keep(operation: Operation): void;
     /**
      * @param {ProgressEvent} event
-     * @param {Operation} operation How it stands after the event.
-     * @param {boolean} fresh Nobody has had it.
+     * @param {Operation} operation The snapshot after the event.
+     * @param {boolean} fresh No listener has had it.
      */
     deliver(event: ProgressEvent, operation: Operation, fresh: boolean): void;
     /** @param {Operation} operation */

@@ -1,5 +1,5 @@
 /**
- * Tokens: who gives them, and when a new one is needed.
+ * Sources of tokens: where they come from, and when they are renewed. Used by `connection.js`.
  *
  * Runs in: a page, a worker, or Node. A token goes into a command and nowhere else.
  */
@@ -16,20 +16,20 @@ export type GetToken = () => string | null | undefined | Promise<string | null |
  *
  * @typedef {() => string | null | undefined | Promise<string | null | undefined>} GetToken
  */
-/** One place that tokens come from, for all clients that have it. */
+/** One token or `getToken` function, shared by all clients that have it. */
 export declare class TokenSource {
     #private;
     canRenew: boolean;
-    /** The line that knows its token. @type {object | null} */
+    /** The socket that has accepted its token. @type {object | null} */
     socket: object | null;
     /**
-     * Whose it is: what each of them does when a token is not taken, and no other one comes.
+     * The clients, as functions to call when the token is rejected for good.
      * @type {Set<(error: Error) => void>}
      */
     handlers: Set<(error: Error) => void>;
-    /** Why it has no token now. @type {Loss | null} */
+    /** The reason why there is no token now. @type {Loss | null} */
     lost: Loss | null;
-    /** What some wait for until a line knows it. @type {Deferred} */
+    /** Resolves when a socket has accepted the token; replaced after that. @type {Deferred} */
     ready: Deferred;
     backoff: Backoff;
     /** @param {Credentials} credentials */
@@ -39,25 +39,25 @@ export declare class TokenSource {
     /** @returns {Promise<string | null | undefined>} */
     get(): Promise<string | null | undefined>;
     /**
-     * A line knows it.
+     * A socket has accepted the token.
      *
      * @param {object} socket
      */
     accept(socket: object): void;
     /**
-     * Call when the token is about to expire.
+     * Schedule the renewal of the token.
      *
-     * @param {number} left Seconds it holds.
+     * @param {number} left Seconds until it expires.
      * @param {() => void} renew
      */
     renewAfter(left: number, renew: () => void): void;
     /**
-     * There is no token now: ask again later.
+     * Schedule another attempt, because `getToken` failed.
      *
-     * @param {unknown} error Why.
+     * @param {unknown} error The failure.
      * @param {() => void} call
      */
     retryAfter(error: unknown, call: () => void): void;
-    /** Renew no more. */
+    /** Cancel the scheduled renewal. */
     stop(): void;
 }
