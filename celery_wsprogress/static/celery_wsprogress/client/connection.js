@@ -252,8 +252,10 @@ export class Connection {
     try {
       const reply = token ? await socket.request({ command: "authenticate", token }) : {};
       const now = this.#clockOffset + performance.now() / 1000;
-      const left = (reply.expires_at ?? Infinity) - now;
-      source.renewAfter(left, () => this.#authenticate(source, socket));
+      source.renewAfter(
+        (reply.expires_at ?? Infinity) - now,
+        () => this.#authenticate(source, socket),
+      );
     } catch (error) {
       // The function may have returned a cached token: ask once more.
       if (last || !(error instanceof CommandError)) throw error;

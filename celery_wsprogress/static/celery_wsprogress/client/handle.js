@@ -188,8 +188,13 @@ export class Handle {
   subscribe(fields, limit = Infinity) {
     const { connection, source } = this.#context;
     const { max_rate: rate } = this.#options;
-    const { subscriptions } = connection;
-    const { operations, unsubscribe } = subscriptions.subscribe(fields, this, source, limit, rate);
+    const { operations, unsubscribe } = connection.subscriptions.subscribe(
+      fields,
+      this,
+      source,
+      limit,
+      rate,
+    );
     this.#unsubscribers.set(fields.operation_id, unsubscribe);
     return operations;
   }

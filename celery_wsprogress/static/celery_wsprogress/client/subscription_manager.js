@@ -55,8 +55,11 @@ export class SubscriptionManager {
   async resume(socket, source) {
     const commands = this.#resumeState.resume((fields) => {
       const key = subscriptionKey(fields);
-      const wanted = !this.#subscribed.has(key) && this.#isWatchedBy(source, key);
-      return wanted && !!this.#subscribed.add(key);
+      return (
+        !this.#subscribed.has(key) &&
+        this.#isWatchedBy(source, key) &&
+        !!this.#subscribed.add(key)
+      );
     });
     await Promise.all([...commands].map((one) => this.#resubscribe(socket, one, source)));
   }
@@ -181,8 +184,14 @@ export class SubscriptionManager {
    */
   async #subscribe(subscription, listener) {
     const socket = this.#socket;
-    if (!socket || listener.source.socket !== socket) return;
-    if (listener.active || listener.socket === socket || !subscription.listeners.has(listener)) return;
+    if (
+      !socket ||
+      listener.active ||
+      listener.socket === socket ||
+      listener.source.socket !== socket ||
+      !subscription.listeners.has(listener)
+    )
+      return;
     listener.socket = socket;
     const { id, fields } = subscription;
     // For one operation: replay its run. For a selector: snapshots from a list, then new events.
@@ -293,8 +302,9 @@ export class SubscriptionManager {
    */
   #rate({ id, listeners }, joining) {
     // The sidecar has one rate for all selectors of a session.
-    const { bySelector } = this.#store;
-    const all = id ? [...listeners] : [...bySelector].flatMap((one) => [...one.listeners]);
+    const all = id
+      ? [...listeners]
+      : [...this.#store.bySelector].flatMap((one) => [...one.listeners]);
     const rates = all.filter((one) => one.active || one === joining).map((one) => one.rate);
     const rate = Math.max(...rates);
     return rates.length && rate !== (this.#rates.get(id) ?? NO_RATE_LIMIT) ? rate : undefined;

@@ -149,8 +149,9 @@ export class Subscription {
    */
   deliver(event, operation, fresh) {
     for (const listener of [...this.listeners]) {
-      if (!listener.accepts(event, fresh)) continue;
-      listener.handle.deliver(event, operation, listener.isReplay(event));
+      if (listener.accepts(event, fresh)) {
+        listener.handle.deliver(event, operation, listener.isReplay(event));
+      }
     }
   }
 
