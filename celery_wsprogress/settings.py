@@ -1,12 +1,13 @@
-"""What can be set, and to what: one frozen value a side.
+"""The settings: one frozen dataclass for the workers, one for the sidecar.
 
-A setting has one name everywhere. ``progress_interval`` is ``wsprogress_progress_interval`` in
-Celery's configuration, ``WSPROGRESS_PROGRESS_INTERVAL`` in the environment and, where the
-sidecar has it, ``--progress-interval`` on the command line; the later of these wins. A bad value
-raises :class:`~celery_wsprogress.errors.ConfigurationError`, which names the setting, the value
-and what is allowed.
+Each setting has one name. ``progress_interval`` is ``wsprogress_progress_interval`` in Celery's
+configuration, ``WSPROGRESS_PROGRESS_INTERVAL`` in the environment and, where the command has it,
+``--progress-interval`` on the command line. The command line wins over the environment, and the
+environment over the configuration. A bad value raises
+:class:`~celery_wsprogress.errors.ConfigurationError`, which names the setting, the value and what
+is allowed. The docstrings of the fields are the users' tables of settings (``docs/generate.py``).
 
-Pure: mappings come in, a value comes out. Nothing is read at import.
+Pure: the callers pass the mappings in. Nothing is read at import.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from celery_wsprogress.setting_parsers import (
     text,
     whole,
 )
+from celery_wsprogress.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,17 +43,17 @@ if TYPE_CHECKING:
 CONF_PREFIX: Final = "wsprogress_"
 ENVIRONMENT_PREFIX: Final = "WSPROGRESS_"
 
-#: The exchange of the events, and the stem of the name of whatever keeps them.
+#: The default exchange of the events. The names of streams and queues begin with it.
 EXCHANGE: Final = "celery_wsprogress"
 
-#: What the log takes of the broker, unless something else is said.
+#: The default size of the log on the broker, in bytes.
 LOG_BYTES: Final = 100_000_000
 
 T = TypeVar("T")
 
 
 def setting(default: Any, parse: Parser, allowed: str, *, secret: bool = False) -> Any:
-    """Declare a setting: its default, how it is read, and what is allowed, in words."""
+    """Declare a setting: its default, its parser, and a text that says what is allowed."""
     return dataclasses.field(
         default=default,
         repr=not secret,
@@ -61,10 +63,10 @@ def setting(default: Any, parse: Parser, allowed: str, *, secret: bool = False) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the worker's side and the sidecar's side have in common."""
+    """The settings that workers and sidecar have in common."""
 
     url: str | None = setting(None, text, "a broker URL that kombu knows", secret=True)
-    """The broker of the events, where it is not Celery's own."""
+    """URL of the broker for the events, if it is not Celery's own."""
     transport_options: Mapping[str, Any] | None = setting(
         None,
         lambda value: transport_options(value) or None,
@@ -72,29 +74,29 @@ class Settings:
         "NAME leads into a mapping: sentinel_kwargs.password=…",
         secret=True,
     )
-    """Options of the transport of the events' broker, as Celery's ``broker_transport_options``: a
-    Sentinel's ``master_name``, a ``global_keyprefix``. With ``url`` they are all it has; without it
-    they go before Celery's own."""
+    """Transport options of the broker for the events, such as a Sentinel's ``master_name`` or a
+    ``global_keyprefix``. With ``url`` these are the only options. Without it they are merged into
+    Celery's ``broker_transport_options`` and win over them."""
     exchange: str = setting(
         EXCHANGE, exchange_name, "a name of up to 60 letters, digits, '_' and '-'"
     )
-    """The exchange of the events. Projects that share a broker and name different ones do not see
-    each other's tasks; a sidecar sees those of the exchange it is told of."""
+    """Name of the exchange for the events. Projects that share a broker can use different
+    exchanges: a sidecar sees only the tasks of its own exchange."""
     log_bytes: int | None = setting(
         None, whole(1_000_000, 1_000_000_000_000), "bytes from 1000000 to 1000000000000"
     )
-    """What the log may take: of a Redis server's memory, of a RabbitMQ's disk. Unless it is said,
-    as much as is usual there, and of a Redis with a ``maxmemory`` a quarter at the most. Workers,
-    whatever calls tasks, and the sidecar are told the same."""
+    """Maximum size of the log, in bytes: memory of a Redis server, disk of a RabbitMQ. The default
+    depends on the broker; on a Redis with a ``maxmemory`` it is at most a quarter of that.
+    Workers, processes that call tasks, and the sidecar need the same value."""
 
     @classmethod
     def load(cls, *sources: Mapping[str, Any]) -> Self:
-        """Build the value from mappings of plain setting names; later ones win.
+        """Build the settings from mappings of setting names without a prefix; later ones win.
 
-        An empty string and None count as not set.
+        An empty string and None count as not set. Unknown names are ignored.
 
         Raises:
-            ConfigurationError: for the first bad value.
+            ConfigurationError: A value is not allowed. Raised for the first one.
         """
         known = {field.name: field for field in dataclasses.fields(cls)}
         values: dict[str, Any] = {}
@@ -103,6 +105,21 @@ class Settings:
                 if name in known and value is not None and value != "":
                     values[name] = _read(known[name], value)
         return cls(**values)
+
+    @classmethod
+    def read(cls, app: Any, environ: Mapping[str, str], *more: Mapping[str, Any]) -> Self:
+        """Build the settings from all sources; later ones win.
+
+        Args:
+            app: The Celery application, or None.
+            environ: The environment.
+            more: As for :meth:`load`, such as the options of a command.
+
+        Raises:
+            ConfigurationError: A value is not allowed.
+        """
+        conf = from_conf(app.conf, cls) if app is not None else {}
+        return cls.load(conf, from_environ(environ, cls), *more)
 
 
 def _read(field: dataclasses.Field[Any], value: Any) -> Any:
@@ -117,106 +134,114 @@ def _read(field: dataclasses.Field[Any], value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings(Settings):
-    """How tasks publish. Read from Celery's configuration, then from the environment."""
+    """The settings of processes that run or call tasks.
+
+    Read from Celery's configuration, then from the environment.
+    """
 
     enabled: bool = setting(True, switch, "true or false")
-    """False: no signal does anything and ``update_progress`` only checks its arguments."""
+    """Whether anything is published. If false, ``update_progress`` only checks its arguments."""
     tasks: str | tuple[str, ...] = setting(
         "streaming", task_selection, "'streaming', 'all' or a list of task-name globs"
     )
-    """Whose life cycle is published: that of ``StreamingTask``s, of every task, or of the
-    tasks whose name matches (and of ``StreamingTask``s)."""
+    """The tasks whose life cycle is published: ``StreamingTask``s only, all tasks, or
+    ``StreamingTask``s and those whose name matches a glob."""
     stream_result: bool = setting(True, switch, "true or false")
-    """Whether results leave with the events. A task's own ``stream_result`` wins."""
+    """Whether results are published. A task's own ``stream_result`` wins."""
     stream_errors: str | None = setting(None, error_choice, ERROR_CHOICES)
-    """What leaves of errors: ``full`` is their type and text, ``type`` their type only. A task's
-    own ``stream_errors`` wins. Unless it is said: ``type`` of tasks whose result does not leave,
-    else ``full``."""
+    """What is published of an error: its type and text (``full``), or only its type (``type``). A
+    task's own ``stream_errors`` wins. The default is ``type`` for tasks whose result is not
+    published, else ``full``."""
     eager: bool | None = setting(None, switch, "true or false")
-    """Whether tasks that are run eagerly (``task_always_eager``, ``apply()``) are published, too.
-    Unless it is said they are, except in tests (pytest, Django's test runner, unittest)."""
+    """Whether tasks that run eagerly (``task_always_eager``, ``apply()``) are published, too. By
+    default they are, except in tests (pytest, Django's test runner, unittest)."""
     progress_interval: float = setting(0.1, between(0, 60), "seconds from 0 to 60")
-    """At most one progress event an operation in this time, in seconds."""
+    """Minimum time between two progress events of one operation, in seconds."""
     event_interval: float = setting(0.01, between(0, 10), "seconds from 0 to 10")
-    """The other events leave at most this many seconds after the previous batch; those of the life
-    cycle after five times as many, while very many of them come."""
+    """Minimum time between two batches of other events, in seconds. While a process starts and ends
+    many tasks per second, life-cycle events are collected for up to five times as long."""
     buffer_bytes: int = setting(
         8_000_000, whole(100_000, 1_000_000_000), "bytes from 100000 to 1000000000"
     )
-    """What a process keeps while the broker is away."""
+    """Maximum size of the events that a process buffers while the broker is unavailable, in
+    bytes."""
     idle_time: float = setting(60.0, between(0, 86_400), "seconds from 0 to 86400")
-    """Seconds after its last events that a process keeps its connection to the broker."""
+    """Seconds without events after which a process closes its connection to the broker."""
     sign_interval: float = setting(10.0, between(0.1, 20), "seconds from 0.1 to 20")
-    """A process that has runs says that they go on, once in this many seconds."""
+    """Seconds between two heartbeats of a process that has active runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings(Settings):
-    """How the sidecar serves."""
+    """The settings of the sidecar."""
 
     host: str = setting(
         "localhost",
         lambda value: listen_host(text(value)),
         "a host name or an address, without a scheme and a port",
     )
+    """Host name or address to listen on."""
     port: int = setting(8765, whole(0, 65535), "a port from 0 to 65535 (0: any free one)")
+    """TCP port to listen on."""
     processes: int = setting(1, whole(1, 256), "a number from 1 to 256")
-    """Processes of ``serve`` that share the port. Each of them reads the whole log."""
+    """Number of ``serve`` processes that share the port. Each of them reads the whole log."""
     key: str | None = setting(
         None, signing_key, f"a secret of at least {MIN_KEY_BYTES} bytes", secret=True
     )
-    """Once set, every watcher needs a token signed with it (``create_token``)."""
+    """Key for tokens. If it is set, each client needs a token signed with it (``create_token``)."""
     insecure: bool = setting(False, switch, "true or false")
-    """Serve a public address without a key."""
+    """Whether a public address may be served without a key."""
     exact_only: bool = setting(False, switch, "true or false")
-    """Without a key, let clients watch by exact id and nothing more. An id that cannot be guessed
-    is all that a public address then asks for."""
+    """Whether clients may only watch operations by exact id when there is no key. Then a public
+    address may be served without a key: whoever knows an id may watch it."""
     origins: tuple[str, ...] = setting(
         (),
         each(origin),
         "web origins such as https://example.org: a scheme and a host, with its port where that "
         "is not the default one; no path and no wildcard",
     )
-    """Pages that may connect besides those of loopback hosts."""
+    """Origins of the pages that may connect, besides pages of loopback hosts and of this server."""
     hosts: tuple[str, ...] = setting(
         (),
         each(host_name),
         "host names such as progress.example.org, without a scheme, a path and wildcards",
     )
-    """Names this server may be called by besides loopback names and ``host``."""
+    """Host names that clients may use for this server, besides loopback names and ``host``."""
     monitor_unsubscribed: bool = setting(False, switch, "true or false")
-    """Connections that send nothing for a second receive every event. Not with a key."""
+    """Whether a connection that sends nothing for one second receives all events. Not with a
+    key."""
     heartbeat: float = setting(20.0, between(1, 600), "seconds from 1 to 600")
-    """Seconds between pings, and to answer one."""
+    """Seconds between two pings, and the time that a client has to answer one."""
     max_subscriptions: int = setting(10_000, whole(1, 1_000_000), "a number from 1 to 1000000")
-    """Operations one connection may watch by id."""
+    """Maximum number of operations that one connection may watch by id."""
     max_finished: int = setting(1000, whole(0, 1_000_000), "a number from 0 to 1000000")
-    """Finished operations that are held."""
+    """Maximum number of finished operations that are kept in memory."""
     max_waiting: int = setting(100_000, whole(1, 10_000_000), "a number from 1 to 10000000")
-    """Operations that are held though no worker has started them."""
+    """Maximum number of operations that are kept although no worker has started them."""
     max_rate: float = setting(20.0, between(0.1, 1_000), "progress a second from 0.1 to 1000")
-    """Progress events of one operation that clients get in a second, at the most."""
+    """Maximum number of progress events per second and operation that clients get."""
     max_age: float = setting(86_400.0, between(1, 31_536_000), "seconds from 1 to 31536000")
-    """Seconds an operation is held after its last event. One that has not ended is held for a day
-    at least: after its last event, or after the time its message waits for."""
+    """Seconds for which an operation is kept after its last event. One that has not ended is kept
+    for at least a day after its last event, or after its ETA."""
     max_history_bytes: int = setting(
         256_000_000, whole(1_000_000, 1_000_000_000_000), "bytes from 1000000"
     )
-    """What the histories of all operations together may take."""
+    """Maximum size of the histories of all operations together, in bytes."""
     lost_after: float = setting(60.0, between(1, 86_400), "seconds from 1 to 86400")
-    """Seconds without a sign of a run's process after which the run is lost; ``stalled`` after
-    half of them. At least three times the workers' ``sign_interval``."""
+    """Seconds without a heartbeat after which a run is presumed lost. After half of them it is
+    ``stalled``. Must be at least three times the workers' ``sign_interval``."""
     result_backend: str | None = setting(
         None, text, "a result backend that Celery knows", secret=True
     )
-    """Celery's result backend, which is asked how a lost run ended. With an application that of
-    the application, unless another one is named."""
+    """URL of Celery's result backend, where the sidecar looks up how a lost run ended. The default
+    is the result backend of the Celery application, if the sidecar has one (``--app``)."""
     answer_unknown: bool = setting(False, switch, "true or false")
-    """Ask the result backend also about operations nobody has heard of, when someone subscribes
-    to one: how they ended is shown, results included."""
+    """Whether the sidecar also looks up unknown operations in the result backend when a client
+    subscribes to one. It then shows how they ended, with their results."""
     stream_errors: str | None = setting(None, error_choice, ERROR_CHOICES)
-    """``full`` shows all that the result backend says of errors of operations nobody has heard of.
-    Unless it is said only their type is shown: nobody knows whether their text may leave."""
+    """What is shown of an error of an unknown operation, from the result backend: its type and text
+    (``full``), or only its type (``type``, the default), since the task's own setting is not
+    known."""
     flower_url: str | None = setting(
         None,
         page_address,
@@ -224,22 +249,28 @@ class ServeSettings(Settings):
         "https://flower.example.org",
         secret=True,
     )
-    """Where the dashboard's links to a task's page in Flower lead; without it there are none."""
+    """URL of a Flower. If it is set, the dashboard links each task to its page there."""
     drain: float = setting(5.0, between(0, 600), "seconds from 0 to 600")
-    """Seconds over which the connections are closed when the sidecar stops."""
+    """Seconds over which a sidecar that stops spreads the closing of its connections."""
+
+    @property
+    def may_be_served(self) -> bool:
+        """Whether the address may be served: a public one needs a key or an explicit choice."""
+        closed = self.key is not None or self.insecure or self.exact_only
+        return closed or is_loopback(self.host)
 
 
 def from_conf(conf: Mapping[str, Any], cls: type[Settings]) -> dict[str, Any]:
-    """Take a side's settings out of Celery's configuration (``wsprogress_…``)."""
+    """Return the settings that Celery's configuration holds (``wsprogress_…``), without prefix."""
     return _pick(((CONF_PREFIX + name, name) for name in _names(cls)), conf)
 
 
 def from_environ(environ: Mapping[str, str], cls: type[Settings]) -> dict[str, Any]:
-    """Take a side's settings out of the environment (``WSPROGRESS_…``).
+    """Return the settings that the environment holds (``WSPROGRESS_…``), without prefix.
 
-    For the sidecar ``WEBSOCKET_PORT`` counts where ``WSPROGRESS_PORT`` is not set.
+    For the sidecar, ``WEBSOCKET_PORT`` is the port if ``WSPROGRESS_PORT`` is not set.
     """
-    # Kubernetes may set these names for a service that is called so.
+    # For a service `wsprogress`, Kubernetes sets `WSPROGRESS_PORT=tcp://…` in every container.
     environ = {name: value for name, value in environ.items() if not is_service_link(value)}
     found = _pick(((ENVIRONMENT_PREFIX + name.upper(), name) for name in _names(cls)), environ)
     if issubclass(cls, ServeSettings) and environ.get("WEBSOCKET_PORT"):
@@ -248,7 +279,11 @@ def from_environ(environ: Mapping[str, str], cls: type[Settings]) -> dict[str, A
 
 
 def websocket_enabled(environ: Mapping[str, str]) -> bool:
-    """Whether ``ENABLE_WEBSOCKET`` lets a sidecar start (it does unless it says no)."""
+    """Return whether ``ENABLE_WEBSOCKET`` lets a sidecar start: true unless it is set to false.
+
+    Raises:
+        ConfigurationError: The variable holds something else.
+    """
     value = environ.get("ENABLE_WEBSOCKET", "")
     try:
         return switch(value) if value else True
@@ -262,8 +297,8 @@ def _names(cls: type[Settings]) -> Iterable[str]:
 
 def _pick(names: Iterable[tuple[str, str]], source: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for there, here in names:
-        value = source.get(there)
+    for key, name in names:
+        value = source.get(key)
         if value is not None and value != "":
-            found[here] = value
+            found[name] = value
     return found

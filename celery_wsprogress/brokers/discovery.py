@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.brokers.address import address_of, place_of
-from celery_wsprogress.settings import Settings, from_conf, from_environ
+from celery_wsprogress.settings import Settings, from_conf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +40,7 @@ def load_settings(cls: type[S]) -> S:
     Raises:
         ConfigurationError: one of them is bad.
     """
-    app = find_celery_app()
-    conf = from_conf(app.conf, cls) if app is not None else {}
-    return cls.load(conf, from_environ(os.environ, cls))
+    return cls.read(find_celery_app(), os.environ)
 
 
 def default_address(*, write: bool = False) -> BrokerAddress:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery_wsprogress import misnomers
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.settings import WorkerSettings, from_conf, from_environ
+from celery_wsprogress.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from celery_wsprogress.settings import ServeSettings
@@ -41,9 +41,8 @@ def log_advice(app: Any, settings: ServeSettings) -> None:
 
 def _sign_interval(app: Any) -> float:
     """What the workers of this configuration have, as far as it can be known here."""
-    conf = from_conf(app.conf, WorkerSettings) if app else {}
     try:
-        return WorkerSettings.load(conf, from_environ(os.environ, WorkerSettings)).sign_interval
+        return WorkerSettings.read(app, os.environ).sign_interval
     except ConfigurationError as exc:
         logger.warning("The workers will publish nothing: %s", exc)
         return WorkerSettings().sign_interval

@@ -15,7 +15,7 @@ from celery_wsprogress.cli.advice import log_advice
 from celery_wsprogress.cli.application import find_application
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.printable import clean, clean_lines
-from celery_wsprogress.settings import ServeSettings, from_conf, from_environ, websocket_enabled
+from celery_wsprogress.settings import ServeSettings, websocket_enabled
 from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
@@ -276,9 +276,8 @@ def configure(
     from celery_wsprogress.sidecar.liveness.result_lookup import find_backend  # noqa: PLC0415
 
     app = find_application(ctx, app_path)
-    conf = from_conf(app.conf, ServeSettings) if app else {}
     given = {name: value for name, value in options.items() if value not in (None, ())}
-    settings = ServeSettings.load(conf, from_environ(os.environ, ServeSettings), given)
+    settings = ServeSettings.read(app, os.environ, given)
     if ctx.params.get("child_of") is None:
         # Said once, by the parent of several processes.
         log_advice(app, settings)

@@ -19,7 +19,7 @@ from celery_wsprogress.brokers.address import address_of
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.setting_parsers import ERROR_CHOICES, FULL, TYPE, error_choice
-from celery_wsprogress.settings import WorkerSettings, from_conf, from_environ
+from celery_wsprogress.settings import WorkerSettings
 from celery_wsprogress.urls import masked
 from celery_wsprogress.worker.publishing.publisher import Publisher
 from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS
@@ -155,9 +155,7 @@ def read_settings(app: Any) -> WorkerSettings:
     Raises:
         ConfigurationError: one of them is bad.
     """
-    return WorkerSettings.load(
-        from_conf(app.conf, WorkerSettings), from_environ(os.environ, WorkerSettings)
-    )
+    return WorkerSettings.read(app, os.environ)
 
 
 _reporting: weakref.WeakKeyDictionary[Any, AppPublishing] = weakref.WeakKeyDictionary()

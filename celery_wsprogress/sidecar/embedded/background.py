@@ -28,7 +28,7 @@ from celery_wsprogress.brokers.discovery import (
 from celery_wsprogress.errors import ServerNotStarted
 from celery_wsprogress.settings import ServeSettings, websocket_enabled
 from celery_wsprogress.sidecar.liveness.result_lookup import find_backend
-from celery_wsprogress.urls import is_loopback, masked
+from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,7 +191,7 @@ def _with(settings: ServeSettings, changes: dict[str, Any]) -> ServeSettings:
 
 def _restrict_public(settings: ServeSettings) -> ServeSettings:
     """The settings, closed as far as a public address without a key must be."""
-    if is_loopback(settings.host) or settings.key or settings.insecure or settings.exact_only:
+    if settings.may_be_served:
         return settings
     return _with(settings, {"exact_only": True})
 

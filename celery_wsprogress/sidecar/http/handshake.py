@@ -37,8 +37,7 @@ def check_exposure(settings: ServeSettings) -> None:
             ``exact_only``, or
             ``monitor_unsubscribed`` is on together with a key.
     """
-    closed = settings.key is not None or settings.insecure or settings.exact_only
-    if not closed and not is_loopback(settings.host):
+    if not settings.may_be_served:
         raise ConfigurationError(
             "wsprogress_host",
             settings.host,
