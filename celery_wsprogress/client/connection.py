@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
 from celery_wsprogress.errors import CommandError, NoConnection
-from celery_wsprogress.protocol.close_codes import LOST, retry_after
+from celery_wsprogress.protocol.close_codes import LOST, UNREADABLE, retry_after
 from celery_wsprogress.urls import is_loopback, masked
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ CLOSE_TIMEOUT: Final = 2.0
 
 PATIENCE: Final = 60.0
 """Seconds that a sidecar is waited for which says when it will be there."""
-
-UNREADABLE: Final = 1007
 
 
 class Closed(NamedTuple):

@@ -1,6 +1,11 @@
-"""When to come back after a connection ended: what its close code says.
+"""The close codes of connections, and when a client connects again after each of them.
 
-Pure. Where it says nothing, a :class:`~celery_wsprogress.backoff.Backoff` says it.
+Codes below 4000 are those of RFC 6455, section 7.4.1, and of the IANA registry. Of the private
+range the sidecar sends 4001 and 4008. A client does not come back after a code from 4500 to 4999.
+
+Where a code says nothing about the time, :class:`~celery_wsprogress.backoff.Backoff` decides.
+
+Pure.
 """
 
 from __future__ import annotations
@@ -8,22 +13,40 @@ from __future__ import annotations
 import json
 from typing import Final
 
-UNAVAILABLE: Final = 503
+UNSUPPORTED: Final = 1003
+"""The peer sent a binary frame; frames are JSON text."""
 LOST: Final = 1006
+"""The connection ended without a close frame. Never sent."""
+UNREADABLE: Final = 1007
+"""The peer sent text that is not JSON."""
 RESTARTING: Final = 1012
+"""The sidecar stops. The reason is JSON: ``{"retry_ms": …}``, when the client is to come back."""
 TOKEN_EXPIRED: Final = 4001
+"""All tokens of the connection have expired. The client comes back with a new token."""
+TOO_SLOW: Final = 4008
+"""The client did not read fast enough and has missed events, or reads nothing at all."""
 
-_LONGEST_ASKED: Final = 60.0
-_FINAL: Final = frozenset({1003, 1007, 1008, 1009})
+KNOWN: Final = frozenset(
+    {1000, 1001, 1002, UNSUPPORTED, 1005, LOST, UNREADABLE, 1009, 1011, RESTARTING}
+    | {TOKEN_EXPIRED, TOO_SLOW}
+)
+"""Codes that the metrics count one by one. Clients may send any others."""
+
+UNAVAILABLE: Final = 503
+"""HTTP status of a handshake that a sidecar refuses for now."""
+
+_MAX_RETRY_DELAY: Final = 60.0
+"""Seconds."""
+_FINAL: Final = frozenset({UNSUPPORTED, UNREADABLE, 1008, 1009})
 
 
 def is_final(code: int) -> bool:
-    """Whether a client must not come back: it would be sent away for the same reason."""
+    """Return whether a client must not connect again: it would be closed for the same reason."""
     return code in _FINAL or 4500 <= code <= 4999
 
 
 def restart_delay(code: int, reason: str) -> float | None:
-    """Seconds after which a restarting sidecar wants its clients back; None if it does not say."""
+    """Return the delay, in seconds, that a restarting sidecar asks for; None if it names none."""
     if code != RESTARTING:
         return None
     try:
@@ -34,9 +57,13 @@ def restart_delay(code: int, reason: str) -> float | None:
 
 
 def retry_after(status: int, header: str | None) -> float | None:
-    """Seconds after which a sidecar that refuses a handshake for now wants to be asked again.
+    """Return the delay, in seconds, that a refused handshake asks for; None if it names none.
 
-    It does while it stops, and while it has not yet read its log. None where it says nothing.
+    A sidecar refuses handshakes while it stops, and while it has not read its log yet.
+
+    Args:
+        status: HTTP status of the response.
+        header: Its ``Retry-After``, in seconds.
     """
     if status != UNAVAILABLE or header is None or not header.strip().isdecimal():
         return None
@@ -44,4 +71,4 @@ def retry_after(status: int, header: str | None) -> float | None:
 
 
 def _bounded(seconds: float) -> float:
-    return min(max(seconds, 0.0), _LONGEST_ASKED)
+    return min(max(seconds, 0.0), _MAX_RETRY_DELAY)

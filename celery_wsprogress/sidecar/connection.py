@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.protocol import State
 
+from celery_wsprogress.protocol import close_codes
 from celery_wsprogress.sidecar.socket_writer import SocketWriter
 
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ CLOSE_TIMEOUT: Final = 3.0
 MIN_PING_FACTOR: Final = 0.75
 """Part of the heartbeat after which a ping may be sent already. Each connection has an interval
 of its own, so that connections that began together are not pinged together for ever."""
-
-TOO_SLOW: Final = 4008
-BINARY: Final = 1003
 
 
 class ProgressConnection(ServerConnection):
@@ -56,7 +54,7 @@ class ProgressConnection(ServerConnection):
         """The close code of whoever closed it first; 1006 where the line was cut."""
         ours, theirs = self.protocol.close_sent, self.protocol.close_rcvd
         first = theirs if self.protocol.close_rcvd_then_sent else ours or theirs
-        return 1006 if first is None else first.code
+        return close_codes.LOST if first is None else first.code
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """There is a socket."""
@@ -111,7 +109,7 @@ class ProgressConnection(ServerConnection):
         with contextlib.suppress(ConnectionClosed):
             async for message in self:
                 if isinstance(message, bytes):
-                    await self.dismiss(BINARY, "frames are JSON text")
+                    await self.dismiss(close_codes.UNSUPPORTED, "frames are JSON text")
                     return
                 take(message)
                 self.flush()
@@ -135,7 +133,7 @@ class ProgressConnection(ServerConnection):
         await asyncio.sleep(0)
 
     def _close_too_slow(self) -> None:
-        self.close_soon(TOO_SLOW, "too slow: missed events that are no longer held")
+        self.close_soon(close_codes.TOO_SLOW, "too slow: missed events that are no longer held")
 
     def close_soon(self, code: int, reason: str) -> None:
         """Begin to close. Never waits."""

@@ -26,9 +26,10 @@ from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.operations.selector import EVERYTHING
+from celery_wsprogress.protocol import close_codes
 from celery_wsprogress.protocol.batches import VERSION
 from celery_wsprogress.protocol.messages import MAX_COMMAND_BYTES, MAX_MESSAGE_BYTES, encode_frame
-from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, TOO_SLOW, ProgressConnection
+from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, ProgressConnection
 from celery_wsprogress.sidecar.fan_out import FanOut
 from celery_wsprogress.sidecar.http.handshake import (
     LOST_UPGRADE,
@@ -82,8 +83,6 @@ UNSUBSCRIBED_AFTER: Final = 1.0
 
 NO_EVENTS_WARNING_AFTER: Final = 60.0
 """Seconds without a single event after which a line says what may be wrong."""
-
-TOKEN_EXPIRED: Final = 4001
 
 
 class Sidecar:
@@ -357,9 +356,11 @@ class Sidecar:
             self.hub.store.expire(time.monotonic())
             for session, connection in list(self._connections.items()):
                 if _exceeds_permissions(session, now):
-                    connection.close_soon(TOKEN_EXPIRED, "the token has expired")
+                    connection.close_soon(close_codes.TOKEN_EXPIRED, "the token has expired")
                 elif connection.writer.is_stalled(self.settings.heartbeat):
-                    connection.close_soon(TOO_SLOW, "too slow: takes nothing of what is for it")
+                    connection.close_soon(
+                        close_codes.TOO_SLOW, "too slow: takes nothing of what is for it"
+                    )
 
     def _warn_of_lost_upgrade(self) -> None:
         if not self._lost_upgrade:

@@ -14,6 +14,8 @@ import json
 import random
 from typing import TYPE_CHECKING, Final
 
+from celery_wsprogress.protocol import close_codes
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -24,8 +26,6 @@ CLOSES_PER_SECOND: Final = 200
 
 MAX_RETRY_DELAY: Final = 2.0
 """Seconds after which a client is to come back, at the most."""
-
-RESTARTING: Final = 1012
 
 
 async def close_all(connections: Collection[ProgressConnection], over: float) -> None:
@@ -44,4 +44,4 @@ async def _dismiss(connection: ProgressConnection, delay: float) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(connection.wait_closed(), delay)
     retry_ms = random.randint(100, int(MAX_RETRY_DELAY * 1000))  # noqa: S311
-    await connection.dismiss(RESTARTING, json.dumps({"retry_ms": retry_ms}), flush=True)
+    await connection.dismiss(close_codes.RESTARTING, json.dumps({"retry_ms": retry_ms}), flush=True)

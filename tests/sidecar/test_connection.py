@@ -18,11 +18,10 @@ from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import MAX_REPLY_BYTES, WRITE_BYTES, Session
 from celery_wsprogress.operations import history
 from celery_wsprogress.protocol import batches, messages
+from celery_wsprogress.protocol.close_codes import TOO_SLOW, UNSUPPORTED
 from celery_wsprogress.sidecar import connection as module
 from celery_wsprogress.sidecar.connection import (
-    BINARY,
     MIN_PING_FACTOR,
-    TOO_SLOW,
     ProgressConnection,
 )
 from celery_wsprogress.sidecar.socket_writer import UNSENT_BYTES
@@ -241,8 +240,8 @@ def test_nothing_is_written_to_who_has_closed_the_socket_without_a_word():
 @pytest.mark.parametrize(
     ("message", "code"),
     [
-        (b"{}", BINARY),
-        (b"", BINARY),
+        (b"{}", UNSUPPORTED),
+        (b"", UNSUPPORTED),
         ("x" * messages.MAX_COMMAND_BYTES, None),
         ("x" * (messages.MAX_COMMAND_BYTES + 1), 1009),
         ("é" * (messages.MAX_COMMAND_BYTES // 2 + 1), 1009),

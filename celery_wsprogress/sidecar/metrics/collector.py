@@ -7,8 +7,9 @@ are taken over when it is gone; a report sums those of the connections that are 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from celery_wsprogress.protocol import close_codes
 from celery_wsprogress.protocol.events import event_type
 from celery_wsprogress.sidecar.metrics import definitions
 from celery_wsprogress.sidecar.metrics.process_stats import usage
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from celery_wsprogress.sidecar.ingest.log_reader import Connection
     from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
     from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
-
-CODES: Final = frozenset({1000, 1001, 1002, 1003, 1005, 1006, 1007, 1009, 1011, 1012, 4001, 4008})
-"""Close codes that are counted one by one. Clients may send others, as many as they like."""
 
 
 class MetricsCollector:
@@ -68,7 +66,7 @@ class MetricsCollector:
     def closed(self, connection: ProgressConnection) -> None:
         """A connection is gone."""
         code = connection.end_code
-        self._closed[str(code) if code in CODES else "other"] += 1
+        self._closed[str(code) if code in close_codes.KNOWN else "other"] += 1
         self._writes += connection.writer.sent_writes
         self._bytes += connection.writer.sent_bytes
 
