@@ -108,15 +108,9 @@ class Settings:
 
     @classmethod
     def read(cls, app: Any, environ: Mapping[str, str], *more: Mapping[str, Any]) -> Self:
-        """Build the settings from all sources; later ones win.
+        """Build the settings from Celery's configuration, the environment and ``more``, as ``load``.
 
-        Args:
-            app: The Celery application, or None.
-            environ: The environment.
-            more: As for :meth:`load`, such as the options of a command.
-
-        Raises:
-            ConfigurationError: A value is not allowed.
+        ``app`` is the Celery application or None; ``more`` are, for instance, a command's options.
         """
         conf = from_conf(app.conf, cls) if app is not None else {}
         return cls.load(conf, from_environ(environ, cls), *more)

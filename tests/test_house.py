@@ -31,7 +31,6 @@ LONG_FILES: set[str] = {
     "celery_wsprogress/hub/hub.py",
     "celery_wsprogress/hub/session.py",
     "celery_wsprogress/operations/operation.py",
-    "celery_wsprogress/protocol/bounded_value.py",
     "celery_wsprogress/sidecar/server.py",
     "celery_wsprogress/worker/apps.py",
     "celery_wsprogress/worker/publishing/encoded_events.py",
@@ -52,9 +51,6 @@ MODULES_IN_ING: set[str] = {
     "tests/test_typing.py",
 }
 CIRCLES: set[frozenset[str]] = {
-    frozenset(
-        {"celery_wsprogress.protocol.bounded_text", "celery_wsprogress.protocol.bounded_value"}
-    ),
     frozenset({"celery_wsprogress.standalone.handle", "celery_wsprogress.standalone.registry"}),
     frozenset({"celery_wsprogress.worker.apps", "celery_wsprogress.worker.signals.eager_runs"}),
     frozenset(

@@ -132,7 +132,7 @@ EDGES = {
     "__main__": "is a program",
     "fork": "asks the operating system in which process it runs",
     "access/issue": "reads the clock, the environment and Celery's configuration",
-    "protocol/bounded_value": "looks at the clock while code of a user runs",
+    "protocol/bounded_copy": "looks at the clock while code of a user runs",
 }
 
 
@@ -167,52 +167,3 @@ def test_a_pure_module_mentions_nothing_that_is_not(name):
         one for one in imported if any(one == bad or one.startswith(f"{bad}.") for bad in forbidden)
     }
     assert mentioned == set()
-
-
-#: Pairs of modules that know each other, but only by a type in an annotation.
-KNOWN_CYCLES = {
-    frozenset({"standalone.handle", "standalone.registry"}),
-    frozenset({"worker.apps", "worker.signals.eager_runs"}),
-    frozenset({"worker.publishing.publisher", "worker.publishing.publishers"}),
-}
-
-
-def _import_graph():
-    """The modules of the package that each imports: also in functions and for type checkers."""
-    files = {
-        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
-        for file in PACKAGE.rglob("*.py")
-    }
-    graph = {name: set() for name in files}
-    for name, file in files.items():
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Import):
-                imported = {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                names = {f"{node.module}.{alias.name}" for alias in node.names}
-                imported = {one if one in files else node.module for one in names}
-            else:
-                continue
-            graph[name] |= imported & files.keys() - {name}
-    return graph
-
-
-def _reachable(graph, start):
-    found, left = set(), [start]
-    while left:
-        new = graph[left.pop()] - found
-        found |= new
-        left += new
-    return found
-
-
-def test_no_modules_import_each_other_not_even_for_type_checkers():
-    graph = _import_graph()
-    reachable = {name: _reachable(graph, name) for name in graph}
-    cycles = {
-        frozenset(one.removeprefix("celery_wsprogress.") for one in (name, imported))
-        for name in graph
-        for imported in graph[name]
-        if name in reachable[imported]
-    }
-    assert cycles <= KNOWN_CYCLES

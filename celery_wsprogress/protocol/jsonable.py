@@ -3,7 +3,7 @@
 What tasks report may be anything: a datetime, an ORM object, a structure that contains itself,
 an object whose ``__str__`` raises. A bar is never worth a failed task, so every value becomes
 *something*, and a value that is too large becomes a visibly marked piece of itself. How such
-values are looked at, within bounds, is the affair of :mod:`.bounded_value`.
+values are looked at, within bounds, is the affair of :mod:`.bounded_copy`.
 
 Sizes are counted in bytes of JSON, as they travel. With the limits below no event can pass
 :data:`MAX_EVENT_BYTES`, which lets every event fit into one batch.
@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 import msgspec
 
 from celery_wsprogress.guard import call_safely, class_name, has_type
-from celery_wsprogress.protocol.bounded_text import SEQUENCES, said
-from celery_wsprogress.protocol.bounded_value import Encoded, encodable, encode
+from celery_wsprogress.protocol.bounded_copy import bounded_str, encodable
+from celery_wsprogress.protocol.bounded_json import Encoded, encode
+from celery_wsprogress.protocol.bounded_text import SEQUENCES
 from celery_wsprogress.protocol.events import Level
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _head(encoded: Encoded) -> str:
 
 def to_text(value: Any, limit: int = MAX_MESSAGE_BYTES) -> str:
     """Anything with a ``str``, cut to so many bytes of JSON with a mark at the cut."""
-    found = value if type(value) is str else said(value)
+    found = value if type(value) is str else bounded_str(value)
     # In JSON a character takes six bytes at the most (a control character), so most texts
     # need no look at their encoding.
     if len(found) * 6 <= limit and found.isascii():

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from celery_wsprogress.protocol import jsonable
-from celery_wsprogress.protocol.bounded_value import MAX_CHARACTERS, MAX_NODES, Copy
+from celery_wsprogress.protocol.bounded_copy import MAX_CHARACTERS, MAX_NODES, BoundedCopy
 from celery_wsprogress.worker.progress_args import number
 
 
@@ -219,7 +219,7 @@ def test_in_little_memory():
         """
         import resource, sys
         sys.path[:0] = ["tests", "tests/protocol"]
-        import test_bounded_value as test
+        import test_bounded_copy as test
         from celery_wsprogress.protocol import jsonable
         values = [test.shared(22), test.shared(30), ValueError(test.shared(30)), test.Endless()]
         now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -253,7 +253,7 @@ json_values = st.recursive(
 
 @given(json_values, st.integers(0, 200), st.integers(0, 2_000))
 def test_no_more_is_looked_at_than_allowed(value, nodes, characters):
-    copy = Copy(nodes, characters)
+    copy = BoundedCopy(nodes, characters)
     found = copy.of(value)
     assert count(found) <= 2 * nodes + 2
     # A mark where each is cut.
@@ -299,7 +299,7 @@ def test_a_mapping_without_an_end_is_left_in_time():
 
 def test_no_more_of_the_users_code_runs_when_it_took_too_long(monkeypatch):
     clock = iter(range(10_000))
-    monkeypatch.setattr("celery_wsprogress.protocol.bounded_value.monotonic", lambda: next(clock))
+    monkeypatch.setattr("celery_wsprogress.protocol.bounded_copy.monotonic", lambda: next(clock))
     some = [Counting() for _ in range(100)]
     found = jsonable.to_builtins(some)
     assert [one.printed for one in some] == [1] + [0] * 99
