@@ -108,7 +108,7 @@ class Settings:
 
     @classmethod
     def read(cls, app: Any, environ: Mapping[str, str], *more: Mapping[str, Any]) -> Self:
-        """Build the settings from Celery's configuration, the environment and ``more``, as ``load``.
+        """Build the settings from Celery's configuration, the environment and ``more``.
 
         ``app`` is the Celery application or None; ``more`` are, for instance, a command's options.
         """
