@@ -13,7 +13,7 @@ import celery_wsprogress
 from celery_wsprogress import settings
 from celery_wsprogress.cli import client_options, main
 from celery_wsprogress.protocol import close_codes
-from celery_wsprogress.sidecar.metrics.collector import CODES
+from celery_wsprogress.protocol.close_codes import KNOWN
 
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "celery_wsprogress" / "static"
@@ -78,7 +78,7 @@ def test_the_close_codes_are_those_that_clients_obey():
     final = {int(code) for code, back in rows if back == "no"}
     assert final == {int(code) for code, _ in rows if close_codes.is_final(int(code))}
     # 1002 and 1005 are protocol errors of a peer: `websockets` counts them, nobody sends them.
-    assert CODES - {1002, 1005} <= {int(code) for code, _ in rows}
+    assert KNOWN - {1002, 1005} <= {int(code) for code, _ in rows}
 
 
 def test_the_exit_codes_are_those_of_the_commands():
