@@ -14,6 +14,7 @@ import os
 import signal
 import tomllib
 from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import hypothesis
@@ -60,6 +61,12 @@ _MARKS = {
 }
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the other tests where only the pure ones are wanted: that takes long."""
+    only_pure = config.option.markexpr == "pure" and collection_path.name.startswith("test_")
+    return True if only_pure and collection_path not in _pure_tests(config.rootpath) else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests, and bring them into their order.
 
@@ -84,15 +91,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: (item.path not in pure, item.path.parent not in long))
 
 
+@cache
 def _pure_tests(root: Path) -> set[Path]:
-    """The files that test the modules which must be pure, as the import contract names them."""
+    """The files that test the modules which must be pure, as the import contract names them.
+
+    The rules of the house are read from the source, and are among them.
+    """
     with (root / "pyproject.toml").open("rb") as file:
         contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
     [pure] = [one["source_modules"] for one in contracts if one["name"] == "Pure packages"]
     names = [module.rpartition(".")[2] for module in pure]
     tests = root / "tests"
     of_packages = {file for name in names for file in (tests / name).glob("test_*.py")}
-    return of_packages | {tests / f"test_{name}.py" for name in names}
+    return of_packages | {tests / f"test_{name}.py" for name in [*names, "house"]}
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -16,19 +16,15 @@ INCOMPLETE: set[str] = {
     "celery_wsprogress/hub/rate_limit.py",
     "celery_wsprogress/hub/session.py",
     "celery_wsprogress/hub/subscribe.py",
-    "celery_wsprogress/hub/subscription_index.py",
     "celery_wsprogress/hub/subscriptions.py",
     "celery_wsprogress/operations/history.py",
     "celery_wsprogress/operations/operation.py",
     "celery_wsprogress/operations/runs.py",
-    "celery_wsprogress/operations/selector.py",
     "celery_wsprogress/protocol/batches.py",
     "celery_wsprogress/protocol/bounded_text.py",
     "celery_wsprogress/protocol/bounded_value.py",
-    "celery_wsprogress/protocol/event_ids.py",
     "celery_wsprogress/protocol/events.py",
     "celery_wsprogress/protocol/jsonable.py",
-    "celery_wsprogress/protocol/messages.py",
 }
 
 

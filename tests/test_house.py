@@ -8,10 +8,6 @@ from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
-import pytest
-
-pytestmark = pytest.mark.pure
-
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "celery_wsprogress"
 TESTS = ROOT / "tests"
