@@ -73,6 +73,14 @@ def test_every_link_to_a_file_leads_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_prose_wraps_at_100_characters(page):
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    lines = [line for line in prose.splitlines() if not line.startswith(("|", "![", "#"))]
+    # A link that is longer than a line is one word.
+    assert [line for line in lines if len(line) > 100 and " " in line.strip()] == []
+
+
 def test_the_close_codes_are_those_that_clients_obey():
     rows = re.findall(r"^\| (\d{4}) \| .* \| ([^|]*) \|$", read("close-codes.md"), re.MULTILINE)
     final = {int(code) for code, back in rows if back == "no"}
