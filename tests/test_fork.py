@@ -37,7 +37,7 @@ def log(redis_url, monkeypatch):
 
 def at_rest():
     """Wait until no thread of ours is at work: a fork in C may leave a child that hangs."""
-    publisher = process_publisher.outlet()
+    publisher = process_publisher.process_publisher()
     assert publisher.drain(30)
     eventually(lambda: publisher._wakes_at > time.monotonic() + 0.2)
     return publisher
@@ -196,7 +196,7 @@ def test_locks_that_were_held_are_not(log):
     from celery_wsprogress.sidecar.embedded import background
     from celery_wsprogress.worker.publishing import publishers
 
-    publisher = process_publisher.outlet()
+    publisher = process_publisher.process_publisher()
     locks = (
         publisher._lock,
         registry._register._lock,
@@ -222,7 +222,7 @@ def test_locks_that_were_held_are_not(log):
 
 
 def test_what_waited_is_the_parents_to_say(log):
-    publisher = process_publisher.outlet()
+    publisher = process_publisher.process_publisher()
     with publisher._lock:
         publisher.emit([encoded_events.log(Run("op", "x", "r"), 0.0, "info", "once", {})])
         assert in_child(lambda: publisher.drain(0.0)) == "True"
@@ -237,13 +237,13 @@ def test_nobody_vouches_in_it_and_no_server_runs_there(log):
 
     def work():
         return (
-            process_publisher.outlet().heartbeat_source,
+            process_publisher.process_publisher().heartbeat_source,
             is_websocket_running(),
             ws_manager.get_active_operations(),
         )
 
     assert in_child(work) == "(None, False, [])"
-    assert process_publisher.outlet().heartbeat_source
+    assert process_publisher.process_publisher().heartbeat_source
     assert is_websocket_running()
 
 

@@ -42,38 +42,38 @@ def test_an_alarm_costs_no_connections_and_no_events(own_rabbitmq, monkeypatch, 
     monkeypatch.setattr(amqp_connection, "HEARTBEAT", 4.0)
     monkeypatch.setattr(epochs, "BLOCKED_RETRY_INTERVAL", 0.1)
     address = BrokerAddress(own_rabbitmq.url, {"read_timeout": 1.0})
-    batches = BatchWriter(
+    writer = BatchWriter(
         lambda: open_writer(address),
         "here",
-        Announcements(unreachable="%s: %s", program_error="%s"),
+        Announcements(unreachable="Task events cannot reach %s: %s", program_error="%s"),
         backoff=Backoff(lambda: 0.0),
         idle_timeout=1.0,
     )
     appender = LogAppender(address)
     entries = []
-    with closing(open_reader(address)) as reader, closing(batches):
+    with closing(open_reader(address)) as reader, closing(writer):
 
         def go_on():
             """What worker and sidecar do all the time."""
-            assert batches.flush(time.monotonic()) or blocked
-            batches.tick(time.monotonic())
+            assert writer.flush(time.monotonic()) or blocked
+            writer.tick(time.monotonic())
             entries.extend(reader.read(entries[-1].position if entries else "", wait=0.1))
             if blocked:
                 appender.append([lost()])
 
         blocked = False
-        batches.prepare([b'{"event_type":"a"}'], confirm=True)
+        writer.prepare([b'{"event_type":"a"}'], confirm=True)
         appender.append([stalled()])
         eventually(lambda: go_on() or len(entries) >= 2)
 
         meanwhile(go_on, own_rabbitmq.control, "set_vm_memory_high_watermark", "0.000001")
         blocked = True
-        batches.prepare([b'{"event_type":"b"}'], confirm=True)
+        writer.prepare([b'{"event_type":"b"}'], confirm=True)
         opened = meanwhile(go_on, own_rabbitmq.count_connections)
-        until = time.monotonic() + 10  # several heartbeats, and longer than a batches may be idle
+        until = time.monotonic() + 10  # several heartbeats, and longer than a writer may be idle
         while time.monotonic() < until:
             go_on()
-        assert batches.pending
+        assert writer.pending
         assert meanwhile(go_on, own_rabbitmq.count_connections) <= opened == 3
         for said in ("Task events cannot reach here", "What this sidecar concludes"):
             (record,) = [one for one in caplog.records if said in one.getMessage()]

@@ -17,8 +17,8 @@ def batch(number, *, writer="w", events=()):
     return batches.join_batch(writer, number, [batches.encode_event(one) for one in events])
 
 
-def numbers(batches):
-    return [batches.decode_batch(one).counter for one in batches]
+def numbers(found):
+    return [batches.decode_batch(one).counter for one in found]
 
 
 @st.composite
@@ -45,10 +45,10 @@ def test_each_writers_batches_come_out_in_their_order_and_none_is_lost(order):
     assert not put_right.give_up_all()
 
 
-def told_of(batches):
+def outcome_of(order):
     """What a hub makes of an operation."""
     hub = Hub()
-    for number, body in enumerate(batches, 1):
+    for number, body in enumerate(order, 1):
         process(hub, batches.decode_batch(body), epoch="e", position=str(number), now=0.0)
     frames, _ = hub.history(OPERATION, 1_000, 1_000_000)
     delivered = {name: count for name, count in hub.counts.items() if name != "repeats"}
@@ -62,7 +62,7 @@ def test_what_is_told_of_an_operation_does_not_depend_on_the_order_of_arrival(ev
     put_right = BatchOrder()
     order = data.draw(mixed_up(written))
     out = [one for arrived in order for one in put_right.take(arrived, 0.0)]
-    assert told_of(out) == told_of(written)
+    assert outcome_of(out) == outcome_of(written)
 
 
 def test_what_is_missing_is_waited_for_and_then_given_up():

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 ASK = """
-from celery_wsprogress.brokers.discovery import address_of_process
-read, write = address_of_process(), address_of_process(write=True)
+from celery_wsprogress.brokers.discovery import default_address
+read, write = default_address(), default_address(write=True)
 print(read.url, write.url, dict(read.transport_options), sep="|")
 """
 

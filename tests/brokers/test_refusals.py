@@ -17,7 +17,11 @@ from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.brokers.failure import describe, is_an_answer
 from celery_wsprogress.protocol import batches
 
-SAID = Announcements(unreachable="%s: %s", program_error="%s")
+SAID = Announcements(
+    unreachable="Task events cannot reach %s (%s)",
+    program_error="%s",
+    reachable="Task events reach %s again",
+)
 
 
 @pytest.fixture
@@ -179,7 +183,7 @@ def test_a_server_that_cannot_be_read_is_said_everywhere_and_read_afterwards(
     url = server.url.replace("://", "://worker:geheim-4711@")
     # It is the answers that count here, and not the pauses between the tries.
     address = BrokerAddress(url, {"socket_timeout": 2.0})
-    monkeypatch.setattr("celery_wsprogress.backoff.LONGEST", 0.5)
+    monkeypatch.setattr("celery_wsprogress.backoff.MAX_DELAY", 0.5)
     with SidecarThread(address) as server_of_clients, connect(server_of_clients.url) as socket:
         connection = server_of_clients.sidecar.ingest.connection
         socket.recv(timeout=30)

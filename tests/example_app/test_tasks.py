@@ -160,7 +160,7 @@ def test_each_download_is_the_same():
 
 
 def test_rows_are_summed_by_currency():
-    ledger = orders.MetricsLedger()
+    ledger = orders.Ledger()
     head, _, _, *_ = lines = list(orders.download(5, rows=1500))
     for row in orders.rows(iter(lines)):
         ledger.add(row)
@@ -173,7 +173,7 @@ def test_a_wrong_checksum_is_refused():
     row = {"number": "10000000", "day": "2024-01-01", "currency": "EUR", "amount": "1.00"}
     good = orders.checksum(10_000_000)
     with pytest.raises(ValueError, match="checksum"):
-        orders.MetricsLedger().add(row | {"checksum": str((good + 1) % 10)})
+        orders.Ledger().add(row | {"checksum": str((good + 1) % 10)})
 
 
 # The backup

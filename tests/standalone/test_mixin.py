@@ -266,7 +266,7 @@ def test_objects_do_not_pile_up(log):
                 outer = context.running.get()
                 depth = 0
                 while outer is not None:
-                    outer, depth = outer.outer, depth + 1
+                    outer, depth = outer.parent, depth + 1
                 done.set_result((len(mixin._current.get()), depth))
 
     kept = set()
