@@ -26,7 +26,7 @@ from support.web_pages import web_server
 
 from celery_wsprogress import settings
 from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.brokers.address import address_of
+from celery_wsprogress.brokers.address import broker_address
 from celery_wsprogress.cli import main
 from celery_wsprogress.hub import commands
 from celery_wsprogress.protocol import batches
@@ -134,7 +134,7 @@ def test_the_tasks_of_the_documentation_run():
     app.conf.broker_transport_options = {"polling_interval": 0.02}
     with (
         start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
-        SidecarThread(address_of(app)) as sidecar,
+        SidecarThread(broker_address(app)) as sidecar,
     ):
         hub = sidecar.sidecar.hub
         calls = {
@@ -288,7 +288,7 @@ def test_the_three_lines_fill_a_bar(browser, tmp_path, page):
     app.conf.broker_transport_options = {"polling_interval": 0.02}
     with (
         start_worker(app, pool="threads", concurrency=1, perform_ping_check=False),
-        SidecarThread(address_of(app)) as sidecar,
+        SidecarThread(broker_address(app)) as sidecar,
     ):
         page_file, task_id = tmp_path / "page.html", str(uuid.uuid4())
         page_file.write_text(placed(html, sidecar, task_id))

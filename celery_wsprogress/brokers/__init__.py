@@ -82,7 +82,7 @@ class Entry(NamedTuple):
     """Where the batch stands in the log; opaque, and the same for every reader where the
     log is replayable."""
     batch: bytes
-    taken_at: float = 0.0
+    written_at: float = 0.0
     """When the broker took it, epoch seconds: of its clock, or of ours where it does not say and
     we waited for it; 0 where neither is known."""
 

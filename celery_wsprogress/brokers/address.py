@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_URL: Final = "amqp://guest:guest@localhost:5672//"
 
 
-def address_of(
+def broker_address(
     app: Celery,
     url: str | None = None,
     exchange: str = EXCHANGE,
@@ -62,7 +62,7 @@ def address_of(
     )
 
 
-def place_of(app: Celery) -> tuple[Any, ...]:
+def broker_settings(app: Celery) -> tuple[Any, ...]:
     """What the application's configuration says of where its broker is."""
     conf = app.conf
     return conf.broker_read_url, conf.broker_write_url, *map(conf.get, _BESIDE)

@@ -41,7 +41,7 @@ class BatchOrder:
         """By writer and number: since when, and what."""
         self._size = 0
 
-    def take(self, batch: bytes, now: float) -> Sequence[bytes]:
+    def add(self, batch: bytes, now: float) -> Sequence[bytes]:
         """Take what has arrived.
 
         Returns:
@@ -54,10 +54,10 @@ class BatchOrder:
         writer, number = head
         expected = self._next.get(writer, 1)
         if number > expected:
-            return self._hold(writer, number, batch, now)
-        return [batch, *self._follow(writer, number + 1)] if number == expected else [batch]
+            return self._hold_back(writer, number, batch, now)
+        return [batch, *self._release_from(writer, number + 1)] if number == expected else [batch]
 
-    def give_up(self, now: float, *, quiet: bool) -> Sequence[bytes]:
+    def release_overdue(self, now: float, *, quiet: bool) -> Sequence[bytes]:
         """Wait no longer for what has been missing for long.
 
         Args:
@@ -67,28 +67,30 @@ class BatchOrder:
         Returns:
             What was held back for it, in order.
         """
-        return self._give_up_since(now - (GAP_TIMEOUT if quiet else MAX_GAP_TIMEOUT))
+        return self._release_since(now - (GAP_TIMEOUT if quiet else MAX_GAP_TIMEOUT))
 
-    def give_up_all(self) -> Sequence[bytes]:
+    def release_all(self) -> Sequence[bytes]:
         """Hand on all that is held back: nothing more comes."""
-        return self._give_up_since(inf)
+        return self._release_since(inf)
 
-    def _hold(self, writer: str, number: int, batch: bytes, now: float) -> Sequence[bytes]:
+    def _hold_back(self, writer: str, number: int, batch: bytes, now: float) -> Sequence[bytes]:
         held = self._held.setdefault(writer, {})
         if number not in held:
             held[number] = now, batch
             self._size += len(batch)
-        return list(self._give_up(writer, inf)) if self._size > MAX_HELD_BYTES else ()
+        return list(self._release_writer(writer, inf)) if self._size > MAX_HELD_BYTES else ()
 
-    def _give_up_since(self, since: float) -> Sequence[bytes]:
-        return [batch for writer in list(self._held) for batch in self._give_up(writer, since)]
+    def _release_since(self, since: float) -> Sequence[bytes]:
+        return [
+            batch for writer in list(self._held) for batch in self._release_writer(writer, since)
+        ]
 
-    def _give_up(self, writer: str, since: float) -> Iterator[bytes]:
+    def _release_writer(self, writer: str, since: float) -> Iterator[bytes]:
         """Hand on what was held back since then, and what comes before it."""
         while any(at <= since for at, _ in self._held.get(writer, {}).values()):
-            yield from self._follow(writer, min(self._held[writer]))
+            yield from self._release_from(writer, min(self._held[writer]))
 
-    def _follow(self, writer: str, number: int) -> Iterator[bytes]:
+    def _release_from(self, writer: str, number: int) -> Iterator[bytes]:
         """Hand on what is held back from this number on, up to the next one that is missing."""
         held = self._held.get(writer, {})
         while number in held:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.brokers.failure import (
     BrokerBlocked,
-    Reasons,
+    OutageLog,
     describe,
     is_an_answer,
     is_program_error,
@@ -98,7 +98,7 @@ class BatchWriter:
         self._confirm = False
         self._perishable = False
         self._failures = 0
-        self._reasons = Reasons()
+        self._outage_log = OutageLog()
         self._logged_program_error = False
         self.overhead = len(self._batch(())(sent=_ANY_TIME)) + len(str(2**53))
         """Bytes that a batch takes besides its events."""
@@ -201,7 +201,7 @@ class BatchWriter:
         if self.broker_down and self._announcements.reachable:
             logger.warning(self._announcements.reachable, self._broker)
         self._failures = 0
-        self._reasons.forget()
+        self._outage_log.clear()
         self._backoff.reset()
         self.last_write_at = now
 
@@ -219,7 +219,7 @@ class BatchWriter:
             self._pending, self._confirm = self._batch(()), False
         if is_program_error(exc):
             self._log_program_error(exc)
-        elif self._reasons.are_news(exc, reason := describe(exc, self._secrets)):
+        elif self._outage_log.is_new(exc, reason := describe(exc, self._secrets)):
             level = logging.WARNING if is_an_answer(exc) else self._announcements.level
             logger.log(level, self._announcements.unreachable, self._broker, reason)
 

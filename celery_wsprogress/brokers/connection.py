@@ -1,14 +1,17 @@
-"""The kombu connection under a writer or a reader: our own, never one of Celery's pool.
+"""The kombu connection of a writer or a reader: never one of Celery's pool.
 
-It connects at once and once: there is no retrying in here (callers pause and open anew), and
-every wait is bounded, because a stopped server would otherwise hold the flusher for ever.
+Used by :mod:`.exchange`, :mod:`.amqp` and :mod:`.redis`. Each URL is tried once: callers pause and
+open another connection. Every wait has a timeout, because a server that was stopped (SIGSTOP) would
+otherwise block the publisher's thread for ever.
 """
 
 from __future__ import annotations
 
 import codecs
 import contextlib
+import os
 import re
+import socket
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
@@ -27,28 +30,28 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress
 
-# Looking up a host imports this codec. A module that a thread is importing while its process
-# forks can never be imported in the child, so it is here before there is a thread.
+# Looking up a host imports this codec. Where a process forks while one of its threads imports a
+# module, the child can never import it: it is imported before there is a thread.
 codecs.lookup("idna")
 
 #: Seconds that connecting, one write or one reply may take.
 TIMEOUT: Final = 5.0
 
-#: What a batch is published with: its bytes are JSON already, kombu serialises nothing.
+#: Options of ``Producer.publish``: a batch is JSON already, so kombu does not serialize it.
 RAW_JSON: Final = {
     "content_type": "application/json",
     "content_encoding": "utf-8",
     "retry": False,
 }
 
-# The events go over py-amqp, which librabbitmq lacks parts of; kombu's `amqp` may mean either.
+# librabbitmq lacks what the log needs, so py-amqp is used; kombu's `amqp` may mean either.
 _LIBRABBITMQ: Final = re.compile(r"(^|;)(?:librabbitmq|amqp)://")
 
 _NOT_A_URL: Final = "a broker URL that kombu knows"
 
 
 def bounded(options: Mapping[str, Any], name: str) -> float:
-    """Return a timeout in seconds: what the user's transport options say, or less."""
+    """Return a timeout of the transport options, in seconds, :data:`TIMEOUT` at most."""
     return min(float(options.get(name) or TIMEOUT), TIMEOUT)
 
 
@@ -62,26 +65,25 @@ def connect(
     """Return a ``kombu.Connection`` that is connected, to the first URL that answers.
 
     Args:
-        address: Where to; its own transport options count only as far as ``options`` has them.
+        address: The broker; of its transport options only those in ``options`` are used.
         options: The transport options.
         connection_class: ``kombu.Connection`` or a subclass of ours.
         heartbeat: Seconds between AMQP heartbeats; 0 for none.
 
     Raises:
-        ConfigurationError: no transport can be found for the URL, or it does not take it.
+        ConfigurationError: kombu has no transport for the URL, or the transport refuses it.
         Exception: whatever the client library raises when no URL answers.
     """
     connection = _prepare(address, options, connection_class, heartbeat)
     try:
-        # Every URL once. A pause between them would be one more wait for the flusher.
+        # Each URL once and without a pause, which would block the publisher's thread.
         connection.ensure_connection(
             max_retries=max(len(connection.alt) - 1, 0),
             interval_start=0,
             reraise_as_library_errors=False,
         )
     except (ValueError, ImportError) as exc:
-        # Redis numbers its databases, sentinels want a `master_name`: kombu looks at
-        # these only when it connects.
+        # kombu checks the number of a Redis database and a sentinel's `master_name` only here.
         raise _refused(address, str(exc)) from None
     except BaseException:
         release(connection)
@@ -106,7 +108,7 @@ def check(address: BrokerAddress) -> None:
 
 
 def _check_sentinel(address: BrokerAddress) -> None:
-    """Sentinels are asked for a master by its name; kombu looks at that only when it connects."""
+    """Refuse a sentinel address without ``master_name``, which kombu checks when it connects."""
     options = address.transport_options
     if not isinstance(options.get("master_name"), str) or not options["master_name"]:
         allowed = (
@@ -126,9 +128,9 @@ def _path_of(url: str) -> str:
 
 
 def _check_number(address: BrokerAddress, paths: Iterable[str | None]) -> None:
-    """Redis numbers its databases; kombu looks at that only when it connects."""
+    """Refuse a path that is no number of a database, which kombu checks when it connects."""
     for path in paths:
-        # Of a socket the path is its file (kombu/transport/redis.py).
+        # The path of a unix socket is its file (kombu 5.7, transport/redis.py).
         number = "" if "+socket" in address.url else (path or "").strip("/")
         if number and not re.fullmatch(r"\d{1,5}", number):
             allowed = "one that ends in the number of a database, as redis://host:6379/0 does"
@@ -143,19 +145,19 @@ def _check_database(address: BrokerAddress, url: str) -> None:
     except ImportError as exc:
         raise _refused(address, str(exc)) from None
     except (sqlalchemy.exc.ArgumentError, ValueError):
-        # What these say quotes the URL.
+        # Their text quotes the URL.
         raise ConfigurationError(
             "broker URL", masked(address.url), "sqla+ and a URL that SQLAlchemy takes"
         ) from None
 
 
 def has_fanout(connection: Any) -> bool:
-    """Whether the transport gives each queue what an exchange gets."""
+    """Return whether the transport delivers a message to every queue bound to an exchange."""
     return "fanout" in connection.transport.implements.exchange_type
 
 
 def lacks_fanout(address: BrokerAddress) -> bool:
-    """Whether all readers share one queue; see :func:`celery_wsprogress.brokers.lacks_fanout`."""
+    """Return whether all readers share one queue; see :func:`..brokers.lacks_fanout`."""
     connection = _prepare(address, {}, Connection, 0)
     try:
         return not has_fanout(connection)
@@ -164,13 +166,44 @@ def lacks_fanout(address: BrokerAddress) -> bool:
 
 
 def make_producer(channel: Any, name: str, exchange_type: str, *, declare: bool = True) -> Any:
-    """Return a ``kombu.Producer`` for the exchange of the events, which is declared by it."""
+    """Return a ``kombu.Producer`` for the exchange of the events.
+
+    Args:
+        channel: A channel of kombu or py-amqp.
+        name: The exchange.
+        exchange_type: ``fanout``, ``topic`` or one of ours.
+        declare: Whether the producer declares the exchange.
+    """
     exchange = Exchange(name, type=exchange_type, durable=True)  # type: ignore[no-untyped-call]
     return Producer(channel, exchange=exchange, auto_declare=declare)  # type: ignore[no-untyped-call]
 
 
+def queue_name(exchange: str, epoch: str) -> str:
+    """Return the name of the queue that one reader of an exchange owns."""
+    return f"{exchange}.{socket.gethostname()}.{epoch}"
+
+
+class OwnedConnection:
+    """A writer's connection, closed only by the process that opened it.
+
+    A forked child has the same socket: to close it there would end the parent's connection.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._process = os.getpid()
+
+    def close(self) -> None:
+        """Close the connection, unless a parent process opened it. Never raises."""
+        if os.getpid() == self._process:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        release(self._connection)
+
+
 def release(connection: Any) -> None:
-    """Let go of a connection, in whatever state it is; never raises."""
+    """Close a connection in any state. Never raises."""
     with contextlib.suppress(Exception):
         connection.release()
 
@@ -185,7 +218,7 @@ def _prepare(
     if allowed:
         raise ConfigurationError("broker URL", masked(address.url), allowed)
     queues = address.transport_options.get("predefined_queues")
-    # In kombu 5.7's SQS such a queue is never made, but the lack of it is told by a name.
+    # kombu 5.7, transport/SQS.py creates no queue then, and its error only names the queue.
     name = f"{address.transport_options.get('queue_name_prefix', '')}{address.exchange}"
     if queues and name not in queues:
         allowed = f"a mapping with a queue {name!r}, by which the events go"
@@ -204,7 +237,7 @@ def _prepare(
     except ImportError as exc:
         raise _refused(address, str(exc)) from None
     except Exception:  # noqa: BLE001 - nothing has been connected to: it is the URL or the library
-        # What these say may quote a part of the URL, and so of a password.
+        # Their text may quote a part of the URL, and so of a password.
         raise _refused(address) from None
     return connection
 
@@ -213,7 +246,7 @@ def _refused(address: BrokerAddress, reason: str = "") -> ConfigurationError:
     shown = masked(address.url)
     hidden = f"{address.url} {unquote(address.url)}"
     if any(word in hidden and word not in shown for word in reason.split()):
-        # It quotes a part of the URL, and so perhaps of a password with a slash in it.
+        # The reason quotes a part of the URL that is masked: perhaps a password with a slash.
         reason = ""
     allowed = f"{_NOT_A_URL} ({reason})" if reason else _NOT_A_URL
     return ConfigurationError("broker URL", shown, allowed)

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.brokers.address import address_of, place_of
+from celery_wsprogress.brokers.address import broker_address, broker_settings
 from celery_wsprogress.settings import Settings, from_conf
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class _Broker(NamedTuple):
     write: BrokerAddress
 
 
-_chosen: _Broker | None = None
+_default: _Broker | None = None
 
 
 def load_settings(cls: type[S]) -> S:
@@ -59,20 +59,20 @@ def default_address(*, write: bool = False) -> BrokerAddress:
     Raises:
         ConfigurationError: a setting is bad.
     """
-    global _chosen  # noqa: PLW0603 - one a process
-    if _chosen is None:
-        _chosen = _choose()
-    return _chosen.write if write else _chosen.read
+    global _default  # noqa: PLW0603 - one a process
+    if _default is None:
+        _default = _find_addresses()
+    return _default.write if write else _default.read
 
 
-def _choose() -> _Broker:
+def _find_addresses() -> _Broker:
     settings = load_settings(Settings)
     url, options = settings.url, settings.transport_options
     exchange, size = settings.exchange, settings.log_bytes
     app = find_celery_app()
     if app is not None:
         read, write = (
-            address_of(app, url, exchange, write=write, log_bytes=size, options=options)
+            broker_address(app, url, exchange, write=write, log_bytes=size, options=options)
             for write in (False, True)
         )
         return _Broker(read, write)
@@ -94,7 +94,7 @@ def find_celery_app() -> Any:
         return None
     if _names_broker(celery.current_app):
         return celery.current_app
-    found = {str(place_of(app)): app for app in _applications() if _names_broker(app)}
+    found = {str(broker_settings(app)): app for app in _applications() if _names_broker(app)}
     return next(iter(found.values())) if len(found) == 1 else None
 
 
@@ -104,4 +104,4 @@ def _applications() -> Iterator[Any]:
 
 
 def _names_broker(app: Any) -> bool:
-    return any(place_of(app)) or bool(from_conf(app.conf, Settings))
+    return any(broker_settings(app)) or bool(from_conf(app.conf, Settings))

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import secrets
-import socket
 import threading
 import time
 from queue import Empty
@@ -22,9 +20,11 @@ from celery_wsprogress.brokers import MAX_BATCH_BYTES, Entry
 from celery_wsprogress.brokers.batch_order import BatchOrder
 from celery_wsprogress.brokers.connection import (
     RAW_JSON,
+    OwnedConnection,
     connect,
     has_fanout,
     make_producer,
+    queue_name,
     release,
 )
 
@@ -87,17 +87,12 @@ def _open_channel(connection: Any, exchange: str, queue: str | None) -> Any:
     return channel
 
 
-def _queue_name(exchange: str, epoch: str) -> str:
-    return f"{exchange}.{socket.gethostname()}.{epoch}"
-
-
-class ExchangeWriter:
+class ExchangeWriter(OwnedConnection):
     """Publishes to the exchange; the transport's own call is all the confirmation there is."""
 
     def __init__(self, connection: Any, exchange: str) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._exchange = exchange
-        self._process = os.getpid()
         fanout = has_fanout(connection)
         try:
             channel = _open_channel(connection, exchange, None if fanout else exchange)
@@ -113,11 +108,6 @@ class ExchangeWriter:
 
     def keep_alive(self) -> None:
         """Do nothing: these transports have no heartbeats."""
-
-    def close(self) -> None:
-        """Let go of the connection, unless it is that of the process this one was forked of."""
-        if os.getpid() == self._process:
-            release(self._connection)
 
 
 class ExchangeReader:
@@ -135,18 +125,18 @@ class ExchangeReader:
         self._reading = threading.Lock()
         self._closed = False
         self._count = 0
-        self._arrivals = BatchOrder()
-        self._arrived: list[Entry] = []
+        self._order = BatchOrder()
+        self._entries: list[Entry] = []
         self._size = 0
         self._warned = False
         self._own_queue = has_fanout(connection)
-        self._queue = _queue_name(exchange, self.epoch) if self._own_queue else exchange
+        self._queue = queue_name(exchange, self.epoch) if self._own_queue else exchange
         # Looking more often than the transport does by itself may cost money.
-        self._patience = max(POLL_TIMEOUT, connection.transport.polling_interval or 0.0)
+        self._poll_timeout = max(POLL_TIMEOUT, connection.transport.polling_interval or 0.0)
         try:
             self._channel = _open_channel(connection, exchange, self._queue)
             # SQS and the like, in seconds.
-            self._looks_take_long = bool(getattr(self._channel, "wait_time_seconds", 0))
+            self._polls_block = bool(getattr(self._channel, "wait_time_seconds", 0))
             # Acknowledged: kombu 5.7's SQS cannot take messages without (its `no_ack` deletes them
             # through an event loop, which only a worker has).
             self._channel.basic_consume(self._queue, False, self._on_message, self.epoch)
@@ -164,13 +154,13 @@ class ExchangeReader:
                 self._receive(wait)
             except Exception:
                 # What came before that has left the broker.
-                self._hand_on(self._arrivals.give_up_all())
-                if self._closed or not self._arrived:
+                self._append(self._order.release_all())
+                if self._closed or not self._entries:
                     raise
             finally:
                 if self._closed:
-                    self._let_go()
-            arrived, self._arrived, self._size = self._arrived, [], 0
+                    self._release()
+            arrived, self._entries, self._size = self._entries, [], 0
             return arrived
 
     def close(self) -> None:
@@ -178,11 +168,11 @@ class ExchangeReader:
         self._closed = True
         if self._reading.acquire(blocking=False):
             try:
-                self._let_go()
+                self._release()
             finally:
                 self._reading.release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._own_queue:
             # It would go on filling: not every transport deletes queues and bindings by itself.
             with contextlib.suppress(Exception):
@@ -192,25 +182,25 @@ class ExchangeReader:
 
     def _receive(self, wait: float) -> None:
         deadline = time.monotonic() + wait
-        while not self._arrived:
+        while not self._entries:
             if self._closed:
                 raise ConnectionError("the reader is closed")
             left = deadline - time.monotonic()
-            self._look(max(min(left, self._patience), 0.0))
+            self._poll(max(min(left, self._poll_timeout), 0.0))
             if left <= 0:
                 return
         # Where each look waits at the other end, another one would keep from everybody what came.
-        while not self._looks_take_long and self._has_room() and self._look(0.0):
+        while not self._polls_block and self._has_room() and self._poll(0.0):
             pass
 
     def _has_room(self) -> bool:
         """What is not taken now waits at the broker."""
-        return len(self._arrived) < READ_COUNT and self._size < MAX_READ_BYTES
+        return len(self._entries) < READ_COUNT and self._size < MAX_READ_BYTES
 
-    def _look(self, timeout: float) -> bool:
+    def _poll(self, timeout: float) -> bool:
         """Take what has come, or wait for it; whether something has."""
         found = self._drain(timeout)
-        self._hand_on(self._arrivals.give_up(time.monotonic(), quiet=not found))
+        self._append(self._order.release_overdue(time.monotonic(), quiet=not found))
         return found
 
     def _drain(self, timeout: float) -> bool:
@@ -227,13 +217,13 @@ class ExchangeReader:
             self._warn_of_size(len(batch))
             batch = b""
         self._size += len(batch)
-        self._hand_on(self._arrivals.take(batch, time.monotonic()))
+        self._append(self._order.add(batch, time.monotonic()))
         message.ack()
 
-    def _hand_on(self, batches: Iterable[bytes]) -> None:
+    def _append(self, batches: Iterable[bytes]) -> None:
         for batch in batches:
             self._count += 1
-            self._arrived.append(Entry(str(self._count), batch))
+            self._entries.append(Entry(str(self._count), batch))
 
     def _warn_of_size(self, size: int) -> None:
         if not self._warned:

@@ -65,7 +65,7 @@ class BrokerBlocked(Exception):
 
 
 @contextlib.contextmanager
-def said_of(command: str, name: str) -> Iterator[None]:
+def error_context(command: str, name: str) -> Iterator[None]:
     """Have an error say which command it answers, and of which key."""
     try:
         yield
@@ -108,29 +108,29 @@ def describe(exc: BaseException, secrets: Iterable[str] = ()) -> str:
     return f"{name}: {text}" + (f" [{command}]" if command else "")
 
 
-class Reasons:
+class OutageLog:
     """What was said of one outage: each answer of the broker is said, anything else only first."""
 
     def __init__(self) -> None:
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
 
-    def are_news(self, exc: BaseException, why: str) -> bool:
+    def is_new(self, exc: BaseException, reason: str) -> bool:
         """Say whether this is to be said, and remember it.
 
         Args:
             exc: What was raised.
-            why: What :func:`describe` makes of it.
+            reason: What :func:`describe` makes of it.
         """
-        known = why in self._said or bool(self._said and not is_an_answer(exc))
+        known = reason in self._logged or bool(self._logged and not is_an_answer(exc))
         # It may find new words each time.
-        if known or len(self._said) >= _MAX_REASONS:
+        if known or len(self._logged) >= _MAX_REASONS:
             return False
-        self._said.add(why)
+        self._logged.add(reason)
         return True
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Begin anew: the outage is over."""
-        self._said.clear()
+        self._logged.clear()
 
 
 def secrets_of(url: str, options: Mapping[str, Any]) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ def open_backend(app: Any, url: str | None = None) -> Any:
     named = url or app.backend_cls or app.conf.result_backend
     try:
         cls, own_url = backends.by_url(named, app.loader)
-        return cls(app=app, url=own_url) if can_be_asked(cls) else None
+        return cls(app=app, url=own_url) if stores_results(cls) else None
     except (ImproperlyConfigured, ImportError, ValueError, TypeError, AttributeError) as exc:
         # What these say may quote a part of the URL, and so of a password.
         shown = masked(named) if isinstance(named, str) else named
@@ -90,7 +90,7 @@ def open_backend(app: Any, url: str | None = None) -> Any:
         raise ConfigurationError("result backend", shown, allowed) from None
 
 
-def can_be_asked(cls: type) -> bool:
+def stores_results(cls: type) -> bool:
     """Whether a result backend of this class tells anyone how a task ended.
 
     ``rpc://`` sends each result to the process that started the task, once, and to read it there
@@ -99,7 +99,7 @@ def can_be_asked(cls: type) -> bool:
     return not issubclass(cls, (DisabledBackend, RPCBackend))
 
 
-def outcome_of(backend: Any, task_id: str) -> Outcome | None:
+def fetch_outcome(backend: Any, task_id: str) -> Outcome | None:
     """Ask the backend. Blocks as long as its client library does.
 
     Args:
@@ -112,7 +112,7 @@ def outcome_of(backend: Any, task_id: str) -> Outcome | None:
     Raises:
         Exception: whatever the client library raises when the backend is away.
     """
-    if not can_be_asked(type(backend)):
+    if not stores_results(type(backend)):
         return None
     try:
         meta = backend.get_task_meta(task_id, cache=False)

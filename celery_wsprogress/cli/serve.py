@@ -271,7 +271,7 @@ def configure(
         ConfigurationError: a setting has a value it cannot have, or no broker is named.
     """
     from celery_wsprogress.brokers import BrokerAddress, prepare  # noqa: PLC0415 - see the package
-    from celery_wsprogress.brokers.address import address_of  # noqa: PLC0415
+    from celery_wsprogress.brokers.address import broker_address  # noqa: PLC0415
     from celery_wsprogress.brokers.transports import is_in_one_process  # noqa: PLC0415
     from celery_wsprogress.sidecar.liveness.result_lookup import find_backend  # noqa: PLC0415
 
@@ -291,7 +291,7 @@ def configure(
         )
     else:
         address, write_address = (
-            address_of(app, url, exchange, write=write, log_bytes=size, options=more)
+            broker_address(app, url, exchange, write=write, log_bytes=size, options=more)
             for write in (False, True)
         )
     prepare(address)

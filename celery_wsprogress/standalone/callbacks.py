@@ -36,10 +36,10 @@ class ProgressTracker:
     def __init__(self, operation_id: str, total_steps: int) -> None:
         self.operation_id = operation_id
         self._steps = Steps(
-            total_steps, self._say, name=f"operation {jsonable.to_text(operation_id, 100)}"
+            total_steps, self._report, name=f"operation {jsonable.to_text(operation_id, 100)}"
         )
 
-    def _say(self, *progress: Any, **named: Any) -> None:
+    def _report(self, *progress: Any, **named: Any) -> None:
         tracker = registry.find_tracker(self.operation_id)
         if tracker is not None:
             tracker.update_progress(*progress, **named)

@@ -30,7 +30,7 @@ from celery_wsprogress.worker.tracker import Tracker
 #: Stands for a result that was never given; None is one.
 NO_RESULT: Final = object()
 
-_WORDS: Final = {
+_CANCEL_MESSAGES: Final = {
     asyncio.CancelledError: "it was cancelled",
     futures.CancelledError: "it was cancelled",
     KeyboardInterrupt: "it was interrupted at the keyboard",
@@ -116,7 +116,7 @@ class OperationHandle:
         """
         said, kind = jsonable.describe_error(error)
         full = self.tracker.streams_errors
-        status, said = _how_it_was_left(error, said if full else kind, kind)
+        status, said = _end_status(error, said if full else kind, kind)
         if said == kind and not full:
             said = jsonable.WITHHELD
         if error_type is not None:
@@ -141,7 +141,7 @@ class OperationHandle:
             self.tracker.end(*ends)
 
 
-def _how_it_was_left(error: Any, said: str, kind: str) -> tuple[Literal["error", "cancelled"], str]:
+def _end_status(error: Any, said: str, kind: str) -> tuple[Literal["error", "cancelled"], str]:
     """Whether its own code failed, or was left from outside; and what people read of it.
 
     ``sys.exit("why")`` is a failure that the program explains. Another ``SystemExit`` is mostly
@@ -150,7 +150,7 @@ def _how_it_was_left(error: Any, said: str, kind: str) -> tuple[Literal["error",
     """
     if has_type(error, SystemExit) and isinstance(error.code, (int, NoneType)):
         return "cancelled", f"its process was told to stop (exit code {int(error.code or 0)})"
-    words = next((text for left, text in _WORDS.items() if has_type(error, left)), None)
+    words = next((text for left, text in _CANCEL_MESSAGES.items() if has_type(error, left)), None)
     if words is not None:
         return "cancelled", words if said == kind else f"{words}: {said}"
     left = has_type(error, BaseException) and not has_type(error, (Exception, SystemExit))

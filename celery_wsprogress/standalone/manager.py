@@ -121,7 +121,7 @@ class OperationManager:
         """
         nothing: list[dict[str, Any]] = []
         heard = {one["operation_id"]: one for one in background.ask(_active, nothing)}
-        own = {life.operation_id: life for life in registry.live(MAX_LISTED)}
+        own = {life.operation_id: life for life in registry.open_operations(MAX_LISTED)}
         found = [snapshot_of(life, heard.get(name)) for name, life in own.items()]
         found += [one for name, one in heard.items() if name not in own and not _is_over(one)]
         found.sort(key=itemgetter("started_at"), reverse=True)

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from contextvars import Token
     from types import TracebackType
 
-_NONE: Final[Mapping[int, OperationContext]] = {}
+_EMPTY: Final[Mapping[int, OperationContext]] = {}
 
 #: The operation that goes on here, of each object that has one. By ``id``: objects may be
 #: unhashable, without ``__dict__``, or equal to each other. While an operation goes on its
 #: object is there, so no other one has that id; one that is over says nothing.
-_current: ContextVar[Mapping[int, OperationContext]] = ContextVar(
-    "celery_wsprogress.mixin", default=_NONE
+_open_operations: ContextVar[Mapping[int, OperationContext]] = ContextVar(
+    "celery_wsprogress.mixin", default=_EMPTY
 )
 
 
@@ -93,7 +93,7 @@ class StreamingMixin:
             scope.end(result)
 
     def _operation(self) -> OperationContext | None:
-        return _current.get().get(id(self))
+        return _open_operations.get().get(id(self))
 
 
 class _StreamingContext:
@@ -101,13 +101,13 @@ class _StreamingContext:
 
     def __init__(self, owner: StreamingMixin, scope: OperationContext) -> None:
         self._owner = owner
-        self._scope = scope
+        self._context = scope
         self._token: Token[Mapping[int, OperationContext]] | None = None
 
     async def __aenter__(self) -> str:
-        scope = self._scope.__enter__()
-        going_on = {name: one for name, one in _current.get().items() if not one.ended}
-        self._token = _current.set({**going_on, id(self._owner): scope})
+        scope = self._context.__enter__()
+        going_on = {name: one for name, one in _open_operations.get().items() if not one.ended}
+        self._token = _open_operations.set({**going_on, id(self._owner): scope})
         return scope.operation_id
 
     async def __aexit__(
@@ -119,5 +119,5 @@ class _StreamingContext:
         if self._token is not None:
             # It may be closed in another context than it was begun in.
             with suppress(ValueError):
-                _current.reset(self._token)
-        self._scope.__exit__(kind, error, traceback)
+                _open_operations.reset(self._token)
+        self._context.__exit__(kind, error, traceback)

@@ -25,14 +25,14 @@ from celery_wsprogress.worker.publishing.publishers import children, drain_all
 
 logger = logging.getLogger(__name__)
 
-DRAIN: Final = 5.0
+DRAIN_TIMEOUT: Final = 5.0
 """Seconds a process that ends waits for its last events to leave; 0 when the broker is known to
 be away."""
 
-_choosing = threading.Lock()
-_chosen: list[Publisher | None] = []
+_lock = threading.Lock()
+_cache: list[Publisher | None] = []
 """Empty until the first operation. None in it: the settings switch events off."""
-_arranged_in = 0
+_drained_pid = 0
 """The process that was last arranged to wait at its end."""
 
 
@@ -42,13 +42,13 @@ def process_publisher() -> Publisher | None:
     A bad setting is logged once, and switches them off.
     """
     fork.notice()
-    if not _chosen:
-        with _choosing:
-            if not _chosen:
-                _chosen.append(_create())
-    if _arranged_in != os.getpid():
+    if not _cache:
+        with _lock:
+            if not _cache:
+                _cache.append(_create())
+    if _drained_pid != os.getpid():
         _drain_at_exit()
-    return _chosen[0]
+    return _cache[0]
 
 
 def _create() -> Publisher | None:
@@ -62,7 +62,7 @@ def _create() -> Publisher | None:
         return None
     if not settings.enabled:
         return None
-    _warn_of_silence(address.url)
+    _warn_if_unseen(address.url)
     return Publisher(
         lambda: brokers.open_writer(address),
         masked(address.url),
@@ -72,7 +72,7 @@ def _create() -> Publisher | None:
     )
 
 
-def _warn_of_silence(url: str) -> None:
+def _warn_if_unseen(url: str) -> None:
     """Say so where nobody can see what is published: in memory, and no server in this process."""
     server = sys.modules.get("celery_wsprogress.sidecar.embedded.background")
     if url.startswith("memory:") and (server is None or not server.is_websocket_running()):
@@ -85,10 +85,10 @@ def _warn_of_silence(url: str) -> None:
 
 def _drain_at_exit() -> None:
     """Have this process wait at its end until its events are written."""
-    global _arranged_in
-    first, _arranged_in = not _arranged_in, os.getpid()
+    global _drained_pid
+    first, _drained_pid = not _drained_pid, os.getpid()
     if first:
-        atexit.register(drain_all, DRAIN)
+        atexit.register(drain_all, DRAIN_TIMEOUT)
     if "celery" in sys.modules:
         # Celery's pool processes leave without a word to `atexit`, but not to its signals.
         import_module("celery_wsprogress.worker.signals.handlers").connect()
@@ -96,8 +96,8 @@ def _drain_at_exit() -> None:
 
 
 def _reset() -> None:
-    global _choosing  # noqa: PLW0603 - whoever held it is not in this process
-    _choosing = threading.Lock()
+    global _lock  # noqa: PLW0603 - whoever held it is not in this process
+    _lock = threading.Lock()
 
 
 fork.register(_reset)

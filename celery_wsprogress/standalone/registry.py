@@ -33,7 +33,7 @@ MAX_HEARTBEAT_RUNS: Final = 10_000
 An older one lives as long as it says something itself."""
 
 
-MAX_OVER: Final = 1_000
+MAX_ENDED: Final = 1_000
 """Operations that have ended, the newest, of which it is still known how: as many as a server holds
 by default."""
 
@@ -44,25 +44,25 @@ class OperationRegistry:
     def __init__(self) -> None:
         # Re-entrant, as the publisher's.
         self._lock = threading.RLock()
-        self._live: OrderedDict[str, OperationHandle] = OrderedDict()
-        self._over: OrderedDict[str, OperationHandle] = OrderedDict()
-        self._forgotten = 0
-        self._ignored = 0
+        self._open: OrderedDict[str, OperationHandle] = OrderedDict()
+        self._ended: OrderedDict[str, OperationHandle] = OrderedDict()
+        self._evicted = 0
+        self._unknown_ids = 0
 
     def add(self, life: OperationHandle) -> None:
         """Know an operation by its id."""
         fork.notice()
         with self._lock:
-            self._live[life.operation_id] = life
-            self._live.move_to_end(life.operation_id)
-            self._over.pop(life.operation_id, None)
-            if len(self._live) > MAX_OPEN:
-                self._forget_oldest()
+            self._open[life.operation_id] = life
+            self._open.move_to_end(life.operation_id)
+            self._ended.pop(life.operation_id, None)
+            if len(self._open) > MAX_OPEN:
+                self._evict_oldest()
 
-    def _forget_oldest(self) -> None:
-        self._live.popitem(last=False)
-        self._forgotten += 1
-        if self._forgotten == 1:
+    def _evict_oldest(self) -> None:
+        self._open.popitem(last=False)
+        self._evicted += 1
+        if self._evicted == 1:
             logger.warning(
                 "%d operations of this process have not ended; the oldest are forgotten. "
                 "End each with emit_result() or emit_error(), or write `with operation(...)`",
@@ -73,32 +73,32 @@ class OperationRegistry:
         """Take an operation for over; another one that took over its id stays."""
         fork.notice()
         with self._lock:
-            if self._live.get(life.operation_id) is life:
-                del self._live[life.operation_id]
-                self._over[life.operation_id] = life
-                while len(self._over) > MAX_OVER:
-                    self._over.popitem(last=False)
+            if self._open.get(life.operation_id) is life:
+                del self._open[life.operation_id]
+                self._ended[life.operation_id] = life
+                while len(self._ended) > MAX_ENDED:
+                    self._ended.popitem(last=False)
 
     def look_up(self, operation_id: object) -> OperationHandle | None:
         """The operation, if it was begun here, and it is known how it stands or ended."""
         fork.notice()
         with self._lock:
             name = jsonable.to_text(operation_id)
-            return self._live.get(name) or self._over.get(name)
+            return self._open.get(name) or self._ended.get(name)
 
-    def live(self, most: int) -> list[OperationHandle]:
+    def open_operations(self, most: int) -> list[OperationHandle]:
         """Those that go on, the newest first."""
         fork.notice()
         with self._lock:
-            return list(islice(reversed(self._live.values()), most))
+            return list(islice(reversed(self._open.values()), most))
 
     def find(self, operation_id: object) -> OperationHandle | None:
         """The operation, if it goes on here. Whoever asks for another one is counted."""
         fork.notice()
         with self._lock:
-            life = self._live.get(jsonable.to_text(operation_id))
+            life = self._open.get(jsonable.to_text(operation_id))
             if life is None:
-                self._ignored += 1
+                self._unknown_ids += 1
             return life
 
     def find_tracker(self, operation_id: object) -> Tracker | None:
@@ -112,24 +112,24 @@ class OperationRegistry:
 
     def active_run(self) -> Sequence[ActiveRun] | None:
         """The operations that go on; a :data:`.ActiveRunSource`."""
-        return [life.active_run for life in self.live(MAX_HEARTBEAT_RUNS)] or None
+        return [life.active_run for life in self.open_operations(MAX_HEARTBEAT_RUNS)] or None
 
     def stats(self) -> dict[str, int]:
         """Figures of this process."""
         fork.notice()
-        return {"own_operations": len(self._live), "ignored_emits": self._ignored}
+        return {"own_operations": len(self._open), "ignored_emits": self._unknown_ids}
 
 
-_register = OperationRegistry()
+_registry = OperationRegistry()
 
 
-fork.register(_register.__init__)  # type: ignore[misc]
+fork.register(_registry.__init__)  # type: ignore[misc]
 
-add = _register.add
-remove = _register.remove
-look_up = _register.look_up
-live = _register.live
-find = _register.find
-find_tracker = _register.find_tracker
-active_run = _register.active_run
-stats = _register.stats
+add = _registry.add
+remove = _registry.remove
+look_up = _registry.look_up
+open_operations = _registry.open_operations
+find = _registry.find
+find_tracker = _registry.find_tracker
+active_run = _registry.active_run
+stats = _registry.stats

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from celery_wsprogress import brokers, misnomers
-from celery_wsprogress.brokers.address import address_of
+from celery_wsprogress.brokers.address import broker_address
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.setting_parsers import ERROR_CHOICES, FULL, TYPE, error_choice
@@ -288,7 +288,7 @@ def _prepare_broker(app: Any, settings: WorkerSettings) -> None:
 
 
 def _address_of(app: Any, settings: WorkerSettings) -> brokers.BrokerAddress:
-    return address_of(
+    return broker_address(
         app,
         settings.url,
         settings.exchange,

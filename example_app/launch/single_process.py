@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from celery_wsprogress.brokers.address import address_of
+from celery_wsprogress.brokers.address import broker_address
 from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.server import Sidecar
 from example_app.launch.ports import answers
@@ -72,7 +72,7 @@ def _start_worker(app: Any) -> None:
 async def _serve(
     plan: Plan, web: Any, app: Any, ready_file: Path | None, stopping: Stopping
 ) -> None:
-    sidecar = Sidecar(ServeSettings(port=plan.sidecar), address_of(app))
+    sidecar = Sidecar(ServeSettings(port=plan.sidecar), broker_address(app))
     await sidecar.start()
     config = uvicorn.Config(web, host="localhost", port=plan.web, log_config=None)
     server = QuietServer(config)

@@ -6,7 +6,7 @@ import pytest
 from celery import Celery
 
 from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.brokers.address import DEFAULT_URL, address_of
+from celery_wsprogress.brokers.address import DEFAULT_URL, broker_address
 from celery_wsprogress.errors import ConfigurationError
 
 
@@ -29,7 +29,7 @@ def test_celerys_broker_comes_with_all_that_belongs_to_it():
         broker_use_ssl={"ssl_cert_reqs": "required"},
         broker_login_method="PLAIN",
     )
-    assert address_of(app) == (
+    assert broker_address(app) == (
         "rediss://h/1", {"global_keyprefix": "t:"}, {"ssl_cert_reqs": "required"}, "PLAIN",
         "celery_wsprogress", None,
     )  # fmt: skip
@@ -37,18 +37,18 @@ def test_celerys_broker_comes_with_all_that_belongs_to_it():
 
 def test_reading_and_writing_may_go_to_different_urls():
     app = make(broker_read_url="redis://r", broker_write_url="redis://w")
-    assert address_of(app).url == "redis://r"
-    assert address_of(app, write=True).url == "redis://w"
+    assert broker_address(app).url == "redis://r"
+    assert broker_address(app, write=True).url == "redis://w"
 
 
 def test_another_broker_gets_nothing_of_celerys():
     app = make(broker_url="amqp://h", broker_use_ssl=True, broker_login_method="EXTERNAL")
-    assert address_of(app, "redis://other") == BrokerAddress("redis://other")
+    assert broker_address(app, "redis://other") == BrokerAddress("redis://other")
 
 
 def test_naming_celerys_own_broker_changes_nothing():
     app = make(broker_url="redis://h", broker_transport_options={"global_keyprefix": "t:"})
-    assert address_of(app, "redis://h") == address_of(app)
+    assert broker_address(app, "redis://h") == broker_address(app)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_naming_celerys_own_broker_changes_nothing():
     ],
 )
 def test_what_celery_takes_as_a_url(broker_url, url):
-    assert address_of(make(broker_url=broker_url)).url == url
+    assert broker_address(make(broker_url=broker_url)).url == url
 
 
 URLS = [
@@ -88,7 +88,7 @@ BESIDE = [
 def test_the_events_go_where_celery_s_own_connection_goes(url, beside):
     app = make(broker_url=url, **beside)
     theirs = app.connection_for_write()
-    address = address_of(app, write=True)
+    address = broker_address(app, write=True)
     ours = kombu.Connection(
         address.url, ssl=address.use_ssl or False, transport_options=dict(address.transport_options)
     )
@@ -122,27 +122,27 @@ PARTS = {"hostname", "userid", "password", "virtual_host", "port", "ssl", "trans
 )
 def test_of_a_file_kombu_takes_the_number_of_a_database_only(url, completed):
     app = make(broker_url=url, broker_vhost=4, broker_user="user", broker_port=1)
-    assert address_of(app).url == completed
+    assert broker_address(app).url == completed
 
 
 @pytest.mark.parametrize("side", ["read", "write"])
 def test_each_side_is_completed_by_itself(side):
     app = make(broker_read_url="redis://r", broker_write_url="redis://w:1/2", broker_port=7)
-    ours = kombu.Connection(address_of(app, write=side == "write").url)
+    ours = kombu.Connection(broker_address(app, write=side == "write").url)
     assert seen(ours) == seen(getattr(app, f"connection_for_{side}")())
 
 
 def test_a_transport_of_one_s_own_is_none_of_the_events():
     with pytest.raises(ConfigurationError, match="broker_transport is 'mine:Transport'"):
-        address_of(make(broker_url="amqp://h", broker_transport="mine:Transport"))
+        broker_address(make(broker_url="amqp://h", broker_transport="mine:Transport"))
     # Unless they go elsewhere.
-    assert address_of(make(broker_transport="mine:Transport"), "redis://h").url == "redis://h"
+    assert broker_address(make(broker_transport="mine:Transport"), "redis://h").url == "redis://h"
 
 
 def test_options_of_the_events_transport_go_before_celery_s():
     app = make(broker_url="redis://h", broker_transport_options={"a": 1, "b": 1})
-    assert address_of(app, options={"b": 2}).transport_options == {"a": 1, "b": 2}
-    assert address_of(app, "redis://other", options={"b": 2}).transport_options == {"b": 2}
+    assert broker_address(app, options={"b": 2}).transport_options == {"a": 1, "b": 2}
+    assert broker_address(app, "redis://other", options={"b": 2}).transport_options == {"b": 2}
 
 
 def test_an_address_shows_no_password():
@@ -166,5 +166,5 @@ def test_the_contract_loads_no_client_library():
 
 @pytest.mark.parametrize("url", [None, "redis://other"])
 def test_the_exchange_that_is_named_comes_with_every_broker(url):
-    assert address_of(make(broker_url="redis://h"), url).exchange == "celery_wsprogress"
-    assert address_of(make(broker_url="redis://h"), url, "billing").exchange == "billing"
+    assert broker_address(make(broker_url="redis://h"), url).exchange == "celery_wsprogress"
+    assert broker_address(make(broker_url="redis://h"), url, "billing").exchange == "billing"

@@ -18,7 +18,7 @@ from celery.exceptions import (
 from celery.utils.serialization import UnpickleableExceptionWrapper
 
 from celery_wsprogress.brokers import result_backend
-from celery_wsprogress.brokers.result_backend import Outcome, open_backend, outcome_of
+from celery_wsprogress.brokers.result_backend import Outcome, fetch_outcome, open_backend
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.protocol.jsonable import WITHHELD
 
@@ -53,16 +53,16 @@ def task_id():
 )
 def test_what_a_backend_says(backend, task_id, state, stored, expected):
     backend.store_result(task_id, stored, state)
-    assert outcome_of(backend, task_id) == expected
+    assert fetch_outcome(backend, task_id) == expected
 
 
 def test_a_task_nobody_knows(backend):
-    assert outcome_of(backend, "nobody's") is None
+    assert fetch_outcome(backend, "nobody's") is None
 
 
 def test_a_failure_that_was_stored_by_hand_with_something_else(backend, task_id):
     backend.store_result(task_id, {"no": "exception"}, states.FAILURE)
-    found = outcome_of(backend, task_id)
+    found = fetch_outcome(backend, task_id)
     assert (found.end, found.error) == ("error", "the task says that it failed")
 
 
@@ -75,14 +75,14 @@ def test_an_error_of_the_backend_is_no_end_of_a_task(backend):
     backend.decode = broken
     backend.store_result("stored", 1, states.SUCCESS)
     with pytest.raises(ValueError, match="no JSON"):
-        outcome_of(backend, "stored")
+        fetch_outcome(backend, "stored")
 
 
 def test_results_that_go_to_the_caller_only_can_be_asked_by_nobody():
     app = Celery("rpc", broker="memory://", backend="rpc://", set_as_current=False)
     assert open_backend(app) is None
     assert open_backend(None, "rpc://") is None
-    assert outcome_of(app.backend, "anyone's") is None
+    assert fetch_outcome(app.backend, "anyone's") is None
 
 
 @pytest.mark.parametrize("url", ["bogus://:hunter2@host", "nonsense"])
@@ -249,7 +249,7 @@ def test_the_type_of_what_a_backend_could_not_make_again_is_the_one_that_was_rai
     backend, task_id, exception, name
 ):
     backend.store_result(task_id, exception, states.FAILURE)
-    found = outcome_of(backend, task_id)
+    found = fetch_outcome(backend, task_id)
     assert found.error_type == name
     assert found.error
     assert found.shown(full=True) == found.error
@@ -259,4 +259,4 @@ def test_the_type_of_what_a_backend_could_not_make_again_is_the_one_that_was_rai
 def test_the_reason_of_a_stored_end_is_shown_where_its_text_is_not(backend, task_id):
     backend.store_result(task_id, TimeLimitExceeded(1), states.FAILURE)
     said = "the task ran longer than its time limit of 1 seconds"
-    assert outcome_of(backend, task_id).shown(full=False) == said
+    assert fetch_outcome(backend, task_id).shown(full=False) == said

@@ -19,7 +19,7 @@ from support.waiting import eventually
 from support.workers import Worker
 from websockets.sync.client import connect
 
-from celery_wsprogress.brokers.address import address_of
+from celery_wsprogress.brokers.address import broker_address
 
 
 class Stack:
@@ -53,7 +53,7 @@ class Stack:
 def _memory_stack(stack):
     app = scenario.make_app("memory://", "cache+memory://")
     stack.enter_context(start_worker(app, pool="threads", concurrency=4, perform_ping_check=False))
-    sidecar = SidecarThread(address_of(app), monitor_unsubscribed=True)
+    sidecar = SidecarThread(broker_address(app), monitor_unsubscribed=True)
     return Stack(app, stack.enter_context(sidecar).url)
 
 

@@ -109,7 +109,7 @@ def test_an_operation_that_is_over_is_not_held(log):
 def test_of_too_many_the_oldest_is_forgotten(log, monkeypatch, caplog):
     monkeypatch.setattr(registry, "MAX_OPEN", 3)
     fresh = registry.OperationRegistry()
-    for name in ("add", "remove", "find", "find_tracker", "look_up", "live", "stats"):
+    for name in ("add", "remove", "find", "find_tracker", "look_up", "open_operations", "stats"):
         monkeypatch.setattr(registry, name, getattr(fresh, name))
 
     async def work():

@@ -267,7 +267,7 @@ def test_objects_do_not_pile_up(log):
                 depth = 0
                 while outer is not None:
                     outer, depth = outer.parent, depth + 1
-                done.set_result((len(mixin._current.get()), depth))
+                done.set_result((len(mixin._open_operations.get()), depth))
 
     kept = set()
 

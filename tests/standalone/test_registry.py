@@ -57,7 +57,7 @@ def test_by_whatever_name_it_was_begun(signed):
 def test_a_process_whose_operations_have_ended_is_at_rest(signed):
     with operation("import") as op:
         signed.wait_for_sign(op.operation_id)
-    [publisher] = process_publisher._chosen
+    [publisher] = process_publisher._cache
     eventually(lambda: publisher._heartbeats.idle)
 
 

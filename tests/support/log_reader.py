@@ -8,7 +8,7 @@ import redis
 
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.brokers import EXCHANGE
-from celery_wsprogress.brokers.redis.stream import FIELD
+from celery_wsprogress.brokers.redis.exchange import FIELD
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.protocol import batches

@@ -26,8 +26,8 @@ def fresh(patch: pytest.MonkeyPatch, url: str | None = None, app=None) -> Iterat
     """
     for module in (discovery, background):
         patch.setattr(module, "find_celery_app", lambda: app)
-    patch.setattr(discovery, "_chosen", None)
-    patch.setattr(process_publisher, "_chosen", [])
+    patch.setattr(discovery, "_default", None)
+    patch.setattr(process_publisher, "_cache", [])
     for name in ("WSPROGRESS_URL", "WSPROGRESS_PORT", "WEBSOCKET_PORT", "ENABLE_WEBSOCKET"):
         patch.delenv(name, raising=False)
     if url:
@@ -36,7 +36,7 @@ def fresh(patch: pytest.MonkeyPatch, url: str | None = None, app=None) -> Iterat
         yield
     finally:
         background.stop_websocket_background()
-        for publisher in process_publisher._chosen:
+        for publisher in process_publisher._cache:
             if publisher is not None:
                 publisher.drain(10)
                 publisher.close()

@@ -10,7 +10,7 @@ from support.waiting import eventually
 from support.workers import Worker
 
 from celery_wsprogress import StreamingTask, brokers
-from celery_wsprogress.brokers.address import address_of
+from celery_wsprogress.brokers.address import broker_address
 from celery_wsprogress.protocol import batches
 from celery_wsprogress.protocol.events import Status
 
@@ -23,7 +23,7 @@ def test_a_task_is_followed_from_the_caller_to_its_end(broker_url, redis_server)
         pass
 
     with (
-        closing(brokers.open_reader(address_of(app))) as reader,
+        closing(brokers.open_reader(broker_address(app))) as reader,
         Worker("life", broker=broker_url, backend=redis_server.url),
     ):
         position, heard = "", []

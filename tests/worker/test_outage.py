@@ -11,7 +11,7 @@ from support.waiting import eventually
 from support.workers import Worker
 
 from celery_wsprogress import brokers
-from celery_wsprogress.brokers.address import address_of
+from celery_wsprogress.brokers.address import broker_address
 from celery_wsprogress.protocol import batches
 from celery_wsprogress.protocol.events import Log, Progress
 
@@ -20,7 +20,7 @@ class Listener:
     """Reads a log whose broker goes and comes back, as a sidecar does."""
 
     def __init__(self, app):
-        self._address = address_of(app)
+        self._address = broker_address(app)
         self._epoch = self._position = ""
         self._written = {}
         self.events = []

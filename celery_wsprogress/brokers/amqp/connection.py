@@ -32,7 +32,7 @@ def connect(address: BrokerAddress) -> Any:
     return any_connection.connect(address, options, heartbeat=HEARTBEAT)
 
 
-class Blockage:
+class BlockedState:
     """Whether the broker has blocked a connection: it reads nothing of it until its alarm is over.
 
     It says so when something is published, to whoever drains the connection
@@ -40,15 +40,15 @@ class Blockage:
     """
 
     def __init__(self, connection: Any) -> None:
-        self.lasts = False
+        self.active = False
         established = _amqp_connection(connection)
         established.on_blocked, established.on_unblocked = self._begin, self._end
 
     def _begin(self, _reason: object = None) -> None:
-        self.lasts = True
+        self.active = True
 
     def _end(self) -> None:
-        self.lasts = False
+        self.active = False
 
 
 def drain_one(connection: Any, timeout: float) -> bool:

@@ -34,24 +34,24 @@ def body_of(message: Any) -> bytes:
 
 
 class MessageBuffer:
-    """Collects the messages that consumers of one connection append to ``arrived``.
+    """Collects the messages that consumers of one connection append to ``messages``.
 
     Args:
         connection: Belongs to the inbox from now on. Everything done with it stands within
-            :meth:`using`, so that it can be closed meanwhile.
+            :meth:`exclusive`, so that it can be closed meanwhile.
     """
 
     def __init__(self, connection: Any) -> None:
-        self.arrived: deque[Any] = deque()
+        self.messages: deque[Any] = deque()
         self._connection = connection
         self._socket: socket.socket = socket_of(connection)
-        self._used = threading.Lock()
+        self._lock = threading.Lock()
         self._closed = False
 
     @contextlib.contextmanager
-    def using(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Keep the connection for this thread. Raises ``ConnectionError`` once it is closed."""
-        with self._used:
+        with self._lock:
             try:
                 self._check_open()
                 yield
@@ -59,21 +59,21 @@ class MessageBuffer:
                 if self._closed:
                     abort(self._connection)
 
-    def take(self, wait: float) -> list[Any]:
+    def fetch(self, wait: float) -> list[Any]:
         """Return what is there already; else wait for one message, and take what came with it.
 
         Args:
             wait: Seconds after which nothing is returned.
         """
         deadline = time.monotonic() + wait
-        self._take_waiting()
-        while not self.arrived and (left := deadline - time.monotonic()) > 0:
+        self._fetch_waiting()
+        while not self.messages and (left := deadline - time.monotonic()) > 0:
             # Not longer than a second: the broker wants its heartbeats meanwhile.
             drain_one(self._connection, min(left, 1.0))
             self._check_open()
-            self._take_waiting()
-        taken = list(self.arrived)
-        self.arrived.clear()
+            self._fetch_waiting()
+        taken = list(self.messages)
+        self.messages.clear()
         return taken
 
     def close(self) -> None:
@@ -81,22 +81,22 @@ class MessageBuffer:
         self._closed = True
         shutdown_socket(self._socket)
         # A thread that waits has been woken just now and cleans up itself.
-        if self._used.acquire(blocking=False):
+        if self._lock.acquire(blocking=False):
             try:
                 abort(self._connection)
             finally:
-                self._used.release()
+                self._lock.release()
 
     def _check_open(self) -> None:
         if self._closed:
             raise ConnectionError("the reader is closed")
 
-    def _take_waiting(self) -> None:
+    def _fetch_waiting(self) -> None:
         heartbeat_tick(self._connection)
         while self._has_room() and drain_one(self._connection, 0):
             pass
 
     def _has_room(self) -> bool:
         """What is not taken now waits at the broker's end of the socket."""
-        size = sum(len(message.body or b"") for message in self.arrived)
-        return len(self.arrived) < PREFETCH and size < MAX_READ_BYTES
+        size = sum(len(message.body or b"") for message in self.messages)
+        return len(self.messages) < PREFETCH and size < MAX_READ_BYTES

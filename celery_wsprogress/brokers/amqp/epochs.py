@@ -18,7 +18,7 @@ from typing import Any, Final
 from amqp.basic_message import Message  # type: ignore[import-untyped]
 
 from celery_wsprogress.brokers import is_epoch
-from celery_wsprogress.brokers.amqp.connection import Blockage, drain_until
+from celery_wsprogress.brokers.amqp.connection import BlockedState, drain_until
 from celery_wsprogress.brokers.amqp.consumer import body_of
 from celery_wsprogress.brokers.amqp.stream_queue import (
     await_first_delivery,
@@ -64,12 +64,12 @@ class Epochs:
         self._connection = connection
         self._stream = name_epochs(exchange)
         self._timeout = timeout
-        self._heard: bytes | None = None
-        self._blockage = Blockage(connection)
+        self._last_message: bytes | None = None
+        self._blocked = BlockedState(connection)
         is_new = not exists(connection, self._stream)
         declare(connection, self._stream, {})
         self._channel = consume(connection, self._stream, "first", self._on_message)
-        if not is_new and drain_until(connection, lambda: self._heard is not None, timeout):
+        if not is_new and drain_until(connection, lambda: self._last_message is not None, timeout):
             self._follow_to_the_end()
 
     def propose(self) -> None:
@@ -82,9 +82,9 @@ class Epochs:
         proposal = f"{self.word} {secrets.token_hex(4)}".encode()
         self._channel.basic_publish(Message(proposal), routing_key=self._stream)
         for seconds in (self._timeout, BLOCKED_RETRY_INTERVAL):
-            if drain_until(self._connection, lambda: self._heard == proposal, seconds):
+            if drain_until(self._connection, lambda: self._last_message == proposal, seconds):
                 return
-            if not self._blockage.lasts:
+            if not self._blocked.active:
                 raise TimeoutError("the broker has not delivered a new epoch in time")
         raise BrokerBlocked
 
@@ -95,11 +95,11 @@ class Epochs:
     def _follow_to_the_end(self) -> None:
         """Ask the broker until nothing came before its answer: it sends only so many at once."""
         followed = None
-        while followed is not self._heard:
-            followed = self._heard
+        while followed is not self._last_message:
+            followed = self._last_message
             await_first_delivery(self._channel)
 
     def _on_message(self, message: Any) -> None:
         message.channel.basic_ack(message.delivery_tag)
-        self._heard = body_of(message)
-        self.word = next_epoch(self.word, self._heard)
+        self._last_message = body_of(message)
+        self.word = next_epoch(self.word, self._last_message)

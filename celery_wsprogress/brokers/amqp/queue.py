@@ -12,13 +12,13 @@ in it.
 from __future__ import annotations
 
 import secrets
-import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.brokers import Entry
 from celery_wsprogress.brokers.amqp.connection import abort, connect
 from celery_wsprogress.brokers.amqp.consumer import PREFETCH, MessageBuffer, body_of
 from celery_wsprogress.brokers.amqp.topology import exists, open_channel
+from celery_wsprogress.brokers.connection import queue_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ class QueueReader:
         self._arguments = {**QUEUE_ARGUMENTS, "x-max-length-bytes": most}
         self._unacknowledged: int | None = None
         try:
-            self._inbox = MessageBuffer(connection)
+            self._buffer = MessageBuffer(connection)
             known = epoch and exists(connection, queue_name(exchange, epoch))
             self.epoch = epoch if known else secrets.token_hex(4)
             self._count = int(position or 0) if self.epoch == epoch else 0
@@ -78,13 +78,13 @@ class QueueReader:
 
         The queue itself knows what was read: the position is not looked at.
         """
-        with self._inbox.using():
+        with self._buffer.exclusive():
             self._acknowledge()
-            return [self._hand_over(message) for message in self._inbox.take(wait)]
+            return [self._hand_over(message) for message in self._buffer.fetch(wait)]
 
     def close(self) -> None:
         """End the connection without the broker, under whoever reads."""
-        self._inbox.close()
+        self._buffer.close()
 
     def _consume(self) -> Any:
         channel = open_channel(self._connection, self._exchange)
@@ -96,7 +96,7 @@ class QueueReader:
         )
         channel.queue_bind(queue, self._exchange)
         channel.basic_qos(0, PREFETCH, False)
-        channel.basic_consume(queue, callback=self._inbox.arrived.append)
+        channel.basic_consume(queue, callback=self._buffer.messages.append)
         return channel
 
     def _acknowledge(self) -> None:
@@ -108,8 +108,3 @@ class QueueReader:
         self._count += 1
         self._unacknowledged = message.delivery_tag
         return Entry(str(self._count), body_of(message))
-
-
-def queue_name(exchange: str, epoch: str) -> str:
-    """The queue of a reader of this exchange."""
-    return f"{exchange}.{socket.gethostname()}.{epoch}"

@@ -98,9 +98,9 @@ def open_reader(address: BrokerAddress, position: str, epoch: str) -> Reader:
     """
     timeout = bounded(address.transport_options, "read_timeout")
 
-    def open_on(connection: Any) -> StreamReader:
+    def open_on(connection: Any) -> StreamQueueReader:
         _warn_of_arguments(address, _open_log(connection, address, timeout))
-        return StreamReader(connection, address.exchange, timeout, position, epoch)
+        return StreamQueueReader(connection, address.exchange, timeout, position, epoch)
 
     try:
         return _retry_until_declared(address, open_on)
@@ -180,7 +180,7 @@ def _make_log(connection: Any, exchange: str, arguments: Mapping[str, Any], time
     epochs.close()
 
 
-class StreamReader:
+class StreamQueueReader:
     """Consumes the stream from a position on. Nothing is decoded.
 
     Acknowledging means nothing to a stream but that more may come.
@@ -193,7 +193,7 @@ class StreamReader:
     ) -> None:
         self._connection = connection
         self._log = name_log(exchange)
-        self._inbox = MessageBuffer(connection)
+        self._buffer = MessageBuffer(connection)
         self._channel: Any = None
         self._position = ""
         self._after = -1
@@ -210,10 +210,10 @@ class StreamReader:
         Raises ``ConnectionError`` also when another reader found a new log, and the library's
         ``ConsumerCancelled`` when the stream was deleted.
         """
-        with self._inbox.using():
+        with self._buffer.exclusive():
             if self._channel is None or position != self._position:
                 self._consume(position)
-            messages = self._inbox.take(wait)
+            messages = self._buffer.fetch(wait)
             if self._epochs.word != self.epoch:
                 raise ConnectionError("another reader found a new event log")
             self._acknowledge()
@@ -224,7 +224,7 @@ class StreamReader:
 
     def close(self) -> None:
         """End the connection without the broker, under whoever reads."""
-        self._inbox.close()
+        self._buffer.close()
 
     def _position_exists(self, position: str, epoch: str) -> bool:
         """Say whether the log still has the entry that was read last, or newer ones.
@@ -240,7 +240,7 @@ class StreamReader:
         """Begin to receive what comes after a position, and the entry at the position itself."""
         if self._channel is not None:
             cancel(self._channel)
-        self._inbox.arrived.clear()
+        self._buffer.messages.clear()
         self._delivered = None
         self._position = position
         self._after = int(position) if position else -1
@@ -251,7 +251,7 @@ class StreamReader:
         self._delivered = message
         # A stream is delivered from the beginning of a chunk: perhaps a little early.
         if _offset(message) > self._after:
-            self._inbox.arrived.append(message)
+            self._buffer.messages.append(message)
 
     def _acknowledge(self) -> None:
         if self._delivered is not None:

@@ -5,13 +5,12 @@ Everything goes over one channel, confirmed or not: two channels would not keep 
 
 from __future__ import annotations
 
-import os
 from typing import Any, Final
 
 from amqp.exceptions import MessageNacked  # type: ignore[import-untyped]
 
 from celery_wsprogress.brokers.amqp.connection import (
-    Blockage,
+    BlockedState,
     abort,
     close_gracefully,
     drain_one,
@@ -19,14 +18,14 @@ from celery_wsprogress.brokers.amqp.connection import (
     heartbeat_tick,
 )
 from celery_wsprogress.brokers.amqp.topology import open_channel
-from celery_wsprogress.brokers.connection import RAW_JSON, make_producer
+from celery_wsprogress.brokers.connection import RAW_JSON, OwnedConnection, make_producer
 from celery_wsprogress.brokers.failure import BrokerBlocked
 
 _PERSISTENT: Final = 2
 _TRANSIENT: Final = 1
 
 
-class ConfirmingWriter:
+class ConfirmingWriter(OwnedConnection):
     """Publishes to the exchange; what is to be confirmed is persistent and waited for.
 
     Args:
@@ -38,15 +37,14 @@ class ConfirmingWriter:
     """
 
     def __init__(self, connection: Any, exchange: str, timeout: float, *, mandatory: bool) -> None:
-        self._connection = connection
         self._timeout = timeout
         self._mandatory = mandatory
-        self._process = os.getpid()
+        super().__init__(connection)
         self._published = 0
         self._awaited = 0
         self._healthy = True
         try:
-            self._blockage = Blockage(connection)
+            self._blocked = BlockedState(connection)
             self._producer = self._open(exchange)
         except BaseException:
             abort(connection)
@@ -77,10 +75,7 @@ class ConfirmingWriter:
         self._take_confirmations()
         self._healthy = True
 
-    def close(self) -> None:
-        """Let go, unless the connection is that of the process this one was forked of."""
-        if os.getpid() != self._process:
-            return
+    def _disconnect(self) -> None:
         if self._healthy:
             close_gracefully(self._connection)
         else:
@@ -91,7 +86,7 @@ class ConfirmingWriter:
         while drain_one(self._connection, 0):
             pass
         heartbeat_tick(self._connection)
-        if self._blockage.lasts:
+        if self._blocked.active:
             raise BrokerBlocked
 
     def _open(self, exchange: str) -> Any:
@@ -105,9 +100,9 @@ class ConfirmingWriter:
         """Wait for this message's confirmation; those of unconfirmed ones pass by before it."""
         self._awaited = tag
         drain_until(
-            self._connection, lambda: not self._awaited or self._blockage.lasts, self._timeout
+            self._connection, lambda: not self._awaited or self._blocked.active, self._timeout
         )
-        if self._awaited and self._blockage.lasts:
+        if self._awaited and self._blocked.active:
             raise BrokerBlocked
         if self._awaited:
             raise TimeoutError("the broker has not confirmed a batch in time")

@@ -1,7 +1,7 @@
 """The exchange on Redis: an exchange type for kombu that appends to a stream.
 
 Each writer cuts the stream to as many entries as have room in what the log may take
-(:mod:`.memory`), reckoned by its own batches lately and by what the entries of the stream
+(:mod:`.server_memory`), reckoned by its own batches lately and by what the entries of the stream
 take by the server's own account. So small batches that follow large ones take no more room than
 these leave, and the first large ones push out small ones.
 
@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 from kombu.transport.virtual.exchange import ExchangeType
 
-from celery_wsprogress.brokers.failure import said_of
-from celery_wsprogress.brokers.redis.memory import (
-    Memory,
-    bound_of,
+from celery_wsprogress.brokers.failure import error_context
+from celery_wsprogress.brokers.redis.reply import take_connection
+from celery_wsprogress.brokers.redis.server_memory import (
+    ServerMemory,
     max_entries_for,
-    read_memory,
+    max_log_bytes,
+    parse_memory,
     warn,
 )
-from celery_wsprogress.brokers.redis.reply import take_connection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,9 +40,9 @@ MAX_AGE: Final = 86_400
 MAINTENANCE_INTERVAL: Final = 60.0
 #: Seconds that stream and epoch live on when nobody writes or reads any more: by then every entry
 #: is too old.
-LIFE: Final = MAX_AGE + 10 * int(MAINTENANCE_INTERVAL)
+EXPIRY: Final = MAX_AGE + 10 * int(MAINTENANCE_INTERVAL)
 #: Entries below which what they take says little: Redis makes room for a hundred at once.
-FEW: Final = 200
+MIN_SAMPLE: Final = 200
 
 FIELD: Final = b"batch"
 
@@ -54,13 +54,13 @@ class StreamExchange(ExchangeType):
 
     type: Any = "stream"
     log_bytes: int | None = None
-    """What is set; see :func:`.memory.bound_of`."""
-    _size = 0.0
+    """What is set; see :func:`.server_memory.max_log_bytes`."""
+    _average_size = 0.0
     """Of a batch that passed here lately, in bytes: a decaying average."""
-    _kept = 0.0
+    _bytes_per_entry = 0.0
     """Bytes that an entry of the stream takes, by the server's account; 0 while that is unknown."""
-    _memory = Memory()
-    _next_round = float("-inf")
+    _server_memory = ServerMemory()
+    _next_maintenance = float("-inf")
     _is_new = True
     _refused: frozenset[str] = frozenset()
     _connection: Any = None
@@ -70,17 +70,23 @@ class StreamExchange(ExchangeType):
     def deliver(self, message: Any, exchange: str, _routing_key: str, **_: Any) -> None:
         """Append the body, as the bytes it is; properties and headers are not kept."""
         batch: bytes = message["body"]
-        self._size += (len(batch) - self._size) / (SIZE_WINDOW if self._size else 1)
+        self._average_size += (len(batch) - self._average_size) / (
+            SIZE_WINDOW if self._average_size else 1
+        )
         if self._connection is None:
             self._connection = take_connection(self.channel.client.connection_pool)
         stream = self.channel.global_keyprefix + exchange
-        most = max_entries_for(bound_of(self.log_bytes, self._memory), self._size, self._kept)
+        most = max_entries_for(
+            max_log_bytes(self.log_bytes, self._server_memory),
+            self._average_size,
+            self._bytes_per_entry,
+        )
         append = ("XADD", stream, "MAXLEN", "~", most, "*", FIELD, batch)
-        if time.monotonic() < self._next_round:
+        if time.monotonic() < self._next_maintenance:
             self._connection.send_command(*append)
             self._read_answer_of("XADD", stream)
             return
-        self._next_round = time.monotonic() + MAINTENANCE_INTERVAL
+        self._next_maintenance = time.monotonic() + MAINTENANCE_INTERVAL
         chores = [one for one in self._maintenance(stream) if one[0] not in self._refused]
         sent = self._connection.pack_commands([append, *chores])
         self._connection.send_packed_command(sent)
@@ -96,31 +102,31 @@ class StreamExchange(ExchangeType):
         self._read_answers(chores, stream)
 
     def _read_answer_of(self, command: str, stream: str) -> None:
-        with said_of(command, stream):
+        with error_context(command, stream):
             self._connection.read_response()
 
     def _maintenance(self, stream: str) -> list[Command]:
         epoch = f"{stream}.epoch"
         # Only once: it is a reader that puts back a lost one, for it knows the word.
-        naming = [("SET", epoch, new_epoch(), "NX", "EX", LIFE)] if self._is_new else []
+        naming = [("SET", epoch, new_epoch(), "NX", "EX", EXPIRY)] if self._is_new else []
         return [
             *naming,
-            ("EXPIRE", epoch, LIFE),
-            ("EXPIRE", stream, LIFE),
+            ("EXPIRE", epoch, EXPIRY),
+            ("EXPIRE", stream, EXPIRY),
             ("INFO", "memory"),
             ("MEMORY USAGE", stream, "SAMPLES", 0),
             ("XLEN", stream),
         ]
 
     def _read_answers(self, chores: Sequence[Command], stream: str) -> None:
-        answers = {chore[0]: self._answer_to(chore) for chore in chores}
+        answers = {chore[0]: self._read_answer(chore) for chore in chores}
         self._is_new = False
-        self._memory = read_memory(answers.get("INFO") or b"")
-        warn(self.log_bytes, self._memory, stream)
+        self._server_memory = parse_memory(answers.get("INFO") or b"")
+        warn(self.log_bytes, self._server_memory, stream)
         taken, count = answers.get("MEMORY USAGE"), answers.get("XLEN")
-        self._kept = taken / count if taken and count and count >= FEW else 0.0
+        self._bytes_per_entry = taken / count if taken and count and count >= MIN_SAMPLE else 0.0
 
-    def _answer_to(self, chore: Command) -> Any:
+    def _read_answer(self, chore: Command) -> Any:
         try:
             return self._connection.read_response()
         except redis.ResponseError:

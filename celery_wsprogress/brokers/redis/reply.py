@@ -52,11 +52,11 @@ class Reply:
             redis.ResponseError: it is a refusal; the sentence is the server's own.
             redis.ConnectionError: it ends too early.
         """
-        line = self._line()
+        line = self._read_line()
         while line[:1] == b">":
             # A push message belongs to no command.
             self._values(int(line[1:]))
-            line = self._line()
+            line = self._read_line()
         return self._value(line)
 
     def _value(self, line: bytes) -> Any:
@@ -77,32 +77,32 @@ class Reply:
         return None if kind == b"_" else rest
 
     def _values(self, count: int) -> list[Any] | None:
-        return None if count < 0 else [self._value(self._line()) for _ in range(count)]
+        return None if count < 0 else [self._value(self._read_line()) for _ in range(count)]
 
     def _text(self, size: int) -> bytes | Cut | None:
         if size < 0:
             return None
         if size > MAX_ENTRY_BYTES or size > self._room:
-            self._pass_over(size + 2)
+            self._skip(size + 2)
             return Cut(size, size > MAX_ENTRY_BYTES)
         self._room -= size
-        return self._exactly(size + 2)[:-2]
+        return self._read_exactly(size + 2)[:-2]
 
-    def _line(self) -> bytes:
+    def _read_line(self) -> bytes:
         line = self._file.readline()
         if not line.endswith(b"\n"):
             raise redis.ConnectionError("the connection to Redis is closed")
         return line.rstrip()
 
-    def _exactly(self, size: int) -> bytes:
+    def _read_exactly(self, size: int) -> bytes:
         found = self._file.read(size)
         if len(found) < size:
             raise redis.ConnectionError("the connection to Redis is closed")
         return found
 
-    def _pass_over(self, size: int) -> None:
+    def _skip(self, size: int) -> None:
         while size:
-            size -= len(self._exactly(min(size, _CHUNK)))
+            size -= len(self._read_exactly(min(size, _CHUNK)))
 
 
 def take_connection(pool: Any) -> Any:
@@ -121,7 +121,7 @@ def _wants_a_name(pool: Any) -> bool:
     return any(one.kind is one.POSITIONAL_OR_KEYWORD for one in wanted)
 
 
-def ask(pool: Any, *command: Any) -> Any:
+def send_command(pool: Any, *command: Any) -> Any:
     """Send a command and return its reply; see :meth:`Reply.read`.
 
     Args:

@@ -36,17 +36,17 @@ class Clocks:
     def __init__(self) -> None:
         self._behind: OrderedDict[str, float] = OrderedDict()
 
-    def correct(self, batch: Batch, taken_at: float) -> Batch:
+    def correct(self, batch: Batch, written_at: float) -> Batch:
         """The batch with its times by the broker's clock.
 
         Args:
             batch: What was read.
-            taken_at: When the broker took it, by its clock; 0 where nobody knows.
+            written_at: When the broker took it, by its clock; 0 where nobody knows.
         """
         if not batch.sent:
             return batch
-        if taken_at:
-            behind = self._note(batch.writer, taken_at - batch.sent)
+        if written_at:
+            behind = self._note(batch.writer, written_at - batch.sent)
         else:
             behind = self._behind.get(batch.writer, 0.0)
         if abs(behind) <= TOLERANCE:

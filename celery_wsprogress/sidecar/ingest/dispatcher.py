@@ -189,7 +189,7 @@ class Dispatcher:
         """
         position, now = entry.position, time.monotonic()
         try:
-            batch = self._clocks.correct(decode_batch(entry.batch), entry.taken_at)
+            batch = self._clocks.correct(decode_batch(entry.batch), entry.written_at)
             if self._waited_too_long(batch, entry):
                 return 1
             self._hub.process_batch(batch, epoch=epoch, position=position, now=now)
@@ -205,7 +205,7 @@ class Dispatcher:
         return len(batch.events) or 1
 
     def _waited_too_long(self, batch: Batch, entry: Entry) -> bool:
-        sent_at = 0.0 if entry.taken_at else self._clocks.sent_at(batch)
+        sent_at = 0.0 if entry.written_at else self._clocks.sent_at(batch)
         if not sent_at or time.time() - sent_at <= MAX_BATCH_AGE:
             return False
         if not self._outdated:

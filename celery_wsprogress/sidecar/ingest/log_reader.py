@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.brokers import open_reader
-from celery_wsprogress.brokers.failure import Reasons, describe, is_an_answer, is_program_error
+from celery_wsprogress.brokers.failure import OutageLog, describe, is_an_answer, is_program_error
 from celery_wsprogress.protocol.event_ids import parse_position
 from celery_wsprogress.urls import masked
 
@@ -87,7 +87,7 @@ class LogReaderThread:
         self._mentioned = False
         self._epoch = ""
         self._position = ""
-        self._reasons = Reasons()
+        self._outage_log = OutageLog()
 
     def start(self) -> None:
         """Begin to read."""
@@ -156,7 +156,7 @@ class LogReaderThread:
         connection.end = reader.end
         connection.connected = True
         connection.error = ""
-        self._reasons.forget()
+        self._outage_log.clear()
         again = " again" if connection.reconnects else ""
         logger.info("Connected to the broker %s%s", masked(self._address.url), again)
 
@@ -165,7 +165,7 @@ class LogReaderThread:
         refused, error = is_an_answer(exc), describe(exc, self._address.secrets)
         if is_program_error(exc):
             self._mention_program_error(exc)
-        elif self._reasons.are_news(exc, error):
+        elif self._outage_log.is_new(exc, error):
             logger.warning(
                 "The broker %s %s (%s); trying again until it %s",
                 masked(self._address.url),
@@ -196,10 +196,10 @@ class LogReaderThread:
 
 def _taken_now(entries: Sequence[Entry]) -> Sequence[Entry]:
     """The entries, with the time where the broker does not say when it took them."""
-    if entries[0].taken_at:
+    if entries[0].written_at:
         return entries
     now = time.time()
-    return [entry._replace(taken_at=now) for entry in entries]
+    return [entry._replace(written_at=now) for entry in entries]
 
 
 def _is_at_or_past(position: str, end: str) -> bool:

@@ -174,9 +174,9 @@ class ResultLookup:
             return UNAVAILABLE_RESULT, None
 
     def _answer_of(self, backend: Any, task_id: str) -> Answer:
-        from celery_wsprogress.brokers.result_backend import outcome_of  # noqa: PLC0415 - as above
+        from celery_wsprogress.brokers.result_backend import fetch_outcome  # noqa: PLC0415 - as above
 
-        found = Answer(outcome_of(backend, task_id), asked=True)
+        found = Answer(fetch_outcome(backend, task_id), asked=True)
         self._reached = True
         return found
 

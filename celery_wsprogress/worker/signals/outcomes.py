@@ -38,7 +38,7 @@ def as_backend_says(
         revoked: What is said of a revoked run, where more is known than the backend says.
     """
     try:
-        outcome = result_backend.outcome_of(task.backend, run.operation_id)
+        outcome = result_backend.fetch_outcome(task.backend, run.operation_id)
     except Exception:  # noqa: BLE001 - whatever the backend raises; there may be none at all
         outcome = None
     if outcome is None:

@@ -16,7 +16,7 @@ from support.waiting import eventually
 from support.workers import Worker
 
 from celery_wsprogress import brokers
-from celery_wsprogress.brokers.address import address_of
+from celery_wsprogress.brokers.address import broker_address
 from celery_wsprogress.protocol import batches
 from celery_wsprogress.protocol.events import Completed, Status
 from celery_wsprogress.worker.signals.queue_names import queue_of
@@ -99,7 +99,7 @@ def test_every_process_says_the_same_name(broker_url, redis_server, monkeypatch)
     monkeypatch.delitem(sys.modules, "queued", raising=False)
     queued = importlib.import_module("queued")
     with (
-        closing(brokers.open_reader(address_of(queued.app))) as reader,
+        closing(brokers.open_reader(broker_address(queued.app))) as reader,
         Worker("queued", broker=broker_url, backend=redis_server.url),
     ):
         position, names, ended = "", defaultdict(dict), set()

@@ -22,7 +22,8 @@ from celery_wsprogress.brokers import (
     prepare,
 )
 from celery_wsprogress.brokers.failure import describe
-from celery_wsprogress.brokers.redis import memory, reply, stream
+from celery_wsprogress.brokers.redis import reader as redis_reader
+from celery_wsprogress.brokers.redis import reply, server_memory
 from celery_wsprogress.errors import ConfigurationError
 
 SHORT = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
@@ -75,7 +76,7 @@ def test_a_reader_that_comes_back_goes_on(address):
 
 
 def test_long_logs_come_in_pieces(address, monkeypatch):
-    monkeypatch.setattr(stream, "READ_COUNT", 2)
+    monkeypatch.setattr(redis_reader, "READ_COUNT", 2)
     publish(address, b"1", b"2", b"3")
     reader = open_reader(address)
     first = reader.read("", wait=0)
@@ -109,7 +110,7 @@ def test_a_log_that_ends_behind_the_position_is_a_new_epoch(address, client, res
 
 
 def test_a_reader_notices_that_another_found_a_new_log(address, client, monkeypatch):
-    monkeypatch.setattr(stream, "MAINTENANCE_INTERVAL", 0.0)
+    monkeypatch.setattr(redis_reader, "MAINTENANCE_INTERVAL", 0.0)
     reader = open_reader(address)
     assert list(reader.read("", wait=0)) == []
     client.set(f"{EXCHANGE}.epoch", "another")
@@ -118,7 +119,7 @@ def test_a_reader_notices_that_another_found_a_new_log(address, client, monkeypa
 
 
 def test_a_lost_epoch_key_is_put_back(address, client, monkeypatch):
-    monkeypatch.setattr(stream, "MAINTENANCE_INTERVAL", 0.0)
+    monkeypatch.setattr(redis_reader, "MAINTENANCE_INTERVAL", 0.0)
     reader = open_reader(address)
     client.delete(f"{EXCHANGE}.epoch")
     reader.read("", wait=0)
@@ -152,7 +153,7 @@ def test_the_writer_caps_what_the_server_takes(address, client, size):
 
 
 def test_the_writer_caps_the_entries(address, client, monkeypatch):
-    monkeypatch.setattr(memory, "MAX_ENTRIES", 300)
+    monkeypatch.setattr(server_memory, "MAX_ENTRIES", 300)
     publish(address, *(b"%d" % n for n in range(1000)))
     # Redis drops whole nodes of up to a hundred entries.
     assert 300 <= client.xlen(EXCHANGE) <= 400
@@ -454,7 +455,7 @@ def test_an_epoch_key_of_another_type_is_replaced(address, client):
 
 
 def test_an_epoch_that_becomes_none_is_noticed(address, client, monkeypatch):
-    monkeypatch.setattr(stream, "MAINTENANCE_INTERVAL", 0.0)
+    monkeypatch.setattr(redis_reader, "MAINTENANCE_INTERVAL", 0.0)
     reader = open_reader(address)
     client.set(f"{EXCHANGE}.epoch", "no.epoch")
     with pytest.raises(redis.ConnectionError, match="new event log"):

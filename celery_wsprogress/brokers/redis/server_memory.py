@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 #: What of the server's memory the log takes at the most, unless ``wsprogress_log_bytes`` is set.
 SHARE: Final = 1 / 4
 #: Beyond this share one warning is given.
-LARGE_READ_BYTES: Final = 1 / 2
+WARN_SHARE: Final = 1 / 2
 #: How much more memory the server takes than the batches have bytes, at the most: it rounds up
 #: what it asks the system for (jemalloc's classes are a quarter apart).
 OVERHEAD: Final = 1.3
@@ -32,7 +32,7 @@ _FIELD: Final = re.compile(rb"^(maxmemory|maxmemory_policy):(\S*)", re.MULTILINE
 _warned: Final = (threading.Event(), threading.Event())
 
 
-class Memory(NamedTuple):
+class ServerMemory(NamedTuple):
     """What the server says about its memory."""
 
     most: int = 0
@@ -41,15 +41,15 @@ class Memory(NamedTuple):
     """``maxmemory-policy``."""
 
 
-def read_memory(info: Any) -> Memory:
+def parse_memory(info: Any) -> ServerMemory:
     """Take it out of what ``INFO memory`` returns."""
     found = dict(_FIELD.findall(info if isinstance(info, bytes) else b""))
     most = found.get(b"maxmemory", b"")
     policy = found.get(b"maxmemory_policy", b"").decode(errors="replace")
-    return Memory(int(most) if most.isdigit() else 0, policy)
+    return ServerMemory(int(most) if most.isdigit() else 0, policy)
 
 
-def bound_of(log_bytes: int | None, memory: Memory) -> int:
+def max_log_bytes(log_bytes: int | None, memory: ServerMemory) -> int:
     """Return how many bytes of the server's memory the log may take.
 
     Args:
@@ -65,7 +65,7 @@ def max_entries_for(bound: int, size: float, kept: float = 0.0) -> int:
     """Return how many entries have room.
 
     Args:
-        bound: See :func:`bound_of`.
+        bound: See :func:`max_log_bytes`.
         size: Bytes of a batch lately.
         kept: Bytes of the server's memory that an entry of the log takes now; 0 where that is not
             known.
@@ -76,7 +76,7 @@ def max_entries_for(bound: int, size: float, kept: float = 0.0) -> int:
     return min(max(most, 1), MAX_ENTRIES)
 
 
-def warn(log_bytes: int | None, memory: Memory, place: str) -> None:
+def warn(log_bytes: int | None, memory: ServerMemory, place: str) -> None:
     """Say once a process what may go wrong for want of memory.
 
     Args:
@@ -86,9 +86,9 @@ def warn(log_bytes: int | None, memory: Memory, place: str) -> None:
     """
     if not memory.most or _is_of_a_pool():
         return
-    bound = bound_of(log_bytes, memory)
+    bound = max_log_bytes(log_bytes, memory)
     too_much, evicts = _warned
-    if bound > memory.most * LARGE_READ_BYTES and not too_much.is_set():
+    if bound > memory.most * WARN_SHARE and not too_much.is_set():
         too_much.set()
         logger.warning(
             "The event log %s may take %d bytes (wsprogress_log_bytes) of the %d that the Redis "

@@ -17,17 +17,23 @@ from celery_wsprogress.brokers import (
     open_reader,
     open_writer,
 )
-from celery_wsprogress.brokers.redis import exchange, memory, stream
-from celery_wsprogress.brokers.redis.memory import Memory, bound_of, max_entries_for, read_memory
+from celery_wsprogress.brokers.redis import exchange, server_memory
+from celery_wsprogress.brokers.redis import reader as redis_reader
+from celery_wsprogress.brokers.redis.server_memory import (
+    ServerMemory,
+    max_entries_for,
+    max_log_bytes,
+    parse_memory,
+)
 from celery_wsprogress.settings import LOG_BYTES
 
-LARGE_READ_BYTES = b"x" * 30_000
+LARGE = b"x" * 30_000
 
 
 @pytest.fixture
 def warnings(caplog, monkeypatch):
     """Gives what was warned of: each warning is one a process, so it is made to forget."""
-    monkeypatch.setattr(memory, "_warned", (threading.Event(), threading.Event()))
+    monkeypatch.setattr(server_memory, "_warned", (threading.Event(), threading.Event()))
     caplog.set_level(logging.WARNING, "celery_wsprogress")
     return lambda: [record.getMessage() for record in caplog.records]
 
@@ -46,8 +52,8 @@ def client(server):
 @given(st.integers(1_000_000, 10**12), st.floats(0, MAX_BATCH_BYTES), st.floats(0, 100_000))
 def test_as_many_entries_are_kept_as_have_room(bound, size, kept):
     entries = max_entries_for(bound, size, kept)
-    assert 1 <= entries <= memory.MAX_ENTRIES
-    assert entries * size * memory.OVERHEAD <= bound + 1
+    assert 1 <= entries <= server_memory.MAX_ENTRIES
+    assert entries * size * server_memory.OVERHEAD <= bound + 1
 
 
 @pytest.mark.parametrize(
@@ -61,19 +67,19 @@ def test_as_many_entries_are_kept_as_have_room(bound, size, kept):
     ],
 )
 def test_the_log_takes_what_is_said_else_a_share(said, most, bound):
-    assert bound_of(said, Memory(most)) == bound
+    assert max_log_bytes(said, ServerMemory(most)) == bound
 
 
 @pytest.mark.parametrize("info", [b"", b"maxmemory:\r\n", b"maxmemory:many\r\n", None, [b"x"]])
 def test_a_server_that_says_nothing_of_its_memory_has_no_limit(info):
-    assert read_memory(info) == Memory(0, "")
+    assert parse_memory(info) == ServerMemory(0, "")
 
 
 def test_plain_tasks_are_sent_while_the_log_is_full(server, client, warnings):
     """Nothing is set: of what the server has, the log takes a part."""
     writer = open_writer(BrokerAddress(server.url))
     for _ in range(2000):  # 60 MB
-        writer.publish(LARGE_READ_BYTES, confirm=True)
+        writer.publish(LARGE, confirm=True)
     assert client.memory_usage(EXCHANGE, samples=0) < 6_300_000
     with kombu.Connection(server.url) as connection:
         queue = connection.SimpleQueue("celery")
@@ -114,7 +120,7 @@ def test_a_server_that_evicts_is_warned_of_once_on_each_side(
     publish(address, b"two")
     open_reader(address).close()
     assert warnings() == [warning]
-    for warned in memory._warned:
+    for warned in server_memory._warned:
         warned.clear()
     open_reader(address).close()
     assert warnings() == [warning, warning]
@@ -150,7 +156,7 @@ def test_what_nobody_writes_or_reads_expires(server, client):
     address = BrokerAddress(server.url)
     publish(address, b"one")
     for key in (EXCHANGE, f"{EXCHANGE}.epoch"):
-        assert exchange.MAX_AGE < client.ttl(key) <= exchange.LIFE
+        assert exchange.MAX_AGE < client.ttl(key) <= exchange.EXPIRY
         client.expire(key, 100)
     open_reader(address).read("", wait=0)
     for key in (EXCHANGE, f"{EXCHANGE}.epoch"):
@@ -169,7 +175,7 @@ def test_an_epoch_that_a_reader_names_expires_too(server, client):
 @pytest.mark.parametrize("lost", [(EXCHANGE,), (EXCHANGE, f"{EXCHANGE}.epoch")])
 def test_a_log_that_was_evicted_goes_on(server, client, lost, monkeypatch):
     """Under a reader and a writer that are there: what was not read is a gap in the counters."""
-    monkeypatch.setattr(stream, "MAINTENANCE_INTERVAL", 0.0)
+    monkeypatch.setattr(redis_reader, "MAINTENANCE_INTERVAL", 0.0)
     address = BrokerAddress(server.url)
     writer, reader = open_writer(address), open_reader(address)
     writer.publish(b"one", confirm=True)

@@ -1,0 +1,84 @@
+"""The epoch of the log on Redis: a random value in the key ``<stream>.epoch``.
+
+Used by :mod:`.reader`. The value is the same for every reader. It is gone when the server lost its
+data, and the first reader that finds the log's end before its own position replaces it. Writers
+create it, and readers where they may: a server may refuse all writes of a reader (missing rights, a
+replica, no memory left), which reads all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import Any
+
+import redis
+
+from celery_wsprogress.brokers import MAX_EPOCH_LENGTH, is_epoch
+from celery_wsprogress.brokers.failure import error_context
+from celery_wsprogress.brokers.redis.exchange import EXPIRY, new_epoch
+
+logger = logging.getLogger(__name__)
+
+
+class EpochKey:
+    """Reads, creates and replaces the epoch of one stream.
+
+    Args:
+        client: A ``redis.Redis``.
+        stream: The stream's name, with the key prefix.
+    """
+
+    def __init__(self, client: Any, stream: str) -> None:
+        self._client = client
+        self._key = f"{stream}.epoch"
+
+    def extend_expiry(self) -> None:
+        """Let the key live for another :data:`.exchange.EXPIRY` seconds."""
+        self._client.expire(self._key, EXPIRY)
+
+    def get_or_create(self, proposed: str) -> str:
+        """Return the stored epoch; ``""`` where there is none and none may be stored."""
+        found = self._read()
+        if found == "":
+            with contextlib.suppress(redis.ResponseError):
+                self._client.set(self._key, proposed, nx=True, ex=EXPIRY)
+            found = self._read()
+        if found is None:
+            logger.warning(
+                "The key %s holds something that names no event log: it is replaced, and histories "
+                "begin anew", self._key,
+            )  # fmt: skip
+            found = self.replace(None)
+        return found
+
+    def replace(self, lost: str | None) -> str:
+        """Store a new epoch in place of ``lost``, unless another reader has done so before.
+
+        Returns:
+            The stored epoch; ``""`` where that is still none.
+        """
+
+        def replace(pipe: Any) -> None:
+            # Read before MULTI: the key is watched by then (optimistic locking).
+            found = self._read(pipe)
+            pipe.multi()
+            if found == lost:
+                pipe.set(self._key, new_epoch(), ex=EXPIRY)
+
+        with contextlib.suppress(redis.ResponseError):
+            self._client.transaction(replace, self._key)
+        return self._read() or ""
+
+    def _read(self, client: Any = None) -> str | None:
+        """Return the stored epoch; ``""`` where there is none, None where it is no epoch."""
+        with error_context("GETRANGE", self._key):
+            try:
+                # Only a part: somebody else may have stored anything under this key.
+                found = (client or self._client).getrange(self._key, 0, MAX_EPOCH_LENGTH)
+            except redis.ResponseError as exc:
+                if "WRONGTYPE" in str(exc):
+                    return None
+                raise
+        value = found.decode(errors="replace") if isinstance(found, bytes) else str(found)
+        return value if not value or is_epoch(value) else None
