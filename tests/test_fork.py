@@ -199,8 +199,8 @@ def test_locks_that_were_held_are_not(log):
     publisher = process_publisher.process_publisher()
     locks = (
         publisher._lock,
-        registry._register._lock,
-        process_publisher._choosing,
+        registry._registry._lock,
+        process_publisher._lock,
         publishers._forking,
     )
     let_go = held(*locks, background._changing)

@@ -1,4 +1,7 @@
-"""Small things that are handed on to code which knows nothing of ids."""
+"""``ProgressTracker`` and the callbacks, for code that is handed a function instead of an id.
+
+They look operations up in :mod:`.registry` and report through :mod:`.manager`.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,14 @@ class ProgressTracker:
             await tracker.step(f"Reading {file.name}")
         await tracker.complete({"files": len(files)})
 
-    For an id that nobody knows here it only counts. Nothing waits for a network.
+    For an id that is not known in this process it only counts. No method waits for the network.
 
     Args:
-        operation_id: Whose steps they are.
-        total_steps: How many there are; 0 where nobody knows.
+        operation_id: The operation.
+        total_steps: The number of steps; 0 where it is not known.
 
     Raises:
-        TypeError: ``total_steps`` is no number.
+        TypeError: ``total_steps`` is not a number.
     """
 
     def __init__(self, operation_id: str, total_steps: int) -> None:
@@ -51,24 +54,24 @@ class ProgressTracker:
 
     @property
     def total_steps(self) -> float | int | None:
-        """How many there are, as it was said."""
+        """The number of steps, as given; None where it is not known."""
         return self._steps.total_steps
 
     async def step(self, message: Any = "", details: Any = None) -> None:
-        """Take a step, and report it.
+        """Count a step and report it.
 
-        A step beyond the total counts no further; the log says so once.
+        A step beyond the total is not counted; one warning is logged.
         """
         self._steps.step(message, details)
 
     async def complete(self, result: Any = None) -> None:
-        """EncodedEvent the last step, and end the operation with ``result`` and ``completed``."""
+        """Report the last step, and end the operation with ``result`` and ``completed``."""
         self._steps.complete()
         await ws_manager.emit_result(self.operation_id, result)
 
 
 def create_progress_callback(operation_id: str) -> Callable[..., Awaitable[None]]:
-    """Make a function that reports the progress of an operation.
+    """Return a function that reports the progress of an operation.
 
     Returns:
         ``await callback(progress, message="", details=None)``, as
@@ -82,10 +85,10 @@ def create_progress_callback(operation_id: str) -> Callable[..., Awaitable[None]
 
 
 def create_log_callback(operation_id: str) -> Callable[[Any, Any], Awaitable[None]]:
-    """Make a function that sends lines to those who watch an operation.
+    """Return a function that sends log lines to the watchers of an operation.
 
     Returns:
-        ``await callback(level, message)``, as :meth:`OperationsById.emit_log`.
+        ``await callback(level, message)``, as :meth:`OperationManager.emit_log`.
     """
 
     async def callback(level: Any, message: Any) -> None:

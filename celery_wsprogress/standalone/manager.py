@@ -1,24 +1,26 @@
-"""``ws_manager``: operations by their ids, for code that works with these."""
+"""``ws_manager``: start, report and read operations by their ids.
+
+It uses :mod:`.registry` for the operations of this process, and the server that runs in this
+process (:mod:`celery_wsprogress.running_server`) for all others.
+"""
 
 from __future__ import annotations
 
 from itertools import islice
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from celery_wsprogress.sidecar.embedded import background
+from celery_wsprogress import running_server
 from celery_wsprogress.standalone import registry
-from celery_wsprogress.standalone.handle import new_run, start
+from celery_wsprogress.standalone.handle import new_run
 from celery_wsprogress.standalone.snapshots import is_newer, snapshot_of
 
-if TYPE_CHECKING:
-    from celery_wsprogress.sidecar.server import Sidecar
-
 MAX_LISTED: Final = 1_000
+"""Most snapshots that :meth:`OperationManager.get_active_operations` returns."""
 
 
 class OperationManager:
-    """Begins operations, speaks for them and asks about them, by their ids.
+    """Starts, reports and reads operations by their ids.
 
     .. code-block:: python
 
@@ -26,42 +28,44 @@ class OperationManager:
         await ws_manager.emit_progress(operation_id, 0.5, "Half of it")
         await ws_manager.emit_result(operation_id, {"rows": 1000})
 
-    Where the code is yours to write, :func:`~celery_wsprogress.operation` is the better form: it
-    cannot forget the end.
+    Prefer :func:`~celery_wsprogress.operation` in new code: its block always ends the operation.
 
-    An id means something in the process that made it. What is said for an id that nobody knows
-    here, or after the operation's end, is not sent and not an error; :meth:`get_stats` counts it.
-    Inside a Celery task that is watched the id of the task may be used as well, to report
-    progress, status and log: its end is the task's own. Of 100,000 operations that go on at
-    once the oldest is forgotten. One whose process dies is ended by a sidecar, as an ``error``
-    of the type ``OwnerLost``.
+    An id is known in the process that created it. A call for an unknown id, or after the
+    operation's end, sends nothing and raises nothing; :meth:`get_stats` counts it. Inside a Celery
+    task that publishes events, the id of the task can be used for progress, status and log; the
+    task itself ends it. Beyond 100,000 open operations the oldest is evicted. When a process dies,
+    a sidecar ends its operations as an ``error`` of the type ``OwnerLost``.
 
-    The awaitable methods only put something into a buffer: none of them waits. Of the operations
-    that were begun in this process the others know at once what was said; of all others they know
-    what the server that runs in this process has heard (``start_websocket_background``).
+    The ``emit_…`` methods and ``create_operation`` only fill a queue in memory and never wait. The
+    ``get_…`` methods know the operations of this process at once, and all others from the server
+    in this process (``start_websocket_background``), for which they wait two seconds at most.
     """
 
     async def create_operation(self, operation_type: str, metadata: Any = None) -> str:
-        """Begin an operation: ``status`` with ``started``, its type and its metadata.
+        """Start an operation, and publish ``started``.
+
+        Args:
+            operation_type: Cut to 500 bytes.
+            metadata: A mapping, cut to 8,000 bytes.
 
         Returns:
-            Its id, for those who want to watch.
+            Its id: a random UUID.
         """
-        return start(new_run(operation_type, metadata)).operation_id
+        return registry.start(new_run(operation_type, metadata)).operation_id
 
     async def emit_progress(
         self, operation_id: str, progress: Any, message: Any = "", details: Any = None
     ) -> None:
-        """Say how far it is.
+        """Report progress.
 
         Args:
-            operation_id: Which operation.
-            progress: 0.0 to 1.0.
-            message: What is done, for a person to read.
-            details: Anything else, as a mapping.
+            operation_id: The operation.
+            progress: 0.0 to 1.0; a value outside is clamped.
+            message: A text for people, cut to 2,000 bytes.
+            details: A mapping, cut to 8,000 bytes.
 
         Raises:
-            TypeError: ``progress`` is no number.
+            TypeError: ``progress`` is not a number.
         """
         tracker = registry.find_tracker(operation_id)
         if tracker is not None:
@@ -70,79 +74,86 @@ class OperationManager:
     async def emit_status(
         self, operation_id: str, status: Any, message: Any = "", details: Any = None
     ) -> None:
-        """Put a word of one's own on what it does."""
+        """Report a status of your own; sizes as in :meth:`emit_progress`."""
         tracker = registry.find_tracker(operation_id)
         if tracker is not None:
             tracker.update_status(status, message, details)
 
     async def emit_log(self, operation_id: str, level: Any, message: Any) -> None:
-        """Send a line to those who watch."""
+        """Send a log line to the watchers; ``message`` is cut to 2,000 bytes."""
         tracker = registry.find_tracker(operation_id)
         if tracker is not None:
             tracker.log(level, message)
 
     async def emit_result(self, operation_id: str, result: Any) -> None:
-        """End it well: ``result``, then ``completed`` with its duration."""
-        life = registry.find(operation_id)
-        if life is not None:
-            life.complete(result)
+        """End the operation: publish ``result`` (24,000 bytes at most) and ``completed``."""
+        handle = registry.find(operation_id)
+        if handle is not None:
+            handle.complete(result)
 
     async def emit_error(self, operation_id: str, error: Any, error_type: Any = None) -> None:
-        """End it otherwise.
+        """End the operation with ``error``.
 
         Args:
-            operation_id: Which operation.
-            error: A text, or an exception.
-            error_type: What kind of error; by default the exception's class, or
-                ``UnknownError``.
+            operation_id: The operation.
+            error: An exception, or a text, cut to 2,000 bytes.
+            error_type: The kind of error; None for the exception's class, or ``UnknownError``.
         """
-        life = registry.find(operation_id)
-        if life is not None:
-            life.fail(error, error_type)
+        handle = registry.find(operation_id)
+        if handle is not None:
+            handle.fail(error, error_type)
 
     def get_operation(self, operation_id: str) -> dict[str, Any] | None:
-        """The operation's snapshot.
+        """Return the operation's snapshot; None where the id is not known here.
 
-        Of one that was begun in this process it has all that was said before the call. Of any
-        other it is what the server in this process has heard.
+        The snapshot of an operation of this process includes every call before this one. Any other
+        is as the server in this process knows it.
 
         Returns:
-            The snapshot; None where nobody here knows the id.
+            The fields of the protocol's snapshot: ``operation_id``, ``operation_type``, ``state``,
+            ``status``, ``progress`` (0.0 to 1.0), ``message``, ``details``, ``metadata``, ``tags``,
+            ``error``, ``error_type``, ``current``, ``total``, ``unit``, ``rate`` (per second),
+            ``eta`` and ``duration`` (seconds), ``started_at``, ``queued_at``, ``received_at`` and
+            ``finished_at`` (epoch seconds), ``attempt``, ``worker``, ``queue``, ``parent_id``,
+            ``root_id``, ``group_id``, ``run``, ``ignored``, ``indeterminate``, ``event_count``,
+            ``last_event_id``.
         """
-        life = registry.look_up(operation_id)
-        heard = background.ask(lambda sidecar: sidecar.hub.get(str(operation_id)), None)
-        return heard if life is None or is_newer(heard, life) else snapshot_of(life, heard)
+        handle = registry.look_up(operation_id)
+        served = running_server.ask(lambda sidecar: sidecar.hub.get(str(operation_id)), None)
+        return served if handle is None or is_newer(served, handle) else snapshot_of(handle, served)
 
     def get_active_operations(self) -> list[dict[str, Any]]:
-        """Snapshots of the operations that have not ended, newest first, 1,000 at the most.
+        """Return snapshots of the operations that have not ended, the newest first, 1,000 at most.
 
-        Those that were begun in this process, with all that was said before the call, and those
-        that the server in this process has heard of.
+        They are those of this process and those that the server in this process knows.
         """
         nothing: list[dict[str, Any]] = []
-        heard = {one["operation_id"]: one for one in background.ask(_active, nothing)}
-        own = {life.operation_id: life for life in registry.open_operations(MAX_LISTED)}
-        found = [snapshot_of(life, heard.get(name)) for name, life in own.items()]
-        found += [one for name, one in heard.items() if name not in own and not _is_over(one)]
+        served = {one["operation_id"]: one for one in running_server.ask(_active, nothing)}
+        own = {handle.operation_id: handle for handle in registry.open_operations(MAX_LISTED)}
+        found = [snapshot_of(handle, served.get(name)) for name, handle in own.items()]
+        found += [one for name, one in served.items() if name not in own and not _has_ended(one)]
         found.sort(key=itemgetter("started_at"), reverse=True)
         return found[:MAX_LISTED]
 
     def get_stats(self) -> dict[str, int]:
-        """The server's figures, all 0 where none runs in this process, and those of the process.
+        """Return figures of the server in this process and of the process itself, all integers.
 
-        The process's own are ``own_operations``, begun and not ended here, and
-        ``ignored_emits``.
+        Returns:
+            ``connected_clients``, ``active_operations``, ``total_operations``, ``subscriptions`` (0
+            while no server runs; a running one adds the others of ``get_stats``),
+            ``own_operations`` (started and not ended in this process) and ``ignored_emits`` (calls
+            for unknown or ended ids).
         """
-        return {**background.stats(), **registry.stats()}
+        return {**running_server.stats(), **registry.stats()}
 
 
-def _is_over(heard: dict[str, Any]) -> bool:
-    """Whether it has ended here, and the server has not heard it yet."""
-    life = registry.look_up(heard["operation_id"])
-    return life is not None and life.tracker.ended and not is_newer(heard, life)
+def _has_ended(served: dict[str, Any]) -> bool:
+    """Return whether it has ended here, which the server does not know yet."""
+    handle = registry.look_up(served["operation_id"])
+    return handle is not None and handle.tracker.ended and not is_newer(served, handle)
 
 
-def _active(sidecar: Sidecar) -> list[dict[str, Any]]:
+def _active(sidecar: Any) -> list[dict[str, Any]]:
     found = (one.snapshot() for one in sidecar.hub.store.newest_first(finished=False))
     return list(islice(found, MAX_LISTED))
 

@@ -1,4 +1,7 @@
-"""``StreamingMixin``: operations that are methods of an object."""
+"""``StreamingMixin``: methods of an object that run as operations.
+
+Built on :func:`.operation.operation`.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,16 @@ if TYPE_CHECKING:
 
 _EMPTY: Final[Mapping[int, OperationContext]] = {}
 
-#: The operation that goes on here, of each object that has one. By ``id``: objects may be
-#: unhashable, without ``__dict__``, or equal to each other. While an operation goes on its
-#: object is there, so no other one has that id; one that is over says nothing.
+#: The innermost open operation of each object, in this context. By ``id()``: objects may be
+#: unhashable, without ``__dict__``, or equal to each other. An open operation keeps its object
+#: alive, so no other object has that id.
 _open_operations: ContextVar[Mapping[int, OperationContext]] = ContextVar(
     "celery_wsprogress.mixin", default=_EMPTY
 )
 
 
 class StreamingMixin:
-    """Gives a class operations that can be watched.
+    """Adds operations that can be watched to a class.
 
     .. code-block:: python
 
@@ -35,11 +38,11 @@ class StreamingMixin:
                     await self.emit_progress(0.5, "Half of it")
                     await self.emit_result({"text": text})
 
-    Any number of operations of one object may go on at once, each in its own asyncio task, and
-    one inside another. The methods speak for the innermost one of the object in the task that
-    calls them; outside of any they do nothing. None waits for a network.
+    An object may have any number of open operations, each in its own asyncio task, also nested.
+    The methods report for the innermost one of the object in the task that calls them; outside of
+    one they do nothing. None waits for the network.
 
-    It needs no ``super().__init__()`` and keeps nothing on the object.
+    It needs no ``super().__init__()`` and stores nothing on the object.
     """
 
     __slots__ = ()
@@ -47,68 +50,68 @@ class StreamingMixin:
     def stream_operation(
         self, operation_type: str, metadata: Any = None
     ) -> AbstractAsyncContextManager[str]:
-        """Begin an operation for an ``async with`` block, which gets its id.
+        """Return an operation for an ``async with`` block, which binds its id.
 
-        An exception ends it with ``error`` and goes on; leaving the block without a result ends
-        it ``completed``. When its process dies, it ends as :func:`~celery_wsprogress.operation`
-        says.
+        Entering the block publishes ``started``. An exception ends the operation with ``error`` and
+        propagates; otherwise leaving the block ends it with ``completed``. When the process dies,
+        it ends as with :func:`~celery_wsprogress.operation`.
 
         Args:
-            operation_type: What kind of operation it is.
-            metadata: What there is to know of it, as a mapping.
+            operation_type: The kind of operation, cut to 500 bytes.
+            metadata: A mapping, cut to 8,000 bytes.
         """
         return _StreamingContext(self, operation(operation_type, metadata))
 
     async def emit_progress(self, progress: Any, message: Any = "", details: Any = None) -> None:
-        """Say how far it is.
+        """Report progress.
 
         Args:
-            progress: 0.0 to 1.0.
-            message: What is done, for a person to read.
-            details: Anything else, as a mapping.
+            progress: 0.0 to 1.0; a value outside is clamped.
+            message: A text for people, cut to 2,000 bytes.
+            details: A mapping, cut to 8,000 bytes.
 
         Raises:
-            TypeError: ``progress`` is no number.
+            TypeError: ``progress`` is not a number.
         """
-        scope = self._operation()
-        if scope is not None:
-            scope.update_progress(progress, message, details=details)
+        context = self._operation()
+        if context is not None:
+            context.update_progress(progress, message, details=details)
 
     async def emit_status(self, status: Any, message: Any = "", details: Any = None) -> None:
-        """Put a word of one's own on what it does."""
-        scope = self._operation()
-        if scope is not None:
-            scope.update_status(status, message, details)
+        """Report a status of your own; sizes as in :meth:`emit_progress`."""
+        context = self._operation()
+        if context is not None:
+            context.update_status(status, message, details)
 
     async def emit_log(self, level: Any, message: Any) -> None:
-        """Send a line to those who watch."""
-        scope = self._operation()
-        if scope is not None:
-            scope.log(level, message)
+        """Send a log line to the watchers; ``message`` is cut to 2,000 bytes."""
+        context = self._operation()
+        if context is not None:
+            context.log(level, message)
 
     async def emit_result(self, result: Any) -> None:
-        """Say what came of it. That completes it; what is said afterwards is not sent."""
-        scope = self._operation()
-        if scope is not None:
-            scope.end(result)
+        """Publish ``result`` (24,000 bytes at most) and ``completed``; later calls send nothing."""
+        context = self._operation()
+        if context is not None:
+            context.complete(result)
 
     def _operation(self) -> OperationContext | None:
         return _open_operations.get().get(id(self))
 
 
 class _StreamingContext:
-    """What ``stream_operation`` returns. It keeps the object while the operation goes on."""
+    """The context manager of ``stream_operation``. It keeps the object alive until its end."""
 
-    def __init__(self, owner: StreamingMixin, scope: OperationContext) -> None:
+    def __init__(self, owner: StreamingMixin, context: OperationContext) -> None:
         self._owner = owner
-        self._context = scope
+        self._context = context
         self._token: Token[Mapping[int, OperationContext]] | None = None
 
     async def __aenter__(self) -> str:
-        scope = self._context.__enter__()
-        going_on = {name: one for name, one in _open_operations.get().items() if not one.ended}
-        self._token = _open_operations.set({**going_on, id(self._owner): scope})
-        return scope.operation_id
+        context = self._context.__enter__()
+        still_open = {name: one for name, one in _open_operations.get().items() if not one.ended}
+        self._token = _open_operations.set({**still_open, id(self._owner): context})
+        return context.operation_id
 
     async def __aexit__(
         self,
@@ -117,7 +120,7 @@ class _StreamingContext:
         traceback: TracebackType | None,
     ) -> None:
         if self._token is not None:
-            # It may be closed in another context than it was begun in.
+            # An async generator may be closed in another context, to which the token means nothing.
             with suppress(ValueError):
                 _open_operations.reset(self._token)
         self._context.__exit__(kind, error, traceback)

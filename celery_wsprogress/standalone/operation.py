@@ -1,11 +1,15 @@
-"""``operation``: an operation that lasts as long as a ``with`` block."""
+"""``operation()``: an operation that lasts as long as a ``with`` block.
+
+The form to prefer for code that is no Celery task. :mod:`.mixin` is built on it.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from celery_wsprogress.standalone.handle import NO_RESULT, OperationHandle, new_run, start
+from celery_wsprogress.standalone.handle import NO_RESULT, OperationHandle, new_run
+from celery_wsprogress.standalone.registry import start
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 def operation(
     name: str, metadata: Any = None, tags: Any = None, operation_id: str | None = None
 ) -> OperationContext:
-    """Make something that is no Celery task an operation that can be watched.
+    """Return an operation that can be watched, for code that is no Celery task.
 
     .. code-block:: python
 
@@ -30,25 +34,25 @@ def operation(
                 op.update_progress(current=n, total=len(rows))
             op.result({"rows": len(rows)})
 
-    ``async with`` does the same. Entering says ``started``. Leaving says ``result``, if one was
-    given, and ``completed``; an exception says ``error`` and goes on, with ``status: "cancelled"``
-    where its code was left from outside: a ``CancelledError``, ``KeyboardInterrupt``,
-    ``GeneratorExit``, a ``SystemExit`` without a text (gunicorn's time limit).
-    Inside, the functions ``update_progress``, ``update_status``, ``log`` and ``steps`` speak for
-    it.
+    ``async with`` does the same. Entering publishes ``started``. Leaving publishes ``result``, if
+    there is one, and ``completed``. An exception publishes ``error`` and propagates; the status is
+    ``"cancelled"`` where the block was left from outside: by ``CancelledError``,
+    ``KeyboardInterrupt``, ``GeneratorExit``, or a ``SystemExit`` without a text (gunicorn's time
+    limit). Inside, the functions ``update_progress``, ``update_status``, ``log`` and ``steps``
+    report for this operation.
 
-    It is published as a task's events are: to the broker of the process's Celery application,
-    else to ``WSPROGRESS_URL``. Without either it can be seen in this process only, by the server
-    of ``start_websocket_background``, and only live. Nothing here waits for a network.
+    Events go to the broker of the process's Celery application, else to ``WSPROGRESS_URL``. Without
+    either only the server of ``start_websocket_background`` in this process shows them, and only
+    live. No method waits for the network.
 
-    The process says every ten seconds that it goes on. When the process dies a sidecar misses
-    that, and ends the operation as an ``error`` of the type ``OwnerLost``.
+    The process sends a heartbeat every ten seconds. When it dies, a sidecar misses them, and ends
+    the operation as an ``error`` of the type ``OwnerLost``.
 
     Args:
-        name: The operation's type, as a task's name is that of a task.
-        metadata: What there is to know of it, as a mapping.
-        tags: Words to find it by.
-        operation_id: Its id; by default a new one.
+        name: The operation's type, cut to 500 bytes.
+        metadata: A mapping, cut to 8,000 bytes.
+        tags: Up to 50 texts, each cut to 100 bytes.
+        operation_id: Its id; None for a random UUID.
 
     Returns:
         A context manager that can be entered once.
@@ -62,33 +66,33 @@ def operation(
 class OperationContext:
     """An operation that ends when its block is left; made by :func:`operation`.
 
-    Its methods are those of a task. They send nothing before it is entered and after it is left.
+    Its methods are those of a task. They send nothing before the block and after it.
     """
 
     def __init__(self, run: Run) -> None:
         self._tracker = Tracker(run, None)
-        self._life: OperationHandle | None = None
+        self._handle: OperationHandle | None = None
         self._token: Token[Tracker | None] | None = None
         self._result: Any = NO_RESULT
 
     @property
     def operation_id(self) -> str:
-        """Its id, for those who want to watch. Known before it is entered."""
+        """The operation's id; known before the block is entered."""
         return self._tracker.run.operation_id
 
     @property
     def ended(self) -> bool:
-        """Whether it has been left."""
+        """Whether the operation has ended."""
         return self._tracker.ended
 
     def __enter__(self) -> Self:
-        if self._life is not None:
+        if self._handle is not None:
             raise RuntimeError(
                 f"operation {self.operation_id} was entered before: it runs once; "
                 "call operation() for another one"
             )
-        self._life = start(self._tracker.run)
-        self._tracker = self._life.tracker
+        self._handle = start(self._tracker.run)
+        self._tracker = self._handle.tracker
         self._token = context.running.set(self._tracker)
         return self
 
@@ -99,17 +103,16 @@ class OperationContext:
         traceback: TracebackType | None,
     ) -> None:
         if self._token is not None:
-            # A generator may be closed in another context than it was begun in; that one
-            # knows nothing of this operation.
+            # A generator may be closed in another context, to which the token means nothing.
             with suppress(ValueError):
                 context.running.reset(self._token)
             self._token = None
-        if self._life is None:
+        if self._handle is None:
             return
         if error is None:
-            self._life.complete(self._result)
+            self._handle.complete(self._result)
         else:
-            self._life.fail(error)
+            self._handle.fail(error)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -132,25 +135,25 @@ class OperationContext:
         unit: Any = None,
         details: Any = None,
     ) -> None:
-        """As :meth:`celery_wsprogress.StreamingTask.update_progress`."""
+        """Report progress; see :meth:`celery_wsprogress.StreamingTask.update_progress`."""
         self._tracker.update_progress(progress, message, current, total, unit, details)
 
     def update_status(self, status: Any, message: Any = "", details: Any = None) -> None:
-        """As :meth:`celery_wsprogress.StreamingTask.update_status`."""
+        """Report a status; see :meth:`celery_wsprogress.StreamingTask.update_status`."""
         self._tracker.update_status(status, message, details)
 
     def log(self, level: Any, message: Any, **details: Any) -> None:
-        """As :meth:`celery_wsprogress.StreamingTask.log`."""
+        """Send a log line; see :meth:`celery_wsprogress.StreamingTask.log`."""
         self._tracker.log(level, message, **details)
 
     def set_metadata(self, **metadata: Any) -> None:
-        """As :meth:`celery_wsprogress.StreamingTask.set_metadata`."""
+        """Add metadata; see :meth:`celery_wsprogress.StreamingTask.set_metadata`."""
         self._tracker.set_metadata(**metadata)
 
     def steps(self, total: Any) -> Steps:
-        """As :meth:`celery_wsprogress.StreamingTask.steps`; ``complete(result)`` gives a result.
+        """Return a step counter; see :meth:`celery_wsprogress.StreamingTask.steps`.
 
-        Without an argument (or with None) it gives none.
+        ``complete(result)`` of it sets the result; None sets none.
         """
         return self._tracker.steps(total, self._result_of_steps)
 
@@ -159,10 +162,10 @@ class OperationContext:
             self.result(value)
 
     def result(self, value: Any) -> None:
-        """Say what comes of it. It is sent when the block is left; the last one counts."""
+        """Set the result, 24,000 bytes at most. It is published when the block is left."""
         self._result = value
 
-    def end(self, result: Any = NO_RESULT) -> None:
-        """Complete it before its block is left, which then says nothing more."""
-        if self._life is not None:
-            self._life.complete(result)
+    def complete(self, result: Any = NO_RESULT) -> None:
+        """End the operation before its block is left, which then publishes nothing."""
+        if self._handle is not None:
+            self._handle.complete(result)

@@ -1,8 +1,7 @@
-"""Where the operations of this process are written to: one publisher, made when first needed.
+"""The publisher of the standalone operations of this process, made when first needed.
 
-It is as safe to fork as every :class:`.Publisher`. Whoever
-ends in peace waits for it: a script, a child of :mod:`multiprocessing`, a pool process of
-Celery's.
+Used by :mod:`.registry`. It survives a fork as every :class:`.Publisher`. A process that ends
+regularly waits for it: a script, a child of :mod:`multiprocessing`, a pool process of Celery's.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import threading
 from importlib import import_module
 from typing import Final
 
-from celery_wsprogress import brokers, fork
+from celery_wsprogress import brokers, fork, running_server
 from celery_wsprogress.brokers.discovery import default_address, load_settings
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import WorkerSettings
@@ -26,20 +25,20 @@ from celery_wsprogress.worker.publishing.publishers import children, drain_all
 logger = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT: Final = 5.0
-"""Seconds a process that ends waits for its last events to leave; 0 when the broker is known to
-be away."""
+"""Seconds that a process waits at its end until its last events are written; 0 when the broker is
+known to be down."""
 
 _lock = threading.Lock()
 _cache: list[Publisher | None] = []
-"""Empty until the first operation. None in it: the settings switch events off."""
+"""Empty until the first operation; None in it where the settings switch events off."""
 _drained_pid = 0
-"""The process that was last arranged to wait at its end."""
+"""The id of the process whose end was last made to wait; 0 for none."""
 
 
 def process_publisher() -> Publisher | None:
-    """The publisher of this process's operations; None where events are switched off.
+    """Return the publisher of this process's operations; None where events are switched off.
 
-    A bad setting is logged once, and switches them off.
+    A bad setting is logged once, and switches events off.
     """
     fork.notice()
     if not _cache:
@@ -73,9 +72,8 @@ def _create() -> Publisher | None:
 
 
 def _warn_if_unseen(url: str) -> None:
-    """Say so where nobody can see what is published: in memory, and no server in this process."""
-    server = sys.modules.get("celery_wsprogress.sidecar.embedded.background")
-    if url.startswith("memory:") and (server is None or not server.is_websocket_running()):
+    """Warn where the events stay in memory and no server runs in this process to show them."""
+    if url.startswith("memory:") and not running_server.is_running():
         logger.warning(
             "Nobody can see the operations of this process: they go to no broker, and no server "
             "runs here. Set WSPROGRESS_URL (redis://localhost:6379/0), make the Celery application "
@@ -84,13 +82,13 @@ def _warn_if_unseen(url: str) -> None:
 
 
 def _drain_at_exit() -> None:
-    """Have this process wait at its end until its events are written."""
+    """Make the end of this process wait until its events are written."""
     global _drained_pid
     first, _drained_pid = not _drained_pid, os.getpid()
     if first:
         atexit.register(drain_all, DRAIN_TIMEOUT)
     if "celery" in sys.modules:
-        # Celery's pool processes leave without a word to `atexit`, but not to its signals.
+        # billiard's processes end by os._exit(), which skips `atexit`; Celery's signals are sent.
         import_module("celery_wsprogress.worker.signals.handlers").connect()
     children.arrange()
 

@@ -1,6 +1,7 @@
-"""The operations of this process that are going on, by their ids.
+"""The operations that this process has started, by their ids.
 
-Ids are known in the process that made them only: a child begins with none.
+:func:`start` adds one. :mod:`.manager` and :mod:`.callbacks` look them up; the publisher's thread
+reads the open ones for its heartbeats. A forked child begins with an empty registry.
 """
 
 from __future__ import annotations
@@ -13,49 +14,49 @@ from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress import fork
 from celery_wsprogress.protocol import jsonable
+from celery_wsprogress.standalone.handle import OperationHandle
+from celery_wsprogress.standalone.process_publisher import process_publisher
 from celery_wsprogress.worker import context
+from celery_wsprogress.worker.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from celery_wsprogress.standalone.handle import OperationHandle
     from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
-    from celery_wsprogress.worker.tracker import Tracker
+    from celery_wsprogress.worker.run_info import Run
 
 logger = logging.getLogger(__name__)
 
 MAX_OPEN: Final = 100_000
-"""Operations whose ids are known. Then the oldest is forgotten: who never ends what he begins
-must not fill the memory."""
+"""Most open operations. The oldest beyond them is evicted, so that a program which never ends its
+operations does not fill the memory."""
 
 MAX_HEARTBEAT_RUNS: Final = 10_000
-"""Operations that this process vouches for, the newest: their names must not fill the log either.
-An older one lives as long as it says something itself."""
-
+"""Most operations in the heartbeats of this process, the newest: their ids take room in the log. An
+older one is kept alive by its own events only."""
 
 MAX_ENDED: Final = 1_000
-"""Operations that have ended, the newest, of which it is still known how: as many as a server holds
-by default."""
+"""Most ended operations whose end can still be read: as many as a server holds by default."""
 
 
 class OperationRegistry:
-    """Ids and what they stand for. Any thread may use it."""
+    """Maps ids to open and ended operations. Any thread may use it."""
 
     def __init__(self) -> None:
-        # Re-entrant, as the publisher's.
+        # Re-entrant: a signal handler or destructor may start an operation inside of it.
         self._lock = threading.RLock()
         self._open: OrderedDict[str, OperationHandle] = OrderedDict()
         self._ended: OrderedDict[str, OperationHandle] = OrderedDict()
         self._evicted = 0
         self._unknown_ids = 0
 
-    def add(self, life: OperationHandle) -> None:
-        """Know an operation by its id."""
+    def add(self, handle: OperationHandle) -> None:
+        """Add an open operation; one with the same id is replaced."""
         fork.notice()
         with self._lock:
-            self._open[life.operation_id] = life
-            self._open.move_to_end(life.operation_id)
-            self._ended.pop(life.operation_id, None)
+            self._open[handle.operation_id] = handle
+            self._open.move_to_end(handle.operation_id)
+            self._ended.pop(handle.operation_id, None)
             if len(self._open) > MAX_OPEN:
                 self._evict_oldest()
 
@@ -69,53 +70,53 @@ class OperationRegistry:
                 MAX_OPEN,
             )
 
-    def remove(self, life: OperationHandle) -> None:
-        """Take an operation for over; another one that took over its id stays."""
+    def remove(self, handle: OperationHandle) -> None:
+        """Move an operation to the ended ones; another one under the same id stays open."""
         fork.notice()
         with self._lock:
-            if self._open.get(life.operation_id) is life:
-                del self._open[life.operation_id]
-                self._ended[life.operation_id] = life
+            if self._open.get(handle.operation_id) is handle:
+                del self._open[handle.operation_id]
+                self._ended[handle.operation_id] = handle
                 while len(self._ended) > MAX_ENDED:
                     self._ended.popitem(last=False)
 
     def look_up(self, operation_id: object) -> OperationHandle | None:
-        """The operation, if it was begun here, and it is known how it stands or ended."""
+        """Return the operation of an id, open or ended; None where it is not known here."""
         fork.notice()
         with self._lock:
             name = jsonable.to_text(operation_id)
             return self._open.get(name) or self._ended.get(name)
 
-    def open_operations(self, most: int) -> list[OperationHandle]:
-        """Those that go on, the newest first."""
+    def open_operations(self, limit: int) -> list[OperationHandle]:
+        """Return the open operations, the newest first."""
         fork.notice()
         with self._lock:
-            return list(islice(reversed(self._open.values()), most))
+            return list(islice(reversed(self._open.values()), limit))
 
     def find(self, operation_id: object) -> OperationHandle | None:
-        """The operation, if it goes on here. Whoever asks for another one is counted."""
+        """Return the open operation of an id. An id that is not open here is counted."""
         fork.notice()
         with self._lock:
-            life = self._open.get(jsonable.to_text(operation_id))
-            if life is None:
+            handle = self._open.get(jsonable.to_text(operation_id))
+            if handle is None:
                 self._unknown_ids += 1
-            return life
+            return handle
 
     def find_tracker(self, operation_id: object) -> Tracker | None:
-        """As :meth:`find`, also for a Celery task that runs in this process."""
+        """Return the tracker of an open operation, or of a Celery task of this process."""
         name = jsonable.to_text(operation_id)
         tracker = context.find_tracker(name) or context.active_trackers_of(name)
         if tracker is not None and not tracker.ended:
             return tracker
-        life = self.find(name)
-        return life.tracker if life else None
+        handle = self.find(name)
+        return handle.tracker if handle else None
 
-    def active_run(self) -> Sequence[ActiveRun] | None:
-        """The operations that go on; a :data:`.ActiveRunSource`."""
-        return [life.active_run for life in self.open_operations(MAX_HEARTBEAT_RUNS)] or None
+    def active_runs(self) -> Sequence[ActiveRun] | None:
+        """Return the open operations as a :data:`.ActiveRunSource`; None where there are none."""
+        return [handle.active_run for handle in self.open_operations(MAX_HEARTBEAT_RUNS)] or None
 
     def stats(self) -> dict[str, int]:
-        """Figures of this process."""
+        """Return ``own_operations`` (open here) and ``ignored_emits`` (calls for unknown ids)."""
         fork.notice()
         return {"own_operations": len(self._open), "ignored_emits": self._unknown_ids}
 
@@ -131,5 +132,28 @@ look_up = _registry.look_up
 open_operations = _registry.open_operations
 find = _registry.find
 find_tracker = _registry.find_tracker
-active_run = _registry.active_run
+active_runs = _registry.active_runs
 stats = _registry.stats
+
+
+def start(run: Run) -> OperationHandle:
+    """Publish ``started``, and return the open operation."""
+    publisher = process_publisher()
+    parent = _enclosing_tracker()
+    # An operation inside a task sends the texts of errors where that task does.
+    streams = parent or publisher
+    full = streams is None or streams.streams_errors
+    handle = OperationHandle(Tracker(run, publisher, parent, streams_errors=full), remove)
+    add(handle)
+    if publisher is not None:
+        publisher.heartbeat_source = active_runs
+        publisher.emit((handle.started_event(),))
+    return handle
+
+
+def _enclosing_tracker() -> Tracker | None:
+    """Return the innermost open operation or task; a chain of ended ones would never be freed."""
+    tracker = context.running.get()
+    while tracker is not None and tracker.ended:
+        tracker = tracker.parent
+    return tracker

@@ -1,7 +1,7 @@
-"""How this process's operations stand, in the shape of the protocol's snapshots.
+"""Snapshots of this process's operations, in the protocol's shape.
 
-Whoever begins an operation here can ask for it at once: a server, be it one of this process, hears
-of it only when it comes back from the broker.
+Used by :mod:`.manager`. The process that starts an operation can read it at once; a server, also
+one in this process, knows it only when its events come back from the broker.
 """
 
 from __future__ import annotations
@@ -17,29 +17,30 @@ if TYPE_CHECKING:
     from celery_wsprogress.standalone.handle import OperationHandle
 
 
-def snapshot_of(life: OperationHandle, heard: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """How it stands: what was said of it here, and what only a server knows.
+def snapshot_of(handle: OperationHandle, served: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the snapshot of an operation.
 
     Args:
-        life: The operation.
-        heard: The snapshot of a server, if one has heard of an operation of this id.
+        handle: The operation, whose own events count.
+        served: A server's snapshot under the same id, which adds ``rate``, ``eta`` and
+            ``last_event_id``; None where there is none.
     """
-    said = life.said_so_far()
-    operation = Operation(life.operation_id, life.began)
-    for report in said:
+    reports = handle.said_so_far()
+    operation = Operation(handle.operation_id, handle.began)
+    for report in reports:
         event = batches.decode_event(report.event)
         if event is not None:
             operation.fold(event)
-    own = {**operation.snapshot(), "event_count": life.count, "last_event_id": ""}
-    if heard is None or heard["run"] != own["run"]:
+    own = {**operation.snapshot(), "event_count": handle.count, "last_event_id": ""}
+    if served is None or served["run"] != own["run"]:
         return own
-    count = max(own["event_count"], heard["event_count"])
-    measures = {} if operation.state.ended else {name: heard[name] for name in ("rate", "eta")}
-    return {**own, **measures, "event_count": count, "last_event_id": heard["last_event_id"]}
+    count = max(own["event_count"], served["event_count"])
+    measures = {} if operation.state.ended else {name: served[name] for name in ("rate", "eta")}
+    return {**own, **measures, "event_count": count, "last_event_id": served["last_event_id"]}
 
 
-def is_newer(heard: Mapping[str, Any] | None, life: OperationHandle) -> bool:
-    """Whether a server has heard of a later run: of another process, under the same id."""
-    if heard is None or not life.tracker.ended or heard["run"] == life.tracker.run.run:
+def is_newer(served: Mapping[str, Any] | None, handle: OperationHandle) -> bool:
+    """Return whether a server's snapshot is of a later run, of another process, under the id."""
+    if served is None or not handle.tracker.ended or served["run"] == handle.tracker.run.run:
         return False
-    return bool(heard["started_at"] > life.began)
+    return bool(served["started_at"] > handle.began)

@@ -237,7 +237,7 @@ def test_one_that_runs_again_under_its_id_is_read_as_it_is_now():
 
 
 def test_of_those_that_are_over_only_so_many_are_known(monkeypatch):
-    monkeypatch.setattr(registry, "MAX_OVER", 2)
+    monkeypatch.setattr(registry, "MAX_ENDED", 2)
     names = []
     for _ in range(4):
         with operation("x") as op:

@@ -12,7 +12,8 @@ from support.waiting import eventually
 from celery_wsprogress import StreamingMixin, operation, ws_manager
 from celery_wsprogress.protocol.events import Status
 from celery_wsprogress.standalone import process_publisher, registry
-from celery_wsprogress.standalone.handle import new_run, start
+from celery_wsprogress.standalone.handle import new_run
+from celery_wsprogress.standalone.registry import start
 from celery_wsprogress.worker.publishing import heartbeats
 from celery_wsprogress.worker.publishing.publishers import drain_all
 
@@ -106,7 +107,7 @@ def test_of_very_many_the_newest_are_vouched_for(log, monkeypatch):
     monkeypatch.setattr(registry, "MAX_HEARTBEAT_RUNS", 3)
     fresh = registry.OperationRegistry()
     monkeypatch.setattr(registry, "add", fresh.add)
-    assert fresh.active_run() is None
+    assert fresh.active_runs() is None
     for number in range(5):
         start(new_run("x", operation_id=f"op-{number}"))
-    assert [one.operation_id for one in fresh.active_run()] == ["op-4", "op-3", "op-2"]
+    assert [one.operation_id for one in fresh.active_runs()] == ["op-4", "op-3", "op-2"]

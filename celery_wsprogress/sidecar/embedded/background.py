@@ -19,7 +19,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from celery_wsprogress import fork
+from celery_wsprogress import fork, running_server
 from celery_wsprogress.brokers.discovery import (
     default_address,
     find_celery_app,
@@ -43,13 +43,6 @@ T = TypeVar("T")
 
 WEBSOCKETS_AVAILABLE: Final[bool] = importlib.util.find_spec("websockets") is not None
 """Whether the server can run here: the library ``websockets`` is installed."""
-
-_NO_STATS: Final = {
-    "connected_clients": 0,
-    "active_operations": 0,
-    "total_operations": 0,
-    "subscriptions": 0,
-}
 
 
 class DefaultHost(str):
@@ -133,7 +126,7 @@ def get_websocket_status() -> dict[str, Any]:
 
 def stats() -> dict[str, int]:
     """The figures of the server in this process; the protocol's own, all 0, without one."""
-    return ask(lambda sidecar: sidecar.stats(), dict(_NO_STATS))
+    return ask(lambda sidecar: sidecar.stats(), dict(running_server.NO_STATS))
 
 
 def ask(question: Callable[[Sidecar], T], otherwise: T) -> T:
@@ -246,6 +239,7 @@ def _reset() -> None:
 
 
 fork.register(_reset)
+running_server.register(ask, is_websocket_running)
 
 # Clients are told to come back also when nobody stopped the server.
 atexit.register(stop_websocket_background)

@@ -1,0 +1,54 @@
+"""The WebSocket server that runs in this process, if one does.
+
+:mod:`celery_wsprogress.sidecar.embedded.background` registers it, and
+:mod:`celery_wsprogress.standalone` asks it: neither imports the other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+NO_STATS: Final = {
+    "connected_clients": 0,
+    "active_operations": 0,
+    "total_operations": 0,
+    "subscriptions": 0,
+}
+"""The figures while no server runs."""
+
+
+class _Ask(Protocol):
+    def __call__(self, question: Callable[[Any], T], otherwise: T) -> T: ...
+
+
+_registered: list[tuple[_Ask, Callable[[], bool]]] = []
+
+
+def register(ask: _Ask, is_running: Callable[[], bool]) -> None:
+    """Register the functions that reach the server of this process."""
+    _registered[:] = [(ask, is_running)]
+
+
+def ask(question: Callable[[Any], T], otherwise: T) -> T:
+    """Call ``question`` with the running :class:`~.sidecar.server.Sidecar`, in its own thread.
+
+    Args:
+        question: Must be quick: it runs on the server's event loop.
+        otherwise: Returned where no server runs, or none answers within two seconds.
+    """
+    return _registered[0][0](question, otherwise) if _registered else otherwise
+
+
+def is_running() -> bool:
+    """Return whether a server runs in this process."""
+    return bool(_registered) and _registered[0][1]()
+
+
+def stats() -> dict[str, int]:
+    """Return the figures of the server; :data:`NO_STATS` while none runs."""
+    return ask(lambda sidecar: sidecar.stats(), dict(NO_STATS))
