@@ -64,7 +64,7 @@ class QueueReader:
         self._arguments = {**QUEUE_ARGUMENTS, "x-max-length-bytes": most}
         self._unacknowledged: int | None = None
         try:
-            self._buffer = MessageBuffer(connection)
+            self._message_buffer = MessageBuffer(connection)
             known = epoch and exists(connection, queue_name(exchange, epoch))
             self.epoch = epoch if known else secrets.token_hex(4)
             self._count = int(position or 0) if self.epoch == epoch else 0
@@ -78,13 +78,13 @@ class QueueReader:
 
         The queue itself knows what was read: the position is not looked at.
         """
-        with self._buffer.exclusive():
+        with self._message_buffer.exclusive():
             self._acknowledge()
-            return [self._hand_over(message) for message in self._buffer.fetch(wait)]
+            return [self._hand_over(message) for message in self._message_buffer.fetch(wait)]
 
     def close(self) -> None:
         """End the connection without the broker, under whoever reads."""
-        self._buffer.close()
+        self._message_buffer.close()
 
     def _consume(self) -> Any:
         channel = open_channel(self._connection, self._exchange)
@@ -96,7 +96,7 @@ class QueueReader:
         )
         channel.queue_bind(queue, self._exchange)
         channel.basic_qos(0, PREFETCH, False)
-        channel.basic_consume(queue, callback=self._buffer.messages.append)
+        channel.basic_consume(queue, callback=self._message_buffer.messages.append)
         return channel
 
     def _acknowledge(self) -> None:

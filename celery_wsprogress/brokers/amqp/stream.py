@@ -193,7 +193,7 @@ class StreamQueueReader:
     ) -> None:
         self._connection = connection
         self._log = name_log(exchange)
-        self._buffer = MessageBuffer(connection)
+        self._message_buffer = MessageBuffer(connection)
         self._channel: Any = None
         self._position = ""
         self._after = -1
@@ -210,10 +210,10 @@ class StreamQueueReader:
         Raises ``ConnectionError`` also when another reader found a new log, and the library's
         ``ConsumerCancelled`` when the stream was deleted.
         """
-        with self._buffer.exclusive():
+        with self._message_buffer.exclusive():
             if self._channel is None or position != self._position:
                 self._consume(position)
-            messages = self._buffer.fetch(wait)
+            messages = self._message_buffer.fetch(wait)
             if self._epochs.word != self.epoch:
                 raise ConnectionError("another reader found a new event log")
             self._acknowledge()
@@ -224,7 +224,7 @@ class StreamQueueReader:
 
     def close(self) -> None:
         """End the connection without the broker, under whoever reads."""
-        self._buffer.close()
+        self._message_buffer.close()
 
     def _position_exists(self, position: str, epoch: str) -> bool:
         """Say whether the log still has the entry that was read last, or newer ones.
@@ -240,7 +240,7 @@ class StreamQueueReader:
         """Begin to receive what comes after a position, and the entry at the position itself."""
         if self._channel is not None:
             cancel(self._channel)
-        self._buffer.messages.clear()
+        self._message_buffer.messages.clear()
         self._delivered = None
         self._position = position
         self._after = int(position) if position else -1
@@ -251,7 +251,7 @@ class StreamQueueReader:
         self._delivered = message
         # A stream is delivered from the beginning of a chunk: perhaps a little early.
         if _offset(message) > self._after:
-            self._buffer.messages.append(message)
+            self._message_buffer.messages.append(message)
 
     def _acknowledge(self) -> None:
         if self._delivered is not None:
