@@ -22,7 +22,8 @@ INCOMPLETE: set[str] = {
     "celery_wsprogress/operations/runs.py",
     "celery_wsprogress/protocol/batches.py",
     "celery_wsprogress/protocol/bounded_text.py",
-    "celery_wsprogress/protocol/bounded_value.py",
+    "celery_wsprogress/protocol/bounded_copy.py",
+    "celery_wsprogress/protocol/bounded_json.py",
     "celery_wsprogress/protocol/events.py",
     "celery_wsprogress/protocol/jsonable.py",
 }

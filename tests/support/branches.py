@@ -44,7 +44,8 @@ WITHOUT_MIRROR: set[str] = {
     "operations/states.py",
     "protocol/batches.py",
     "protocol/bounded_text.py",
-    "protocol/bounded_value.py",
+    "protocol/bounded_copy.py",
+    "protocol/bounded_json.py",
     "protocol/events.py",
     "protocol/jsonable.py",
 }
