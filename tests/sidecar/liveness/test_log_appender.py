@@ -23,19 +23,19 @@ def appender(broker_url):
 def read(broker_url):
     """Batches from the log, decoded, once there are so many events in them."""
     reader = open_reader(BrokerAddress(broker_url))
-    batches, position = [], ""
+    found, position = [], ""
 
     def read(count):
         def enough():
             nonlocal position
             for entry in reader.read(position, wait=0.2):
                 assert len(entry.batch) <= MAX_BATCH_BYTES
-                batches.append(batches.decode_batch(entry.batch))
+                found.append(batches.decode_batch(entry.batch))
                 position = entry.position
-            return sum(len(batch.events) for batch in batches) >= count
+            return sum(len(batch.events) for batch in found) >= count
 
         eventually(enough)
-        return batches
+        return found
 
     yield read
     reader.close()
@@ -91,9 +91,9 @@ def test_what_a_broker_that_is_away_did_not_take_is_gone_and_leaves_no_gap(own_r
     appender.append([stalled(run="r3")])
     reader = open_reader(BrokerAddress(own_redis.url))
     eventually(lambda: len(reader.read("", wait=0.2)) == 3)
-    batches = [batches.decode_batch(entry.batch) for entry in reader.read("", wait=0.2)]
+    found = [batches.decode_batch(entry.batch) for entry in reader.read("", wait=0.2)]
     # The second one is empty.
-    assert [batch.counter for batch in batches] == [1, 2, 3]
-    assert [event.run for batch in batches for event in batch.events] == ["r1", "r3"]
+    assert [batch.counter for batch in found] == [1, 2, 3]
+    assert [event.run for batch in found for event in batch.events] == ["r1", "r3"]
     reader.close()
     appender.stop()
