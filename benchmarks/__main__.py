@@ -11,15 +11,15 @@ import msgspec
 from msgspec import structs
 
 from benchmarks import NAMES, machine
-from benchmarks.measuring import measured
+from benchmarks.fresh_process import measured
 from benchmarks.page import Kept, page
-from benchmarks.printing import as_text
+from benchmarks.tables import as_text
 
 HERE: Final = Path(__file__).parent
 RESULTS: Final = HERE / "results"
 """What was measured last, a file for each benchmark."""
 
-KEPT: Final = HERE / "kept.json"
+KEPT: Final = HERE / "results.json"
 """What the documentation shows."""
 
 PAGE: Final = HERE.parent / "docs" / "explanation" / "performance.md"

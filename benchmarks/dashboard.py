@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from benchmarks import lives
+from benchmarks import sample_events
 from benchmarks.load import load
-from benchmarks.log import log
+from benchmarks.log_writer import log
 from benchmarks.sidecar import sidecar
 from tests.support.servers import RedisServer
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.load import Load
-    from benchmarks.log import Log
+    from benchmarks.log_writer import Log
     from benchmarks.sidecar import Sidecar
 
 SPEAKING: Final = 1_000
@@ -51,7 +51,7 @@ class Dashboard(NamedTuple):
         """
         sent, before = self.everything.count().frames, self.server.processor_time
         write_updates(self.log, self.spread)
-        self.log.write(lives.END)
+        self.log.write(sample_events.END)
         self.end.wait(1)
         cost = (self.server.processor_time - before) / EVENTS
         return cost, (self.everything.count().frames - sent) / EVENTS
@@ -68,13 +68,13 @@ def dashboard(*, operations: int = SPEAKING, idle: int = 0) -> Iterator[Dashboar
     with ExitStack() as stack:
         url = stack.enter_context(RedisServer()).url
         writer = stack.enter_context(log(url))
-        writer.fill(map(lives.started, range(operations)))
+        writer.fill(map(sample_events.started, range(operations)))
         server = stack.enter_context(sidecar(url))
         server.become_ready()
         if idle:
-            stack.enter_context(load(server.port, idle, lives.watch("idle-%d")))
-        everything = stack.enter_context(load(server.port, 1, lives.WATCH_EVERYTHING))
-        end = stack.enter_context(load(server.port, 1, lives.WATCH_END))
+            stack.enter_context(load(server.port, idle, sample_events.watch("idle-%d")))
+        everything = stack.enter_context(load(server.port, 1, sample_events.WATCH_EVERYTHING))
+        end = stack.enter_context(load(server.port, 1, sample_events.WATCH_END))
         made = Dashboard(server, writer, everything, end, operations // SPEAKING)
         made.cost()
         yield made
@@ -90,7 +90,7 @@ def write_updates(writer: Log, spread: int = 1) -> None:
         spread: Between the numbers of the operations.
     """
     updates = product(range(SECONDS * UPDATES), range(0, SPEAKING * spread, spread))
-    batches = writer.batches(lives.progress(number, step) for step, number in updates)
+    batches = writer.batches(sample_events.progress(number, step) for step, number in updates)
     began = time.monotonic()
     for index, batch in enumerate(batches):
         due = began + SECONDS * index / len(batches)

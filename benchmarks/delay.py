@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import redis
 
-from benchmarks import lives, tasks
-from benchmarks.bare import CHANNEL, bare
+from benchmarks import sample_events, tasks
+from benchmarks.baselines import CHANNEL, bare
 from benchmarks.figures import RATIO, Figure, Table, Target, figure, ratio
 from benchmarks.load import Count, Load, load
 from benchmarks.machine import LOAD
@@ -78,7 +78,7 @@ class Script(NamedTuple):
         """Publish lines, and take their delays."""
         for _ in range(lines):
             time.sleep(PAUSE)
-            self.publisher.publish(CHANNEL, lives.log(0, f"at {time.time():.6f}"))
+            self.publisher.publish(CHANNEL, sample_events.log(0, f"at {time.time():.6f}"))
         return self.client.wait(lines)
 
 
@@ -103,14 +103,14 @@ def measure(*, quick: bool) -> Table:
 
 
 def _idle(port: int, script: Script, rounds: int) -> Iterator[Taken]:
-    with load(port, 1, lives.watch("%d"), key=KEY) as clients:
+    with load(port, 1, sample_events.watch("%d"), key=KEY) as clients:
         for _ in range(rounds):
             _end(_begin([0], LINES, PAUSE, 1))
             yield Taken(clients.count(), script.delays(LINES))
 
 
 def _under_load(port: int, script: Script, operations: int, seconds: int) -> Taken:
-    with load(port, WATCHERS, lives.watch("%d"), key=KEY, numbers=operations) as clients:
+    with load(port, WATCHERS, sample_events.watch("%d"), key=KEY, numbers=operations) as clients:
         # Every child connects to the broker with the first thing it says.
         _end(_begin(range(operations), UPDATES, 1 / UPDATES, UPDATES))
         clients.count()
@@ -125,7 +125,7 @@ def _begin(operations: Sequence[int], updates: int, pause: float, lines: int) ->
     arguments = {"updates": updates, "pause": pause, "lines": lines}
     return [
         tasks.speak.apply_async(
-            kwargs=arguments, task_id=lives.operation_id(number), ignore_result=False
+            kwargs=arguments, task_id=sample_events.operation_id(number), ignore_result=False
         )
         for number in operations
     ]

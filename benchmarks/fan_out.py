@@ -14,11 +14,11 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from benchmarks import lives
-from benchmarks.bare import Bare, bare
+from benchmarks import sample_events
+from benchmarks.baselines import Bare, bare
 from benchmarks.figures import Figure, Table, Target, figure, ratio
 from benchmarks.load import Load, load
-from benchmarks.log import log
+from benchmarks.log_writer import log
 from benchmarks.sidecar import Sidecar, sidecar
 from tests.support.servers import RedisServer
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TITLE: Final = "Fan-out"
 
-LINE: Final = lives.log(0, "x" * 120)
+LINE: Final = sample_events.log(0, "x" * 120)
 
 WARMING: Final = 2
 """Events that each server sends before it is measured."""
@@ -85,9 +85,9 @@ def _sides(watchers: int) -> Iterator[list[Side]]:
 def watched(watchers: int) -> Iterator[Side]:
     """A sidecar with a Redis of its own and an operation that has so many watchers."""
     with RedisServer() as redis, log(redis.url) as writer, sidecar(redis.url) as server:
-        writer.write(lives.started(0))
+        writer.write(sample_events.started(0))
         server.become_ready()
-        with load(server.port, watchers, lives.watch(0)) as clients:
+        with load(server.port, watchers, sample_events.watch(0)) as clients:
             side = Side(server, clients, watchers, partial(writer.write, LINE))
             side.cost(WARMING)
             yield side

@@ -16,10 +16,10 @@ from contextlib import ExitStack
 from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from benchmarks import lives
+from benchmarks import sample_events
 from benchmarks.figures import Figure, Table, Target, figure
 from benchmarks.load import Load, load
-from benchmarks.log import Log, log
+from benchmarks.log_writer import Log, log
 from benchmarks.sidecar import Sidecar, sidecar
 from tests.support.servers import RabbitMQServer, RedisServer
 
@@ -58,14 +58,14 @@ def _measure(url: str, rounds: int, steps: int) -> Taken:
     taken = Taken([], [], [])
     with ExitStack() as stack:
         writer = stack.enter_context(log(url))
-        writer.fill(map(lives.started, range(OPERATIONS)))
+        writer.fill(map(sample_events.started, range(OPERATIONS)))
         ours = stack.enter_context(sidecar(url))
         ours.become_ready()
-        end = stack.enter_context(load(ours.port, 1, lives.WATCH_END))
+        end = stack.enter_context(load(ours.port, 1, sample_events.WATCH_END))
         _rate(writer, ours, end, steps)
         for _ in range(rounds):
             taken.alone.append(_rate(writer, ours, end, steps))
-            with load(ours.port, WATCHERS, lives.watch("%d")):
+            with load(ours.port, WATCHERS, sample_events.watch("%d")):
                 taken.watched.append(_rate(writer, ours, end, steps))
             ours.wait_for_clients(1)
     taken.starting.extend(_rate_of_starting(url) for _ in range(rounds))
@@ -84,7 +84,7 @@ def _rate(writer: Log, server: Sidecar, end: Load, steps: int) -> float:
     before = server.processor_time
     for batch in batches:
         writer.publish(batch)
-    writer.write(lives.END)
+    writer.write(sample_events.END)
     end.wait(1)
     return steps * OPERATIONS / (server.processor_time - before)
 
@@ -92,9 +92,9 @@ def _rate(writer: Log, server: Sidecar, end: Load, steps: int) -> float:
 def _events(steps: int) -> Iterator[bytes]:
     for step, number in product(range(steps), range(OPERATIONS)):
         if step % 5:
-            yield lives.progress(number, step)
+            yield sample_events.progress(number, step)
         else:
-            yield lives.log(number, f"line {step} of the work")
+            yield sample_events.log(number, f"line {step} of the work")
 
 
 def _figures(name: str, taken: Taken) -> Iterator[Figure]:

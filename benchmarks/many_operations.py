@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from benchmarks.dashboard import EVENTS, dashboard, write_updates
 from benchmarks.figures import Figure, Table, Target, figure, ratio
-from benchmarks.log import Log, log
-from benchmarks.reading import Reading, reading
+from benchmarks.log_reader import Reading, reading
+from benchmarks.log_writer import Log, log
 from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from benchmarks import lives
-from benchmarks.bare import bare
+from benchmarks import sample_events
+from benchmarks.baselines import bare
 from benchmarks.figures import Figure, Table, Target, figure, ratio
 from benchmarks.load import load
-from benchmarks.log import log
+from benchmarks.log_writer import log
 from benchmarks.machine import memory
 from benchmarks.sidecar import Sidecar, sidecar
 from tests.support.servers import RedisServer
@@ -39,7 +39,7 @@ SUBSCRIBERS: Final = 100
 SUBSCRIPTIONS: Final = 100
 """Of each of them."""
 
-FINISHED_EVENTS: Final = sum(map(len, lives.short_life(10_000))) // 4
+FINISHED_EVENTS: Final = sum(map(len, sample_events.short_life(10_000))) // 4
 """Bytes of one of the events of a finished operation, as they stand in the log."""
 
 
@@ -66,8 +66,10 @@ def _round(number: int) -> Round:
         _connection(number),
         _connection_of_library(number),
         _subscription(),
-        _operation(number, lambda one: (lives.started(one), lives.progress(one, 1))),
-        _operation(number, lives.short_life),
+        _operation(
+            number, lambda one: (sample_events.started(one), sample_events.progress(one, 1))
+        ),
+        _operation(number, sample_events.short_life),
     )
 
 
@@ -80,8 +82,8 @@ def _fresh(*options: str) -> Iterator[tuple[str, Sidecar]]:
 
 
 def _connection(number: int) -> float:
-    with _fresh() as (_, server), load(server.port, WARM, lives.watch("warm-%d")):
-        return _more(server.pid, load(server.port, number, lives.watch("%d"))) / number
+    with _fresh() as (_, server), load(server.port, WARM, sample_events.watch("warm-%d")):
+        return _more(server.pid, load(server.port, number, sample_events.watch("%d"))) / number
 
 
 def _connection_of_library(number: int) -> float:
@@ -97,7 +99,7 @@ def _subscription() -> float:
 
 
 def _watch_many(number: int) -> dict[str, Any]:
-    ids = [lives.operation_id(f"%d-{one}") for one in range(number)]
+    ids = [sample_events.operation_id(f"%d-{one}") for one in range(number)]
     return {"command": "subscribe", "operation_ids": ids}
 
 
@@ -112,12 +114,12 @@ def _operation(number: int, life: Callable[[int], Iterable[bytes]]) -> float:
     with (
         _fresh("--max-finished", "1000000") as (url, server),
         log(url) as writer,
-        load(server.port, 1, lives.WATCH_END) as end,
+        load(server.port, 1, sample_events.WATCH_END) as end,
     ):
 
         def read(numbers: range) -> int:
             writer.fill(event for one in numbers for event in life(one))
-            writer.write(lives.END)
+            writer.write(sample_events.END)
             end.wait(1)
             return server.memory
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from benchmarks.figures import Table
-from benchmarks.printing import as_markdown
+from benchmarks.tables import as_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,17 +15,17 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from benchmarks import lives
+from benchmarks import sample_events
 from benchmarks.figures import Figure, Table, figure, ratio
 from benchmarks.load import load
-from benchmarks.log import log
+from benchmarks.log_writer import log
 from benchmarks.sidecar import sidecar
 from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmarks.log import Log
+    from benchmarks.log_writer import Log
     from benchmarks.sidecar import Sidecar
 
 TITLE: Final = "Slow clients"
@@ -69,15 +69,15 @@ def _run(stuck: int, lines: int) -> Run:
         sidecar(redis.url) as server,
         ExitStack() as stack,
     ):
-        writer.write(lives.started(0))
+        writer.write(sample_events.started(0))
         server.become_ready()
         deaf = [stack.enter_context(_deaf(server)) for _ in range(stuck)]
-        with load(server.port, 1, lives.WATCH_END) as end:
+        with load(server.port, 1, sample_events.WATCH_END) as end:
             for _ in range(BEFORE // 4):
-                writer.write(*[lives.log(0, "x" * 7_000)] * 4)
-            writer.write(lives.END)
+                writer.write(*[sample_events.log(0, "x" * 7_000)] * 4)
+            writer.write(sample_events.END)
             end.wait(1)
-        with load(server.port, WATCHERS, lives.watch(0), key=KEY) as clients:
+        with load(server.port, WATCHERS, sample_events.watch(0), key=KEY) as clients:
             _write(writer, lines)
             delays = clients.wait(lines * WATCHERS)
         if not all(map(_is_there, deaf)):
@@ -87,7 +87,7 @@ def _run(stuck: int, lines: int) -> Run:
 
 def _write(writer: Log, lines: int) -> None:
     for _ in range(lines):
-        writer.write(lives.log(0, f"at {time.time():.6f} {'x' * 1_000}"))
+        writer.write(sample_events.log(0, f"at {time.time():.6f} {'x' * 1_000}"))
         time.sleep(PAUSE)
 
 
@@ -100,7 +100,7 @@ def _deaf(server: Sidecar) -> Iterator[socket.socket]:
             b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         )
-        command = json.dumps({**lives.watch(0), "resync": True}).encode()
+        command = json.dumps({**sample_events.watch(0), "resync": True}).encode()
         # A client's frames are masked; a mask of nothing changes nothing.
         one.sendall(bytes((0x81, 0x80 | len(command), 0, 0, 0, 0)) + command)
         yield one

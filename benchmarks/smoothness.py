@@ -19,9 +19,9 @@ from contextlib import ExitStack, contextmanager
 from itertools import count, cycle, islice
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import lives, machine
+from benchmarks import machine, sample_events
 from benchmarks.figures import Figure, Table, Target, figure, ratio
-from benchmarks.log import EVENTS_A_BATCH, log
+from benchmarks.log_writer import EVENTS_A_BATCH, log
 from benchmarks.sidecar import sidecar
 from tests.support.browsers import chromium
 from tests.support.servers import RedisServer
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from benchmarks.log import Log
+    from benchmarks.log_writer import Log
 
 TITLE: Final = "The dashboard"
 
@@ -65,7 +65,10 @@ def measure(*, quick: bool) -> Table:
     with ExitStack() as stack:
         url = stack.enter_context(RedisServer()).url
         writer = stack.enter_context(log(url))
-        writer.fill(lives.started(number, at=lives.AT + number) for number in range(OPERATIONS))
+        writer.fill(
+            sample_events.started(number, at=sample_events.AT + number)
+            for number in range(OPERATIONS)
+        )
         server = stack.enter_context(sidecar(url))
         machine.pin(server.pid, machine.LOAD)
         server.become_ready()
@@ -76,7 +79,7 @@ def measure(*, quick: bool) -> Table:
         page.evaluate(RECORD)
         _write(writer, happening, seconds)
         recorded = page.evaluate("recorded")
-        writer.write(lives.END)
+        writer.write(sample_events.END)
         page.get_by_text("That was all").first.wait_for()
         found = list(_figures(recorded, before, _heap(page)))
     return Table(TITLE, f"one trace of {seconds} s", found)
@@ -94,7 +97,7 @@ def _browser() -> Iterator[Browser]:
 def _open(browser: Browser, port: int) -> Page:
     """Open the dashboard, with everything that it can show at once."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
-    newest = lives.operation_id(OPERATIONS - 1)
+    newest = sample_events.operation_id(OPERATIONS - 1)
     page.goto(f"http://localhost:{port}/#/operation/{newest}")
     page.get_by_role("button", name="Events as they come").click()
     page.locator(f"[aria-rowcount='{OPERATIONS + 1}']").wait_for()
@@ -109,15 +112,15 @@ def _happening() -> Iterator[bytes]:
     for step in count(1):
         if step % (UPDATES // TURNOVER) == 0:
             number = next(born)
-            yield lives.completed(newest[0], at=lives.AT + number)
-            yield lives.started(number, at=lives.AT + number)
+            yield sample_events.completed(newest[0], at=sample_events.AT + number)
+            yield sample_events.started(number, at=sample_events.AT + number)
             # The one that has ended is not one of the newest any more.
             newest.append(number)
         elif step % 20 == 1:
-            yield lives.log(newest[0], f"Line {step}", at=lives.AT + step)
+            yield sample_events.log(newest[0], f"Line {step}", at=sample_events.AT + step)
         else:
             number = next(everybody) if step % 2 else newest[step // 2 % IN_SIGHT]
-            yield lives.progress(number, step)
+            yield sample_events.progress(number, step)
 
 
 def _write(writer: Log, happening: Iterator[bytes], seconds: int) -> None:

@@ -117,7 +117,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """How they are spread over these processes."""
-    from support.distribution import ByFile
+    from support.xdist_schedule import ByFile
 
     return ByFile(config, log)
 

@@ -11,7 +11,7 @@ import pytest
 from support import process_state
 from support.asyncio_runner import run
 from support.c_forks import in_child
-from support.log_reader import LogReader, spoken
+from support.event_log import LogReader, spoken
 from support.waiting import eventually
 
 from celery_wsprogress import (

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.figures import Figure, Spread, Table, Target, number, ratio, spread
-from benchmarks.printing import as_markdown, as_text
+from benchmarks.tables import as_markdown, as_text
 
 values = st.lists(st.integers(1, 10**6), min_size=1, max_size=30)
 

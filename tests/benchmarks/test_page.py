@@ -13,7 +13,7 @@ from benchmarks.page import Kept, page
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = (ROOT / "benchmarks" / "page.md").read_text()
-KEPT = msgspec.json.decode((ROOT / "benchmarks" / "kept.json").read_bytes(), type=Kept)
+KEPT = msgspec.json.decode((ROOT / "benchmarks" / "results.json").read_bytes(), type=Kept)
 
 
 def test_the_page_is_the_one_that_the_kept_figures_make():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import kombu
 import pytest
-from support.raw_log import batches, read_until
+from support.event_log import batches, read_until
 
 from celery_wsprogress.brokers import EXCHANGE, MAX_BATCH_BYTES, BrokerAddress
 from celery_wsprogress.brokers import open_reader as connect_reader

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 import redis
+from support.event_log import publish
 from support.ports import free_port
-from support.raw_log import publish
 from support.sidecars import SidecarThread
 from support.waiting import eventually
 from websockets.sync.client import connect

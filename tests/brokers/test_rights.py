@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 import redis
-from support.raw_log import batches, publish, read_until
+from support.event_log import batches, publish, read_until
 from support.sidecars import SidecarProcess, SidecarThread
 from support.waiting import eventually
 from websockets.sync.client import connect

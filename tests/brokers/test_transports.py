@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 from conftest import skip_or_fail
 from kombu.transport import TRANSPORT_ALIASES
+from support.event_log import batches, publish, read_until
 from support.ports import free_port
-from support.raw_log import batches, publish, read_until
 from support.sidecars import SidecarThread
 from support.waiting import eventually
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.log_writer import log_writer
+from support.event_log import log_writer
 from support.sidecars import SidecarThread
 
 from celery_wsprogress.brokers import BrokerAddress

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from support import asyncio_runner
-from support.log_writer import log_writer
+from support.event_log import log_writer
 from support.sample_events import completed, log, progress, queued, result, status
 from support.sidecars import SidecarProcess, SidecarThread, write_until_one_falls
 from support.waiting import eventually

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 import scenario
+from support.pages import web_server
 from support.sidecars import SidecarProcess
-from support.web_pages import web_server
 from support.workers import Worker
 
 HERE = Path(__file__).parent

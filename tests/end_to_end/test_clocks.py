@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from subscribed_client import to_the_end, until, watching
 from support.sidecars import SidecarProcess
 from support.waiting import eventually
 from support.workers import Worker
-from watching import to_the_end, until, watching
 
 QUICK = {"WSPROGRESS_SIGN_INTERVAL": "0.2"}
 

@@ -6,10 +6,10 @@ import base_clients
 import pytest
 import redis
 import scenario
+from subscribed_client import to_the_end, until, watching
 from support.sidecars import SidecarProcess
 from support.waiting import eventually
 from support.workers import Worker
-from watching import to_the_end, until, watching
 
 
 @pytest.mark.parametrize("kind", ["own_redis", "own_rabbitmq"])

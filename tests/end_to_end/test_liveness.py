@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from celery import Celery, states
+from subscribed_client import to_the_end, until, watching
 from support.sidecars import SidecarProcess
 from support.waiting import eventually
 from support.workers import PROJECTS, Worker
-from watching import to_the_end, until, watching
 from websockets.sync.client import connect
 
 from celery_wsprogress import StreamingTask

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 import redis
 from celery import chain, chord
-from support.log_reader import LogReader, end_of
+from subscribed_client import to_the_end, watching
+from support.event_log import LogReader, end_of
 from support.sidecars import SidecarProcess
 from support.workers import Worker
-from watching import to_the_end, watching
 
 from celery_wsprogress import StreamingTask
 from celery_wsprogress.brokers import EXCHANGE

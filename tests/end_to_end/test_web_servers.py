@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from support.log_reader import LogReader, end_of
+from support.event_log import LogReader, end_of
 from support.ports import free_port
 from support.waiting import eventually
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 import scenario
-from support.log_writer import log_writer
+from support.event_log import log_writer
 from support.programs import PROJECTS, Piped, environment
 from support.sample_events import completed, error, log, progress, status
 from support.sidecars import SidecarProcess, SidecarThread

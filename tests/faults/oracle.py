@@ -10,14 +10,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from accounts import ALIVE, RESUMED, Log, Resynced, Said, Subscribed, Told, Transcript, place
-from course import Duty, Standing, owed, standings
-from resyncs import behind, excused, untold
+from expectation import Duty, Standing, owed, standings
+from recordings import ALIVE, RESUMED, Log, Resynced, Said, Subscribed, Told, Transcript, place
+from snapshots import behind, excused, untold
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from accounts import Entry
+    from recordings import Entry
 
 
 @dataclass

@@ -23,15 +23,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from harm import FAULTS, crowd
-from installation import Installation
+from faults import FAULTS, crowd
 from oracle import LAWS, Findings, evidence
 from support.servers import RabbitMQServer, RedisServer
+from system import Installation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from watchers import Watcher
+    from clients import Watcher
 
 RESULTS: Final = Path(__file__).parent / "results"
 ENDS: Final = ("result", "result", "failure", "retry")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from conftest import skip_or_fail
-from harm import (
+from faults import (
     BLACKOUT,
     BROKER_KILLED,
     FAULTS,
@@ -23,11 +23,11 @@ from harm import (
     crowd,
     scatter,
 )
-from installation import Installation
+from log_tail import whenever
 from oracle import has_ended_for
 from support.servers import RabbitMQServer, RedisServer, ServerMissingError
 from support.waiting import eventually
-from tail import whenever
+from system import Installation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

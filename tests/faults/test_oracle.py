@@ -6,12 +6,12 @@ import json
 from collections import Counter
 
 import pytest
-import resyncs
-from accounts import Log, Resynced, Subscribed, Told, Transcript, resynced, said
+import snapshots
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 from oracle import LAWS, check
+from recordings import Log, Resynced, Subscribed, Told, Transcript, resynced, said
 from support import sample_events
 from support.deliveries import process
 from support.frames import decoded
@@ -383,5 +383,5 @@ def test_they_do_so_of_a_client_that_falls_off(sketch, data):
     some = st.integers(0, 5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(history, "MAX_ENTRIES", 4)
-        patch.setattr(resyncs, "HELD", 0)
+        patch.setattr(snapshots, "HELD", 0)
         assert watch(sketch, read) == {}

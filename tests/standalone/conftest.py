@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support import process_state
-from support.log_reader import LogReader
+from support.event_log import LogReader
 
 
 @pytest.fixture

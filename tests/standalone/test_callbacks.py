@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 from support.asyncio_runner import run
-from support.log_reader import end_of, result_of, spoken
+from support.event_log import end_of, result_of, spoken
 
 from celery_wsprogress import (
     ProgressTracker,

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 from support.asyncio_runner import run
-from support.log_reader import end_of, result_of, spoken
+from support.event_log import end_of, result_of, spoken
 from support.waiting import eventually
 
 from celery_wsprogress import (

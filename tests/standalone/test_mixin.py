@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from support.asyncio_runner import run
-from support.log_reader import end_of, result_of, spoken
+from support.event_log import end_of, result_of, spoken
 
 from celery_wsprogress import ProgressTracker, StreamingMixin, ws_manager
 from celery_wsprogress import log as log_line

@@ -8,7 +8,7 @@ from concurrent import futures
 
 import pytest
 from support.asyncio_runner import run
-from support.log_reader import end_of, result_of, spoken
+from support.event_log import end_of, result_of, spoken
 
 from celery_wsprogress import log as log_line
 from celery_wsprogress import operation, steps, update_progress, update_status, ws_manager

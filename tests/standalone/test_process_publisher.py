@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from celery import Celery
 from support import process_state
-from support.log_reader import LogReader, spoken
+from support.event_log import LogReader, spoken
 from support.workers import Worker
 
 from celery_wsprogress import operation

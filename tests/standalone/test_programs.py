@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.log_reader import LogReader, end_of, result_of, spoken
+from support.event_log import LogReader, end_of, result_of, spoken
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 from support.asyncio_runner import run
-from support.log_reader import end_of
+from support.event_log import end_of
 from support.waiting import eventually
 
 from celery_wsprogress import StreamingMixin, operation, ws_manager

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from dictation import Dictation
 from msgspec import structs
-from support.log_writer import log_writer
+from support.event_log import log_writer
 from support.node import NODE_MODULES, require_packages
 from support.proxies import Proxy
 from support.sample_events import completed, error, log, progress, queued, result, status

@@ -10,8 +10,8 @@ import uuid
 import pytest
 from msgspec import structs
 from support.browsers import chromium_that_keeps_pages
+from support.pages import RawPage
 from support.proxies import Proxy
-from support.raw_pages import RawPage
 from support.sample_events import log, status
 from support.waiting import eventually
 

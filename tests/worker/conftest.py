@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 import pytest
-from support.log_reader import LogReader
+from support.event_log import LogReader
 from support.workers import Worker
 
 

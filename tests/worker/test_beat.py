@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.log_reader import LogReader
+from support.event_log import LogReader
 from support.waiting import eventually
 
 from celery_wsprogress.protocol.events import Status

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from celery import Celery
-from support.log_reader import end_of, in_task, spoken
+from support.event_log import end_of, in_task, spoken
 from support.waiting import eventually
 from support.workers import Worker
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
-from support.log_reader import LogReader, spoken
+from support.event_log import LogReader, spoken
 from support.proxies import Proxy
 from support.waiting import eventually
 from support.workers import Worker

@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 
 import pytest
 from celery import Celery
-from support.log_reader import end_of, in_task, result_of
+from support.event_log import end_of, in_task, result_of
 from support.waiting import eventually
 from support.workers import Worker
 

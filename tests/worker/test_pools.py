@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from support.log_reader import LogReader, end_of, in_task
+from support.event_log import LogReader, end_of, in_task
 from support.waiting import eventually
 from support.workers import Worker
 

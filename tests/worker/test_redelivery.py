@@ -6,7 +6,7 @@ import time
 
 import pytest
 from celery import Celery
-from support.log_reader import in_task, spoken
+from support.event_log import in_task, spoken
 from support.waiting import eventually
 from support.workers import Worker
 

@@ -15,7 +15,7 @@ import kombu
 import pytest
 import redis
 from msgspec import UNSET
-from support.log_reader import end_of, in_task, result_of, spoken
+from support.event_log import end_of, in_task, result_of, spoken
 from support.servers import RedisServer
 from support.waiting import eventually
 from support.workers import Worker

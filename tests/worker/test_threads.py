@@ -6,7 +6,7 @@ import logging
 import threading
 
 import pytest
-from support.log_reader import in_task
+from support.event_log import in_task
 from support.waiting import eventually
 from support.workers import Worker
 

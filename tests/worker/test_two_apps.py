@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from celery import Celery, chain, chord, group, shared_task, signals
-from support.log_reader import LogReader, spoken
+from support.event_log import LogReader, spoken
 
 from celery_wsprogress import StreamingTask, install
 from celery_wsprogress.worker import apps

@@ -1,7 +1,7 @@
 import socket
 
 import pytest
-from support.raw_log import batches, opened, read_until
+from support.event_log import batches, opened, read_until
 
 from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_writer
 from celery_wsprogress.brokers.amqp import connection

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 from amqp.exceptions import ConsumerCancelled
-from support.raw_log import batches, opened, publish, read_until
+from support.event_log import batches, opened, publish, read_until
 from support.waiting import eventually
 
 from celery_wsprogress.brokers import (

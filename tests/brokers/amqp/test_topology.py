@@ -4,8 +4,8 @@ from contextlib import contextmanager
 
 import pytest
 from amqp.exceptions import NotFound
+from support.event_log import batches, publish, read_until
 from support.proxies import Proxy
-from support.raw_log import batches, publish, read_until
 
 from celery_wsprogress.brokers import (
     EXCHANGE,

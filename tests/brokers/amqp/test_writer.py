@@ -1,8 +1,8 @@
 import os
 
 import pytest
+from support.event_log import batches, read_until
 from support.ports import free_port
-from support.raw_log import batches, read_until
 from support.waiting import eventually
 
 from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_reader, open_writer

@@ -7,8 +7,8 @@ import threading
 import pytest
 import redis
 from conftest import skip_or_fail
+from support.event_log import batches, publish, read_until
 from support.ports import free_port
-from support.raw_log import batches, publish, read_until
 from support.servers import Sentinel
 from support.waiting import eventually
 

@@ -8,7 +8,7 @@ import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
-from support.raw_log import batches, publish, read_until
+from support.event_log import batches, publish, read_until
 
 from celery_wsprogress.brokers import (
     EXCHANGE,

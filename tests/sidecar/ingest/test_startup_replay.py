@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 from support.asyncio_runner import run
-from support.log_writer import log_writer
+from support.event_log import log_writer
 from support.ports import free_port
 from support.sample_events import completed, status
 from support.sidecars import SidecarThread

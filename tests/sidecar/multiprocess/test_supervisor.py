@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
-from support.log_writer import log_writer
+from support.event_log import log_writer
 from support.sample_events import completed, log, progress, queued, status
 from support.sidecars import SidecarProcess
 from support.waiting import eventually

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from support.log_reader import LogReader, end_of
+from support.event_log import LogReader, end_of
 from support.ports import free_port
 
 from celery_wsprogress.protocol.events import Log

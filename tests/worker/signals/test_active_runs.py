@@ -9,7 +9,7 @@ import uuid
 import celery
 import pytest
 import redis
-from support.log_reader import in_task
+from support.event_log import in_task
 from support.waiting import eventually
 from support.workers import Worker
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import celery
 import pytest
 from celery import Celery
-from support.log_reader import LogReader, end_of, in_task, spoken, word
+from support.event_log import LogReader, end_of, in_task, spoken, word
 
 from celery_wsprogress import StreamingTask
 from celery_wsprogress.protocol.events import Log, Progress, Status

@@ -156,7 +156,7 @@ def test_eager_tasks_that_are_not_published_connect_to_nothing_and_start_no_thre
 
 
 def test_a_script_that_ends_at_once_still_says_queued(redis_url):
-    from support.log_reader import LogReader, spoken
+    from support.event_log import LogReader, spoken
 
     said, _ = python(
         f"""
@@ -173,7 +173,7 @@ def test_a_script_that_ends_at_once_still_says_queued(redis_url):
 
 
 def test_a_script_that_ends_in_the_middle_of_much_says_all_of_it(redis_url):
-    from support.log_reader import LogReader, spoken
+    from support.event_log import LogReader, spoken
 
     said, _ = python(
         f"""

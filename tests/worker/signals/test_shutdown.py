@@ -6,7 +6,7 @@ import signal
 
 import celery
 import pytest
-from support.log_reader import end_of, in_task
+from support.event_log import end_of, in_task
 from support.waiting import eventually
 from support.workers import Worker
 

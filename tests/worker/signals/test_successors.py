@@ -5,7 +5,7 @@ from __future__ import annotations
 import celery
 import pytest
 from celery import chain, chord
-from support.log_reader import ENDS
+from support.event_log import ENDS
 from support.waiting import eventually
 
 ENDS_AS = {"SUCCESS": "completed", "FAILURE": "error"}

@@ -18,7 +18,7 @@ from support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from installation import Installation
+    from system import Installation
 
 #: Seconds a cut lasts, unless it says otherwise: long enough to be noticed by everyone.
 WHILE: Final = 0.7

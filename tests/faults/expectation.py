@@ -10,12 +10,12 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from accounts import ALIVE
+from recordings import ALIVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from accounts import Said
+    from recordings import Said
 
 _LOST: Final = frozenset({"WorkerLost", "OwnerLost"})
 _RECEIVED, _STARTED, _OVER = 1, 2, 3

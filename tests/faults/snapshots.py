@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from accounts import RESUMED, Resynced, Said
+from recordings import RESUMED, Resynced, Said
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from accounts import Entry, Log
-    from course import Standing
+    from expectation import Standing
+    from recordings import Entry, Log
 
 HELD: Final = 50
 """So many lines, of some kilobytes each, are held in any case."""

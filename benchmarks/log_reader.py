@@ -41,7 +41,7 @@ def reading(broker: str, events: int) -> Iterator[Reading]:
         broker: The URL of the log.
         events: It can be waited for each time when it has read so many more.
     """
-    command = [sys.executable, "-m", "benchmarks.reading", broker, str(events)]
+    command = [sys.executable, "-m", "benchmarks.log_reader", broker, str(events)]
     with started(command, MEASURED) as process:
         yield Reading(process)
 

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 
 import redis
-from accounts import Log
+from recordings import Log
 
 from celery_wsprogress.brokers import BrokerAddress, Reader, open_reader
 

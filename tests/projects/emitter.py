@@ -79,7 +79,7 @@ def speak(self, lines=5, pause=0.0, end="result", ballast=0):
 
 def make_app(broker, backend, **conf):
     """The same app, wherever it is wanted."""
-    app = Celery("emitting", broker=broker, backend=backend)
+    app = Celery("emitter", broker=broker, backend=backend)
     app.conf.update(
         broker_connection_retry_on_startup=True,
         worker_hijack_root_logger=False,
@@ -100,8 +100,8 @@ def make_app(broker, backend, **conf):
         **conf,
     )
     late = {"acks_late": True, "reject_on_worker_lost": True}
-    app.task(base=StreamingTask, name="emitting.once")(speak)
-    app.task(base=StreamingTask, name="emitting.again", **late)(speak)
+    app.task(base=StreamingTask, name="emitter.once")(speak)
+    app.task(base=StreamingTask, name="emitter.again", **late)(speak)
     return app
 
 

@@ -1,23 +1,89 @@
-"""What the tests of the worker side read back: the batches as they stand in the log."""
+"""The event log of a test's broker: as bytes, as batches, and as the events of one operation.
+
+``publish`` and ``read_until`` handle batches of any bytes on any broker. ``log_writer`` writes events
+as a worker does. :class:`LogReader` reads everything that stands in the log of a Redis server.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
+from itertools import count
+from typing import TYPE_CHECKING, TypeVar
 
 import redis
 
 from celery_wsprogress.access.permissions import Permit
-from celery_wsprogress.brokers import EXCHANGE
+from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_writer
 from celery_wsprogress.brokers.redis.exchange import FIELD
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
-from celery_wsprogress.protocol import batches
+from celery_wsprogress.protocol.batches import decode_batch, encode_event, join_batch
 from celery_wsprogress.protocol.events import Completed, Error, Result, Status
 from support.deliveries import process
 from support.frames import decoded
 from support.waiting import eventually
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from celery_wsprogress.brokers import Entry, Reader
+    from celery_wsprogress.protocol.events import Event
+
+T = TypeVar("T")
+
 ENDS = ("completed", "error")
+
+
+def publish(address: BrokerAddress, *batches: bytes) -> None:
+    """Write these, each confirmed, with a writer of their own."""
+    writer = open_writer(address)
+    for batch in batches:
+        writer.publish(batch, confirm=True)
+    writer.close()
+
+
+def read_until(reader: Reader, number: int, position: str = "") -> list[Entry]:
+    """Read on from a position until so many entries have come."""
+    entries: list[Entry] = []
+
+    def enough() -> bool:
+        entries.extend(reader.read(entries[-1].position if entries else position, wait=0.5))
+        return len(entries) >= number
+
+    eventually(enough, what=f"{number} entries")
+    return entries
+
+
+def batches(entries: list[Entry]) -> list[bytes]:
+    """What the entries hold."""
+    return [entry.batch for entry in entries]
+
+
+def opened(opener: Callable[..., T], *arguments: object) -> T:
+    """What the opener returns, once the broker that has just started has its queues again."""
+
+    def once_it_can() -> T | None:
+        with contextlib.suppress(Exception):
+            return opener(*arguments)
+        return None
+
+    return eventually(once_it_can, 60, interval=0.2)
+
+
+@contextlib.contextmanager
+def log_writer(url: str) -> Iterator[Callable[..., None]]:
+    """Gives a function that writes its arguments to the log, as one confirmed batch."""
+    writer, numbers = open_writer(BrokerAddress(url)), count(1)
+
+    def write(*events: Event) -> None:
+        encoded = [encode_event(event) for event in events]
+        writer.publish(join_batch("test", next(numbers), encoded), confirm=True)
+
+    try:
+        yield write
+    finally:
+        writer.close()
 
 
 class LogReader:
@@ -28,7 +94,7 @@ class LogReader:
 
     def batches(self):
         """Every batch in the log."""
-        return [batches.decode_batch(fields[FIELD]) for _, fields in self._client.xrange(EXCHANGE)]
+        return [decode_batch(fields[FIELD]) for _, fields in self._client.xrange(EXCHANGE)]
 
     def events(self, operation_id):
         """The operation's events, in log order, each batch once."""

@@ -1,6 +1,6 @@
 """Servers that do as little as can be done: the limits that the sidecar is held against.
 
-``python -m benchmarks.bare send`` loops over its sockets; ``… broadcast`` is a server of the
+``python -m benchmarks.baselines send`` loops over its sockets; ``… broadcast`` is a server of the
 library `websockets` that calls its ``broadcast()``. Each sends every line of its standard input
 to all of its clients. ``… subscribe URL`` loops over its sockets with what is published in a
 :data:`CHANNEL` of a Redis. They print the port they listen on, know no operations and no
@@ -64,7 +64,7 @@ class Bare:
 @contextmanager
 def bare(*kind: str) -> Iterator[Bare]:
     """Start one: ``send``, ``broadcast``, or ``subscribe`` with a URL."""
-    command = [sys.executable, "-m", "benchmarks.bare", *kind]
+    command = [sys.executable, "-m", "benchmarks.baselines", *kind]
     with started(command, MEASURED) as process:
         yield Bare(process)
 

@@ -24,17 +24,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import emitting
+import emitter
 import psutil
-from accounts import read_records
-from course import Course, Duty, follow, owed
+from clients import Audience, Watcher
+from expectation import Course, Duty, follow, owed
+from log_tail import Tail, whenever
 from oracle import Findings, check, has_ended_for, missing
-from restarting import RestartedWorker
+from recordings import read_records
+from restarted_worker import RestartedWorker
 from support.proxies import Proxy
 from support.sidecars import SidecarProcess
 from support.waiting import eventually
-from tail import Tail, whenever
-from watchers import Audience, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,7 +75,7 @@ class Installation:
     ) -> None:
         self.broker = broker
         self.records = Path(tempfile.mkdtemp(prefix="wsp-records-"))
-        self.app = emitting.make_app(broker.url, backend, result_expires=600)
+        self.app = emitter.make_app(broker.url, backend, result_expires=600)
         self.lost_after = lost_after
         self.networks = {name: Proxy(broker.port) for name in ("workers", "sidecars")}
         self._sidecar_count = sidecars
@@ -138,7 +138,7 @@ class Installation:
 
     def _add_worker(self, stack: ExitStack, skew: float) -> None:
         worker = RestartedWorker(
-            "emitting",
+            "emitter",
             broker=self.broker.url,
             backend=self._backend,
             concurrency=self._concurrency,
@@ -174,7 +174,7 @@ class Installation:
 
     def _try_to_send(self, operation_id: str, task: str, arguments: dict[str, Any]) -> bool:
         try:
-            self.app.tasks[f"emitting.{task}"].apply_async(
+            self.app.tasks[f"emitter.{task}"].apply_async(
                 kwargs=arguments, task_id=operation_id, retry=False
             )
         except Exception:

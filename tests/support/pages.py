@@ -1,23 +1,48 @@
-"""Pages that Chromium treats as it treats everybody's.
+"""Web pages of the tests: a server for them, and a page that can be frozen.
 
-Playwright keeps each page it knows visible, and a visible page is never frozen. This one is made
-by the browser's own debugging protocol, and Playwright only carries the messages.
+The server is another origin than the sidecar's, as a site's own server is.
 """
 
 from __future__ import annotations
 
+import functools
 import json
+import threading
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from support.waiting import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from playwright.sync_api import Browser
 
 
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def web_server(folder: Path) -> Iterator[str]:
+    """Serve a folder; gives the address of its root."""
+    handler = functools.partial(_QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 class RawPage:
-    """A page in a context of its own."""
+    """A page in a context of its own, which Chromium treats as it treats everybody's.
+
+    Playwright keeps each page it knows visible, and a visible page is never frozen. This one is
+    made by the browser's own debugging protocol, and Playwright only carries the messages.
+    """
 
     def __init__(self, browser: Browser) -> None:
         self._devtools = browser.new_browser_cdp_session()

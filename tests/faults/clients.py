@@ -14,7 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from accounts import Subscribed, Transcript, resynced, said
+from recordings import Subscribed, Transcript, resynced, said
 from support.proxies import hold_little
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
