@@ -18,7 +18,7 @@ from support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from system import Installation
+    from system import System
 
 #: Seconds a cut lasts, unless it says otherwise: long enough to be noticed by everyone.
 WHILE: Final = 0.7
@@ -33,32 +33,32 @@ class Fault:
     """One kind of harm."""
 
     name: str
-    do: Callable[[Installation, random.Random], None]
+    do: Callable[[System, random.Random], None]
 
     def __str__(self) -> str:
         return self.name
 
 
-def kill_sidecar(system: Installation, chance: random.Random) -> None:
+def kill_sidecar(system: System, chance: random.Random) -> None:
     """SIGKILL to a sidecar, and another one in its place."""
     sidecar = chance.choice(system.sidecars)
     sidecar.kill()
     sidecar.start()
 
 
-def restart_sidecar(system: Installation, chance: random.Random) -> None:
+def restart_sidecar(system: System, chance: random.Random) -> None:
     """A sidecar is stopped politely, as in a deployment, and comes back."""
     sidecar = chance.choice(system.sidecars)
     sidecar.stop()
     sidecar.start()
 
 
-def kill_child(system: Installation, chance: random.Random) -> None:
+def kill_child(system: System, chance: random.Random) -> None:
     """SIGKILL to a process of a pool."""
     chance.choice(system.workers).kill_a_child()
 
 
-def kill_worker(system: Installation, chance: random.Random) -> None:
+def kill_worker(system: System, chance: random.Random) -> None:
     """SIGKILL to a whole worker. Its parent starts it again."""
     worker = chance.choice(system.workers)
     restarts = worker.restarts
@@ -66,7 +66,7 @@ def kill_worker(system: Installation, chance: random.Random) -> None:
     eventually(lambda: worker.restarts > restarts and worker.ready, 90)
 
 
-def restart_worker(system: Installation, chance: random.Random) -> None:
+def restart_worker(system: System, chance: random.Random) -> None:
     """A worker is stopped warmly, and comes back."""
     worker = chance.choice(system.workers)
     restarts = worker.restarts
@@ -74,7 +74,7 @@ def restart_worker(system: Installation, chance: random.Random) -> None:
     eventually(lambda: worker.restarts > restarts and worker.ready, 90)
 
 
-def storm(system: Installation, chance: random.Random) -> None:
+def storm(system: System, chance: random.Random) -> None:
     """Every worker dies at once, and all that was late to acknowledge is delivered again."""
     restarts = [worker.restarts for worker in system.workers]
     for worker in system.workers:
@@ -88,7 +88,7 @@ def storm(system: Installation, chance: random.Random) -> None:
     )
 
 
-def pause_worker(system: Installation, chance: random.Random) -> None:
+def pause_worker(system: System, chance: random.Random) -> None:
     """A worker stands still until it is given up as lost, and goes on."""
     worker = chance.choice(system.workers)
     worker.pause()
@@ -96,7 +96,7 @@ def pause_worker(system: Installation, chance: random.Random) -> None:
     worker.resume()
 
 
-def kill_broker(system: Installation, chance: random.Random) -> None:
+def kill_broker(system: System, chance: random.Random) -> None:
     """SIGKILL to the broker, which comes back with its data."""
     system.broker.kill()
     time.sleep(WHILE)
@@ -104,7 +104,7 @@ def kill_broker(system: Installation, chance: random.Random) -> None:
     system.wait_until_whole()
 
 
-def black_out(system: Installation, chance: random.Random) -> None:
+def black_out(system: System, chance: random.Random) -> None:
     """The broker and all workers die at once, as on a machine that does; with its data it comes
     back, and they do."""
     for worker in system.workers:
@@ -112,15 +112,15 @@ def black_out(system: Installation, chance: random.Random) -> None:
     kill_broker(system, chance)
 
 
-def pause_broker(system: Installation, chance: random.Random) -> None:
+def pause_broker(system: System, chance: random.Random) -> None:
     """The broker stands still: connections stay, and nobody answers."""
     system.broker.pause()
     time.sleep(WHILE)
     system.broker.resume()
 
 
-def _cut(name: str) -> Callable[[Installation, random.Random], None]:
-    def cut(system: Installation, chance: random.Random) -> None:
+def _cut(name: str) -> Callable[[System, random.Random], None]:
+    def cut(system: System, chance: random.Random) -> None:
         networks = [one for one in system.legs[name] if chance.random() < 0.7]
         for network in networks or system.legs[name]:
             network.cut()
@@ -131,8 +131,8 @@ def _cut(name: str) -> Callable[[Installation, random.Random], None]:
     return cut
 
 
-def _freeze(*names: str) -> Callable[[Installation, random.Random], None]:
-    def freeze(system: Installation, chance: random.Random) -> None:
+def _freeze(*names: str) -> Callable[[System, random.Random], None]:
+    def freeze(system: System, chance: random.Random) -> None:
         for name in names:
             for network in system.legs[name]:
                 network.freeze()
@@ -140,7 +140,7 @@ def _freeze(*names: str) -> Callable[[Installation, random.Random], None]:
     return freeze
 
 
-def slow_down(system: Installation, chance: random.Random) -> None:
+def slow_down(system: System, chance: random.Random) -> None:
     """Everything takes its time, everywhere."""
     networks = [one for leg in system.legs.values() for one in leg]
     for network in networks:
@@ -150,7 +150,7 @@ def slow_down(system: Installation, chance: random.Random) -> None:
         network.delay = 0.0
 
 
-def deafen(system: Installation, chance: random.Random) -> None:
+def deafen(system: System, chance: random.Random) -> None:
     """Half of the clients read nothing for a while."""
     deaf = [one for one in system.audience.watchers if chance.random() < 0.5]
     for one in deaf:
@@ -160,7 +160,7 @@ def deafen(system: Installation, chance: random.Random) -> None:
         system.audience.call(one.go_on_reading)
 
 
-def flood(system: Installation, chance: random.Random) -> None:
+def flood(system: System, chance: random.Random) -> None:
     """Clients that want to be told read nothing while more is said than is held for them."""
     [one] = ids = system.plan(1)
     watchers = [watcher for watcher in system.audience.watchers if watcher.resync]
@@ -182,18 +182,18 @@ def flood(system: Installation, chance: random.Random) -> None:
     )
 
 
-def move_clients(system: Installation, chance: random.Random) -> None:
+def move_clients(system: System, chance: random.Random) -> None:
     """Half of the clients go to the next sidecar in the middle of it all."""
     system.audience.move([one for one in system.audience.watchers if chance.random() < 0.5])
 
 
-def scatter(system: Installation, chance: random.Random) -> None:
+def scatter(system: System, chance: random.Random) -> None:
     """All clients lose their connection in the same moment, and come back at once."""
     for door in system.doors:
         door.reset()
 
 
-def crowd(system: Installation, many: int) -> list[str]:
+def crowd(system: System, many: int) -> list[str]:
     """So many clients watch one thing, lose their connections in one moment, and come back.
 
     They stay until they have seen its end, and are a part of every account.

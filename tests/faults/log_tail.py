@@ -67,7 +67,7 @@ class _OurReader:
         self._reader.close()
 
 
-class Tail:
+class LogTail:
     """Reads the log into :attr:`log` until it is left. A context manager.
 
     Args:

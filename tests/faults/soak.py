@@ -26,7 +26,7 @@ import click
 from faults import FAULTS, crowd
 from oracle import LAWS, Findings, evidence
 from support.servers import RabbitMQServer, RedisServer
-from system import Installation
+from system import System
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ class Sender(threading.Thread):
     """
 
     def __init__(
-        self, system: Installation, ids: Sequence[str], watchers: Sequence[Watcher], seed: int
+        self, system: System, ids: Sequence[str], watchers: Sequence[Watcher], seed: int
     ) -> None:
         super().__init__(daemon=True)
         self.sent = 0
@@ -121,7 +121,7 @@ class Soak:
         self.problem = ""
         self.sent = 0
 
-    def run(self, system: Installation, deadline: float) -> Findings:
+    def run(self, system: System, deadline: float) -> Findings:
         """Do it all; what goes wrong with the doing itself is a :attr:`problem`."""
         ids = system.plan(self.operations)
         watchers = [
@@ -154,7 +154,7 @@ class Soak:
         self.problem = self.problem or "\n".join(failures)
         return findings
 
-    def _harm(self, system: Installation, sender: Sender, deadline: float) -> None:
+    def _harm(self, system: System, sender: Sender, deadline: float) -> None:
         """Every fault once, in any order, and then any of them; spread over the operations."""
         chance = random.Random(self.seed)
         order = [*chance.sample(FAULTS, len(FAULTS))]
@@ -173,7 +173,7 @@ class Soak:
                 crowd(system, self.many)
                 self.done[f"{self.many:,} clients come back at once"] += 1
 
-    def _measure(self, system: Installation, ending: threading.Event) -> None:
+    def _measure(self, system: System, ending: threading.Event) -> None:
         while not ending.wait(0.5):
             self.peaks["sidecar"] = max(self.peaks["sidecar"], system.peak_rss())
             for worker in system.workers:
@@ -181,7 +181,7 @@ class Soak:
                 self.peaks["worker process"] = max(self.peaks["worker process"], worker.peak_rss)
 
 
-def report(soak: Soak, system: Installation, findings: Findings, seconds: float) -> dict[str, Any]:
+def report(soak: Soak, system: System, findings: Findings, seconds: float) -> dict[str, Any]:
     """The figures, by what they are."""
     counts = findings.counts
     transcripts = system.audience.transcripts
@@ -209,7 +209,7 @@ def report(soak: Soak, system: Installation, findings: Findings, seconds: float)
     }
 
 
-def found_of(system: Installation, findings: Findings) -> list[str]:
+def found_of(system: System, findings: Findings) -> list[str]:
     """All accounts of a few of the operations that something is wrong with."""
     lines: list[str] = []
     for law in LAWS:
@@ -270,7 +270,7 @@ def main(broker: str, backend: str, minutes: float, **sizes: int) -> None:
         server = RabbitMQServer() if broker == "rabbitmq" else RedisServer(persistent=True)
         stack.enter_context(server)
         results = server if backend == "same" else stack.enter_context(RedisServer())
-        system = stack.enter_context(Installation(server, results.url, skews=SKEWS))
+        system = stack.enter_context(System(server, results.url, skews=SKEWS))
         findings = soak.run(system, began + minutes * 60)
         figures = report(soak, system, findings, time.monotonic() - began)
     where = machine(broker, backend, soak)

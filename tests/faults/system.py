@@ -28,7 +28,7 @@ import emitter
 import psutil
 from clients import Audience, Watcher
 from expectation import Course, Duty, follow, owed
-from log_tail import Tail, whenever
+from log_tail import LogTail, whenever
 from oracle import Findings, check, has_ended_for, missing
 from recordings import read_records
 from restarted_worker import RestartedWorker
@@ -49,7 +49,7 @@ VISIBILITY_TIMEOUT = 2
 RESEND_AFTER = VISIBILITY_TIMEOUT + 2.0
 
 
-class Installation:
+class System:
     """A context manager that starts it all and ends it all.
 
     Args:
@@ -95,7 +95,7 @@ class Installation:
         self.doors: list[Proxy] = []
         """The network between each sidecar and its clients."""
         self.audience = Audience()
-        self.tail = Tail(broker.url)
+        self.tail = LogTail(broker.url)
 
     def __enter__(self) -> Self:
         with self._stack as stack:

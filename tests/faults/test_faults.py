@@ -27,7 +27,7 @@ from log_tail import whenever
 from oracle import has_ended_for
 from support.servers import RabbitMQServer, RedisServer, ServerMissingError
 from support.waiting import eventually
-from system import Installation
+from system import System
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ def system(request, redis_server):
     except ServerMissingError as exc:
         skip_or_fail(str(exc))
     results = broker if servers.results_on_broker else redis_server
-    with broker, Installation(broker, results.url) as made:
+    with broker, System(broker, results.url) as made:
         for number in range(4):
             made.join(f"client {number}", sidecar=number % 2, resync=number >= 2)
         yield made

@@ -215,7 +215,7 @@ def test_the_lines_that_are_held_come_behind_a_snapshot_without_a_hole():
     begun, told = frames[:10], told_at(190)
     assert broken_by([*begun, told, *frames[100:]]) == {}
     assert broken_by([*begun, told, *frames[100:120], *frames[121:]]) == {"lost": 1}
-    assert broken_by([*begun, told, *frames[190:]])["lost"] == resyncs.HELD
+    assert broken_by([*begun, told, *frames[190:]])["lost"] == snapshots.HELD
 
 
 def test_the_lines_of_a_run_that_another_one_goes_on_beside_need_not_be_held():
