@@ -1,7 +1,8 @@
 """The event log of a test's broker: as bytes, as batches, and as the events of one operation.
 
 ``publish`` and ``read_until`` handle batches of any bytes on any broker. ``log_writer`` writes
-events as a worker does. :class:`LogReader` reads everything that stands in the log of a Redis server.
+events as a worker does. :class:`LogReader` reads everything that stands in the log of a Redis
+server.
 """
 
 from __future__ import annotations
