@@ -34,12 +34,6 @@ LONG_FILES: set[str] = {
     "celery_wsprogress/worker/tracker.py",
 }
 MODULES_IN_ING: set[str] = {
-    "benchmarks/measuring.py",
-    "benchmarks/printing.py",
-    "benchmarks/reading.py",
-    "tests/end_to_end/watching.py",
-    "tests/faults/restarting.py",
-    "tests/projects/emitting.py",
     "tests/static/test_waking.py",
     "tests/support/waiting.py",
     "tests/test_packaging.py",

@@ -18,7 +18,8 @@ from celery import Celery, chord, group
 from celery.exceptions import Ignore, Reject
 
 from celery_wsprogress import StreamingTask, log, operation, update_progress
-from celery_wsprogress.worker import apps, signs
+from celery_wsprogress.worker import apps
+from celery_wsprogress.worker.publishing import heartbeats
 
 app = Celery("life", broker=os.environ["BROKER_URL"], backend=os.environ.get("RESULT_BACKEND"))
 app.conf.update(
@@ -42,7 +43,9 @@ app.conf.update(
 
 
 # Nobody wants to wait for a minute.
-signs.ANNOUNCE_EVERY = float(os.environ.get("ANNOUNCE_EVERY", signs.ANNOUNCE_EVERY))
+heartbeats.REPEAT_STARTED_INTERVAL = float(
+    os.environ.get("REPEAT_STARTED_INTERVAL", heartbeats.REPEAT_STARTED_INTERVAL)
+)
 
 
 @app.task(base=StreamingTask)
