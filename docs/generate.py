@@ -43,7 +43,7 @@ def settings_tables() -> str:
 def metrics_table() -> str:
     """Return all metrics of the sidecar, as Prometheus sees them."""
     rows = [
-        [f"`{one.title.removeprefix(definitions.PREFIX)}`", one.kind, one.told]
+        [f"`{one.title.removeprefix(definitions.PREFIX)}`", one.kind, one.help]
         for one in definitions.METRICS
     ]
     return _table(["metric", "kind", ""], rows)

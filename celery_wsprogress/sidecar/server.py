@@ -55,7 +55,7 @@ from celery_wsprogress.sidecar.ingest.log_reader import LogReaderThread
 from celery_wsprogress.sidecar.ingest.startup_replay import HANDSHAKE_HOLD, StartupReplay
 from celery_wsprogress.sidecar.liveness.service import LivenessService
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
-from celery_wsprogress.sidecar.metrics.definitions import added, readiness, stats
+from celery_wsprogress.sidecar.metrics.definitions import merge, readiness, stats
 from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
 from celery_wsprogress.sidecar.shutdown import close_all
 from celery_wsprogress.sidecar.sockets import display_address, listen
@@ -114,12 +114,12 @@ class Sidecar:
         self.hub = Hub(OperationStore(_limits(settings)), progress_interval=1 / settings.max_rate)
         self._latency = LatencyHistogram()
         self._refusals = Refusals()
-        fan_out = FanOut(self._observe)
-        self._dispatcher = Dispatcher(self.hub, fan_out.deliver, self._note, self._catch_up)
-        self.ingest = LogReaderThread(address, self._dispatcher.put)
+        fan_out = FanOut(self._on_delivered)
+        self._dispatcher = Dispatcher(self.hub, fan_out.deliver, self._on_batch, self._on_caught_up)
+        self.ingest = LogReaderThread(address, self._dispatcher.submit)
         self._liveness = LivenessService(
             self.hub,
-            self.ingest.connection,
+            self.ingest.status,
             settings,
             write_address or address,
             backend,
@@ -131,7 +131,7 @@ class Sidecar:
         """Where it listens, once it does."""
         self._connections: dict[Session, ProgressConnection] = {}
         self._metrics = MetricsCollector(
-            self.hub, self.ingest.connection, self._startup_replay, self._connections, self._latency
+            self.hub, self.ingest.status, self._startup_replay, self._connections, self._latency
         )
         self._link = link
         self._client_ids = count(1 if link is None else link.first_client_id)
@@ -196,7 +196,7 @@ class Sidecar:
         """
         self._metrics.stopping = True
         self._startup_replay.cancel()
-        await self._dispatcher.settle(CLOSE_TIMEOUT)
+        await self._dispatcher.drain(CLOSE_TIMEOUT)
         over = self.settings.drain if drain is None else drain
         await close_all(list(self._connections.values()), over)
         self._dispatcher.close()
@@ -210,16 +210,16 @@ class Sidecar:
 
     # From the log.
 
-    def _observe(self, since: float) -> None:
+    def _on_delivered(self, since: float) -> None:
         self._latency.observe(time.time() - since)
 
-    def _note(self, position: str, events: int) -> None:
+    def _on_batch(self, position: str, events: int) -> None:
         if not self._startup_replay.done:
-            self._startup_replay.read(position, self.ingest.connection.end, events)
+            self._startup_replay.advance(position, self.ingest.status.end, events)
 
-    def _catch_up(self) -> None:
-        self._startup_replay.finish()
-        self._liveness.listen()
+    def _on_caught_up(self) -> None:
+        self._startup_replay.complete()
+        self._liveness.resume()
 
     # From the clients.
 
@@ -254,8 +254,8 @@ class Sidecar:
             now=time.time(),
             max_subscriptions=self.settings.max_subscriptions,
             stats=self.stats,
-            replayable=self.ingest.connection.replayable,
-            broker_error=self.ingest.connection.error,
+            replayable=self.ingest.status.replayable,
+            broker_error=self.ingest.status.error,
         )
 
     def _subscribe_by_path(self, request: Request | None, session: Session) -> None:
@@ -270,7 +270,7 @@ class Sidecar:
             self.hub.subscriptions.select(session, EVERYTHING, replay="none")
 
     def _welcome(self, session: Session) -> dict[str, Any]:
-        now, error = time.time(), self.ingest.connection.error
+        now, error = time.time(), self.ingest.status.error
         data = {
             "message": "Connected to celery-wsprogress",
             "client_id": session.client_id,
@@ -337,7 +337,7 @@ class Sidecar:
     def _report(self) -> Samples:
         """The figures of all processes: of this one as they are now, and as the others said."""
         own = self._metrics.report()
-        return own if self._link is None else added([own, self._link.reports])
+        return own if self._link is None else merge([own, self._link.reports])
 
     def stats(self) -> dict[str, int]:
         """The figures of ``get_stats``."""
@@ -368,7 +368,7 @@ class Sidecar:
             logger.warning(LOST_UPGRADE.strip())
 
     def _warn_if_no_events(self) -> None:
-        if not self.hub.counts["events"] and self.ingest.connection.connected:
+        if not self.hub.counts["events"] and self.ingest.status.connected:
             logger.warning(
                 "No event in the first minute. Is a worker running on this broker, and do its "
                 "tasks say @app.task(base=StreamingTask)?"

@@ -185,7 +185,7 @@ def test_a_server_that_cannot_be_read_is_said_everywhere_and_read_afterwards(
     address = BrokerAddress(url, {"socket_timeout": 2.0})
     monkeypatch.setattr("celery_wsprogress.backoff.MAX_DELAY", 0.5)
     with SidecarThread(address) as server_of_clients, connect(server_of_clients.url) as socket:
-        connection = server_of_clients.sidecar.ingest.connection
+        connection = server_of_clients.sidecar.ingest.status
         socket.recv(timeout=30)
         for number, (reason, word) in enumerate(
             (

@@ -159,12 +159,12 @@ def test_clients_are_told_why_nothing_comes(user_of, redis_server):
     ):
         assert "broker_error" not in json.loads(socket.recv(timeout=30))["data"]
         admin.execute_command("ACL", "SETUSER", "user0", "-xread")
-        eventually(lambda: server.sidecar.ingest.connection.error)
+        eventually(lambda: server.sidecar.ingest.status.error)
         for command in ({"command": "ping"}, {"command": "subscribe", "operation_id": "x"}):
             socket.send(json.dumps(command))
             assert f"[XREAD {EXCHANGE}]" in json.loads(socket.recv(timeout=30))["broker_error"]
         admin.execute_command("ACL", "SETUSER", "user0", "+xread")
-        eventually(lambda: server.sidecar.ingest.connection.connected)
+        eventually(lambda: server.sidecar.ingest.status.connected)
         socket.send(json.dumps({"command": "ping"}))
         assert "broker_error" not in json.loads(socket.recv(timeout=30))
 

@@ -237,7 +237,7 @@ def test_who_may_make_no_queue_is_told_so_in_amazons_words(sqs, caplog):
         url = f"sqs://nobody:nothing@localhost:{server.server_port}"
         address = BrokerAddress(url, sqs.transport_options)
         with SidecarThread(address, wait=False) as served:
-            eventually(lambda: served.sidecar.ingest.connection.reconnects > 1)
-            assert "may not sqs:CreateQueue" in served.sidecar.ingest.connection.error
+            eventually(lambda: served.sidecar.ingest.status.reconnects > 1)
+            assert "may not sqs:CreateQueue" in served.sidecar.ingest.status.error
         server.shutdown()
     assert caplog.text.count("refuses to be read") == 1

@@ -183,7 +183,7 @@ def test_nothing_of_what_a_hostile_server_says_is_obeyed_by_the_terminal(how):
 def test_it_says_that_the_sidecar_cannot_read_its_broker(own_redis):
     with SidecarThread(BrokerAddress(own_redis.url)) as served:
         own_redis.kill()
-        eventually(lambda: served.sidecar.ingest.connection.error)
+        eventually(lambda: served.sidecar.ingest.status.error)
         for command in (("watch", "op-1"), ("monitor",)):
             with Piped(*command, WSPROGRESS_WS_URL=served.url) as said:
                 said.wait_for("The sidecar cannot read its broker: ConnectionError")

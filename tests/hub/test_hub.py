@@ -35,7 +35,7 @@ from celery_wsprogress.operations.states import State, Verdict
 from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.protocol.event_ids import parse_event_id
 from celery_wsprogress.protocol.events import LATEST, Progress
-from celery_wsprogress.sidecar.liveness.inferred_events import answered
+from celery_wsprogress.sidecar.liveness.inferred_events import ended_unknown
 
 EPOCH = "e1"
 HOUR, DAY = 3_600.0, 86_400.0
@@ -434,7 +434,7 @@ def test_what_the_result_backend_answers_to_who_asks_for_what_was_let_go_is_show
     subscribe(hub, reader)
     assert asked == ["op-1"]
     outcome = Outcome(end="completed", result=7)
-    log_.write(*answered("op-1", 100.0, outcome))
+    log_.write(*ended_unknown("op-1", 100.0, outcome))
     assert kinds(read(reader)) == ["result", "completed"]
 
 

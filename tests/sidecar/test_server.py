@@ -513,7 +513,7 @@ def test_the_broker_dies_and_comes_back_while_someone_watches(own_redis):
             writer.close()
             assert one.until("log")[-1]["data"]["message"] == str(number)
             own_redis.kill()
-            eventually(lambda: not sidecar.sidecar.ingest.connection.connected)
+            eventually(lambda: not sidecar.sidecar.ingest.status.connected)
             own_redis.start()
-            eventually(lambda: sidecar.sidecar.ingest.connection.connected)
+            eventually(lambda: sidecar.sidecar.ingest.status.connected)
         assert one.ask("get_operation", operation_id="op-1")["operation"]["event_count"] == 2

@@ -158,7 +158,7 @@ class SidecarThread:
     def __enter__(self) -> Self:
         self._server.start()
         if self._wait:
-            eventually(lambda: self.sidecar.ingest.connection.connected)
+            eventually(lambda: self.sidecar.ingest.status.connected)
         return self
 
     def __exit__(self, *exc_info: object) -> None:

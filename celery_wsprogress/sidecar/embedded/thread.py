@@ -106,7 +106,7 @@ class EmbeddedSidecar:
 
     async def _wait_for_reader(self) -> None:
         deadline = self._loop.time() + READER_TIMEOUT
-        reader = self.sidecar.ingest.connection
+        reader = self.sidecar.ingest.status
         while not reader.connected and self._loop.time() < deadline:  # noqa: ASYNC110 - set by a thread
             await asyncio.sleep(0.005)
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote
 from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.hub.list_page import list_operations
 from celery_wsprogress.protocol.messages import encode_frame
-from celery_wsprogress.sidecar.metrics.definitions import exposition, readiness, stats
+from celery_wsprogress.sidecar.metrics.definitions import readiness, stats, to_prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -116,7 +116,7 @@ def _status(view: RequestContext, _query: str) -> HTTPAnswer:
 def _metrics(view: RequestContext, _query: str) -> HTTPAnswer:
     if not view.permit.may_count(view.now):
         return _refused(view)
-    return HTTPAnswer(HTTPStatus.OK, exposition(view.report()).encode(), PROMETHEUS)
+    return HTTPAnswer(HTTPStatus.OK, to_prometheus(view.report()).encode(), PROMETHEUS)
 
 
 def _operations(view: RequestContext, query: str) -> HTTPAnswer:

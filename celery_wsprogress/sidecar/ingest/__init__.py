@@ -1,1 +1,1 @@
-"""From the log to the hub."""
+"""Ingest: reading the log in a thread, and processing what was read in the event loop."""

@@ -1,13 +1,13 @@
-"""One clock for all times in a log: that of its broker, or else the sidecar's.
+"""Correction of timestamps: all events of a log by one clock, the broker's or else the sidecar's.
 
-A caller, a worker and a sidecar each have a clock, and one of them may be an hour off. Each batch
-says when its writer wrote it, and Redis when it took it; the difference is how far the writer's
-clock is off, and every time in the batch is corrected by it before anything else sees it. It
-follows from the log alone, so that every sidecar, also one that is restarted, shows the same.
+The clocks of a caller, a worker and a sidecar may differ by hours. Each batch carries the time at
+which its writer sent it, and Redis adds the time at which it took it. The difference is the error
+of the writer's clock, and every timestamp of the batch is corrected by it. It follows from the log
+alone, so every sidecar shows the same, also after a restart.
 
-Other brokers do not say when they took a batch. There the sidecar's own clock says it of what
-comes while it waits, and what it knows of a writer's clock since then goes for what it reads
-without having waited. What it reads when it starts keeps its writer's times.
+Other brokers do not say when they took a batch. There the sidecar takes its own clock for batches
+that arrive while it waits, and remembers the error for batches of that writer that it reads without
+having waited. What it reads at its start keeps the writers' times.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
     from celery_wsprogress.protocol.events import Event
 
 TOLERANCE: Final = 5.0
-"""Seconds that a clock may be off, or a write may take, before times are corrected."""
+"""Seconds of difference below which no time is corrected: clocks drift, and writing takes time."""
 
 MAX_WRITERS: Final = 10_000
-"""Writers whose clocks are remembered; the one that was silent longest is forgotten."""
+"""Writers whose clocks are remembered; the least recent one is evicted."""
 
 
 class Clocks:
-    """How far the clocks of the writers are off."""
+    """The errors of the writers' clocks. Runs in: the event loop."""
 
     def __init__(self) -> None:
         self._behind: OrderedDict[str, float] = OrderedDict()
 
     def correct(self, batch: Batch, written_at: float) -> Batch:
-        """The batch with its times by the broker's clock.
+        """Return the batch with its times by the broker's clock.
 
         Args:
-            batch: What was read.
-            written_at: When the broker took it, by its clock; 0 where nobody knows.
+            batch: The batch as it was read.
+            written_at: When the broker took it, epoch seconds by its clock; 0 where that is unknown.
         """
         if not batch.sent:
             return batch
         if written_at:
-            behind = self._note(batch.writer, written_at - batch.sent)
+            behind = self._record(batch.writer, written_at - batch.sent)
         else:
             behind = self._behind.get(batch.writer, 0.0)
         if abs(behind) <= TOLERANCE:
@@ -55,15 +55,15 @@ class Clocks:
         return batch._replace(events=events, at=_in_range(batch.at + behind))
 
     def sent_at(self, batch: Batch) -> float:
-        """When a batch was written, as far as its writer's clock is known; 0 where it says none."""
+        """Return when a batch was sent: epoch seconds by the corrected clock, 0 if unknown."""
         return batch.sent and batch.sent + self._behind.get(batch.writer, 0.0)
 
-    def _note(self, writer: str, behind: float) -> float:
-        """How far this writer's clock is behind.
+    def _record(self, writer: str, behind: float) -> float:
+        """Return the seconds by which this writer's clock is behind.
 
-        A batch may be written by a process that is stopped in the middle, or go a long way: what
-        the one before it says is as good then, and smaller. A clock that was set is believed
-        from the second batch on.
+        The smaller one of the last two differences: a batch whose writer was suspended while it
+        wrote, or that travelled long, makes a difference that is too large. After a clock was set,
+        the new difference holds from the second batch on.
         """
         before = self._behind.pop(writer, behind)
         self._behind[writer] = behind

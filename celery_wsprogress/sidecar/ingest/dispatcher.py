@@ -1,14 +1,15 @@
-"""From what was read to the hub: in the event loop, a bounded number of events at a time.
+"""The dispatcher: it takes what was read from the log into the hub, in the event loop.
 
-The ingest thread puts in what it read, and waits until it is to read on. The loop folds some of it,
-has the connections written to that something is new for, and comes back for the rest, so that
-neither a burst nor a long log keeps anybody's replies and pings waiting.
+The thread of the log reader submits each read and waits for the permit to read on. The loop
+processes a bounded number of events, hands the deliveries to the fan-out, and schedules itself for
+the others, so neither a burst nor a long log delays replies and pings.
 
-**What comes close together is joined.** After a pause in the log, what comes is read and written at
-once. Then reading rests, the longer the more there was to do (:meth:`Dispatcher._rest`): what comes
-meanwhile comes in one read and goes in one write to each client. So an idle sidecar adds no delay,
-and a busy one spends its time on events and not on the round trips around them. A read that is
-large shows that there is more, and is followed by the next one at once.
+Reads that follow each other closely are joined. After a pause the first events are read and sent
+at once. Then the next read is delayed by 4 to 20 ms, the longer the more there was to do
+(:meth:`Dispatcher._schedule_next_read`), and whatever was written meanwhile comes in one read and
+goes in one write to each client. An idle sidecar thus adds no delay, and a busy one spends its time
+on events and not on round trips. A large read means that the log holds more: the next one follows
+without a delay.
 """
 
 from __future__ import annotations
@@ -37,91 +38,97 @@ logger = logging.getLogger(__name__)
 MIN_READ_DELAY: Final = 0.004
 MAX_READ_DELAY: Final = 0.02
 READ_DELAY_PER_EVENT: Final = 0.0002
-"""Seconds between what was written and the next read."""
+"""Seconds between a read that was processed and the next one: see
+:meth:`Dispatcher._schedule_next_read`."""
 
 LARGE_READ_BYTES: Final = 100_000
-"""Bytes in one read that show that there is more."""
+"""Bytes of one read from which on the log is taken to hold more."""
 
 MAX_EVENTS_PER_TICK: Final = 500
-"""Events folded before the connections are written to. Below what a history holds, so that a
-client that keeps up never falls off it."""
+"""Events processed before the fan-out runs. Fewer than a history holds, so a client that keeps up
+misses none."""
 
 MAX_BYTES_PER_TICK: Final = 200_000
-"""What these events may take in all, for the same reason; and not more than a connection writes
-in its turn."""
-
+"""Bytes of their batches, for the same reason; no more than a connection writes in its turn."""
 
 MAX_BATCH_AGE: Final = 86_400.0
-"""Seconds that a batch may have waited for a sidecar. Logs keep nothing longer; a queue without a
-reader may, and its tasks are history by then, of which no end will come."""
+"""Seconds that a batch may have waited for a sidecar. No log keeps one longer, but a queue without
+a reader does; the ends of its tasks may never have been written."""
 
 
 @dataclass(slots=True)
-class Read:
-    """What one read of the log returned; see :class:`.log_reader.Deliver`."""
+class ReadResult:
+    """One read of the log; see :class:`.log_reader.Deliver`."""
 
     epoch: str
     entries: deque[Entry]
-    current: bool
-    large: bool
+    caught_up: bool
+    """Everything was read that was in the log when the broker was reached."""
+    more: bool
+    """The log is taken to hold more."""
 
 
 class Dispatcher:
-    """Folds what was read.
+    """Takes reads into the hub.
 
-    Runs in: the event loop, but for :meth:`put`.
+    Runs in: the event loop, but for :meth:`submit`.
 
     Args:
-        hub: What it is folded into.
-        deliver: Writes what is new to those who are subscribed to it.
-        note: Told of the position of each batch, and how many events it had.
-        catch_up: Called when everything is folded that was in the log when the broker was reached.
+        hub: Processes the batches.
+        deliver: Sends deliveries to the sessions that are subscribed.
+        on_batch: Called with the position of each batch and its number of events.
+        on_caught_up: Called when everything is processed that was in the log when the broker was
+            reached.
     """
 
     def __init__(
         self,
         hub: Hub,
         deliver: Callable[[Sequence[Delivery]], None],
-        note: Callable[[str, int], None],
-        catch_up: Callable[[], None],
+        on_batch: Callable[[str, int], None],
+        on_caught_up: Callable[[], None],
     ) -> None:
         self._hub = hub
         self._deliver = deliver
-        self._note = note
-        self._catch_up = catch_up
+        self._on_batch = on_batch
+        self._on_caught_up = on_caught_up
         self._read_permit = threading.Semaphore(0)
-        self._reads: deque[Read] = deque()
+        self._reads: deque[ReadResult] = deque()
         self._loop: asyncio.AbstractEventLoop
         self._closed = False
-        self._waits = False
-        """A look at late progress is due."""
+        self._flush_scheduled = False
+        """A flush of held-back progress is scheduled."""
         self._unreadable: set[str] = set()
         self._outdated = False
         self._clocks = Clocks()
 
     def start(self) -> None:
-        """Take what is put in from now on."""
+        """Accept reads from now on."""
         self._loop = asyncio.get_running_loop()
 
     def close(self) -> None:
-        """Let go of whoever waits to put something in."""
+        """Release a thread that waits in :meth:`submit`, within a second."""
         self._closed = True
 
-    def put(self, epoch: str, entries: Sequence[Entry], *, current: bool) -> None:
-        """Take what was read; a :class:`.log_reader.Deliver`. Runs in: the ingest thread."""
-        large = sum(len(entry.batch) for entry in entries) >= LARGE_READ_BYTES
-        read = Read(epoch, deque(entries), current, large)
+    def submit(self, epoch: str, entries: Sequence[Entry], *, caught_up: bool) -> None:
+        """Submit a read, and wait for the permit to read on; a :class:`.log_reader.Deliver`.
+
+        Runs in: the thread of the log reader.
+        """
+        more = sum(len(entry.batch) for entry in entries) >= LARGE_READ_BYTES
+        read = ReadResult(epoch, deque(entries), caught_up, more)
         try:
             self._loop.call_soon_threadsafe(self._append, read)
         except RuntimeError:
-            # The loop is closed already; nobody wants to know.
+            # The loop is closed: the process ends, and the thread with it.
             return
+        # With a timeout, since nothing is released any more once the sidecar has been closed.
         while not self._read_permit.acquire(timeout=1.0):
             if self._closed:
                 return
 
-    async def settle(self, seconds: float) -> None:
-        """Wait until what was put in by now is folded, for so long at the most."""
+    async def drain(self, seconds: float) -> None:
+        """Wait until everything that was submitted is processed, ``seconds`` at the most."""
         deadline = self._loop.time() + seconds
         newest = self._reads[-1] if self._reads else None
         while any(one is newest for one in self._reads):
@@ -129,63 +136,77 @@ class Dispatcher:
                 return
             await asyncio.sleep(0)
 
-    def _append(self, read: Read) -> None:
+    def _append(self, read: ReadResult) -> None:
         self._reads.append(read)
-        if read.large:
+        if read.more:
+            # The next read comes from the broker while this one is processed.
             self._read_permit.release()
+        # With more of them a call of `_process_some` is scheduled already.
         if len(self._reads) == 1:
             self._process_some()
 
     def _process_some(self) -> None:
-        """Fold some of what was read and have it written; come back for the rest."""
+        """Process some batches and deliver them; schedule the next turn while there are more."""
+        # Both limits count whole batches, so a turn may go beyond them by one batch.
         began = self._loop.time()
-        folded = size = 0
-        finished: list[Read] = []
-        while self._reads and folded < MAX_EVENTS_PER_TICK and size < MAX_BYTES_PER_TICK:
+        processed = size = 0
+        finished: list[ReadResult] = []
+        while self._reads and processed < MAX_EVENTS_PER_TICK and size < MAX_BYTES_PER_TICK:
             read = self._reads[0]
             if read.entries:
                 entry = read.entries.popleft()
                 size += len(entry.batch)
-                folded += self._fold(read.epoch, entry)
+                processed += self._process(read.epoch, entry)
             if not read.entries:
                 finished.append(self._reads.popleft())
-                if read.current:
-                    self._catch_up()
+                # Behind its batches: a handshake that waits sees all of them.
+                if read.caught_up:
+                    self._on_caught_up()
         if self._reads:
+            # Behind whatever is ready by now: pings, commands and other fan-outs have their turn.
             self._loop.call_soon(self._process_some)
         try:
             self._deliver(self._hub.take_deliveries())
         finally:
-            # Whatever happens: without these nothing is read, or told, any more.
+            # Also after an error: without these two nothing is read or sent any more.
             self._schedule_flush()
-            if not all(read.large for read in finished):
-                self._rest(self._loop.time() - began, folded)
+            # A large read has got its permit in `_append`; a turn without a finished read gives
+            # none, since `all` of nothing is true.
+            if not all(read.more for read in finished):
+                self._schedule_next_read(self._loop.time() - began, processed)
 
     def _schedule_flush(self) -> None:
         due = self._hub.next_due
-        if due is not None and not self._waits:
-            self._waits = True
-            self._loop.call_later(max(0.0, due - time.monotonic()), self._release)
+        if due is not None and not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_later(max(0.0, due - time.monotonic()), self._flush)
 
-    def _release(self) -> None:
-        self._waits = False
+    def _flush(self) -> None:
+        self._flush_scheduled = False
         try:
             self._hub.flush_due(time.monotonic())
             self._deliver(self._hub.take_deliveries())
         finally:
             self._schedule_flush()
 
-    def _rest(self, worked: float, events: int) -> None:
-        """Have the thread read on: after as long as the work took, or what the events are worth."""
-        rest = max(MIN_READ_DELAY, worked, events * READ_DELAY_PER_EVENT)
-        rest = min(rest, MAX_READ_DELAY)
-        self._loop.call_later(rest, self._read_permit.release)
+    def _schedule_next_read(self, worked: float, events: int) -> None:
+        """Permit the next read after a delay.
 
-    def _fold(self, epoch: str, entry: Entry) -> int:
-        """Fold a batch.
+        Args:
+            worked: Seconds that this turn took.
+            events: How many it processed.
+        """
+        # At least as long as the work took, which leaves the loop free for as long (up to the
+        # maximum). Busy logs are read in larger pieces: 100 events ask for the maximum.
+        delay = max(MIN_READ_DELAY, worked, events * READ_DELAY_PER_EVENT)
+        delay = min(delay, MAX_READ_DELAY)
+        self._loop.call_later(delay, self._read_permit.release)
+
+    def _process(self, epoch: str, entry: Entry) -> int:
+        """Decode a batch and have the hub process it.
 
         Returns:
-            How many events it had, and one at least.
+            Its number of events; 1 for a batch without any, which takes time as well.
         """
         position, now = entry.position, time.monotonic()
         try:
@@ -197,14 +218,15 @@ class Dispatcher:
             self._count_unreadable(exc)
             return 1
         except Exception:
-            # A fault of ours in one batch must not end the reading of all others.
+            # A defect that one batch meets must not stop the reading of all others.
             self._hub.counts["malformed"] += 1
             logger.exception("A batch could not be taken; it is left out")
             return 1
-        self._note(position, len(batch.events))
+        self._on_batch(position, len(batch.events))
         return len(batch.events) or 1
 
     def _waited_too_long(self, batch: Batch, entry: Entry) -> bool:
+        # A broker that says when it took a batch is a log, which drops what is old itself.
         sent_at = 0.0 if entry.written_at else self._clocks.sent_at(batch)
         if not sent_at or time.time() - sent_at <= MAX_BATCH_AGE:
             return False

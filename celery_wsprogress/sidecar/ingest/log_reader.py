@@ -1,9 +1,9 @@
-"""From the log to the event loop: one thread, one hop a read.
+"""The log reader: a thread that reads the log and hands each read to the event loop.
 
-The thread opens a reader, reads from the last position it handed over, and hands what it read
-to the loop in one call. When the broker goes away it says so once, tries again for ever with a
-growing and randomised pause, and says once when it is back. Nothing here decodes events: the
-loop does, so that the hub has one writer.
+The thread opens a reader, reads from the last position it handed over, and passes each read to the
+dispatcher in one call. When the broker is lost it logs that once, retries for ever with a growing,
+randomised delay, and logs once when it is connected again. Nothing here decodes events: the event
+loop does, so only one thread writes to the hub.
 """
 
 from __future__ import annotations
@@ -28,44 +28,44 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 READ_WAIT: Final = 1.0
-"""Seconds one read waits for something to come."""
+"""Seconds that one read waits for new entries."""
 
 STOP_TIMEOUT: Final = 5.0
 
-SHORTEST_WAIT: Final = 0.001
+MIN_WAIT: Final = 0.001
 MAX_WAIT: Final = 2 * READ_WAIT
-"""Seconds that a read has waited which tell that nothing was there before, and that this process
-was not stopped meanwhile: what it brought was taken by the broker just now."""
+"""Seconds. A read that waited longer than the one found nothing at first, and one that waited less
+than the other was not suspended meanwhile: the broker took its entries just now."""
 
 
 class Deliver(Protocol):
-    """What takes over what was read."""
+    """The receiver of what was read."""
 
-    def __call__(self, epoch: str, entries: Sequence[Entry], *, current: bool) -> None:
+    def __call__(self, epoch: str, entries: Sequence[Entry], *, caught_up: bool) -> None:
         """Take entries, oldest first.
 
-        Called in the thread. It must return soon; back-pressure is its affair.
+        Runs in: the thread of the log reader. It may block as long as nothing is to be read on.
 
         Args:
             epoch: The log's epoch.
-            entries: What was read; may be empty where it is ``current``.
-            current: With these everything has been read that was in the log when the broker was
-                reached. Said once each time.
+            entries: The entries; may be empty where ``caught_up`` is true.
+            caught_up: Whether everything has now been read that was in the log when the broker was
+                reached. True once for each connection.
         """
         ...
 
 
 @dataclass(slots=True)
-class Connection:
-    """How the sidecar stands with the broker. Written by the ingest thread only."""
+class BrokerStatus:
+    """The state of the connection to the broker. Only the thread of the log reader changes it."""
 
     connected: bool = False
     replayable: bool = False
     error: str = ""
-    """Why it is not connected, without a secret; ``""`` while it is, and before it was tried."""
+    """Why it is not connected, without secrets; ``""`` while it is, or before it was tried."""
     reconnects: int = 0
     end: str = ""
-    """The end of the log when the broker was reached."""
+    """The last position of the log when the broker was reached."""
 
 
 class LogReaderThread:
@@ -73,11 +73,11 @@ class LogReaderThread:
 
     Args:
         address: Where the log is.
-        deliver: Takes what was read.
+        deliver: Receives each read.
     """
 
     def __init__(self, address: BrokerAddress, deliver: Deliver) -> None:
-        self.connection = Connection()
+        self.status = BrokerStatus()
         self._address = address
         self._deliver = deliver
         self._stopping = threading.Event()
@@ -90,11 +90,14 @@ class LogReaderThread:
         self._outage_log = OutageLog()
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread. Blocks for a few seconds at the most; called from any thread."""
+        """Stop the thread; blocks for :data:`STOP_TIMEOUT` at most.
+
+        Runs in: any other thread.
+        """
         self._stopping.set()
         reader = self._reader
         if reader is not None:
@@ -104,7 +107,7 @@ class LogReaderThread:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._read_until_it_breaks()
+                self._read_until_error()
             # Whatever a client library raises when its broker goes away, the answer is the
             # same: try again. This is the one place where the sidecar meets the broker.
             except Exception as exc:  # noqa: BLE001
@@ -113,9 +116,9 @@ class LogReaderThread:
                 self._on_lost(exc)
                 self._stopping.wait(self._backoff.next())
             finally:
-                self._let_go()
+                self._close_reader()
 
-    def _read_until_it_breaks(self) -> None:
+    def _read_until_error(self) -> None:
         reader = self._reader = open_reader(
             self._address, position=self._position, epoch=self._epoch
         )
@@ -130,7 +133,7 @@ class LogReaderThread:
         while not self._stopping.is_set():
             if behind and _is_at_or_past(self._position, reader.end):
                 behind, live = False, reader.replayable
-                self._deliver(self._epoch, (), current=True)
+                self._deliver(self._epoch, (), caught_up=True)
             waited = 0.0
             if not first:
                 began = time.monotonic()
@@ -138,20 +141,20 @@ class LogReaderThread:
                 waited = time.monotonic() - began
             first = False
             if entries:
-                if live and SHORTEST_WAIT < waited < MAX_WAIT:
+                if live and MIN_WAIT < waited < MAX_WAIT:
                     entries = _taken_now(entries)
-                self._deliver(self._epoch, entries, current=False)
+                self._deliver(self._epoch, entries, caught_up=False)
                 self._position = entries[-1].position
             else:
-                # Nothing is left of what was there before: a queue may have filled for days.
+                # An empty read: what a queue has gathered in days, without a sidecar, is read.
                 live = live or waited > 0
                 if behind:
                     # The end itself has been dropped from the log meanwhile.
                     behind = False
-                    self._deliver(self._epoch, (), current=True)
+                    self._deliver(self._epoch, (), caught_up=True)
 
     def _on_connected(self, reader: Reader) -> None:
-        connection = self.connection
+        connection = self.status
         connection.replayable = reader.replayable
         connection.end = reader.end
         connection.connected = True
@@ -161,7 +164,7 @@ class LogReaderThread:
         logger.info("Connected to the broker %s%s", masked(self._address.url), again)
 
     def _on_lost(self, exc: Exception) -> None:
-        connection = self.connection
+        connection = self.status
         refused, error = is_an_answer(exc), describe(exc, self._address.secrets)
         if is_program_error(exc):
             self._mention_program_error(exc)
@@ -178,7 +181,7 @@ class LogReaderThread:
         connection.reconnects += 1
 
     def _mention_program_error(self, exc: Exception) -> None:
-        """Say once what is no outage."""
+        """Log an error of a program once: it is no outage."""
         if not self._mentioned:
             self._mentioned = True
             logger.error(
@@ -188,14 +191,14 @@ class LogReaderThread:
                 exc_info=exc,
             )
 
-    def _let_go(self) -> None:
+    def _close_reader(self) -> None:
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.close()
 
 
 def _taken_now(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """The entries, with the time where the broker does not say when it took them."""
+    """Return the entries with the present time where the broker does not say when it took them."""
     if entries[0].written_at:
         return entries
     now = time.time()

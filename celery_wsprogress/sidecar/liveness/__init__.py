@@ -1,1 +1,1 @@
-"""Runs that fell silent, and what the sidecar concludes of them."""
+"""Liveness: finding silent runs, and writing what follows from that to the log."""

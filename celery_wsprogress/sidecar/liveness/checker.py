@@ -1,14 +1,13 @@
-"""Who is silent, and what is to be made of it.
+"""The liveness checker: it finds silent runs and concludes what has become of them.
 
-A run gives signs: whatever it says, and what its process says of it now and then. One that has
-given none for half of ``lost_after`` is said to be stalled. One that still gives none at the end
-of it is asked for at Celery's result backend, if there is one; what that knows is its end, and
-otherwise it is lost. What is concluded goes into the log and means something when it is read
-back, here and in every other sidecar: so all of them agree, and nobody is given up by a sidecar
-that cannot hear.
+A run is alive while events of it or heartbeats of its process arrive. After half of ``lost_after``
+without either it is stalled. After all of it Celery's result backend is asked, if there is one: the
+outcome it knows is the end of the run, and otherwise the run is lost. Conclusions are written to
+the log and take effect when they are read back, here and in every other sidecar. So all of them
+agree, and a sidecar that cannot read the log gives up nothing.
 
-Silence counts only while the log is heard: from the moment when everything that is in it was
-read, to the moment when the broker is gone.
+Silence counts only while the log is read: from the moment when all of it has been read to the
+moment when the broker is lost.
 """
 
 from __future__ import annotations
@@ -22,52 +21,50 @@ from celery_wsprogress.operations.states import FOLLOWED, State
 from celery_wsprogress.protocol.batches import DEFAULT_HEARTBEAT_INTERVAL
 from celery_wsprogress.sidecar.liveness import inferred_events
 from celery_wsprogress.sidecar.liveness.inferred_events import SilentRun
-from celery_wsprogress.sidecar.liveness.result_lookup import UNAVAILABLE_RESULT
+from celery_wsprogress.sidecar.liveness.result_lookup import UNAVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from celery_wsprogress.hub.store import OperationStore
     from celery_wsprogress.protocol.events import Event
-    from celery_wsprogress.sidecar.liveness.result_lookup import Answer
+    from celery_wsprogress.sidecar.liveness.result_lookup import LookupResult
 
 logger = logging.getLogger(__name__)
 
-BACKEND_PATIENCE_FACTOR: Final = 2.0
-"""Times ``lost_after`` that a backend which cannot be asked, or does not answer, is waited for."""
+LOOKUP_TIMEOUT_FACTOR: Final = 2.0
+"""Times ``lost_after`` after which a run is given up although the backend did not answer."""
 
-
-MAX_SUCCESSOR_PATIENCE_FACTOR: Final = 5.0
+MAX_SUCCESSOR_WAIT_FACTOR: Final = 5.0
 """Times ``lost_after`` after which the backend is asked again about a run that was replaced: what
-follows may end without a word, where a step of a chain is given up as a whole."""
+follows may end without an event, where a step of a chain is given up as a whole."""
 
 MISSED_HEARTBEATS: Final = 3.0
-"""Times the interval of its process's signs that a run may be silent, whatever ``lost_after``
-says: what is concluded here holds for every sidecar."""
+"""Intervals of its process's heartbeats that a run may be silent, whatever ``lost_after`` is: a
+conclusion holds for every sidecar."""
 
 MAX_LOGGED_RUNS: Final = 100
-"""Workers that are named in the log because they speak too seldom for ``lost_after``."""
+"""Workers that a warning names, because their heartbeats are too rare for ``lost_after``."""
 
 MAX_QUEUED_LOOKUPS: Final = 20
-"""Messages that wait in their queue about which the backend is asked in one look: there may be
-very many of these."""
+"""Messages waiting in their queue that one check asks the backend about: there may be very many."""
 
 _WAITING: Final = (State.RECEIVED, *FOLLOWED)
 
-Ask: TypeAlias = "Callable[[str, Callable[[Answer], None]], None]"
+Request: TypeAlias = "Callable[[str, Callable[[LookupResult], None]], None]"
 
 
 class LivenessChecker:
-    """Watches over the running operations.
+    """Checks the operations that have not ended.
 
-    Runs in: the event loop. Pure: times are passed in, ``now`` by the clock of
-    :meth:`Hub.accept <celery_wsprogress.hub.hub.Hub.accept>`.
+    Runs in: the event loop. Pure: times are passed in, ``now`` of the clock that
+    :meth:`Hub.process_batch <celery_wsprogress.hub.hub.Hub.process_batch>` gets.
 
     Args:
         store: The operations.
         lost_after: Seconds of silence.
         conclude: Appends events to the log.
-        ask: Asks the result backend about an operation and calls back, in the event loop; None
+        request: Asks the result backend about an operation and calls back, in the event loop; None
             where there is none.
     """
 
@@ -76,90 +73,90 @@ class LivenessChecker:
         store: OperationStore,
         lost_after: float,
         conclude: Callable[[Sequence[Event]], None],
-        ask: Ask | None = None,
+        request: Request | None = None,
     ) -> None:
         self._store = store
         self._lost_after = lost_after
         self._conclude = conclude
-        self._ask = ask
-        self._heard_since: float | None = None
-        self._looked_at = float("-inf")
-        self._again_at: dict[str, float] = {}
-        """When an operation about which something was concluded is looked at again."""
-        self._named: set[str] = set()
+        self._request = request
+        self._reading_since: float | None = None
+        self._checked_at = float("-inf")
+        self._next_check_at: dict[str, float] = {}
+        """When an operation that something was concluded about is checked again, by its id."""
+        self._logged_workers: set[str] = set()
 
     @property
     def interval(self) -> float:
-        """Seconds between two looks."""
+        """Seconds between two checks."""
         return min(5.0, self._lost_after / 12)
 
-    def listen(self, now: float) -> None:
-        """The log is heard from now on."""
-        self._heard_since = now
+    def resume(self, now: float) -> None:
+        """Count silence from now on: the log is read."""
+        self._reading_since = now
 
     def pause(self) -> None:
-        """The log is not heard any more."""
-        self._heard_since = None
+        """Stop counting silence: the log cannot be read."""
+        self._reading_since = None
 
-    def look(self, now: float, epoch_now: float) -> None:
-        """Look for silent runs.
+    def check(self, now: float, timestamp: float) -> None:
+        """Find silent runs, and conclude what there is to conclude.
 
         Args:
-            now: The time.
-            epoch_now: The same moment in epoch seconds, for the events.
+            now: The monotonic time.
+            timestamp: The same moment in epoch seconds, for the events.
         """
-        late = now - self._looked_at > 3 * self.interval
-        self._looked_at = now
-        if self._heard_since is None:
+        late = now - self._checked_at > 3 * self.interval
+        self._checked_at = now
+        if self._reading_since is None:
             return
         if late:
             # This process was suspended, or much too busy: it is the one that was silent.
-            self._heard_since = now
-        self._again_at = {one: at for one, at in self._again_at.items() if at > now}
-        for silence in self._silent(State.RUNNING, now, epoch_now):
+            self._reading_since = now
+        self._next_check_at = {one: at for one, at in self._next_check_at.items() if at > now}
+        for silence in self._silent(State.RUNNING, now, timestamp):
             self._handle_silent(silence, now)
-        if self._ask is not None:
+        if self._request is not None:
             for state in _WAITING:
-                for silence in self._silent(state, now, epoch_now):
-                    self._ask_early(self._ask, silence, now)
-            for silence in islice(self._queued(now, epoch_now), MAX_QUEUED_LOOKUPS):
-                self._ask_queued(self._ask, silence, now)
+                for silence in self._silent(state, now, timestamp):
+                    self._ask_about_waiting(self._request, silence, now)
+            for silence in islice(self._queued(now, timestamp), MAX_QUEUED_LOOKUPS):
+                self._ask_queued(self._request, silence, now)
 
-    def _queued(self, now: float, epoch_now: float) -> Iterator[SilentRun]:
-        """Messages of which nobody has heard for long, and that are not waited for already."""
+    def _queued(self, now: float, timestamp: float) -> Iterator[SilentRun]:
+        """Yield messages without an event for ``lost_after`` that are due to be asked about."""
         for record in self._store.silent(State.QUEUED, now - self._lost_after):
             operation = record.operation
-            if operation.run is None or operation.operation_id in self._again_at:
+            if operation.run is None or operation.operation_id in self._next_check_at:
                 continue
-            # The process that published it gives no signs.
-            seconds = now - max(self._heard_since or 0.0, record.last_event_at)
+            # The process that published it sends no heartbeats for it.
+            seconds = now - max(self._reading_since or 0.0, record.last_event_at)
             if seconds >= self._lost_after:
-                yield SilentRun(operation, operation.run, seconds, epoch_now)
+                yield SilentRun(operation, operation.run, seconds, timestamp)
 
-    def _silent(self, state: State, now: float, epoch_now: float) -> Iterator[SilentRun]:
-        """Operations that may have been silent for long, and are not waited for already."""
-        # What was concluded of an operation counts as heard, and is no sign of its run.
+    def _silent(self, state: State, now: float, timestamp: float) -> Iterator[SilentRun]:
+        """Yield runs without a heartbeat for a third of ``lost_after``, unless checked lately."""
+        # A conclusion is an event of the operation, but no sign of life of its run.
         for record in self._store.silent(state, now - self._lost_after / 3):
             operation = record.operation
-            # A run without a name can give no sign: who writes such events says its end himself.
+            # A run without an id has no heartbeats: whoever writes such events writes its end.
             if operation.run is None or not operation.run.id:
                 continue
-            if operation.operation_id not in self._again_at:
-                since = max(self._heard_since or 0.0, record.last_heartbeat_at)
-                yield SilentRun(operation, operation.run, now - since, epoch_now)
+            if operation.operation_id not in self._next_check_at:
+                since = max(self._reading_since or 0.0, record.last_heartbeat_at)
+                yield SilentRun(operation, operation.run, now - since, timestamp)
 
-    def _patience_with(self, silence: SilentRun) -> float:
-        """Seconds of silence after which this run is given up."""
+    def _timeout_of(self, silence: SilentRun) -> float:
+        """Return the seconds of silence after which this run is given up."""
         every = silence.run.every or DEFAULT_HEARTBEAT_INTERVAL
-        patience = max(self._lost_after, MISSED_HEARTBEATS * every)
-        if patience > self._lost_after:
-            self._name_slow(silence.operation.worker or "", every, patience)
-        return patience
+        timeout = max(self._lost_after, MISSED_HEARTBEATS * every)
+        if timeout > self._lost_after:
+            self._warn_of_slow_heartbeat(silence.operation.worker or "", every, timeout)
+        return timeout
 
-    def _name_slow(self, worker: str, every: float, patience: float) -> None:
-        if worker in self._named or len(self._named) >= MAX_LOGGED_RUNS:
+    def _warn_of_slow_heartbeat(self, worker: str, every: float, timeout: float) -> None:
+        if worker in self._logged_workers or len(self._logged_workers) >= MAX_LOGGED_RUNS:
             return
-        self._named.add(worker)
+        self._logged_workers.add(worker)
         logger.warning(
             "%s gives a sign of life every %g seconds (its sign_interval), too seldom for "
             "lost_after = %g here: its runs are given up after %g seconds. Raise lost_after, or "
@@ -167,36 +164,36 @@ class LivenessChecker:
             f"Worker {worker}" if worker else "A process that owns operations",
             every,
             self._lost_after,
-            patience,
+            timeout,
         )
 
     def _handle_silent(self, silence: SilentRun, now: float) -> None:
-        """Conclude what is to be concluded of a run that should be running."""
+        """Conclude that a running run is stalled, ask the backend about it, or give it up."""
         if silence.seconds < self._lost_after / 2:
             return
-        patience = self._patience_with(silence)
-        if silence.seconds < patience / 2:
+        timeout = self._timeout_of(silence)
+        if silence.seconds < timeout / 2:
             return
         if not silence.run.stalled:
             self._conclude([inferred_events.stalled(silence)])
-        elif silence.seconds < patience:
+        elif silence.seconds < timeout:
             return
-        elif self._ask is None or silence.seconds >= BACKEND_PATIENCE_FACTOR * patience:
+        elif self._request is None or silence.seconds >= LOOKUP_TIMEOUT_FACTOR * timeout:
             self._conclude([inferred_events.given_up(silence)])
         else:
-            self._ask(silence.operation.operation_id, partial(self._take, silence))
+            self._request(silence.operation.operation_id, partial(self._on_answer, silence))
         # The log may not have taken it, or the backend not answer.
-        self._again_at[silence.operation.operation_id] = now + patience / 6
+        self._next_check_at[silence.operation.operation_id] = now + timeout / 6
 
-    def _take(self, silence: SilentRun, answer: Answer) -> None:
+    def _on_answer(self, silence: SilentRun, result: LookupResult) -> None:
         if silence.operation.run is not silence.run or not silence.run.silent:
             return
-        if answer.outcome is not None:
-            self._conclude(inferred_events.told(silence, answer.outcome))
-        elif answer is not UNAVAILABLE_RESULT:
+        if result.outcome is not None:
+            self._conclude(inferred_events.ended(silence, result.outcome))
+        elif result is not UNAVAILABLE:
             self._conclude([inferred_events.given_up(silence)])
 
-    def _ask_early(self, ask: Ask, silence: SilentRun, now: float) -> None:
+    def _ask_about_waiting(self, request: Request, silence: SilentRun, now: float) -> None:
         """Ask about a run that was received, or that another one follows, and not a word since.
 
         It waits for its turn, as a rule, and its message is safe. But a process may have died
@@ -204,28 +201,28 @@ class LivenessChecker:
         """
         if silence.seconds < self._lost_after:
             return
-        ask(silence.operation.operation_id, partial(self._on_early_answer, silence))
+        request(silence.operation.operation_id, partial(self._on_waiting_answer, silence))
         # Each time when it has waited twice as long: there may be many of these.
         pause = silence.seconds
         if silence.run.state is State.REPLACED:
-            pause = min(pause, MAX_SUCCESSOR_PATIENCE_FACTOR * self._lost_after)
-        self._again_at[silence.operation.operation_id] = now + pause
+            pause = min(pause, MAX_SUCCESSOR_WAIT_FACTOR * self._lost_after)
+        self._next_check_at[silence.operation.operation_id] = now + pause
 
-    def _ask_queued(self, ask: Ask, silence: SilentRun, now: float) -> None:
-        """Ask about a message that no worker has told of: it may never have got to one that does.
+    def _ask_queued(self, request: Request, silence: SilentRun, now: float) -> None:
+        """Ask about a message without an event of a worker: it may never have reached one of ours.
 
-        A worker that knows neither its task nor this package throws it away without a word, and
+        A worker that knows neither its task nor this package discards it without an event, and
         stores ``NotRegistered`` (celery/worker/consumer/consumer.py, ``on_unknown_task``).
         """
-        ask(silence.operation.operation_id, partial(self._on_queued_answer, silence))
-        self._again_at[silence.operation.operation_id] = now + silence.seconds
+        request(silence.operation.operation_id, partial(self._on_queued_answer, silence))
+        self._next_check_at[silence.operation.operation_id] = now + silence.seconds
 
-    def _on_queued_answer(self, silence: SilentRun, answer: Answer) -> None:
+    def _on_queued_answer(self, silence: SilentRun, result: LookupResult) -> None:
         waits = silence.operation.run is silence.run and silence.run.state is State.QUEUED
-        if waits and answer.outcome is not None:
-            self._conclude(inferred_events.told(silence, answer.outcome))
+        if waits and result.outcome is not None:
+            self._conclude(inferred_events.ended(silence, result.outcome))
 
-    def _on_early_answer(self, silence: SilentRun, answer: Answer) -> None:
+    def _on_waiting_answer(self, silence: SilentRun, result: LookupResult) -> None:
         waits = silence.operation.run is silence.run and silence.run.state in _WAITING
-        if waits and answer.outcome is not None:
-            self._conclude(inferred_events.told(silence, answer.outcome))
+        if waits and result.outcome is not None:
+            self._conclude(inferred_events.ended(silence, result.outcome))

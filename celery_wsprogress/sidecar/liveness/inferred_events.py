@@ -1,7 +1,8 @@
-"""What a sidecar concludes of an operation, as the events it appends to the log.
+"""The events that a sidecar concludes and appends to the log.
 
-Pure: times are passed in. Each is marked as ``inferred``; the fold decides what of it holds
-(:mod:`celery_wsprogress.operations.lifecycle`).
+Pure: times are passed in. Each event is marked as ``inferred``; when it is read back, the state
+machine decides whether it still holds
+(:mod:`celery_wsprogress.operations.runs`).
 """
 
 from __future__ import annotations
@@ -40,27 +41,27 @@ class SilentRun(NamedTuple):
     operation: Operation
     run: Run
     seconds: float
-    """For how long."""
-    now: float
-    """Until when, in epoch seconds."""
+    """Seconds without a sign of life."""
+    timestamp: float
+    """The present time, in epoch seconds."""
 
 
 def stalled(silence: SilentRun) -> Event:
-    """The run may be busy, or gone."""
+    """Return the status ``stalled``: the run may be busy, or its process dead."""
     details = {"silence": round(silence.seconds, 1)}
     data = StatusData(status=STALLED, message=_no_sign(silence), details=details)
     return Status(data=data, **_envelope(silence))
 
 
 def given_up(silence: SilentRun) -> Event:
-    """The run is given up: its message is delivered again, or it is lost."""
+    """Return the event that gives the run up: its message is delivered again, or it is lost."""
     return _redelivered(silence) if silence.operation.acks_late else lost(silence)
 
 
 def _redelivered(silence: SilentRun) -> Event:
-    """Its worker had not acknowledged the message, so the broker still has it.
+    """Return the status ``retrying``: the worker had not acknowledged the message.
 
-    It gives it to another worker: RabbitMQ at once, Redis after the visibility timeout.
+    The broker gives it to another worker: RabbitMQ at once, Redis after the visibility timeout.
     """
     message = f"{_no_sign(silence)}; the broker delivers the task again"
     data = StatusData(status=RETRYING, message=message, details={})
@@ -68,7 +69,7 @@ def _redelivered(silence: SilentRun) -> Event:
 
 
 def lost(silence: SilentRun) -> Event:
-    """The run is given up."""
+    """Return the error that ends the run as lost."""
     kind = WORKER_LOST if silence.operation.worker else OWNER_LOST
     data = ErrorData(
         error=_no_sign(silence), error_type=kind, status="error", duration=_duration(silence)
@@ -76,8 +77,8 @@ def lost(silence: SilentRun) -> Event:
     return Error(data=data, **_envelope(silence))
 
 
-def told(silence: SilentRun, outcome: Outcome) -> list[Event]:
-    """How the run ended, as the result backend says."""
+def ended(silence: SilentRun, outcome: Outcome) -> list[Event]:
+    """Return the end of the run by the outcome that the result backend knows."""
     return _ends(
         outcome,
         _envelope(silence),
@@ -87,21 +88,21 @@ def told(silence: SilentRun, outcome: Outcome) -> list[Event]:
     )
 
 
-def answered(
-    operation_id: str, now: float, outcome: Outcome, *, streams_errors: bool = False
+def ended_unknown(
+    operation_id: str, timestamp: float, outcome: Outcome, *, streams_errors: bool = False
 ) -> list[Event]:
-    """How an operation ended that nobody has heard of, as the result backend says.
+    """Return the end of an operation that has no events, by the outcome in the result backend.
 
     Args:
-        operation_id: Which one.
-        now: Epoch seconds.
-        outcome: What the backend says.
-        streams_errors: Whether the text of its error is shown.
+        operation_id: Its id.
+        timestamp: Epoch seconds.
+        outcome: The outcome that the backend knows.
+        streams_errors: Whether the full text of its error is shown.
     """
     envelope: dict[str, Any] = {
         "operation_id": operation_id,
         "run": BACKEND_RUN,
-        "timestamp": now,
+        "timestamp": timestamp,
         "inferred": True,
     }
     return _ends(outcome, envelope, streams_result=True, streams_errors=streams_errors)
@@ -133,9 +134,10 @@ def _ends(
 
 
 def _duration(silence: SilentRun) -> float | UnsetType:
-    """How long the run took: up to its last sign by its own clock, from then on by ours.
+    """Return the seconds that the run took; UNSET if unknown.
 
-    The two may differ by hours, so no time of one is taken from one of the other.
+    Up to its last sign of life by its own clock, from then on by ours: the two may differ by hours,
+    so no time of the one is subtracted from one of the other.
     """
     started, spoke = silence.operation.started_at, silence.run.spoke_at
     if started is None or spoke < started:
@@ -154,6 +156,6 @@ def _envelope(silence: SilentRun) -> dict[str, Any]:
         "operation_id": silence.operation.operation_id,
         # Of a message in its queue there is no run yet.
         "run": silence.run.id or BACKEND_RUN,
-        "timestamp": silence.now,
+        "timestamp": silence.timestamp,
         "inferred": True,
     }

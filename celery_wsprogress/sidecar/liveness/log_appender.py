@@ -1,7 +1,7 @@
-"""Append the sidecar's own conclusions to the log.
+"""The log appender: a thread that writes the sidecar's own conclusions to the log.
 
-One thread writes them, started by the first. Nothing is kept while the broker is down: whoever
-concluded something looks again after a while, and concludes it again if it still holds.
+The first conclusion starts it. Nothing is kept while the broker is down: the checker looks at the
+run again after a while, and concludes the same if it still holds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.protocol.events import Event
 
 MAX_WAITING: Final = 10_000
-"""Conclusions that wait to be written; the oldest beyond them are dropped."""
+"""Conclusions that wait to be written; beyond that the oldest are dropped."""
 
 KEEP_ALIVE_INTERVAL: Final = 1.0
 """Seconds between answers to the broker's heartbeats."""
@@ -60,7 +60,7 @@ class LogAppender:
         self._thread: threading.Thread | None = None
 
     def append(self, events: Sequence[Event]) -> None:
-        """Have events written, side by side and in this order. Never waits."""
+        """Append events to one batch, in this order. Never blocks."""
         with self._work:
             self._waiting.append([encode_event(event) for event in events])
             self._work.notify()
@@ -71,7 +71,7 @@ class LogAppender:
                 self._thread.start()
 
     def stop(self) -> None:
-        """Write what waits, and end the thread. Blocks for two seconds at the most."""
+        """Write what waits, and end the thread. Blocks for :data:`STOP_TIMEOUT` at the most."""
         with self._work:
             self._stopping = True
             self._work.notify()
@@ -89,10 +89,9 @@ class LogAppender:
         self._batches.close()
 
     def _next(self) -> list[bytes] | None:
-        """The events of the next batch.
+        """Return the encoded events of the next batch.
 
-        Returns:
-            None of them when it is time to look at the connection; None at the end.
+        Empty when it is time to look at the connection; None at the end.
         """
         with self._work:
             self._work.wait_for(

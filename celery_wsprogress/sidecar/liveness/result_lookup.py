@@ -1,9 +1,9 @@
-"""Asking Celery's result backend from the event loop: one thread, one question at a time.
+"""Lookups in Celery's result backend: one thread, one lookup at a time.
 
-A backend's client library blocks, and may hang; so it is asked by a daemon thread, in turn, and
-about one operation only once at a time. A thread that got an error, or no answer, is given up with
-its connection, and another one asks from then on: a proxy may have forgotten an idle connection,
-or a database have ended its session.
+A backend's client library blocks and may hang, so a daemon thread calls it, and no task is looked
+up twice at the same time. A connection that failed is replaced, since a database may have ended its
+session. A thread that gets no answer in time is abandoned with its connection, since a proxy may
+have dropped an idle one, and another thread goes on.
 """
 
 from __future__ import annotations
@@ -24,29 +24,30 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 10_000
-"""Questions that wait; what is asked beyond them is answered as if the backend were away."""
+"""Lookups that wait; a further one is answered with :data:`UNAVAILABLE` at once."""
 
 ANSWER_TIMEOUT: Final = 20.0
-"""Seconds that one question may take."""
+"""Seconds that one lookup may take."""
 
 MAX_STUCK: Final = 8
-"""Threads that are given up and may still hang in their client library."""
+"""Abandoned threads that may still hang in their client library."""
 
 
-class Answer(NamedTuple):
-    """What came of a question."""
+class LookupResult(NamedTuple):
+    """The answer to a lookup. :data:`UNAVAILABLE` is told from others by identity."""
 
     outcome: Outcome | None
-    """None where the backend knows of no end, or could not be asked."""
-    asked: bool
-    """Whether it could be asked."""
+    """None if the backend knows no end of the task, or could not be asked."""
 
 
-UNAVAILABLE_RESULT: Final = Answer(None, asked=False)
+UNAVAILABLE: Final = LookupResult(None)
+"""The backend could not be asked, or did not answer."""
 
 
 def find_backend(app: Any, url: str | None) -> ResultLookup | None:
-    """The result backend of an application, or another one; None where there is none.
+    """Return the lookups of an application's result backend, or of the one at ``url``.
+
+    None where there is no backend.
 
     Raises:
         ConfigurationError: Celery knows no such backend, or its library is missing.
@@ -60,13 +61,13 @@ def find_backend(app: Any, url: str | None) -> ResultLookup | None:
     return None if backend is None else ResultLookup(partial(open_backend, app, url))
 
 
-class _Question(NamedTuple):
+class _Lookup(NamedTuple):
     task_id: str
     since: float
 
 
 class ResultLookup:
-    """Asks a result backend how tasks ended.
+    """Looks up how tasks ended.
 
     Args:
         open_backend: Makes a backend with a connection of its own; called by the thread that asks.
@@ -80,21 +81,20 @@ class ResultLookup:
         self._answer_timeout = answer_timeout
         self._work = threading.Condition()
         self._waiting: deque[str] = deque()
-        self._answers: dict[str, Callable[[Answer], None]] = {}
+        self._answers: dict[str, Callable[[LookupResult], None]] = {}
         self._thread: threading.Thread | None = None
-        self._asking: _Question | None = None
+        self._current: _Lookup | None = None
         self._stuck: list[threading.Thread] = []
         self._reached = True
 
-    def ask(self, task_id: str, answer: Callable[[Answer], None]) -> None:
-        """Ask how a task ended. Never waits.
+    def request(self, task_id: str, answer: Callable[[LookupResult], None]) -> None:
+        """Look up how a task ended. Never blocks.
 
         Args:
-            task_id: Which task. Nothing happens while a question about it is open.
-            answer: Called with the answer, by another thread, or at once where too many
-                questions wait.
+            task_id: Of the task. Nothing happens while a lookup of it is under way.
+            answer: Called with the result, by another thread; at once where too many lookups wait.
         """
-        given_up: Callable[[Answer], None] | None = None
+        given_up: Callable[[LookupResult], None] | None = None
         with self._work:
             given_up = self._give_up_stuck()
             if task_id not in self._answers:
@@ -105,30 +105,30 @@ class ResultLookup:
                     self._work.notify()
             else:
                 full = False
-            self._start()
+            self._start_thread()
         if given_up is not None:
-            given_up(UNAVAILABLE_RESULT)
+            given_up(UNAVAILABLE)
         if full:
-            answer(UNAVAILABLE_RESULT)
+            answer(UNAVAILABLE)
 
-    def _start(self) -> None:
+    def _start_thread(self) -> None:
         if self._thread is None and self._waiting:
             self._thread = threading.Thread(
                 target=self._run, name="wsprogress-backend", daemon=True
             )
             self._thread.start()
 
-    def _give_up_stuck(self) -> Callable[[Answer], None] | None:
-        """Leave a thread that waits for too long to itself; returns whom it owes an answer."""
+    def _give_up_stuck(self) -> Callable[[LookupResult], None] | None:
+        """Abandon a thread that waits for too long; return the callback of its lookup."""
         self._stuck = [thread for thread in self._stuck if thread.is_alive()]
-        asking, thread = self._asking, self._thread
+        asking, thread = self._current, self._thread
         if asking is None or thread is None:
             return None
         if time.monotonic() - asking.since < self._answer_timeout:
             return None
         self._stuck.append(thread)
-        self._thread = self._asking = None
-        self._mention("no answer")
+        self._thread = self._current = None
+        self._warn_once("no answer")
         return self._answers.pop(asking.task_id)
 
     # Called by the thread.
@@ -140,47 +140,47 @@ class ResultLookup:
             with self._work:
                 if threading.current_thread() is not self._thread:
                     return
-                self._asking = None
+                self._current = None
                 answer = self._answers.pop(task_id)
             answer(found)
 
     def _next(self) -> str:
-        """Wait for a question; empty for a thread that was given up."""
+        """Wait for a lookup; return its task id, ``""`` for a thread that was abandoned."""
         with self._work:
             self._work.wait_for(lambda: self._waiting)
             if threading.current_thread() is not self._thread:
                 return ""
-            self._asking = _Question(self._waiting.popleft(), time.monotonic())
-            return self._asking.task_id
+            self._current = _Lookup(self._waiting.popleft(), time.monotonic())
+            return self._current.task_id
 
-    def _lookup(self, backend: Any, task_id: str) -> tuple[Answer, Any]:
-        """Ask; once more with a new connection where that of earlier questions fails.
+    def _lookup(self, backend: Any, task_id: str) -> tuple[LookupResult, Any]:
+        """Ask the backend, a second time with a new connection if the existing one fails.
 
         Returns:
-            The answer, and the backend for the next question; None where that needs another one.
+            The result, and the backend for the next lookup; None if that needs another one.
         """
         if backend is not None:
             try:
-                return self._answer_of(backend, task_id), backend
+                return self._outcome_of(backend, task_id), backend
             except Exception:
                 logger.debug("The result backend's connection is lost", exc_info=True)
         try:
             forget_connections()
             backend = self._open_backend()
-            return self._answer_of(backend, task_id), backend
+            return self._outcome_of(backend, task_id), backend
         except Exception as exc:  # noqa: BLE001 - as above
             # The text of a library's exception may hold the URL, so only its class is shown.
-            self._mention(type(exc).__name__)
-            return UNAVAILABLE_RESULT, None
+            self._warn_once(type(exc).__name__)
+            return UNAVAILABLE, None
 
-    def _answer_of(self, backend: Any, task_id: str) -> Answer:
+    def _outcome_of(self, backend: Any, task_id: str) -> LookupResult:
         from celery_wsprogress.brokers.result_backend import fetch_outcome  # noqa: PLC0415 - as above
 
-        found = Answer(fetch_outcome(backend, task_id), asked=True)
+        found = LookupResult(fetch_outcome(backend, task_id))
         self._reached = True
         return found
 
-    def _mention(self, why: str) -> None:
+    def _warn_once(self, why: str) -> None:
         if self._reached:
             self._reached = False
             logger.warning("The result backend cannot be asked (%s)", why)

@@ -1,4 +1,7 @@
-"""Concluding things: the clock, the result backend and the log around :mod:`.checker`."""
+"""The liveness service: it runs the checker (:mod:`.checker`) for a sidecar.
+
+It passes the time to the checker, and connects it to the result backend and to the log.
+"""
 
 from __future__ import annotations
 
@@ -19,96 +22,98 @@ if TYPE_CHECKING:
     from celery_wsprogress.brokers import BrokerAddress
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.settings import ServeSettings
-    from celery_wsprogress.sidecar.ingest.log_reader import Connection
-    from celery_wsprogress.sidecar.liveness.result_lookup import Answer, ResultLookup
+    from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
+    from celery_wsprogress.sidecar.liveness.result_lookup import LookupResult, ResultLookup
 
 logger = logging.getLogger(__name__)
 
 LOG_LOOKUP_DELAY: Final = 2.0
-"""Seconds in which the log may still bring what the result backend has answered already: a task
-that has just ended is known there before its events have travelled."""
+"""Seconds that the log gets to bring the end of a task that the result backend knows already: a
+result is stored before the events of the task's end are written."""
 
 
 class LivenessService:
-    """Concludes what nobody says, and has it written to the log.
+    """Concludes the ends that no process reports, and writes them to the log.
 
     Runs in: the event loop.
 
     Args:
-        hub: What is known.
-        connection: How the sidecar stands with the broker.
-        settings: When a run is lost, and whether the unknown is asked for.
-        address: Where conclusions are written to.
-        backend: What is asked; None where there is none.
+        hub: Holds the operations.
+        broker: The state of the connection to the broker.
+        settings: When a run is lost, and whether unknown operations are looked up.
+        address: The log that conclusions are written to.
+        lookup: The lookups in the result backend; None where there is none.
     """
 
     def __init__(
         self,
         hub: Hub,
-        connection: Connection,
+        broker: BrokerStatus,
         settings: ServeSettings,
         address: BrokerAddress,
-        backend: ResultLookup | None = None,
+        lookup: ResultLookup | None = None,
     ) -> None:
         self._hub = hub
-        self._connection = connection
-        self._backend = backend
+        self._broker = broker
+        self._lookup = lookup
         self._full_errors = settings.stream_errors == FULL
         self._appender = LogAppender(address)
-        self._liveness = LivenessChecker(
-            hub.store, settings.lost_after, self._appender.append, self._ask if backend else None
+        self._checker = LivenessChecker(
+            hub.store, settings.lost_after, self._appender.append, self._request if lookup else None
         )
-        if backend is not None and settings.answer_unknown:
+        if lookup is not None and settings.answer_unknown:
             hub.subscriptions.on_unknown = self._ask_about_unknown
         self._loop: asyncio.AbstractEventLoop
-        self._looking: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the checks."""
         self._loop = asyncio.get_running_loop()
-        self._looking = self._loop.create_task(self._look())
+        self._task = self._loop.create_task(self._run())
 
-    def listen(self) -> None:
-        """Everything that is in the log was read: silence counts from now on."""
-        self._liveness.listen(time.monotonic())
+    def resume(self) -> None:
+        """Count silence from now on: all of the log has been read."""
+        self._checker.resume(time.monotonic())
 
     async def stop(self) -> None:
-        """Look no more, and write what was concluded: two seconds at the most."""
-        if self._looking is not None:
-            self._looking.cancel()
+        """Stop the checks, and write what was concluded, in two seconds at the most."""
+        if self._task is not None:
+            self._task.cancel()
         await asyncio.to_thread(self._appender.stop)
 
-    async def _look(self) -> None:
+    async def _run(self) -> None:
         while True:
-            await asyncio.sleep(self._liveness.interval)
-            if not self._connection.connected:
-                self._liveness.pause()
+            await asyncio.sleep(self._checker.interval)
+            if not self._broker.connected:
+                self._checker.pause()
             try:
-                self._liveness.look(time.monotonic(), time.time())
+                self._checker.check(time.monotonic(), time.time())
             except Exception:
-                # A fault of ours about one run must not leave all others without an end.
+                # A defect that one run meets must not leave all others without an end.
                 logger.exception("Silent runs could not be looked at; trying again")
 
-    def _ask(self, operation_id: str, answer: Callable[[Answer], None]) -> None:
-        assert self._backend is not None  # noqa: S101 - else nobody calls this
+    def _request(self, operation_id: str, answer: Callable[[LookupResult], None]) -> None:
+        assert self._lookup is not None  # noqa: S101 - else nobody calls this
         loop = self._loop
-        self._backend.ask(operation_id, lambda found: _call(loop, answer, found))
+        self._lookup.request(operation_id, lambda found: _call(loop, answer, found))
 
     def _ask_about_unknown(self, operation_id: str) -> None:
-        self._ask(operation_id, lambda found: self._take_unknown(operation_id, found))
+        self._request(operation_id, lambda found: self._on_unknown_answer(operation_id, found))
 
-    def _take_unknown(self, operation_id: str, found: Answer) -> None:
+    def _on_unknown_answer(self, operation_id: str, found: LookupResult) -> None:
         if found.outcome is not None:
-            self._loop.call_later(LOG_LOOKUP_DELAY, self._answer_unknown, operation_id, found)
+            self._loop.call_later(LOG_LOOKUP_DELAY, self._append_unknown_end, operation_id, found)
 
-    def _answer_unknown(self, operation_id: str, found: Answer) -> None:
+    def _append_unknown_end(self, operation_id: str, found: LookupResult) -> None:
         if found.outcome is not None and self._hub.get(operation_id) is None:
-            full, now = self._full_errors, time.time()
-            ends = inferred_events.answered(operation_id, now, found.outcome, streams_errors=full)
+            full, timestamp = self._full_errors, time.time()
+            ends = inferred_events.ended_unknown(
+                operation_id, timestamp, found.outcome, streams_errors=full
+            )
             self._appender.append(ends)
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[[Any], None], value: Any) -> None:
-    """Call something in the event loop, unless that is over."""
+    """Call a function in the event loop, unless the loop is closed."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(function, value)

@@ -1,1 +1,1 @@
-"""The figures of a sidecar."""
+"""Metrics: their definitions, the collector of one process, and the latency histogram."""

@@ -1,12 +1,11 @@
-"""The figures of a sidecar: what they are called, how processes are added up, and their text.
+"""The metrics of a sidecar: their names and kinds, how reports are merged, and the Prometheus text.
 
-A figure has one name everywhere: ``gaps_total`` of ``get_stats`` is
-``celery_wsprogress_gaps_total`` of ``/metrics``. One that is kept by something (the type of the
-events, say) stands in a report as ``events_by_type{type="log"}``.
+A report maps the names of samples to numbers. A metric has one name everywhere: ``gaps_total`` of
+``get_stats`` is ``celery_wsprogress_gaps_total`` of ``/metrics``. A sample with labels stands in a
+report as ``events_by_type{type="log"}``.
 
-Every process of a sidecar reads the whole log and holds every operation, but each has clients of
-its own. So what is done for clients is summed, and of what is known of the log counts what the
-process knows that knows most.
+Every process of a sidecar reads the whole log and holds every operation, but has clients of its
+own. So counts about clients are summed, and of those about the log the largest counts.
 
 Pure.
 """
@@ -20,28 +19,28 @@ from typing import Any, Final, Literal, TypeAlias
 PREFIX: Final = "celery_wsprogress_"
 
 Samples: TypeAlias = Mapping[str, float]
-"""By name. Whole numbers stay whole."""
+"""A report: numbers by the names of their samples. Integers stay integers."""
 
 Merge: TypeAlias = Callable[[Iterable[float]], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One line of what is measured."""
+    """The definition of one metric."""
 
     name: str
-    """In ``/metrics``, there with a prefix unless it is one of Prometheus's own."""
+    """Its name in ``/metrics``, without the prefix; names of Prometheus itself have none."""
     kind: Literal["counter", "gauge", "histogram"]
-    add: Merge
-    """Makes one figure of those of several processes."""
-    told: str
-    """What it is, for people."""
-    figure: str = ""
-    """Its name in a report, where that is another one."""
+    merge: Merge
+    """Makes one number of those of several processes."""
+    help: str
+    """Its description: the text behind ``# HELP``."""
+    sample: str = ""
+    """The name of its samples in a report, if that differs from :attr:`name`."""
 
     @property
     def title(self) -> str:
-        """Its name as Prometheus sees it."""
+        """The full name in ``/metrics``."""
         return self.name if self.name.startswith("process_") else PREFIX + self.name
 
 
@@ -92,36 +91,38 @@ STATS: Final = (
     "held_operations", "history_bytes", "events_total", "delivered_total", "behind_total",
     "over_total", "resumed_total", "malformed_total", "repeats_total", "gaps_total", "processes",
 )  # fmt: skip
-"""The figures of ``get_stats``."""
+"""The names that ``get_stats`` returns."""
 
-_ADDED: Final[Mapping[str, Merge]] = {
+_MERGES: Final[Mapping[str, Merge]] = {
     "events_total": max,
-    **{one.figure or one.name: one.add for one in METRICS},
+    **{one.sample or one.name: one.merge for one in METRICS},
 }
 
 
-def added(reports: Iterable[Samples]) -> dict[str, float]:
-    """Make one report of those of several processes."""
+def merge(reports: Iterable[Samples]) -> dict[str, float]:
+    """Merge the reports of several processes into one."""
     values: dict[str, list[float]] = {}
     for report in reports:
         for key, value in report.items():
             values.setdefault(key, []).append(value)
-    # A figure that only another version of this program knows is left out.
-    return {key: _ADDED[_name(key)](found) for key, found in values.items() if _name(key) in _ADDED}
+    # During an upgrade another process may report metrics that this version does not know.
+    return {
+        key: _MERGES[_name(key)](found) for key, found in values.items() if _name(key) in _MERGES
+    }
 
 
-def lasting(report: Samples) -> dict[str, float]:
-    """What of a report still counts when its process has ended: a counter never goes back."""
-    return {key: value for key, value in report.items() if _name(key) in _COUNTING}
+def cumulative(report: Samples) -> dict[str, float]:
+    """Return the samples that outlive their process: a counter must never decrease."""
+    return {key: value for key, value in report.items() if _name(key) in _CUMULATIVE}
 
 
 def stats(report: Samples) -> dict[str, int]:
-    """The figures of ``get_stats``, all integers."""
+    """Return what ``get_stats`` answers: integers by name."""
     return {name: int(report[name]) for name in STATS}
 
 
 def readiness(report: Samples) -> dict[str, Any]:
-    """Whether the sidecar is ready, and what that depends on, as ``/readyz`` says it."""
+    """Return whether the sidecar is ready and what that depends on: the body of ``/readyz``."""
     words = ("ready", "broker_connected", "rebuilt", "replayable", "stopping")
     numbers = ("gaps_total", "processes")
     error = broker_error(report)
@@ -133,7 +134,7 @@ def readiness(report: Samples) -> dict[str, Any]:
 
 
 def broker_error(report: Samples) -> str:
-    """Why the broker cannot be read; ``""`` where it can."""
+    """Return why the broker cannot be read; ``""`` if it can."""
     for one in report:
         if _name(one) == "broker_error":
             text = one.partition('text="')[2][:-2]
@@ -141,33 +142,33 @@ def broker_error(report: Samples) -> str:
     return ""
 
 
-def key(name: str, **labels: str) -> str:
-    """The name in a report of a figure that is kept by something."""
-    kept_by = ",".join(f'{label}="{_escaped(value)}"' for label, value in labels.items())
-    return f"{name}{{{kept_by}}}"
+def labelled(name: str, **labels: str) -> str:
+    """Return the name of a sample with labels, as it stands in a report."""
+    pairs = ",".join(f'{label}="{_escaped(value)}"' for label, value in labels.items())
+    return f"{name}{{{pairs}}}"
 
 
-def exposition(report: Samples) -> str:
-    """The report as Prometheus reads it (text format 0.0.4)."""
+def to_prometheus(report: Samples) -> str:
+    """Return the report in Prometheus's text format, version 0.0.4."""
     by_name: dict[str, list[str]] = {}
     for one in report:
         by_name.setdefault(_name(one), []).append(one)
     lines: list[str] = []
     for metric in METRICS:
-        keys = by_name.get(metric.figure or metric.name)
+        keys = by_name.get(metric.sample or metric.name)
         if keys:
             lines += _lines(metric, keys, report)
     return "\n".join(lines) + "\n"
 
 
 def _lines(metric: Metric, keys: list[str], report: Samples) -> list[str]:
-    title, name = metric.title, metric.figure or metric.name
+    title, name = metric.title, metric.sample or metric.name
     samples = [f"{title}{one.removeprefix(name)} {report[one]!r}" for one in keys]
-    return [f"# HELP {title} {metric.told}", f"# TYPE {title} {metric.kind}", *samples]
+    return [f"# HELP {title} {metric.help}", f"# TYPE {title} {metric.kind}", *samples]
 
 
 def _name(one: str) -> str:
-    """What a figure is of, without what it is kept by, and without the parts of a histogram."""
+    """Return the metric of a sample: its name without labels and without a histogram's suffix."""
     name = one.partition("{")[0]
     for part in ("_bucket", "_sum", "_count"):
         whole = name.removesuffix(part)
@@ -181,6 +182,6 @@ def _escaped(value: str) -> str:
 
 
 _HISTOGRAMS: Final = frozenset(one.name for one in METRICS if one.kind == "histogram")
-_COUNTING: Final = frozenset(
-    {"events_total", *(one.figure or one.name for one in METRICS if one.kind != "gauge")}
+_CUMULATIVE: Final = frozenset(
+    {"events_total", *(one.sample or one.name for one in METRICS if one.kind != "gauge")}
 )

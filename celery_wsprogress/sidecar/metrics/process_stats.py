@@ -1,4 +1,4 @@
-"""What this process takes of the machine, as the operating system says it."""
+"""CPU time and memory of this process, as the operating system counts them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Final
 _STATM: Final = Path("/proc/self/statm")
 
 
-def usage() -> dict[str, float]:
-    """Seconds of processor, and bytes of memory where the system says how many (Linux)."""
+def process_samples() -> dict[str, float]:
+    """Return CPU seconds and, on Linux, resident bytes under Prometheus's own names."""
     found: dict[str, float] = {"process_cpu_seconds_total": time.process_time()}
     try:
         pages = int(_STATM.read_text().split()[1])

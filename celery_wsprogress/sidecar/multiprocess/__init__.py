@@ -1,1 +1,1 @@
-"""Several processes on one port."""
+"""Several sidecar processes on one port, and the supervisor that runs them."""

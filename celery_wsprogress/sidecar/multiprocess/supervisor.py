@@ -1,11 +1,11 @@
-"""Several processes on one port: their parent, which serves nobody itself.
+"""The supervisor: it runs several sidecar processes on one port, and serves no client itself.
 
-Each process is the same command again, with a line to the parent (:mod:`.supervisor_link`): a fork
-would take along whatever threads the application started when it was loaded. The parent starts
-one anew that ended without being told to, adds up what they report, and tells them to stop.
+Each process runs the same command again, with a socket to the supervisor (:mod:`.supervisor_link`).
+A fork would copy the locks of whatever threads the application started when it was loaded. The
+supervisor restarts processes that end by themselves, merges their reports, and stops them.
 
-They are in sessions of their own, so that Ctrl-C in a terminal reaches the parent alone. When the
-parent is gone, in whatever way, the lines end and the processes with them.
+The processes have sessions of their own, so Ctrl-C in a terminal reaches the supervisor alone. When
+it ends, in whatever way, the sockets are closed, and the processes end.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from celery_wsprogress.backoff import MAX_DELAY, Backoff
 from celery_wsprogress.sidecar.metrics import definitions
 from celery_wsprogress.sidecar.multiprocess.supervisor_link import (
     encode_report,
-    open_connection,
-    reports,
+    open_stream,
+    read_reports,
 )
 
 if TYPE_CHECKING:
@@ -35,68 +35,68 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STABLE_AFTER: Final = MAX_DELAY
-"""Seconds that a process must have lived for the next one to be started without a long wait."""
+"""Seconds after which a process counts as stable: its successor starts without a long delay."""
 
 
 @dataclass(slots=True)
 class MetricsLedger:
-    """What the processes have reported, kept by process id."""
+    """The reports of the processes, by process id."""
 
     reports: dict[int, Samples] = field(default_factory=dict)
-    """The latest of each that runs and has reported yet."""
+    """The latest report of each process that runs."""
     past: Samples = field(default_factory=lambda: {"restarts_total": 0})
-    """What still counts of those that have ended."""
+    """The merged counters of processes that have ended."""
 
     def others(self, pid: int) -> dict[str, float]:
-        """Everything but what one process reports itself, added up."""
+        """Return the merged report of all processes but one."""
         running = [report for one, report in self.reports.items() if one != pid]
-        return definitions.added([*running, self.past])
+        return definitions.merge([*running, self.past])
 
     def close(self, pid: int) -> None:
-        """A process has ended."""
-        report = definitions.lasting(self.reports.pop(pid, {}))
-        self.past = definitions.added([self.past, report])
+        """Keep the counters of a process that has ended."""
+        report = definitions.cumulative(self.reports.pop(pid, {}))
+        self.past = definitions.merge([self.past, report])
 
-    def replace(self) -> None:
-        """A process is replaced by another one."""
-        self.past = definitions.added([self.past, {"restarts_total": 1}])
+    def count_restart(self) -> None:
+        """Count a restart."""
+        self.past = definitions.merge([self.past, {"restarts_total": 1}])
 
 
 class Supervisor:
-    """Starts them and keeps them running.
+    """Starts the processes, and restarts those that end.
 
-    Runs in: the parent's event loop.
+    Runs in: the supervisor's event loop.
 
     Args:
-        count: How many.
-        command: What each of them runs. The number of the descriptor that leads to the parent
-            is added to it.
+        count: The number of processes.
+        command: The command of each. The file descriptor of its socket to the supervisor is
+            appended to it.
     """
 
     def __init__(self, count: int, command: Sequence[str]) -> None:
         self.serving = asyncio.Event()
-        """All of them serve, or have served."""
+        """Set when all of them have reported for the first time."""
         self._count = count
         self._command = command
         self._ledger = MetricsLedger()
         self._stopping = asyncio.Event()
         self._running: dict[int, asyncio.subprocess.Process] = {}
-        self._keepers: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Start them. Does not wait until they serve."""
+        """Start the processes. Does not wait until they serve."""
         loop = asyncio.get_running_loop()
-        self._keepers = [loop.create_task(self._supervise()) for _ in range(self._count)]
+        self._tasks = [loop.create_task(self._supervise()) for _ in range(self._count)]
 
     async def stop(self) -> None:
-        """Tell each to stop, and wait until they have ended."""
+        """Send each of them SIGTERM, and wait until they have ended."""
         self._stopping.set()
         for one in self._running.values():
-            _signal(one, signal.SIGTERM)
-        await asyncio.gather(*self._keepers)
+            _send_signal(one, signal.SIGTERM)
+        await asyncio.gather(*self._tasks)
 
     async def _supervise(self) -> None:
-        """Have one process running until it is time to stop."""
+        """Keep one process running until the supervisor stops."""
         backoff = Backoff()
         while not self._stopping.is_set():
             began_at = time.monotonic()
@@ -107,7 +107,7 @@ class Supervisor:
                 backoff.reset()
             pause = backoff.next()
             logger.warning("%s; another one is started in %.1f s", how, pause)
-            self._ledger.replace()
+            self._ledger.count_restart()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
@@ -115,17 +115,17 @@ class Supervisor:
         """Run a process to its end.
 
         Returns:
-            How it ended, for people.
+            How it ended, as text for the log.
         """
         try:
-            process, line = await self._start_one()
+            process, sock = await self._start_one()
         except OSError as exc:
             return f"A process cannot be started ({exc.strerror or exc})"
         self._running[process.pid] = process
         if self._stopping.is_set():
-            _signal(process, signal.SIGTERM)
+            _send_signal(process, signal.SIGTERM)
         try:
-            await self._listen(process.pid, line)
+            await self._exchange_reports(process.pid, sock)
             code = await process.wait()
         finally:
             del self._running[process.pid]
@@ -146,10 +146,10 @@ class Supervisor:
             unless_all_goes_well.pop_all()
         return process, ours
 
-    async def _listen(self, pid: int, sock: socket.socket) -> None:
-        """Take the reports of a process, and answer them, until its line ends."""
-        reader, writer = await open_connection(sock)
-        async for report in reports(reader):
+    async def _exchange_reports(self, pid: int, sock: socket.socket) -> None:
+        """Receive the reports of a process and answer each, until its socket is closed."""
+        reader, writer = await open_stream(sock)
+        async for report in read_reports(reader):
             self._ledger.reports[pid] = report
             if len(self._ledger.reports) == self._count:
                 self.serving.set()
@@ -157,7 +157,7 @@ class Supervisor:
         writer.close()
 
 
-def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+def _send_signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(number)
 

@@ -1,12 +1,11 @@
-"""One of several processes of a sidecar, seen from within: its line to the parent.
+"""The supervisor link: the socket between one of several sidecar processes and their supervisor.
 
-A process reports its figures to the parent about every second and whenever it is asked for those
-of all, and gets what all others have reported as the answer. So whoever is asked, over
-whichever process, hears of all of them.
+A process reports its metrics about once a second, and when a client asks for those of all. The
+answer is what all other processes have reported, so each of them can answer for all.
 
-The line also says whether the parent lives: it ends with it, and so does this process.
+The socket is closed when the supervisor ends, in whatever way; then this process ends as well.
 
-The line carries JSON, one report a line each way. Each report gets one answer, in order.
+It carries one JSON object per line, a report in either direction. Reports are answered in order.
 """
 
 from __future__ import annotations
@@ -27,14 +26,15 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.sidecar.metrics.definitions import Samples
 
-EVERY: Final = 1.0
-"""Seconds between two reports, at least."""
+REPORT_INTERVAL: Final = 1.0
+"""Minimum seconds between two reports."""
 
-REST: Final = 100
-"""So many times as long as a report takes there is none: it sums over all connections."""
+REPORT_DUTY_FACTOR: Final = 100
+"""Minimum pause between two reports, as a multiple of the time that one takes: it sums over all
+connections."""
 
-PATIENCE: Final = 2.0
-"""Seconds that whoever asks waits for the parent. Then what it said last has to do."""
+REFRESH_TIMEOUT: Final = 2.0
+"""Seconds to wait for the supervisor's answer; after that its last one is used."""
 
 CLIENT_BITS: Final = 28
 """Of a client's number. With the process id above them (22 bits at the most) it is one that
@@ -45,94 +45,94 @@ MAX_LINE_BYTES: Final = 1_000_000
 _decode = msgspec.json.Decoder(dict[str, int | float]).decode
 
 
-async def open_connection(sock: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Read and write reports on one end of a line."""
+async def open_stream(sock: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return the reader and the writer of one end of the link."""
     return await asyncio.open_connection(sock=sock, limit=MAX_LINE_BYTES)
 
 
-async def reports(reader: asyncio.StreamReader) -> AsyncIterator[Samples]:
-    """The reports that come on a line, until it ends."""
-    # Who is killed may leave half of one.
+async def read_reports(reader: asyncio.StreamReader) -> AsyncIterator[Samples]:
+    """Yield the reports that arrive, until the link is closed."""
+    # A process that is killed may leave half a line.
     with contextlib.suppress(ConnectionError, EOFError):
         while True:
             yield _decode(await reader.readuntil())
 
 
 def encode_report(report: Samples) -> bytes:
-    """A report, as it goes over a line."""
+    """Return a report as one line."""
     return encode_frame(dict(report)) + b"\n"
 
 
 class SupervisorLink:
-    """What the other processes have reported.
+    """Exchanges reports with the supervisor.
 
     Runs in: the event loop.
 
     Args:
-        descriptor: Of the socket that leads to the parent.
+        descriptor: The file descriptor of the socket.
     """
 
     def __init__(self, descriptor: int) -> None:
         self.reports: Samples = {}
-        """Of all other processes, those included that have ended, added up."""
+        """The merged report of all other processes, including those that have ended."""
         self.parent_gone = asyncio.Event()
-        """The parent is gone."""
+        """Set when the supervisor has ended."""
         self.first_client_id = (os.getpid() << CLIENT_BITS) + 1
-        """From here on this process counts its clients, and no other one does."""
+        """The first client id of this process; no other process uses it or the following ones."""
         self._socket = socket.socket(fileno=descriptor)
         self._own: Callable[[], Samples]
         self._writer: asyncio.StreamWriter
-        self._asked: deque[asyncio.Future[None]] = deque()
+        self._unanswered: deque[asyncio.Future[None]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, own: Callable[[], Samples]) -> None:
-        """Say to the parent that this process serves, and report from now on.
+        """Report to the supervisor from now on; the first report says that this process serves.
 
         Args:
-            own: Makes the report of this process.
+            own: Returns the report of this process.
         """
         loop = asyncio.get_running_loop()
         self._own = own
-        reader, self._writer = await open_connection(self._socket)
+        reader, self._writer = await open_stream(self._socket)
         self._tasks = [
-            loop.create_task(self._listen(reader)),
-            loop.create_task(self._read_permit()),
+            loop.create_task(self._receive(reader)),
+            loop.create_task(self._report_regularly()),
         ]
 
     async def refresh(self) -> None:
-        """Have :attr:`reports` as the parent knows them now."""
+        """Bring :attr:`reports` up to date, in :data:`REFRESH_TIMEOUT` at the most."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._report(), PATIENCE)
+            await asyncio.wait_for(self._report(), REFRESH_TIMEOUT)
 
     def _report(self) -> asyncio.Future[None]:
-        """Report to the parent; what is returned is done when it has answered."""
+        """Send a report; return a future that is done when it was answered."""
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.parent_gone.is_set():
             answered.set_result(None)
             return answered
         self._writer.write(encode_report(self._own()))
-        self._asked.append(answered)
+        self._unanswered.append(answered)
         return answered
 
-    async def _read_permit(self) -> None:
+    async def _report_regularly(self) -> None:
         clock = asyncio.get_running_loop().time
         while not self.parent_gone.is_set():
             before = clock()
             answered = self._report()
             took = clock() - before
             await answered
-            await asyncio.sleep(max(EVERY, REST * took))
+            await asyncio.sleep(max(REPORT_INTERVAL, REPORT_DUTY_FACTOR * took))
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        async for report in reports(reader):
+    async def _receive(self, reader: asyncio.StreamReader) -> None:
+        async for report in read_reports(reader):
             self.reports = report
             self._answer()
         self.parent_gone.set()
-        while self._asked:
+        while self._unanswered:
             self._answer()
 
     def _answer(self) -> None:
-        answered = self._asked.popleft()
-        # Who waited for it may have gone meanwhile.
+        answered = self._unanswered.popleft()
+        # The wait for it may have timed out.
         if not answered.done():
             answered.set_result(None)

@@ -26,7 +26,7 @@ def test_an_error_in_a_program_is_no_outage_to_who_reads(monkeypatch, caplog):
     reading = LogReaderThread(BrokerAddress("redis://nowhere/0"), lambda *_, **__: None)
     reading.start()
     try:
-        eventually(lambda: reading.connection.reconnects > 2)
+        eventually(lambda: reading.status.reconnects > 2)
     finally:
         reading.stop()
     assert is_told(caplog)

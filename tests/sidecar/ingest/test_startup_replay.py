@@ -29,7 +29,7 @@ def test_who_waits_is_let_in_when_it_is_done():
         waiting = asyncio.ensure_future(one.wait())
         await asyncio.sleep(0)
         assert not waiting.done()
-        one.finish()
+        one.complete()
         assert await waiting
         assert await one.wait()
 
@@ -54,10 +54,10 @@ def test_how_far_it_is_is_said_once_in_a_while(monkeypatch, caplog):
     monkeypatch.setattr(startup_replay, "LOG_INTERVAL", 0.0)
     one = StartupReplay()
     with caplog.at_level(logging.INFO, "celery_wsprogress"):
-        one.read("1000-0", "2000-5", 10)
-        one.read("1500-3", "2000-5", 20)
-        one.read("2001-0", "2000-5", 1)
-        one.finish()
+        one.advance("1000-0", "2000-5", 10)
+        one.advance("1500-3", "2000-5", 20)
+        one.advance("2001-0", "2000-5", 1)
+        one.complete()
     said = [record.message for record in caplog.records]
     assert said[:3] == [
         "Reading the log: 0%, 10 events",
@@ -70,8 +70,8 @@ def test_how_far_it_is_is_said_once_in_a_while(monkeypatch, caplog):
 def test_a_short_log_is_read_without_a_word(caplog):
     one = StartupReplay()
     with caplog.at_level(logging.INFO, "celery_wsprogress"):
-        one.read("17", "18", 10)
-        one.finish()
+        one.advance("17", "18", 10)
+        one.complete()
     assert not caplog.records
 
 
@@ -123,7 +123,7 @@ def test_what_is_true_in_any_case_is_answered(unread, path):
 def test_a_broker_that_comes_late_ends_the_hold(own_redis):
     own_redis.kill()
     with SidecarThread(BrokerAddress(own_redis.url), wait=False) as sidecar:
-        eventually(lambda: sidecar.sidecar.ingest.connection.reconnects)
+        eventually(lambda: sidecar.sidecar.ingest.status.reconnects)
         own_redis.start()
         with connect(sidecar.url, compression=None, open_timeout=60) as client:
             assert json.loads(client.recv())["event_type"] == "connected"

@@ -16,7 +16,7 @@ from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.protocol.events import Completed, Error, Status
 from celery_wsprogress.protocol.jsonable import WITHHELD
 from celery_wsprogress.sidecar.liveness.checker import LivenessChecker
-from celery_wsprogress.sidecar.liveness.result_lookup import UNAVAILABLE_RESULT, Answer
+from celery_wsprogress.sidecar.liveness.result_lookup import UNAVAILABLE, LookupResult
 
 LOST_AFTER = 60.0
 RUN = ("op-1", "r1")
@@ -40,7 +40,7 @@ class Sidecar:
         self._numbers = count(1)
         ask = self._ask if backend is not None else None
         self.liveness = LivenessChecker(self.hub.store, lost_after, self._conclude, ask)
-        self.liveness.listen(0.0)
+        self.liveness.resume(0.0)
 
     def write(self, *events, alive=(), writer="worker", every=10.0):
         number = next(self._numbers)
@@ -63,7 +63,7 @@ class Sidecar:
             self.now = min(end, self.now + self.liveness.interval)
             if alive:
                 self.write(alive=alive)
-            self.liveness.look(self.now, 1_000.0 + self.now)
+            self.liveness.check(self.now, 1_000.0 + self.now)
 
     @property
     def operation(self):
@@ -123,18 +123,18 @@ def test_nobody_gives_signs_between_a_run_and_its_successor(sidecar):
 
 
 def test_between_a_run_and_its_successor_the_backend_is_asked_now_and_then():
-    sidecar = Sidecar(Answer(None, asked=True))
+    sidecar = Sidecar(LookupResult(None))
     sidecar.write(status("started", metadata={}), status("replaced", publication=""))
     sidecar.wait(3_600)
     assert sidecar.words == []
     assert 5 <= len(sidecar.asked) <= 15
-    sidecar.backend = Answer(Outcome("error", None, "a step broke", "ValueError"), asked=True)
+    sidecar.backend = LookupResult(Outcome("error", None, "a step broke", "ValueError"))
     sidecar.wait(400)
     assert sidecar.words == ["Error"]
     assert sidecar.operation["error"] == "a step broke"
 
 
-@pytest.mark.parametrize("backend", [None, Answer(None, asked=True)])
+@pytest.mark.parametrize("backend", [None, LookupResult(None)])
 def test_a_run_whose_message_was_not_acknowledged_is_delivered_again(backend):
     """That is no end: the result backend knows of none either."""
     sidecar = Sidecar(backend)
@@ -228,7 +228,7 @@ def test_silence_does_not_count_while_the_log_is_not_heard(sidecar):
     sidecar.liveness.pause()
     sidecar.wait(500)
     assert sidecar.words == []
-    sidecar.liveness.listen(sidecar.now)
+    sidecar.liveness.resume(sidecar.now)
     sidecar.wait(25)
     assert sidecar.words == []
     sidecar.wait(10)
@@ -255,7 +255,7 @@ def test_what_the_log_did_not_take_is_concluded_again_after_a_while():
 
 
 def test_the_backend_knows_better():
-    sidecar = Sidecar(Answer(Outcome("completed", {"rows": 7}), asked=True))
+    sidecar = Sidecar(LookupResult(Outcome("completed", {"rows": 7})))
     sidecar.write(status("started", metadata={}))
     sidecar.wait(80)
     assert sidecar.words == ["stalled", "Result", "Completed"]
@@ -265,14 +265,14 @@ def test_the_backend_knows_better():
 
 
 def test_a_result_that_must_not_leave_the_worker_does_not_leave_the_backend():
-    sidecar = Sidecar(Answer(Outcome("completed", "secret"), asked=True))
+    sidecar = Sidecar(LookupResult(Outcome("completed", "secret")))
     sidecar.write(status("started", metadata={}, stream_result=False))
     sidecar.wait(80)
     assert sidecar.words == ["stalled", "Completed"]
 
 
 def test_the_backend_knows_of_a_failure():
-    sidecar = Sidecar(Answer(Outcome("error", None, "broke", "ValueError"), asked=True))
+    sidecar = Sidecar(LookupResult(Outcome("error", None, "broke", "ValueError")))
     sidecar.write(status("started", metadata={}, worker="w"))
     sidecar.wait(80)
     assert sidecar.words == ["stalled", "Error"]
@@ -294,7 +294,7 @@ def test_the_backend_knows_of_a_failure():
 @pytest.mark.parametrize("reason", ["", "it took too long"])
 def test_an_error_that_must_not_leave_the_worker_does_not_leave_the_backend(said, reason):
     outcome = Outcome("error", None, "secret", "ValueError", reason)
-    sidecar = Sidecar(Answer(outcome, asked=True))
+    sidecar = Sidecar(LookupResult(outcome))
     for event in said:
         sidecar.write(event)
     sidecar.wait(200)
@@ -303,14 +303,14 @@ def test_an_error_that_must_not_leave_the_worker_does_not_leave_the_backend(said
 
 
 def test_a_backend_that_knows_of_no_end_leaves_it_lost():
-    sidecar = Sidecar(Answer(None, asked=True))
+    sidecar = Sidecar(LookupResult(None))
     sidecar.write(status("started", metadata={}, worker="w"))
     sidecar.wait(80)
     assert sidecar.operation["error_type"] == "WorkerLost"
 
 
 def test_a_backend_that_cannot_be_asked_is_waited_for_but_not_for_ever():
-    sidecar = Sidecar(UNAVAILABLE_RESULT)
+    sidecar = Sidecar(UNAVAILABLE)
     sidecar.write(status("started", metadata={}, worker="w"))
     sidecar.wait(110)
     assert sidecar.words == ["stalled"]
@@ -320,8 +320,8 @@ def test_a_backend_that_cannot_be_asked_is_waited_for_but_not_for_ever():
 
 
 def test_a_backend_that_never_answers_is_not_waited_for_either():
-    sidecar = Sidecar(UNAVAILABLE_RESULT)
-    sidecar.liveness._ask = lambda _id, _answer: None
+    sidecar = Sidecar(UNAVAILABLE)
+    sidecar.liveness._request = lambda _id, _answer: None
     sidecar.write(status("started", metadata={}, worker="w"))
     sidecar.wait(110)
     assert sidecar.words == ["stalled"]
@@ -332,13 +332,13 @@ def test_a_backend_that_never_answers_is_not_waited_for_either():
 @pytest.mark.parametrize("word", ["received", "retrying"])
 def test_a_run_that_waits_is_asked_for_now_and_then(word):
     """A process may have died with the first word of it, or of its next attempt, unsaid."""
-    sidecar = Sidecar(Answer(None, asked=True))
+    sidecar = Sidecar(LookupResult(None))
     sidecar.write(status("received", worker="w"))
     sidecar.write(status(word, worker="w"))
     sidecar.wait(1_000)
     assert sidecar.words == []
     assert 3 <= len(sidecar.asked) <= 6
-    sidecar.backend = Answer(Outcome("completed", 7), asked=True)
+    sidecar.backend = LookupResult(Outcome("completed", 7))
     sidecar.wait(1_000)
     assert sidecar.words == ["Result", "Completed"]
     assert sidecar.operation["state"] == "completed"
@@ -346,14 +346,14 @@ def test_a_run_that_waits_is_asked_for_now_and_then(word):
 
 def test_what_only_waits_in_its_queue_is_asked_for_now_and_then():
     """A worker that knows neither its task nor this package throws it away without a word."""
-    sidecar = Sidecar(Answer(None, asked=True))
+    sidecar = Sidecar(LookupResult(None))
     sidecar.write(queued())
     sidecar.wait(50)
     assert sidecar.asked == []
     sidecar.wait(950)
     assert sidecar.words == []
     assert 3 <= len(sidecar.asked) <= 6
-    sidecar.backend = Answer(Outcome("error", None, "life.newer", "NotRegistered"), asked=True)
+    sidecar.backend = LookupResult(Outcome("error", None, "life.newer", "NotRegistered"))
     sidecar.wait(1_000)
     assert sidecar.words == ["Error"]
     shown = sidecar.operation
@@ -361,7 +361,7 @@ def test_what_only_waits_in_its_queue_is_asked_for_now_and_then():
 
 
 def test_what_was_concluded_of_a_message_does_not_hold_for_a_run_of_it():
-    sidecar = Sidecar(Answer(Outcome("error", None, "life.newer", "NotRegistered"), asked=True))
+    sidecar = Sidecar(LookupResult(Outcome("error", None, "life.newer", "NotRegistered")))
     sidecar.write(queued())
     sidecar.wait(100)
     assert sidecar.operation["state"] == "error"
@@ -372,24 +372,24 @@ def test_what_was_concluded_of_a_message_does_not_hold_for_a_run_of_it():
 
 
 def test_no_conclusion_is_drawn_about_a_message_whose_run_began_meanwhile():
-    sidecar = Sidecar(UNAVAILABLE_RESULT)
+    sidecar = Sidecar(UNAVAILABLE)
     answers = []
-    sidecar.liveness._ask = lambda _id, answer: answers.append(answer)
+    sidecar.liveness._request = lambda _id, answer: answers.append(answer)
     sidecar.write(queued())
     sidecar.wait(100)
     sidecar.write(status("received", worker="w"))
-    answers[0](Answer(Outcome("completed", 7), asked=True))
+    answers[0](LookupResult(Outcome("completed", 7)))
     assert sidecar.words == []
 
 
 def test_a_long_queue_is_asked_for_in_small_portions():
-    sidecar = Sidecar(Answer(None, asked=True))
+    sidecar = Sidecar(LookupResult(None))
     for number in range(1_000):
         sidecar.write(queued(operation_id=f"op-{number}"))
     sidecar.wait(LOST_AFTER)
     before = len(sidecar.asked)
     sidecar.now += sidecar.liveness.interval
-    sidecar.liveness.look(sidecar.now, 0.0)
+    sidecar.liveness.check(sidecar.now, 0.0)
     assert 0 < len(sidecar.asked) - before <= 20
     # Nobody is left out for the sake of those that were asked for before.
     sidecar.wait(1_000)
@@ -397,13 +397,13 @@ def test_a_long_queue_is_asked_for_in_small_portions():
 
 
 def test_an_answer_that_comes_too_late_is_not_taken():
-    sidecar = Sidecar(UNAVAILABLE_RESULT)
+    sidecar = Sidecar(UNAVAILABLE)
     answers = []
-    sidecar.liveness._ask = lambda _id, answer: answers.append(answer)
+    sidecar.liveness._request = lambda _id, answer: answers.append(answer)
     sidecar.write(status("started", metadata={}))
     sidecar.wait(65)
     sidecar.write(progress(0.5))
-    answers[0](Answer(None, asked=True))
+    answers[0](LookupResult(None))
     assert sidecar.words == ["stalled"]
 
 
@@ -420,7 +420,7 @@ def test_nobody_who_spoke_within_the_time_is_given_up(steps):
         elif step == "deaf":
             sidecar.liveness.pause()
             sidecar.wait(seconds)
-            sidecar.liveness.listen(sidecar.now)
+            sidecar.liveness.resume(sidecar.now)
         else:
             sidecar.wait(seconds)
         spoke_at = sidecar.now if step != "wait" else spoke_at

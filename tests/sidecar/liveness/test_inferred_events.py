@@ -23,8 +23,8 @@ def test_every_conclusion_is_marked_and_names_its_run(silence):
     found = [
         inferred_events.stalled(silence),
         inferred_events.lost(silence),
-        *inferred_events.told(silence, outcome),
-        *inferred_events.answered("op-1", 50.0, outcome),
+        *inferred_events.ended(silence, outcome),
+        *inferred_events.ended_unknown("op-1", 50.0, outcome),
     ]
     assert all(event.inferred and event.operation_id == "op-1" for event in found)
     assert [event.run for event in found] == ["r1"] * 4 + [inferred_events.BACKEND_RUN] * 2
@@ -38,7 +38,7 @@ def test_a_client_does_not_see_the_mark(silence):
 
 
 def test_a_large_result_is_cut_as_a_workers_would_be(silence):
-    ends = inferred_events.told(silence, Outcome("completed", "x" * 2_000_000))
+    ends = inferred_events.ended(silence, Outcome("completed", "x" * 2_000_000))
     assert ends[0].data.truncated
     body = batches.join_batch("w", 1, [batches.encode_event(event) for event in ends])
     assert len(body) < jsonable.MAX_RESULT_BYTES < MAX_BATCH_BYTES
@@ -46,12 +46,12 @@ def test_a_large_result_is_cut_as_a_workers_would_be(silence):
 
 @pytest.mark.parametrize(("end", "shown"), [("error", "error"), ("cancelled", "cancelled")])
 def test_other_ends(silence, end, shown):
-    [error] = inferred_events.told(silence, Outcome(end, None, "revoked", "TaskRevokedError"))
+    [error] = inferred_events.ended(silence, Outcome(end, None, "revoked", "TaskRevokedError"))
     assert (error.data.status, error.data.error_type) == (shown, "TaskRevokedError")
 
 
 @pytest.mark.parametrize(("full", "shown"), [(False, jsonable.WITHHELD), (True, "secret")])
 def test_what_the_error_of_an_unknown_operation_says_is_shown_where_it_was_asked_for(full, shown):
     outcome = Outcome("error", None, "secret", "ValueError")
-    [error] = inferred_events.answered("op-1", 50.0, outcome, streams_errors=full)
+    [error] = inferred_events.ended_unknown("op-1", 50.0, outcome, streams_errors=full)
     assert (error.data.error, error.data.error_type) == (shown, "ValueError")

@@ -15,8 +15,8 @@ from support.waiting import eventually
 from celery_wsprogress.brokers.result_backend import Outcome, open_backend
 from celery_wsprogress.sidecar.liveness.result_lookup import (
     MAX_STUCK,
-    UNAVAILABLE_RESULT,
-    Answer,
+    UNAVAILABLE,
+    LookupResult,
     ResultLookup,
     find_backend,
 )
@@ -29,7 +29,7 @@ def app(redis_url):
 
 def ask(backend, task_id):
     answers = []
-    backend.ask(task_id, answers.append)
+    backend.request(task_id, answers.append)
     eventually(lambda: answers)
     [answer] = answers
     return answer
@@ -39,9 +39,10 @@ def test_how_a_task_ended(app):
     app.backend.store_result("good", {"rows": 7}, states.SUCCESS)
     app.backend.store_result("bad", ValueError("broke"), states.FAILURE)
     backend = find_backend(app, None)
-    assert ask(backend, "good") == Answer(Outcome("completed", {"rows": 7}), asked=True)
-    assert ask(backend, "bad") == Answer(Outcome("error", None, "broke", "ValueError"), asked=True)
-    assert ask(backend, "nobody's") == Answer(None, asked=True)
+    assert ask(backend, "good") == LookupResult(Outcome("completed", {"rows": 7}))
+    assert ask(backend, "bad") == LookupResult(Outcome("error", None, "broke", "ValueError"))
+    assert ask(backend, "nobody's").outcome is None
+    assert ask(backend, "nobody's") is not UNAVAILABLE
 
 
 def test_another_backend_than_the_applications(app, redis_url):
@@ -59,8 +60,8 @@ def test_where_there_is_none():
 def test_a_backend_that_is_away_is_said_once_and_without_its_password(caplog):
     url = f"redis://:hunter2@127.0.0.1:{free_port()}/0"
     backend = find_backend(None, url)
-    assert ask(backend, "a") == UNAVAILABLE_RESULT
-    assert ask(backend, "b") == UNAVAILABLE_RESULT
+    assert ask(backend, "a") is UNAVAILABLE
+    assert ask(backend, "b") is UNAVAILABLE
     assert [record.message for record in caplog.records] == [
         "The result backend cannot be asked (ConnectionError)"
     ]
@@ -78,12 +79,12 @@ def test_an_operation_is_asked_for_once_at_a_time():
 
     backend = ResultLookup(Slow)
     for _ in range(3):
-        backend.ask("one", answers.append)
-    backend.ask("other", answers.append)
+        backend.request("one", answers.append)
+    backend.request("other", answers.append)
     release.set()
     eventually(lambda: len(answers) == 2)
     assert [answer.outcome.result for answer in answers] == ["one", "other"]
-    backend.ask("one", answers.append)
+    backend.request("one", answers.append)
     eventually(lambda: len(answers) == 3)
 
 
@@ -112,18 +113,19 @@ def test_a_connection_that_a_proxy_has_forgotten_is_given_up_and_another_one_ask
     app, network, caplog
 ):
     backend = ResultLookup(through(network, app), answer_timeout=0.3)
-    assert ask(backend, "good").asked
+    assert ask(backend, "good") is not UNAVAILABLE
     network.freeze()
     owed, later = [], []
-    backend.ask("good", owed.append)
+    backend.request("good", owed.append)
 
     def answered():
         # As the sidecar asks: again and again while it has no answer.
-        backend.ask("good", later.append)
-        return any(one.asked for one in later)
+        backend.request("good", later.append)
+        return any(one is not UNAVAILABLE for one in later)
 
     eventually(answered)
-    assert owed == [UNAVAILABLE_RESULT]
+    [answer] = owed
+    assert answer is UNAVAILABLE
     assert later[-1].outcome == Outcome("completed", 1)
     assert "The result backend cannot be asked (no answer)" in caplog.messages
 
@@ -139,14 +141,14 @@ def test_a_backend_that_never_answers_holds_few_threads_and_everyone_gets_an_ans
     backend, answers, before = ResultLookup(Mute, 0.01), [], threading.active_count()
 
     def refused():
-        backend.ask(f"task {len(answers)}", answers.append)
+        backend.request(f"task {len(answers)}", answers.append)
         return len(answers) > 2 * MAX_STUCK
 
     eventually(refused)
-    assert set(answers) == {UNAVAILABLE_RESULT}
+    assert all(answer is UNAVAILABLE for answer in answers)
     assert threading.active_count() <= before + MAX_STUCK + 1
     release.set()
-    eventually(lambda: ask(backend, "at last").asked)
+    eventually(lambda: ask(backend, "at last") is not UNAVAILABLE)
 
 
 DJANGO = """
@@ -174,7 +176,7 @@ backend = find_backend(app, None)
 
 def ask():
     done, found = threading.Event(), []
-    backend.ask("good", lambda answer: (found.append(answer), done.set()))
+    backend.request("good", lambda answer: (found.append(answer), done.set()))
     assert done.wait(60)
     return found[0].outcome
 

@@ -13,23 +13,23 @@ from support.sample_events import completed, log, progress, queued, status
 from celery_wsprogress import __version__
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.protocol import batches
-from celery_wsprogress.sidecar.ingest.log_reader import Connection
+from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
 from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import (
     METRICS,
     STATS,
-    added,
-    exposition,
-    key,
-    lasting,
+    cumulative,
+    labelled,
+    merge,
     readiness,
     stats,
+    to_prometheus,
 )
-from celery_wsprogress.sidecar.metrics.latency import BOUNDS, LONGEST, LatencyHistogram
+from celery_wsprogress.sidecar.metrics.latency import BOUNDS, MAX_LATENCY, LatencyHistogram
 
-NAMES = [one.figure or one.name for one in METRICS if one.kind != "histogram"]
-COUNTERS = [one.figure or one.name for one in METRICS if one.kind == "counter"]
+NAMES = [one.sample or one.name for one in METRICS if one.kind != "histogram"]
+COUNTERS = [one.sample or one.name for one in METRICS if one.kind == "counter"]
 REPORTS = st.dictionaries(st.sampled_from(NAMES), st.integers(0, 10**12))
 
 LIFE = (
@@ -54,7 +54,7 @@ class Process:
     """The accounts of one process of a sidecar, with what they are made of."""
 
     def __init__(self):
-        self.hub, self.broker, self.rebuilding = Hub(), Connection(), StartupReplay()
+        self.hub, self.broker, self.rebuilding = Hub(), BrokerStatus(), StartupReplay()
         self.connections, self.delays = {}, LatencyHistogram()
         self.accounts = MetricsCollector(
             self.hub, self.broker, self.rebuilding, self.connections, self.delays
@@ -79,18 +79,18 @@ def families(report):
         family.name: {
             (sample.name, *sample.labels.items()): sample.value for sample in family.samples
         }
-        for family in text_string_to_metric_families(exposition(report))
+        for family in text_string_to_metric_families(to_prometheus(report))
     }
 
 
 def test_every_figure_of_a_process_is_a_metric_of_the_table(process):
     process.read(*LIFE)
     process.accounts.closed(Wrote(1, 1))
-    shown = text_string_to_metric_families(exposition(process.report()))
+    shown = text_string_to_metric_families(to_prometheus(process.report()))
     kinds = {family.name: (family.type, family.documentation) for family in shown}
     # The parser leaves the end out of a counter's name.
     expected = {
-        one.title.removesuffix("_total"): (one.kind, one.told)
+        one.title.removesuffix("_total"): (one.kind, one.help)
         for one in METRICS
         # The parent of several processes counts restarts; the broker is well here.
         if one.name not in {"restarts_total", "broker_error"}
@@ -125,7 +125,7 @@ def test_what_connections_wrote_is_not_lost_when_they_close(process):
     after = process.report()
     assert (after["sent_writes_total"], after["sent_bytes_total"]) == (7, 730)
     assert (after["connected_clients"], after["connections_total"]) == (1, 2)
-    assert after[key("closed_by_code", code="4008")] == 1
+    assert after[labelled("closed_by_code", code="4008")] == 1
 
 
 def test_close_codes_that_clients_make_up_make_no_metrics(process):
@@ -133,9 +133,9 @@ def test_close_codes_that_clients_make_up_make_no_metrics(process):
         process.accounts.closed(Wrote(0, 0, code=code))
     closed = {one: n for one, n in process.report().items() if one.startswith("closed_by_code")}
     assert closed == {
-        key("closed_by_code", code="4001"): 1,
-        key("closed_by_code", code="4008"): 1,
-        key("closed_by_code", code="other"): 1998,
+        labelled("closed_by_code", code="4001"): 1,
+        labelled("closed_by_code", code="4008"): 1,
+        labelled("closed_by_code", code="other"): 1998,
     }
 
 
@@ -146,7 +146,7 @@ def test_readiness_is_what_it_depends_on(process):
     assert not ready()
     process.broker.connected = True
     assert not ready()
-    process.rebuilding.finish()
+    process.rebuilding.complete()
     assert ready()
     process.accounts.stopping = True
     assert not ready()
@@ -168,14 +168,14 @@ def test_each_has_its_own_clients_and_all_have_the_same_log():
         process.broker.connected = True
     one.connections[1] = Wrote(2, 30)
     other.connections.update({1: Wrote(1, 10), 2: Wrote(1, 10)})
-    other.rebuilding.finish()
-    together = added([one.report(), other.report()])
+    other.rebuilding.complete()
+    together = merge([one.report(), other.report()])
     assert together["connected_clients"] == 3
     assert together["sent_bytes_total"] == 50
     assert together["processes"] == 2
     assert together["total_operations"] == 1
-    assert together[key("events_by_type", type="log")] == 2
-    assert together[key("build_info", version=__version__)] == 1
+    assert together[labelled("events_by_type", type="log")] == 2
+    assert together[labelled("build_info", version=__version__)] == 1
     assert together["history_bytes"] == 2 * one.report()["history_bytes"]
     # Ready is who can serve each client, whichever process it comes to.
     assert [together[name] for name in ("broker_connected", "rebuilt", "ready")] == [1, 0, 0]
@@ -185,26 +185,26 @@ def test_each_has_its_own_clients_and_all_have_the_same_log():
 def test_it_does_not_matter_in_which_order_they_are_added(reports, chance):
     mixed = list(reports)
     chance.shuffle(mixed)
-    assert added(mixed) == added(reports)
-    assert added([added(reports[:1]), added(reports[1:])]) == added(reports)
+    assert merge(mixed) == merge(reports)
+    assert merge([merge(reports[:1]), merge(reports[1:])]) == merge(reports)
 
 
 @given(REPORTS, REPORTS, REPORTS)
 def test_no_counter_goes_back_when_a_process_ends(ending, going_on, beginning):
-    before = added([ending, going_on])
-    past = lasting(ending)
-    for after in (added([past, going_on]), added([past, going_on, beginning])):
+    before = merge([ending, going_on])
+    past = cumulative(ending)
+    for after in (merge([past, going_on]), merge([past, going_on, beginning])):
         counted = [name for name in COUNTERS if name in before]
         assert [name for name in counted if after[name] < before[name]] == []
 
 
 def test_a_figure_of_another_version_is_left_out():
-    assert added([{"gaps_total": 1, "of_tomorrow": 7}]) == {"gaps_total": 1}
+    assert merge([{"gaps_total": 1, "of_tomorrow": 7}]) == {"gaps_total": 1}
 
 
 @given(st.dictionaries(st.text(max_size=5), st.integers(0, 10**15), max_size=3))
 def test_any_label_is_read_as_it_was_written(counts):
-    report = {key("closed_by_code", code=code): number for code, number in counts.items()}
+    report = {labelled("closed_by_code", code=code): number for code, number in counts.items()}
     read = families(report).get("celery_wsprogress_closed", {})
     expected = {
         ("celery_wsprogress_closed_total", ("code", code)): number
@@ -229,13 +229,13 @@ def test_every_delay_is_in_the_bucket_of_prometheus_whatever_the_clocks(delays):
     histogram = LatencyHistogram()
     for delay in delays:
         histogram.observe(delay)
-    samples = families(histogram.figures())["celery_wsprogress_delivery_delay_seconds"]
+    samples = families(histogram.samples())["celery_wsprogress_delivery_delay_seconds"]
     buckets = {
         float(dict(labels)["le"]): value
         for (name, *labels), value in samples.items()
         if name.endswith("_bucket")
     }
-    counted = [min(max(one, 0.0), LONGEST) for one in delays]
+    counted = [min(max(one, 0.0), MAX_LATENCY) for one in delays]
     assert buckets == {bound: sum(one <= bound for one in counted) for bound in (*BOUNDS, math.inf)}
     total = samples[("celery_wsprogress_delivery_delay_seconds_sum",)]
     assert total == pytest.approx(sum(counted))
