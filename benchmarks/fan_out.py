@@ -98,9 +98,9 @@ def _figures(watchers: int, taken: list[list[float]]) -> Iterator[Figure]:
     named = f"{watchers:,} watchers"
     stated = watchers == 1_000
     yield figure(f"CPU per delivery, {named}", "µs", (1e6 * one for one in ours))
-    limit = Target(1.4) if stated else None
+    limit = Target(1.5) if stated else None
     yield ratio("· against a bare loop of socket.send", ours, loop, limit)
-    limit = Target(0.75) if stated else None
+    limit = Target(0.8) if stated else None
     yield ratio("· against websockets.broadcast()", ours, library, limit)
     yield figure("· of the bare loop", "µs", (1e6 * one for one in loop))
     yield figure("· of websockets.broadcast()", "µs", (1e6 * one for one in library))

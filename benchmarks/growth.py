@@ -29,7 +29,7 @@ TITLE: Final = "Growth"
 Sizes = tuple[int, ...]
 
 CONNECTIONS: Sizes = (100, 10_000)
-OPERATIONS: Sizes = (1_000, 100_000)
+OPERATIONS: Sizes = (1_000, 10_000, 100_000)
 WATCHERS: Sizes = (1, 10_000)
 
 DELIVERIES: Final = 20_000
@@ -41,12 +41,12 @@ def measure(*, quick: bool) -> Table:
     sizes: tuple[Sizes, ...] = (CONNECTIONS, OPERATIONS, WATCHERS)
     if quick:
         # Connecting takes most of the time.
-        sizes = tuple((one[0], one[-1] // 10) for one in sizes)
+        sizes = ((100, 1_000), (1_000, 10_000), (1, 1_000))
     rounds = 1 if quick else 6
     connections, operations, watchers = sizes
     figures = [
-        *_level("idle connections", connections, _with_connections(connections, rounds)),
-        *_level("operations", operations, _with_operations(operations, rounds)),
+        *_level("idle connections", connections, _with_connections(connections, rounds), (1.10,)),
+        *_level("operations", operations, _with_operations(operations, rounds), (1.10, 1.30)),
         *_of_watchers(watchers, _with_watchers(watchers, rounds)),
     ]
     return Table(TITLE, f"{rounds} rounds, in turns", figures)
@@ -78,13 +78,22 @@ def _events(watchers: int) -> int:
     return min(100, DELIVERIES // watchers)
 
 
-def _level(what: str, sizes: Sizes, costs: Costs) -> Iterator[Figure]:
-    """What is to stay level."""
+def _level(what: str, sizes: Sizes, costs: Costs, limits: Sequence[float]) -> Iterator[Figure]:
+    """Yield the figures of a cost that is to stay level.
+
+    Args:
+        what: What there is more of.
+        sizes: The smallest, and larger ones.
+        costs: See :data:`Costs`.
+        limits: The largest ratio to the smallest size that each of the larger ones may have.
+    """
     of = list(zip(*costs, strict=True))
     smallest, largest = of[0], of[-1]
     for size, values in zip(sizes, of, strict=True):
         yield figure(f"CPU per event, {size:,} {what}", "µs", (1e6 * one for one in values))
-    yield ratio("· the largest against the smallest", largest, smallest, Target(1.10))
+    for size, values, limit in zip(sizes[1:], of[1:], limits, strict=False):
+        name = f"· {size:,} {what} against {sizes[0]:,}"
+        yield ratio(name, values, smallest, Target(limit))
     yield _slope(f"· slope, per 1,000 {what}", 1e9 * 1_000, sizes, smallest, largest)
 
 

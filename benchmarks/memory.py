@@ -137,4 +137,4 @@ def _figures(taken: list[Round]) -> Iterator[Figure]:
     yield figure("subscription", "KB", (kilo * one for one in subscription))
     yield figure("running operation", "KB", (kilo * one for one in running))
     name = f"finished operation, four events of {FINISHED_EVENTS} bytes"
-    yield figure(name, "KB", (kilo * one for one in finished), Target(1.5))
+    yield figure(name, "KB", (kilo * one for one in finished), Target(4))

@@ -7,8 +7,10 @@ same Redis as the worker.
 The whole tasks do nothing, or wait for 10 ms. They are published while a worker with one pool
 process takes none; then it does, and what is taken is the time until the last of them has run, and
 the processor time of the worker's processes meanwhile. Runs of plain tasks and of StreamingTasks
-alternate, and in each round there is one more of plain ones: plain against plain is how much the
-machine itself wanders. Publishing is the processor time of the caller for one `delay()`.
+alternate, and in each round there are two more of plain ones. In the first of them the worker sends
+Celery's own events of tasks (`-E`), which nobody reads. The second is as the plain run before:
+plain against plain is how much the machine itself wanders. Publishing is the processor time of the
+caller for one `delay()`.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ class Round(NamedTuple):
 
     plain: Cost
     streaming: Cost
+    events: Cost
+    """Of plain tasks, with Celery's own events of tasks."""
     again: Cost
     """Of plain tasks, once more."""
 
@@ -62,7 +66,7 @@ def measure(*, quick: bool) -> Table:
         ]
     figures = chain(
         _of_calls(taken),
-        _of_tasks("no-op tasks", noop, Target(1.10), Target(0.90, at_most=False)),
+        _of_tasks("no-op tasks", noop, Target(1.20), Target(0.90, at_most=False)),
         _of_tasks("10 ms tasks", wait),
     )
     done = f"{2 * rounds} rounds of {noops} no-op tasks, {rounds} of {waits} 10 ms tasks"
@@ -71,11 +75,14 @@ def measure(*, quick: bool) -> Table:
 
 def _round(one: Worker, plain: Any, streaming: Any, number: int, turn: int) -> Round:
     # The one that comes first is not always the same.
-    kinds = (plain, streaming, plain) if turn % 2 else (streaming, plain, plain)
+    kinds = (plain, streaming) if turn % 2 else (streaming, plain)
     costs = [_run(one, kind, number) for kind in kinds]
     if not turn % 2:
-        costs[0], costs[1] = costs[1], costs[0]
-    return Round(*costs)
+        costs.reverse()
+    one.enable_events()
+    events = _run(one, plain, number)
+    one.disable_events()
+    return Round(costs[0], costs[1], events, _run(one, plain, number))
 
 
 def _run(one: Worker, task: Any, number: int) -> Cost:
@@ -106,13 +113,15 @@ def _of_calls(taken: Sequence[dict[str, float]]) -> Iterator[Figure]:
 def _of_tasks(
     name: str, rounds: Sequence[Round], most: Target | None = None, least: Target | None = None
 ) -> Iterator[Figure]:
-    plain, streaming, again = zip(*rounds, strict=True)
-    cost, other, itself = ([one.processor for one in some] for some in (plain, streaming, again))
+    sides = tuple(zip(*rounds, strict=True))
+    cost, other, celery, itself = ([one.processor for one in some] for some in sides)
     yield figure(f"{name}: CPU per plain task", "µs", (1e6 * one for one in cost))
     yield ratio("· StreamingTask against plain", other, cost, most)
+    yield ratio("· Celery's own events (-E) against plain", celery, cost)
     yield ratio("· plain against plain", itself, cost)
-    cost, other, itself = ([one.clock for one in some] for some in (plain, streaming, again))
+    cost, other, celery, itself = ([one.clock for one in some] for some in sides)
     yield ratio("· tasks per second, StreamingTask against plain", cost, other, least)
+    yield ratio("· tasks per second, Celery's own events (-E) against plain", cost, celery)
     yield ratio("· tasks per second, plain against plain", cost, itself)
-    cost, other, _ = ([one.publishing for one in some] for some in (plain, streaming, again))
+    cost, other = ([one.publishing for one in some] for some in sides[:2])
     yield ratio("· CPU of publishing, StreamingTask against plain", other, cost)

@@ -33,6 +33,14 @@ class Worker:
         """Seconds of the processor that it and its pool have used."""
         return processor_time(self._process.pid)
 
+    def enable_events(self) -> None:
+        """Send Celery's own events of tasks from now on, as with ``-E``."""
+        app.control.enable_events(reply=True, limit=1)
+
+    def disable_events(self) -> None:
+        """Send none of them any more."""
+        app.control.disable_events(reply=True, limit=1)
+
     def pause(self) -> None:
         """Take no tasks any more."""
         app.control.cancel_consumer(app.conf.task_default_queue, reply=True, limit=1)
@@ -52,10 +60,12 @@ def worker(url: str, *, processes: int, processor: int) -> Iterator[Worker]:
         processor: Where they all run.
     """
     app.conf.update(broker_url=url, result_backend=url)
+    # With its heartbeat, since a worker that sends no events at all cannot be told to send those of
+    # tasks (celery/worker/consumer/events.py, `Events.__init__`).
     command = [
         *(sys.executable, "-m", "celery", "--quiet", "-A", "benchmarks.tasks", "worker"),
         *("--pool", "prefork", "--concurrency", str(processes), "--loglevel", "ERROR"),
-        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+        *("--without-gossip", "--without-mingle"),
     ]
     # Celery warns of the superuser, who may well be the one that measures.
     environment = {**os.environ, "BENCH_URL": url, "PYTHONWARNINGS": "ignore"}
