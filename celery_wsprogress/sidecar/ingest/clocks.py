@@ -41,7 +41,7 @@ class Clocks:
 
         Args:
             batch: The batch as it was read.
-            written_at: When the broker took it, epoch seconds by its clock; 0 where that is unknown.
+            written_at: When the broker took it, epoch seconds by its clock; 0 if unknown.
         """
         if not batch.sent:
             return batch
