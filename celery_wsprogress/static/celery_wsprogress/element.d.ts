@@ -4,16 +4,16 @@
  *     <script type="module" src="http://localhost:8765/element.js"></script>
  *     <celery-progress task-id="…"></celery-progress>
  *
- * Attributes: `task-id`, or `group-id` for all members of a workflow; `url` of the sidecar, which
- * is the one this module came from where it is not given; `label`; `token`. Slots: `label`,
+ * Attributes: `task-id`, or `group-id` for all members of a workflow; `url` of the sidecar, by
+ * default the one that served this module; `label`; `token`. Slots: `label`,
  * `result`. Parts: `label`, `status`, `bar`, `fill`, `message`, `figures`, `error`, `result`. The
- * attributes `state`, `status`, `indeterminate` and `connection` say how it stands, for styles.
+ * attributes `state`, `status`, `indeterminate` and `connection` reflect the state, for styles.
  *
  * Each event of the operation is dispatched on the element, as `celery-progress`, `celery-log` and
  * so on, bubbling, once for each element, with `event`, `operation` and `replayed` in its `detail`:
- * whether it happened before it was watched. `celery-change` comes for anything.
+ * whether it is from before the watch began. `celery-change` is dispatched for any change.
  *
- * Runs in: a page. On a server it can be imported, and does nothing.
+ * Runs in: a page. On a server it can be imported and does nothing.
  */
 import type { Monitor, Watch } from "./types/client/handles.js";
 import type { Operation } from "./types/client/protocol.js";
@@ -29,31 +29,31 @@ export type Display = {
      */
     text?: string;
     /**
-     * One that says why there is nothing.
+     * A sentence that says why there is nothing to show.
      */
     problem?: string;
     connection?: string;
 };
 /**
- * @typedef {object} Display How it is put where it stands.
+ * @typedef {object} Display The texts that show where an operation is.
  * @property {string} status A word or two.
  * @property {string} [text] A sentence.
- * @property {string} [problem] One that says why there is nothing.
+ * @property {string} [problem] A sentence that says why there is nothing to show.
  * @property {string} [connection]
  */
-/** A server has no elements. @type {typeof HTMLElement} */
+/** A server has no `HTMLElement`. @type {typeof HTMLElement} */
 declare const Base: typeof HTMLElement;
 export declare class CeleryProgress extends Base {
     #private;
     static observedAttributes: string[];
-    /** The words it uses; those that are not given are in English. @type {Partial<Words>} */
+    /** The words that it shows; missing ones are in English. @type {Partial<Words>} */
     static words: Partial<Words>;
     constructor();
-    /** The handle of what it shows: `.done`, `.observe`, … */
+    /** The handle of what the element shows: `.done`, `.observe`, … */
     get handle(): Monitor | Watch | null;
-    /** How the operation stands. @returns {Operation | null} */
+    /** The snapshot of the operation or the group. @returns {Operation | null} */
     get operation(): Operation | null;
-    /** Gives a token, where the sidecar has a key and tokens expire. */
+    /** A function that returns a token, for tokens that expire. */
     get getToken(): GetToken | undefined;
     set getToken(getToken: GetToken | undefined);
     connectedCallback(): void;

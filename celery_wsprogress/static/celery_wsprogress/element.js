@@ -4,16 +4,16 @@
  *     <script type="module" src="http://localhost:8765/element.js"></script>
  *     <celery-progress task-id="…"></celery-progress>
  *
- * Attributes: `task-id`, or `group-id` for all members of a workflow; `url` of the sidecar, which
- * is the one this module came from where it is not given; `label`; `token`. Slots: `label`,
+ * Attributes: `task-id`, or `group-id` for all members of a workflow; `url` of the sidecar, by
+ * default the one that served this module; `label`; `token`. Slots: `label`,
  * `result`. Parts: `label`, `status`, `bar`, `fill`, `message`, `figures`, `error`, `result`. The
- * attributes `state`, `status`, `indeterminate` and `connection` say how it stands, for styles.
+ * attributes `state`, `status`, `indeterminate` and `connection` reflect the state, for styles.
  *
  * Each event of the operation is dispatched on the element, as `celery-progress`, `celery-log` and
  * so on, bubbling, once for each element, with `event`, `operation` and `replayed` in its `detail`:
- * whether it happened before it was watched. `celery-change` comes for anything.
+ * whether it is from before the watch began. `celery-change` is dispatched for any change.
  *
- * Runs in: a page. On a server it can be imported, and does nothing.
+ * Runs in: a page. On a server it can be imported and does nothing.
  */
 
 import { sidecarOf } from "./client/address.js";
@@ -41,19 +41,19 @@ import { aggregate } from "./element/workflow.js";
 
 const HERE = import.meta.url;
 
-/** Milliseconds between two announcements, so that they can be heard to their end. */
+/** Minimum milliseconds between two announcements, so that a screen reader can finish one. */
 const ANNOUNCE_INTERVAL = 5_000;
 
-/** Milliseconds after which it is said that nothing has been heard of an operation. */
+/** Milliseconds after which an operation without events is reported as unknown. */
 const UNKNOWN_TIMEOUT = 10_000;
 
-/** Events of which is known that they were dispatched. */
+/** Maximum number of dispatched event ids that are kept. */
 const MAX_DISPATCHED_IDS = 5_000;
 
-/** What it sets on itself. */
+/** Attributes that the element sets on itself. */
 const STATES = ["state", "status", "indeterminate", "connection"];
 
-/** What operators were told, each of it once. @type {Set<string>} */
+/** Warnings that were written to the console; each is written once. @type {Set<string>} */
 const warned = new Set();
 
 /** @param {string} text */
@@ -64,20 +64,20 @@ function warn(text) {
 }
 
 /**
- * @typedef {object} Display How it is put where it stands.
+ * @typedef {object} Display The texts that show where an operation is.
  * @property {string} status A word or two.
  * @property {string} [text] A sentence.
- * @property {string} [problem] One that says why there is nothing.
+ * @property {string} [problem] A sentence that says why there is nothing to show.
  * @property {string} [connection]
  */
 
-/** A server has no elements. @type {typeof HTMLElement} */
+/** A server has no `HTMLElement`. @type {typeof HTMLElement} */
 const Base = globalThis.HTMLElement ?? /** @type {any} */ (class {});
 
 export class CeleryProgress extends Base {
   static observedAttributes = ["task-id", "group-id", "url", "token", "label", ...STATES];
 
-  /** The words it uses; those that are not given are in English. @type {Partial<Words>} */
+  /** The words that it shows; missing ones are in English. @type {Partial<Words>} */
   static words = WORDS;
 
   /** @type {Client | null} */
@@ -89,11 +89,11 @@ export class CeleryProgress extends Base {
   /** @type {GetToken | undefined} */
   #getToken;
   #restarting = false;
-  /** What it follows: the names of its attributes. */
+  /** The task id and group id that it follows, as JSON. */
   #target = "";
-  /** What was dispatched of it, by the ids of events. @type {Set<string>} */
+  /** The ids of the events that were dispatched. @type {Set<string>} */
   #dispatched = new Set();
-  /** What it gave. @type {ProgressEvent | null} */
+  /** The event with the result. @type {ProgressEvent | null} */
   #resultEvent = null;
   #isUnknown = false;
   #paintSoon = oncePerFrame(() => this.#paint());
@@ -108,19 +108,19 @@ export class CeleryProgress extends Base {
     buildShadow(this.attachShadow({ mode: "open" }));
   }
 
-  /** The handle of what it shows: `.done`, `.observe`, … */
+  /** The handle of what the element shows: `.done`, `.observe`, … */
   get handle() {
     return this.#handle;
   }
 
-  /** How the operation stands. @returns {Operation | null} */
+  /** The snapshot of the operation or the group. @returns {Operation | null} */
   get operation() {
     const handle = this.#handle;
     if (!handle || "operation" in handle) return handle?.operation ?? null;
     return aggregate(this.getAttribute("group-id") ?? "", handle.operations.values());
   }
 
-  /** Gives a token, where the sidecar has a key and tokens expire. */
+  /** A function that returns a token, for tokens that expire. */
   get getToken() {
     return this.#getToken;
   }
@@ -132,12 +132,12 @@ export class CeleryProgress extends Base {
   }
 
   connectedCallback() {
-    // What was set before the element was one.
+    // A property that was set before the element was upgraded.
     const given = Object.getOwnPropertyDescriptor(this, "getToken")?.value;
     Reflect.deleteProperty(this, "getToken");
     this.#getToken ??= given;
     adoptStyles(/** @type {ShadowRoot} */ (this.shadowRoot));
-    // One that is moved goes on.
+    // An element that is moved keeps its watch.
     if (!this.#handle) this.#restartSoon();
     this.#paintSoon();
   }
@@ -153,12 +153,12 @@ export class CeleryProgress extends Base {
    */
   attributeChangedCallback(name, before, after) {
     if (before === after) return;
-    // What it sets on itself may be taken from it, as by what makes a page like another one.
+    // A page may remove the reflected attributes, as libraries that morph the DOM do.
     if (name === "label" || STATES.includes(name)) this.#paintSoon();
     else this.#restartSoon();
   }
 
-  /** Attributes that are set one after the other make one beginning. */
+  /** Restart once for all attributes that are set in one task of the event loop. */
   #restartSoon() {
     if (this.#restarting) return;
     this.#restarting = true;
@@ -203,7 +203,7 @@ export class CeleryProgress extends Base {
   }
 
   /**
-   * Begin a new story, if it is another one.
+   * Forget the events of another operation.
    *
    * @param {string} followed
    */
@@ -216,7 +216,7 @@ export class CeleryProgress extends Base {
 
   #observe() {
     const { url, state, lost } = this.#client ?? {};
-    // 1000 is an end that was meant, such as that of a page which is left.
+    // 1000 is an intended close, as when a page is left.
     if (lost && lost.code !== NORMAL && state !== "open") {
       const why = lost.reason || lost.code;
       warn(`no connection to ${url} (${why}); trying again. Is a sidecar there, and \`url\` right?`);
@@ -281,7 +281,7 @@ export class CeleryProgress extends Base {
     this.dispatchEvent(new CustomEvent(`celery-${name}`, how));
   }
 
-  // What is seen.
+  // Painting.
 
   #paint() {
     const { operation } = this;
@@ -298,7 +298,7 @@ export class CeleryProgress extends Base {
   }
 
   /**
-   * What is to be said, in words for those who wait for it.
+   * Return the texts that show where the operation is.
    *
    * @param {Operation | null} operation
    * @param {Words} words
@@ -330,8 +330,8 @@ export class CeleryProgress extends Base {
   }
 
   /**
-   * Whether its bar moves because nobody knows how far it is: a task that runs and has said
-   * nothing looks alive, too; one that gives no sign does not.
+   * Return whether the bar is animated: the total is unknown, or the task runs and has not
+   * reported progress. A stalled task is not animated.
    *
    * @param {Operation} operation
    */
@@ -384,7 +384,7 @@ export class CeleryProgress extends Base {
   }
 
   /**
-   * Say aloud what changed, in quarters of the way and words of the status, not too often.
+   * Announce a change of status or of a quarter of the progress to screen readers.
    *
    * @param {Operation | null} operation
    * @param {Display} display
@@ -403,7 +403,7 @@ export class CeleryProgress extends Base {
     }, wait);
   }
 
-  /** That of the page, or of what stands around the shadow that it is in. */
+  /** The language of the nearest element with `lang`, also outside of shadow trees. */
   get #language() {
     for (let at = /** @type {any} */ (this); at; at = at.getRootNode().host) {
       const found = at.closest("[lang]");

@@ -3,9 +3,9 @@
  *
  *     const { operation, result, error } = useOperation(taskId);
  *
- * `react` is imported by its bare name: the page's bundler or import map says where it is.
+ * `react` is imported by its bare name: the bundler or the import map of the page resolves it.
  *
- * Runs in: a page. On a server the hooks give what is known there, which is nothing.
+ * Runs in: a page. On a server the hooks return empty views.
  */
 import * as React from "react";
 import "./element.js";
@@ -21,26 +21,26 @@ export type HookOptions = ConnectOptions & Handlers & {
 };
 export type OperationView = {
     /**
-     * Null where nobody has heard of it.
+     * Null if it is unknown.
      */
     operation: Operation | null;
     /**
-     * What it gave, once it did.
+     * The result, once it is known.
      */
     result: unknown;
     /**
-     * Why it may not be watched, or not any more.
+     * The reason why the watch was rejected.
      */
     error: Error | null;
     connection: ConnectionState;
 };
 export type OperationsView = {
     /**
-     * Those that began last come first.
+     * The newest first.
      */
     operations: Operation[];
     /**
-     * Those are in it that there were before.
+     * Whether the existing operations are loaded.
      */
     ready: boolean;
     error: Error | null;
@@ -52,7 +52,7 @@ export type CeleryProgressProps = {
     url?: string | URL;
     token?: string;
     /**
-     * The one it begins with is used to its end.
+     * The first one is used; later ones are ignored.
      */
     getToken?: ConnectOptions["getToken"];
     label?: string;
@@ -65,13 +65,13 @@ export type CeleryProgressProps = {
 /**
  * Follow one operation.
  *
- * @param {string | null | undefined} id The Celery task id; nothing is followed without one.
+ * @param {string | null | undefined} id The Celery task id; without one nothing is followed.
  * @param {HookOptions} [options]
  * @returns {OperationView}
  */
 export declare function useOperation(id: string | null | undefined, options?: HookOptions): OperationView;
 /**
- * Follow every operation, or all of a kind.
+ * Follow every operation, or those of a selector.
  *
  * @param {Selector} [selector]
  * @param {HookOptions & { limit?: number }} [options]
@@ -81,7 +81,7 @@ export declare function useOperations(selector?: Selector, options?: HookOptions
     limit?: number;
 }): OperationsView;
 /**
- * A bar: the element, as a component.
+ * The element as a component.
  *
  * @param {CeleryProgressProps & Handlers} props
  */

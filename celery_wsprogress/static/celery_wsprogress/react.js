@@ -4,12 +4,12 @@
  *
  *     const { operation, result, error } = useOperation(taskId);
  *
- * `react` is imported by its bare name: the page's bundler or import map says where it is.
+ * `react` is imported by its bare name: the bundler or the import map of the page resolves it.
  *
- * Runs in: a page. On a server the hooks give what is known there, which is nothing.
+ * Runs in: a page. On a server the hooks return empty views.
  */
 
-// By its namespace: where React runs on a server only, it has no hooks to import.
+// As a namespace: React for server components exports no hooks, so named imports would fail.
 import * as React from "react";
 
 import { sidecarOf } from "./client/address.js";
@@ -27,18 +27,18 @@ import { oncePerFrame } from "./element/animation_frame.js";
 
 /**
  * @typedef {ConnectOptions & Handlers & { url?: string | URL, max_rate?: number }} HookOptions
- *   `url` is the sidecar's; where it is not given, it is where this module came from. `max_rate` is
- *   how often a second progress of an operation is told, at the most.
+ *   `url` is that of the sidecar, by default the one that served this module. `max_rate` is the
+ *   maximum number of progress events per second and operation.
  *
  * @typedef {object} OperationView
- * @property {Operation | null} operation Null where nobody has heard of it.
- * @property {unknown} result What it gave, once it did.
- * @property {Error | null} error Why it may not be watched, or not any more.
+ * @property {Operation | null} operation Null if it is unknown.
+ * @property {unknown} result The result, once it is known.
+ * @property {Error | null} error The reason why the watch was rejected.
  * @property {ConnectionState} connection
  *
  * @typedef {object} OperationsView
- * @property {Operation[]} operations Those that began last come first.
- * @property {boolean} ready Those are in it that there were before.
+ * @property {Operation[]} operations The newest first.
+ * @property {boolean} ready Whether the existing operations are loaded.
  * @property {Error | null} error
  * @property {ConnectionState} connection
  *
@@ -47,7 +47,7 @@ import { oncePerFrame } from "./element/animation_frame.js";
  * @property {string} [groupId]
  * @property {string | URL} [url]
  * @property {string} [token]
- * @property {ConnectOptions["getToken"]} [getToken] The one it begins with is used to its end.
+ * @property {ConnectOptions["getToken"]} [getToken] The first one is used; later ones are ignored.
  * @property {string} [label]
  * @property {string} [className]
  * @property {ReactNode} [children] For its slots.
@@ -74,7 +74,7 @@ const NONE = Object.freeze({
 /**
  * Follow one operation.
  *
- * @param {string | null | undefined} id The Celery task id; nothing is followed without one.
+ * @param {string | null | undefined} id The Celery task id; without one nothing is followed.
  * @param {HookOptions} [options]
  * @returns {OperationView}
  */
@@ -97,7 +97,7 @@ export function useOperation(id, options = {}) {
 }
 
 /**
- * Follow every operation, or all of a kind.
+ * Follow every operation, or those of a selector.
  *
  * @param {Selector} [selector]
  * @param {HookOptions & { limit?: number }} [options]
@@ -109,7 +109,7 @@ export function useOperations(selector = {}, options = {}) {
   return useStore(NONE, options, key, (client, handlers, show) => {
     const monitor = client.monitor(selector, { ...handlers, limit, max_rate });
     let ready = false;
-    // A view is made of all of them: at most once for each that is painted.
+    // Each view copies all operations: make at most one per frame.
     const view = oncePerFrame(() =>
       show({
         operations: [...monitor.operations.values()].sort(newestFirst),
@@ -131,7 +131,7 @@ export function useOperations(selector = {}, options = {}) {
 }
 
 /**
- * A bar: the element, as a component.
+ * The element as a component.
  *
  * @param {CeleryProgressProps & Handlers} props
  */
@@ -167,7 +167,10 @@ export function CeleryProgress(props) {
   );
 }
 
-/** @type {Record<string, "onProgress" | "onStatus" | "onLog" | "onChunk" | "onResult" | "onCompleted" | "onError">} */
+/**
+ * @type {Record<string, "onProgress" | "onStatus" | "onLog" | "onChunk" | "onResult" |
+ * "onCompleted" | "onError">}
+ */
 const HANDLERS = {
   "celery-progress": "onProgress",
   "celery-status": "onStatus",
@@ -183,7 +186,7 @@ const HANDLERS = {
  *
  * @param {CeleryProgressElement} element
  * @param {() => Handlers} latest
- * @returns {() => void} Stop.
+ * @returns {() => void} Stops the calls.
  */
 function forward(element, latest) {
   const stop = new AbortController();
@@ -204,12 +207,12 @@ function forward(element, latest) {
 }
 
 /**
- * What all hooks do: open a client while somebody looks, and show the latest view of it.
+ * Connect a client while the component is mounted, and return its latest view.
  *
  * @template View
- * @param {View} nothing What is shown before there is something.
+ * @param {View} nothing The view before the first change.
  * @param {HookOptions} options
- * @param {string} key What is followed: another one is another story.
+ * @param {string} key What is followed; another key makes another client.
  * @param {(client: Client, handlers: Handlers, show: (view: View) => void) => void} follow
  * @returns {View}
  */
@@ -251,7 +254,7 @@ function newestFirst(one, other) {
 const NAMES = [...Object.values(HANDLERS), "onChange", "onRefused"];
 
 /**
- * Handlers that call those of the latest render.
+ * Return handlers that call those of the latest render.
  *
  * @param {() => Handlers} latest
  * @returns {Handlers}

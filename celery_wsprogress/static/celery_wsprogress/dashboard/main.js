@@ -1,7 +1,8 @@
 /**
- * The dashboard: what a sidecar holds, as it changes. Painted once a frame, however much happens.
+ * The dashboard of a sidecar: connects the session, the model and the views. Painted once per
+ * frame, whatever the number of events.
  *
- * Runs in: a page, that of the sidecar's `/`.
+ * Runs in: the page at `/` of the sidecar.
  */
 
 import { oncePerFrame } from "../element/animation_frame.js";
@@ -17,16 +18,16 @@ import { Stream } from "./view/stream.js";
 import { Table } from "./view/table.js";
 import { connectionLabel } from "./model/format.js";
 
-/** The sidecar: where this module came from, also behind a prefix. */
+/** The address of the sidecar that served this module, also behind a prefix. */
 const SIDECAR = new URL("../", import.meta.url);
 
-/** Milliseconds between two looks at the order of the rows. */
+/** Minimum milliseconds between two changes of the order of rows. */
 const REORDER_INTERVAL = 250;
 
-/** Milliseconds of a frame, about. */
+/** Milliseconds of a frame, approximately. */
 const FRAME_TIME = 16;
 
-/** Milliseconds between two looks at the clock. */
+/** Milliseconds between two updates of elapsed times. */
 const CLOCK_INTERVAL = 1_000;
 
 class Dashboard {
@@ -47,7 +48,7 @@ class Dashboard {
   });
   #session = this.#connect();
   #reorderedAt = -Infinity;
-  /** Whether the order is to be looked at in the next frame, whoever aims at what. */
+  /** Whether to update the order in the next frame, even while the pointer holds the rows. */
   #urgent = true;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #paintTimer;
@@ -69,7 +70,7 @@ class Dashboard {
     });
   }
 
-  /** Begin anew, with another token. */
+  /** Start over with another token. */
   #restart() {
     this.#session.close();
     this.#session = this.#connect();
@@ -77,7 +78,7 @@ class Dashboard {
     if (this.#detail.id !== null) this.#detail.show(this.#detail.id, this.#session);
   }
 
-  // What somebody does.
+  // Input.
 
   #filter() {
     this.#session.operationList.filter(this.#filters.filter);
@@ -122,7 +123,7 @@ class Dashboard {
     }
   }
 
-  // What is seen.
+  // Painting.
 
   #paint() {
     const { client, operations, operationList, now } = this.#session;
@@ -136,12 +137,12 @@ class Dashboard {
     this.#table.paint(operations, now);
     this.#paintEmpty();
     this.#detail.paint();
-    // Not both in one frame: each is long.
+    // Not in the same frame: each takes long.
     const wait = settles ? FRAME_TIME : this.#stream.paint();
     if (wait) this.#paintAgain(wait);
   }
 
-  /** Whether the order is looked at in this frame; else it will be in a later one. */
+  /** Return whether to update the order in this frame; if not, schedule a later one. */
   #shouldReorder() {
     if (!this.#urgent && !this.#session.operationList.needsUpdate) return false;
     const left = this.#reorderedAt + REORDER_INTERVAL - performance.now();

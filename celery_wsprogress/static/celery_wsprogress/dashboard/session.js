@@ -1,5 +1,5 @@
 /**
- * What the dashboard has of a sidecar, from a token on until there is another one.
+ * The client of the dashboard, for one token: a monitor of all operations, and the sidecar's clock.
  *
  * Runs in: a page.
  */
@@ -9,20 +9,20 @@ import { OperationList } from "./model/operation_list.js";
 
 /** @import { Operation, ProgressEvent } from "../client/protocol.js" */
 
-/** Operations that are shown; beyond it those that ended first are let go. */
+/** Maximum number of operations; beyond it those that ended first are dropped. */
 const MAX_OPERATIONS = 10_000;
 
 export class Session {
-  /** Why not everything is shown. @type {Error | null} */
+  /** The reason why the monitor was rejected. @type {Error | null} */
   refused = null;
 
-  /** Gives the token that was given. */
+  /** Returns the token. */
   getToken;
 
   #monitor;
-  /** The time in the welcome that it was taken from. */
+  /** The timestamp of the welcome frame that set the clock. */
   #welcomeTime = "";
-  /** Seconds that the sidecar's clock is ahead of one that begins with the page and never jumps. */
+  /** Seconds from `performance.now()`, which never jumps, to the clock of the sidecar. */
   #clockOffset = performance.timeOrigin / 1000;
 
   /**
@@ -30,7 +30,7 @@ export class Session {
    * @param {string} token Empty where there is none.
    * @param {object} hooks
    * @param {(event: ProgressEvent, operation: Operation) => void} hooks.onEvent
-   * @param {() => void} hooks.onChange Anything is different.
+   * @param {() => void} hooks.onChange Called after any change.
    */
   constructor(url, token, { onEvent, onChange }) {
     this.token = token;
@@ -56,7 +56,7 @@ export class Session {
       },
     );
     this.operationList = new OperationList(this.#monitor.operations);
-    // What it could not show is said by `refused`.
+    // A rejection is handled by `onRefused`.
     this.#monitor.ready.then(onChange, () => {});
   }
 
@@ -64,7 +64,7 @@ export class Session {
     return this.#monitor.operations;
   }
 
-  /** The sidecar's clock. */
+  /** Epoch seconds of the sidecar's clock. */
   get now() {
     return this.#clockOffset + performance.now() / 1000;
   }

@@ -1,14 +1,14 @@
 /**
- * When what is shown is brought up to date: once per frame, however much happens in between.
+ * Painting once per animation frame, whatever the number of changes.
  *
  * Runs in: a page.
  */
 
-/** Milliseconds after which a page that has no frames, as one that is hidden, goes on without. */
+/** Milliseconds after which a page without frames, such as a hidden one, is painted. */
 const HIDDEN_PAGE_DELAY = 200;
 
 /**
- * A function that may be called at any time, and makes the given one run once, in the next frame.
+ * Return a function that schedules one call of the given function in the next frame.
  *
  * @param {() => void} paint
  * @returns {() => void}

@@ -1,7 +1,7 @@
 /**
- * How an operation is put into words, for eyes and for screen readers.
+ * The texts of an operation: status, figures, result.
  *
- * Pure. Numbers are written as the reader's language does; the words can be replaced.
+ * Pure. Numbers follow the language of the reader; the words can be replaced.
  */
 
 import { hasEnded } from "../client/protocol.js";
@@ -38,7 +38,7 @@ export const WORDS = {
 /** @typedef {typeof WORDS} Words */
 
 /**
- * All the words: those that are given, and for the rest the English ones.
+ * Return the given words, with the English ones where they are missing.
  *
  * @param {Partial<Record<string, unknown>> | null | undefined} given
  * @returns {Words}
@@ -49,7 +49,7 @@ export function mergeWords(given) {
 }
 
 /**
- * One word for where an operation is, or the task's own.
+ * Return the word for the state of an operation, or the status word of the task.
  *
  * @param {Operation | null} operation
  * @param {Words} words
@@ -60,12 +60,12 @@ export function formatStatus(operation, words) {
   const ended = operation.ignored ? "ignored" : state;
   const named = hasEnded(operation) ? ended : status;
   const word = /** @type {Record<string, unknown>} */ (words)[named];
-  // A task's own may be called as something else here is.
+  // A task's own status may have the name of a pattern.
   return typeof word === "string" && !word.includes("{}") ? word : named;
 }
 
 /**
- * How far it is: percent, units, rate, and the time that is left or was taken.
+ * Return the figures of an operation: units, rate, and the time that is left or was taken.
  *
  * @param {Operation | null} operation
  * @param {Words} words
@@ -95,7 +95,7 @@ export function formatFigures(operation, words, language) {
 }
 
 /**
- * A count: in full as long as that is read at a glance.
+ * Return a count; 100,000 and more in compact notation.
  *
  * @param {number} value
  * @param {string} [language]
@@ -107,7 +107,7 @@ export function formatNumber(value, language) {
 }
 
 /**
- * A fraction in whole percent; nothing is complete before it is.
+ * Return a fraction in whole percent, rounded down.
  *
  * @param {number} fraction
  * @param {string} [language]
@@ -118,7 +118,7 @@ export function formatPercent(fraction, language) {
 }
 
 /**
- * A span of time, as `0.4 s`, `42 s`, `1:05` or `2:03:04`.
+ * Return a duration, as `0.4 s`, `42 s`, `1:05` or `2:03:04`.
  *
  * @param {number} seconds
  * @param {string} [language]
@@ -135,7 +135,10 @@ export function formatDuration(seconds, language) {
   return hours ? `${hours}:${clock}` : clock;
 }
 
-/** Making one takes longer than using it a hundred times. @type {Map<string, Intl.NumberFormat>} */
+/**
+ * A cache: to create a format takes far longer than to use it.
+ * @type {Map<string, Intl.NumberFormat>}
+ */
 const formats = new Map();
 
 /**
@@ -151,7 +154,7 @@ function applyFormat(value, language, options) {
 }
 
 /**
- * The format of a language, as a page says it: it may be no language that a browser knows.
+ * Return the format of a language of a page, which may be none that the browser knows.
  *
  * @param {string | undefined} language
  * @param {Intl.NumberFormatOptions} options
@@ -161,17 +164,17 @@ function numberFormat(language, options) {
     try {
       return new Intl.NumberFormat(one, options);
     } catch {
-      // The next one may do.
+      // Try the next one.
     }
   }
   return new Intl.NumberFormat(undefined, options);
 }
 
 /**
- * A value as text that fits on a line or two.
+ * Return a value as text of at most 300 characters.
  *
  * @param {unknown} value
- * @param {string} [json] The very JSON of it, where numbers in it are too large for JavaScript.
+ * @param {string} [json] Its exact JSON, if it has integers that JavaScript cannot hold.
  */
 export function formatResult(value, json) {
   if (value === undefined || value === null) return "";

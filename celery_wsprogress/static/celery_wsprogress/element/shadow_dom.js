@@ -1,18 +1,18 @@
 /**
- * What is in the shadow of `<celery-progress>`: its parts, its slots and its style.
+ * The shadow tree of `<celery-progress>`: its parts, slots and style.
  *
- * Nothing is made from text that would be read as HTML.
+ * No HTML is made from text.
  *
  * Runs in: a page.
  */
 
 import { STYLES } from "./styles.js";
 
-/** One for all elements of a document. @type {WeakMap<Document, CSSStyleSheet>} */
+/** One sheet per document. @type {WeakMap<Document, CSSStyleSheet>} */
 const sheets = new WeakMap();
 
 /**
- * A figure whose direction is its own, among others.
+ * Isolate the text direction of a figure (U+2068 and U+2069).
  *
  * @param {string} text
  */
@@ -21,7 +21,7 @@ export function isolateDirection(text) {
 }
 
 /**
- * Put everything into a shadow.
+ * Build the shadow tree.
  *
  * @param {ShadowRoot} root
  */
@@ -43,8 +43,8 @@ export function buildShadow(root) {
 }
 
 /**
- * Give a shadow its style. One that comes into another document, as that of a frame, has lost it:
- * a sheet is of the document in which it was made.
+ * Add the style. An element that moves to another document loses it: a constructed sheet belongs
+ * to its document.
  *
  * @param {ShadowRoot} root
  */

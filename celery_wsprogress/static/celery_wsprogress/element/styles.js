@@ -1,12 +1,12 @@
 /**
- * How `<celery-progress>` looks: its style, as the text of a sheet.
+ * The style of `<celery-progress>`, as the text of a sheet.
  *
  * The colours follow the page's `color-scheme`; each can be set as a custom property, and
- * everything else by its part. The names that begin with `--_` are its own: a page that says
- * `--celery-accent: var(--accent)` means its own `--accent`.
+ * everything else by its part. Names that begin with `--_` are private, so that they do not hide
+ * variables of the page.
  */
 
-/** Each for a light page and for a dark one. */
+/** Each for light pages and for dark pages. */
 const COLOURS = {
   accent: ["#2563eb", "#60a5fa"],
   "accent-end": ["#0ea5e9", "#38bdf8"],
@@ -19,7 +19,7 @@ const COLOURS = {
 };
 
 /**
- * The colours as custom properties.
+ * Return the colours as custom properties.
  *
  * @param {(light: string, dark: string) => string} put
  */

@@ -1,5 +1,5 @@
 /**
- * What is to be said when the sidecar does not show everything.
+ * The texts for a sidecar that does not show everything.
  *
  * Pure.
  */
@@ -33,7 +33,7 @@ export function accessError(error, given) {
 }
 
 /**
- * The same of a single operation, in a sentence or two.
+ * Return the text for one operation that may not be watched.
  *
  * @param {Error} error
  * @param {boolean} given Whether a token was given.

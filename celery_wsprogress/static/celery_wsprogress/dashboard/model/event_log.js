@@ -1,6 +1,6 @@
 /**
- * What is told of one operation: its steps, its log, its result. Of what the sidecar holds and
- * what comes live, each event once and in its order.
+ * The steps, log lines and result of one operation, merged from its history and live events: each
+ * event once and in order.
  *
  * Pure.
  */
@@ -11,7 +11,7 @@ import { eventStep, mergeSteps } from "./timeline.js";
 /** @import { Operation, ProgressEvent } from "../../client/protocol.js" */
 /** @import { Step } from "./timeline.js" */
 
-/** Events that are kept; the sidecar holds as many of an operation. */
+/** Maximum number of events; a sidecar holds as many of an operation. */
 export const MAX_EVENTS = 1_000;
 
 /** @typedef {{ number: number, at: number, level: string, message: string }} LogLine */
@@ -19,15 +19,15 @@ export const MAX_EVENTS = 1_000;
 export class EventLog {
   /** @type {LogLine[]} */
   lines = [];
-  /** What it gave; undefined as long as it has given nothing. @type {unknown} */
+  /** The result; undefined until there is one. @type {unknown} */
   result = undefined;
-  /** Its JSON, where numbers in it are too large for JavaScript. @type {string | undefined} */
+  /** Its exact JSON, if it has integers that JavaScript cannot hold. @type {string | undefined} */
   exact = undefined;
   truncated = false;
-  /** Whether something from before is not held any more. */
+  /** Whether earlier events have been evicted. */
   incomplete = false;
 
-  /** All but progress. @type {ProgressEvent[]} */
+  /** All events except progress. @type {ProgressEvent[]} */
   #events = [];
   /** @type {Set<string>} */
   #seen = new Set();
@@ -37,7 +37,7 @@ export class EventLog {
 
   /**
    * @param {ProgressEvent} event
-   * @param {ProgressEvent[]} [history] The list that it is in.
+   * @param {ProgressEvent[]} [history] The history that holds the event.
    */
   take(event, history) {
     if (event.event_type === "progress" || event.event_type === "snapshot") return;
@@ -51,7 +51,7 @@ export class EventLog {
   }
 
   /**
-   * Take what was before: the events that the sidecar holds, which may be of earlier runs.
+   * Insert the history before the live events; it may include earlier runs.
    *
    * @param {ProgressEvent[]} events
    * @param {boolean} complete
@@ -70,7 +70,7 @@ export class EventLog {
   }
 
   /**
-   * Its steps, with those that only the snapshot knows of.
+   * Return the steps, with those that only the snapshot shows.
    *
    * @param {Operation | null} operation
    * @returns {Step[]}

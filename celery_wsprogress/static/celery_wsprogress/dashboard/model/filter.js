@@ -1,5 +1,5 @@
 /**
- * Which operations are shown: by state, type, tag and text.
+ * The filter of the table: by state, type, tag and text.
  *
  * Pure.
  */
@@ -9,14 +9,14 @@ import { selects } from "../../client/selectors.js";
 /** @import { Operation, State } from "../../client/protocol.js" */
 
 /**
- * @typedef {"running" | "waiting" | "completed" | "error" | "cancelled"} Group States as people
- *   tell them apart.
+ * @typedef {"running" | "waiting" | "completed" | "error" | "cancelled"} Group States as the
+ *   buttons group them.
  *
- * @typedef {object} Filter What is empty filters nothing.
+ * @typedef {object} Filter An empty field filters nothing.
  * @property {Group | ""} group
- * @property {string} type A glob where it containsAll `*`, `?` or `[`, else a part of the name.
+ * @property {string} type A glob if it contains `*`, `?` or `[`, else a part of the name.
  * @property {string} tag A part of a tag.
- * @property {string} text Words that all occur somewhere in what is known of the operation.
+ * @property {string} text Words that must all occur in the texts of the operation.
  */
 
 /** @type {Filter} */
@@ -42,7 +42,7 @@ const GROUP_OF = {
  * @returns {Group}
  */
 export function groupOf({ state }) {
-  // Words that a later version may have: it has not ended.
+  // A later version may have more states; none of them is an end.
   return GROUP_OF[state] ?? "running";
 }
 
@@ -52,7 +52,7 @@ export function isEmptyFilter({ group, type, tag, text }) {
 }
 
 /**
- * A function that says whether an operation is shown.
+ * Return a function that tests whether an operation is shown.
  *
  * @param {Filter} filter
  * @returns {(operation: Operation) => boolean}

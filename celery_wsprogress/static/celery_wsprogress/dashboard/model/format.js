@@ -1,7 +1,7 @@
 /**
- * How times, operations and events are put into words on the dashboard.
+ * The texts of times, operations and events on the dashboard.
  *
- * Pure. What the element has words for is said in those.
+ * Pure. Uses the words of the element where it has them.
  */
 
 import { exactResult } from "../../client/exact_json.js";
@@ -13,11 +13,11 @@ import { formatNumber, formatPercent, formatResult, formatStatus, formatDuration
 
 /** @typedef {"accent" | "muted" | "success" | "failure" | "warning"} Tone */
 
-/** A figure that is not there. */
+/** Stands for a missing figure. */
 export const NONE = "–";
 
 /**
- * Which colour an operation has.
+ * Return the colour of an operation.
  *
  * @param {Operation} operation
  * @returns {Tone}
@@ -38,7 +38,7 @@ export function stateLabel(operation) {
 }
 
 /**
- * @typedef {object} Cells What a row says.
+ * @typedef {object} Cells The texts of a row.
  * @property {string} state
  * @property {string} type
  * @property {string} id
@@ -76,7 +76,7 @@ export function rowCells(operation, now) {
 }
 
 /**
- * What an operation said last: why it failed, or its message, or how many units are done.
+ * Return the error of an operation, or its message, or its units.
  *
  * @param {Operation} operation
  */
@@ -89,7 +89,7 @@ export function messageOf(operation) {
 }
 
 /**
- * Seconds that an operation took, or takes so far, in whole ones; null where it has not begun.
+ * Return the whole seconds that an operation took or has taken so far; null before its start.
  *
  * @param {Operation} operation
  * @param {number} now Epoch seconds.
@@ -123,7 +123,7 @@ export function levelTone(level) {
 }
 
 /**
- * What an event says, on one line.
+ * Return an event as one line.
  *
  * @param {ProgressEvent} event
  * @returns {string}
@@ -151,7 +151,7 @@ export function summary(event) {
 }
 
 /**
- * The time of day, to the millisecond.
+ * Return the time of day, to the millisecond.
  *
  * @param {number} at Epoch seconds.
  */
@@ -163,7 +163,7 @@ export function timeOfDay(at) {
 }
 
 /**
- * A span of time that may be short.
+ * Return a duration; below a second in milliseconds.
  *
  * @param {number} seconds
  */
@@ -173,7 +173,7 @@ export function durationOf(seconds) {
 }
 
 /**
- * A value in full, as one reads it.
+ * Return a value as indented JSON, or a string as it is.
  *
  * @param {unknown} value
  */
@@ -182,7 +182,7 @@ export function prettyJson(value) {
 }
 
 /**
- * Bytes, as a person says them.
+ * Return a size in B, KB, MB or GB.
  *
  * @param {number} bytes
  */
@@ -193,7 +193,7 @@ export function formatBytes(bytes) {
 }
 
 /**
- * How it stands with the connection.
+ * Return the label of the connection.
  *
  * @param {ConnectionState} state
  * @param {Loss | null} lost

@@ -1,8 +1,7 @@
 /**
- * The operations that are shown, in their order, and how many there are of each kind.
+ * The operations of the table, filtered and in order, with the counts per group.
  *
- * What changes is noted at no cost, and put in its place when the order is asked for: only what
- * has changed since then is looked at.
+ * A change only marks an operation; `update` looks at the marked ones.
  *
  * Pure.
  */
@@ -14,22 +13,22 @@ import { compare, indexOf, sortKeyOf } from "./order.js";
 /** @import { Filter, Group } from "./filter.js" */
 /** @import { SortKey } from "./order.js" */
 
-/** Changes above which sorting anew is less work than moving one by one. */
+/** Number of moves above which a sort is cheaper. */
 const MAX_MOVES = 50;
 
-/** Types and tags that are kept to be proposed. */
+/** Maximum number of types, and of tags, to suggest. */
 const MAX_SUGGESTIONS = 200;
 
 /** @typedef {{ place: SortKey, group: Group, shown: boolean }} Entry */
 
 export class OperationList {
-  /** The places of what is shown, in their order. @type {SortKey[]} */
+  /** The sort keys of the shown operations, in order. @type {SortKey[]} */
   order = [];
 
-  /** How many there are of each group, shown or not. @type {Record<Group, number>} */
+  /** The number of operations in each group, shown or not. @type {Record<Group, number>} */
   counts = { running: 0, waiting: 0, completed: 0, error: 0, cancelled: 0 };
 
-  /** Names of types and of tags, to be proposed. */
+  /** Names of types and tags to suggest. */
   types = new Set();
   tags = new Set();
 
@@ -41,24 +40,24 @@ export class OperationList {
   #shows = makePredicate(EVERYTHING);
   #filterChanged = false;
 
-  /** @param {Map<string, Operation>} operations How they stand: this is not changed here. */
+  /** @param {Map<string, Operation>} operations The snapshots; not changed here. */
   constructor(operations) {
     this.#operations = operations;
     for (const id of operations.keys()) this.#dirty.add(id);
   }
 
-  /** How many there are, shown or not. */
+  /** The number of operations, shown or not. */
   get size() {
     return this.#entries.size;
   }
 
-  /** Whether there is anything to put in its place. */
+  /** Whether `update` has anything to do. */
   get needsUpdate() {
     return this.#filterChanged || this.#dirty.size > 0;
   }
 
   /**
-   * Something is different about an operation.
+   * Mark an operation as changed.
    *
    * @param {string} id
    */
@@ -75,7 +74,7 @@ export class OperationList {
   /**
    * Bring the order and the counts up to date.
    *
-   * @returns {boolean} Whether the order, or a count, is another one.
+   * @returns {boolean} Whether the order or a count has changed.
    */
   update() {
     const moved = [...this.#dirty].map((id) => this.#refresh(id)).filter((one) => one !== null);
@@ -93,11 +92,11 @@ export class OperationList {
   }
 
   /**
-   * Look at one operation again.
+   * Update the entry of one operation.
    *
    * @param {string} id
-   * @returns {{ before: SortKey | null, after: SortKey | null } | null} Where it was shown, and where
-   *   it is; null where nothing is different.
+   * @returns {{ before: SortKey | null, after: SortKey | null } | null} Its sort keys before and
+   *   after; null if nothing has changed.
    */
   #refresh(id) {
     const operation = this.#operations.get(id);
@@ -114,7 +113,7 @@ export class OperationList {
     return { before: known?.shown ? known.place : null, after: entry.shown ? place : null };
   }
 
-  /** Forget what the client has let go. */
+  /** Remove the operations that the client has dropped. */
   #removeEvicted() {
     if (this.#entries.size <= this.#operations.size) return [];
     const gone = [];

@@ -1,6 +1,6 @@
 /**
- * In which order operations are shown: what runs first, then what waits, then what has ended; in
- * each the newest first. Progress changes nothing in it, so rows stay where they are.
+ * The order of operations: running ones first, then waiting ones, then ended ones; in each group
+ * the newest first. Progress does not change it.
  *
  * Pure.
  */
@@ -10,7 +10,7 @@ import { hasEnded } from "../../client/protocol.js";
 /** @import { Operation } from "../../client/protocol.js" */
 
 /**
- * @typedef {object} SortKey What an operation is ordered by.
+ * @typedef {object} SortKey The order of an operation.
  * @property {string} id
  * @property {number} rank
  * @property {number} at Epoch seconds.
@@ -40,7 +40,7 @@ export function compare(one, other) {
 }
 
 /**
- * Where a place is in an order, or would be.
+ * Return the index of a sort key in an order, or the index at which to insert it.
  *
  * @param {SortKey[]} order
  * @param {SortKey} place

@@ -1,5 +1,5 @@
 /**
- * The sidecar's figures as it gives them to Prometheus, as far as the dashboard shows them.
+ * A parser for `/metrics` of the sidecar, for what the dashboard shows.
  *
  * Pure.
  */
@@ -8,7 +8,8 @@ const PREFIX = "celery_wsprogress_";
 const DELAY = "delivery_delay_seconds_bucket";
 
 /**
- * @typedef {Record<string, number>} Metrics By their name, without what all names begin with.
+ * @typedef {Record<string, number>} Metrics Values by name and labels, without the common prefix
+ *   of names.
  */
 
 /**
@@ -28,7 +29,7 @@ export function parseMetrics(text) {
 }
 
 /**
- * The sum of a figure that is kept by something.
+ * Return the sum of a metric over its labels.
  *
  * @param {Metrics} figures
  * @param {string} name
@@ -39,7 +40,7 @@ export function metricTotal(figures, name) {
 }
 
 /**
- * How much a counter grew in a second; null where that is not known: it began anew.
+ * Return the growth of a counter per second; null if it was reset.
  *
  * @param {number} before
  * @param {number} after
@@ -50,12 +51,12 @@ export function counterRate(before, after, seconds) {
 }
 
 /**
- * The delay that a part of what was delivered between two readings did not exceed, in seconds;
- * null where nothing was delivered.
+ * Return the quantile of the delivery delay between two readings, in seconds; null without
+ * deliveries.
  *
  * @param {Metrics} before
  * @param {Metrics} after
- * @param {number} part As 0.95.
+ * @param {number} part The quantile, such as 0.95.
  */
 export function delayQuantile(before, after, part) {
   const buckets = bucketsOf(after).map(([bound, count], index) => {
@@ -67,7 +68,7 @@ export function delayQuantile(before, after, part) {
   let [low, counted] = [0, 0];
   for (const [bound, count] of buckets) {
     if (count >= all * part) {
-      // Within a bucket it is not known; as Prometheus does, as if they were spread evenly.
+      // Linear interpolation within a bucket, as `histogram_quantile` of Prometheus does.
       const share = (all * part - counted) / (count - counted);
       return bound === Infinity ? low : low + (bound - low) * share;
     }
@@ -78,7 +79,7 @@ export function delayQuantile(before, after, part) {
 
 /**
  * @param {Metrics} figures
- * @returns {[number, number][]} Of each bound, how many were not above it.
+ * @returns {[number, number][]} The cumulative count of each bound.
  */
 function bucketsOf(figures) {
   const buckets = Object.entries(figures).filter(([name]) => name.startsWith(DELAY));

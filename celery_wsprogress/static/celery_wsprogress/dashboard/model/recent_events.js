@@ -1,5 +1,5 @@
 /**
- * What happened last, of everything: bounded, and still when that is wanted.
+ * The newest events of all operations. The list is bounded and can be paused.
  *
  * Pure.
  */
@@ -8,13 +8,13 @@
 
 /** @typedef {{ number: number, event: ProgressEvent, type: string }} Entry */
 
-/** Events that are kept. */
+/** Maximum number of events. */
 export const MAX_EVENTS = 100;
 
 export class RecentEvents {
   /** The newest first. @type {Entry[]} */
   shown = [];
-  /** Events since it was paused. */
+  /** The number of events since the pause. */
   missed = 0;
 
   /** The newest last. @type {Entry[]} */
@@ -34,14 +34,14 @@ export class RecentEvents {
     this.#number += 1;
     if (this.#paused) this.missed += 1;
     this.#entries.push({ number: this.#number, event, type });
-    // Twice as many as needed, so that they are not moved each time.
+    // Cut at twice the limit, so that the array is not copied for each event.
     if (this.#entries.length > 2 * MAX_EVENTS) this.#entries = this.#entries.slice(-MAX_EVENTS);
   }
 
   /**
-   * Show what there is now, unless it is paused.
+   * Show the newest events, unless paused.
    *
-   * @returns {boolean} Whether that is something else than before.
+   * @returns {boolean} Whether they have changed.
    */
   refresh() {
     if (this.#paused || this.#entries.at(-1)?.number === this.shown[0]?.number) return false;

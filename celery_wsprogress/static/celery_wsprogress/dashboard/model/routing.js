@@ -1,5 +1,5 @@
 /**
- * What the address says is to be seen: everything, or one operation beside it.
+ * Addresses of the dashboard: the fragment names the open operation.
  *
  * Pure.
  */
@@ -7,7 +7,7 @@
 const OPERATION = "#/operation/";
 
 /**
- * The operation that an address is of; null where it is of none.
+ * Return the operation id in a fragment; null if there is none.
  *
  * @param {string} hash
  * @returns {string | null}
@@ -22,7 +22,7 @@ export function operationInHash(hash) {
 }
 
 /**
- * The end of the address of an operation; without one, of everything.
+ * Return the fragment of an operation, or of the table alone.
  *
  * @param {string | null} id
  */
@@ -31,7 +31,7 @@ export function addressOf(id) {
 }
 
 /**
- * The page of a task in Flower; null where there is no Flower.
+ * Return the address of a task in Flower; null without Flower.
  *
  * @param {string} flower Its address.
  * @param {string} id

@@ -1,17 +1,17 @@
 /**
- * Figures that were taken one after the other, and the line that they make.
+ * Series of figures, and their SVG paths.
  *
  * Pure.
  */
 
-/** The newest of a row of figures; null where there was none to take. */
+/** The newest figures of a series; null stands for a missing one. */
 export class Series {
   /** The oldest first. @type {(number | null)[]} */
   values = [];
 
   #length;
 
-  /** @param {number} length How many are kept. */
+  /** @param {number} length Maximum number of figures. */
   constructor(length) {
     this.#length = length;
   }
@@ -33,8 +33,8 @@ export class Series {
   }
 
   /**
-   * Where the figures are in a drawing, the newest at its right edge; a list for each stretch
-   * without a gap.
+   * Return the points of a drawing, the newest at the right edge, as one list per stretch without
+   * a gap.
    *
    * @param {number} width
    * @param {number} height
@@ -55,7 +55,7 @@ export class Series {
 }
 
 /**
- * The next round number: where a scale ends.
+ * Return the next 1, 2 or 5 times a power of ten: the end of a scale.
  *
  * @param {number} value
  */
@@ -66,7 +66,7 @@ export function roundUp(value) {
 }
 
 /**
- * The path of a line, for SVG.
+ * Return the SVG path of a line.
  *
  * @param {[number, number][][]} stretches
  */
@@ -75,7 +75,7 @@ export function linePath(stretches) {
 }
 
 /**
- * The path of what is below a line, for SVG.
+ * Return the SVG path of the area below a line.
  *
  * @param {[number, number][][]} stretches
  * @param {number} height

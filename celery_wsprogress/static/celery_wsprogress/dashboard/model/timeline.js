@@ -1,5 +1,5 @@
 /**
- * The steps of an operation: what happened when, and how long that was after what was before.
+ * The steps of an operation, with the time between them.
  *
  * Pure.
  */
@@ -10,20 +10,20 @@ import { durationOf } from "./format.js";
 /** @import { Operation, ProgressEvent } from "../../client/protocol.js" */
 /** @import { Tone } from "./format.js" */
 
-/** Steps that are shown; the newest ones of more. */
+/** Maximum number of steps; the newest are shown. */
 const MAX_STEPS = 100;
 
 /**
  * @typedef {object} Step
  * @property {string} word
  * @property {number} at Epoch seconds.
- * @property {string} note What more is said of it.
+ * @property {string} note Further details.
  * @property {Tone} tone
  * @property {number | null} after Seconds since the step before.
  */
 
 /**
- * The step that an event is; null where it is none.
+ * Return the step of an event; null if it is none.
  *
  * @param {ProgressEvent} event
  * @returns {Step | null}
@@ -44,7 +44,7 @@ export function eventStep({ event_type: type, data, timestamp: at }) {
 }
 
 /**
- * Steps in the order in which they happened, with those that only a snapshot knows of.
+ * Return steps in order, with those that only the snapshot shows.
  *
  * @param {Step[]} steps
  * @param {Operation | null} operation

@@ -1,24 +1,24 @@
 /**
- * Which rows of a long list are in sight. All rows are equally high.
+ * The visible rows of a long list with rows of equal height.
  *
  * Pure.
  */
 
-/** Rows beyond each edge that are there already, for those who scroll. */
+/** Rows beyond each edge that are rendered, for scrolling. */
 const MARGIN = 4;
 
 /**
  * @typedef {object} View
- * @property {number} top How far it is scrolled.
- * @property {number} height Of what is seen.
+ * @property {number} top The scroll position.
+ * @property {number} height The visible height.
  * @property {number} row The height of a row.
  */
 
 /**
- * The rows to have: from the first, up to but not including the last.
+ * Return the rows to render, from the first up to but not including the last.
  *
  * @param {View} view
- * @param {number} count All rows.
+ * @param {number} count The number of rows.
  * @returns {{ first: number, last: number }}
  */
 export function visibleRange({ top, height, row }, count) {
@@ -28,7 +28,7 @@ export function visibleRange({ top, height, row }, count) {
 }
 
 /**
- * How far to scroll so that a row is in sight, and no further than that takes.
+ * Return the scroll position that reveals a row with the least scrolling.
  *
  * @param {View} view
  * @param {number} index
@@ -40,19 +40,19 @@ export function scrollToReveal({ top, height, row }, index) {
 }
 
 /**
- * How far to scroll so that the row that was at the top stays there, when rows before it come and
- * go. Who looks at the top of the list sees what comes.
+ * Return the scroll position that keeps the top row in place when rows before it come and go. At
+ * the top of the list new rows are shown.
  *
  * @param {View} view
- * @param {number} before Where that row was.
- * @param {number} after Where it is.
+ * @param {number} before The index of that row before.
+ * @param {number} after Its index now.
  */
 export function keepAnchor({ top, row }, before, after) {
   return top < row ? top : Math.max(0, top + (after - before) * row);
 }
 
 /**
- * Which row a key leads to, of those that move about in a list; null for any other key.
+ * Return the row that a navigation key leads to; null for any other key.
  *
  * @param {string} key
  * @param {number} index

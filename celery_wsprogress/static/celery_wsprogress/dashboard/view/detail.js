@@ -1,5 +1,5 @@
 /**
- * One operation beside the table: how it stands, what happened, what it said and what it gave.
+ * The panel of one operation: its bar, error, result, steps, log and properties.
  *
  * Runs in: a page.
  */
@@ -18,18 +18,18 @@ import { timeOfDay, messageOf, durationOf, prettyJson } from "../model/format.js
 /** @import { Session } from "../session.js" */
 /** @import { Step } from "../model/timeline.js" */
 
-/** Milliseconds for which a button says that it did what it does. */
+/** Milliseconds for which a button shows that it worked. */
 const CONFIRMATION_TIME = 1_500;
 
 export class Detail {
-  /** The operation that is shown; null where there is none. @type {string | null} */
+  /** The id of the operation that is shown; null if none is. @type {string | null} */
   id = null;
 
   #aside = found("detail");
   #log = new EventLog();
   /** @type {Watch | null} */
   #watch = null;
-  /** Why it is not shown, where it is not. */
+  /** The text of a rejection; empty without one. */
   #refusal = "";
   #properties = new Properties();
   #logView = new LogView();
@@ -40,9 +40,9 @@ export class Detail {
 
   /**
    * @param {object} hooks
-   * @param {() => void} hooks.onChange It is to be painted.
-   * @param {() => void} hooks.onClose Somebody has seen enough.
-   * @param {string} hooks.flower The address of Flower, or nothing.
+   * @param {() => void} hooks.onChange Called when it must be painted.
+   * @param {() => void} hooks.onClose Called when it should close.
+   * @param {string} hooks.flower The address of Flower; may be empty.
    */
   constructor(hooks) {
     this.#hooks = hooks;
@@ -66,7 +66,7 @@ export class Detail {
     this.#steps = "";
     this.#aside.hidden = id === null;
     document.body.classList.toggle("looking", id !== null);
-    // What is not looked at is not watched either.
+    // Removing the element also ends its watch.
     this.#aside.replaceChildren();
     if (id === null) return;
     this.#build(id, session);
@@ -75,7 +75,7 @@ export class Detail {
     this.#change();
   }
 
-  /** Take the focus, so that one reads on here. */
+  /** Focus the title. */
   focus() {
     this.#parts.title.focus();
   }
@@ -109,18 +109,18 @@ export class Detail {
       stay: true,
       onChange: (_operation, event) => {
         if (event) eventLog.take(event);
-        // Something was missed: the sidecar may hold it all the same.
+        // A snapshot stands for skipped events, which the history may still have.
         if (event?.event_type === "snapshot") applyHistory();
         change();
       },
       onRefused: (error) => this.#reject(error, session),
     });
-    // Whoever may not watch it is told so.
+    // `onRefused` shows a rejection.
     this.#watch.ready.then(applyHistory, change);
   }
 
   /**
-   * Take what happened before, as far as the sidecar tells it.
+   * Load the history, if the sidecar has this feature.
    *
    * @param {string} id
    * @param {Session} session
@@ -134,7 +134,7 @@ export class Detail {
       eventLog.applyHistory(events, complete);
       this.#change();
     } catch {
-      // What comes live is told without it.
+      // Without the history, live events are shown.
     }
   }
 
@@ -184,7 +184,7 @@ export class Detail {
   #paintSteps(steps) {
     const { section, list } = this.#parts.timeline;
     section.hidden = !steps.length;
-    // They are few, and change seldom.
+    // Steps are few and rarely change: compare them as JSON.
     const all = JSON.stringify(steps);
     if (all === this.#steps) return;
     this.#steps = all;
@@ -197,7 +197,7 @@ export class Detail {
       await navigator.clipboard.writeText(this.id ?? "");
       write(copy, "Copied");
     } catch {
-      // Where a page may not, as without TLS: it is selected, to be copied by hand.
+      // The clipboard needs a secure context: select the id to be copied by hand.
       getSelection()?.selectAllChildren(this.#parts.id);
       write(copy, "Selected");
     }
@@ -235,7 +235,7 @@ function makeText(name, kind) {
 
 /**
  * @param {{ section: HTMLElement, text: HTMLElement }} part
- * @param {string | null} text Null where there is none.
+ * @param {string | null} text Null if there is none.
  */
 function show({ section, text: element }, text) {
   section.hidden = text === null;

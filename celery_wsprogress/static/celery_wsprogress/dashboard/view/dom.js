@@ -1,15 +1,15 @@
 /**
- * The few things that are done to a page all the time. Text is text: nothing here reads HTML.
+ * Helpers to find, create and update elements. None of them parses HTML.
  *
  * Runs in: a page.
  */
 
 /**
- * An element of the page, by its id.
+ * Return an element of the page by its id.
  *
  * @template {HTMLElement} T
  * @param {string} id
- * @param {new () => T} [kind] What it is to be.
+ * @param {new () => T} [kind] The expected class.
  * @returns {T}
  */
 export function found(id, kind) {
@@ -20,7 +20,7 @@ export function found(id, kind) {
 }
 
 /**
- * A new element.
+ * Create an element.
  *
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
@@ -36,7 +36,7 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 /**
- * A new element of a drawing.
+ * Create an SVG element.
  *
  * @param {string} tag
  * @param {Record<string, string>} attributes
@@ -50,7 +50,7 @@ export function draw(tag, attributes, ...children) {
 }
 
 /**
- * Say something, unless it is said already.
+ * Set the text of an element, if it has changed.
  *
  * @param {Element} element
  * @param {string} text
@@ -60,7 +60,7 @@ export function write(element, text) {
 }
 
 /**
- * Set an attribute, unless it is set already; null takes it away.
+ * Set an attribute, if it has changed; null removes it.
  *
  * @param {Element} element
  * @param {string} name
@@ -73,7 +73,7 @@ export function mark(element, name, value) {
 }
 
 /**
- * Whether a list of options is the one that it should be, or make it so.
+ * Set the options of a list, if their number has changed.
  *
  * @param {HTMLDataListElement} list
  * @param {Set<string>} names

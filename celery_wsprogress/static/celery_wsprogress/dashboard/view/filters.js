@@ -34,7 +34,7 @@ export class Filters {
   #buttons = new Map();
   #onFilter;
 
-  /** @param {() => void} onFilter The filter is another one. */
+  /** @param {() => void} onFilter Called when the filter has changed. */
   constructor(onFilter) {
     this.#onFilter = onFilter;
     const groups = found("groups");

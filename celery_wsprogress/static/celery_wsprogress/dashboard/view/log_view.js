@@ -1,5 +1,5 @@
 /**
- * The log of an operation: it follows the newest line while that one is in sight.
+ * The log of an operation. It scrolls with new lines while the last one is visible.
  *
  * Runs in: a page.
  */
@@ -9,7 +9,7 @@ import { timeOfDay, levelTone } from "../model/format.js";
 
 /** @import { LogLine, EventLog } from "../model/event_log.js" */
 
-/** How near to the end is at the end, in pixels. */
+/** Distance that counts as the end, in pixels. */
 const END_TOLERANCE = 8;
 
 export class LogView {
@@ -17,7 +17,7 @@ export class LogView {
   #note = make("p", { class: "note" }, "What was before is not held any more.");
   #heading = make("h3", {}, "Log");
   element = make("section", {}, this.#heading, this.#note, this.#list);
-  /** The numbers of those that are there. */
+  /** The numbers of the first and last line that are rendered. */
   #first = 0;
   #last = 0;
   #following = true;

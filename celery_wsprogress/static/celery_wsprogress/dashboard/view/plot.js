@@ -10,7 +10,7 @@ import { NONE } from "../model/format.js";
 
 /** @import { Series } from "../model/series.js" */
 
-/** Of the drawing, in units of its own; it is as large as there is room for. */
+/** The size of the drawing in user units; CSS scales it. */
 const [WIDTH, HEIGHT] = [240, 40];
 
 export class Plot {
@@ -21,8 +21,8 @@ export class Plot {
   #name;
 
   /**
-   * @param {string} id Of the figure that it is in.
-   * @param {(value: number) => string} say Puts a figure into words.
+   * @param {string} id The id of its figure element.
+   * @param {(value: number) => string} say Formats a figure.
    */
   constructor(id, say) {
     this.say = say;
@@ -44,7 +44,7 @@ export class Plot {
     write(this.#output, now);
     const highest = this.say(series.highest);
     mark(this.#drawing, "aria-label", `${this.#name}: now ${now}, at most ${highest}`);
-    // The line is not cut off at the edges.
+    // One unit of margin, so that the line is not cut off.
     const stretches = series.stretches(WIDTH, HEIGHT - 2).map((points) =>
       points.map(([x, y]) => /** @type {[number, number]} */ ([x, y + 1])),
     );

@@ -1,5 +1,5 @@
 /**
- * What is known of an operation beside how far it is.
+ * The properties of an operation: worker, queue, tags, relatives, metadata, details.
  *
  * Runs in: a page.
  */
@@ -47,7 +47,7 @@ function factsOf(operation) {
 }
 
 /**
- * Those of them that there are.
+ * Return the facts that are not empty.
  *
  * @param {Record<string, unknown>} values
  * @param {(name: string, value: unknown) => Fact} put

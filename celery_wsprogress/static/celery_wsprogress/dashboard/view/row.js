@@ -1,5 +1,5 @@
 /**
- * A row of the table: one operation, at one place.
+ * A row of the table, with one operation.
  *
  * Runs in: a page.
  */
@@ -10,10 +10,10 @@ import { rowCells, operationTone } from "../model/format.js";
 
 /** @import { Operation } from "../../client/protocol.js" */
 
-/** What every row is a copy of. @type {HTMLElement | undefined} */
+/** The template that is cloned for each row. @type {HTMLElement | undefined} */
 let pattern;
 
-/** Tags that there is room for. */
+/** Maximum number of tags. */
 const MAX_TAGS = 3;
 
 export class Row {
@@ -36,24 +36,24 @@ export class Row {
   }
 
   /**
-   * Where it is to be.
+   * Move the row to an index.
    *
    * @param {number} index
-   * @param {number} height Of a row.
+   * @param {number} height The height of a row.
    */
   place(index, height) {
     const top = index * height;
     if (this.#top === top) return;
     this.#top = top;
     this.element.style.transform = `translateY(${top}px)`;
-    // The first one is the head's.
+    // Index 1 is the header; indices count from 1.
     this.element.setAttribute("aria-rowindex", String(index + 2));
   }
 
   /**
    * @param {Operation} operation
    * @param {number} now Epoch seconds.
-   * @returns {boolean} Whether it is another snapshot than before.
+   * @returns {boolean} Whether the snapshot has changed.
    */
   paint(operation, now) {
     const second = operation.duration === null ? Math.floor(now) : 0;
@@ -89,7 +89,7 @@ function build() {
   const cell = (/** @type {string} */ name, /** @type {Node[]} */ ...children) =>
     make("div", { role: "gridcell", class: `cell ${name}` }, ...children);
   const part = (/** @type {string} */ name) => make("span", { "data-part": name, dir: "auto" });
-  // Where there is little room the module gives way: what tells tasks apart stands behind it.
+  // In a narrow column the module name is cut, because the last part distinguishes tasks.
   const type = { "data-part": "type", tabindex: "-1", dir: "auto" };
   const link = make("a", type, part("module"), part("name"));
   const bar = make("span", { class: "bar", "aria-hidden": "true" }, part("fill"));

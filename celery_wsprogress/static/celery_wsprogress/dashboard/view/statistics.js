@@ -1,5 +1,5 @@
 /**
- * The sidecar's figures, asked for every other second while somebody looks.
+ * The figures of the sidecar, polled every 2 s while the page is visible.
  *
  * Runs in: a page.
  */
@@ -14,18 +14,21 @@ import { formatBytes, durationOf } from "../model/format.js";
 /** @import { Metrics } from "../model/prometheus_parser.js" */
 /** @import { Session } from "../session.js" */
 
-/** Milliseconds between two questions. */
+/** Milliseconds between two polls. */
 const POLL_INTERVAL = 2_000;
 
-/** Figures in a plot: of two minutes. */
+/** Number of figures in a plot: two minutes. */
 const PLOT_LENGTH = 60;
 
-/** The part of what is delivered that the delay is of. */
+/** The quantile of the delivery delay that is shown. */
 const DELAY_QUANTILE = 0.95;
 
 /** @typedef {{ at: number, stats: Metrics, metrics: Metrics }} Reading */
 
-/** @type {[name: string, of: (reading: Reading) => string, worrying?: (reading: Reading) => boolean][]} */
+/**
+ * @type {[name: string, of: (reading: Reading) => string, worrying?: (reading: Reading) =>
+ * boolean][]}
+ */
 const SHOWN = [
   ["Clients", ({ stats }) => formatNumber(stats.connected_clients)],
   ["Held", ({ stats }) => formatNumber(stats.held_operations)],
@@ -46,7 +49,7 @@ export class Statistics {
   /** @type {Reading | null} */
   #last = null;
 
-  /** @param {() => Session} session The one there is. */
+  /** @param {() => Session} session Returns the current session. */
   constructor(session) {
     this.#session = session;
     const poll = () => this.#poll().finally(() => setTimeout(poll, POLL_INTERVAL));
@@ -63,7 +66,7 @@ export class Statistics {
       const [stats, metrics] = await Promise.all([client.stats(), metricsOf(token)]);
       this.#take({ at: performance.now() / 1000, stats, metrics });
     } catch {
-      // Whoever may not count, or has lost the connection meanwhile, sees no figures.
+      // Not permitted, or the connection was lost meanwhile.
       this.#take(null);
     }
   }
@@ -101,7 +104,7 @@ export class Statistics {
 }
 
 /**
- * What Prometheus would be told; nothing where that is not to be had.
+ * Return the metrics; none if they are not available.
  *
  * @param {string} token
  * @returns {Promise<Metrics>}

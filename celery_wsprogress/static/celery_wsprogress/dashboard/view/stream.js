@@ -1,5 +1,5 @@
 /**
- * The newest events of everything, as a list that can be held still.
+ * The list of the newest events of all operations; it can be paused.
  *
  * Runs in: a page.
  */
@@ -13,10 +13,10 @@ import { visibleRange } from "../model/virtual_list.js";
 /** @import { Operation, ProgressEvent } from "../../client/protocol.js" */
 /** @import { Entry } from "../model/recent_events.js" */
 
-/** Of a line, as the style has it. */
+/** The height of a line, as in the style sheet. */
 const LINE_REM = 1.375;
 
-/** Milliseconds between two changes: faster than that nobody reads. */
+/** Minimum milliseconds between two changes, so that they can be read. */
 const REFRESH_INTERVAL = 250;
 
 export class Stream {
@@ -29,7 +29,7 @@ export class Stream {
   #scrolled = false;
   #paintedAt = -Infinity;
 
-  /** @param {() => void} onChange It is to be painted. */
+  /** @param {() => void} onChange Called when it must be painted. */
   constructor(onChange) {
     this.#toggle.addEventListener("click", () => {
       const hidden = (this.#scroller.hidden = this.#pause.hidden = !this.#scroller.hidden);
@@ -62,7 +62,7 @@ export class Stream {
   }
 
   /**
-   * @returns {number} Milliseconds after which there is something else to be seen; 0 where not.
+   * @returns {number} Milliseconds until the next paint is due; 0 if none is.
    */
   paint() {
     if (this.#scroller.hidden) return 0;

@@ -1,6 +1,6 @@
 /**
- * The table of operations. However many there are, only the rows in sight are made, and only
- * those of them are touched whose operation is another one than before.
+ * The table of operations. Only visible rows are rendered, and only those whose snapshot has
+ * changed are updated.
  *
  * Runs in: a page.
  */
@@ -13,13 +13,13 @@ import { keepAnchor, indexForKey, scrollToReveal, visibleRange } from "../model/
 /** @import { Operation } from "../../client/protocol.js" */
 /** @import { SortKey } from "../model/order.js" */
 
-/** Of a row, as the style has it. */
+/** The height of a row, as in the style sheet. */
 const ROW_REM = 3.25;
 
-/** Milliseconds for which rows stay where they are after the pointer moved over them. */
+/** Milliseconds for which rows keep their place after a move of the pointer. */
 const POINTER_HOLD = 600;
 
-/** Rows in a second of which the bars can glide, and no more. */
+/** Maximum number of painted rows per second with animated bars. */
 const MAX_SMOOTH_ROWS = 30;
 
 export class Table {
@@ -27,28 +27,28 @@ export class Table {
   #body = found("rows");
   /** @type {SortKey[]} */
   #order = [];
-  /** Those that are there, by the id of their operation. @type {Map<string, Row>} */
+  /** The rendered rows, by operation id. @type {Map<string, Row>} */
   #rows = new Map();
-  /** The one that keys start from. @type {string | null} */
+  /** The row with the tab stop. @type {string | null} */
   #active = null;
-  /** The one that is looked at. @type {string | null} */
+  /** The open operation. @type {string | null} */
   #selected = null;
   #view = { top: 0, height: 0, row: 52 };
   #pressed = false;
   #aimedAt = -Infinity;
-  /** Rows that were painted in this second. */
+  /** Number of rows painted in this second. */
   #painted = 0;
   #second = 0;
   #onOpen;
 
   /**
    * @param {object} hooks
-   * @param {(id: string) => void} hooks.onOpen Somebody wants to see one.
-   * @param {() => void} hooks.onMove Other rows are in sight.
+   * @param {(id: string) => void} hooks.onOpen Called to open an operation.
+   * @param {() => void} hooks.onMove Called when other rows are visible.
    */
   constructor({ onOpen, onMove }) {
     this.#onOpen = onOpen;
-    // Asked for here and not when it is painted: then it would have to be laid out first.
+    // Read here and not in `paint`, where it would force a layout.
     const scrolled = () => {
       this.#view.top = this.#grid.scrollTop;
       onMove();
@@ -62,15 +62,15 @@ export class Table {
     this.#listen();
   }
 
-  /** Whether somebody is about to hit a row: then they stay where they are. */
+  /** Whether the pointer is about to hit a row, so that rows must keep their place. */
   get held() {
     return this.#pressed || performance.now() - this.#aimedAt < POINTER_HOLD;
   }
 
   /**
-   * Show other operations, or the same in another order.
+   * Set the order, and keep the top row in place.
    *
-   * @param {() => SortKey[]} update Gives the order.
+   * @param {() => SortKey[]} update Returns the order.
    */
   reorder(update) {
     const at = Math.floor(this.#view.top / this.#view.row);
@@ -84,7 +84,7 @@ export class Table {
   }
 
   /**
-   * Bring the rows that are in sight up to date.
+   * Update the visible rows.
    *
    * @param {Map<string, Operation>} operations
    * @param {number} now Epoch seconds.
@@ -108,7 +108,7 @@ export class Table {
   }
 
   /**
-   * Show which one is looked at.
+   * Mark the open operation.
    *
    * @param {string | null} id
    */
@@ -119,7 +119,7 @@ export class Table {
     for (const one of [before, id]) this.#markSelected(one);
   }
 
-  /** Go back to the row that was looked at. */
+  /** Focus the row with the tab stop. */
   focus() {
     const row = this.#rows.get(this.#active ?? "") ?? this.#rows.values().next().value;
     (row?.element ?? found("by-id-input")).focus();
@@ -132,7 +132,7 @@ export class Table {
     body.addEventListener("pointermove", () => (this.#aimedAt = performance.now()));
     body.addEventListener("pointerdown", () => (this.#pressed = true));
     for (const name of ["pointerup", "pointercancel"]) {
-      // What is pressed here may be let go anywhere.
+      // The pointer may be released anywhere.
       addEventListener(name, () => (this.#pressed = false));
     }
     body.addEventListener("focusin", ({ target }) => (this.#active = this.#idOf(target)));
@@ -141,7 +141,7 @@ export class Table {
   /** @param {MouseEvent} event */
   #click(event) {
     const id = this.#idOf(event.target);
-    // A link does what links do.
+    // Links work by themselves.
     if (id === null || (event.target instanceof Element && event.target.closest("a"))) return;
     this.#onOpen(id);
   }
@@ -183,7 +183,7 @@ export class Table {
   }
 
   /**
-   * The row that has the focus stays wherever it is, or the focus would be lost.
+   * Keep the focused row rendered, or the focus would be lost.
    *
    * @param {Map<string, number>} wanted
    */
@@ -214,7 +214,7 @@ export class Table {
   }
 
   /**
-   * Bars glide where there is time for it.
+   * Animate bars unless too many rows change.
    *
    * @param {number} now Epoch seconds.
    */

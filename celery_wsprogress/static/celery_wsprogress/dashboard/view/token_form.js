@@ -1,5 +1,5 @@
 /**
- * The token: entered by a person, kept as long as the tab is there, and never in an address.
+ * The form for a token, which is kept in `sessionStorage` and never in an address.
  *
  * Runs in: a page.
  */
@@ -14,7 +14,7 @@ export class TokenForm {
   #forget = found("forget");
   #token = read();
 
-  /** @param {() => void} onToken There is another token. */
+  /** @param {() => void} onToken Called with each new token. */
   constructor(onToken) {
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -25,7 +25,7 @@ export class TokenForm {
     });
     this.#forget.addEventListener("click", () => {
       keep("");
-      // The sidecar forgets it with the connection, and the page with everything it has shown.
+      // A reload closes the connection and clears what was shown.
       location.reload();
     });
   }
@@ -35,7 +35,7 @@ export class TokenForm {
   }
 
   /**
-   * @param {boolean} asks Whether a token may help.
+   * @param {boolean} asks Whether to ask for a token.
    */
   paint(asks) {
     this.#forget.hidden = !this.#token;
@@ -50,7 +50,7 @@ function read() {
   try {
     return sessionStorage.getItem(KEY) ?? "";
   } catch {
-    // Where nothing may be kept, it is kept here only.
+    // Storage is blocked: keep the token in memory only.
     return "";
   }
 }
@@ -61,6 +61,6 @@ function keep(token) {
     if (token) sessionStorage.setItem(KEY, token);
     else sessionStorage.removeItem(KEY);
   } catch {
-    // As above.
+    // Storage is blocked.
   }
 }

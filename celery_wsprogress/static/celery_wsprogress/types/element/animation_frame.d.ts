@@ -1,10 +1,10 @@
 /**
- * When what is shown is brought up to date: once per frame, however much happens in between.
+ * Painting once per animation frame, whatever the number of changes.
  *
  * Runs in: a page.
  */
 /**
- * A function that may be called at any time, and makes the given one run once, in the next frame.
+ * Return a function that schedules one call of the given function in the next frame.
  *
  * @param {() => void} paint
  * @returns {() => void}

@@ -1,7 +1,7 @@
 /**
- * How an operation is put into words, for eyes and for screen readers.
+ * The texts of an operation: status, figures, result.
  *
- * Pure. Numbers are written as the reader's language does; the words can be replaced.
+ * Pure. Numbers follow the language of the reader; the words can be replaced.
  */
 import type { Operation } from "../client/protocol.js";
 /** @import { Operation } from "../client/protocol.js" */
@@ -34,21 +34,21 @@ export declare const WORDS: {
 export type Words = typeof WORDS;
 /** @typedef {typeof WORDS} Words */
 /**
- * All the words: those that are given, and for the rest the English ones.
+ * Return the given words, with the English ones where they are missing.
  *
  * @param {Partial<Record<string, unknown>> | null | undefined} given
  * @returns {Words}
  */
 export declare function mergeWords(given: Partial<Record<string, unknown>> | null | undefined): Words;
 /**
- * One word for where an operation is, or the task's own.
+ * Return the word for the state of an operation, or the status word of the task.
  *
  * @param {Operation | null} operation
  * @param {Words} words
  */
 export declare function formatStatus(operation: Operation | null, words: Words): string;
 /**
- * How far it is: percent, units, rate, and the time that is left or was taken.
+ * Return the figures of an operation: units, rate, and the time that is left or was taken.
  *
  * @param {Operation | null} operation
  * @param {Words} words
@@ -57,30 +57,30 @@ export declare function formatStatus(operation: Operation | null, words: Words):
  */
 export declare function formatFigures(operation: Operation | null, words: Words, language?: string): string[];
 /**
- * A count: in full as long as that is read at a glance.
+ * Return a count; 100,000 and more in compact notation.
  *
  * @param {number} value
  * @param {string} [language]
  */
 export declare function formatNumber(value: number, language?: string): string;
 /**
- * A fraction in whole percent; nothing is complete before it is.
+ * Return a fraction in whole percent, rounded down.
  *
  * @param {number} fraction
  * @param {string} [language]
  */
 export declare function formatPercent(fraction: number, language?: string): string;
 /**
- * A span of time, as `0.4 s`, `42 s`, `1:05` or `2:03:04`.
+ * Return a duration, as `0.4 s`, `42 s`, `1:05` or `2:03:04`.
  *
  * @param {number} seconds
  * @param {string} [language]
  */
 export declare function formatDuration(seconds: number, language?: string): string;
 /**
- * A value as text that fits on a line or two.
+ * Return a value as text of at most 300 characters.
  *
  * @param {unknown} value
- * @param {string} [json] The very JSON of it, where numbers in it are too large for JavaScript.
+ * @param {string} [json] Its exact JSON, if it has integers that JavaScript cannot hold.
  */
 export declare function formatResult(value: unknown, json?: string): string;

@@ -1,15 +1,15 @@
 /**
- * Several operations as one: how a workflow stands, by its members.
+ * The members of a workflow as one operation.
  *
  * Pure.
  */
 import type { Operation } from "../client/protocol.js";
 /** @import { Operation, State } from "../client/protocol.js" */
 /**
- * One snapshot for all members: their mean progress, how many have ended, and the first error.
+ * Return one snapshot for all members: mean progress, number of ended members, first error.
  *
  * @param {string} id
  * @param {Iterable<Operation>} members
- * @returns {Operation | null} Null where there are none.
+ * @returns {Operation | null} Null without members.
  */
 export declare function aggregate(id: string, members: Iterable<Operation>): Operation | null;
