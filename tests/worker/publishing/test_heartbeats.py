@@ -156,9 +156,9 @@ def test_no_batch_is_too_large_and_every_run_is_named_once(going, counter):
     schedule.mark_sent(0.0)
     # The counter has up to twelve digits more here than in `ROOM`.
     taken = schedule.next(0.0, 1_735_734_005.456, ROOM - 12)
-    batches = [batches.join_batch("x" * 8, counter, *sign) for sign in taken]
-    assert all(len(batch) <= MAX_BATCH_BYTES for batch in batches)
-    read = [batches.decode_batch(batch) for batch in batches]
+    encoded = [batches.join_batch("x" * 8, counter, *sign) for sign in taken]
+    assert all(len(batch) <= MAX_BATCH_BYTES for batch in encoded)
+    read = [batches.decode_batch(batch) for batch in encoded]
     assert [name for batch in read for name, _ in batch.alive] == [one[0] for one in going]
     assert announced(taken) == [one[0] for one in going]
     assert all(batch.malformed == 0 for batch in read)

@@ -125,10 +125,10 @@ def test_not_in_tests_unless_it_is_said(monkeypatch):
 def test_not_under_unittest_either(tmp_path):
     (tmp_path / "test_it.py").write_text(
         "import unittest\n"
-        "from celery_wsprogress.worker import eager\n"
+        "from celery_wsprogress.worker.signals import eager_runs\n"
         "class It(unittest.TestCase):\n"
         "    def test_it(self):\n"
-        "        assert eager_runs.is_in_tests()\n"
+        "        assert eager_runs.runs_in_tests()\n"
     )
     command = [sys.executable, "-m", "unittest", "test_it"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)

@@ -119,7 +119,7 @@ def test_a_handler_that_fails_is_one_line_in_the_log_and_no_more():
         from celery_wsprogress.worker.signals import task_process
         def broken(task, stamp):
             raise RuntimeError("ours")
-        task_process.reporting_for = broken
+        task_process.publishing_for = broken
         app = Celery("x", broker="memory://")
         @app.task(base=StreamingTask)
         def demo(self):
