@@ -25,7 +25,7 @@ from celery_wsprogress import (
 from celery_wsprogress.standalone import process_publisher, registry
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.publishers import drain_all
-from celery_wsprogress.worker.run_info import Run, new_id
+from celery_wsprogress.worker.run_info import RunInfo, new_id
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_locks_that_were_held_are_not(log):
 def test_what_waited_is_the_parents_to_say(log):
     publisher = process_publisher.process_publisher()
     with publisher._lock:
-        publisher.emit([encoded_events.log(Run("op", "x", "r"), 0.0, "info", "once", {})])
+        publisher.emit([encoded_events.log(RunInfo("op", "x", "r"), 0.0, "info", "once", {})])
         assert in_child(lambda: publisher.drain(0.0)) == "True"
     assert publisher.drain(30)
     assert spoken(log.events("op")) == ["log"]

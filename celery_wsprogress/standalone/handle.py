@@ -22,7 +22,7 @@ from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
-from celery_wsprogress.worker.run_info import Run, new_id
+from celery_wsprogress.worker.run_info import RunInfo, new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ _CANCEL_MESSAGES: Final = {
 
 def new_run(
     operation_type: Any, metadata: Any = None, tags: Any = None, operation_id: Any = None
-) -> Run:
+) -> RunInfo:
     """Return the run of a new operation, without starting it.
 
     Args:
@@ -59,10 +59,10 @@ def new_run(
     if not 0 < len(name) <= MAX_ID_LENGTH:
         raise ValueError(f"operation_id has {len(name)} characters, not 1 to {MAX_ID_LENGTH}")
     name.encode()
-    return Run(
+    return RunInfo(
         operation_id=name,
         operation_type=jsonable.to_text(operation_type, jsonable.MAX_NAME_BYTES),
-        run=new_id(),
+        run_id=new_id(),
         metadata=jsonable.to_object(metadata),
         tags=tuple(jsonable.to_tags(tags)),
     )
@@ -96,16 +96,16 @@ class OperationHandle:
     def active_run(self) -> ActiveRun:
         """The entry of this operation in the heartbeats of its process."""
         run = self.tracker.run
-        return ActiveRun(run.operation_id, run.run, self.began, self.started_event)
+        return ActiveRun(run.operation_id, run.run_id, self.began, self.started_event)
 
     def started_event(self) -> encoded_events.EncodedEvent:
         """Make its ``started`` event, with the metadata of now."""
         run = replace(self.tracker.run, metadata=self.tracker.metadata)
         return encoded_events.started(run, self.began, stream_errors=self.tracker.streams_errors)
 
-    def said_so_far(self) -> list[encoded_events.EncodedEvent]:
+    def latest_events(self) -> list[encoded_events.EncodedEvent]:
         """Return the events of its snapshot: ``started``, the latest of each kind, the end."""
-        return [self.started_event(), *self.tracker.said_so_far(), *self._ends]
+        return [self.started_event(), *self.tracker.latest_events(), *self._ends]
 
     @property
     def count(self) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from celery_wsprogress.worker.run_info import Run
+    from celery_wsprogress.worker.run_info import RunInfo
     from celery_wsprogress.worker.steps import Steps
 
 
@@ -69,7 +69,7 @@ class OperationContext:
     Its methods are those of a task. They send nothing before the block and after it.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunInfo) -> None:
         self._tracker = Tracker(run, None)
         self._handle: OperationHandle | None = None
         self._token: Token[Tracker | None] | None = None
@@ -93,7 +93,7 @@ class OperationContext:
             )
         self._handle = start(self._tracker.run)
         self._tracker = self._handle.tracker
-        self._token = context.running.set(self._tracker)
+        self._token = context.current_tracker.set(self._tracker)
         return self
 
     def __exit__(
@@ -105,7 +105,7 @@ class OperationContext:
         if self._token is not None:
             # A generator may be closed in another context, to which the token means nothing.
             with suppress(ValueError):
-                context.running.reset(self._token)
+                context.current_tracker.reset(self._token)
             self._token = None
         if self._handle is None:
             return

@@ -105,7 +105,7 @@ class OperationRegistry:
     def find_tracker(self, operation_id: object) -> Tracker | None:
         """Return the tracker of an open operation, or of a Celery task of this process."""
         name = jsonable.to_text(operation_id)
-        tracker = context.find_tracker(name) or context.active_trackers_of(name)
+        tracker = context.find_tracker(name) or context.active_tracker(name)
         if tracker is not None and not tracker.ended:
             return tracker
         handle = self.find(name)

@@ -25,7 +25,7 @@ def snapshot_of(handle: OperationHandle, served: Mapping[str, Any] | None = None
         served: A server's snapshot under the same id, which adds ``rate``, ``eta`` and
             ``last_event_id``; None where there is none.
     """
-    reports = handle.said_so_far()
+    reports = handle.latest_events()
     operation = Operation(handle.operation_id, handle.began)
     for report in reports:
         event = batches.decode_event(report.event)
@@ -41,6 +41,6 @@ def snapshot_of(handle: OperationHandle, served: Mapping[str, Any] | None = None
 
 def is_newer(served: Mapping[str, Any] | None, handle: OperationHandle) -> bool:
     """Return whether a server's snapshot is of a later run, of another process, under the id."""
-    if served is None or not handle.tracker.ended or served["run"] == handle.tracker.run.run:
+    if served is None or not handle.tracker.ended or served["run"] == handle.tracker.run.run_id:
         return False
     return bool(served["started_at"] > handle.began)

@@ -28,7 +28,7 @@ from celery_wsprogress.worker.signals.eager_runs import EagerRuns, runs_in_tests
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from celery_wsprogress.worker.publishing.encoded_events import How
+    from celery_wsprogress.worker.publishing.encoded_events import RunOptions
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class AppPublishing:
         self.settings = settings
         self._app = weakref.ref(app)
         self._publishers: list[Publisher] = []
-        self._follows: dict[str, bool] = {}
+        self._by_name: dict[str, bool] = {}
         self.eager_runs = EagerRuns()
         """Those that go on in this process."""
 
@@ -93,18 +93,18 @@ class AppPublishing:
         weakref.finalize(app, publisher.close).atexit = False
         return publisher
 
-    def follows(self, name: str, *, streaming: bool, stamp: Mapping[str, Any]) -> bool:
+    def publishes(self, name: str, *, streaming: bool, header: Mapping[str, Any]) -> bool:
         """Whether the life of this task is published.
 
         Args:
             name: The task's name.
             streaming: Whether it is a ``StreamingTask``.
-            stamp: Our header of its message: a task that stands in for another one (after
+            header: Our header of its message: a task that stands in for another one (after
                 ``replace``) is followed because the other one was.
         """
         if not self.settings.enabled or name in _INTERNAL_TASKS:
             return False
-        return streaming or bool(stamp.get("follow")) or self._matches(name)
+        return streaming or bool(header.get("follow")) or self._matches(name)
 
     @property
     def publishes_eager(self) -> bool:
@@ -123,16 +123,16 @@ class AppPublishing:
         return self.streams_result(task) if said is None else said == FULL
 
     def _matches(self, name: str) -> bool:
-        known = self._follows.get(name)
+        known = self._by_name.get(name)
         if known is None:
-            known = self._follows[name] = _selected(self.settings.tasks, name)
+            known = self._by_name[name] = _selected(self.settings.tasks, name)
         return known
 
 
 class TaskPolicy(NamedTuple):
     """How the life of a task is published."""
 
-    reporting: AppPublishing
+    publishing: AppPublishing
     always: bool
     """Whatever the header of its message says."""
     streams_result: bool
@@ -140,7 +140,7 @@ class TaskPolicy(NamedTuple):
 
 
 #: The attribute of a task that holds them.
-_WAYS: Final = "_wsprogress_ways"
+_POLICY_ATTRIBUTE: Final = "_wsprogress_policy"
 
 
 def _selected(tasks: str | tuple[str, ...], name: str) -> bool:
@@ -158,61 +158,63 @@ def read_settings(app: Any) -> WorkerSettings:
     return WorkerSettings.read(app, os.environ)
 
 
-_reporting: weakref.WeakKeyDictionary[Any, AppPublishing] = weakref.WeakKeyDictionary()
+_by_app: weakref.WeakKeyDictionary[Any, AppPublishing] = weakref.WeakKeyDictionary()
 
 
 def publishing_of(app: Any) -> AppPublishing:
     """How this app reports. A bad setting is logged once and switches the app's events off."""
-    app = _itself(app)
-    found = _reporting.get(app)
+    app = _unproxied(app)
+    found = _by_app.get(app)
     if found is None:
-        found = _reporting.setdefault(app, AppPublishing(app, _settings_or_off(app)))
+        found = _by_app.setdefault(app, AppPublishing(app, _settings_or_off(app)))
     return found
 
 
-def _itself(app: Any) -> Any:
+def _unproxied(app: Any) -> Any:
     """The app behind the proxy by which tasks know it at times."""
     return getattr(app, "_get_current_object", lambda: app)()
 
 
-def publishing_for(task: Any, stamp: Mapping[str, Any]) -> AppPublishing | None:
+def publishing_for(task: Any, header: Mapping[str, Any]) -> AppPublishing | None:
     """How this task's life is published; None where it is not.
 
     Args:
         task: The task, bound to its app.
-        stamp: Our header of its message.
+        header: Our header of its message.
     """
-    ways = policy_of(task)
-    if ways.always or (stamp and ways.reporting.follows(task.name, streaming=False, stamp=stamp)):
-        return ways.reporting
+    policy = policy_of(task)
+    if policy.always or (
+        header and policy.publishing.publishes(task.name, streaming=False, header=header)
+    ):
+        return policy.publishing
     return None
 
 
-def streams_result(task: Any, stamp: Mapping[str, Any]) -> bool:
+def streams_result(task: Any, header: Mapping[str, Any]) -> bool:
     """Whether the result of this run leaves with its events.
 
     Args:
         task: The task, bound to its app.
-        stamp: Our header of its message.
+        header: Our header of its message.
     """
-    return policy_of(task).streams_result and not (stamp and stamp.get(WITHHOLD))
+    return policy_of(task).streams_result and not (header and header.get(WITHHOLD))
 
 
-def streams_errors(task: Any, stamp: Mapping[str, Any]) -> bool:
+def streams_errors(task: Any, header: Mapping[str, Any]) -> bool:
     """Whether the texts of this run's errors leave with its events.
 
     Args:
         task: The task, bound to its app.
-        stamp: Our header of its message.
+        header: Our header of its message.
     """
-    return policy_of(task).streams_errors and not (stamp and stamp.get(WITHHOLD_ERRORS))
+    return policy_of(task).streams_errors and not (header and header.get(WITHHOLD_ERRORS))
 
 
-def how_of(task: Any, stamp: Mapping[str, Any]) -> How:
+def run_options_of(task: Any, header: Mapping[str, Any]) -> RunOptions:
     """What is said of a run beside who and where, when it is received and when it starts."""
     return {
-        "stream_result": streams_result(task, stamp),
-        "stream_errors": streams_errors(task, stamp),
+        "stream_result": streams_result(task, header),
+        "stream_errors": streams_errors(task, header),
         "acks_late": bool(task.acks_late),
     }
 
@@ -240,14 +242,14 @@ def policy_of(task: Any) -> TaskPolicy:
         task: The task, bound to its app.
     """
     # Asked some times a run, of plain tasks, too: the task itself holds the answer.
-    found: TaskPolicy | None = vars(task).get(_WAYS)
+    found: TaskPolicy | None = vars(task).get(_POLICY_ATTRIBUTE)
     if found is None:
-        reporting = publishing_of(task.app)
+        publishing = publishing_of(task.app)
         streaming = getattr(task, "_streams_progress", False)
-        always = reporting.follows(task.name, streaming=streaming, stamp={})
-        result, errors = reporting.streams_result(task), reporting.streams_errors(task)
-        found = TaskPolicy(reporting, always, result, errors)
-        setattr(task, _WAYS, found)
+        always = publishing.publishes(task.name, streaming=streaming, header={})
+        result, errors = publishing.streams_result(task), publishing.streams_errors(task)
+        found = TaskPolicy(publishing, always, result, errors)
+        setattr(task, _POLICY_ATTRIBUTE, found)
     return found
 
 
@@ -301,7 +303,7 @@ def _address_of(app: Any, settings: WorkerSettings) -> brokers.BrokerAddress:
 # Whose message is published: Celery's signals about publishing name a task, and no app.
 
 _streaming: dict[str, weakref.WeakSet[Any]] = {}
-_known: weakref.WeakSet[Any] = weakref.WeakSet()
+_registered_apps: weakref.WeakSet[Any] = weakref.WeakSet()
 
 #: The app that publishes here, and the name of the task.
 _publishing: ContextVar[tuple[Any, str] | None] = ContextVar(
@@ -311,7 +313,7 @@ _publishing: ContextVar[tuple[Any, str] | None] = ContextVar(
 
 def register_task(name: str, app: Any) -> None:
     """This app has a ``StreamingTask`` of this name."""
-    app = _itself(app)
+    app = _unproxied(app)
     _streaming.setdefault(name, weakref.WeakSet()).add(app)
     register_app(app)
 
@@ -323,10 +325,10 @@ def register_app(app: Any) -> None:
     ``send_task``, by name or not (celery 5.7: ``Task.apply_async``, ``Signature``, beat); neither
     Celery's classes nor other apps are touched, and no configuration is read before its time.
     """
-    app = _itself(app)
-    if app in _known:
+    app = _unproxied(app)
+    if app in _registered_apps:
         return
-    _known.add(app)
+    _registered_apps.add(app)
     own, known = vars(app).get("send_task"), weakref.ref(app)
 
     @functools.wraps(app.send_task)

@@ -19,35 +19,35 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.tracker import Tracker
 
 #: The run whose code this is; None outside of operations that are followed.
-running: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.tracker", default=None)
+current_tracker: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.tracker", default=None)
 
 
 logger = logging.getLogger(__name__)
 
 #: The runs of this process, by the identity of their trackers: threads that a task starts, and
 #: pools of threads that are older than it, do not have its context.
-_going: Final[dict[int, Tracker]] = {}
-_mentioned: Final[set[tuple[str, str]]] = set()
+_active_trackers: Final[dict[int, Tracker]] = {}
+_logged: Final[set[tuple[str, str]]] = set()
 
 
 def enter(tracker: Tracker) -> None:
     """A run begins in this context; what went on here before is over."""
-    before = running.get()
+    before = current_tracker.get()
     if before is not None and before is not tracker.parent:
-        _going.pop(id(before), None)
-    running.set(tracker)
-    _going[id(tracker)] = tracker
+        _active_trackers.pop(id(before), None)
+    current_tracker.set(tracker)
+    _active_trackers[id(tracker)] = tracker
 
 
 def leave(tracker: Tracker) -> None:
     """A run is over in this context."""
-    running.set(tracker.parent)
-    _going.pop(id(tracker), None)
+    current_tracker.set(tracker.parent)
+    _active_trackers.pop(id(tracker), None)
 
 
-def active_trackers_of(operation_id: str) -> Tracker | None:
+def active_tracker(operation_id: str) -> Tracker | None:
     """The tracker of a run of this process, whichever thread asks."""
-    found = [one for one in list(_going.values()) if one.run.operation_id == operation_id]
+    found = [one for one in list(_active_trackers.values()) if one.run.operation_id == operation_id]
     return found[-1] if found else None
 
 
@@ -57,15 +57,15 @@ def tracker_of(task: Any) -> Tracker | None:
     That of the context; in a thread without one that of the task's run in this process. Where
     several go on (in a pool of threads or greenlets), nobody can know which one is meant.
     """
-    tracker = running.get()
-    if tracker is not None or not _going:
+    tracker = current_tracker.get()
+    if tracker is not None or not _active_trackers:
         return tracker
     name = task.name
-    found = [one for one in list(_going.values()) if one.run.operation_type == name]
+    found = [one for one in list(_active_trackers.values()) if one.run.operation_type == name]
     if len(found) == 1:
         return found[0]
     if found:
-        _mention(
+        _log_once(
             logging.WARNING,
             name,
             "a thread of it reports while several runs of the task go on here, and does not say "
@@ -73,15 +73,15 @@ def tracker_of(task: Any) -> Tracker | None:
             "contextvars.copy_context().run, or with asyncio.to_thread",
         )
     else:
-        _mention(logging.DEBUG, name, "a thread reports for it when no run of it goes on here")
+        _log_once(logging.DEBUG, name, "a thread reports for it when no run of it goes on here")
     return None
 
 
 def _current(function: str) -> Tracker | None:
     """The tracker of the context, for a function without ``self``."""
-    tracker = running.get()
-    if tracker is None and _going:
-        _mention(
+    tracker = current_tracker.get()
+    if tracker is None and _active_trackers:
+        _log_once(
             logging.WARNING,
             f"{function}()",
             "called in a thread that does not know for which task, while one runs in this "
@@ -91,17 +91,17 @@ def _current(function: str) -> Tracker | None:
     return tracker
 
 
-def _mention(level: int, who: str, sentence: str) -> None:
+def _log_once(level: int, who: str, sentence: str) -> None:
     """Say it once a process."""
     key = who, sentence
-    if key not in _mentioned:
-        _mentioned.add(key)
+    if key not in _logged:
+        _logged.add(key)
         logger.log(level, "%s: %s", who, sentence)
 
 
 def find_tracker(operation_id: object) -> Tracker | None:
     """The tracker of this operation, where it is its code that runs, or an operation inside it."""
-    tracker = running.get()
+    tracker = current_tracker.get()
     while tracker is not None and tracker.run.operation_id != operation_id:
         tracker = tracker.parent
     return tracker

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import logging
 
 
-def log_fault(logger: logging.Logger, level: int, sentence: str, exc: BaseException) -> None:
+def log_internal_error(
+    logger: logging.Logger, level: int, sentence: str, exc: BaseException
+) -> None:
     """Write a sentence, the class of the exception, and the lines of code that it passed."""
     trace = "".join(traceback.format_tb(exc.__traceback__)) if level > 10 else ""
     logger.log(level, "%s (%s)\n%s", sentence, class_name(exc), trace)

@@ -46,32 +46,32 @@ class ProgressArgs(NamedTuple):
     """0.0 to 1.0; None is indeterminate."""
     current: float | int | None
     total: float | int | None
-    advice: tuple[UsageWarning, ...]
+    warnings: tuple[UsageWarning, ...]
 
 
 def parse_progress(progress: Any, message: Any, current: Any, total: Any) -> ProgressArgs:
     """Read the numbers of one call.
 
-    ``progress`` wins over the fraction that follows from ``current`` and ``total``. Out of
+    ``progress`` wins over the fraction that publishes from ``current`` and ``total``. Out of
     range is clamped; NaN, infinity and a total that is not positive are indeterminate.
 
     Raises:
         TypeError: one of them is no number (``bool`` and texts are none).
     """
-    advice: list[UsageWarning] = []
+    warnings: list[UsageWarning] = []
     fraction = number("progress", progress)
     done, everything = number("current", current), number("total", total)
     if progress is not None and (type(message) is int or type(message) is float):
-        advice.append(UsageWarning.POSITIONAL_TOTAL)
+        warnings.append(UsageWarning.POSITIONAL_TOTAL)
     if any(map(_is_infinite, (fraction, done, everything))):
-        advice.append(UsageWarning.NOT_FINITE)
+        warnings.append(UsageWarning.NOT_FINITE)
     done, everything = _finite(done), _finite(everything)
     everything = everything if everything is not None and everything > 0 else None
     if fraction is not None:
-        fraction = _clamped(_finite(fraction), advice, UsageWarning.PROGRESS_RANGE)
+        fraction = _clamped(_finite(fraction), warnings, UsageWarning.PROGRESS_RANGE)
     elif done is not None and everything is not None:
-        fraction = _clamped(_ratio(done, everything), advice, UsageWarning.CURRENT_RANGE)
-    return ProgressArgs(fraction, done, everything, tuple(advice))
+        fraction = _clamped(_ratio(done, everything), warnings, UsageWarning.CURRENT_RANGE)
+    return ProgressArgs(fraction, done, everything, tuple(warnings))
 
 
 def number(name: str, value: Any) -> float | int | None:
@@ -116,23 +116,23 @@ def _ratio(done: float, everything: float) -> float:
 
 
 def _clamped(
-    fraction: float | None, advice: list[UsageWarning], beyond: UsageWarning
+    fraction: float | None, warnings: list[UsageWarning], beyond: UsageWarning
 ) -> float | None:
     if fraction is None:
         return None
-    if not 0.0 <= fraction <= 1.0 and UsageWarning.POSITIONAL_TOTAL not in advice:
-        advice.append(beyond)
+    if not 0.0 <= fraction <= 1.0 and UsageWarning.POSITIONAL_TOTAL not in warnings:
+        warnings.append(beyond)
     return min(1.0, max(0.0, float(fraction)))
 
 
-def format_warning(advice: UsageWarning, **arguments: Any) -> str:
+def format_warning(warning: UsageWarning, **arguments: Any) -> str:
     """The advice as a sentence about this call.
 
     Args:
-        advice: What is to be said.
+        warning: What is to be said.
         arguments: ``progress``, ``message``, ``current`` and ``total`` as they were passed.
     """
     percent = number("progress", arguments["progress"])
     shown = 0.5 if percent is None else min(1.0, max(0.0, percent / 100))
     texts = {name: jsonable.to_text(value, 100) for name, value in arguments.items()}
-    return advice.value.format(**texts, percent=f"{shown:g}")
+    return warning.value.format(**texts, percent=f"{shown:g}")

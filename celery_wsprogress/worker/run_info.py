@@ -33,7 +33,7 @@ WITHHOLD_ERRORS: Final = "withhold_errors"
 """The same, of what its errors say beside their type. A task that takes the place of another one
 has it from that one."""
 
-_NO_STAMP: Final[Mapping[str, Any]] = {}
+_NO_HEADER: Final[Mapping[str, Any]] = {}
 
 _SHORT: Final = jsonable.MAX_NAME_BYTES // 6
 """Characters of which none can make a name too long as JSON."""
@@ -57,18 +57,18 @@ def read_header(request: Any) -> Mapping[str, Any]:
     Args:
         request: A dict or Celery's ``Context``.
     """
-    stamp = _headers_of(request).get(HEADER)
-    return stamp if isinstance(stamp, dict) else _NO_STAMP
+    header = _headers_of(request).get(HEADER)
+    return header if isinstance(header, dict) else _NO_HEADER
 
 
-class Run(Struct, frozen=True, gc=False):
+class RunInfo(Struct, frozen=True, gc=False):
     """One receipt of one message by a worker, or, with an empty ``run``, its publication."""
 
     operation_id: str
     operation_type: str
-    run: str = ""
+    run_id: str = ""
     publication: str = ""
-    after: str = ""
+    retry_of: str = ""
     """The run that asked for this one, where it is a retry or a replacement."""
     attempt: int = 1
     """Which try this is, counted from 1."""
@@ -83,7 +83,7 @@ class Run(Struct, frozen=True, gc=False):
     """When it may start at the earliest, epoch seconds; None where it need not wait."""
 
     @classmethod
-    def of(cls, request: Any, operation_type: str) -> Run:
+    def from_request(cls, request: Any, operation_type: str) -> RunInfo:
         """Read the run from Celery's request, minting its id where nobody has.
 
         Args:
@@ -91,25 +91,29 @@ class Run(Struct, frozen=True, gc=False):
             operation_type: The task's name.
         """
         headers = _headers_of(request)
-        run = _name(read_header(headers).get("run")) or new_id()
-        return cls._read(headers, operation_type, run)
+        run_id = _name(read_header(headers).get("run")) or new_id()
+        return cls._read(headers, operation_type, run_id)
 
     @classmethod
-    def published(cls, headers: Mapping[str, Any], operation_type: str, queue: str) -> Run:
+    def from_publish_headers(
+        cls, headers: Mapping[str, Any], operation_type: str, queue: str
+    ) -> RunInfo:
         """Read the publication from a message's headers. No worker has it yet."""
         return cls._read(headers, operation_type, "", queue)
 
     @classmethod
-    def unstarted(cls, operation_id: str, operation_type: str, stamp: Mapping[str, Any]) -> Run:
+    def unstarted(
+        cls, operation_id: str, operation_type: str, header: Mapping[str, Any]
+    ) -> RunInfo:
         """A run that there will never be, because of what it was to follow."""
-        after = _name(stamp.get("after"))
-        return cls(operation_id, _name(operation_type), new_id(), after=after)
+        retry_of = _name(header.get("after"))
+        return cls(operation_id, _name(operation_type), new_id(), retry_of=retry_of)
 
     @classmethod
     def _read(
-        cls, headers: Mapping[str, Any], operation_type: str, run: str, queue: str = ""
-    ) -> Run:
-        stamp = read_header(headers)
+        cls, headers: Mapping[str, Any], operation_type: str, run_id: str, queue: str = ""
+    ) -> RunInfo:
+        header = read_header(headers)
         delivery = headers.get("delivery_info") or {}
         operation_id = str(headers.get("id") or "")
         parent_id = _name(headers.get("parent_id"))
@@ -117,18 +121,18 @@ class Run(Struct, frozen=True, gc=False):
         return cls(
             operation_id,
             _name(operation_type),
-            run,
-            _name(stamp.get("publication")),
-            _name(stamp.get("after")),
+            run_id,
+            _name(header.get("publication")),
+            _name(header.get("after")),
             retries + 1 if isinstance(retries, int) else 1,
             _name(headers.get("hostname")),
-            _name(queue or stamp.get("queue", delivery.get("routing_key"))),
+            _name(queue or header.get("queue", delivery.get("routing_key"))),
             # A retry is published by the task itself, and Celery calls it its parent.
             "" if parent_id == operation_id else parent_id,
             _name(headers.get("root_id")),
             _name(headers.get("group")),
-            jsonable.to_object(stamp["metadata"]) if "metadata" in stamp else {},
-            tuple(jsonable.to_tags(stamp["tags"])) if "tags" in stamp else (),
+            jsonable.to_object(header["metadata"]) if "metadata" in header else {},
+            tuple(jsonable.to_tags(header["tags"])) if "tags" in header else (),
             _time_of(eta) if (eta := headers.get("eta")) else None,
         )
 

@@ -32,13 +32,13 @@ class Steps:
     """
 
     __slots__ = (
-        "_advised",
         "_bounded",
         "_finish",
         "_message",
         "_name",
         "_say",
         "_total",
+        "_warned",
         "current_step",
     )
 
@@ -57,7 +57,7 @@ class Steps:
         self._finish = finish
         self._name = name
         self._message: Any = ""
-        self._advised = False
+        self._warned = False
 
     @property
     def total_steps(self) -> float | int | None:
@@ -75,7 +75,7 @@ class Steps:
         """
         left = None if self._total is None or not self._bounded else self._total - self.current_step
         if left is not None and left < 1:
-            self._advise()
+            self._warn_once()
         self.current_step += 1 if left is None else min(1, left)
         self._message = message
         self._report(message, details)
@@ -100,9 +100,9 @@ class Steps:
                 None, message, current=self.current_step, total=total, unit=UNIT, details=details
             )
 
-    def _advise(self) -> None:
-        if not self._advised:
-            self._advised = True
+    def _warn_once(self) -> None:
+        if not self._warned:
+            self._warned = True
             logger.warning(
                 "%s: step() was called more often than the %s times it was told of; "
                 "write the number of all steps where it is made: steps(%s), "

@@ -13,7 +13,7 @@ from celery_wsprogress.worker.progress_args import parse_progress
 from celery_wsprogress.worker.signals import caller, handlers
 from celery_wsprogress.worker.steps import Steps
 
-_current = context.running.get
+_current = context.current_tracker.get
 _tracker_of = context.tracker_of
 
 

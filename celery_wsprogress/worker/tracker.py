@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
     from celery_wsprogress.worker.publishing.queue import Encode, Outgoing
-    from celery_wsprogress.worker.run_info import Run
+    from celery_wsprogress.worker.run_info import RunInfo
 
 logger = logging.getLogger(__name__)
 
@@ -59,15 +59,15 @@ class Tracker:
 
     __slots__ = (
         "__weakref__",
-        "_advised",
         "_estimator",
-        "_handed_on",
         "_last_status",
         "_latest",
         "_metadata",
+        "_replacement_announced",
         "_sent",
         "_started",
         "_status_word",
+        "_warned",
         "emitted",
         "ended",
         "parent",
@@ -80,7 +80,7 @@ class Tracker:
 
     def __init__(
         self,
-        run: Run,
+        run: RunInfo,
         sink: EventSink | None,
         parent: Tracker | None = None,
         *,
@@ -97,7 +97,7 @@ class Tracker:
         """Events that were said between the beginning and the end, progress apart."""
         self.ended = False
         """The run's end was said; what the task still says is nobody's."""
-        self._handed_on = False
+        self._replacement_announced = False
         self.replaced = False
         """The run published its own id: its successor goes on."""
         # timestamp, fraction, indeterminate, message, details, current, total, unit, and when that
@@ -108,7 +108,7 @@ class Tracker:
         self._last_status: tuple[float, str, dict[str, Any]] = (0.0, "", _NO_DETAILS)
         self._metadata = run.metadata
         self._estimator: RateEstimator | None = None
-        self._advised: set[object] | None = None
+        self._warned: set[object] | None = None
 
     @property
     def duration(self) -> float:
@@ -159,7 +159,7 @@ class Tracker:
         )  # fmt: skip
         if self.slot.due is None and self.sink is not None:
             if self.ended:
-                self._advise_that_it_is_over()
+                self._warn_after_end()
             else:
                 self.sink.schedule(self.slot, self.encode_progress)
 
@@ -167,9 +167,9 @@ class Tracker:
         self, progress: Any, message: Any, current: Any, total: Any
     ) -> tuple[float, bool, float | None, float | None]:
         found = progress_args.parse_progress(progress, message, current, total)
-        for advice in found.advice:
+        for warnings in found.warnings:
             said = {"progress": progress, "message": message, "current": current, "total": total}
-            self._advise(advice, "%s", progress_args.format_warning(advice, **said))
+            self._warn_once(warnings, "%s", progress_args.format_warning(warnings, **said))
         if found.fraction is not None:
             return found.fraction, False, found.current, found.total
         known = 0.0 if self._latest is None else self._latest[1]
@@ -187,7 +187,7 @@ class Tracker:
         _, fraction, indeterminate, _, _, current, total, _, at = latest
         return self._report(latest, *self._estimated(at, fraction, indeterminate, current, total))
 
-    def said_so_far(self) -> Sequence[EncodedEvent]:
+    def latest_events(self) -> Sequence[EncodedEvent]:
         """The word that counts and how far it is, encoded, in the order in which they were said.
 
         For whoever asks in this process. What leaves, and when, does not change by it.
@@ -235,10 +235,10 @@ class Tracker:
         """As :meth:`StreamingTask.update_status`."""
         word = jsonable.to_text(status, jsonable.MAX_NAME_BYTES).strip()
         if not word:
-            self._advise("empty", "update_status() needs a word; this call says nothing")
+            self._warn_once("empty", "update_status() needs a word; this call says nothing")
             return
         if word in LIFE_CYCLE:
-            self._advise(
+            self._warn_once(
                 word,
                 "%r is a word of the life cycle, which a task cannot enter by itself; "
                 "it is shown as %r",
@@ -273,7 +273,7 @@ class Tracker:
         known = jsonable.to_level(level)
         if known is None:
             shown = jsonable.to_text(level, 100)
-            self._advise("level", "%r is no log level; it is taken for info", shown)
+            self._warn_once("level", "%r is no log level; it is taken for info", shown)
         self._emit(encoded_events.log(self.run, time(), known or "info", message, details))
 
     def steps(self, total: Any, finish: Callable[[Any], None] | None = None) -> Steps:
@@ -295,8 +295,8 @@ class Tracker:
                 leave.
         """
         self.replaced = True
-        if not self._handed_on:
-            self._handed_on = True
+        if not self._replacement_announced:
+            self._replacement_announced = True
             said = encoded_events.replaced(self.run, time(), stream_errors=streams_errors)
             self._emit(said, flush_progress=True)
 
@@ -309,29 +309,29 @@ class Tracker:
 
     def _emit(self, event: EncodedEvent, *, flush_progress: bool = False) -> None:
         if self.ended:
-            self._advise_that_it_is_over()
+            self._warn_after_end()
             return
         self.emitted += 1
         if self.sink is not None:
             self.sink.emit((event,), after=self.slot if flush_progress else None)
 
-    def _advise_that_it_is_over(self) -> None:
+    def _warn_after_end(self) -> None:
         """Say it in the log: in ``after_return`` it is too late, in ``on_success`` it is not.
 
         Celery calls ``on_success``, ``on_failure`` and ``on_retry`` before it signals the end
         (celery 5.7, celery/app/trace.py), and ``after_return`` behind it.
         """
         if self.sink is not None and not self.replaced:
-            self._advise(
+            self._warn_once(
                 "over",
                 "what is reported after the end, as in after_return() or by a thread that goes on, "
                 "is not sent; in on_success(), on_failure() and on_retry() it is in time",
             )
 
-    def _advise(self, what: object, sentence: str, *arguments: Any) -> None:
+    def _warn_once(self, what: object, sentence: str, *arguments: Any) -> None:
         """Log a sentence about the way the task calls us, once a run."""
-        if self._advised is None:
-            self._advised = set()
-        if what not in self._advised:
-            self._advised.add(what)
+        if self._warned is None:
+            self._warned = set()
+        if what not in self._warned:
+            self._warned.add(what)
             logger.warning("%s: %s", self.run.operation_type, sentence % arguments)

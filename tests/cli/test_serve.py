@@ -30,7 +30,7 @@ from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.sockets import outer_addresses
 from celery_wsprogress.worker import apps
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.run_info import Run
+from celery_wsprogress.worker.run_info import RunInfo
 
 PROJECTS = Path(__file__).parent.parent / "projects"
 KEY = "a key that is long enough for HS256"
@@ -510,7 +510,7 @@ def test_a_sentinel_with_a_password_and_a_prefix_of_keys(serving, redis_server):
         app = Celery("shop", broker="memory://", set_as_current=False)
         app.conf.update(wsprogress_url=sentinel.url, wsprogress_transport_options=options)
         apps.publishing_of(app).publisher.emit(
-            (encoded_events.completed(Run("op-1", "demo", "r1"), 1.0),)
+            (encoded_events.completed(RunInfo("op-1", "demo", "r1"), 1.0),)
         )
         url = f"http://localhost:{served.port}/operations/op-1"
 

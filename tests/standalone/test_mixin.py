@@ -263,7 +263,7 @@ def test_objects_do_not_pile_up(log):
                 kept.add(task)
                 # The next one begins when this one is over.
             else:
-                outer = context.running.get()
+                outer = context.current_tracker.get()
                 depth = 0
                 while outer is not None:
                     outer, depth = outer.parent, depth + 1

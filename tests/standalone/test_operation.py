@@ -168,7 +168,7 @@ def test_functions_inside_speak_for_it(log):
         update_status("counting")
         log_line("info", "a line")
         steps(4).step("one of four")
-    assert context.running.get() is None
+    assert context.current_tracker.get() is None
     events = log.wait_for_end(op.operation_id)
     assert spoken(events) == ["started", "counting", "log", "completed"]
     last = [event.data for event in events if isinstance(event, Progress)][-1]

@@ -106,8 +106,8 @@ def test_what_can_never_work_is_said_once_and_the_task_runs(caplog, conf, words)
     app.conf.update(conf)
     task = app.task(ran, base=StreamingTask, name="never", shared=False)
     assert task.apply().get() == task.apply().get() == "ran"
-    reporting = apps.publishing_of(app)
-    assert not reporting.follows("never", streaming=True, stamp={})
+    publishing = apps.publishing_of(app)
+    assert not publishing.publishes("never", streaming=True, header={})
     [said] = [one for one in caplog.messages if "switched off" in one]
     assert words in said
     assert "hunter2" not in caplog.text

@@ -36,8 +36,8 @@ def test_a_task_is_followed_from_the_caller_to_its_end(broker_url, redis_server)
             # Each of these is said by another process.
             return {"queued", "received", "completed"} <= set(spoken(heard))
 
-        stamp = {"metadata": {"file": "ä.csv", "depth": {"rows": [1, None]}}, "tags": ["x"]}
-        task = talk.apply_async(headers={"wsprogress": stamp})
+        header = {"metadata": {"file": "ä.csv", "depth": {"rows": [1, None]}}, "tags": ["x"]}
+        task = talk.apply_async(headers={"wsprogress": header})
         eventually(hear)
     assert {event.operation_id for event in heard} == {task.id}
     assert {"queued", "received"} < set(spoken(heard))
@@ -47,5 +47,5 @@ def test_a_task_is_followed_from_the_caller_to_its_end(broker_url, redis_server)
     assert end_of(heard).attempt == 1
     for event in heard:
         if isinstance(event, Status) and event.data.status in {"queued", "received", "started"}:
-            assert event.data.metadata == stamp["metadata"]
+            assert event.data.metadata == header["metadata"]
             assert event.data.queue == "celery"

@@ -12,10 +12,10 @@ from celery_wsprogress import log, update_progress, update_status
 from celery_wsprogress.protocol.events import Event
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.run_info import Run
+from celery_wsprogress.worker.run_info import RunInfo
 from celery_wsprogress.worker.tracker import Tracker
 
-RUN = Run("op-1", "tasks.demo", "r1", metadata={"file": "a.csv"})
+RUN = RunInfo("op-1", "tasks.demo", "r1", metadata={"file": "a.csv"})
 
 
 def decoded(report):
@@ -63,9 +63,9 @@ def ear():
 def tracker(ear):
     """A tracker that is the current one."""
     tracker = Tracker(RUN, ear)
-    token = context.running.set(tracker)
+    token = context.current_tracker.set(tracker)
     yield tracker
-    context.running.reset(token)
+    context.current_tracker.reset(token)
 
 
 def test_the_newest_value_replaces_the_one_before(tracker, ear):
@@ -221,7 +221,7 @@ def test_functions_find_it_from_a_thread_with_a_copied_context(tracker, ear):
 
 
 def test_functions_do_nothing_outside_a_task():
-    assert context.running.get() is None
+    assert context.current_tracker.get() is None
     update_progress(0.5)
     update_status("word")
     log("info", "line")

@@ -45,7 +45,7 @@ def test_whatever_the_numbers_are_the_measure_can_be_sent(progress, current, tot
 def test_fraction(progress, current, total, fraction):
     found = parse_progress(progress, "", current, total)
     assert found.fraction == fraction
-    assert found.advice == ()
+    assert found.warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_fraction(progress, current, total, fraction):
         ((None, "", -1, 10), 0.0, UsageWarning.CURRENT_RANGE),
     ],
 )
-def test_odd_numbers_are_clamped_and_answered_once(arguments, fraction, advice):
+def test_odd_numbers_are_clamped_and_answered_once(arguments, fraction, warnings):
     found = parse_progress(*arguments)
     assert found.fraction == fraction
-    assert found.advice == (advice,)
+    assert found.warnings == (warnings,)
     assert "update_progress(" in format_warning(
-        advice, **dict(zip(("progress", "message", "current", "total"), arguments, strict=True))
+        warnings, **dict(zip(("progress", "message", "current", "total"), arguments, strict=True))
     )
 
 

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from celery_wsprogress.protocol.batches import decode_event
 from celery_wsprogress.protocol.events import LATEST
 from celery_wsprogress.worker.publishing.encoded_events import queued
-from celery_wsprogress.worker.run_info import Run, new_id
+from celery_wsprogress.worker.run_info import RunInfo, new_id
 
 
 def _minted(_):
@@ -42,7 +42,7 @@ def test_a_forked_process_makes_ids_of_its_own():
     ],
 )
 def test_when_a_message_waits_for_its_time(eta, starts_at):
-    run = Run.published({"id": "a", "eta": eta}, "task", "queue")
+    run = RunInfo.from_publish_headers({"id": "a", "eta": eta}, "task", "queue")
     assert run.starts_at == starts_at
     told = decode_event(queued(run, 1.0).event).data.starts_at
     assert told == (UNSET if starts_at is None else starts_at)

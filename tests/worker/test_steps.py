@@ -5,7 +5,7 @@ import math
 import pytest
 
 from celery_wsprogress import steps as steps_of_task
-from celery_wsprogress.worker.run_info import Run
+from celery_wsprogress.worker.run_info import RunInfo
 from celery_wsprogress.worker.steps import Steps
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -89,6 +89,6 @@ def test_outside_of_a_task_it_only_counts():
 
 
 def test_a_tracker_takes_steps_as_progress():
-    tracker = Tracker(Run("op", "tasks.demo", "r"), None)
+    tracker = Tracker(RunInfo("op", "tasks.demo", "r"), None)
     tracker.steps(4).step("one")
     assert b'"current":1,"total":4,"unit":"steps"' in tracker.encode_progress().event

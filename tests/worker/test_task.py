@@ -86,7 +86,7 @@ def test_a_first_parameter_named_self_binds(app, base, options):
     @app.task(shared=False, base=base, **options)
     def scale(self, x, factor=2):
         self.update_progress(0.5)
-        tracker = context.running.get()
+        tracker = context.current_tracker.get()
         return [isinstance(self, StreamingTask), tracker.run.operation_type, x * factor]
 
     assert run(app, scale, 3, factor=5) == [True, scale.name, 15]
@@ -212,12 +212,12 @@ def test_eager_and_direct_runs_only_check_their_arguments(app):
         self.update_status("word")
         self.log("info", "line")
         self.set_metadata(a=1)
-        return context.running.get() is not None
+        return context.current_tracker.get() is not None
 
     assert odd(0.5) is False
     assert odd.apply((0.5,)).get() is True
-    assert context.running.get() is None
+    assert context.current_tracker.get() is None
     for run_it in (odd, lambda value: odd.apply((value,)).get()):
         with pytest.raises(TypeError, match="progress must be a number"):
             run_it("half")
-    assert context.running.get() is None
+    assert context.current_tracker.get() is None

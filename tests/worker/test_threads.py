@@ -12,7 +12,7 @@ from support.workers import Worker
 
 from celery_wsprogress.protocol.events import Log
 from celery_wsprogress.worker import context
-from celery_wsprogress.worker.run_info import Run
+from celery_wsprogress.worker.run_info import RunInfo
 from celery_wsprogress.worker.tracker import Tracker
 
 LINES = {"pool 0", "pool 1", "pool 2", "thread", "executor", "to_thread"}
@@ -69,12 +69,12 @@ class Task:
 
 @pytest.fixture(autouse=True)
 def anew(monkeypatch):
-    monkeypatch.setattr(context, "_mentioned", set())
-    monkeypatch.setattr(context, "_going", {})
+    monkeypatch.setattr(context, "_logged", set())
+    monkeypatch.setattr(context, "_active_trackers", {})
 
 
 def run(name="tasks.demo", operation_id="op"):
-    return Tracker(Run(operation_id, name, "r"), Sink())
+    return Tracker(RunInfo(operation_id, name, "r"), Sink())
 
 
 def elsewhere(function, *arguments):
@@ -92,7 +92,7 @@ def test_the_one_run_of_the_task_is_meant():
     assert elsewhere(context.tracker_of, Task()) is one
     elsewhere(context.enter, other)
     assert elsewhere(context.tracker_of, Task()) is one
-    assert elsewhere(context.active_trackers_of, "op") is not None
+    assert elsewhere(context.active_tracker, "op") is not None
     context.leave(one)
     assert elsewhere(context.tracker_of, Task()) is None
 

@@ -32,8 +32,8 @@ class Site:
         return made
 
     def stop(self):
-        for reporting in (apps.publishing_of(self.app),):
-            reporting.publisher.close()
+        for publishing in (apps.publishing_of(self.app),):
+            publishing.publisher.close()
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ from celery_wsprogress.protocol.events import (
     Status,
     StatusData,
 )
-from celery_wsprogress.worker.run_info import Run
+from celery_wsprogress.worker.run_info import RunInfo
 
 if TYPE_CHECKING:
     from typing import Literal, Unpack
@@ -58,7 +58,7 @@ class Priority(IntEnum):
     """The statuses of the life cycle, and the end."""
 
 
-class How(TypedDict, total=False):
+class RunOptions(TypedDict, total=False):
     """How a run is worked on, as far as those must know who conclude how it ended."""
 
     stream_result: bool
@@ -74,7 +74,7 @@ class EncodedEvent(Struct, frozen=True, gc=False):
 
     priority: Priority
     event: bytes
-    run: Run
+    run: RunInfo
 
 
 class LazyEvent(Struct, frozen=True, gc=False):
@@ -87,41 +87,41 @@ class LazyEvent(Struct, frozen=True, gc=False):
     encode: Callable[[], EncodedEvent]
 
 
-def queued(run: Run, now: float) -> EncodedEvent:
-    """The message is with the broker. Said by the caller; ``run.run`` is empty."""
+def queued(run: RunInfo, timestamp: float) -> EncodedEvent:
+    """The message is with the broker. Said by the caller; ``run.run_id`` is empty."""
     metadata = run.metadata or UNSET
-    return _status(run, now, QUEUED, metadata=metadata, starts_at=run.starts_at)
+    return _status(run, timestamp, QUEUED, metadata=metadata, starts_at=run.starts_at)
 
 
-def received(run: Run, now: float, **how: Unpack[How]) -> EncodedEvent:
+def received(run: RunInfo, timestamp: float, **options: Unpack[RunOptions]) -> EncodedEvent:
     """A worker has the message.
 
     Args:
         run: The run.
-        now: Epoch seconds.
-        **how: As :class:`How`.
+        timestamp: Epoch seconds.
+        **options: As :class:`RunOptions`.
     """
     metadata = run.metadata or UNSET
-    return _status(run, now, RECEIVED, metadata=metadata, starts_at=run.starts_at, **how)
+    return _status(run, timestamp, RECEIVED, metadata=metadata, starts_at=run.starts_at, **options)
 
 
-def started(run: Run, now: float, **how: Unpack[How]) -> EncodedEvent:
+def started(run: RunInfo, timestamp: float, **options: Unpack[RunOptions]) -> EncodedEvent:
     """The task's code begins.
 
     Args:
         run: The run.
-        now: Epoch seconds. When it is said again it is still the time it began.
-        **how: As :class:`How`.
+        timestamp: Epoch seconds. When it is said again it is still the time it began.
+        **options: As :class:`RunOptions`.
     """
-    return _status(run, now, STARTED, metadata=run.metadata, **how)
+    return _status(run, timestamp, STARTED, metadata=run.metadata, **options)
 
 
-def replaced(run: Run, now: float, *, stream_errors: bool = True) -> EncodedEvent:
+def replaced(run: RunInfo, timestamp: float, *, stream_errors: bool = True) -> EncodedEvent:
     """This run is over, and a successor of the same id follows, maybe long after.
 
     Args:
         run: The run that is over.
-        now: Epoch seconds.
+        timestamp: Epoch seconds.
         stream_errors: False when of the errors of all that follows no more than the type may leave.
     """
     data = StatusData(
@@ -131,15 +131,17 @@ def replaced(run: Run, now: float, *, stream_errors: bool = True) -> EncodedEven
         attempt=run.attempt,
         stream_errors=UNSET if stream_errors else TYPE_ONLY,
     )
-    return _encode(Priority.LIFECYCLE, run, Status(data=data, **_envelope(run, now)))
+    return _encode(Priority.LIFECYCLE, run, Status(data=data, **_envelope(run, timestamp)))
 
 
-def retrying(run: Run, now: float, message: str, retry_in: float | None = None) -> EncodedEvent:
+def retrying(
+    run: RunInfo, timestamp: float, message: str, retry_in: float | None = None
+) -> EncodedEvent:
     """This run is over, another will follow.
 
     Args:
         run: The run that is over.
-        now: Epoch seconds.
+        timestamp: Epoch seconds.
         message: Why.
         retry_in: Seconds until the next one, where known.
     """
@@ -150,12 +152,12 @@ def retrying(run: Run, now: float, message: str, retry_in: float | None = None) 
         attempt=run.attempt,
         retry_in=_set(retry_in),
     )
-    return _encode(Priority.LIFECYCLE, run, Status(data=data, **_envelope(run, now)))
+    return _encode(Priority.LIFECYCLE, run, Status(data=data, **_envelope(run, timestamp)))
 
 
 def status(
-    run: Run,
-    now: float,
+    run: RunInfo,
+    timestamp: float,
     word: str,
     message: str,
     details: dict[str, Any],
@@ -164,58 +166,62 @@ def status(
 ) -> EncodedEvent:
     """A status that the task has set, with what it says about the operation."""
     data = StatusData(status=word, message=message, details=details, metadata=metadata)
-    return _encode(Priority.STATUS, run, Status(data=data, **_envelope(run, now)))
+    return _encode(Priority.STATUS, run, Status(data=data, **_envelope(run, timestamp)))
 
 
-def progress(run: Run, now: float, data: ProgressData, *, last: bool = False) -> EncodedEvent:
+def progress(
+    run: RunInfo, timestamp: float, data: ProgressData, *, last: bool = False
+) -> EncodedEvent:
     """How far the task is.
 
     Args:
         run: The run.
-        now: Epoch seconds.
+        timestamp: Epoch seconds.
         data: What is said.
         last: No later one follows; it is kept as a result is.
     """
     return _encode(
         Priority.RESULT if last else Priority.PROGRESS,
         run,
-        Progress(data=data, **_envelope(run, now)),
+        Progress(data=data, **_envelope(run, timestamp)),
     )
 
 
-def log(run: Run, now: float, level: Level, message: Any, details: dict[str, Any]) -> EncodedEvent:
+def log(
+    run: RunInfo, timestamp: float, level: Level, message: Any, details: dict[str, Any]
+) -> EncodedEvent:
     """A line of the task."""
     data = LogData(
         level=level,
         message=jsonable.to_text(message),
         details=jsonable.to_object(details) if details else UNSET,
     )
-    return _encode(Priority.LOG, run, Log(data=data, **_envelope(run, now)))
+    return _encode(Priority.LOG, run, Log(data=data, **_envelope(run, timestamp)))
 
 
-def drop_notice(run: Run, now: float, count: int) -> EncodedEvent:
+def drop_notice(run: RunInfo, timestamp: float, count: int) -> EncodedEvent:
     """A log line that says how many events of the run were dropped because the queue was full."""
     message = f"{count} of this task's log lines and status words were dropped: the buffer was full"
     data = LogData(level="warning", message=message, logger="celery_wsprogress")
-    return _encode(Priority.LOG, run, Log(data=data, **_envelope(run, now)))
+    return _encode(Priority.LOG, run, Log(data=data, **_envelope(run, timestamp)))
 
 
-def result(run: Run, now: float, value: Any) -> EncodedEvent:
+def result(run: RunInfo, timestamp: float, value: Any) -> EncodedEvent:
     """What the task returned."""
     rendered = jsonable.to_result(value)
     data = ResultData(result=rendered.value, truncated=rendered.truncated or UNSET)
-    event = Result(operation_id=run.operation_id, timestamp=now, run=run.run, data=data)
+    event = Result(operation_id=run.operation_id, timestamp=timestamp, run=run.run_id, data=data)
     return _encode(Priority.RESULT, run, event)
 
 
 def completed(
-    run: Run, now: float, duration: float | None = None, *, ignored: bool = False
+    run: RunInfo, timestamp: float, duration: float | None = None, *, ignored: bool = False
 ) -> EncodedEvent:
     """The run ended well.
 
     Args:
         run: The run.
-        now: Epoch seconds.
+        timestamp: Epoch seconds.
         duration: Seconds since its start, where known.
         ignored: The task raised ``Ignore``: it left before the end of its progress.
     """
@@ -225,13 +231,13 @@ def completed(
         attempt=run.attempt,
         ignored=ignored or UNSET,
     )
-    end = Completed(operation_id=run.operation_id, timestamp=now, run=run.run, data=data)
+    end = Completed(operation_id=run.operation_id, timestamp=timestamp, run=run.run_id, data=data)
     return _encode(Priority.LIFECYCLE, run, end)
 
 
 def failed(
-    run: Run,
-    now: float,
+    run: RunInfo,
+    timestamp: float,
     error: str,
     error_type: str,
     *,
@@ -243,7 +249,7 @@ def failed(
 
     Args:
         run: The run.
-        now: Epoch seconds.
+        timestamp: Epoch seconds.
         error: With what.
         error_type: The name of that exception's class.
         status: ``cancelled`` where somebody stopped it.
@@ -257,18 +263,20 @@ def failed(
         duration=_set(duration),
         attempt=run.attempt,
     )
-    after = run.after if unstarted else ""
-    return _encode(Priority.LIFECYCLE, run, Error(data=data, after=after, **_envelope(run, now)))
+    after = run.retry_of if unstarted else ""
+    return _encode(
+        Priority.LIFECYCLE, run, Error(data=data, after=after, **_envelope(run, timestamp))
+    )
 
 
 def _status(
-    run: Run,
-    now: float,
+    run: RunInfo,
+    timestamp: float,
     status: str,
     metadata: dict[str, Any] | UnsetType,
     *,
     starts_at: float | None = None,
-    **how: Unpack[How],
+    **options: Unpack[RunOptions],
 ) -> EncodedEvent:
     data = StatusData(
         status=status,
@@ -284,26 +292,26 @@ def _status(
         parent_id=run.parent_id or UNSET,
         root_id=run.root_id or UNSET,
         group_id=run.group_id or UNSET,
-        stream_result=UNSET if how.get("stream_result", True) else False,
-        stream_errors=UNSET if how.get("stream_errors", True) else TYPE_ONLY,
-        acks_late=True if how.get("acks_late") else UNSET,
+        stream_result=UNSET if options.get("stream_result", True) else False,
+        stream_errors=UNSET if options.get("stream_errors", True) else TYPE_ONLY,
+        acks_late=True if options.get("acks_late") else UNSET,
     )
     event = Status(
         operation_id=run.operation_id,
-        timestamp=now,
-        run=run.run,
+        timestamp=timestamp,
+        run=run.run_id,
         publication=run.publication,
-        after=run.after,
+        after=run.retry_of,
         data=data,
     )
     return _encode(Priority.LIFECYCLE, run, event)
 
 
-def _envelope(run: Run, now: float) -> dict[str, Any]:
-    return {"operation_id": run.operation_id, "timestamp": now, "run": run.run}
+def _envelope(run: RunInfo, timestamp: float) -> dict[str, Any]:
+    return {"operation_id": run.operation_id, "timestamp": timestamp, "run": run.run_id}
 
 
-def _encode(priority: Priority, run: Run, event: Event) -> EncodedEvent:
+def _encode(priority: Priority, run: RunInfo, event: Event) -> EncodedEvent:
     return EncodedEvent(priority, batches.encode_event(event), run)
 
 

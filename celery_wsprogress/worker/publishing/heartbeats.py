@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import msgspec
 
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
-from celery_wsprogress.worker.error_log import log_fault
+from celery_wsprogress.worker.error_log import log_internal_error
 
 if TYPE_CHECKING:
     from celery_wsprogress.protocol.batches import RunKey
@@ -46,7 +46,7 @@ class ActiveRun(NamedTuple):
     """A run that is active in this process or in its pool."""
 
     operation_id: str
-    run: str
+    run_id: str
     since: float
     """When it started, epoch seconds."""
     started_event: Callable[[], EncodedEvent]
@@ -128,8 +128,8 @@ def _started_again(run: ActiveRun) -> Iterable[EncodedEvent]:
     try:
         return (run.started_event(),)
     except Exception as exc:  # noqa: BLE001 - the other runs must not go without a heartbeat
-        sentence = f"Task events: run {run.run} cannot be announced again"
-        log_fault(logger, logging.ERROR, sentence, exc)
+        sentence = f"Task events: run {run.run_id} cannot be announced again"
+        log_internal_error(logger, logging.ERROR, sentence, exc)
         return ()
 
 
@@ -167,7 +167,7 @@ def _pieces(
     for event in events:
         yield event.event, None, len(event.event) + 1
     for run in active:
-        name = (run.operation_id, run.run)
+        name = (run.operation_id, run.run_id)
         size = _size(name)
         if size and 0 < len(run.operation_id) <= MAX_ID_LENGTH:
             yield b"", name, size + 1

@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from celery_wsprogress.worker.error_log import log_fault
+from celery_wsprogress.worker.error_log import log_internal_error
 from celery_wsprogress.worker.publishing.fork_gate import ForkGate
 
 if TYPE_CHECKING:
@@ -148,5 +148,5 @@ class LookupQueue:
             try:
                 return lookup.fetch()
             except Exception as exc:  # noqa: BLE001 - whatever the backend's library raises
-                log_fault(logger, logging.ERROR, "Task events: a lookup failed", exc)
+                log_internal_error(logger, logging.ERROR, "Task events: a lookup failed", exc)
                 return lookup.fallback()

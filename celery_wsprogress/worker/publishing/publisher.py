@@ -27,7 +27,7 @@ from celery_wsprogress import fork
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.setting_parsers import TYPE
-from celery_wsprogress.worker.error_log import log_fault
+from celery_wsprogress.worker.error_log import log_internal_error
 from celery_wsprogress.worker.publishing import publishers
 from celery_wsprogress.worker.publishing.fork_gate import ForkGate
 from celery_wsprogress.worker.publishing.heartbeats import HeartbeatSchedule
@@ -302,7 +302,7 @@ class Publisher:
             logger.debug("No thread for task events", exc_info=True)
         else:
             self._thread = thread
-            self._must_rest = publishers.will_fork_in_c()
+            self._must_rest = publishers.is_uwsgi_master()
             if not self._must_rest:
                 publishers.warn_without_threads()
 
@@ -323,7 +323,7 @@ class Publisher:
             except Exception as exc:  # noqa: BLE001 - whatever it is
                 # A fault of ours must neither end the events nor fill the log.
                 sentence = "Task events: unexpected error; trying again"
-                log_fault(logger, logging.ERROR, sentence, exc)
+                log_internal_error(logger, logging.ERROR, sentence, exc)
                 time.sleep(KEEP_ALIVE_INTERVAL)
         self._batches.close()
 

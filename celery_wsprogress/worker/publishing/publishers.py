@@ -52,7 +52,7 @@ def drain_all(timeout: float, untrusted_timeout: float = STALL_TIMEOUT) -> None:
 children = Children(drain_all)
 
 
-def will_fork_in_c() -> bool:
+def is_uwsgi_master() -> bool:
     """Whether this is uWSGI while it imports the application of which it will fork its workers."""
     uwsgi = sys.modules.get("uwsgi")
     try:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from celery_wsprogress.guard import must_propagate
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
-from celery_wsprogress.worker.error_log import log_fault
+from celery_wsprogress.worker.error_log import log_internal_error
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent, LazyEvent, Priority
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from celery_wsprogress.worker.publishing.slots import ProgressSlot
-    from celery_wsprogress.worker.run_info import Run
+    from celery_wsprogress.worker.run_info import RunInfo
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class EventQueue:
         self._interval_factor = 1.0
         self._urgent = False
         """Whether something waits that a task said itself."""
-        self._drops: OrderedDict[str, tuple[Run, int]] = OrderedDict()
+        self._drops: OrderedDict[str, tuple[RunInfo, int]] = OrderedDict()
         """By run: how many events were dropped since that was last reported."""
         self.size = 0
         """About how many bytes wait."""
@@ -282,9 +282,9 @@ class EventQueue:
                 if isinstance(event, EncodedEvent) and priority in {Priority.LOG, Priority.STATUS}:
                     self._record_drop(event.run)
 
-    def _record_drop(self, run: Run) -> None:
-        _, count = self._drops.pop(run.run, (run, 0))
-        self._drops[run.run] = (run, count + 1)
+    def _record_drop(self, run: RunInfo) -> None:
+        _, count = self._drops.pop(run.run_id, (run, 0))
+        self._drops[run.run_id] = (run, count + 1)
         while len(self._drops) > MAX_RUNS_WITH_DROPS:
             self._drops.popitem(last=False)
 
@@ -313,7 +313,7 @@ def _encoded(lazy: LazyEvent) -> EncodedEvent | None:
         if must_propagate(exc):
             raise
         # A fault of ours must not hold up everything behind it.
-        log_fault(logger, logging.ERROR, "Task events: an event cannot be encoded", exc)
+        log_internal_error(logger, logging.ERROR, "Task events: an event cannot be encoded", exc)
         return None
     return None if _has_invalid_id(event) else event
 

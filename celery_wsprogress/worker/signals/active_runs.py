@@ -13,10 +13,10 @@ import functools
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from celery_wsprogress.worker.apps import how_of, publishing_for
+from celery_wsprogress.worker.apps import publishing_for, run_options_of
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
-from celery_wsprogress.worker.run_info import Run, read_header
+from celery_wsprogress.worker.run_info import RunInfo, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,9 +38,9 @@ class ActiveRuns:
     """
 
     def __init__(
-        self, reporting: AppPublishing, received: ReceivedRequests, terminations: Terminations
+        self, publishing: AppPublishing, received: ReceivedRequests, terminations: Terminations
     ) -> None:
-        self._reporting = reporting
+        self._by_app = publishing
         self._received = received
         self._terminations = terminations
         # Callers load this module, too, and have no use for the whole of Celery's worker.
@@ -48,25 +48,25 @@ class ActiveRuns:
 
     def __call__(self) -> Sequence[ActiveRun] | None:
         """Name the runs that go on."""
-        going = [
+        active = [
             one for one in map(self.find, copy_of_changing_set(self._active)) if one is not None
         ]
-        going += self._reporting.eager_runs() or ()
-        going += self._terminations.going()
-        return going if going or self._received else None
+        active += self._by_app.eager_runs() or ()
+        active += self._terminations.active()
+        return active if active or self._received else None
 
     def find(self, request: Any) -> ActiveRun | None:
         """What is said of a request that is being run; None where it is not this app's to say."""
-        stamp = read_header(request.request_dict)
-        run, since = stamp.get("run"), request.time_start
-        if not run or since is None or publishing_for(request.task, stamp) is not self._reporting:
+        header = read_header(request.request_dict)
+        run, since = header.get("run"), request.time_start
+        if not run or since is None or publishing_for(request.task, header) is not self._by_app:
             return None
         return ActiveRun(request.id, run, since, functools.partial(self._announce, request))
 
     def _announce(self, request: Any) -> EncodedEvent:
-        run = Run.of(request.request_dict, request.task.name)
-        how = how_of(request.task, read_header(request.request_dict))
-        return encoded_events.started(run, request.time_start, **how)
+        run = RunInfo.from_request(request.request_dict, request.task.name)
+        options = run_options_of(request.task, read_header(request.request_dict))
+        return encoded_events.started(run, request.time_start, **options)
 
 
 def copy_of_changing_set(changing: Iterable[Any]) -> Sequence[Any]:

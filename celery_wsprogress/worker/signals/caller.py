@@ -18,7 +18,7 @@ from celery_wsprogress.worker import context
 from celery_wsprogress.worker.apps import app_publishing, publishing_of
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
-from celery_wsprogress.worker.run_info import HEADER, WITHHOLD_ERRORS, Run, new_id, read_header
+from celery_wsprogress.worker.run_info import HEADER, WITHHOLD_ERRORS, RunInfo, new_id, read_header
 from celery_wsprogress.worker.signals import successors
 from celery_wsprogress.worker.signals.maps import called_by
 from celery_wsprogress.worker.signals.queue_names import name_of, queue_of
@@ -44,20 +44,20 @@ def before_publish(  # noqa: PLR0917 - as Celery names them
     **_: Any,
 ) -> None:
     """Stamp the message with a publication id, beside what the caller put there."""
-    if not _can_be_stamped(headers):
+    if not _has_protocol_2(headers):
         return
     _routed.set((headers["id"], _declared(declare, exchange, routing_key)))
-    stamp = read_header(headers)
-    _note_replacement(body)
+    header = read_header(headers)
+    _notice_replacement(body)
     replaced = _replaced_tracker(sender, headers)
     if replaced is not None:
         replaced.replaced = True
-        stamp = {**replacement_header(replaced), **stamp}
-    if stamp.get("follow") or _reporting_of(sender, stamp, body) is not None:
+        header = {**replacement_header(replaced), **header}
+    if header.get("follow") or _publishing_of(sender, header, body) is not None:
         # A new value: the old one may be a constant of the caller's or, when a task is
         # retried, its request.
         headers[HEADER] = {
-            **_sanitized_header(stamp),
+            **_sanitized_header(header),
             "publication": new_id(),
             **_retry_header(headers),
         }
@@ -89,16 +89,16 @@ def after_publish(
     Not for a retry (``retrying`` is said where it happens), nor when a running task publishes
     its own id: it is being replaced, and goes on for those who watch it.
     """
-    if not _can_be_stamped(headers) or headers.get("retries"):
+    if not _has_protocol_2(headers) or headers.get("retries"):
         return
-    reporting = _reporting_of(sender, read_header(headers), body)
-    if reporting is not None and _replaced_tracker(sender, headers) is None:
+    publishing = _publishing_of(sender, read_header(headers), body)
+    if publishing is not None and _replaced_tracker(sender, headers) is None:
         task_id, queue = _routed.get()
         if not queue or task_id != headers["id"]:
-            queue = queue_of(reporting.app, exchange, routing_key)
-        run = Run.published(headers, str(sender), queue)
+            queue = queue_of(publishing.app, exchange, routing_key)
+        run = RunInfo.from_publish_headers(headers, str(sender), queue)
         make = partial(encoded_events.queued, run, time.time())
-        reporting.publisher.emit((LazyEvent(make),))
+        publishing.publisher.emit((LazyEvent(make),))
 
 
 def inherit_header(signature: Any, tracker: Tracker, app: Any) -> None:
@@ -120,70 +120,70 @@ def inherit_header(signature: Any, tracker: Tracker, app: Any) -> None:
     last.set(headers=headers)
 
 
-def _note_replacement(body: Any) -> None:
+def _notice_replacement(body: Any) -> None:
     """Notice that the running task's id goes on behind the message, in a chain or a chord.
 
     That is so where a task of a base class with an ``on_replace`` of its own replaces itself.
     """
-    tracker = context.running.get()
+    tracker = context.current_tracker.get()
     if tracker is None or tracker.sink is None or tracker.replaced:
         return
     for behind in successors.of_message(body):
         if successors.id_of(behind) == tracker.run.operation_id:
             tracker.replaced = True
-            _follow(behind, tracker)
+            _inherit_in_dict(behind, tracker)
 
 
-def _follow(signature: Any, tracker: Tracker) -> None:
+def _inherit_in_dict(signature: Any, tracker: Tracker) -> None:
     options = signature["options"]
     headers = options.get("headers") or {}
-    stamp = _sanitized_header({**replacement_header(tracker), **read_header(headers)})
-    options["headers"] = {**headers, HEADER: stamp}
+    header = _sanitized_header({**replacement_header(tracker), **read_header(headers)})
+    options["headers"] = {**headers, HEADER: header}
 
 
 def replacement_header(tracker: Tracker) -> dict[str, Any]:
     """The stamp that a replacement gets from the run it replaces."""
     run = tracker.run
-    stamp = {"metadata": run.metadata, "tags": list(run.tags), "follow": True, "after": run.run}
-    return stamp if tracker.streams_errors else {**stamp, WITHHOLD_ERRORS: True}
+    header = {"metadata": run.metadata, "tags": list(run.tags), "follow": True, "after": run.run_id}
+    return header if tracker.streams_errors else {**header, WITHHOLD_ERRORS: True}
 
 
-def _sanitized_header(stamp: Mapping[str, Any]) -> dict[str, Any]:
+def _sanitized_header(header: Mapping[str, Any]) -> dict[str, Any]:
     """A stamp that is fit to travel: plain values, of limited size; of a run's only ``after``."""
     kept: dict[str, Any] = {}
-    if stamp.get("metadata") is not None:
-        kept["metadata"] = jsonable.to_object(stamp["metadata"])
-    if stamp.get("tags") is not None:
-        kept["tags"] = jsonable.to_tags(stamp["tags"])
-    if isinstance(stamp.get("after"), str):
-        kept["after"] = stamp["after"]
+    if header.get("metadata") is not None:
+        kept["metadata"] = jsonable.to_object(header["metadata"])
+    if header.get("tags") is not None:
+        kept["tags"] = jsonable.to_tags(header["tags"])
+    if isinstance(header.get("after"), str):
+        kept["after"] = header["after"]
     for flag in ("follow", WITHHOLD_ERRORS):
-        if stamp.get(flag):
+        if header.get(flag):
             kept[flag] = True
     return kept
 
 
-def _can_be_stamped(headers: Any) -> bool:
+def _has_protocol_2(headers: Any) -> bool:
     # Messages of Celery's protocol 1 have no id in their headers.
     return isinstance(headers, dict) and "id" in headers
 
 
-def _reporting_of(sender: Any, stamp: Mapping[str, Any], body: Any) -> AppPublishing | None:
+def _publishing_of(sender: Any, header: Mapping[str, Any], body: Any) -> AppPublishing | None:
     kwargs = body[1] if isinstance(body, (tuple, list)) and len(body) > 1 else None
     for name in filter(None, (str(sender), called_by(str(sender), kwargs))):
         found = app_publishing(str(sender), name)
         if found is not None:
             app, streaming = found
-            reporting = publishing_of(app)
-            if reporting.follows(name, streaming=streaming, stamp=stamp):
-                return reporting
+            publishing = publishing_of(app)
+            if publishing.publishes(name, streaming=streaming, header=header):
+                return publishing
     return None
 
 
 def _retry_header(headers: Mapping[str, Any]) -> dict[str, Any]:
     """Of a retry: the run that asks for it."""
     tracker = context.find_tracker(headers["id"]) if headers.get("retries") else None
-    return {} if tracker is None else {"after": tracker.run.run}
+    return {} if tracker is None else {"after": tracker.run.run_id}
 
 
 def _replaced_tracker(name: Any, headers: Mapping[str, Any]) -> Tracker | None:

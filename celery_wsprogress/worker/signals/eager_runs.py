@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.worker.apps import AppPublishing
     from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
-    from celery_wsprogress.worker.run_info import Run
+    from celery_wsprogress.worker.run_info import RunInfo
 
 #: Left from outside, not failed.
 CANCELLED: Final = (KeyboardInterrupt, GeneratorExit)
@@ -41,27 +41,27 @@ class EagerRuns:
     """The eager runs of one app that go on; a :data:`.ActiveRunSource`."""
 
     def __init__(self) -> None:
-        self._going: dict[str, ActiveRun] = {}
+        self._active: dict[str, ActiveRun] = {}
 
-    def begin(self, run: Run, now: float, announce: Callable[[], EncodedEvent]) -> None:
+    def begin(self, run: RunInfo, now: float, announce: Callable[[], EncodedEvent]) -> None:
         """This run goes on from now on."""
-        self._going[run.run] = ActiveRun(run.operation_id, run.run, now, announce)
+        self._active[run.run_id] = ActiveRun(run.operation_id, run.run_id, now, announce)
 
-    def end(self, run: Run) -> None:
+    def end(self, run: RunInfo) -> None:
         """This one does not any more."""
-        self._going.pop(run.run, None)
+        self._active.pop(run.run_id, None)
 
     def forget(self) -> None:
         """They are the parent's. Called in a child."""
-        self._going = {}
+        self._active = {}
 
     def __call__(self) -> Sequence[ActiveRun] | None:
         """Name the runs that go on."""
-        return list(self._going.copy().values()) or None
+        return list(self._active.copy().values()) or None
 
 
-def give_heartbeats_for(reporting: AppPublishing) -> None:
+def give_heartbeats_for(publishing: AppPublishing) -> None:
     """Have this process vouch for its eager runs, where nobody vouches for those of a worker."""
-    if reporting.publisher.heartbeat_source is None:
-        reporting.eager_runs.forget()
-        reporting.publisher.heartbeat_source = reporting.eager_runs
+    if publishing.publisher.heartbeat_source is None:
+        publishing.eager_runs.forget()
+        publishing.publisher.heartbeat_source = publishing.eager_runs

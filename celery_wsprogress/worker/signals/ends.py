@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 from celery_wsprogress.worker.apps import publishing_for, streams_errors, streams_result
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.run_info import read_header
-from celery_wsprogress.worker.signals.outcomes import as_backend_says
+from celery_wsprogress.worker.signals.outcomes import events_from_backend
 
 if TYPE_CHECKING:
     from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
-    from celery_wsprogress.worker.run_info import Run
+    from celery_wsprogress.worker.run_info import RunInfo
 
 #: Runs whose end was said here: a hard time limit is signalled twice.
 said: Final[deque[str]] = deque(maxlen=1_000)
 
 
-def say(task: Any, request: Any, run: Run, end: EncodedEvent) -> None:
+def say(task: Any, request: Any, run: RunInfo, end: EncodedEvent) -> None:
     """Say the end of a run.
 
     Args:
@@ -29,14 +29,14 @@ def say(task: Any, request: Any, run: Run, end: EncodedEvent) -> None:
         run: The run.
         end: What is said.
     """
-    reporting = publishing_for(task, read_header(request))
-    if reporting is not None and run.run not in said:
-        said.append(run.run)
-        reporting.publisher.emit((end,))
+    publishing = publishing_for(task, read_header(request))
+    if publishing is not None and run.run_id not in said:
+        said.append(run.run_id)
+        publishing.publisher.emit((end,))
 
 
-def say_as_backend_says(
-    task: Any, request: Any, run: Run, otherwise: EncodedEvent, revoked: str = ""
+def publish_from_backend(
+    task: Any, request: Any, run: RunInfo, otherwise: EncodedEvent, revoked: str = ""
 ) -> None:
     """Say the end of a run whose process is gone, which may have stored another one before.
 
@@ -47,19 +47,19 @@ def say_as_backend_says(
         otherwise: What is said where the backend knows of no end.
         revoked: What is said of a revoked run, where more is known than the backend says.
     """
-    stamp = read_header(request)
-    reporting = publishing_for(task, stamp)
-    if reporting is None or run.run in said:
+    header = read_header(request)
+    publishing = publishing_for(task, header)
+    if publishing is None or run.run_id in said:
         return
-    said.append(run.run)
+    said.append(run.run_id)
     ask = partial(
-        as_backend_says,
+        events_from_backend,
         task,
         run,
         time.time(),
         lambda: (otherwise,),
-        streams_result=streams_result(task, stamp),
-        streams_errors=streams_errors(task, stamp),
+        streams_result=streams_result(task, header),
+        streams_errors=streams_errors(task, header),
         revoked=revoked,
     )
-    reporting.publisher.look_up(Lookup(ask, lambda: (otherwise,)))
+    publishing.publisher.look_up(Lookup(ask, lambda: (otherwise,)))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from celery import signals
 
 from celery_wsprogress.worker import apps
-from celery_wsprogress.worker.error_log import log_fault
+from celery_wsprogress.worker.error_log import log_internal_error
 from celery_wsprogress.worker.publishing.publishers import drain_all
 from celery_wsprogress.worker.signals import (
     caller,
@@ -61,7 +61,7 @@ def connect() -> None:
         signal.connect(
             _log_errors(handler), weak=False, dispatch_uid=f"celery_wsprogress.{signal.name}"
         )
-    successors.watch_chords()
+    successors.patch_chords()
     atexit.register(_at_exit)
 
 
@@ -77,9 +77,9 @@ def _on_retry(**named: Any) -> None:
 
 
 def _on_postrun(**named: Any) -> None:
-    left = task_process.finished(**named)
+    left = task_process.postrun(**named)
     if left is not None:
-        shutdown.left(named["task"], left)
+        shutdown.record_abandoned(named["task"], left)
 
 
 def _on_process_shutdown(exitcode: Any = None, **_: Any) -> None:
@@ -97,7 +97,7 @@ def _on_worker_shutdown(**_: Any) -> None:
 def _at_exit() -> None:
     # After a shutdown that was interrupted tasks may have gone on until now, in threads.
     drain_all(WARM_SHUTDOWN_DRAIN)
-    _log_errors(shutdown.ended)()
+    _log_errors(shutdown.worker_ended)()
     drain_all(WARM_SHUTDOWN_DRAIN)
 
 
@@ -111,7 +111,7 @@ def _log_errors(handler: Callable[..., Any]) -> Callable[..., None]:
         try:
             handler(**named)
         except Exception as exc:  # noqa: BLE001 - whatever goes wrong here
-            log_fault(logger, level, f"Task events: {handler.__name__} failed", exc)
+            log_internal_error(logger, level, f"Task events: {handler.__name__} failed", exc)
             level = logging.DEBUG
 
     return handle
@@ -120,7 +120,7 @@ def _log_errors(handler: Callable[..., Any]) -> Callable[..., None]:
 _HANDLERS: Final[tuple[tuple[Any, Callable[..., Any]], ...]] = (
     (signals.before_task_publish, caller.before_publish),
     (signals.after_task_publish, caller.after_publish),
-    (signals.worker_init, main_process.watch_worker),
+    (signals.worker_init, main_process.patch_worker),
     (signals.task_received, main_process.received),
     (signals.task_prerun, task_process.started),
     (signals.task_success, task_process.succeeded),
@@ -129,7 +129,7 @@ _HANDLERS: Final[tuple[tuple[Any, Callable[..., Any]], ...]] = (
     (signals.task_revoked, main_process.revoked),
     (signals.task_unknown, main_process.unknown),
     (signals.task_rejected, main_process.rejected),
-    (signals.task_internal_error, task_process.broken),
+    (signals.task_internal_error, task_process.internal_error),
     (signals.task_postrun, _on_postrun),
     (signals.worker_process_shutdown, _on_process_shutdown),
     (signals.worker_shutting_down, shutdown.shutting_down),

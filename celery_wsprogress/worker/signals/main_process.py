@@ -14,20 +14,20 @@ from celery.exceptions import Reject
 
 from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker.apps import (
-    how_of,
     publishing_for,
     publishing_of,
+    run_options_of,
     streams_errors,
     streams_result,
 )
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
 from celery_wsprogress.worker.publishing.lookups import Lookup
-from celery_wsprogress.worker.run_info import HEADER, Run, new_id, read_header
+from celery_wsprogress.worker.run_info import HEADER, RunInfo, new_id, read_header
 from celery_wsprogress.worker.signals import ends, maps, messages, received_requests, successors
 from celery_wsprogress.worker.signals.active_runs import ActiveRuns
-from celery_wsprogress.worker.signals.outcomes import as_backend_says
-from celery_wsprogress.worker.signals.patches import followed_by
+from celery_wsprogress.worker.signals.outcomes import events_from_backend
+from celery_wsprogress.worker.signals.patches import with_callback
 from celery_wsprogress.worker.signals.queue_names import queue_of
 from celery_wsprogress.worker.signals.terminations import Termination, Terminations
 
@@ -43,9 +43,9 @@ _terminations = Terminations()
 def received(request: Any = None, **_: Any) -> None:
     """Give the run its id, and say that a worker has it."""
     headers = request.request_dict
-    stamp = maps.stamp_for(request.task, request.kwargs, read_header(headers))
-    reporting = publishing_for(request.task, stamp)
-    if reporting is None:
+    header = maps.header_for(request.task, request.kwargs, read_header(headers))
+    publishing = publishing_for(request.task, header)
+    if publishing is None:
         if successors.has_some(request):
             received_requests.known.add(request)
         return
@@ -54,22 +54,22 @@ def received(request: Any = None, **_: Any) -> None:
     queue = queue_of(
         request.task.app, delivery.get("exchange"), delivery.get("routing_key"), consumed=True
     )
-    headers[HEADER] = {**stamp, "run": new_id(), "queue": queue}
+    headers[HEADER] = {**header, "run": new_id(), "queue": queue}
     received_requests.known.add(request)
-    publisher = reporting.publisher
+    publisher = publishing.publisher
     if not isinstance(publisher.heartbeat_source, ActiveRuns):
-        publisher.heartbeat_source = _active_runs(reporting)
+        publisher.heartbeat_source = _active_runs(publishing)
     make = partial(_receipt, request.task, headers, time.time())
     publisher.emit((LazyEvent(make),))
 
 
-def _active_runs(reporting: AppPublishing) -> ActiveRuns:
-    return ActiveRuns(reporting, received_requests.known, _terminations)
+def _active_runs(publishing: AppPublishing) -> ActiveRuns:
+    return ActiveRuns(publishing, received_requests.known, _terminations)
 
 
 def _receipt(task: Any, headers: Any, now: float) -> EncodedEvent:
-    run = Run.of(headers, task.name)
-    return encoded_events.received(run, now, **how_of(task, read_header(headers)))
+    run = RunInfo.from_request(headers, task.name)
+    return encoded_events.received(run, now, **run_options_of(task, read_header(headers)))
 
 
 def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: Any) -> None:
@@ -84,11 +84,11 @@ def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: 
     if isinstance(exception, Reject):
         return
     request = request_of(sender, task_id) or {"id": task_id}
-    run = Run.of(request, sender.name)
+    run = RunInfo.from_request(request, sender.name)
     full = streams_errors(sender, read_header(request))
     error, error_type = result_backend.failure(exception, full=full)
     end = encoded_events.failed(run, time.time(), error, error_type)
-    ends.say_as_backend_says(sender, request, run, end)
+    ends.publish_from_backend(sender, request, run, end)
 
 
 def request_of(task: Any, task_id: Any) -> Any:
@@ -107,7 +107,7 @@ def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: An
     At a cold shutdown Celery says "retry" of every task that ran, but a message that was
     acknowledged early has left its queue: nobody will run that one again.
     """
-    run, now = Run.of(request, sender.name), time.time()
+    run, now = RunInfo.from_request(request, sender.name), time.time()
     found = received_requests.known.get(request.id)
     if reason is not None or (found is not None and not found.acknowledged):
         full = streams_errors(sender, read_header(request))
@@ -130,30 +130,32 @@ def revoked(
 
     Where a signal was sent to its process, that is no end yet: see :mod:`.terminations`.
     """
-    run = Run.of(request, sender.name)
+    run = RunInfo.from_request(request, sender.name)
     said, kind = messages.revocation(signum, terminated=terminated, expired=expired)
     end = partial(encoded_events.failed, run, error=said, error_type=kind, status="cancelled")
-    reporting = publishing_for(sender, read_header(request))
+    publishing = publishing_for(sender, read_header(request))
     received_request = received_requests.known.get(request.id)
-    if not terminated or received_request is None or reporting is None or run.run in ends.said:
+    if not terminated or received_request is None or publishing is None or run.run_id in ends.said:
         ends.say(sender, request, run, end(time.time()))
         return
 
-    def died() -> None:
-        ends.say_as_backend_says(sender, request, run, end(time.time()), revoked=said)
+    def report_end() -> None:
+        ends.publish_from_backend(sender, request, run, end(time.time()), revoked=said)
 
-    def goes_on() -> None:
+    def report_terminating() -> None:
         word = encoded_events.status(
             run, time.time(), "terminating", messages.termination(signum), {}
         )
-        reporting.publisher.emit((word,))
+        publishing.publisher.emit((word,))
 
-    going = _active_runs(reporting).find(received_request)
-    if going is None or not _terminations.add(Termination(received_request, going, died, goes_on)):
+    active = _active_runs(publishing).find(received_request)
+    if active is None or not _terminations.add(
+        Termination(received_request, active, report_end, report_terminating)
+    ):
         ends.say(sender, request, run, end(time.time()))
 
 
-def watch_worker(**_: Any) -> None:
+def patch_worker(**_: Any) -> None:
     """Hear of what a worker does without a signal, before it takes its first message.
 
     Since Celery 5.7 the result backend knows at once of the tasks that are revoked while they wait
@@ -162,60 +164,62 @@ def watch_worker(**_: Any) -> None:
     """
     commands = import_module("celery.worker.control").Panel.data
     for name in ("revoke", "terminate"):
-        commands[name] = followed_by(commands[name], _look_for_revoked)
+        commands[name] = with_callback(commands[name], _look_up_revoked)
     consumer = import_module("celery.worker.consumer.consumer").Consumer
-    consumer.on_decode_error = followed_by(consumer.on_decode_error, _undecodable)
+    consumer.on_decode_error = with_callback(consumer.on_decode_error, _undecodable)
 
 
-def _look_for_revoked(*_: Any, **__: Any) -> None:
+def _look_up_revoked(*_: Any, **__: Any) -> None:
     revoked_ids = import_module("celery.worker.state").revoked
     for request in received_requests.known:
-        reporting = publishing_for(request.task, read_header(request.request_dict))
+        publishing = publishing_for(request.task, read_header(request.request_dict))
         # What the pool has already is run, or has its signal: see revoked().
         waits = request._apply_result is None  # noqa: SLF001 - nothing public tells it
-        if waits and request.id in revoked_ids and reporting is not None:
+        if waits and request.id in revoked_ids and publishing is not None:
             ask = partial(_revoked_in_backend, request.task, request.request_dict)
-            reporting.publisher.look_up(Lookup(ask, tuple))
+            publishing.publisher.look_up(Lookup(ask, tuple))
 
 
 def _revoked_in_backend(task: Any, headers: Any) -> Sequence[EncodedEvent]:
-    run = Run.of(headers, task.name)
-    if run.run in ends.said:
+    run = RunInfo.from_request(headers, task.name)
+    if run.run_id in ends.said:
         return ()
-    stamp = read_header(headers)
-    found = as_backend_says(
+    header = read_header(headers)
+    found = events_from_backend(
         task,
         run,
         time.time(),
         tuple,
-        streams_result=streams_result(task, stamp),
-        streams_errors=streams_errors(task, stamp),
+        streams_result=streams_result(task, header),
+        streams_errors=streams_errors(task, header),
     )
     if found:
-        ends.said.append(run.run)
+        ends.said.append(run.run_id)
     return found
 
 
 def unknown(sender: Any = None, message: Any = None, name: Any = None, **_: Any) -> None:
     """A message of a task that this worker does not know. It is thrown away."""
-    _thrown_away(sender, message, *messages.unknown(name))
+    _publish_discarded(sender, message, *messages.unknown(name))
 
 
 def rejected(sender: Any = None, message: Any = None, exc: Any = None, **_: Any) -> None:
     """A message that this worker can make nothing of. It is thrown away."""
-    _thrown_away(sender, message, *messages.unreadable(exc))
+    _publish_discarded(sender, message, *messages.unreadable(exc))
 
 
 def _undecodable(consumer: Any, message: Any, exc: Any) -> None:
-    _thrown_away(consumer, message, *messages.unreadable(exc))
+    _publish_discarded(consumer, message, *messages.unreadable(exc))
 
 
-def _thrown_away(consumer: Any, message: Any, error: str, error_type: str) -> None:
+def _publish_discarded(consumer: Any, message: Any, error: str, error_type: str) -> None:
     """Say the end of what never becomes a request, where its caller has it followed."""
     headers = getattr(message, "headers", None)
     if not isinstance(headers, dict) or not read_header(headers).get("publication"):
         return
-    reporting = publishing_of(consumer.app)
-    if reporting.settings.enabled and headers.get("id"):
-        run = Run.of({**headers, "hostname": consumer.hostname}, str(headers.get("task") or ""))
-        reporting.publisher.emit((encoded_events.failed(run, time.time(), error, error_type),))
+    publishing = publishing_of(consumer.app)
+    if publishing.settings.enabled and headers.get("id"):
+        run = RunInfo.from_request(
+            {**headers, "hostname": consumer.hostname}, str(headers.get("task") or "")
+        )
+        publishing.publisher.emit((encoded_events.failed(run, time.time(), error, error_type),))

@@ -38,16 +38,16 @@ def called_by(name: str, kwargs: Any) -> str:
     return called if isinstance(called, str) else ""
 
 
-def stamp_for(task: Any, kwargs: Any, stamp: Mapping[str, Any]) -> Mapping[str, Any]:
+def header_for(task: Any, kwargs: Any, header: Mapping[str, Any]) -> Mapping[str, Any]:
     """The header of its message, with what follows from the task that it calls."""
     name = called_by(task.name, kwargs)
     called = task.app.tasks.get(name) if name else None
     if called is None:
-        return stamp
-    ways = policy_of(called)
-    follow = {"follow": True} if ways.always else {}
-    kept = {WITHHOLD: not ways.streams_result, WITHHOLD_ERRORS: not ways.streams_errors}
-    return {**stamp, **follow, **{name: True for name, holds in kept.items() if holds}}
+        return header
+    policy = policy_of(called)
+    follow = {"follow": True} if policy.always else {}
+    kept = {WITHHOLD: not policy.streams_result, WITHHOLD_ERRORS: not policy.streams_errors}
+    return {**header, **follow, **{name: True for name, holds in kept.items() if holds}}
 
 
 class MapTracker(Tracker):

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
-    from celery_wsprogress.worker.run_info import Run
+    from celery_wsprogress.worker.run_info import RunInfo
 
 
-def as_backend_says(
+def events_from_backend(
     task: Any,
-    run: Run,
-    now: float,
+    run: RunInfo,
+    timestamp: float,
     otherwise: Callable[[], Sequence[EncodedEvent]],
     *,
     streams_result: bool,
@@ -30,7 +30,7 @@ def as_backend_says(
     Args:
         task: The task, bound to its app.
         run: The run.
-        now: When it ended, in epoch seconds.
+        timestamp: When it ended, in epoch seconds.
         otherwise: Makes what is said where the backend knows of no end, or cannot be asked.
         streams_result: Whether the task's result may leave.
         streams_errors: Whether the text of its error may.
@@ -48,8 +48,8 @@ def as_backend_says(
         end = outcome.end
         if end == "cancelled":
             said = revoked or said
-        return (encoded_events.failed(run, now, said, kind, status=end, duration=duration),)
-    completed = encoded_events.completed(run, now, duration)
+        return (encoded_events.failed(run, timestamp, said, kind, status=end, duration=duration),)
+    completed = encoded_events.completed(run, timestamp, duration)
     if not streams_result:
         return (completed,)
-    return encoded_events.result(run, now, outcome.result), completed
+    return encoded_events.result(run, timestamp, outcome.result), completed

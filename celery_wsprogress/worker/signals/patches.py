@@ -11,7 +11,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.worker.error_log import log_fault
+from celery_wsprogress.worker.error_log import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 _MARK: Final = "_celery_wsprogress"
 
 
-def followed_by(function: Callable[..., Any], then: Callable[..., None]) -> Callable[..., Any]:
+def with_callback(function: Callable[..., Any], then: Callable[..., None]) -> Callable[..., Any]:
     """The function, followed by another one.
 
     Args:
@@ -37,7 +37,7 @@ def followed_by(function: Callable[..., Any], then: Callable[..., None]) -> Call
         try:
             then(*arguments, **named)
         except Exception as exc:  # noqa: BLE001 - whatever goes wrong here
-            log_fault(logger, logging.ERROR, f"Task events: {then.__name__} failed", exc)
+            log_internal_error(logger, logging.ERROR, f"Task events: {then.__name__} failed", exc)
         return returned
 
     setattr(run, _MARK, True)

@@ -14,7 +14,7 @@ from celery.exceptions import WorkerShutdown, WorkerTerminate
 from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker.apps import policy_of, publishing_for
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.run_info import Run, read_header
+from celery_wsprogress.worker.run_info import RunInfo, read_header
 from celery_wsprogress.worker.signals import ends, messages, received_requests
 from celery_wsprogress.worker.signals.active_runs import ActiveRuns, copy_of_changing_set
 
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.tracker import Tracker
 
 #: Requests whose code was left, with an end that is not told yet, by their runs.
-_left: dict[str, Any] = {}
+_abandoned: dict[str, Any] = {}
 
 
-def shutting_down(how: Any = None, **_: Any) -> None:
+def shutting_down(options: Any = None, **_: Any) -> None:
     """A cold shutdown has just cancelled what runs.
 
     Of a message that is acknowledged late Celery says nothing then, since the broker delivers it
     again (celery/worker/consumer/consumer.py, ``cancel_active_requests``).
     """
-    if how != "Cold":
+    if options != "Cold":
         return
     for request in received_requests.known:
         if request._already_cancelled and not request.acknowledged:  # noqa: SLF001 - nobody else knows
-            _give_back(request)
+            _publish_requeued(request)
 
 
-def _give_back(request: Any) -> None:
-    run = Run.of(request.request_dict, request.task.name)
+def _publish_requeued(request: Any) -> None:
+    run = RunInfo.from_request(request.request_dict, request.task.name)
     end = encoded_events.retrying(run, time.time(), *messages.retry(None, full=False))
     ends.say(request.task, request.request_dict, run, end)
 
 
-def left(task: Any, tracker: Tracker) -> None:
+def record_abandoned(task: Any, tracker: Tracker) -> None:
     """A task's code was left by what is no error: a program's exit, or its greenlet was killed.
 
     In the pools whose tasks run in this process Celery says nothing of the first
@@ -53,45 +53,45 @@ def left(task: Any, tracker: Tracker) -> None:
     gets that far: a greenlet cannot be waited for in a handler of a signal. Of a pool process the
     main process hears.
     """
-    if not _is_main(policy_of(task).reporting):
+    if not _is_main(policy_of(task).publishing):
         return
     run, exception = tracker.run, sys.exc_info()[1]
     stops = isinstance(exception, (WorkerShutdown, WorkerTerminate))
     if isinstance(exception, (SystemExit, KeyboardInterrupt)) and not stops:
         error, error_type = result_backend.failure(exception, full=tracker.streams_errors)
-        ends.said.append(run.run)
+        ends.said.append(run.run_id)
         end = encoded_events.failed(run, time.time(), error, error_type, duration=tracker.duration)
         tracker.end(end)
         return
-    for known in [known for known in _left if known in ends.said]:
-        del _left[known]
+    for known in [known for known in _abandoned if known in ends.said]:
+        del _abandoned[known]
     request = received_requests.known.get(run.operation_id)
     if request is not None:
-        _left[run.run] = request
+        _abandoned[run.run_id] = request
 
 
-def ended() -> None:
+def worker_ended() -> None:
     """The worker's main process ends. Say what becomes of the tasks that end with it, unheard."""
     state = sys.modules.get("celery.worker.state")
     if state is None:
         return
-    for request in {*_left.values(), *copy_of_changing_set(state.active_requests)}:
-        stamp = read_header(request.request_dict)
-        reporting = publishing_for(request.task, stamp)
-        if reporting is None or not _is_main(reporting) or not stamp.get("run"):
+    for request in {*_abandoned.values(), *copy_of_changing_set(state.active_requests)}:
+        header = read_header(request.request_dict)
+        publishing = publishing_for(request.task, header)
+        if publishing is None or not _is_main(publishing) or not header.get("run"):
             continue
         if request.acknowledged:
-            _lose(request)
+            _publish_lost(request)
         else:
-            _give_back(request)
+            _publish_requeued(request)
 
 
-def _lose(request: Any) -> None:
-    run = Run.of(request.request_dict, request.task.name)
+def _publish_lost(request: Any) -> None:
+    run = RunInfo.from_request(request.request_dict, request.task.name)
     end = encoded_events.failed(run, time.time(), *messages.shutdown(), status="cancelled")
-    ends.say_as_backend_says(request.task, request.request_dict, run, end)
+    ends.publish_from_backend(request.task, request.request_dict, run, end)
 
 
-def _is_main(reporting: AppPublishing) -> bool:
+def _is_main(publishing: AppPublishing) -> bool:
     """Whether this is the main process of a worker; a pool process is none, nor a task's child."""
-    return isinstance(reporting.publisher.heartbeat_source, ActiveRuns)
+    return isinstance(publishing.publisher.heartbeat_source, ActiveRuns)

@@ -17,8 +17,8 @@ from celery.canvas import group
 from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker.apps import publishing_for, publishing_of, streams_errors
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.run_info import Run, read_header
-from celery_wsprogress.worker.signals.patches import followed_by
+from celery_wsprogress.worker.run_info import RunInfo, read_header
+from celery_wsprogress.worker.signals.patches import with_callback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -110,33 +110,36 @@ def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) ->
     """
     now = time.time()
     for signature in signatures:
-        stamp, name = read_header(signature["options"].get("headers") or {}), str(signature["task"])
-        reporting = _reporting_of(app, name, stamp)
-        if reporting is not None and id_of(signature):
+        header, name = (
+            read_header(signature["options"].get("headers") or {}),
+            str(signature["task"]),
+        )
+        publishing = _publishing_of(app, name, header)
+        if publishing is not None and id_of(signature):
             task = app.tasks.get(name)
-            streams = full and (task is None or streams_errors(task, stamp))
+            streams = full and (task is None or streams_errors(task, header))
             error, error_type = result_backend.failure(exception, full=streams)
-            run = Run.unstarted(str(id_of(signature)), name, stamp)
+            run = RunInfo.unstarted(str(id_of(signature)), name, header)
             event = encoded_events.failed(run, now, error, error_type, unstarted=True)
-            reporting.publisher.emit((event,))
+            publishing.publisher.emit((event,))
 
 
-def _reporting_of(app: Any, name: str, stamp: Mapping[str, Any]) -> AppPublishing | None:
+def _publishing_of(app: Any, name: str, header: Mapping[str, Any]) -> AppPublishing | None:
     task = app.tasks.get(name)
     if task is not None:
-        return publishing_for(task, stamp)
+        return publishing_for(task, header)
     # A task of other workers.
-    reporting = publishing_of(app)
-    return reporting if reporting.follows(name, streaming=False, stamp=stamp) else None
+    publishing = publishing_of(app)
+    return publishing if publishing.publishes(name, streaming=False, header=header) else None
 
 
-def watch_chords() -> None:
+def patch_chords() -> None:
     """Notice where Celery makes the body of a chord fail: it has no signal for that.
 
     It does so in whichever process the last task of the header ends, well or not, or in one that
     polls for that (``celery.chord_unlock``).
     """
-    Backend.chord_error_from_stack = followed_by(Backend.chord_error_from_stack, chord_failed)
+    Backend.chord_error_from_stack = with_callback(Backend.chord_error_from_stack, chord_failed)
 
 
 def chord_failed(backend: Any, callback: Any, exc: Any = None) -> None:

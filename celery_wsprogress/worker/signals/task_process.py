@@ -13,18 +13,18 @@ from celery import states
 from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.apps import (
-    how_of,
     policy_of,
     publishing_for,
+    run_options_of,
     streams_errors,
     streams_result,
 )
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
 from celery_wsprogress.worker.publishing.lookups import Lookup
-from celery_wsprogress.worker.run_info import Run, read_header
+from celery_wsprogress.worker.run_info import RunInfo, read_header
 from celery_wsprogress.worker.signals import eager_runs, maps, messages
-from celery_wsprogress.worker.signals.outcomes import as_backend_says
+from celery_wsprogress.worker.signals.outcomes import events_from_backend
 from celery_wsprogress.worker.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.publishing.publisher import Publisher
 
 #: The run that ended last here: an internal error of Celery is signalled after its end.
-_last: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.last", default=None)
+_last_tracker: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.last", default=None)
 
 
 def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any) -> None:
@@ -48,43 +48,47 @@ def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any)
     if request.is_eager:
         _start_eagerly(task_id, task, kwargs)
         return
-    stamp = read_header(request)
-    reporting = publishing_for(task, stamp)
-    if reporting is None:
+    header = read_header(request)
+    publishing = publishing_for(task, header)
+    if publishing is None:
         return
-    run, publisher = Run.of(request, task.name), reporting.publisher
-    how = how_of(task, stamp)
-    context.enter(_tracker(task, kwargs, run, publisher, streams_errors=how["stream_errors"]))
-    make = partial(encoded_events.started, run, time.time(), **how)
+    run, publisher = RunInfo.from_request(request, task.name), publishing.publisher
+    options = run_options_of(task, header)
+    context.enter(_tracker(task, kwargs, run, publisher, streams_errors=options["stream_errors"]))
+    make = partial(encoded_events.started, run, time.time(), **options)
     publisher.emit((LazyEvent(make),))
 
 
 def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
-    outer, headers = context.running.get(), eager_runs.headers_of(task.request)
-    stamp = maps.stamp_for(task, kwargs, read_header(headers))
-    reporting = publishing_for(task, stamp)
-    if reporting is None or not reporting.publishes_eager:
-        if reporting is not None or outer is not None:
-            silent = Run(operation_id=str(task_id), operation_type=task.name)
-            full = streams_errors(task, stamp)
-            context.enter(Tracker(silent, None, outer, streams_errors=full))
+    outer, headers = context.current_tracker.get(), eager_runs.headers_of(task.request)
+    header = maps.header_for(task, kwargs, read_header(headers))
+    publishing = publishing_for(task, header)
+    if publishing is None or not publishing.publishes_eager:
+        if publishing is not None or outer is not None:
+            unpublished = RunInfo(operation_id=str(task_id), operation_type=task.name)
+            full = streams_errors(task, header)
+            context.enter(Tracker(unpublished, None, outer, streams_errors=full))
         return
-    run, now, publisher = Run.of(headers, task.name), time.time(), reporting.publisher
-    how = how_of(task, stamp)
+    run, now, publisher = (
+        RunInfo.from_request(headers, task.name),
+        time.time(),
+        publishing.publisher,
+    )
+    options = run_options_of(task, header)
     # There is no message to be acknowledged.
-    how["acks_late"] = False
-    full = how["stream_errors"]
+    options["acks_late"] = False
+    full = options["stream_errors"]
     context.enter(_tracker(task, kwargs, run, publisher, outer, streams_errors=full))
-    make = partial(encoded_events.started, run, now, **how)
-    eager_runs.give_heartbeats_for(reporting)
-    reporting.eager_runs.begin(run, now, make)
+    make = partial(encoded_events.started, run, now, **options)
+    eager_runs.give_heartbeats_for(publishing)
+    publishing.eager_runs.begin(run, now, make)
     publisher.emit((LazyEvent(make),))
 
 
 def _tracker(
     task: Any,
     kwargs: Any,
-    run: Run,
+    run: RunInfo,
     publisher: Publisher,
     outer: Tracker | None = None,
     *,
@@ -100,7 +104,7 @@ def _tracker(
 def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
     """Say ``result``, where it is wanted, and ``completed``."""
     # Of a plain task that is all, and costs it next to nothing.
-    tracker = context.running.get() and _running(sender.request.id)
+    tracker = context.current_tracker.get() and _tracker_of(sender.request.id)
     if tracker is None or tracker.sink is None:
         return
     run, now = tracker.run, time.time()
@@ -116,7 +120,7 @@ def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
 
 def failed(task_id: Any = None, exception: Any = None, **_: Any) -> bool:
     """Say ``error``. False when it is not this process that runs the task."""
-    tracker = _running(task_id)
+    tracker = _tracker_of(task_id)
     if tracker is not None:
         _fail(tracker, *result_backend.failure(exception, full=tracker.streams_errors))
     return tracker is not None
@@ -124,14 +128,14 @@ def failed(task_id: Any = None, exception: Any = None, **_: Any) -> bool:
 
 def retried(request: Any = None, reason: Any = None, **_: Any) -> bool:
     """Say ``retrying``. False when it is not this process that runs the task."""
-    tracker = _running(request.id)
+    tracker = _tracker_of(request.id)
     if tracker is not None:
         message, retry_in = messages.retry(reason, full=tracker.streams_errors)
         tracker.end(encoded_events.retrying(tracker.run, time.time(), message, retry_in))
     return tracker is not None
 
 
-def finished(
+def postrun(
     task_id: Any = None,
     task: Any = None,
     kwargs: Any = None,
@@ -144,7 +148,7 @@ def finished(
     Returns:
         The tracker, where this process cannot know what is to be said.
     """
-    tracker = _running(task_id)
+    tracker = _tracker_of(task_id)
     if tracker is None:
         return None
     if isinstance(tracker, maps.MapTracker):
@@ -152,7 +156,7 @@ def finished(
     if task.request.is_eager and tracker.sink is not None:
         _finish_eagerly(tracker, task, state)
     context.leave(tracker)
-    _last.set(tracker)
+    _last_tracker.set(tracker)
     if tracker.ended or tracker.sink is None:
         return None
     if state == states.IGNORED:
@@ -164,7 +168,7 @@ def finished(
 
 def _finish_eagerly(tracker: Tracker, task: Any, state: Any) -> None:
     """An exception that goes on to the caller has no signal, and leaves no state."""
-    policy_of(task).reporting.eager_runs.end(tracker.run)
+    policy_of(task).publishing.eager_runs.end(tracker.run)
     exception = sys.exc_info()[1]
     if state is None and exception is not None:
         error, error_type = result_backend.failure(exception, full=tracker.streams_errors)
@@ -177,28 +181,28 @@ def _streams_result(task: Any) -> bool:
     request = task.request
     if not request.is_eager:
         return streams_result(task, read_header(request))
-    return streams_result(task, maps.stamp_for(task, request.kwargs, {}))
+    return streams_result(task, maps.header_for(task, request.kwargs, {}))
 
 
-def broken(
+def internal_error(
     sender: Any = None, task_id: Any = None, request: Any = None, exception: Any = None, **_: Any
 ) -> None:
     """Celery itself failed around the task, for instance because the result could not be stored."""
     request = request or {"id": task_id}
-    reporting = publishing_for(sender, read_header(request))
-    if reporting is None or request.get("is_eager"):
+    publishing = publishing_for(sender, read_header(request))
+    if publishing is None or request.get("is_eager"):
         return
     full = streams_errors(sender, read_header(request))
     error, error_type = result_backend.failure(exception, full=full)
-    tracker = _last.get()
-    if tracker is not None and tracker.run.run == read_header(request).get("run"):
+    tracker = _last_tracker.get()
+    if tracker is not None and tracker.run.run_id == read_header(request).get("run"):
         _fail(tracker, error, error_type)
     else:
-        run = Run.of(request, sender.name)
-        reporting.publisher.emit((encoded_events.failed(run, time.time(), error, error_type),))
+        run = RunInfo.from_request(request, sender.name)
+        publishing.publisher.emit((encoded_events.failed(run, time.time(), error, error_type),))
 
 
-def _running(task_id: Any) -> Tracker | None:
+def _tracker_of(task_id: Any) -> Tracker | None:
     # Not only the innermost: the task may have left an operation of its own open.
     return context.find_tracker(str(task_id))
 
@@ -229,7 +233,7 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
         return (encoded_events.completed(run, now, duration, ignored=True),)
 
     ask = partial(
-        as_backend_says,
+        events_from_backend,
         task,
         run,
         now,
@@ -238,7 +242,7 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
         streams_errors=tracker.streams_errors,
         duration=duration,
     )
-    policy_of(task).reporting.publisher.look_up(Lookup(ask, ignored), after=tracker.slot)
+    policy_of(task).publishing.publisher.look_up(Lookup(ask, ignored), after=tracker.slot)
 
 
 def _reject(tracker: Tracker, task: Any, reject: Any) -> None:

@@ -15,7 +15,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from celery_wsprogress.worker.error_log import log_fault
+from celery_wsprogress.worker.error_log import log_internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOK_INTERVAL: Final = 0.02
+POLL_INTERVAL: Final = 0.02
 """Seconds between two looks at the processes."""
 
 RESULT_TIMEOUT: Final = 0.2
 """Seconds in which the result of a task may still arrive whose process is gone."""
 
-PATIENCE: Final = 1.0
+TERMINATING_TIMEOUT: Final = 1.0
 """Seconds after which it is said that a task goes on though it was sent a signal."""
 
 
@@ -39,11 +39,11 @@ class Termination(NamedTuple):
 
     request: Any
     """Celery's request in the main process."""
-    going: ActiveRun
+    active: ActiveRun
     """What signs of life say of the run meanwhile."""
-    died: Callable[[], None]
+    report_end: Callable[[], None]
     """Says the end. Called by the thread that watches, once its process is gone."""
-    goes_on: Callable[[], None]
+    report_terminating: Callable[[], None]
     """Says that it has not ended yet. Called once, by the same thread."""
 
 
@@ -52,7 +52,7 @@ class Terminations:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watched: dict[int, _Watch] = {}
+        self._watched: dict[int, _WatchedTask] = {}
 
     def add(self, termination: Termination) -> bool:
         """Watch a run. False where it is no child of this process that runs it."""
@@ -60,31 +60,31 @@ class Terminations:
         if not _is_child(pid):
             return False
         with self._lock:
-            self._watched[id(termination.request)] = _Watch(termination, time.monotonic())
+            self._watched[id(termination.request)] = _WatchedTask(termination, time.monotonic())
             if len(self._watched) == 1:
                 name = "celery-wsprogress-terminations"
                 threading.Thread(target=self._run, name=name, daemon=True).start()
         return True
 
-    def going(self) -> Sequence[ActiveRun]:
+    def active(self) -> Sequence[ActiveRun]:
         """The runs that are watched: they may still go on."""
         with self._lock:
-            return [watch.termination.going for watch in self._watched.values()]
+            return [watch.termination.active for watch in self._watched.values()]
 
     def _run(self) -> None:
         while True:
             with self._lock:
                 watched = list(self._watched.items())
             for number, watch in watched:
-                if watch.look(time.monotonic()):
+                if watch.check(time.monotonic()):
                     with self._lock:
                         del self._watched[number]
                         if not self._watched:
                             return
-            time.sleep(LOOK_INTERVAL)
+            time.sleep(POLL_INTERVAL)
 
 
-class _Watch:
+class _WatchedTask:
     """Looks at one of them again and again."""
 
     def __init__(self, termination: Termination, since: float) -> None:
@@ -93,9 +93,9 @@ class _Watch:
         self._result = _result_of(termination.request)
         self._since = since
         self._gone_since: float | None = None
-        self._told = False
+        self._reported = False
 
-    def look(self, now: float) -> bool:
+    def check(self, now: float) -> bool:
         """Say what is to be said. True when there is nothing more to look at."""
         if self._gone_since is None and not _is_child(self.termination.request.worker_pid):
             self._gone_since = now
@@ -103,14 +103,14 @@ class _Watch:
         if result is not None and result.ready():
             # A task that has ended otherwise was spoken for by its own process.
             if self._gone_since is not None and not result.successful():
-                _guarded(self.termination.died)
+                _call_logged(self.termination.report_end)
             return True
         if self._gone_since is not None and now - self._gone_since > RESULT_TIMEOUT:
-            _guarded(self.termination.died)
+            _call_logged(self.termination.report_end)
             return True
-        if not self._told and now - self._since > PATIENCE:
-            self._told = True
-            _guarded(self.termination.goes_on)
+        if not self._reported and now - self._since > TERMINATING_TIMEOUT:
+            self._reported = True
+            _call_logged(self.termination.report_terminating)
         return False
 
 
@@ -128,8 +128,8 @@ def _is_child(pid: Any) -> bool:
         return False
 
 
-def _guarded(say: Callable[[], None]) -> None:
+def _call_logged(say: Callable[[], None]) -> None:
     try:
         say()
     except Exception as exc:  # noqa: BLE001 - whatever goes wrong here
-        log_fault(logger, logging.ERROR, "Task events: an end could not be told", exc)
+        log_internal_error(logger, logging.ERROR, "Task events: an end could not be told", exc)

@@ -15,15 +15,15 @@ from celery_wsprogress.worker.publishing.heartbeats import (
     ActiveRun,
     HeartbeatSchedule,
 )
-from celery_wsprogress.worker.run_info import Run
+from celery_wsprogress.worker.run_info import RunInfo
 from celery_wsprogress.worker.signals.active_runs import copy_of_changing_set
 
 OVERHEAD = len(batches.join_batch("x" * 8, 1, ()))
 ROOM = MAX_BATCH_BYTES - OVERHEAD
 
 
-def going(name, since=0.0, metadata=None):
-    run = Run(name, "tasks.demo", "r1", metadata=metadata or {})
+def active(name, since=0.0, metadata=None):
+    run = RunInfo(name, "tasks.demo", "r1", metadata=metadata or {})
     return ActiveRun(name, "r1", since, lambda: encoded_events.started(run, since))
 
 
@@ -44,7 +44,7 @@ def announced(taken):
 def test_nothing_is_due_without_a_witness_or_before_something_was_said():
     schedule = HeartbeatSchedule(10.0)
     assert not schedule.idle
-    schedule.source = lambda: [going("op-1")]
+    schedule.source = lambda: [active("op-1")]
     assert schedule.idle
     assert not schedule.is_due(1e9)
     schedule.schedule(5.0)
@@ -54,7 +54,7 @@ def test_nothing_is_due_without_a_witness_or_before_something_was_said():
 
 
 def test_it_is_due_again_while_something_goes_on_or_may_begin():
-    schedule = make(going("op-1"))
+    schedule = make(active("op-1"))
     assert alive(schedule.next(15.0, 1_000.0, ROOM)) == ["op-1"]
     assert schedule.due == 25.0
     schedule.source = list
@@ -78,7 +78,7 @@ def test_what_is_emitted_while_the_witness_is_asked_is_not_missed():
 
 
 def test_a_run_is_announced_with_the_first_sign_after_each_of_its_minutes():
-    schedule = make(going("op-1", since=1_000.5), going("op-2", since=1_030.5))
+    schedule = make(active("op-1", since=1_000.5), active("op-2", since=1_030.5))
     heard = []
     for second in range(1_000, 1_200, 10):
         taken = schedule.next(0.0, float(second), ROOM)
@@ -90,7 +90,7 @@ def test_a_run_is_announced_with_the_first_sign_after_each_of_its_minutes():
 
 
 def test_it_is_announced_as_it_was_when_it_began():
-    run = Run("op-1", "tasks.demo", "r1", "p1", metadata={"a": 1}, tags=("t",), worker="w")
+    run = RunInfo("op-1", "tasks.demo", "r1", "p1", metadata={"a": 1}, tags=("t",), worker="w")
     how = {"stream_result": False, "acks_late": True}
     schedule = make(ActiveRun("op-1", "r1", 12.5, lambda: encoded_events.started(run, 12.5, **how)))
     [sign] = schedule.next(0.0, 75.0, ROOM)
@@ -103,7 +103,7 @@ def test_it_is_announced_as_it_was_when_it_began():
 
 def test_what_was_announced_in_vain_is_announced_again():
     """The broker was away, and may be back without its data."""
-    schedule = make(going("op-1", since=0.0))
+    schedule = make(active("op-1", since=0.0))
     schedule.mark_sent(50.0)
     assert announced(schedule.next(0.0, 65.0, ROOM)) == ["op-1"]
     assert announced(schedule.next(0.0, 75.0, ROOM)) == ["op-1"]
@@ -114,7 +114,7 @@ def test_what_was_announced_in_vain_is_announced_again():
 
 def test_very_many_runs_are_announced_less_often():
     every = 2 * REPEAT_STARTED_INTERVAL
-    schedule = make(*(going(f"op-{n}") for n in range(1_200)))
+    schedule = make(*(active(f"op-{n}") for n in range(1_200)))
     schedule.mark_sent(0.0)
     assert announced(schedule.next(0.0, every - 1, ROOM)) == []
     assert len(announced(schedule.next(0.0, every, ROOM))) == 1_200
@@ -124,7 +124,7 @@ def test_a_run_that_cannot_be_announced_costs_the_others_nothing(caplog):
     def announce():
         raise ValueError("ours")
 
-    schedule = make(ActiveRun("op-1", "r1", 0.0, announce), going("op-2"))
+    schedule = make(ActiveRun("op-1", "r1", 0.0, announce), active("op-2"))
     taken = schedule.next(0.0, 65.0, ROOM)
     assert announced(taken) == ["op-2"]
     assert alive(taken) == ["op-1", "op-2"]
@@ -133,7 +133,7 @@ def test_a_run_that_cannot_be_announced_costs_the_others_nothing(caplog):
 
 @pytest.mark.parametrize("name", ["", "x" * 1_001, "\ud800"])
 def test_a_name_that_no_reader_takes_is_left_out(name):
-    schedule = make(ActiveRun(name, "r1", 60.0, None), going("op-2", since=60.0))
+    schedule = make(ActiveRun(name, "r1", 60.0, None), active("op-2", since=60.0))
     taken = schedule.next(0.0, 65.0, ROOM)
     assert alive(taken) == ["op-2"]
     assert batches.decode_batch(batches.join_batch("w", 1, *taken[0])).alive == (("op-2", "r1"),)
@@ -143,7 +143,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4
     lambda letter, n: letter * n, st.sampled_from(["x", "\x00", "€"]), st.integers(500, 1_000)
 )
 runs = st.builds(
-    going,
+    active,
     names,
     st.floats(0, 1_000),
     st.dictionaries(st.just("k"), st.integers(0, 8_000).map(lambda n: "x" * n)),
@@ -151,16 +151,16 @@ runs = st.builds(
 
 
 @given(st.lists(runs, max_size=60), st.integers(1, 10**12))
-def test_no_batch_is_too_large_and_every_run_is_named_once(going, counter):
-    schedule = make(*going)
+def test_no_batch_is_too_large_and_every_run_is_named_once(active, counter):
+    schedule = make(*active)
     schedule.mark_sent(0.0)
     # The counter has up to twelve digits more here than in `ROOM`.
     taken = schedule.next(0.0, 1_735_734_005.456, ROOM - 12)
     encoded = [batches.join_batch("x" * 8, counter, *sign) for sign in taken]
     assert all(len(batch) <= MAX_BATCH_BYTES for batch in encoded)
     read = [batches.decode_batch(batch) for batch in encoded]
-    assert [name for batch in read for name, _ in batch.alive] == [one[0] for one in going]
-    assert announced(taken) == [one[0] for one in going]
+    assert [name for batch in read for name, _ in batch.alive] == [one[0] for one in active]
+    assert announced(taken) == [one[0] for one in active]
     assert all(batch.malformed == 0 for batch in read)
 
 

@@ -7,9 +7,9 @@ from support.waiting import eventually
 
 from celery_wsprogress.worker.publishing import encoded_events, lookups
 from celery_wsprogress.worker.publishing.lookups import MAX_THREADS, Lookup, LookupQueue
-from celery_wsprogress.worker.run_info import Run
+from celery_wsprogress.worker.run_info import RunInfo
 
-RUN = Run("op-1", "tasks.demo", "r1")
+RUN = RunInfo("op-1", "tasks.demo", "r1")
 
 
 def line(text):

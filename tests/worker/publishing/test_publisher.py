@@ -17,10 +17,10 @@ from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.publishing.publisher import Publisher
 from celery_wsprogress.worker.publishing.publishers import drain_all
-from celery_wsprogress.worker.run_info import Run
+from celery_wsprogress.worker.run_info import RunInfo
 from celery_wsprogress.worker.tracker import Tracker
 
-RUN = Run("op-1", "tasks.demo", "r1")
+RUN = RunInfo("op-1", "tasks.demo", "r1")
 
 
 class Log:

@@ -11,11 +11,11 @@ from msgspec import structs
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import LazyEvent, Priority
 from celery_wsprogress.worker.publishing.queue import EventQueue
-from celery_wsprogress.worker.run_info import Run
+from celery_wsprogress.worker.run_info import RunInfo
 from celery_wsprogress.worker.tracker import Tracker
 
 ROOM = 30_000
-RUN = Run("op-1", "tasks.demo", "r1")
+RUN = RunInfo("op-1", "tasks.demo", "r1")
 
 
 def line(n, run=RUN, length=0):
@@ -215,7 +215,7 @@ def test_batches_of_lazy_events_are_filled_up_to_their_room():
     assert sizes == [3] * 6 + [2]
 
 
-@pytest.mark.parametrize("run", [RUN, Run("x" * 1_001, "tasks.demo", "r1")], ids=["", "id"])
+@pytest.mark.parametrize("run", [RUN, RunInfo("x" * 1_001, "tasks.demo", "r1")], ids=["", "id"])
 def test_a_lazy_event_that_cannot_be_encoded_holds_up_nothing(caplog, run):
     queue = make()
     queue.put([lazy("x", run) if run is not RUN else LazyEvent(lambda: 1 / 0), lazy("after")])
@@ -252,7 +252,7 @@ def test_slots_that_were_flushed_leave_nothing_behind():
 
 def test_when_full_the_oldest_lines_go_and_one_warning_says_how_many():
     queue = make(limit=10_000)
-    other = Run("op-2", "tasks.other", "r2")
+    other = RunInfo("op-2", "tasks.other", "r2")
     queue.put([encoded_events.started(RUN, 0.0), line("lost", other)])
     queue.put([line(n, length=400) for n in range(100)])
     queue.put([encoded_events.completed(RUN, 0.0)])
@@ -289,7 +289,7 @@ def test_results_and_ends_are_kept_beyond_the_limit_but_not_for_ever():
 
 def test_a_task_id_that_no_reader_takes_holds_up_nothing(caplog):
     queue = make()
-    huge = Run("x" * 1_001, "tasks.demo", "r1")
+    huge = RunInfo("x" * 1_001, "tasks.demo", "r1")
     queue.put([encoded_events.completed(huge, 0.0), encoded_events.completed(RUN, 0.0)])
     assert told(queue.next_batch(0.0, ROOM)) == ["completed"]
     assert "No reader accepts a task id that is so long: xxx" in caplog.text

@@ -226,11 +226,11 @@ def test_a_worker_that_was_stopped_gives_signs_when_it_goes_on(life, redis_serve
 
 def test_a_long_run_is_announced_again(life, redis_server, log, gate):
     """The log may have forgotten that it began. Whoever knows is not told a second time."""
-    stamp = {"metadata": {"file": "a.csv"}, "tags": ["nightly"]}
+    header = {"metadata": {"file": "a.csv"}, "tags": ["nightly"]}
     often = {"REPEAT_STARTED_INTERVAL": "0.5"}
     with own_worker(redis_server, "long", environment=often):
         task = life.waits_late.apply_async(
-            (str(gate),), queue="long", headers={"wsprogress": stamp}
+            (str(gate),), queue="long", headers={"wsprogress": header}
         )
         eventually(lambda: len(started(log, task.id)) >= 3)
         first, *again = started(log, task.id)

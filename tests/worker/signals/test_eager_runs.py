@@ -112,9 +112,9 @@ def test_it_can_be_switched_off(redis_url):
 def test_not_in_tests_unless_it_is_said(monkeypatch):
     app = Celery("e", broker="memory://", set_as_current=False)
     app.task(lambda: None, base=StreamingTask, name="e.one", shared=False)
-    reporting = apps.publishing_of(app)
+    publishing = apps.publishing_of(app)
     assert eager_runs.runs_in_tests()
-    assert not reporting.publishes_eager
+    assert not publishing.publishes_eager
     for runner, there in (("django.test.runner", True), ("nothing.of.the.kind", False)):
         with monkeypatch.context() as patch:
             patch.delitem(sys.modules, "pytest")

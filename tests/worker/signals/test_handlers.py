@@ -80,8 +80,8 @@ def test_housekeeping_is_never_followed(tasks):
     app.conf.wsprogress_tasks = tasks
     app.finalize()
     of_celery = {name for name in app.tasks if name.startswith("celery.")}
-    stamp = {"follow": True}
-    names = {name for name in of_celery if apps.publishing_for(app.tasks[name], stamp)}
+    header = {"follow": True}
+    names = {name for name in of_celery if apps.publishing_for(app.tasks[name], header)}
     assert names == {"celery.accumulate", "celery.chunks", "celery.map", "celery.starmap"}
 
 

@@ -4,7 +4,7 @@ import functools
 
 import pytest
 
-from celery_wsprogress.worker.signals.patches import followed_by
+from celery_wsprogress.worker.signals.patches import with_callback
 
 
 def celerys(heard):
@@ -26,7 +26,7 @@ def ours(heard):
 
 def test_ours_follows_with_the_same_arguments():
     heard = []
-    function = followed_by(celerys(heard), ours(heard))
+    function = with_callback(celerys(heard), ours(heard))
     assert function(1, a=2) == "returned"
     assert heard == [("celery's", (1,), {"a": 2}), ("ours", (1,), {"a": 2})]
 
@@ -37,7 +37,7 @@ def test_it_is_a_method_as_before():
     class Backend:
         fail = celerys(heard)
 
-    Backend.fail = followed_by(Backend.fail, ours(heard))
+    Backend.fail = with_callback(Backend.fail, ours(heard))
     backend = Backend()
     assert backend.fail("why") == "returned"
     assert heard[1] == ("ours", (backend, "why"), {})
@@ -45,15 +45,15 @@ def test_it_is_a_method_as_before():
 
 def test_ours_is_called_once_however_often_it_is_put_there():
     heard = []
-    function = followed_by(celerys(heard), ours(heard))
-    assert followed_by(function, ours(heard)) is function
+    function = with_callback(celerys(heard), ours(heard))
+    assert with_callback(function, ours(heard)) is function
 
     @functools.wraps(function)
     def instrumented(*arguments, **named):
         """As somebody else's library does it."""
         return function(*arguments, **named)
 
-    followed_by(instrumented, ours(heard))()
+    with_callback(instrumented, ours(heard))()
     assert [who for who, _, _ in heard] == ["celery's", "ours"]
 
 
@@ -64,7 +64,7 @@ def test_what_celery_raises_is_raised_and_not_followed():
         raise KeyError("celery's")
 
     with pytest.raises(KeyError, match="celery's"):
-        followed_by(function, ours(heard))()
+        with_callback(function, ours(heard))()
     assert heard == []
 
 
@@ -72,6 +72,6 @@ def test_what_ours_raises_is_logged_without_its_text(caplog):
     def then(_argument):
         raise ValueError("a secret")
 
-    assert followed_by(celerys([]), then)("a secret") == "returned"
+    assert with_callback(celerys([]), then)("a secret") == "returned"
     assert "Task events: then failed (ValueError)" in caplog.text
     assert "a secret" not in caplog.text.replace('raise ValueError("a secret")', "")
