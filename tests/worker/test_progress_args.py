@@ -49,7 +49,7 @@ def test_fraction(progress, current, total, fraction):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "fraction", "advice"),
+    ("arguments", "fraction", "warnings"),
     [
         ((50, "", None, None), 1.0, UsageWarning.PROGRESS_RANGE),
         ((-0.1, "", None, None), 0.0, UsageWarning.PROGRESS_RANGE),

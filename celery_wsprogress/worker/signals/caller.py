@@ -20,7 +20,7 @@ from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
 from celery_wsprogress.worker.run_info import HEADER, WITHHOLD_ERRORS, RunInfo, new_id, read_header
 from celery_wsprogress.worker.signals import successors
-from celery_wsprogress.worker.signals.maps import called_by
+from celery_wsprogress.worker.signals.map_tasks import called_by
 from celery_wsprogress.worker.signals.queue_names import name_of, queue_of
 
 if TYPE_CHECKING:

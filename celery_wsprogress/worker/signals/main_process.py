@@ -24,9 +24,15 @@ from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.run_info import HEADER, RunInfo, new_id, read_header
-from celery_wsprogress.worker.signals import ends, maps, messages, received_requests, successors
+from celery_wsprogress.worker.signals import (
+    map_tasks,
+    messages,
+    received_requests,
+    run_ends,
+    successors,
+)
 from celery_wsprogress.worker.signals.active_runs import ActiveRuns
-from celery_wsprogress.worker.signals.outcomes import events_from_backend
+from celery_wsprogress.worker.signals.backend_outcome import events_from_backend
 from celery_wsprogress.worker.signals.patches import with_callback
 from celery_wsprogress.worker.signals.queue_names import queue_of
 from celery_wsprogress.worker.signals.terminations import Termination, Terminations
@@ -43,7 +49,7 @@ _terminations = Terminations()
 def received(request: Any = None, **_: Any) -> None:
     """Give the run its id, and say that a worker has it."""
     headers = request.request_dict
-    header = maps.header_for(request.task, request.kwargs, read_header(headers))
+    header = map_tasks.header_for(request.task, request.kwargs, read_header(headers))
     publishing = publishing_for(request.task, header)
     if publishing is None:
         if successors.has_some(request):
@@ -88,7 +94,7 @@ def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: 
     full = streams_errors(sender, read_header(request))
     error, error_type = result_backend.failure(exception, full=full)
     end = encoded_events.failed(run, time.time(), error, error_type)
-    ends.publish_from_backend(sender, request, run, end)
+    run_ends.publish_from_backend(sender, request, run, end)
 
 
 def request_of(task: Any, task_id: Any) -> Any:
@@ -115,7 +121,7 @@ def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: An
         end = encoded_events.retrying(run, now, message, retry_in)
     else:
         end = encoded_events.failed(run, now, *messages.shutdown(), status="cancelled")
-    ends.say(sender, request, run, end)
+    run_ends.publish(sender, request, run, end)
 
 
 def revoked(
@@ -135,12 +141,17 @@ def revoked(
     end = partial(encoded_events.failed, run, error=said, error_type=kind, status="cancelled")
     publishing = publishing_for(sender, read_header(request))
     received_request = received_requests.known.get(request.id)
-    if not terminated or received_request is None or publishing is None or run.run_id in ends.said:
-        ends.say(sender, request, run, end(time.time()))
+    if (
+        not terminated
+        or received_request is None
+        or publishing is None
+        or run.run_id in run_ends.published
+    ):
+        run_ends.publish(sender, request, run, end(time.time()))
         return
 
     def report_end() -> None:
-        ends.publish_from_backend(sender, request, run, end(time.time()), revoked=said)
+        run_ends.publish_from_backend(sender, request, run, end(time.time()), revoked=said)
 
     def report_terminating() -> None:
         word = encoded_events.status(
@@ -152,7 +163,7 @@ def revoked(
     if active is None or not _terminations.add(
         Termination(received_request, active, report_end, report_terminating)
     ):
-        ends.say(sender, request, run, end(time.time()))
+        run_ends.publish(sender, request, run, end(time.time()))
 
 
 def patch_worker(**_: Any) -> None:
@@ -182,7 +193,7 @@ def _look_up_revoked(*_: Any, **__: Any) -> None:
 
 def _revoked_in_backend(task: Any, headers: Any) -> Sequence[EncodedEvent]:
     run = RunInfo.from_request(headers, task.name)
-    if run.run_id in ends.said:
+    if run.run_id in run_ends.published:
         return ()
     header = read_header(headers)
     found = events_from_backend(
@@ -194,7 +205,7 @@ def _revoked_in_backend(task: Any, headers: Any) -> Sequence[EncodedEvent]:
         streams_errors=streams_errors(task, header),
     )
     if found:
-        ends.said.append(run.run_id)
+        run_ends.published.append(run.run_id)
     return found
 
 

@@ -15,7 +15,7 @@ from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker.apps import policy_of, publishing_for
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.run_info import RunInfo, read_header
-from celery_wsprogress.worker.signals import ends, messages, received_requests
+from celery_wsprogress.worker.signals import messages, received_requests, run_ends
 from celery_wsprogress.worker.signals.active_runs import ActiveRuns, copy_of_changing_set
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def shutting_down(options: Any = None, **_: Any) -> None:
 def _publish_requeued(request: Any) -> None:
     run = RunInfo.from_request(request.request_dict, request.task.name)
     end = encoded_events.retrying(run, time.time(), *messages.retry(None, full=False))
-    ends.say(request.task, request.request_dict, run, end)
+    run_ends.publish(request.task, request.request_dict, run, end)
 
 
 def record_abandoned(task: Any, tracker: Tracker) -> None:
@@ -59,11 +59,11 @@ def record_abandoned(task: Any, tracker: Tracker) -> None:
     stops = isinstance(exception, (WorkerShutdown, WorkerTerminate))
     if isinstance(exception, (SystemExit, KeyboardInterrupt)) and not stops:
         error, error_type = result_backend.failure(exception, full=tracker.streams_errors)
-        ends.said.append(run.run_id)
+        run_ends.published.append(run.run_id)
         end = encoded_events.failed(run, time.time(), error, error_type, duration=tracker.duration)
         tracker.end(end)
         return
-    for known in [known for known in _abandoned if known in ends.said]:
+    for known in [known for known in _abandoned if known in run_ends.published]:
         del _abandoned[known]
     request = received_requests.known.get(run.operation_id)
     if request is not None:
@@ -89,7 +89,7 @@ def worker_ended() -> None:
 def _publish_lost(request: Any) -> None:
     run = RunInfo.from_request(request.request_dict, request.task.name)
     end = encoded_events.failed(run, time.time(), *messages.shutdown(), status="cancelled")
-    ends.publish_from_backend(request.task, request.request_dict, run, end)
+    run_ends.publish_from_backend(request.task, request.request_dict, run, end)
 
 
 def _is_main(publishing: AppPublishing) -> bool:

@@ -23,8 +23,8 @@ from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.run_info import RunInfo, read_header
-from celery_wsprogress.worker.signals import eager_runs, maps, messages
-from celery_wsprogress.worker.signals.outcomes import events_from_backend
+from celery_wsprogress.worker.signals import eager_runs, map_tasks, messages
+from celery_wsprogress.worker.signals.backend_outcome import events_from_backend
 from celery_wsprogress.worker.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any)
 
 def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
     outer, headers = context.current_tracker.get(), eager_runs.headers_of(task.request)
-    header = maps.header_for(task, kwargs, read_header(headers))
+    header = map_tasks.header_for(task, kwargs, read_header(headers))
     publishing = publishing_for(task, header)
     if publishing is None or not publishing.publishes_eager:
         if publishing is not None or outer is not None:
@@ -94,9 +94,9 @@ def _tracker(
     *,
     streams_errors: bool,
 ) -> Tracker:
-    cls = maps.tracker_class(task, kwargs)
+    cls = map_tasks.tracker_class(task, kwargs)
     tracker = cls(run, publisher, outer, streams_errors=streams_errors)
-    if isinstance(tracker, maps.MapTracker):
+    if isinstance(tracker, map_tasks.MapTracker):
         tracker.count(kwargs["it"], kwargs)
     return tracker
 
@@ -151,7 +151,7 @@ def postrun(
     tracker = _tracker_of(task_id)
     if tracker is None:
         return None
-    if isinstance(tracker, maps.MapTracker):
+    if isinstance(tracker, map_tasks.MapTracker):
         tracker.give_back(kwargs)
     if task.request.is_eager and tracker.sink is not None:
         _finish_eagerly(tracker, task, state)
@@ -181,7 +181,7 @@ def _streams_result(task: Any) -> bool:
     request = task.request
     if not request.is_eager:
         return streams_result(task, read_header(request))
-    return streams_result(task, maps.header_for(task, request.kwargs, {}))
+    return streams_result(task, map_tasks.header_for(task, request.kwargs, {}))
 
 
 def internal_error(

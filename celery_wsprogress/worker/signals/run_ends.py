@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 from celery_wsprogress.worker.apps import publishing_for, streams_errors, streams_result
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.run_info import read_header
-from celery_wsprogress.worker.signals.outcomes import events_from_backend
+from celery_wsprogress.worker.signals.backend_outcome import events_from_backend
 
 if TYPE_CHECKING:
     from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
     from celery_wsprogress.worker.run_info import RunInfo
 
 #: Runs whose end was said here: a hard time limit is signalled twice.
-said: Final[deque[str]] = deque(maxlen=1_000)
+published: Final[deque[str]] = deque(maxlen=1_000)
 
 
-def say(task: Any, request: Any, run: RunInfo, end: EncodedEvent) -> None:
+def publish(task: Any, request: Any, run: RunInfo, end: EncodedEvent) -> None:
     """Say the end of a run.
 
     Args:
@@ -30,8 +30,8 @@ def say(task: Any, request: Any, run: RunInfo, end: EncodedEvent) -> None:
         end: What is said.
     """
     publishing = publishing_for(task, read_header(request))
-    if publishing is not None and run.run_id not in said:
-        said.append(run.run_id)
+    if publishing is not None and run.run_id not in published:
+        published.append(run.run_id)
         publishing.publisher.emit((end,))
 
 
@@ -49,9 +49,9 @@ def publish_from_backend(
     """
     header = read_header(request)
     publishing = publishing_for(task, header)
-    if publishing is None or run.run_id in said:
+    if publishing is None or run.run_id in published:
         return
-    said.append(run.run_id)
+    published.append(run.run_id)
     ask = partial(
         events_from_backend,
         task,
