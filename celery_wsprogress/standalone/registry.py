@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
-    from celery_wsprogress.worker.run_info import Run
+    from celery_wsprogress.worker.run_info import RunInfo
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ active_runs = _registry.active_runs
 stats = _registry.stats
 
 
-def start(run: Run) -> OperationHandle:
+def start(run: RunInfo) -> OperationHandle:
     """Publish ``started``, and return the open operation."""
     publisher = process_publisher()
     parent = _enclosing_tracker()
@@ -153,7 +153,7 @@ def start(run: Run) -> OperationHandle:
 
 def _enclosing_tracker() -> Tracker | None:
     """Return the innermost open operation or task; a chain of ended ones would never be freed."""
-    tracker = context.running.get()
+    tracker = context.current_tracker.get()
     while tracker is not None and tracker.ended:
         tracker = tracker.parent
     return tracker
