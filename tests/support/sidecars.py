@@ -184,10 +184,12 @@ class SidecarThread:
 def write_until_one_falls(sidecar: SidecarThread, write: Callable[[], None]) -> None:
     """Write until the history of someone who does not read has gone on without him."""
     for _ in range(5_000):
-        sessions = list(sidecar.sidecar._connections)
-        pending = [entry for one in sessions for entry in list(one._pending.items())]
-        pending += [(news, one.cursor) for one in sessions if (news := one.news) is not None]
-        if any(history.dropped > getattr(at, "cursor", at) for history, at in pending):
+        unread = [
+            (record.history, getattr(cursor, "seq", cursor))
+            for session in list(sidecar.sidecar._connections)
+            for record, cursor in list(session._unread.items())
+        ]
+        if any(history.dropped_seq > seq for history, seq in unread):
             return
         write()
     raise AssertionError("nobody fell off a history")
