@@ -86,22 +86,22 @@ class NoConnection(WSProgressError):
     """A client has no connection to a sidecar and will not get one by waiting.
 
     Args:
-        url: Where it is not, without a password.
-        why: What a person should read.
+        url: The URL of the sidecar, without a password.
+        reason: Why, in words for a person.
         code: The close code, where a connection was ended for good.
         retry_in: Seconds after which the sidecar is there, where it said so itself.
     """
 
     def __init__(
-        self, url: str, why: str, code: int | None = None, retry_in: float | None = None
+        self, url: str, reason: str, code: int | None = None, retry_in: float | None = None
     ) -> None:
         self.url = url
-        self.why = why
+        self.reason = reason
         self.code = code
         self.retry_in = retry_in
-        super().__init__(url, why, code, retry_in)
+        super().__init__(url, reason, code, retry_in)
 
     def __str__(self) -> str:
         if self.code is None:
-            return f"Cannot connect to {self.url}: {self.why}"
-        return f"{self.url} closed the connection for good ({self.code}): {self.why}"
+            return f"Cannot connect to {self.url}: {self.reason}"
+        return f"{self.url} closed the connection for good ({self.code}): {self.reason}"

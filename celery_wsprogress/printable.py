@@ -1,7 +1,7 @@
-"""Text from elsewhere, made fit for a terminal and for a line of a log.
+"""Escape control characters, for terminals and logs.
 
-A task, a client, a proxy or a server that is no sidecar may say anything: what would move the
-cursor, colour the screen, begin a line of its own or turn the direction of the text is spelled out.
+Texts of tasks, clients, proxies and servers may hold anything. Characters that would move the
+cursor, colour the screen, begin a line or turn the direction of the text are escaped.
 
 Pure.
 """
@@ -9,24 +9,24 @@ Pure.
 from __future__ import annotations
 
 
-def clean(text: str, most: int | None = None) -> str:
-    """The text with everything spelled out that a terminal would obey or not show.
+def escape_control(text: str, max_length: int | None = None) -> str:
+    """Return the text with every character escaped that is not printable.
 
     Args:
-        text: Anything.
-        most: Characters that are kept; without it all of them.
+        text: Any text.
+        max_length: Characters that are kept; None keeps all of them.
     """
-    if most is not None and len(text) > most:
-        text = text[: most - 1] + "…"
+    if max_length is not None and len(text) > max_length:
+        text = text[: max_length - 1] + "…"
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else _spelled(one) for one in text)
+    return "".join(one if one.isprintable() else _escape(one) for one in text)
 
 
-def clean_lines(text: str) -> str:
-    """The same of several lines, which stay lines."""
-    return "\n".join(map(clean, text.split("\n")))
+def escape_control_lines(text: str) -> str:
+    """Escape each line of a text, and keep its line ends."""
+    return "\n".join(map(escape_control, text.split("\n")))
 
 
-def _spelled(character: str) -> str:
+def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies
 
-from celery_wsprogress.printable import clean, clean_lines
+from celery_wsprogress.printable import escape_control, escape_control_lines
 
 
 @pytest.mark.parametrize(
@@ -22,15 +22,17 @@ from celery_wsprogress.printable import clean, clean_lines
     ],
 )
 def test_what_a_terminal_would_obey_is_spelled_out(text, shown):
-    assert clean(text) == shown
+    assert escape_control(text) == shown
 
 
 @given(text=strategies.text())
 def test_nothing_else_than_what_can_be_printed_is_left(text):
-    assert clean(text).isprintable()
-    assert [one for one in clean_lines(text) if not one.isprintable() and one != "\n"] == []
+    assert escape_control(text).isprintable()
+    assert [
+        one for one in escape_control_lines(text) if not one.isprintable() and one != "\n"
+    ] == []
 
 
 def test_it_is_no_longer_than_is_wanted():
-    assert clean("x" * 100, 10) == "x" * 9 + "…"
-    assert clean("x" * 10, 10) == "x" * 10
+    assert escape_control("x" * 100, 10) == "x" * 9 + "…"
+    assert escape_control("x" * 10, 10) == "x" * 10

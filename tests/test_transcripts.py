@@ -62,7 +62,7 @@ def test_what_a_client_remembers_and_asks_for_again(case):
         elif "remove" in step:
             memory.remove([step["remove"]])
         elif "accept" in step:
-            assert memory.accept(step["accept"]) == step["new"]
+            assert memory.is_new(step["accept"]) == step["new"]
         else:
             asked = list(memory.resume())
             assert asked == step["resume"]

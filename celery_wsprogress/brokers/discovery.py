@@ -26,12 +26,14 @@ _POLLING: Final = 0.02
 S = TypeVar("S", bound=Settings)
 
 
-class _Broker(NamedTuple):
+class BrokerAddresses(NamedTuple):
+    """The broker of the events; Celery may be told of two."""
+
     read: BrokerAddress
     write: BrokerAddress
 
 
-_default: _Broker | None = None
+_default: BrokerAddresses | None = None
 
 
 def load_settings(cls: type[S]) -> S:
@@ -65,22 +67,34 @@ def default_address(*, write: bool = False) -> BrokerAddress:
     return _default.write if write else _default.read
 
 
-def _find_addresses() -> _Broker:
-    settings = load_settings(Settings)
-    url, options = settings.url, settings.transport_options
+def _find_addresses() -> BrokerAddresses:
+    found = choose_broker(find_celery_app(), load_settings(Settings))
+    if found is not None:
+        return found
+    memory = BrokerAddress(MEMORY, {"polling_interval": _POLLING})
+    return BrokerAddresses(memory, memory)
+
+
+def choose_broker(app: Any, settings: Settings, url: str | None = None) -> BrokerAddresses | None:
+    """Return the broker of the events: of the application, else of the URL; None without either.
+
+    Args:
+        app: The Celery application; None where there is none.
+        settings: Name the URL, the exchange and the size of the log.
+        url: Overrides the URL of the settings.
+    """
+    url, options = url or settings.url, settings.transport_options
     exchange, size = settings.exchange, settings.log_bytes
-    app = find_celery_app()
     if app is not None:
         read, write = (
             broker_address(app, url, exchange, write=write, log_bytes=size, options=options)
             for write in (False, True)
         )
-        return _Broker(read, write)
-    if url is not None:
-        address = BrokerAddress(url, options or {}, exchange=exchange, log_bytes=size)
-        return _Broker(address, address)
-    memory = BrokerAddress(MEMORY, {"polling_interval": _POLLING})
-    return _Broker(memory, memory)
+        return BrokerAddresses(read, write)
+    if url is None:
+        return None
+    address = BrokerAddress(url, options or {}, exchange=exchange, log_bytes=size)
+    return BrokerAddresses(address, address)
 
 
 def find_celery_app() -> Any:

@@ -1,7 +1,7 @@
 """The command line: ``celery-wsprogress …``, and ``celery -A proj wsprogress …``.
 
-Every ``celery …`` command imports this module through its entry point, and so does every
-worker: it imports click and nothing else. What a command needs is imported when it runs.
+Every ``celery …`` command and every worker imports this module through the entry point
+``celery.commands``, so it imports only click. A command is imported when it runs.
 """
 
 from __future__ import annotations
@@ -12,19 +12,22 @@ from typing import Final
 import click
 
 _COMMANDS: Final = {
-    "serve": ("celery_wsprogress.cli.serve", "Push progress over WebSocket to whoever watches."),
+    "serve": ("celery_wsprogress.cli.serve", "Serve live progress of Celery tasks over WebSocket."),
     "watch": ("celery_wsprogress.cli.watch", "Show operations until all of them have ended."),
     "monitor": ("celery_wsprogress.cli.monitor", "Show every operation, until Ctrl-C."),
-    "stats": ("celery_wsprogress.cli.stats", "Print the sidecar's figures."),
-    "interactive": ("celery_wsprogress.cli.interactive", "Type commands, and see events."),
+    "stats": ("celery_wsprogress.cli.stats", "Print the statistics of the sidecar."),
+    "interactive": (
+        "celery_wsprogress.cli.interactive",
+        "Type commands, and see events as they come.",
+    ),
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are run."""
+    """A group that imports a command when it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the commands."""
+        """Return the names of the commands."""
         del ctx
         return list(_COMMANDS)
 
@@ -34,7 +37,7 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
-        assert isinstance(command, click.Command)  # noqa: S101 - the table above says so
+        assert isinstance(command, click.Command)  # noqa: S101 - the table names commands only
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

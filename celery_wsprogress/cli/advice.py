@@ -1,4 +1,4 @@
-"""What is said at the start about settings that nobody reads, or that do not go together."""
+"""Warnings at the start of ``serve``: unknown settings, and settings that contradict each other."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 
 
 def log_advice(app: Any, settings: ServeSettings) -> None:
-    """Log what should be looked at, a line each.
+    """Log a warning for each problem of the configuration.
 
     Args:
         app: The Celery application; None where there is none.
-        settings: How it is to be served.
+        settings: The settings of the sidecar.
     """
     found = [*(misnomers.in_conf(app.conf) if app else ()), *misnomers.in_environment(os.environ)]
     for sentence in found:
@@ -30,7 +30,8 @@ def log_advice(app: Any, settings: ServeSettings) -> None:
     if settings.lost_after < 3 * interval:
         logger.warning(
             "wsprogress_lost_after is %g, but must be at least three times the "
-            "wsprogress_sign_interval of the workers (%g): three signs are waited for",
+            "wsprogress_sign_interval of the workers (%g): a run is lost "
+            "after three missing signs",
             settings.lost_after,
             interval,
         )
@@ -40,7 +41,7 @@ def log_advice(app: Any, settings: ServeSettings) -> None:
 
 
 def _sign_interval(app: Any) -> float:
-    """What the workers of this configuration have, as far as it can be known here."""
+    """Return the workers' ``sign_interval``, if they have the configuration of this process."""
     try:
         return WorkerSettings.read(app, os.environ).sign_interval
     except ConfigurationError as exc:

@@ -1,4 +1,4 @@
-"""The Celery application that ``-A`` names, ready to be asked for its settings and its backend."""
+"""Find the Celery application that ``-A`` names, with its settings and its tasks loaded."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 
 import click
 
-from celery_wsprogress.printable import clean
+from celery_wsprogress.printable import escape_control
 
 logger = logging.getLogger(__name__)
 
 
 def find_application(ctx: click.Context, app_path: str | None) -> Any:
-    """Find the Celery application: named here, or by `celery -A … wsprogress serve`; else None.
+    """Find the application of ``-A``, or of `celery -A … wsprogress serve`; None without either.
 
-    Its settings can be read then, and what its tasks are in is imported.
+    Its settings can be read, and the modules of its tasks are imported.
 
     Raises:
-        click.BadParameter: there is none of this name, or its settings cannot be read.
+        click.BadParameter: there is no application of this name, or its settings cannot be read.
     """
-    outer = getattr(ctx.obj, "app", None)
+    group_app = getattr(ctx.obj, "app", None)
     if app_path is None:
-        if outer is not None:
-            _import_modules(outer)
-        return outer
+        if group_app is not None:
+            _import_modules(group_app)
+        return group_app
     from celery import Celery  # noqa: PLC0415 - --broker needs no Celery
     from celery.app.utils import find_app  # noqa: PLC0415
 
@@ -36,43 +36,44 @@ def find_application(ctx: click.Context, app_path: str | None) -> Any:
     except (ImportError, AttributeError, ValueError) as exc:
         raise _unusable(app_path, str(exc)) from None
     if not isinstance(found, Celery):
-        raise _unusable(app_path, "this is no Celery application")
+        raise _unusable(app_path, "this is not a Celery application")
     _import_modules(found)
     return found
 
 
 def _import_modules(app: Any) -> None:
-    """Read the application's settings and import what its tasks are in, as Celery's worker does.
+    """Read the settings and import the modules of the tasks, as Celery's worker does.
 
-    Celery's fixup for Django sets Django up at that moment, and a result backend in its database
-    works only after that (celery/fixups/django.py). Nothing else is wanted of the tasks here, so
-    one that cannot be imported is a warning.
+    Importing them sets Django up, which a result backend in Django's database needs (Celery 5.5,
+    celery/fixups/django.py). The tasks themselves are not needed, so a failed import is a warning.
 
     Raises:
         click.BadParameter: the settings cannot be read.
     """
-    # It logs the traceback of what it raises as well.
+    # Celery logs the traceback of an exception that it raises as well.
     signals = logging.getLogger("celery.utils.dispatch.signal")
     level = signals.level
     signals.setLevel(logging.CRITICAL + 1)
     try:
         app.conf.get("broker_url")
-    except Exception as exc:  # noqa: BLE001 - these are the user's modules
-        why = f"its settings cannot be read ({_in_a_line(exc)})"
-        raise _unusable(str(app.main or app), why) from None
+    except Exception as exc:  # noqa: BLE001 - user code may raise anything
+        reason = f"its settings cannot be read ({_one_line(exc)})"
+        raise _unusable(str(app.main or app), reason) from None
     try:
         app.loader.import_default_modules()
     except Exception as exc:  # noqa: BLE001 - as above
-        text = "The application's tasks cannot be imported (%s); events are served without them"
-        logger.warning(text, _in_a_line(exc))
+        text = (
+            "The tasks of the application cannot be imported (%s); events are served all the same"
+        )
+        logger.warning(text, _one_line(exc))
     finally:
         signals.setLevel(level)
 
 
-def _in_a_line(exc: Exception) -> str:
-    return clean(f"{type(exc).__name__}: {exc}", 300)
+def _one_line(exc: Exception) -> str:
+    return escape_control(f"{type(exc).__name__}: {exc}", 300)
 
 
-def _unusable(app_path: str, why: str) -> click.BadParameter:
-    text = f"cannot load the Celery application {app_path!r}: {why}"
+def _unusable(app_path: str, reason: str) -> click.BadParameter:
+    text = f"cannot load the Celery application {app_path!r}: {reason}"
     return click.BadParameter(text, param_hint="-A")

@@ -1,4 +1,4 @@
-"""What the commands that watch have in common: options, a connection, exit codes."""
+"""Shared by the client commands: their options, the client, exit codes and error messages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from celery_wsprogress.client import Change, Client, Connected, Lost
+from celery_wsprogress.client import Client, Connected, ConnectionChange, Disconnected
 from celery_wsprogress.errors import CommandError, NoConnection
-from celery_wsprogress.printable import clean
+from celery_wsprogress.printable import escape_control
 from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
@@ -32,28 +32,26 @@ INTERRUPTED: Final = 130
 TOKEN_VARIABLE: Final = "WSPROGRESS_TOKEN"  # noqa: S105 - the name of a variable
 
 EPILOG: Final = f"""\
-The address is also taken from WSPROGRESS_WS_URL. Where the sidecar has a key, the token is read
-from --token-file or {TOKEN_VARIABLE}, never from the command line.
+The URL can also be set in WSPROGRESS_WS_URL. If the sidecar has a key, give a token with
+--token-file or in {TOKEN_VARIABLE}; there is no option for the token itself.
 """
 
 
-class Refused(click.ClickException):
-    """What keeps a command from its work, in one line."""
+class CommandFailed(click.ClickException):
+    """A command failed before it could do its work; the message is one line."""
 
     exit_code = USAGE
 
 
 def options(command: Command) -> Command:
-    """Give a command ``--url``, ``--token-file`` and ``--json``."""
+    """Add ``--url``, ``--token-file`` and ``--json`` to a command."""
     for option in (
-        click.option(
-            "--json", "as_json", is_flag=True, help="Print JSON, one object a line, for pipes."
-        ),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line."),
         click.option(
             "--token-file",
             type=click.Path(path_type=Path),
             metavar="PATH",
-            help="Read the token from this file, again for each connection.",
+            help="File with the token. It is read again for each connection.",
         ),
         click.option(
             "--url",
@@ -62,7 +60,7 @@ def options(command: Command) -> Command:
             show_default=True,
             metavar="URL",
             callback=_validate_url,
-            help="Where the sidecar listens.",
+            help="URL of the sidecar.",
         ),
     ):
         command = option(command)
@@ -76,81 +74,83 @@ def _validate_url(ctx: click.Context, param: click.Parameter, url: str) -> str:
     except ValueError:
         good = False
     if not good:
-        text = f"{masked(url)!r} is no address such as ws://localhost:8765"
+        text = f"{masked(url)!r} is not a URL such as ws://localhost:8765"
         raise click.BadParameter(text, ctx, param, "--url")
     return url
 
 
 def client(url: str, token_file: Path | None, printer: Printer | None = None) -> Client:
-    """A client that says on the other stream when its connection goes and comes."""
-    token = (lambda: _read(token_file)) if token_file else os.environ.get(TOKEN_VARIABLE) or None
-    tell = _connection_reporter(printer) if printer else None
-    # A terminal or a pipe may be slower than the tasks.
-    return Client(url, token=token, on_change=tell, resync=True)
+    """Create a client that reports lost and restored connections on standard error."""
+    token = (
+        (lambda: _read_token(token_file)) if token_file else os.environ.get(TOKEN_VARIABLE) or None
+    )
+    report = _connection_reporter(printer) if printer else None
+    # A terminal or a pipe may be slower than the tasks: then a snapshot is better than a close.
+    return Client(url, token=token, on_change=report, resync=True)
 
 
-def _read(token_file: Path) -> str:
+def _read_token(token_file: Path) -> str:
     try:
         return token_file.read_text().strip()
     except (OSError, ValueError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "it is no text"
-        raise Refused(f"Cannot read the token from {token_file}: {why}") from None
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not a text file"
+        raise CommandFailed(f"Cannot read the token from {token_file}: {reason}") from None
 
 
-def _connection_reporter(printer: Printer) -> Callable[[Change], None]:
-    """Once when it is lost, once when it is back, and nothing for attempts in between."""
+def _connection_reporter(printer: Printer) -> Callable[[ConnectionChange], None]:
+    """Return a callback that reports a loss and a return once, and no attempt in between."""
     lost = False
 
-    def tell(change: Change) -> None:
+    def report(change: ConnectionChange) -> None:
         nonlocal lost
-        if isinstance(change, Lost):
+        if isinstance(change, Disconnected):
             if not lost:
-                printer.note("Connection lost; trying again until it is back")
+                printer.warn("Connection lost; trying again until it is back")
             lost = True
-        elif isinstance(change, Connected) and change.again:
+        elif isinstance(change, Connected) and change.reconnected:
             missed = "" if change.recovered else "; what the sidecar still holds follows"
-            printer.note(f"Connected again{missed}")
+            printer.warn(f"Connected again{missed}")
             lost = False
 
-    return tell
+    return report
 
 
-def mention_broker(printer: Printer, replies: Iterable[Mapping[str, Any]]) -> None:
-    """Say that nothing can come for now, where a sidecar answers that it cannot read its broker."""
+def warn_of_broker_error(printer: Printer, replies: Iterable[Mapping[str, Any]]) -> None:
+    """Warn if a reply says that the sidecar cannot read its broker: then no event can come."""
     for reply in replies:
         if error := reply.get("broker_error"):
-            printer.note(f"The sidecar cannot read its broker: {clean(str(error), 500)}")
+            printer.warn(f"The sidecar cannot read its broker: {escape_control(str(error), 500)}")
             return
 
 
 def run(work: Coroutine[Any, Any, int]) -> int:
-    """Run a command to its exit code.
+    """Run a command and return its exit code.
 
     Raises:
-        Refused: with the line that says what to check.
+        CommandFailed: there is no connection, or the sidecar refused a command.
     """
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
         return INTERRUPTED
     except NoConnection as exc:
-        raise Refused(f"{_said(exc)}. {_what_to_check(exc)}") from None
+        raise CommandFailed(f"{_text_of(exc)}. {_connection_hint(exc)}") from None
     except CommandError as exc:
-        raise Refused(f"{_said(exc)}{_about_tokens(exc)}") from None
+        raise CommandFailed(f"{_text_of(exc)}{_token_hint(exc)}") from None
 
 
-def _said(exc: Exception) -> str:
-    """An error's text; the half of it may be what somebody else's server says."""
-    return clean(str(exc), 500)
+def _text_of(exc: Exception) -> str:
+    """Return the message of an error, which may contain text of any server, as one line."""
+    return escape_control(str(exc), 500)
 
 
-def _what_to_check(exc: NoConnection) -> str:
+def _connection_hint(exc: NoConnection) -> str:
     if exc.code is not None:
-        return f"Is the token still good (--token-file, {TOKEN_VARIABLE})?"
-    return "Does `celery-wsprogress serve` run there? Check --url or WSPROGRESS_WS_URL"
+        return f"Is the token still valid (--token-file, {TOKEN_VARIABLE})?"
+    return "Is `celery-wsprogress serve` running there? Check --url or WSPROGRESS_WS_URL"
 
 
-def _about_tokens(exc: CommandError) -> str:
+def _token_hint(exc: CommandError) -> str:
     if exc.code not in {"unauthorized", "forbidden"}:
         return ""
-    return f" (the token is taken from --token-file or {TOKEN_VARIABLE})"
+    return f" (the token is read from --token-file or {TOKEN_VARIABLE})"

@@ -1,7 +1,7 @@
-"""Events as lines of text for people: what happened, in one line that stays one line.
+"""Format events as lines of text, for :class:`.Printer`.
 
-Pure. What tasks say is shown with its control characters spelled out, so that nothing of it
-moves the cursor or begins a line of its own.
+Pure. Control characters in texts of tasks are escaped, so that an event is always one line and
+nothing moves the cursor.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.printable import clean
+from celery_wsprogress.printable import escape_control
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
     Event = Mapping[str, Any]
 
 MAX_RESULT: Final = 2_000
-"""Characters of a result that are shown; ``--json`` shows all of it."""
+"""Characters of a result that are shown; ``--json`` shows all."""
 
-_WORD: Final = 10
-_UUID: Final = 36
-_LONGEST_NAME: Final = 24
-_BAR: Final = 24
+_LABEL_WIDTH: Final = 10
+_UUID_LENGTH: Final = 36
+_MAX_NAME_LENGTH: Final = 24
+_BAR_WIDTH: Final = 24
 
 
 def event_line(event: Event, name: str = "") -> str:
-    """One line: time, which operation (where several are watched), what happened."""
-    word, text = _what(event)
+    """Return the line of an event: time, name of the operation if there is one, what happened."""
+    word, text = _describe(event)
     label = f"{name}  " if name else ""
-    return f"{clock(event.get('timestamp', 0.0))}  {label}{word:<{_WORD}} {text}".rstrip()
+    return f"{clock(event.get('timestamp', 0.0))}  {label}{word:<{_LABEL_WIDTH}} {text}".rstrip()
 
 
 def progress_bar(event: Event) -> str:
-    """A progress event as a line that is rewritten in place."""
+    """Return a progress event as a line with a bar, to be rewritten in place."""
     data = event["data"]
-    done = round(_BAR * float(data.get("progress", 0.0)))
-    bar = "-" * _BAR if data.get("indeterminate") else "#" * done + "." * (_BAR - done)
-    word, text = _what(event)
-    return f"{clock(event.get('timestamp', 0.0))}  {word:<{_WORD}} [{bar}] {text}".rstrip()
+    done = round(_BAR_WIDTH * float(data.get("progress", 0.0)))
+    bar = "-" * _BAR_WIDTH if data.get("indeterminate") else "#" * done + "." * (_BAR_WIDTH - done)
+    word, text = _describe(event)
+    return f"{clock(event.get('timestamp', 0.0))}  {word:<{_LABEL_WIDTH}} [{bar}] {text}".rstrip()
 
 
-def _what(event: Event) -> tuple[str, str]:
+def _describe(event: Event) -> tuple[str, str]:
     kind, data = str(event.get("event_type", "")), event.get("data") or {}
     describe = _KINDS.get(kind)
     word, text = describe({**event, **data}) if describe else (kind, _compact(data))
-    return clean(word), clean(text)
+    return escape_control(word), escape_control(text)
 
 
 def _status(data: Event) -> tuple[str, str]:
@@ -59,7 +59,7 @@ def _status(data: Event) -> tuple[str, str]:
         f"again in {duration(data['retry_in'])}" if data.get("retry_in") is not None else "",
     ]
     what = ": ".join(filter(None, [str(data.get("operation_type") or ""), message]))
-    text = _with(what, more)
+    text = _append(what, more)
     if word in {"queued", "received", "started", "retrying", "replaced"}:
         return word, text
     return "status", f"{word}: {text}" if text else word
@@ -68,7 +68,7 @@ def _status(data: Event) -> tuple[str, str]:
 def _progress(data: Event) -> tuple[str, str]:
     unknown = bool(data.get("indeterminate"))
     word = "...%" if unknown else f"{percent(data):3d}%"
-    return word, _with(str(data.get("message", "")), figures(data))
+    return word, _append(str(data.get("message", "")), figures(data))
 
 
 def _error(data: Event) -> tuple[str, str]:
@@ -78,7 +78,7 @@ def _error(data: Event) -> tuple[str, str]:
 
 def _completed(data: Event) -> tuple[str, str]:
     took = f"in {duration(data['duration'])}" if "duration" in data else ""
-    return "completed", _with(took, ["ignored"] if data.get("ignored") else [])
+    return "completed", _append(took, ["ignored"] if data.get("ignored") else [])
 
 
 def _result(data: Event) -> tuple[str, str]:
@@ -87,11 +87,11 @@ def _result(data: Event) -> tuple[str, str]:
 
 
 def _snapshot(data: Event) -> tuple[str, str]:
-    """What there was to say meanwhile is not shown; how it stands now is."""
+    """Describe a snapshot: how many events were missed, and the present state."""
     operation, missed = data.get("operation") or {}, data.get("missed")
     events = "some events" if missed is None else f"{missed:,} events"
     text = f"{events} that are not held any more; now {operation.get('status', '')}"
-    return "missed", _with(text, [f"{percent(operation)}%", str(operation.get("message") or "")])
+    return "missed", _append(text, [f"{percent(operation)}%", str(operation.get("message") or "")])
 
 
 _KINDS: Final = {
@@ -106,13 +106,13 @@ _KINDS: Final = {
 
 
 def percent(data: Event) -> int:
-    """How far it is, in whole percent, rounded down: 100 is the end and nothing before it."""
-    # 0.29 times 100 is a little less than 29.
+    """Return the progress in whole percent, rounded down: only a finished one is 100."""
+    # In floating point 0.29 * 100 is a little less than 29.
     return int(float(data.get("progress", 0.0)) * 100 + 1e-9)
 
 
 def figures(data: Event) -> list[str]:
-    """``250 of 1,000 rows``, ``120 rows/s``, ``6 s left``: as many of them as are known."""
+    """Return what is known of ``250 of 1,000 rows``, ``120 rows/s`` and ``6 s left``."""
     unit, total = data.get("unit") or "", data.get("total")
     found = []
     if data.get("current") is not None:
@@ -126,48 +126,50 @@ def figures(data: Event) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """A number of seconds: ``2.1 s``, ``1 min 5 s``, ``2 h 3 min``."""
+    """Return a number of seconds as ``2.1 s``, ``1 min 5 s``, ``2 h 3 min``."""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, remainder = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
+        return f"{minutes} min {remainder} s"
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 
 def clock(timestamp: float) -> str:
-    """The local time of day of an event."""
+    """Return the local time of day of an event."""
     return f"{datetime.fromtimestamp(timestamp, UTC).astimezone():%H:%M:%S}"
 
 
 def short_names(ids: Iterable[str]) -> dict[str, str]:
-    """A short name for each operation; its whole id where two would be called the same."""
+    """Return a short name for each operation; the whole id where two would have the same."""
     all_ids = list(dict.fromkeys(ids))
     short = {one: short_name(one) for one in all_ids}
     names = list(short.values())
-    return {one: name if names.count(name) == 1 else clean(one) for one, name in short.items()}
+    return {
+        one: name if names.count(name) == 1 else escape_control(one) for one, name in short.items()
+    }
 
 
 def short_name(operation_id: str) -> str:
-    """The first part of a UUID; of any other id what fits."""
-    if len(operation_id) == _UUID and operation_id.count("-") == 4:
+    """Return the first part of a UUID, or the beginning of any other id."""
+    if len(operation_id) == _UUID_LENGTH and operation_id.count("-") == 4:
         return operation_id.partition("-")[0]
-    return clean(_shortened(operation_id, _LONGEST_NAME))
+    return escape_control(_shortened(operation_id, _MAX_NAME_LENGTH))
 
 
 def truncate_to_width(text: str, columns: int) -> str:
-    """As much of the text as a terminal shows in so many columns."""
+    """Return as much of the text as fits into so many columns of a terminal."""
     room = columns
-    for place, one in enumerate(text):
+    for index, one in enumerate(text):
         room -= 2 if unicodedata.east_asian_width(one) in "WF" else 1
         if room < 0:
-            return text[:place]
+            return text[:index]
     return text
 
 
 def table(rows: Iterable[tuple[str, object]]) -> list[str]:
-    """Names and values in two columns; where all values are whole numbers, to the right."""
-    shown = [(clean(name), _cell(value), type(value) is int) for name, value in rows]
+    """Return lines of two columns, names and values; integers only are aligned to the right."""
+    shown = [(escape_control(name), _cell(value), type(value) is int) for name, value in rows]
     wide = max((len(name) for name, _, _ in shown), default=0)
     right = max((len(text) for _, text, _ in shown), default=0)
     if not all(number for _, _, number in shown):
@@ -178,13 +180,13 @@ def table(rows: Iterable[tuple[str, object]]) -> list[str]:
 def _cell(value: object) -> str:
     if type(value) is int:
         return f"{value:,}"
-    return clean(value if isinstance(value, str) else _compact(value))
+    return escape_control(value if isinstance(value, str) else _compact(value))
 
 
-def _with(text: str, more: Iterable[str]) -> str:
-    """The text, and what else there is to say in parentheses."""
-    rest = ", ".join(filter(None, more))
-    return f"{text} ({rest})".strip() if rest else text
+def _append(text: str, more: Iterable[str]) -> str:
+    """Append the other parts in parentheses, if there are any."""
+    joined = ", ".join(filter(None, more))
+    return f"{text} ({joined})".strip() if joined else text
 
 
 def _compact(value: object) -> str:

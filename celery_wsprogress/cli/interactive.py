@@ -1,4 +1,4 @@
-"""``interactive``: commands at a prompt, and events while it waits."""
+"""The command ``interactive``: type commands at a prompt, and see events as they come."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from celery_wsprogress.cli.event_lines import percent, table
 from celery_wsprogress.cli.printer import Printer, is_terminal
 from celery_wsprogress.cli.stdin import read_lines
 from celery_wsprogress.errors import CommandError
-from celery_wsprogress.printable import clean
+from celery_wsprogress.printable import escape_control
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 PROMPT: Final = "> "
 
-LISTED: Final = 20
-"""Operations `list` shows."""
+LIST_LIMIT: Final = 20
+"""Operations that `list` shows."""
 
 HELP: Final = (
     ("subscribe ID", "watch an operation; * is all of them"),
     ("unsubscribe ID", "stop watching it"),
-    ("list", f"the newest {LISTED} operations"),
-    ("get ID", "what is known of an operation"),
-    ("stats", "the sidecar's figures"),
-    ("help", "this"),
-    ("quit", "end; so does Ctrl-D"),
+    ("list", f"list the newest {LIST_LIMIT} operations"),
+    ("get ID", "show an operation"),
+    ("stats", "show the statistics of the sidecar"),
+    ("help", "show this list"),
+    ("quit", "quit; so does Ctrl-D"),
 )
 
 
@@ -42,10 +42,10 @@ HELP: Final = (
 @client_options.options
 @click.pass_context
 def interactive(ctx: click.Context, url: str, token_file: Path | None, *, as_json: bool) -> None:
-    """Type commands, and see events while you do.
+    """Type commands, and see events as they come.
 
-    The commands are: subscribe ID, unsubscribe ID, list, get ID, stats, help, quit. They are
-    also read from a pipe, one a line; the end of input ends the program.
+    The commands are: subscribe ID, unsubscribe ID, list, get ID, stats, help, quit. They can
+    also come from a pipe, one per line; the end of the input ends the program.
     """
     prompt = PROMPT if is_terminal(sys.stdin) else ""
     printer = Printer(as_json=as_json, prompt=prompt)
@@ -57,14 +57,14 @@ def interactive(ctx: click.Context, url: str, token_file: Path | None, *, as_jso
 
 async def _interactive(url: str, token_file: Path | None, printer: Printer) -> int:
     async with client_options.client(url, token_file, printer) as client:
-        asking = asyncio.create_task(Repl(client, printer).run())
+        prompting = asyncio.create_task(Repl(client, printer).run())
         showing = asyncio.create_task(_show(client, printer))
         try:
-            done, _ = await asyncio.wait({asking, showing}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({prompting, showing}, return_when=asyncio.FIRST_COMPLETED)
             for one in done:
                 one.result()
         finally:
-            asking.cancel()
+            prompting.cancel()
             showing.cancel()
     return client_options.COMPLETED
 
@@ -75,12 +75,12 @@ async def _show(client: Client, printer: Printer) -> None:
 
 
 class Repl:
-    """Takes lines and answers them, until EOF or `quit`."""
+    """Reads commands and prints their results, until EOF or `quit`."""
 
     def __init__(self, client: Client, printer: Printer) -> None:
         self._client = client
         self._printer = printer
-        self._words: dict[str, Callable[[str], Awaitable[None]]] = {
+        self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
             "list": self._list,
@@ -90,63 +90,65 @@ class Repl:
         }
 
     async def run(self) -> None:
-        """Answer line after line."""
+        """Run the commands, line by line."""
         if self._printer.prompts:
-            self._printer.line("Connected. Type help for the commands, quit to end.")
+            self._printer.print_line("Connected. Type help for the commands, quit to end.")
         async for line in read_lines():
-            word, _, argument = line.strip().partition(" ")
-            if word in {"quit", "exit"}:
+            name, _, argument = line.strip().partition(" ")
+            if name in {"quit", "exit"}:
                 self._printer.stop_prompting()
                 return
-            await self._answer(word, argument.strip())
+            await self._answer(name, argument.strip())
 
-    async def _answer(self, word: str, argument: str) -> None:
-        command = self._words.get(word)
-        if not word:
-            self._printer.ask()
+    async def _answer(self, name: str, argument: str) -> None:
+        command = self._commands.get(name)
+        if not name:
+            self._printer.show_prompt()
         elif command is None:
-            self._printer.note(f"Unknown command: {clean(word)}; type help")
-        elif word in {"subscribe", "unsubscribe", "get"} and not argument:
-            self._printer.note(f"{word} what? Type: {word} ID")
+            self._printer.warn(f"Unknown command: {escape_control(name)}; type help")
+        elif name in {"subscribe", "unsubscribe", "get"} and not argument:
+            self._printer.warn(f"{name} what? Type: {name} ID")
         else:
             try:
                 await command(argument)
             except CommandError as exc:
-                self._printer.note(clean(str(exc)))
+                self._printer.warn(escape_control(str(exc)))
 
     async def _subscribe(self, operation_id: str) -> None:
         (reply,) = await self._client.subscribe(operation_id)
         unknown = operation_id != "*" and reply.get("operation") is None
-        self._say(reply, [f"subscribed{' (nothing is known of it yet)' if unknown else ''}"])
+        self._print(reply, [f"subscribed{' (nothing is known of it yet)' if unknown else ''}"])
 
     async def _unsubscribe(self, operation_id: str) -> None:
         (reply,) = await self._client.unsubscribe(operation_id)
-        self._say(reply, ["unsubscribed"])
+        self._print(reply, ["unsubscribed"])
 
     async def _list(self, _: str) -> None:
-        reply = await self._client.ask("list_operations", limit=LISTED)
-        self._say(reply, [_row(one) for one in reply["operations"]] or ["no operations"])
+        reply = await self._client.send_command("list_operations", limit=LIST_LIMIT)
+        self._print(reply, [_row(one) for one in reply["operations"]] or ["no operations"])
 
     async def _get(self, operation_id: str) -> None:
-        reply = await self._client.ask("get_operation", operation_id=operation_id)
+        reply = await self._client.send_command("get_operation", operation_id=operation_id)
         found = reply["operation"] or {}
         known = ((name, value) for name, value in found.items() if value not in (None, "", {}, []))
-        self._say(reply, table(known) or ["nothing is known of it"])
+        self._print(reply, table(known) or ["nothing is known of it"])
 
     async def _stats(self, _: str) -> None:
-        reply = await self._client.ask("get_stats")
-        self._say(reply, table(reply["stats"].items()))
+        reply = await self._client.send_command("get_stats")
+        self._print(reply, table(reply["stats"].items()))
 
     async def _help(self, _: str) -> None:
         for line in table(HELP):
-            self._printer.line(line)
+            self._printer.print_line(line)
 
-    def _say(self, reply: dict[str, Any], lines: list[str]) -> None:
+    def _print(self, reply: dict[str, Any], lines: list[str]) -> None:
         for line in [json.dumps(reply)] if self._printer.as_json else lines:
-            self._printer.line(line)
+            self._printer.print_line(line)
 
 
 def _row(operation: dict[str, Any]) -> str:
-    state = clean(str(operation.get("state") or operation["status"]))
-    name = clean(str(operation["operation_type"]))
-    return f"{clean(operation['operation_id'])}  {state:<9}  {percent(operation):3d}%  {name}"
+    state = escape_control(str(operation.get("state") or operation["status"]))
+    name = escape_control(str(operation["operation_type"]))
+    return (
+        f"{escape_control(operation['operation_id'])}  {state:<9}  {percent(operation):3d}%  {name}"
+    )

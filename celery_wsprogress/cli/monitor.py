@@ -1,4 +1,4 @@
-"""``monitor``: every operation, until it is interrupted."""
+"""The command ``monitor``: show every operation until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def monitor(ctx: click.Context, url: str, token_file: Path | None, *, as_json: bool) -> None:
     """Show every operation, until Ctrl-C.
 
-    It begins with how things stand with those that have not ended. Where the sidecar has a key
-    the token must grant everything (`*`).
+    It begins with the state of the operations that have not ended. If the sidecar has a key, the
+    token must grant everything (`*`).
     """
     printer = Printer(as_json=as_json)
     ctx.exit(client_options.run(_monitor(url, token_file, printer)))
@@ -28,7 +28,7 @@ def monitor(ctx: click.Context, url: str, token_file: Path | None, *, as_json: b
 
 async def _monitor(url: str, token_file: Path | None, printer: Printer) -> int:
     async with client_options.client(url, token_file, printer) as client:
-        client_options.mention_broker(printer, await client.subscribe("*"))
+        client_options.warn_of_broker_error(printer, await client.subscribe("*"))
         async for event in client:
             printer.event(event)
     return client_options.COMPLETED

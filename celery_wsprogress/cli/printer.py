@@ -1,8 +1,8 @@
-"""Where lines go: a terminal, or a pipe.
+"""Print events and messages to a terminal or a pipe.
 
-In a terminal the progress of a single operation is one line that is rewritten. In a pipe
-nothing is ever rewritten, every line is whole when it is written, and progress is a line only
-when its percentage changes.
+In a terminal the progress of a single operation is one line that is rewritten. In a pipe nothing
+is rewritten, and progress gives a line only when its percentage changes. The client commands
+(:mod:`.watch`, :mod:`.monitor`, :mod:`.interactive`) use it; :mod:`.event_lines` makes the lines.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAX_REMEMBERED: Final = 10_000
-"""Operations of which the last percentage is known."""
+"""Operations of which the last percentage is remembered."""
 
 _REWRITE: Final = "\r\x1b[K"
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether lines can be rewritten there."""
+    """Return whether lines can be rewritten there."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 class Printer:
-    """Prints events and other lines.
+    """Prints events, other lines and warnings.
 
     Args:
-        ids: The operations that are watched, where they are known; one alone is not named
-            in its lines.
-        as_json: Print each event as it came, and nothing else.
-        prompt: What stands at the beginning of the line that is being typed.
+        ids: The operations that are watched, if they are known. A single one is not named in
+            its lines.
+        as_json: Print each event as JSON, unchanged.
+        prompt: The prompt of the line that the user types.
     """
 
     def __init__(self, ids: Iterable[str] = (), *, as_json: bool = False, prompt: str = "") -> None:
@@ -60,56 +60,56 @@ class Printer:
         self._percents: OrderedDict[str, int] = OrderedDict()
         reconfigure = getattr(self._out, "reconfigure", None)
         if reconfigure is not None:
-            # What a terminal's encoding lacks must not end the program.
+            # A character that the terminal's encoding lacks must not raise.
             reconfigure(errors="backslashreplace")
 
     @property
     def prompts(self) -> bool:
-        """Whether somebody types."""
+        """Whether there is a prompt."""
         return bool(self._prompt)
 
     def event(self, event: Mapping[str, Any]) -> None:
-        """Print an event. What has not the form of one is printed as it came."""
+        """Print an event. One of unexpected form is printed as JSON."""
         try:
             self._event(event)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            self.line(json.dumps(event))
+            self.print_line(json.dumps(event))
 
     def _event(self, event: Mapping[str, Any]) -> None:
         if self.as_json:
-            self.line(json.dumps(event))
+            self.print_line(json.dumps(event))
         elif event.get("event_type") != "progress":
             self._print_event(event)
         elif self._rewrites:
             self._show_bar(progress_bar(event))
         elif self._percent_changed(event):
-            self.line(event_line(event, self._name(event)))
+            self.print_line(event_line(event, self._name(event)))
 
-    def line(self, text: str) -> None:
-        """Print a line, above what is being rewritten or typed."""
+    def print_line(self, text: str) -> None:
+        """Print a line above the bar or the prompt."""
         if self._bar or self._prompt:
             text = _REWRITE + text
         self._write(f"{text}\n{self._bar or self._prompt}")
 
-    def note(self, text: str) -> None:
-        """Say something that is no event: it goes to the other stream."""
+    def warn(self, text: str) -> None:
+        """Print a message that is not an event to standard error."""
         if self._prompt:
             self._write(_REWRITE)
         self._end_bar()
         click.echo(text, err=True)
-        self.ask()
+        self.show_prompt()
 
-    def ask(self) -> None:
-        """Show the prompt."""
+    def show_prompt(self) -> None:
+        """Print the prompt."""
         if self._prompt:
             self._write(self._prompt)
 
     def stop_prompting(self) -> None:
-        """Nothing more is typed; the cursor stands where a line begins."""
+        """Print no more prompts. The cursor is at the beginning of a line."""
         self._prompt = ""
 
     def close(self) -> None:
-        """Let the line that was rewritten, or typed, stand as it is."""
+        """End the line of the bar or the prompt."""
         if self._bar or self._prompt:
             self._bar = self._prompt = ""
             self._write("\n")
@@ -120,26 +120,26 @@ class Printer:
             self._write("\n")
 
     def _print_event(self, event: Mapping[str, Any]) -> None:
-        """Something else than progress. What changes the operation's state ends its bar."""
+        """Print an event that is not progress. Each but a log line ends the bar."""
         if event.get("event_type") != "log":
             self._end_bar()
         if event.get("event_type") == "status" and event["data"].get("status") == "started":
             self._percents.pop(str(event.get("operation_id")), None)
-        self.line(event_line(event, self._name(event)))
+        self.print_line(event_line(event, self._name(event)))
 
     def _show_bar(self, text: str) -> None:
-        # One column is left: some terminals begin a new line in the last one.
+        # The last column stays free: some terminals begin a new line after it.
         self._bar = truncate_to_width(text, shutil.get_terminal_size().columns - 1)
         self._write(_REWRITE + self._bar)
 
     def _percent_changed(self, event: Mapping[str, Any]) -> bool:
-        operation_id, now = str(event.get("operation_id")), percent(event["data"])
+        operation_id, present = str(event.get("operation_id")), percent(event["data"])
         before = self._percents.get(operation_id)
-        self._percents[operation_id] = now
+        self._percents[operation_id] = present
         self._percents.move_to_end(operation_id)
         if len(self._percents) > MAX_REMEMBERED:
             self._percents.popitem(last=False)
-        return before != now
+        return before != present
 
     def _name(self, event: Mapping[str, Any]) -> str:
         if len(self._names) == 1:

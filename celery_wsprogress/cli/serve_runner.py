@@ -1,4 +1,7 @@
-"""Running a sidecar until it is told to end: alone, or as several processes on one port."""
+"""Run a sidecar until a signal stops it: in one process, or in several on one port.
+
+:mod:`.serve` calls this with the sidecar, or with the settings for several.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from celery_wsprogress.access.exposure import describe_exposure
 from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
@@ -27,10 +31,10 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 async def serve_alone(sidecar: Sidecar, address: BrokerAddress) -> None:
-    """Serve until SIGTERM or Ctrl-C. While it stops, another of them ends it at once."""
+    """Serve until SIGTERM or Ctrl-C. A second signal ends the process at once."""
     stop = _stop_signal()
     await _start(sidecar)
-    _announce(sidecar.settings, sidecar.place, address)
+    _print_startup(sidecar.settings, sidecar.address, address)
     await stop.wait()
     click.echo("Stopping")
     await sidecar.stop()
@@ -39,38 +43,38 @@ async def serve_alone(sidecar: Sidecar, address: BrokerAddress) -> None:
 async def serve_in_processes(
     settings: ServeSettings, address: BrokerAddress, command: Sequence[str]
 ) -> None:
-    """Have several processes serve until SIGTERM or Ctrl-C, as :func:`serve_alone` does.
+    """Supervise several processes until SIGTERM or Ctrl-C.
 
     Args:
-        settings: How they serve.
-        address: Where they read.
-        command: What starts this program as it was started.
+        settings: The settings of each process.
+        address: The broker, to be printed.
+        command: The command that starts this program again.
     """
-    from celery_wsprogress.sidecar.multiprocess.supervisor import Supervisor  # noqa: PLC0415 - see the package
+    from celery_wsprogress.sidecar.multiprocess.supervisor import Supervisor  # noqa: PLC0415 - see the module `serve`
     from celery_wsprogress.sidecar.sockets import display_address, reserve_port  # noqa: PLC0415
 
     stop = _stop_signal()
     try:
         sockets = reserve_port(settings.host, settings.port)
     except OSError as exc:
-        raise click.ClickException(_explain_oserror(settings, exc)) from None
+        raise click.ClickException(_explain(exc, settings)) from None
     port = sockets[0].getsockname()[1]
-    processes = Supervisor(settings.processes, [*command, "--port", str(port), "--child-of"])
-    processes.start()
-    await _wait_first(processes.serving, stop)
-    if processes.serving.is_set():
-        _announce(settings, display_address(settings.host, port), address, settings.processes)
+    supervisor = Supervisor(settings.processes, [*command, "--port", str(port), "--child-of"])
+    supervisor.start()
+    await _wait_first(supervisor.serving, stop)
+    if supervisor.serving.is_set():
+        _print_startup(settings, display_address(settings.host, port), address, settings.processes)
     await stop.wait()
     click.echo("Stopping")
-    # A second signal ends this process, and its end ends those that are stopping.
-    await processes.stop()
+    # A second signal ends this process, and then the others, too: they watch their parent.
+    await supervisor.stop()
 
 
 async def serve_as_worker(sidecar: Sidecar, link: SupervisorLink) -> None:
     """Serve as one of several processes, until SIGTERM or the end of the parent.
 
-    A second signal changes nothing: what stops a whole service signals the parent and the
-    children, and each child is signalled by the parent, too.
+    A second signal changes nothing. A service manager signals both the parent and its children,
+    and the parent signals each child again.
     """
     stop = asyncio.Event()
     for number in _SIGNALS:
@@ -84,7 +88,7 @@ async def serve_as_worker(sidecar: Sidecar, link: SupervisorLink) -> None:
     parent_gone = asyncio.create_task(link.parent_gone.wait())
     await asyncio.wait((stopping, parent_gone), return_when=asyncio.FIRST_COMPLETED)
     if not stopping.done():
-        # The parent was told to end at once. Whatever is still waited for is let go.
+        # The parent was ended by a second signal, so this process ends at once as well.
         os._exit(1)
     await stopping
 
@@ -93,51 +97,50 @@ async def _start(sidecar: Sidecar) -> None:
     try:
         await sidecar.start()
     except OSError as exc:
-        raise click.ClickException(_explain_oserror(sidecar.settings, exc)) from None
+        raise click.ClickException(_explain(exc, sidecar.settings)) from None
 
 
 async def _wait_first(*events: asyncio.Event) -> None:
     """Wait until one of them is set."""
-    waiting = [asyncio.create_task(one.wait()) for one in events]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for one in waiting:
+    waiters = [asyncio.create_task(one.wait()) for one in events]
+    await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiters:
         one.cancel()
 
 
 def _stop_signal() -> asyncio.Event:
-    """What is set by the first SIGTERM or Ctrl-C; the next one does what it does by default."""
+    """Return an event that the first SIGTERM or Ctrl-C sets. The next signal ends the process."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def begin() -> None:
+    def on_signal() -> None:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
         stop.set()
 
     for number in _SIGNALS:
-        loop.add_signal_handler(number, begin)
+        loop.add_signal_handler(number, on_signal)
     return stop
 
 
-def _announce(
-    settings: ServeSettings, place: str, address: BrokerAddress, processes: int = 1
+def _print_startup(
+    settings: ServeSettings, address_text: str, address: BrokerAddress, processes: int = 1
 ) -> None:
-    from celery_wsprogress.sidecar.http.handshake import exposure  # noqa: PLC0415 - see the package
-    from celery_wsprogress.sidecar.sockets import address_of, outer_addresses  # noqa: PLC0415
+    from celery_wsprogress.sidecar.sockets import address_of, reachable_addresses  # noqa: PLC0415 - see the module `serve`
 
-    port = int(place.rpartition(":")[2])
-    click.echo(f"WebSocket server started on ws://{place}")
-    others = outer_addresses(settings.host)
+    port = int(address_text.rpartition(":")[2])
+    click.echo(f"WebSocket server started on ws://{address_text}")
+    others = reachable_addresses(settings.host)
     if others:
-        places = ", ".join(f"ws://{address_of(one, port)}" for one in others)
-        click.echo(f"Listening on every address of this machine: {places}")
+        urls = ", ".join(f"ws://{address_of(one, port)}" for one in others)
+        click.echo(f"Listening on every address of this machine: {urls}")
     if processes > 1:
         click.echo(f"Processes: {processes}")
     click.echo(f"Broker: {masked(address.url)}")
-    click.echo(f"Dashboard: http://{place}/")
-    click.echo(f"Status: curl http://{place}/status")
-    open_to = exposure(settings)
+    click.echo(f"Dashboard: http://{address_text}/")
+    click.echo(f"Status: curl http://{address_text}/status")
+    open_to = describe_exposure(settings)
     if open_to is not None:
         logger.warning(
             "Without a key on a public address: %s. Set WSPROGRESS_KEY, and give pages tokens "
@@ -146,16 +149,20 @@ def _announce(
         )
 
 
-def _explain_oserror(settings: ServeSettings, exc: OSError) -> str:
-    if exc.errno == errno.EADDRINUSE:
-        return f"Port {settings.port} on {settings.host} is in use; choose another one with --port"
-    if exc.errno in {errno.EACCES, errno.EPERM}:
-        return f"Port {settings.port} needs privileges; choose one above 1023 with --port"
-    return f"Cannot listen on {settings.host}, port {settings.port}: {exc.strerror or exc}"
+def _explain(exc: OSError, settings: ServeSettings) -> str:
+    from celery_wsprogress.sidecar.sockets import explain_oserror  # noqa: PLC0415 - see the module `serve`
+
+    reason = explain_oserror(exc, settings.host, settings.port)
+    hint = {
+        errno.EADDRINUSE: "; choose another one with --port",
+        errno.EACCES: "; choose one above 1023 with --port",
+        errno.EPERM: "; choose one above 1023 with --port",
+    }.get(exc.errno or 0, "")
+    return reason[0].upper() + reason[1:] + hint
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run on uvloop where it is installed (the extra ``speed``), else on asyncio."""
+    """Run the coroutine on uvloop if it is installed (the extra ``speed``), else on asyncio."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main)
 

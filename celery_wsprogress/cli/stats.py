@@ -1,4 +1,4 @@
-"""``stats``: the sidecar's figures, once."""
+"""The command ``stats``: print the statistics of the sidecar, once."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 @client_options.options
 @click.pass_context
 def stats(ctx: click.Context, url: str, token_file: Path | None, *, as_json: bool) -> None:
-    """Print the sidecar's figures: clients, operations, subscriptions, events."""
+    """Print the statistics of the sidecar: clients, operations, subscriptions, events."""
     ctx.exit(client_options.run(_stats(url, token_file, as_json=as_json)))
 
 
 async def _stats(url: str, token_file: Path | None, *, as_json: bool) -> int:
     async with client_options.client(url, token_file) as client:
-        found = (await client.ask("get_stats"))["stats"]
+        found = (await client.send_command("get_stats"))["stats"]
     click.echo(json.dumps(found) if as_json else "\n".join(table(found.items())))
     return client_options.COMPLETED

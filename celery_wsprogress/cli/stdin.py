@@ -1,7 +1,7 @@
-"""What somebody types, or a pipe holds, line by line, without holding up the event loop.
+"""Read the lines of standard input without blocking the event loop.
 
-The terminal itself edits the line and hands it over when it is whole. No thread waits for it:
-one that does could not be ended with the program.
+The terminal edits the line and passes it on when it is complete. There is no reading thread: it
+could not be stopped when the program ends.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-_AT_ONCE: Final = 65_536
+_CHUNK_BYTES: Final = 65_536
 
 
 async def read_lines() -> AsyncIterator[str]:
-    """The lines of standard input as they come, without their ends, until EOF."""
+    """Give the lines of standard input as they come, without line ends, until EOF."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    rest = ""
+    partial = ""
     async for some in _chunks(sys.stdin.fileno()):
-        *whole, rest = (rest + decoder.decode(some)).split("\n")
+        *whole, partial = (partial + decoder.decode(some)).split("\n")
         for line in whole:
             yield line
-    if rest:
-        yield rest
+    if partial:
+        yield partial
 
 
 async def _chunks(descriptor: int) -> AsyncIterator[bytes]:
     while True:
         await _readable(descriptor)
-        some = os.read(descriptor, _AT_ONCE)
+        some = os.read(descriptor, _CHUNK_BYTES)
         if not some:
             return
         yield some
 
 
 async def _readable(descriptor: int) -> None:
-    """Wait until there is something to read, or the end."""
+    """Wait until a read would not block."""
     loop, ready = asyncio.get_running_loop(), asyncio.Event()
     try:
         loop.add_reader(descriptor, ready.set)
     except PermissionError:
-        # A plain file cannot be waited for, and never makes anyone wait.
+        # epoll rejects regular files, and reading them never blocks.
         return
     try:
         await ready.wait()

@@ -1,4 +1,4 @@
-"""A client of the sidecar, for Python programs with an event loop.
+"""An asyncio client of the sidecar.
 
 .. code-block:: python
 
@@ -7,11 +7,11 @@
         async for event in client:
             ...
 
-It imports no Celery and no broker: what it speaks is the wire protocol.
+It speaks the wire protocol, and imports neither Celery nor a broker.
 """
 
 from __future__ import annotations
 
-from celery_wsprogress.client.client import Change, Client, Connected, Lost
+from celery_wsprogress.client.client import Client, Connected, ConnectionChange, Disconnected
 
-__all__ = ["Change", "Client", "Connected", "Lost"]
+__all__ = ["Client", "Connected", "ConnectionChange", "Disconnected"]

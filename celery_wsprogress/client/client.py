@@ -1,4 +1,7 @@
-"""The client: one connection after another, and to its user one stream of events.
+"""The client: reconnects as needed, and gives its user one stream of events.
+
+:class:`Client` has one :class:`.Connection` at a time, and a :class:`.ResumeState` to subscribe
+again after a lost one.
 
 Runs in: the event loop it was entered in.
 """
@@ -22,7 +25,12 @@ from celery_wsprogress.client.connection import (
 )
 from celery_wsprogress.client.resume_state import EVERYTHING, ResumeState, chunks
 from celery_wsprogress.errors import NoConnection
-from celery_wsprogress.protocol.close_codes import LOST, TOKEN_EXPIRED, is_final, restart_delay
+from celery_wsprogress.protocol.close_codes import (
+    LOST,
+    TOKEN_EXPIRED,
+    is_final,
+    restart_delay,
+)
 from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
@@ -33,55 +41,58 @@ if TYPE_CHECKING:
 
 Token: TypeAlias = str | Callable[[], str] | None
 
-MAX_WAITING: Final = 1_000
-"""Events nobody has taken yet; then nothing more is read but replies that are waited for."""
+MAX_QUEUED: Final = 1_000
+"""Events that the user has not taken yet. With more of them nothing is read from the socket, unless
+a command waits for its reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The connection is there, and everything is subscribed again."""
+    """A connection was opened, and everything is subscribed again."""
 
-    again: bool
-    """It was there before."""
+    reconnected: bool
+    """Whether this is not the first connection."""
     recovered: bool
-    """Nothing was missed: exactly what was missing follows. False: the sidecar cannot tell,
-    and what it holds follows (what was seen of it is left out)."""
+    """Whether no event is lost: exactly those that were missing follow. If False, the sidecar
+    cannot tell; what it still holds follows, without the events that were seen before."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """The connection is gone, or did not come back."""
+class Disconnected:
+    """The connection was lost, or an attempt to connect again failed."""
 
     code: int
-    """The close code; 1006 where there was none."""
+    """The close code; 1006 without a close frame."""
     reason: str
     retry_in: float
     """Seconds until the next attempt."""
 
 
-Change: TypeAlias = Connected | Lost
+ConnectionChange: TypeAlias = Connected | Disconnected
 
 
 class Client:
-    """Watches operations through a sidecar, and comes back by itself.
+    """Watches operations through a sidecar, and reconnects by itself.
 
-    Entering it connects, once (a sidecar that has yet to read its log is waited for); from then
-    on a lost connection is opened again, with growing waits, and subscriptions go on where they
-    were. Iterating gives events as dictionaries, in log order, each once.
+    Entering it connects: one attempt, except that it waits for a sidecar that still reads its log.
+    After that a lost connection is opened again, with growing delays, and subscriptions continue
+    after the last event that was seen. Iterating gives events as dictionaries, in log order, each
+    once.
 
     Args:
-        url: ``ws://…`` or ``wss://…``. Never with a token in it.
-        token: Where the sidecar has a key: a token, or a function that gives one, which is
-            called for each connection. It is sent in a command and shown nowhere.
-        on_change: Called with :class:`Connected` and :class:`Lost`; must not block.
-        resync: Take a ``snapshot`` event where events were missed, because they were not taken
-            in time: the operation as it stands. Else the connection is closed then, and opened
-            again, and what is still held follows.
+        url: ``ws://…`` or ``wss://…``, without a token.
+        token: For a sidecar with a key: a token, or a function that returns one, called for each
+            connection. It is sent in a command and never logged.
+        on_change: Called with a :class:`Connected` or :class:`Disconnected`, in the event loop.
+            Must not block.
+        resync: Accept a ``snapshot`` event where this client was too slow and missed events. If
+            False, the sidecar closes the connection instead; it is opened again, and what is
+            still held follows.
 
     Raises:
-        NoConnection: on entering: there is no sidecar; later, from whatever is awaited: the
-            connection is over for good.
-        CommandError: the sidecar does not take the token, or does not take it any more.
+        NoConnection: on entering: there is no sidecar. Later, from any method: the connection was
+            closed with a code that forbids to connect again.
+        CommandError: the sidecar rejects the token.
     """
 
     def __init__(
@@ -89,30 +100,30 @@ class Client:
         url: str,
         *,
         token: Token = None,
-        on_change: Callable[[Change], None] | None = None,
+        on_change: Callable[[ConnectionChange], None] | None = None,
         resync: bool = False,
     ) -> None:
         self.url = url
         self.welcome: Frame = {}
-        """The first frame of the latest connection."""
+        """The ``connected`` frame of the latest connection."""
         self._token = token
         self._sent_token: str | None = None
         self._on_change = on_change
         self._resync = resync
-        self._memory = ResumeState()
+        self._resume_state = ResumeState()
         self._backoff = Backoff()
         self._events: deque[Frame] = deque()
-        self._line: Connection | None = None
-        self._asking = 0
+        self._connection: Connection | None = None
+        self._pending_commands = 0
         self._closed = False
         self._failure: BaseException | None = None
         self._changed = asyncio.Event()
-        self._running: asyncio.Task[None] | None = None
+        self._runner: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        line = await wait_for_connection(self.url)
-        self._running = asyncio.create_task(self._run(line))
-        self._running.add_done_callback(self._end)
+        connection = await wait_for_connection(self.url)
+        self._runner = asyncio.create_task(self._run(connection))
+        self._runner.add_done_callback(self._on_runner_done)
         try:
             await self._connected()
         except BaseException:
@@ -124,46 +135,52 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection for good; waits until that is done."""
+        """Close the connection for good, and wait until it is closed."""
         self._closed = True
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait([self._running])
-
-    # What its user does.
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.wait([self._runner])
 
     async def subscribe(self, *ids: str) -> list[Frame]:
-        """Watch operations by id, or everything (``*``); returns the replies.
+        """Subscribe to operations by id, or to everything (``*``).
+
+        Returns:
+            The replies: one, or for very many ids several.
 
         Raises:
-            CommandError: the sidecar does not let it; then none of the ids is watched again
-                after a lost connection.
+            CommandError: the sidecar refuses it. None of these ids is subscribed again after a
+                lost connection.
         """
-        self._memory.add(ids)
+        self._resume_state.add(ids)
         try:
-            return [await self.ask(**self._with_resync(one)) for one in _each("subscribe", ids)]
+            return [
+                await self.send_command(**self._with_resync(one))
+                for one in _commands("subscribe", ids)
+            ]
         except BaseException:
-            self._memory.remove(ids)
+            self._resume_state.remove(ids)
             raise
 
     async def unsubscribe(self, *ids: str) -> list[Frame]:
-        """Stop watching; returns the replies."""
-        self._memory.remove(ids)
-        return [await self.ask(**one) for one in _each("unsubscribe", ids)]
+        """Unsubscribe from operations, and return the replies."""
+        self._resume_state.remove(ids)
+        return [await self.send_command(**one) for one in _commands("unsubscribe", ids)]
 
-    async def ask(self, command: str, **fields: Any) -> Frame:
-        """Send a command and return its reply; without a connection it waits for the next one.
+    async def send_command(self, command: str, **fields: Any) -> Frame:
+        """Send a command and return its reply. Without a connection, wait for the next one.
+
+        A command whose connection is lost before the reply is sent again.
 
         Raises:
-            CommandError: the sidecar does not take it.
+            CommandError: the sidecar refuses it.
         """
         while True:
-            line = await self._connected()
+            connection = await self._connected()
             try:
-                return await self._exchange(line, {"command": command, **fields})
+                return await self._send_on(connection, {"command": command, **fields})
             except ConnectionLost:
-                if self._line is line:
-                    self._line = None
+                if self._connection is connection:
+                    self._connection = None
 
     def __aiter__(self) -> AsyncIterator[Frame]:
         return self
@@ -172,132 +189,128 @@ class Client:
         while not self._events:
             if self._closed:
                 raise StopAsyncIteration
-            self._check()
-            await self._change()
+            self._raise_failure()
+            await self._wait_for_change()
         event = self._events.popleft()
         self._changed.set()
         return event
 
-    # One connection after another.
-
-    async def _run(self, line: Connection) -> None:
-        again = False
+    async def _run(self, connection: Connection) -> None:
+        reconnected = False
         while True:
-            closed = await self._serve_connection(line, again=again)
-            self._line = None
-            line = await self._reconnect(closed)
-            again = True
+            closed = await self._serve_connection(connection, reconnected=reconnected)
+            self._connection = None
+            connection = await self._reconnect(closed)
+            reconnected = True
 
-    async def _serve_connection(self, line: Connection, *, again: bool) -> Closed:
-        """Use a connection until it ends."""
-        reading = asyncio.create_task(line.read(self._take))
+    async def _serve_connection(self, connection: Connection, *, reconnected: bool) -> Closed:
+        """Use a connection until it is closed; return how it was closed."""
+        reader = asyncio.create_task(connection.read(self._on_event))
         try:
             with contextlib.suppress(ConnectionLost):
-                await self._handshake(line, again=again)
-            return await reading
+                await self._handshake(connection, reconnected=reconnected)
+            return await reader
         finally:
-            reading.cancel()
-            await line.close()
+            reader.cancel()
+            await connection.close()
 
-    async def _handshake(self, line: Connection, *, again: bool) -> None:
+    async def _handshake(self, connection: Connection, *, reconnected: bool) -> None:
         self._sent_token = self._token() if callable(self._token) else self._token
         if self._sent_token:
-            await self._exchange(line, {"command": "authenticate", "token": self._sent_token})
-        resuming = map(self._with_resync, self._memory.resume())
-        replies = [await self._exchange(line, one) for one in resuming]
-        self.welcome, self._line = line.welcome, line
+            await self._send_on(connection, {"command": "authenticate", "token": self._sent_token})
+        resuming = map(self._with_resync, self._resume_state.resume())
+        replies = [await self._send_on(connection, one) for one in resuming]
+        self.welcome, self._connection = connection.welcome, connection
         self._backoff.reset()
         self._changed.set()
-        # What began and ended meanwhile nobody can ask for, where everything is watched.
-        known = not (again and EVERYTHING in self._memory.subscribed)
-        self._notify(Connected(again, known and all(map(_recovered, replies))))
+        # With `*`, an operation may have begun and ended meanwhile: no reply tells of it.
+        known = not (reconnected and EVERYTHING in self._resume_state.subscribed)
+        self._notify(Connected(reconnected, known and all(map(_recovered, replies))))
 
     def _with_resync(self, command: Frame) -> Frame:
-        """The command, with what this client wants of every subscription."""
+        """Add ``resync`` to a subscribe command, if the user wants it."""
         if self._resync and command["command"] == "subscribe":
             return {**command, "resync": True}
         return command
 
     async def _reconnect(self, closed: Closed) -> Connection:
-        """Wait and connect, until it succeeds."""
+        """Wait and connect, until an attempt succeeds."""
         delay = self._delay(closed)
         while True:
-            self._notify(Lost(*closed, delay))
+            self._notify(Disconnected(*closed, delay))
             await asyncio.sleep(delay)
             try:
                 return await open_connection(self.url)
             except NoConnection as exc:
-                # Who is told the same time should not come at the same time.
-                closed = Closed(LOST, exc.why)
+                # All clients got the same time, so each adds a random one.
+                closed = Closed(LOST, exc.reason)
                 delay = (exc.retry_in or 0.0) + self._backoff.next()
 
     def _delay(self, closed: Closed) -> float:
-        """Seconds to wait after a connection ended.
+        """Return the seconds to wait after a connection was closed.
 
         Raises:
-            NoConnection: it must not be opened again.
+            NoConnection: the close code forbids to connect again.
         """
         code, reason = closed
         if is_final(code) or (code == TOKEN_EXPIRED and not self._has_new_token()):
             raise NoConnection(masked(self.url), reason or "the connection was closed", code)
-        asked = restart_delay(code, reason)
-        return self._backoff.next() if asked is None else asked
+        restart_in = restart_delay(code, reason)
+        return self._backoff.next() if restart_in is None else restart_in
 
     def _has_new_token(self) -> bool:
         return callable(self._token) and self._token() != self._sent_token
 
-    def _notify(self, change: Change) -> None:
+    def _notify(self, change: ConnectionChange) -> None:
         if self._on_change is not None:
             self._on_change(change)
 
-    # Between the connection and its user.
-
-    async def _take(self, event: Frame) -> None:
-        if not self._memory.accept(event):
+    async def _on_event(self, event: Frame) -> None:
+        if not self._resume_state.is_new(event):
             return
-        # Who waits for a reply may be the one who takes the events: then it must be read.
-        while len(self._events) >= MAX_WAITING and not self._asking:
-            await self._change()
+        # The user who awaits a reply may be the one who takes the events: then reading goes on.
+        while len(self._events) >= MAX_QUEUED and not self._pending_commands:
+            await self._wait_for_change()
         self._events.append(event)
         self._changed.set()
 
-    async def _exchange(self, line: Connection, command: Frame) -> Frame:
-        self._asking += 1
+    async def _send_on(self, connection: Connection, command: Frame) -> Frame:
+        self._pending_commands += 1
         self._changed.set()
         try:
-            return await line.ask(command)
+            return await connection.send_command(command)
         finally:
-            self._asking -= 1
+            self._pending_commands -= 1
 
     async def _connected(self) -> Connection:
-        while self._line is None:
-            self._check()
-            await self._change()
-        return self._line
+        while self._connection is None:
+            self._raise_failure()
+            await self._wait_for_change()
+        return self._connection
 
-    def _check(self) -> None:
+    def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
 
-    async def _change(self) -> None:
-        """Wait until something is different: an event, room for one, a connection, its end."""
+    async def _wait_for_change(self) -> None:
+        """Wait until an event, room for one, a connection or the end of one is there."""
         self._changed.clear()
         await self._changed.wait()
 
-    def _end(self, running: asyncio.Task[None]) -> None:
+    def _on_runner_done(self, runner: asyncio.Task[None]) -> None:
         closed = NoConnection(masked(self.url), "the client was closed")
-        self._failure = closed if running.cancelled() else running.exception()
-        self._line = None
+        self._failure = closed if runner.cancelled() else runner.exception()
+        self._connection = None
         self._changed.set()
 
 
 def _recovered(reply: Frame) -> bool:
-    """Whether a reply to ``subscribe`` says that nothing was missed."""
+    """Return whether a reply to ``subscribe`` says that no event was lost."""
     return all(reply.get("recovered", {}).values())
 
 
-def _each(command: str, ids: tuple[str, ...]) -> list[Frame]:
-    """The commands for these ids: one alone is said as every sidecar knows it."""
+def _commands(command: str, ids: tuple[str, ...]) -> list[Frame]:
+    """Return the commands for these ids. One alone has the base protocol's ``operation_id``."""
     single = [one for one in ids if one == EVERYTHING or len(ids) == 1]
     several = [one for one in ids if one not in single]
     return [

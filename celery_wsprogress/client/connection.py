@@ -1,4 +1,7 @@
-"""One WebSocket connection: from its welcome to its close.
+"""One WebSocket connection to a sidecar, from its welcome to its close.
+
+:class:`.Client` opens one after another. :class:`Connection` matches replies to commands by their
+``request_id``.
 
 Runs in: the event loop.
 """
@@ -31,62 +34,62 @@ OPEN_TIMEOUT: Final = 10.0
 
 CLOSE_TIMEOUT: Final = 2.0
 
-PATIENCE: Final = 60.0
-"""Seconds that a sidecar is waited for which says when it will be there."""
+MAX_STARTUP_WAIT: Final = 60.0
+"""Seconds to wait for a sidecar that answers 503 with ``Retry-After``."""
 
 
 class Closed(NamedTuple):
-    """How a connection ended."""
+    """How a connection was closed."""
 
     code: int
     reason: str
 
 
 class ConnectionLost(Exception):
-    """The connection ended before the reply came. Never leaves the client."""
+    """The connection was closed before the reply came. Users of the client never see it."""
 
 
 class Connection:
     """One open connection.
 
     Args:
-        websocket: The socket.
-        welcome: The first frame.
+        websocket: The connection of websockets.
+        welcome: The ``connected`` frame.
     """
 
     def __init__(self, websocket: ClientConnection, welcome: Frame) -> None:
         self.welcome = welcome
         self._websocket = websocket
-        self._numbers = count(1)
+        self._request_ids = count(1)
         self._replies: dict[object, asyncio.Future[Frame]] = {}
         self._closed = False
 
-    async def ask(self, command: Frame) -> Frame:
-        """Send a command and wait for its reply, while :meth:`read` runs.
+    async def send_command(self, command: Frame) -> Frame:
+        """Send a command and return its reply. :meth:`read` must be running.
 
         Raises:
-            CommandError: the sidecar does not take it.
-            LineLost: the connection ended.
+            CommandError: the sidecar refuses it.
+            ConnectionLost: the connection was closed.
         """
         if self._closed:
             raise ConnectionLost
-        number = next(self._numbers)
-        waiting = self._replies[number] = asyncio.get_running_loop().create_future()
+        request_id = next(self._request_ids)
+        pending = self._replies[request_id] = asyncio.get_running_loop().create_future()
         try:
-            await self._websocket.send(json.dumps({**command, "request_id": number}))
-            reply: Frame = await waiting
+            await self._websocket.send(json.dumps({**command, "request_id": request_id}))
+            reply: Frame = await pending
         except ConnectionClosed:
             raise ConnectionLost from None
         finally:
-            self._replies.pop(number, None)
+            self._replies.pop(request_id, None)
         if "error" in reply:
             raise CommandError(str(reply.get("code", "")), str(reply["error"]))
         return reply
 
-    async def read(self, take: Callable[[Frame], Awaitable[None]]) -> Closed:
-        """Hand over each event until the connection ends, and say how it did.
+    async def read(self, on_event: Callable[[Frame], Awaitable[None]]) -> Closed:
+        """Pass on each event until the connection is closed; return how it was closed.
 
-        While ``take`` waits nothing more is read: the sidecar then conflates progress.
+        While ``on_event`` waits, nothing more is read, and the sidecar conflates progress.
         """
         try:
             async for message in self._websocket:
@@ -94,28 +97,28 @@ class Connection:
                 if frame.get("event_type") == "reply":
                     self._resolve(frame)
                 elif frame.get("event_type") != "connected":
-                    await take(frame)
+                    await on_event(frame)
         except ConnectionClosed:
             pass
         except ValueError:
-            return Closed(UNREADABLE, "what it sends is no JSON")
+            return Closed(UNREADABLE, "the server sent something that is not JSON")
         finally:
-            self._let_go()
+            self._fail_pending()
         return Closed(self._websocket.close_code or LOST, self._websocket.close_reason or "")
 
     def _resolve(self, frame: Frame) -> None:
-        waiting = self._replies.get(frame.get("request_id"))
-        if waiting is not None and not waiting.done():
-            waiting.set_result(frame)
+        pending = self._replies.get(frame.get("request_id"))
+        if pending is not None and not pending.done():
+            pending.set_result(frame)
 
-    def _let_go(self) -> None:
+    def _fail_pending(self) -> None:
         self._closed = True
-        for waiting in self._replies.values():
-            if not waiting.done():
-                waiting.set_exception(ConnectionLost())
+        for pending in self._replies.values():
+            if not pending.done():
+                pending.set_exception(ConnectionLost())
 
     async def close(self) -> None:
-        """Close it; returns when it is closed."""
+        """Close it, and wait until it is closed."""
         await self._websocket.close()
 
 
@@ -123,7 +126,7 @@ async def open_connection(url: str) -> Connection:
     """Connect and read the welcome.
 
     Raises:
-        NoConnection: there is nobody, or it is no sidecar.
+        NoConnection: nothing listens there, or it is not a sidecar.
     """
     try:
         websocket = await connect(
@@ -131,26 +134,27 @@ async def open_connection(url: str) -> Connection:
             compression=None,
             open_timeout=OPEN_TIMEOUT,
             close_timeout=CLOSE_TIMEOUT,
-            # No proxy knows this machine's own addresses, whatever the environment says of it.
+            # HTTP_PROXY and the like do not apply to this machine's own addresses.
             proxy=None if is_loopback(urlsplit(url).hostname or "") else True,
         )
     except (OSError, WebSocketException, ValueError) as exc:
-        raise NoConnection(masked(url), _why(exc), retry_in=_retry_in(exc)) from None
+        raise NoConnection(masked(url), _describe(exc), retry_in=_retry_in(exc)) from None
     try:
         return Connection(websocket, await _welcome(websocket))
     except (OSError, WebSocketException, ValueError):
         await websocket.close()
-        raise NoConnection(masked(url), "what answers there is no sidecar") from None
+        raise NoConnection(masked(url), "the server there is not a sidecar") from None
 
 
 async def wait_for_connection(url: str) -> Connection:
-    """As :func:`open_connection`, but wait where the sidecar itself says how long.
+    """Open a connection; wait and retry while the sidecar answers that it still starts.
 
     Raises:
-        NoConnection: as there; or it is not there within :data:`PATIENCE`.
+        NoConnection: as :func:`open_connection`, or it does not start within
+            :data:`MAX_STARTUP_WAIT`.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE
+    deadline = loop.time() + MAX_STARTUP_WAIT
     while True:
         try:
             return await open_connection(url)
@@ -171,7 +175,7 @@ async def _welcome(websocket: ClientConnection) -> Frame:
 def _frame(message: str | bytes) -> Frame:
     frame = json.loads(message)
     if not isinstance(frame, dict):
-        raise ValueError(frame)  # noqa: TRY004 - as for what is no JSON
+        raise ValueError(frame)  # noqa: TRY004 - the same error as for invalid JSON
     return frame
 
 
@@ -181,18 +185,18 @@ def _retry_in(exc: Exception) -> float | None:
     return retry_after(exc.response.status_code, exc.response.headers.get("Retry-After"))
 
 
-def _why(exc: Exception) -> str:
-    """A reason as a person says it."""
+def _describe(exc: Exception) -> str:
+    """Return the reason why it cannot connect, for a person."""
     if isinstance(exc, InvalidStatus):
         body = (exc.response.body or b"").decode(errors="replace").strip()
         return f"HTTP {exc.response.status_code} {body[:200]}".strip()
     if isinstance(exc, InvalidURI):
-        return "no WebSocket address"
+        return "this is not a WebSocket URL"
     if isinstance(exc, TimeoutError):
         return f"no answer within {OPEN_TIMEOUT:.0f} s"
     if isinstance(exc, socket.gaierror):
-        return "the host name is not known"
-    # asyncio says it once for each address of the host, in one long line.
+        return "the host name is unknown"
+    # asyncio joins one message for each address of the host.
     if isinstance(exc, ConnectionRefusedError) or "Connect call failed" in str(exc):
-        return "nobody listens there"
+        return "nothing listens there"
     return str(exc) or type(exc).__name__

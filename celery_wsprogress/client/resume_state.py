@@ -1,12 +1,11 @@
-"""What a client remembers, so that a lost connection costs it nothing.
+"""The state with which a client resumes its subscriptions on a new connection.
 
-Which operations it subscribed to, the last event it saw of each, and the ids of the events it
-saw lately. :meth:`ResumeState.resume` makes the commands of the next connection out of that;
-:meth:`ResumeState.accept` keeps what comes a second time from being shown a second time.
+It holds the subscribed ids, the last event that was seen of each operation, and the ids of recent
+events. :class:`.Client` makes the commands of a new connection from it
+(:meth:`ResumeState.resume`) and drops events that come twice (:meth:`ResumeState.is_new`).
 
-A sidecar repeats nothing that stands before the ``since`` of a subscription. What came with ``*``
-has none where so many operations are watched that some were forgotten, and there is none across
-the epochs of a log.
+A sidecar repeats nothing before the ``since`` of a subscription. Events do come twice without a
+``since``: after ``*`` with more operations than are remembered, and across epochs of the log.
 
 Pure.
 """
@@ -24,44 +23,44 @@ if TYPE_CHECKING:
 EVERYTHING: Final = "*"
 
 MAX_SEEN: Final = 100_000
-"""Event ids that are remembered, about 15 MB of them."""
+"""Event ids that are remembered: about 15 MB."""
 
 MAX_KNOWN: Final = 1_000
-"""Operations nobody subscribed to by id (there is ``*``) of which the last event is known."""
+"""Operations that came with ``*`` of which the last event is remembered."""
 
-_ROOM: Final = 32_000
-"""Characters a list of ids may take in a command."""
+MAX_IDS_LENGTH: Final = 32_000
+"""Characters that the ids of one command may take."""
 
 
 @dataclass(slots=True)
 class OperationProgress:
-    """Where a client is with one operation."""
+    """How far a client has seen one operation."""
 
     last_event_id: str = ""
     ended: bool = False
 
 
 class ResumeState:
-    """What one client has subscribed to and seen."""
+    """The subscriptions of one client, and what it has seen."""
 
     def __init__(self) -> None:
         self.subscribed: dict[str, None] = {}
-        """Ids, and perhaps ``*``, in the order in which they were asked for."""
-        self._known: OrderedDict[str, OperationProgress] = OrderedDict()
+        """Ids, perhaps with ``*``, in the order of their subscription. The values are unused."""
+        self._progress: OrderedDict[str, OperationProgress] = OrderedDict()
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     def add(self, ids: Iterable[str]) -> None:
-        """Remember that these are watched."""
+        """Add subscriptions."""
         self.subscribed.update(dict.fromkeys(ids))
 
     def remove(self, ids: Iterable[str]) -> None:
-        """Forget that these were watched."""
+        """Remove subscriptions."""
         for one in ids:
             self.subscribed.pop(one, None)
-            self._known.pop(one, None)
+            self._progress.pop(one, None)
 
-    def accept(self, event: Mapping[str, Any]) -> bool:
-        """Take an event; False when it is known already."""
+    def is_new(self, event: Mapping[str, Any]) -> bool:
+        """Record an event; return False if it was seen before."""
         event_id = event.get("event_id")
         if not isinstance(event_id, str) or not event_id:
             return True
@@ -70,61 +69,63 @@ class ResumeState:
         self._seen[event_id] = None
         if len(self._seen) > MAX_SEEN:
             self._seen.popitem(last=False)
-        known = self._entry(str(event.get("operation_id")))
-        known.last_event_id = event_id
-        known.ended = event.get("event_type") in {"completed", "error"}
+        progress = self._entry(str(event.get("operation_id")))
+        progress.last_event_id = event_id
+        progress.ended = event.get("event_type") in {"completed", "error"}
         return True
 
     def _entry(self, operation_id: str) -> OperationProgress:
-        known = self._known.setdefault(operation_id, OperationProgress())
+        progress = self._progress.setdefault(operation_id, OperationProgress())
         if operation_id not in self.subscribed:
-            self._known.move_to_end(operation_id)
+            self._progress.move_to_end(operation_id)
             self._evict()
-        return known
+        return progress
 
     def _evict(self) -> None:
-        """Forget the operation that was silent longest, of those that came with ``*``."""
-        if len(self._known) > MAX_KNOWN + len(self.subscribed):
-            oldest = next(one for one in self._known if one not in self.subscribed)
-            del self._known[oldest]
+        """Forget the operation with the oldest event, of those that came with ``*``."""
+        if len(self._progress) > MAX_KNOWN + len(self.subscribed):
+            oldest = next(one for one in self._progress if one not in self.subscribed)
+            del self._progress[oldest]
 
     def resume(self) -> Iterator[dict[str, Any]]:
-        """The commands of a new connection, in their order.
+        """Give the commands to send on a new connection, in this order.
 
-        What came with ``*`` and has not ended is subscribed by id for a moment: ``since`` is
-        known for ids only. An operation that began meanwhile is shown as it stands, and one
-        that ended meanwhile as well is not shown.
+        With ``*``, operations that have not ended are subscribed by id for a moment, because only
+        ids take a ``since``. Of an operation that began meanwhile, the sidecar sends the present
+        state; one that began and ended meanwhile is not shown.
         """
         yield from self._subscriptions(one for one in self.subscribed if one != EVERYTHING)
         if EVERYTHING not in self.subscribed:
             return
-        passing = [
+        unsubscribed = [
             one
-            for one, known in self._known.items()
-            if one not in self.subscribed and not known.ended
+            for one, progress in self._progress.items()
+            if one not in self.subscribed and not progress.ended
         ]
-        yield from self._subscriptions(passing)
+        yield from self._subscriptions(unsubscribed)
         yield {"command": "subscribe", "operation_id": EVERYTHING}
-        for ids in chunks(passing):
+        for ids in chunks(unsubscribed):
             yield {"command": "unsubscribe", "operation_ids": ids}
 
     def _subscriptions(self, ids: Iterable[str]) -> Iterator[dict[str, Any]]:
         for some in chunks(ids):
-            since = {one: self._known[one].last_event_id for one in some if one in self._known}
+            since = {
+                one: self._progress[one].last_event_id for one in some if one in self._progress
+            }
             command = {"command": "subscribe", "operation_ids": some}
             yield {**command, "since": since} if since else command
 
 
 def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
-    """The ids in lists that fit into a command, with a ``since`` for each."""
+    """Split the ids into lists of which each fits into a command, with a ``since`` for each id."""
     some: list[str] = []
-    room = _ROOM
+    room = MAX_IDS_LENGTH
     for one in ids:
-        # Twice the id, and an event id of ordinary length.
+        # The id stands in the list and in `since`, there with an event id of some 40 characters.
         size = 2 * len(json.dumps(one)) + 100
         if some and size > room:
             yield some
-            some, room = [], _ROOM
+            some, room = [], MAX_IDS_LENGTH
         some.append(one)
         room -= size
     if some:

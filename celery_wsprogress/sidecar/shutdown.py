@@ -1,7 +1,8 @@
-"""Sending the clients away when the sidecar stops: each at a time of its own.
+"""Close all connections when the sidecar stops, spread over a few seconds.
 
-Each of them comes back to somebody, as a handshake and a replay, so they go at random times over
-a while, and are told random times to come back. Until it is its turn a client is served.
+:class:`.Sidecar` calls it. Each client connects again to another sidecar, or to the next one
+here, which costs that one a handshake and a replay. So connections are closed at random times,
+and clients are told random times to connect again. Until its turn a client is served.
 
 Runs in: the event loop.
 """
@@ -14,7 +15,7 @@ import json
 import random
 from typing import TYPE_CHECKING, Final
 
-from celery_wsprogress.protocol import close_codes
+from celery_wsprogress.protocol.close_codes import RESTARTING
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -25,23 +26,23 @@ CLOSES_PER_SECOND: Final = 200
 """Connections that are closed in a second, where there is time."""
 
 MAX_RETRY_DELAY: Final = 2.0
-"""Seconds after which a client is to come back, at the most."""
+"""Seconds after which a client is to connect again, at the most."""
 
 
-async def close_all(connections: Collection[ProgressConnection], over: float) -> None:
-    """Close the connections, with what there is for their clients sent before.
+async def close_all(connections: Collection[ProgressConnection], drain: float) -> None:
+    """Close the connections (1012). What is unsent for a client is sent first.
 
     Args:
-        connections: All of them.
-        over: Seconds that it may take. Few connections take less.
+        connections: All that are open.
+        drain: Seconds that it may take. Few connections take less.
     """
-    spread = min(over, len(connections) / CLOSES_PER_SECOND)
-    leaving = [_dismiss(one, random.uniform(0, spread)) for one in connections]  # noqa: S311
-    await asyncio.gather(*leaving, return_exceptions=True)
+    spread = min(drain, len(connections) / CLOSES_PER_SECOND)
+    closing = [_close_after(random.uniform(0, spread), one) for one in connections]  # noqa: S311
+    await asyncio.gather(*closing, return_exceptions=True)
 
 
-async def _dismiss(connection: ProgressConnection, delay: float) -> None:
+async def _close_after(delay: float, connection: ProgressConnection) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(connection.wait_closed(), delay)
     retry_ms = random.randint(100, int(MAX_RETRY_DELAY * 1000))  # noqa: S311
-    await connection.dismiss(close_codes.RESTARTING, json.dumps({"retry_ms": retry_ms}), flush=True)
+    await connection.close_or_abort(RESTARTING, json.dumps({"retry_ms": retry_ms}), flush=True)

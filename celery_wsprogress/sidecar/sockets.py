@@ -1,4 +1,8 @@
-"""The listening sockets: both loopback addresses on one port, alone or with other processes."""
+"""The listening sockets of the sidecar, and how their addresses and errors are shown.
+
+``localhost`` means both loopback addresses on one port. Several processes can share a port
+(``SO_REUSEPORT``); the supervisor reserves it for them.
+"""
 
 from __future__ import annotations
 
@@ -18,74 +22,84 @@ _LOOPBACK: Final[list[tuple[Any, ...]]] = [
 ]
 
 _PORT_ATTEMPTS: Final = 5
-"""Ports that are tried where any free one will do."""
+"""Ports that are tried when the port is 0."""
 
 BACKLOG: Final = 1024
-"""Connections that may wait to be accepted."""
+"""The listen backlog: connections that wait to be accepted."""
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
-    """Listen on a host; on ``localhost`` that is both loopback addresses, on one port.
+    """Listen on a host. For ``localhost`` these are both loopback addresses, on one port.
 
     Args:
         host: Host name or address.
-        port: 0 is any free one.
-        shared: The port is reserved (:func:`reserve_port`), and others listen on it, too.
+        port: 0 means any free one.
+        shared: Share the port with other processes; it is reserved (:func:`reserve_port`).
 
     Raises:
-        OSError: the port is in use, or the host is none of this machine.
+        OSError: the port is in use, or the host is no address of this machine.
     """
     addresses, bind = _addresses(host), _listen_shared if shared else _listen
     for _ in range(_PORT_ATTEMPTS if port == 0 else 0):
-        # A port that is free on the first address may be in use on the second.
+        # A free port of the first address may be in use on the second address.
         with contextlib.suppress(OSError):
             return _bind_all(addresses, port, bind)
     return _bind_all(addresses, port, bind)
 
 
 def reserve_port(host: str, port: int) -> list[socket.socket]:
-    """Hold a port for processes that share it, without listening.
+    """Bind a port for processes that will share it, without listening.
 
     Raises:
-        OSError: somebody listens there already, the host is none of this machine, or processes
-            cannot share a port on this system.
+        OSError: the port is in use, the host is no address of this machine, or the system has
+            no ``SO_REUSEPORT``.
     """
     if not hasattr(socket, "SO_REUSEPORT"):
         raise OSError(errno.EOPNOTSUPP, "processes cannot share a port on this system")
-    # Those who share a port are let in to others who do: so ask first for all of it.
-    alone = listen(host, port)
-    port = alone[0].getsockname()[1]
-    for one in alone:
+    # SO_REUSEPORT would let us share the port with a stranger that set it, too. So first bind
+    # exclusively, which fails if anybody listens there.
+    exclusive = listen(host, port)
+    port = exclusive[0].getsockname()[1]
+    for one in exclusive:
         one.close()
     return _bind_all(_addresses(host), port, _bind_shared)
 
 
 def display_address(host: str, port: int) -> str:
-    """Host and port, for clients on this machine."""
-    # An address that means all of them is none to connect to.
-    near = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
-    return address_of(near, port)
+    """Return ``host:port``, for clients on this machine."""
+    # A client cannot connect to the address that means all addresses.
+    reachable = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104
+    return address_of(reachable, port)
 
 
 def address_of(host: str, port: int) -> str:
-    """Host and port as they stand in an address."""
+    """Return ``host:port``, with brackets around an IPv6 address."""
     return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def outer_addresses(host: str) -> list[str]:
-    """The addresses by which others find a host that means all addresses; for any other nothing."""
+def explain_oserror(exc: OSError, host: str, port: int) -> str:
+    """Return why it cannot listen there, as part of a sentence for a person."""
+    if exc.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is in use"
+    if exc.errno in {errno.EACCES, errno.EPERM}:
+        return f"port {port} on {host} needs privileges"
+    return f"cannot listen on {host}, port {port}: {exc.strerror or exc}"
+
+
+def reachable_addresses(host: str) -> list[str]:
+    """Return this machine's addresses, for a host that means all of them; else an empty list."""
     family = {"0.0.0.0": socket.AF_INET, "::": socket.AF_INET6}.get(host)  # noqa: S104
     if family is None:
         return []
-    found = [_towards_others(family)]
+    found = [_source_address(family)]
     with contextlib.suppress(OSError):
         named = socket.getaddrinfo(socket.gethostname(), None, family, socket.SOCK_STREAM)
-        found += [str(place[0]) for *_, place in named]
+        found += [str(address[0]) for *_, address in named]
     return [one for one in dict.fromkeys(found) if one and not is_loopback(one)]
 
 
-def _towards_others(family: socket.AddressFamily) -> str:
-    """The address that this machine would send from. Nothing is sent for it."""
+def _source_address(family: socket.AddressFamily) -> str:
+    """Return the address that this machine sends from. Nothing is sent to find it."""
     documented = "2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1"
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as one:
@@ -96,60 +110,62 @@ def _towards_others(family: socket.AddressFamily) -> str:
 
 
 def _bind_all(addresses: list[tuple[Any, ...]], port: int, bind: Bind) -> list[socket.socket]:
-    with contextlib.ExitStack() as unless_all_goes_well:
+    with contextlib.ExitStack() as stack:
         sockets: list[socket.socket] = []
         for family, address in addresses:
             chosen = sockets[0].getsockname()[1] if sockets else port
-            one = _open(family, (address, chosen), bind, needed=not sockets)
+            one = _bind_one(family, (address, chosen), bind, required=not sockets)
             if one is not None:
-                sockets.append(unless_all_goes_well.enter_context(one))
-        unless_all_goes_well.pop_all()
+                sockets.append(stack.enter_context(one))
+        stack.pop_all()
     return sockets
 
 
 def _addresses(host: str) -> list[tuple[Any, ...]]:
     if host == "localhost":
-        # Whatever the hosts file says: browsers try both.
+        # Whatever /etc/hosts says: browsers try both.
         return _LOOPBACK
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except UnicodeError:
         raise OSError(errno.EINVAL, "this is no host name") from None
-    return list(dict.fromkeys((family, place[0]) for family, _, _, _, place in found))
+    return list(dict.fromkeys((family, address[0]) for family, _, _, _, address in found))
 
 
-def _open(family: int, place: tuple[str, int], bind: Bind, *, needed: bool) -> socket.socket | None:
-    """Bind to one address; None where it is a second one that this machine does not have."""
-    one: socket.socket | None = None
+def _bind_one(
+    family: int, address: tuple[str, int], bind: Bind, *, required: bool
+) -> socket.socket | None:
+    """Bind to one address; None if it is not required and this machine does not have it."""
+    sock: socket.socket | None = None
     try:
-        one = socket.socket(family, socket.SOCK_STREAM)
-        bind(one, place)
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        bind(sock, address)
     except OSError as exc:
-        if one is not None:
-            one.close()
-        if needed or exc.errno == errno.EADDRINUSE:
+        if sock is not None:
+            sock.close()
+        if required or exc.errno == errno.EADDRINUSE:
             raise
         return None
-    return one
+    return sock
 
 
-def _listen(one: socket.socket, place: tuple[str, int]) -> None:
-    _bind(one, place)
-    one.listen(BACKLOG)
+def _listen(sock: socket.socket, address: tuple[str, int]) -> None:
+    _bind(sock, address)
+    sock.listen(BACKLOG)
 
 
-def _bind_shared(one: socket.socket, place: tuple[str, int]) -> None:
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    _bind(one, place)
+def _bind_shared(sock: socket.socket, address: tuple[str, int]) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    _bind(sock, address)
 
 
-def _listen_shared(one: socket.socket, place: tuple[str, int]) -> None:
-    _bind_shared(one, place)
-    one.listen(BACKLOG)
+def _listen_shared(sock: socket.socket, address: tuple[str, int]) -> None:
+    _bind_shared(sock, address)
+    sock.listen(BACKLOG)
 
 
-def _bind(one: socket.socket, place: tuple[str, int]) -> None:
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if one.family == socket.AF_INET6:
-        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    one.bind(place)
+def _bind(sock: socket.socket, address: tuple[str, int]) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    sock.bind(address)

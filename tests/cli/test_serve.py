@@ -27,7 +27,7 @@ from websockets.sync.client import connect
 from celery_wsprogress import __version__
 from celery_wsprogress.cli import main
 from celery_wsprogress.settings import ServeSettings
-from celery_wsprogress.sidecar.sockets import outer_addresses
+from celery_wsprogress.sidecar.sockets import reachable_addresses
 from celery_wsprogress.worker import apps
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.run_info import RunInfo
@@ -139,7 +139,7 @@ def refused(done, *words):
 def test_help_lists_the_commands(command):
     done = run("--help", command=command)
     assert done.returncode == 0
-    assert re.search(r"serve +Push progress", done.stdout)
+    assert re.search(r"serve +Serve live progress", done.stdout)
 
 
 def test_help_of_serve_names_every_setting():
@@ -459,7 +459,7 @@ def test_a_public_address_without_a_key_says_what_that_means(serving, option, se
     served = serving("--broker", UNAVAILABLE_RESULT, *how)
     served.wait_for(re.escape(f"Without a key on a public address: {sentence}"))
     assert served.output.count("Without a key") == 1
-    others = outer_addresses("0.0.0.0")
+    others = reachable_addresses("0.0.0.0")
     for one in others:
         assert f"ws://{one}:{served.port}" in served.output
         with socket.create_connection((one, served.port), timeout=30):

@@ -348,8 +348,8 @@ def test_a_url_that_is_none(url):
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("ws://localhost:1", "nobody listens there"),
-        ("ws://nowhere.invalid:8765", "the host name is not known"),
+        ("ws://localhost:1", "nothing listens there"),
+        ("ws://nowhere.invalid:8765", "the host name is unknown"),
     ],
 )
 @pytest.mark.parametrize("command", ["watch op-1", "monitor", "stats", "interactive"])

@@ -17,7 +17,7 @@ from websockets.asyncio.server import serve
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.client import Client, Connected, Lost
+from celery_wsprogress.client import Client, Connected, Disconnected
 from celery_wsprogress.client import client as module
 from celery_wsprogress.errors import CommandError, NoConnection
 
@@ -85,13 +85,13 @@ def test_commands_and_their_replies(served, write):
     async def work():
         async with Client(served.url) as client:
             replies = await asyncio.gather(
-                client.ask("get_stats"),
-                client.ask("get_operation", operation_id="op-1"),
-                client.ask("get_operation", operation_id="op-2"),
-                client.ask("list_operations", limit=1),
+                client.send_command("get_stats"),
+                client.send_command("get_operation", operation_id="op-1"),
+                client.send_command("get_operation", operation_id="op-2"),
+                client.send_command("list_operations", limit=1),
             )
             with pytest.raises(CommandError) as refused:
-                await client.ask("dance")
+                await client.send_command("dance")
             return *replies, refused.value
 
     stats, known, unknown, listed, refused = run(work())
@@ -103,14 +103,14 @@ def test_commands_and_their_replies(served, write):
 
 
 def test_a_reply_comes_though_nobody_takes_the_events(served, write, monkeypatch):
-    monkeypatch.setattr(module, "MAX_WAITING", 3)
+    monkeypatch.setattr(module, "MAX_QUEUED", 3)
     write(*LIFE)
     eventually(lambda: served.sidecar.hub.get("op-1"))
 
     async def work():
         async with Client(served.url) as client:
             await client.subscribe("op-1")
-            await client.ask("get_stats")
+            await client.send_command("get_stats")
             return await until_end(client)
 
     assert len(run(work())) == len(LIFE)
@@ -123,7 +123,7 @@ def test_no_proxy_of_the_environment_stands_before_this_machine(served, monkeypa
 
     async def work():
         async with Client(served.url) as client:
-            return await client.ask("ping")
+            return await client.send_command("ping")
 
     assert run(work())["status"] == "pong"
 
@@ -195,8 +195,8 @@ def test_a_sidecar_is_killed_and_restarted_and_nothing_is_missing_or_twice(redis
         str(number) for number in range(count)
     ]
     assert len([one for one in seen if one["event_type"] == "status"]) == 1
-    assert len([one for one in changes if isinstance(one, Connected) and one.again]) == 2
-    assert [one for one in changes if isinstance(one, Lost)]
+    assert len([one for one in changes if isinstance(one, Connected) and one.reconnected]) == 2
+    assert [one for one in changes if isinstance(one, Disconnected)]
 
 
 def test_everything_goes_on_after_a_restart(redis_url):
@@ -227,21 +227,21 @@ def test_it_resumes_exactly_when_only_the_connection_was_lost(served, write):
             await client.subscribe("op-1")
             write(*LIFE[:4])
             seen = await until_end(client, "log")
-            client._line._websocket.transport.abort()
+            client._connection._websocket.transport.abort()
             write(*LIFE[4:])
             return seen + await until_end(client)
 
     assert len(run(work())) == len(LIFE)
-    assert [type(one) for one in changes] == [Connected, Lost, Connected]
+    assert [type(one) for one in changes] == [Connected, Disconnected, Connected]
     assert changes[1].code == 1006
-    assert changes[2] == Connected(again=True, recovered=True)
+    assert changes[2] == Connected(reconnected=True, recovered=True)
 
 
 def test_a_command_waits_for_the_next_connection(served):
     async def work():
         async with Client(served.url) as client:
-            client._line._websocket.transport.abort()
-            return await client.ask("ping")
+            client._connection._websocket.transport.abort()
+            return await client.send_command("ping")
 
     assert run(work())["status"] == "pong"
 
@@ -259,7 +259,7 @@ def test_a_token_is_shown_in_a_command(redis_url, write):
             with pytest.raises(CommandError) as refused:
                 await client.subscribe("op-2")
             assert refused.value.code == "forbidden"
-            assert "op-2" not in client._memory.subscribed
+            assert "op-2" not in client._resume_state.subscribed
             await until_end(client)
         async with Client(url) as client:
             with pytest.raises(CommandError) as refused:
@@ -287,7 +287,7 @@ def test_a_token_that_expires_ends_it_and_a_new_one_does_not(redis_url, write):
             await stale.subscribe("op-1")
             with pytest.raises(NoConnection) as over:
                 await anext(stale)
-            await renewed.ask("ping")
+            await renewed.send_command("ping")
             write(*LIFE)
             await until_end(renewed)
             return over.value
@@ -325,11 +325,11 @@ def test_it_stays_away_when_it_is_told_to(code):
             with pytest.raises(NoConnection) as over:
                 await anext(client)
             with pytest.raises(NoConnection):
-                await client.ask("ping")
+                await client.send_command("ping")
             return over.value
 
     over = run(work())
-    assert (over.code, over.why) == (code, "go away")
+    assert (over.code, over.reason) == (code, "go away")
     assert len(met) == 1
 
 
@@ -352,7 +352,7 @@ def test_it_comes_back_otherwise(code):
 
     assert run(work())["event_type"] == "log"
     assert len(met) == 2
-    lost = next(one for one in changes if isinstance(one, Lost))
+    lost = next(one for one in changes if isinstance(one, Disconnected))
     assert lost.code == code
     assert lost.retry_in == 0.012 if code == 1012 else 0 <= lost.retry_in <= 0.5
 
@@ -388,7 +388,7 @@ def test_what_is_no_sidecar_is_not_taken_for_one(said):
 
     async def work():
         async with server(meet) as url:
-            with pytest.raises(NoConnection, match="no sidecar"):
+            with pytest.raises(NoConnection, match="not a sidecar"):
                 async with Client(url):
                     pass
 
@@ -403,7 +403,7 @@ def test_a_server_that_goes_mad_is_left():
 
     async def work():
         async with server(meet) as url, Client(url) as client:
-            with pytest.raises(NoConnection, match="no JSON"):
+            with pytest.raises(NoConnection, match="not JSON"):
                 await anext(client)
 
     run(work())
@@ -416,7 +416,7 @@ def test_nobody_there_is_said_at_once_and_without_a_password():
 
     with pytest.raises(NoConnection) as nobody:
         run(work())
-    assert str(nobody.value) == "Cannot connect to ws://user:**@localhost:1: nobody listens there"
+    assert str(nobody.value) == "Cannot connect to ws://user:**@localhost:1: nothing listens there"
 
 
 def unavailable(times, retry_after="0"):
@@ -492,14 +492,14 @@ def test_coming_back_it_waits_at_least_as_long_as_it_is_asked_to():
             return await anext(client)
 
     assert run(work())["event_type"] == "log"
-    lost = [one for one in changes if isinstance(one, Lost)]
+    lost = [one for one in changes if isinstance(one, Disconnected)]
     assert lost[0].retry_in == 0.0
     assert lost[1].retry_in >= 1.0
     assert lost[1].reason == "HTTP 503 Not yet"
 
 
 def test_who_takes_events_too_slowly_gets_a_snapshot_if_it_asked_for_it(served, write, monkeypatch):
-    monkeypatch.setattr(module, "MAX_WAITING", 3)
+    monkeypatch.setattr(module, "MAX_QUEUED", 3)
     changes = []
 
     def write_until_it_falls():

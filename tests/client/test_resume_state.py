@@ -22,22 +22,22 @@ def event(event_id, kind="log", *, operation_id="a", run="r1", at=0.0):
 
 def test_an_event_is_taken_once():
     known = ResumeState()
-    assert known.accept(event("e.1"))
-    assert not known.accept(event("e.1"))
-    assert known.accept(event("e.2"))
+    assert known.is_new(event("e.1"))
+    assert not known.is_new(event("e.1"))
+    assert known.is_new(event("e.2"))
 
 
 def test_what_has_no_id_is_always_taken():
     known = ResumeState()
-    assert known.accept({"event_type": "log", "data": {}})
-    assert known.accept({"event_type": "log", "data": {}})
+    assert known.is_new({"event_type": "log", "data": {}})
+    assert known.is_new({"event_type": "log", "data": {}})
 
 
 def test_a_new_connection_goes_on_behind_the_last_event():
     known = ResumeState()
     known.add(["a", "b"])
-    known.accept(event("e.1"))
-    known.accept(event("e.2"))
+    known.is_new(event("e.1"))
+    known.is_new(event("e.2"))
     assert list(known.resume()) == [
         {"command": "subscribe", "operation_ids": ["a", "b"], "since": {"a": "e.2"}}
     ]
@@ -46,7 +46,7 @@ def test_a_new_connection_goes_on_behind_the_last_event():
 def test_what_is_not_watched_any_more_is_not_asked_for():
     known = ResumeState()
     known.add(["a"])
-    known.accept(event("e.1"))
+    known.is_new(event("e.1"))
     known.remove(["a"])
     assert list(known.resume()) == []
 
@@ -54,8 +54,8 @@ def test_what_is_not_watched_any_more_is_not_asked_for():
 def test_everything_goes_on_where_it_had_not_ended():
     known = ResumeState()
     known.add(["*"])
-    known.accept(event("e.1", operation_id="runs"))
-    known.accept(event("e.2", "completed", operation_id="ended"))
+    known.is_new(event("e.1", operation_id="runs"))
+    known.is_new(event("e.2", "completed", operation_id="ended"))
     assert list(known.resume()) == [
         {"command": "subscribe", "operation_ids": ["runs"], "since": {"runs": "e.1"}},
         {"command": "subscribe", "operation_id": "*"},
@@ -68,7 +68,7 @@ def test_many_ids_fit_into_commands():
     ids = [f"{number:036}" for number in range(2_000)]
     known.add(ids)
     for one in ids:
-        known.accept(event(f"0123abcd.1735734005456-0.{one}", operation_id=one))
+        known.is_new(event(f"0123abcd.1735734005456-0.{one}", operation_id=one))
     commands = list(known.resume())
     assert [one for command in commands for one in command["operation_ids"]] == ids
     assert len(commands) < 40
@@ -85,9 +85,9 @@ def test_it_does_not_grow_for_ever(monkeypatch):
     monkeypatch.setattr(resume_state, "MAX_KNOWN", 10)
     known = ResumeState()
     known.add(["*", "kept"])
-    known.accept(event("first", operation_id="kept"))
+    known.is_new(event("first", operation_id="kept"))
     for number in range(100):
-        known.accept(event(f"e.{number}", operation_id=f"op-{number}"))
+        known.is_new(event(f"e.{number}", operation_id=f"op-{number}"))
     assert len(known._seen) == 10
-    assert len(known._known) <= 12
+    assert len(known._progress) <= 12
     assert next(iter(known.resume()))["since"] == {"kept": "first"}

@@ -69,7 +69,7 @@ def servers(request):
         stack.enter_context(Worker("mixed", broker=url, backend=backend))
         alone = stack.enter_context(SidecarProcess(url))
         server = start_websocket_background(port=0)
-        eventually(lambda: background.ask(lambda one: one.readiness()["ready"], otherwise=False))
+        eventually(lambda: background.call(lambda one: one.readiness()["ready"], default=False))
         yield Servers(app, (server.url, alone.url))
 
 

@@ -20,11 +20,8 @@ from celery_wsprogress.operations import history
 from celery_wsprogress.protocol import batches, messages
 from celery_wsprogress.protocol.close_codes import TOO_SLOW, UNSUPPORTED
 from celery_wsprogress.sidecar import connection as module
-from celery_wsprogress.sidecar.connection import (
-    MIN_PING_FACTOR,
-    ProgressConnection,
-)
-from celery_wsprogress.sidecar.socket_writer import UNSENT_BYTES
+from celery_wsprogress.sidecar.connection import MIN_PING_FACTOR, ProgressConnection
+from celery_wsprogress.sidecar.socket_writer import MAX_KERNEL_BUFFER
 
 TIMEOUT = 30
 
@@ -279,8 +276,8 @@ def test_a_client_that_goes_without_a_word_is_no_error():
             client.transport.abort()
             await served.ended.wait()
             served.connection.flush()
-            served.connection.close_soon(1000, "")
-            served.connection.close_soon(1000, "")
+            served.connection.schedule_close(1000, "")
+            served.connection.schedule_close(1000, "")
 
     run(scenario())
 
@@ -288,7 +285,7 @@ def test_a_client_that_goes_without_a_word_is_no_error():
 def test_nothing_is_written_once_it_closes():
     async def scenario():
         async with connected() as (served, client):
-            served.connection.close_soon(4001, "the token has expired")
+            served.connection.schedule_close(4001, "the token has expired")
             served.session.reply(b"late")
             await asyncio.sleep(0)
             served.connection.flush()
@@ -328,7 +325,7 @@ def test_a_client_may_take_what_there_is_before_it_is_dismissed():
                 served.session.reply(one.encode())
             served.connection.flush()
             assert served.session.has_unread
-            leaving = asyncio.create_task(served.connection.dismiss(1012, "bye", flush=True))
+            leaving = asyncio.create_task(served.connection.close_or_abort(1012, "bye", flush=True))
             assert [await client.recv() for _ in frames] == frames
             assert await closed(client) == 1012
             await leaving
@@ -343,7 +340,7 @@ def test_a_client_that_takes_nothing_is_dismissed_all_the_same(monkeypatch):
         async with connected(max_queue=1, close_timeout=0.1) as (served, _):
             for _ in range(400):
                 served.session.reply(b"x" * 50_000)
-            await served.connection.dismiss(1012, "bye", flush=True)
+            await served.connection.close_or_abort(1012, "bye", flush=True)
             await served.ended.wait()
 
     run(scenario())
@@ -369,6 +366,6 @@ def test_the_kernel_takes_a_limited_number_of_bytes_for_a_client_that_does_not_r
         async with connected() as (served, _):
             sock = served.connection.transport.get_extra_info("socket")
             limit = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
-            assert limit == UNSENT_BYTES
+            assert limit == MAX_KERNEL_BUFFER
 
     run(scenario())

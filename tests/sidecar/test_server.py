@@ -21,9 +21,8 @@ from websockets.sync.client import connect
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress, open_writer
-from celery_wsprogress.protocol import batches
-from celery_wsprogress.protocol.close_codes import TOO_SLOW
-from celery_wsprogress.sidecar import server, shutdown
+from celery_wsprogress.protocol import batches, close_codes
+from celery_wsprogress.sidecar import connections, server, shutdown
 
 KEY = "a key that is long enough for HS256"
 
@@ -344,8 +343,8 @@ def test_a_client_that_is_stuck_is_closed_whether_it_asked_for_snapshots_or_not(
 ):
     closed = []
     monkeypatch.setattr(
-        server.ProgressConnection,
-        "close_soon",
+        connections.ProgressConnection,
+        "schedule_close",
         lambda self, code, reason: closed.append(code) or self.transport.abort(),
     )
     with (
@@ -360,7 +359,7 @@ def test_a_client_that_is_stuck_is_closed_whether_it_asked_for_snapshots_or_not(
             write(*(log("x" * 6_000) for _ in range(4)))
             for _ in range(4):
                 one.receive()
-        assert closed == [TOO_SLOW]
+        assert closed == [close_codes.TOO_SLOW]
         assert idle.ask("ping")["status"] == "pong"
         assert one.ask("get_stats")
 

@@ -93,14 +93,14 @@ def test_another_free_port_is_drawn_when_the_second_address_has_it_taken(monkeyp
     draws = []
     with taken("::1") as port:
 
-        def draw(family, place, bind, *, needed):
+        def draw(family, place, bind, *, required):
             draws.append(place)
             # The first time, what is free on the first address is the port taken above.
             place = (place[0], port) if len(draws) == 1 else place
-            return open_one(family, place, bind, needed=needed)
+            return open_one(family, place, bind, required=required)
 
-        open_one = sockets._open
-        monkeypatch.setattr(sockets, "_open", draw)
+        open_one = sockets._bind_one
+        monkeypatch.setattr(sockets, "_bind_one", draw)
         with listening_on("localhost", 0) as places:
             assert places[0][1] == places[1][1] != port
     assert [place[0] for place in draws] == ["127.0.0.1", "::1", "127.0.0.1", "::1"]
@@ -119,7 +119,7 @@ def test_a_second_address_this_machine_does_not_have_is_left_out(monkeypatch, se
 
 
 @pytest.mark.parametrize("only", [UNKNOWN_FAMILY, FOREIGN_ADDRESS])
-def test_a_first_one_is_needed(monkeypatch, only):
+def test_a_first_one_is_required(monkeypatch, only):
     monkeypatch.setattr(sockets, "_LOOPBACK", [only])
     with pytest.raises(OSError, match=r"not supported|[Cc]annot assign"):
         listen("localhost", 0)

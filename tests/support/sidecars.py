@@ -186,7 +186,7 @@ def write_until_one_falls(sidecar: SidecarThread, write: Callable[[], None]) -> 
     for _ in range(5_000):
         unread = [
             (record.history, getattr(cursor, "seq", cursor))
-            for session in list(sidecar.sidecar._connections)
+            for session in list(sidecar.sidecar._by_session)
             for record, cursor in list(session._unread.items())
         ]
         if any(history.dropped_seq > seq for history, seq in unread):

@@ -1,1 +1,1 @@
-"""A sidecar in a thread of another program's process."""
+"""A sidecar inside the process of a web application, in a thread of its own."""

@@ -1,11 +1,10 @@
-"""The sidecar in a thread of somebody else's process, a web application's for instance.
+"""Start and stop one sidecar in this process, for instance in that of a web application.
 
-The server has a daemon thread and an event loop of its own. Everything here may be called from
-any thread, also from one that runs another event loop; starting and stopping block it, for the
-fraction of a second that they take.
+These are functions of the package's public API. The server runs in a daemon thread with an event
+loop of its own (:mod:`.thread`). Everything here may be called from any thread, also from one
+that runs another event loop. Starting and stopping block for a fraction of a second.
 
-A process that forks takes its server along only as far as the child does not hold on to the
-port: in the child no server runs.
+After a fork no server runs in the child: it closes its copies of the listening sockets.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from celery_wsprogress import fork, running_server
+from celery_wsprogress.access.exposure import describe_exposure
 from celery_wsprogress.brokers.discovery import (
     default_address,
     find_celery_app,
@@ -46,13 +46,13 @@ WEBSOCKETS_AVAILABLE: Final[bool] = importlib.util.find_spec("websockets") is no
 
 
 class DefaultHost(str):
-    """The host, where nobody named one: what it means depends on the key."""
+    """The default of ``host``. A host that was passed is always taken; this one only with a key."""
 
     __slots__ = ()
 
 
 class DefaultPort(int):
-    """The port, where nobody named one: the environment may."""
+    """The default of ``port``. A port that was passed overrides the settings; this one does not."""
 
     __slots__ = ()
 
@@ -62,61 +62,65 @@ PORT: Final = DefaultPort(8765)
 
 
 def start_websocket_background(host: str = HOST, port: int = PORT) -> ServerAddress | None:
-    """Serve progress over WebSocket from this process. Returns once the server listens.
+    """Serve progress over WebSocket from this process. Return once the server listens.
 
-    It shows what is on the broker of this process's Celery application, else on that of
-    ``WSPROGRESS_URL``, as every sidecar does. Without either it shows the operations of this
-    process, live only. Its settings are those of ``celery-wsprogress serve``: ``WSPROGRESS_…`` in
-    the environment, ``wsprogress_…`` in Celery's configuration.
+    The server reads the broker of this process's Celery application, else the one in
+    ``WSPROGRESS_URL``. Without either it shows the operations of this process only, without
+    history. Its settings are those of ``celery-wsprogress serve``: ``WSPROGRESS_…`` in the
+    environment, ``wsprogress_…`` in Celery's configuration.
 
-    Who may connect: with a key (``WSPROGRESS_KEY``) whoever has a token. Without one a host that
-    is not named means the loopback addresses; a public host that is named is served, and there
-    one may watch by exact id only.
+    With a key (``WSPROGRESS_KEY``) clients need a token. Without one the server listens on the
+    loopback addresses. If you pass a public host all the same, clients may watch by exact id only.
 
     Args:
-        host: Host name or address to listen on. Where it is not given, ``WSPROGRESS_HOST``, else
-            every address of the machine if a key is set, else the loopback addresses.
-        port: Port to listen on; 0 is any free one. Where it is not given, ``WSPROGRESS_PORT``,
-            else ``WEBSOCKET_PORT``, else 8765.
+        host: Host name or address to listen on. If not given: ``WSPROGRESS_HOST``, else every
+            address of the machine if a key is set, else the loopback addresses.
+        port: Port to listen on; 0 means any free one. If not given: ``WSPROGRESS_PORT``, else
+            ``WEBSOCKET_PORT``, else 8765.
 
     Returns:
-        Where it listens: that of the running server where there is one already. None where
-        ``ENABLE_WEBSOCKET`` says no.
+        The address of the server, which may have been running already; None if
+        ``ENABLE_WEBSOCKET`` is false.
 
     Raises:
         ConfigurationError: a setting is bad.
-        ServerNotStarted: it cannot listen there; the sentence says why.
+        ServerNotStarted: it cannot listen there; the message says why.
     """
     global _server  # noqa: PLW0603 - one a process
     fork.notice()
     if not websocket_enabled(os.environ):
         logger.info("ENABLE_WEBSOCKET is false: the WebSocket server is not started")
         return None
-    with _changing:
+    with _lock:
         if _server is None or not _server.running:
             _server = _start(host, port)
-        return _server.place
+        return _server.address
 
 
 def stop_websocket_background() -> None:
-    """Close every connection (1012, so that clients come back) and stop. Nothing if none runs."""
+    """Close every connection (1012: clients connect again) and stop the server, if one runs."""
     global _server
     fork.notice()
-    with _changing:
+    with _lock:
         server, _server = _server, None
         if server is not None:
             server.stop()
 
 
 def is_websocket_running() -> bool:
-    """Whether a server runs in this process."""
+    """Return whether a server runs in this process."""
     fork.notice()
     server = _server
     return server is not None and server.running
 
 
 def get_websocket_status() -> dict[str, Any]:
-    """``available`` (it could run), ``running``, and ``stats``, all 0 while none runs."""
+    """Return the state of the server in this process.
+
+    Returns:
+        ``available`` (bool: websockets is installed), ``running`` (bool), and ``stats``, the
+        figures of :func:`stats`.
+    """
     return {
         "available": WEBSOCKETS_AVAILABLE,
         "running": is_websocket_running(),
@@ -125,20 +129,20 @@ def get_websocket_status() -> dict[str, Any]:
 
 
 def stats() -> dict[str, int]:
-    """The figures of the server in this process; the protocol's own, all 0, without one."""
-    return ask(lambda sidecar: sidecar.stats(), dict(running_server.NO_STATS))
+    """Return the figures of ``get_stats`` of the server in this process; zeros without one."""
+    return call(lambda sidecar: sidecar.stats(), dict(running_server.NO_STATS))
 
 
-def ask(question: Callable[[Sidecar], T], otherwise: T) -> T:
-    """Ask the server in this process something, in its thread.
+def call(function: Callable[[Sidecar], T], default: T) -> T:
+    """Call a function in the thread of the server in this process, and return its result.
 
     Args:
-        question: Called with the sidecar. Must be quick.
-        otherwise: The answer where no server runs, or it does not answer within two seconds.
+        function: Called with the sidecar. It blocks the event loop, so it must be quick.
+        default: Returned if no server runs, or if there is no result within two seconds.
     """
     fork.notice()
     server = _server
-    return otherwise if server is None else server.ask(question, otherwise)
+    return default if server is None else server.call(function, default)
 
 
 def _start(host: str, port: int) -> EmbeddedSidecar:
@@ -157,44 +161,42 @@ def _start(host: str, port: int) -> EmbeddedSidecar:
     try:
         server.start()
     except TimeoutError:
-        raise ServerNotStarted("The WebSocket server does not start: it is too busy") from None
+        raise ServerNotStarted(
+            "The WebSocket server does not start: the machine is too busy"
+        ) from None
     except OSError as exc:
-        raise ServerNotStarted(_explain_oserror(settings, exc)) from exc
-    _announce(server, address)
+        raise ServerNotStarted(_explain(exc, settings)) from exc
+    _log_startup(server, address)
     return server
 
 
 def _settings(host: str, port: int) -> ServeSettings:
-    """The settings of the process, with the host and the port that were asked for."""
+    """Return the settings of the process, with the host and the port that were passed."""
     settings = load_settings(ServeSettings)
-    asked: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     if not isinstance(port, DefaultPort):
-        asked["port"] = port
+        changes["port"] = port
     if not isinstance(host, DefaultHost):
-        asked["host"] = host
+        changes["host"] = host
     elif settings.host == ServeSettings().host and settings.key is not None:
-        asked["host"] = str(host)
-    return _restrict_public(_with(settings, asked))
+        changes["host"] = str(host)
+    return _restrict_public(_replace(settings, changes))
 
 
-def _with(settings: ServeSettings, changes: dict[str, Any]) -> ServeSettings:
+def _replace(settings: ServeSettings, changes: dict[str, Any]) -> ServeSettings:
     checked = ServeSettings.load(changes)
     return dataclasses.replace(settings, **{name: getattr(checked, name) for name in changes})
 
 
 def _restrict_public(settings: ServeSettings) -> ServeSettings:
-    """The settings, closed as far as a public address without a key must be."""
-    if settings.may_be_served:
-        return settings
-    return _with(settings, {"exact_only": True})
+    """Allow exact ids only, if the settings expose an address without saying so."""
+    return settings if settings.may_be_served else _replace(settings, {"exact_only": True})
 
 
-def _announce(server: EmbeddedSidecar, address: BrokerAddress) -> None:
-    settings, url = server.sidecar.settings, server.place.url
+def _log_startup(server: EmbeddedSidecar, address: BrokerAddress) -> None:
+    settings, url = server.sidecar.settings, server.address.url
     logger.info("WebSocket server started on %s; broker: %s", url, masked(address.url))
-    from celery_wsprogress.sidecar.http.handshake import exposure  # noqa: PLC0415 - loads websockets
-
-    open_to = exposure(settings)
+    open_to = describe_exposure(settings)
     if open_to is not None:
         logger.warning(
             "THE WEBSOCKET SERVER ON %s, PORT %d, IS PUBLIC AND HAS NO KEY: %s; set WSPROGRESS_KEY "
@@ -205,41 +207,41 @@ def _announce(server: EmbeddedSidecar, address: BrokerAddress) -> None:
         )
     elif settings.key is None:
         logger.info(
-            "No key is set, so it listens on this machine only; set WSPROGRESS_KEY to serve others"
+            "No key is set, so only this machine can connect; set WSPROGRESS_KEY to serve others"
         )
 
 
-def _explain_oserror(settings: ServeSettings, exc: OSError) -> str:
-    place = f"port {settings.port} on {settings.host}"
-    if exc.errno == errno.EADDRINUSE:
-        return (
-            f"The WebSocket server cannot start: {place} is in use, perhaps by this program's own "
-            "reloader or another worker process of it; choose another port (WSPROGRESS_PORT), or "
-            "start the server in one process only"
-        )
-    if exc.errno in {errno.EACCES, errno.EPERM}:
-        return f"The WebSocket server cannot start: {place} needs privileges"
-    return f"The WebSocket server cannot start: cannot listen on {place}: {exc.strerror or exc}"
+def _explain(exc: OSError, settings: ServeSettings) -> str:
+    from celery_wsprogress.sidecar.sockets import explain_oserror  # noqa: PLC0415 - not needed else
+
+    reason = explain_oserror(exc, settings.host, settings.port)
+    hint = (
+        ", perhaps by this program's own reloader or another worker process of it; choose another "
+        "port (WSPROGRESS_PORT), or start the server in one process only"
+    )
+    in_use = exc.errno == errno.EADDRINUSE
+    return f"The WebSocket server cannot start: {reason}{hint if in_use else ''}"
 
 
 _server: EmbeddedSidecar | None = None
-_changing = threading.Lock()
-"""Held while a server is started or stopped."""
-_abandoned: list[EmbeddedSidecar] = []
-"""Of the parent. Never collected: that would close what has its file numbers by then."""
+_lock = threading.Lock()
+"""Held while a server starts or stops."""
+_parent_servers: list[EmbeddedSidecar] = []
+"""In a child: the servers of its parents. They are kept for ever, because collecting them would
+close file descriptors, whose numbers may belong to other files by then."""
 
 
 def _reset() -> None:
-    global _server, _changing  # noqa: PLW0603 - whoever held it is not in this process
-    _changing = threading.Lock()
+    global _server, _lock  # noqa: PLW0603 - its holder is not in this process
+    _lock = threading.Lock()
     server, _server = _server, None
     if server is not None:
-        _abandoned.append(server)
+        _parent_servers.append(server)
         server.abandon()
 
 
 fork.register(_reset)
-running_server.register(ask, is_websocket_running)
+running_server.register(call, is_websocket_running)
 
-# Clients are told to come back also when nobody stopped the server.
+# Clients get 1012, and so connect again, also if the program did not stop the server.
 atexit.register(stop_websocket_background)

@@ -1,4 +1,7 @@
-"""A sidecar with a thread and an event loop of its own, driven from other threads."""
+"""A sidecar with a thread and an event loop of its own.
+
+:mod:`.background` starts it and stops it. All public methods may be called from any thread.
+"""
 
 from __future__ import annotations
 
@@ -24,34 +27,34 @@ T = TypeVar("T")
 
 START_TIMEOUT: Final = 30.0
 READER_TIMEOUT: Final = 1.0
-"""Seconds that starting waits for the broker. What keeps no log shows only what comes after."""
+"""Seconds that starting waits for the broker: without a log, earlier events are not shown."""
 STOP_TIMEOUT: Final = 15.0
 ANSWER_TIMEOUT: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """Where a server listens."""
+    """The address of a server."""
 
     host: str
     port: int
     url: str
-    """For clients on this machine."""
+    """``ws://host:port``, for clients on this machine."""
 
 
 class EmbeddedSidecar:
-    """A sidecar with its thread.
+    """A sidecar in a daemon thread.
 
     Args:
         settings: How to serve.
-        address: Where the log is read.
-        more: What else :class:`.Sidecar` takes.
+        address: The broker that the log is read from.
+        more: Further arguments of :class:`.Sidecar`.
     """
 
     def __init__(self, settings: ServeSettings, address: BrokerAddress, **more: Any) -> None:
         self.sidecar = Sidecar(settings, address, **more)
         self._loop: asyncio.AbstractEventLoop
-        self._leave: asyncio.Event
+        self._stop_requested: asyncio.Event
         self._listening: Future[None] = Future()
         self._given_up = False
         self._thread = threading.Thread(
@@ -60,21 +63,21 @@ class EmbeddedSidecar:
 
     @property
     def running(self) -> bool:
-        """Whether it serves."""
+        """Whether the thread runs."""
         return self._thread.is_alive()
 
     @property
-    def place(self) -> ServerAddress:
+    def address(self) -> ServerAddress:
         """Where it listens."""
         sidecar = self.sidecar
-        return ServerAddress(sidecar.settings.host, sidecar.port, f"ws://{sidecar.place}")
+        return ServerAddress(sidecar.settings.host, sidecar.port, f"ws://{sidecar.address}")
 
     def start(self) -> None:
         """Start the thread; return when it listens.
 
         Raises:
-            OSError: it cannot. The thread has ended then.
-            TimeoutError: it does not. The thread ends as soon as it can.
+            OSError: it cannot listen. The thread has ended.
+            TimeoutError: it does not listen in time. The thread ends as soon as it can.
         """
         self._thread.start()
         try:
@@ -88,58 +91,58 @@ class EmbeddedSidecar:
             asyncio.run(self._serve())
         except BaseException as exc:
             if self._listening.done():
-                logger.exception("The WebSocket server ended by an error")
+                logger.exception("The WebSocket server stopped with an error")
             else:
                 self._listening.set_exception(exc)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._leave = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         await self.sidecar.start()
         await self._wait_for_reader()
         self._listening.set_result(None)
         if not self._given_up:
-            await self._leave.wait()
-        # When the interpreter ends there are no more threads to wait for the reader in.
+            await self._stop_requested.wait()
+        # At interpreter exit `to_thread` can start no thread, and `stop` fails with RuntimeError.
         with suppress(RuntimeError):
             await self.sidecar.stop(drain=0.0)
 
     async def _wait_for_reader(self) -> None:
         deadline = self._loop.time() + READER_TIMEOUT
         reader = self.sidecar.ingest.status
-        while not reader.connected and self._loop.time() < deadline:  # noqa: ASYNC110 - set by a thread
+        while not reader.connected and self._loop.time() < deadline:  # noqa: ASYNC110 - a thread sets it
             await asyncio.sleep(0.005)
 
     def stop(self) -> None:
-        """End it. Blocks until the clients are gone."""
-        with suppress(RuntimeError):  # it has ended by itself
-            self._loop.call_soon_threadsafe(self._leave.set)
+        """Stop the server. Block until the connections are closed, 15 seconds at the most."""
+        with suppress(RuntimeError):  # the loop is closed already
+            self._loop.call_soon_threadsafe(self._stop_requested.set)
         self._thread.join(STOP_TIMEOUT)
 
-    def ask(self, question: Callable[[Sidecar], T], otherwise: T) -> T:
-        """Ask the sidecar something, from any thread.
+    def call(self, function: Callable[[Sidecar], T], default: T) -> T:
+        """Call a function in the server's thread, and return its result.
 
         Args:
-            question: Called in the server's thread. Must be quick.
-            otherwise: The answer where none comes within two seconds.
+            function: Called with the sidecar. It blocks the event loop, so it must be quick.
+            default: Returned if there is no result within two seconds.
         """
         if threading.current_thread() is self._thread:
-            return question(self.sidecar)
-        answer: Future[T] = Future()
+            return function(self.sidecar)
+        result: Future[T] = Future()
 
-        def find_out() -> None:
+        def run() -> None:
             try:
-                answer.set_result(question(self.sidecar))
-            except Exception as exc:  # noqa: BLE001 - the thread that asked gets it
-                answer.set_exception(exc)
+                result.set_result(function(self.sidecar))
+            except Exception as exc:  # noqa: BLE001 - raised in the calling thread
+                result.set_exception(exc)
 
         try:
-            self._loop.call_soon_threadsafe(find_out)
-            return answer.result(ANSWER_TIMEOUT)
+            self._loop.call_soon_threadsafe(run)
+            return result.result(ANSWER_TIMEOUT)
         except (TimeoutError, RuntimeError):
-            return otherwise
+            return default
 
     def abandon(self) -> None:
-        """Let go of the ports, in the child of a fork. Everything else is the parent's."""
+        """Close the listening sockets, in a forked child. Everything else belongs to the parent."""
         for one in self.sidecar.sockets:
             one.close()

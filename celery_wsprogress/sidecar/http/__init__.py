@@ -1,1 +1,1 @@
-"""What the port answers without a WebSocket."""
+"""The HTTP side of the port: what is decided and answered before a WebSocket handshake."""

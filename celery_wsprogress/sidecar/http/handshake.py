@@ -1,6 +1,7 @@
-"""Before the handshake: who is refused, and what a settings file may not open.
+"""Checks before the WebSocket handshake: reject a request, or give it a first permit.
 
-Pure functions from a request, or from settings, to a decision.
+:mod:`.request_handler` calls these functions. They are pure: from a request and the settings to a
+decision.
 """
 
 from __future__ import annotations
@@ -13,11 +14,9 @@ from urllib.parse import unquote
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from celery_wsprogress.access.permissions import host_allowed, origin_allowed
-from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.sidecar.http.refusals import Refused
-from celery_wsprogress.sidecar.http.routes import TEXT, HTTPAnswer, is_open
-from celery_wsprogress.urls import is_loopback
+from celery_wsprogress.access.permissions import Permit, host_allowed, origin_allowed
+from celery_wsprogress.sidecar.http.refusals import RefusedHeader
+from celery_wsprogress.sidecar.http.routes import TEXT, HTTPAnswer, is_public
 
 if TYPE_CHECKING:
     from celery_wsprogress.settings import ServeSettings
@@ -29,94 +28,79 @@ LOST_UPGRADE: Final = (
 )
 
 
-def check_exposure(settings: ServeSettings) -> None:
-    """Refuse settings that would show operations to people who were not asked.
-
-    Raises:
-        ConfigurationError: a public address has neither a key nor ``insecure`` nor
-            ``exact_only``, or
-            ``monitor_unsubscribed`` is on together with a key.
-    """
-    if not settings.may_be_served:
-        raise ConfigurationError(
-            "wsprogress_host",
-            settings.host,
-            "a loopback address unless a key (WSPROGRESS_KEY) is set, or --exact-only or "
-            "--insecure is given",
-        )
-    if settings.monitor_unsubscribed and settings.key is not None:
-        raise ConfigurationError("wsprogress_monitor_unsubscribed", True, "off once a key is set")
-
-
-def exposure(settings: ServeSettings) -> str | None:
-    """What others may do who reach a public address; None where it is closed to them."""
-    if settings.key is not None or is_loopback(settings.host):
-        return None
-    if settings.exact_only:
-        return "whoever reaches it may watch every operation whose id they know"
-    return "whoever reaches it may list and watch every operation, results included"
-
-
 def reject_reason(request: Request, settings: ServeSettings) -> HTTPAnswer | None:
-    """Why a request is not served, or None when it is."""
+    """Return the response that rejects a request; None where the request may be served."""
     host = single_header(request.headers, "Host")
-    if host is None and is_open(request.path):
-        # A balancer's check in HTTP/1.0. Browsers always name the host (RFC 9112, 3.2).
+    if host is None and is_public(request.path):
+        # A load balancer's check in HTTP/1.0. Browsers always send Host (RFC 9112, section 3.2).
         return None
-    refused = foreign(request, settings)
-    if refused is not None:
-        text = f"{_WHY[refused.option]} ({refused.option})\n"
+    header = refused_header(request, settings)
+    if header is not None:
+        text = f"{_REASONS[header.option]} ({header.option})\n"
         return HTTPAnswer(HTTPStatus.FORBIDDEN, text.encode(), TEXT)
     if request.method != "GET":
         return HTTPAnswer(HTTPStatus.METHOD_NOT_ALLOWED, b"Only GET is served here\n", TEXT)
     return None
 
 
-def foreign(request: Request, settings: ServeSettings) -> Refused | None:
-    """The host name or the origin of a request that may not be; None where both may."""
+def refused_header(request: Request, settings: ServeSettings) -> RefusedHeader | None:
+    """Return the host name or origin that is not allowed; None where both are."""
     host = single_header(request.headers, "Host")
     if not host_allowed(host, (settings.host, *settings.hosts)):
         name = re.sub(r":\d*$", "", host or "")
-        return Refused("host name", "--allow-host", name)
+        return RefusedHeader("host name", "--allow-host", name)
     origin = single_header(request.headers, "Origin")
     if not origin_allowed(origin, host, settings.origins):
-        return Refused("origin", "--origin", origin or "")
+        return RefusedHeader("origin", "--origin", origin or "")
     return None
 
 
-_WHY: Final = {
+_REASONS: Final = {
     "--allow-host": "This host name is not served here",
     "--origin": "Pages of this origin may not connect here",
 }
 
 
-def lost_upgrade(request: Request) -> HTTPAnswer | None:
-    """What is said where a proxy has taken the upgrade out of a WebSocket handshake.
+def reject_lost_upgrade(request: Request) -> HTTPAnswer | None:
+    """Return the response to a handshake that lost its ``Upgrade`` header in a proxy; else None.
 
-    ``Upgrade`` and ``Connection`` are for one hop only (RFC 9110, 7.6.1): a proxy that was not told
-    to pass them on drops them, and sends the rest of the handshake.
+    ``Upgrade`` and ``Connection`` are for one hop only (RFC 9110, section 7.6.1): a proxy that is
+    not configured to pass them on drops them, and sends the rest of the handshake.
     """
     if "Sec-WebSocket-Key" not in request.headers:
         return None
     return HTTPAnswer(HTTPStatus.UPGRADE_REQUIRED, LOST_UPGRADE.encode(), TEXT)
 
 
-def operation_id_of(path: str) -> str:
-    """The id in ``/ws/<operation_id>``, or an empty text."""
+def permit_for(request: Request | None, settings: ServeSettings) -> Permit:
+    """Return the permit that a request begins with, before any token.
+
+    A page from disk (``Origin: null``) may only watch exact ids.
+    """
+    origin = request.headers.get("Origin") if request else None
+    without_key = settings.exact_only and settings.key is None
+    return Permit(settings.key, exact_only=origin == "null" or without_key)
+
+
+def operation_id_in_path(path: str) -> str:
+    """Return the id in ``/ws/<operation_id>``; an empty string for any other path."""
     prefix, _, operation_id = path.partition("?")[0].partition("/ws/")
     return "" if prefix else unquote(operation_id)
 
 
 def single_header(headers: Headers, name: str) -> str | None:
-    """A header's only value, or None. One that is sent twice is as good as a foreign one."""
+    """Return the only value of a header; None without one.
+
+    A header that is sent twice gives an empty string, which no rule allows.
+    """
     values = headers.get_all(name)
     if len(values) > 1:
         return ""
     return values[0] if values else None
 
 
-def response(answer: HTTPAnswer) -> Response:
-    """An answer as websockets sends it."""
+def to_http_response(answer: HTTPAnswer) -> Response:
+    """Return the answer as a response of websockets."""
     headers = Headers()
     headers["Content-Type"] = answer.content_type
     headers["Content-Length"] = str(len(answer.body))

@@ -1,6 +1,7 @@
-"""Who was refused before the handshake, and the option that would let it in: a line for each.
+"""Log refused host names and origins, each once, with the option that would allow it.
 
-A page or a proxy that is refused learns why, but it tells nobody; the operator reads the log.
+A page or a proxy that is refused gets the reason in its response, but the operator sees only the
+log. :mod:`.request_handler` reports each refusal here.
 """
 
 from __future__ import annotations
@@ -10,66 +11,66 @@ import re
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from celery_wsprogress.printable import clean
+from celery_wsprogress.printable import escape_control
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
-MOST: Final = 100
-"""Names that are said within :data:`SPAN`; whoever asks may make up others without end."""
+MAX_LOGGED: Final = 100
+"""Names logged within :data:`REPEAT_INTERVAL`; a stranger can send any number of them."""
 
-SPAN: Final = 3600.0
-"""Seconds after which a name is said again, if it is still refused."""
+REPEAT_INTERVAL: Final = 3600.0
+"""Seconds after which a name is logged again, if it is still refused."""
 
-_LONGEST: Final = 200
+_MAX_NAME_LENGTH: Final = 200
 _NAME: Final = re.compile(r"[A-Za-z0-9.:/\[\]_-]+")
-"""What may be pasted into a command line as it is."""
+"""A name that is safe to paste into a command line."""
 
 
-class Refused(NamedTuple):
-    """Whom a request came from, or went to, that may not be."""
+class RefusedHeader(NamedTuple):
+    """A ``Host`` or ``Origin`` that is not allowed."""
 
     what: str
-    """What it is, as a person says it."""
+    """``host name`` or ``origin``."""
     option: str
-    """The option of ``serve`` that would let it in."""
+    """The option of ``serve`` that would allow it."""
     name: str
-    """As the request has it; empty where it has none, or several."""
+    """The name in the request; empty where the request has none, or several."""
 
 
 class Refusals:
-    """Says each of those who are refused once, while they are few.
+    """Logs each refused name once, up to :data:`MAX_LOGGED` names.
 
     Args:
-        clock: Seconds that only grow.
+        clock: Gives monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since = clock()
-        self._said: set[Refused] = set()
+        self._logged: set[RefusedHeader] = set()
 
-    def note(self, refused: Refused) -> None:
-        """Write a line about it, unless there was one lately."""
+    def log_once(self, refused: RefusedHeader) -> None:
+        """Log a refusal, unless the same one was logged lately."""
         now = self._clock()
-        if now - self._since > SPAN:
+        if now - self._since > REPEAT_INTERVAL:
             self._since = now
-            self._said.clear()
-        if refused in self._said or len(self._said) >= MOST:
+            self._logged.clear()
+        if refused in self._logged or len(self._logged) >= MAX_LOGGED:
             return
-        self._said.add(refused)
-        logger.warning("%s", _line(refused))
-        if len(self._said) == MOST:
-            logger.warning("Many different names are refused; for an hour no more are said here")
+        self._logged.add(refused)
+        logger.warning("%s", _describe(refused))
+        if len(self._logged) == MAX_LOGGED:
+            logger.warning("Many different names are refused; for an hour no more are logged")
 
 
-def _line(refused: Refused) -> str:
+def _describe(refused: RefusedHeader) -> str:
     what, option, name = refused
     if not name:
         return f"Refused a request with no {what}, or more than one"
-    line = f"Refused a request with the {what} {clean(name, _LONGEST)}"
-    if len(name) > _LONGEST or not _NAME.fullmatch(name):
+    line = f"Refused a request with the {what} {escape_control(name, _MAX_NAME_LENGTH)}"
+    if len(name) > _MAX_NAME_LENGTH or not _NAME.fullmatch(name):
         return line
     return f"{line}; {option} {name} would let it in"

@@ -1,7 +1,8 @@
-"""The plain HTTP side of the port: GET, a few paths, short answers.
+"""The HTTP routes: health, readiness, status, metrics and operations, all by GET.
 
-Pure functions from a request to a response; :mod:`.server` calls them before a WebSocket
-handshake. Health is open to everyone; the rest follows the rules of the commands.
+:func:`route` is pure: from a request's path and header to an answer. :mod:`.request_handler`
+calls it. ``/healthz`` and ``/readyz`` are public; the others need what the same command over
+WebSocket needs.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
 STARTING: Final = "The log is still being read"
 
 RETRY_AFTER: Final = 5
-"""Seconds after which who was sent away may come back."""
+"""Seconds after which a client that got 503 may try again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,53 +42,54 @@ class HTTPAnswer:
     body: bytes
     content_type: str = JSON
     retry_after: int | None = None
-    """Seconds after which the question may be asked again."""
+    """Seconds after which the client may try again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestContext:
-    """What the answers are made of, at one moment."""
+    """What an answer is made from."""
 
     hub: Hub
     permit: Permit
-    now: float
+    timestamp: float
+    """Now, in epoch seconds, for the expiry of tokens."""
     report: Callable[[], Samples]
     """Makes the figures; see :mod:`.definitions`."""
-    rebuilt: bool = True
-    """Whether the operations are known; before that nobody is told how one stands."""
+    replay_done: bool = True
+    """Whether the log was read; before that no operation is shown, as it may be out of date."""
 
 
-def respond(target: str, authorization: str | None, view: RequestContext) -> HTTPAnswer:
+def route(target: str, authorization: str | None, context: RequestContext) -> HTTPAnswer:
     """Answer a GET that asks for no WebSocket.
 
     Args:
         target: The request's path with its query.
         authorization: The header, for a ``Bearer`` token.
-        view: What to answer from.
+        context: What to answer from.
     """
     path, _, query = target.partition("?")
     if path in _PUBLIC_ROUTES:
-        return _PUBLIC_ROUTES[path](view, query)
+        return _PUBLIC_ROUTES[path](context, query)
     if authorization is not None:
         try:
-            view.permit.add(_bearer(authorization), now=view.now)
+            context.permit.add(_bearer(authorization), now=context.timestamp)
         except TokenError as exc:
             return _json(HTTPStatus.UNAUTHORIZED, {"error": str(exc), "code": "unauthorized"})
     if path in _AUTHORIZED_ROUTES:
-        return _AUTHORIZED_ROUTES[path](view, query)
+        return _AUTHORIZED_ROUTES[path](context, query)
     prefix, _, operation_id = path.partition("/operations/")
     if not prefix and operation_id:
-        return _operation(view, unquote(operation_id))
+        return _operation(context, unquote(operation_id))
     return _json(HTTPStatus.NOT_FOUND, {"error": "There is nothing here", "code": "not_found"})
 
 
 def needs_all_processes(target: str) -> bool:
-    """Whether a path is answered for all processes of the sidecar, and not for one of them."""
+    """Return whether the answer for a path needs the figures of all processes."""
     return target.partition("?")[0] in _ALL_PROCESSES_ROUTES
 
 
-def is_open(target: str) -> bool:
-    """Whether a path is answered to everyone."""
+def is_public(target: str) -> bool:
+    """Return whether a path needs neither a token nor a known host."""
     return target.partition("?")[0] in _PUBLIC_ROUTES
 
 
@@ -96,62 +98,62 @@ def _bearer(authorization: str) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _health(_view: RequestContext, _query: str) -> HTTPAnswer:
+def _health(_context: RequestContext, _query: str) -> HTTPAnswer:
     return HTTPAnswer(HTTPStatus.OK, b"ok\n", TEXT)
 
 
-def _ready(view: RequestContext, _query: str) -> HTTPAnswer:
-    found = readiness(view.report())
+def _ready(context: RequestContext, _query: str) -> HTTPAnswer:
+    found = readiness(context.report())
     status = HTTPStatus.OK if found["ready"] else HTTPStatus.SERVICE_UNAVAILABLE
     return _json(status, found)
 
 
-def _status(view: RequestContext, _query: str) -> HTTPAnswer:
-    if not view.permit.may_count(view.now):
-        return _refused(view)
-    found = {"available": True, "running": True, "stats": stats(view.report())}
+def _status(context: RequestContext, _query: str) -> HTTPAnswer:
+    if not context.permit.may_count(context.timestamp):
+        return _not_permitted(context)
+    found = {"available": True, "running": True, "stats": stats(context.report())}
     return _json(HTTPStatus.OK, found)
 
 
-def _metrics(view: RequestContext, _query: str) -> HTTPAnswer:
-    if not view.permit.may_count(view.now):
-        return _refused(view)
-    return HTTPAnswer(HTTPStatus.OK, to_prometheus(view.report()).encode(), PROMETHEUS)
+def _metrics(context: RequestContext, _query: str) -> HTTPAnswer:
+    if not context.permit.may_count(context.timestamp):
+        return _not_permitted(context)
+    return HTTPAnswer(HTTPStatus.OK, to_prometheus(context.report()).encode(), PROMETHEUS)
 
 
-def _operations(view: RequestContext, query: str) -> HTTPAnswer:
-    if not view.permit.may_list(view.now):
-        return _refused(view)
-    if not view.rebuilt:
+def _operations(context: RequestContext, query: str) -> HTTPAnswer:
+    if not context.permit.may_list(context.timestamp):
+        return _not_permitted(context)
+    if not context.replay_done:
         return service_unavailable(STARTING)
     fields: dict[str, Any] = {name: values[-1] for name, values in parse_qs(query).items()}
     limit = fields.get("limit", "")
-    # Python refuses to read thousands of digits as a number; so does the list, of a text.
+    # `int` raises for more than 4,300 digits (Python 3.11); the list rejects a string as limit.
     if limit.isdecimal() and len(limit) < 10:
         fields["limit"] = int(limit)
     try:
-        return _json(HTTPStatus.OK, list_operations(view.hub.store, fields))
+        return _json(HTTPStatus.OK, list_operations(context.hub.store, fields))
     except CommandError as exc:
         return _json(HTTPStatus.BAD_REQUEST, {"error": str(exc), "code": exc.code})
 
 
-def _operation(view: RequestContext, operation_id: str) -> HTTPAnswer:
-    if not view.permit.may_watch(operation_id, view.now):
-        return _refused(view)
-    if not view.rebuilt:
+def _operation(context: RequestContext, operation_id: str) -> HTTPAnswer:
+    if not context.permit.may_watch(operation_id, context.timestamp):
+        return _not_permitted(context)
+    if not context.replay_done:
         return service_unavailable(STARTING)
-    snapshot = view.hub.get(operation_id)
+    snapshot = context.hub.get(operation_id)
     status = HTTPStatus.NOT_FOUND if snapshot is None else HTTPStatus.OK
     return _json(status, {"operation": snapshot})
 
 
-def service_unavailable(why: str) -> HTTPAnswer:
-    """What is said to who cannot be served yet, or not any more."""
-    return HTTPAnswer(HTTPStatus.SERVICE_UNAVAILABLE, f"{why}\n".encode(), TEXT, RETRY_AFTER)
+def service_unavailable(reason: str) -> HTTPAnswer:
+    """Return the answer for a sidecar that starts or stops."""
+    return HTTPAnswer(HTTPStatus.SERVICE_UNAVAILABLE, f"{reason}\n".encode(), TEXT, RETRY_AFTER)
 
 
-def _refused(view: RequestContext) -> HTTPAnswer:
-    if view.permit.may_count(view.now):
+def _not_permitted(context: RequestContext) -> HTTPAnswer:
+    if context.permit.may_count(context.timestamp):
         body = {"error": "The token does not grant this", "code": "forbidden"}
         return _json(HTTPStatus.FORBIDDEN, body)
     body = {"error": "This needs `Authorization: Bearer <token>`", "code": "unauthorized"}

@@ -1,9 +1,9 @@
-"""The browser modules, as the sidecar serves them: ``/client.js`` and what it imports, and ``/``.
+"""The static files: the dashboard at ``/``, and the browser modules such as ``/client.js``.
 
-They are read once, from the package, and found by their exact name: a path leads nowhere else.
-They hold no data of anyone, so they need no token; which pages may import them is decided by the
-``Origin``, as for everything here. A browser asks each time whether what it has is still what is
-served, so that a page never runs the modules of another version than its sidecar's.
+The files are read once, from the package, and found by exact path, so no path leads outside.
+They hold no user data and need no token; the ``Origin`` decides which pages may import them. The
+browser revalidates them each time (ETag), so a page never runs modules of another version than
+its sidecar's. :mod:`.request_handler` calls :func:`respond_with_file`.
 """
 
 from __future__ import annotations
@@ -34,21 +34,22 @@ CONTENT_TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""What is served, by the end of its name; anything else in the folder is not."""
+"""Content types by file extension. Files with any other extension are not served."""
 
-Rules: TypeAlias = tuple[tuple[str, str], ...]
-"""Headers that tell a browser what it may do with a file."""
+ResponseHeaders: TypeAlias = tuple[tuple[str, str], ...]
+"""Response headers, as name and value."""
 
-MODULE_RULES: Final[Rules] = (("Cross-Origin-Resource-Policy", "cross-origin"),)
+MODULE_HEADERS: Final[ResponseHeaders] = (("Cross-Origin-Resource-Policy", "cross-origin"),)
 
-# A WebSocket to where the page came from is 'self', too. No HTML is made from text.
+# 'self' includes a WebSocket to the page's own origin (CSP Level 3).
+# The dashboard makes no HTML from text, so it needs no trusted type.
 CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
-PAGE_RULES: Final[Rules] = (
+PAGE_HEADERS: Final[ResponseHeaders] = (
     ("Content-Security-Policy", CSP),
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
@@ -56,23 +57,23 @@ PAGE_RULES: Final[Rules] = (
     ("X-Frame-Options", "DENY"),
 )
 
-FLOWER: Final = '<meta name="flower-url" content="">'
-"""Where the dashboard reads the address of Flower; in the file there is none."""
+FLOWER_META: Final = '<meta name="flower-url" content="">'
+"""The tag from which the dashboard reads the URL of Flower; it is empty in the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """A file as it is served."""
+    """A file with its headers."""
 
     body: bytes
     content_type: str
     etag: str
-    rules: Rules = MODULE_RULES
+    headers: ResponseHeaders = MODULE_HEADERS
 
 
 @cache
 def static_files() -> Mapping[str, StaticFile]:
-    """Every file that is served as it is, by its path."""
+    """Return the files that are served unchanged, by URL path."""
     return dict(_files_in(_folder(), "/"))
 
 
@@ -93,27 +94,27 @@ def _files_in(folder: Traversable, path: str) -> Iterator[tuple[str, StaticFile]
 
 @cache
 def dashboard(flower_url: str | None) -> StaticFile:
-    """The page at ``/``.
+    """Return the page at ``/``.
 
     Args:
-        flower_url: Where its links to Flower lead.
+        flower_url: The base of its links to Flower.
     """
     text = _folder().joinpath("index.html").read_text(encoding="utf-8")
-    told = FLOWER.replace('""', f'"{html.escape(flower_url or "")}"')
-    body = text.replace(FLOWER, told).encode()
-    return StaticFile(body, "text/html; charset=utf-8", _etag(body), PAGE_RULES)
+    meta_tag = FLOWER_META.replace('""', f'"{html.escape(flower_url or "")}"')
+    body = text.replace(FLOWER_META, meta_tag).encode()
+    return StaticFile(body, "text/html; charset=utf-8", _etag(body), PAGE_HEADERS)
 
 
 def _etag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
-def respond(request: Request, flower_url: str | None) -> Response | None:
-    """Answer a request for the dashboard or a browser module; None where it is for something else.
+def respond_with_file(request: Request, flower_url: str | None) -> Response | None:
+    """Answer a request for the dashboard or a browser module; None for any other path.
 
     Args:
         request: A GET whose ``Host`` and ``Origin`` were allowed.
-        flower_url: Where the dashboard's links to Flower lead.
+        flower_url: The base of the dashboard's links to Flower.
     """
     path = request.path.partition("?")[0]
     file = dashboard(flower_url) if path == "/" else static_files().get(path)
@@ -132,7 +133,7 @@ def _headers(file: StaticFile, origin: str | None) -> Headers:
     headers["ETag"] = file.etag
     headers["Cache-Control"] = "no-cache"
     headers["X-Content-Type-Options"] = "nosniff"
-    headers.update(file.rules)
+    headers.update(file.headers)
     headers["Vary"] = "Origin"
     headers["Connection"] = "close"
     if origin is not None:

@@ -65,7 +65,7 @@ class MetricsCollector:
 
     def closed(self, connection: ProgressConnection) -> None:
         """Count a closed connection, and take its counts over."""
-        code = connection.end_code
+        code = connection.first_close_code
         self._closed[str(code) if code in close_codes.KNOWN else "other"] += 1
         self._writes += connection.writer.sent_writes
         self._bytes += connection.writer.sent_bytes

@@ -48,7 +48,7 @@ def server_threads():
     return [thread for thread in threading.enumerate() if thread.name in names]
 
 
-def ask(url, **command):
+def call(url, **command):
     with connect(url, compression=None) as client:
         client.recv()
         client.send(json.dumps(command))
@@ -64,7 +64,7 @@ def test_its_signature_is_what_people_know(process):
 def test_it_listens_when_starting_returns(process):
     server = start_websocket_background(port=0)
     assert server.url == f"ws://localhost:{server.port}"
-    assert ask(server.url, command="ping")["status"] == "pong"
+    assert call(server.url, command="ping")["status"] == "pong"
     assert is_websocket_running()
 
 
@@ -77,7 +77,7 @@ def test_it_shows_the_operations_of_the_process(process):
 
 
 def get(server, op):
-    return ask(server.url, command="get_operation", operation_id=op.operation_id)["operation"]
+    return call(server.url, command="get_operation", operation_id=op.operation_id)["operation"]
 
 
 def test_a_second_start_returns_the_running_one(process):
@@ -109,7 +109,7 @@ def test_it_can_be_stopped_and_started_again(process):
     stop_websocket_background()
     again = start_websocket_background(port=first.port)
     assert again.port == first.port
-    assert ask(again.url, command="ping")["status"] == "pong"
+    assert call(again.url, command="ping")["status"] == "pong"
 
 
 def test_stopping_tells_the_clients_to_come_back(process):
@@ -131,7 +131,7 @@ def test_stopping_what_never_ran(process):
 def test_it_can_be_driven_from_an_event_loop(process):
     async def main():
         server = start_websocket_background(port=0)
-        assert (await asyncio.to_thread(ask, server.url, command="ping"))["status"] == "pong"
+        assert (await asyncio.to_thread(call, server.url, command="ping"))["status"] == "pong"
         stop_websocket_background()
 
     run(main())
@@ -217,9 +217,9 @@ def listening_on(port):
 def test_without_a_key_and_a_host_it_listens_on_loopback(process, caplog):
     server = start_websocket_background(port=0)
     assert listening_on(server.port) <= {"127.0.0.1", "::1"}
-    [line] = [r for r in caplog.records if "this machine only" in r.message]
+    [line] = [r for r in caplog.records if "only this machine" in r.message]
     assert line.levelno == logging.INFO
-    assert "error" not in ask(server.url, command="list_operations")
+    assert "error" not in call(server.url, command="list_operations")
 
 
 def test_an_explicit_public_host_without_a_key_is_served_by_exact_id_only(process, caplog):
@@ -228,8 +228,8 @@ def test_an_explicit_public_host_without_a_key_is_served_by_exact_id_only(proces
     [line] = [r for r in caplog.records if r.levelno >= logging.WARNING]
     assert "IS PUBLIC AND HAS NO KEY" in line.message
     for command in ({"command": "list_operations"}, {"command": "subscribe", "operation_id": "*"}):
-        assert ask(server.url, **command)["code"] == "forbidden"
-    assert "error" not in ask(server.url, command="subscribe", operation_id="one")
+        assert call(server.url, **command)["code"] == "forbidden"
+    assert "error" not in call(server.url, command="subscribe", operation_id="one")
     http = server.url.replace("ws:", "http:")
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(f"{http}/operations")
@@ -238,12 +238,12 @@ def test_an_explicit_public_host_without_a_key_is_served_by_exact_id_only(proces
 def test_unless_somebody_said_that_it_may_be_open(process):
     process.setenv("WSPROGRESS_INSECURE", "1")
     server = start_websocket_background(host="0.0.0.0", port=0)
-    assert "error" not in ask(server.url, command="list_operations")
+    assert "error" not in call(server.url, command="list_operations")
 
 
 def test_an_explicit_loopback_host_is_open(process, caplog):
     server = start_websocket_background(host="127.0.0.1", port=0)
-    assert "error" not in ask(server.url, command="list_operations")
+    assert "error" not in call(server.url, command="list_operations")
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
 
 
@@ -253,10 +253,10 @@ def test_with_a_key_it_serves_every_address_to_those_with_a_token(process, caplo
     assert server.host == "0.0.0.0"
     assert listening_on(server.port) == {"0.0.0.0"}
     one = {"command": "subscribe", "operation_id": "one"}
-    assert ask(server.url, **one)["code"] == "unauthorized"
-    assert "error" not in ask(server.url, **one, token=create_token("one", key=KEY))
+    assert call(server.url, **one)["code"] == "unauthorized"
+    assert "error" not in call(server.url, **one, token=create_token("one", key=KEY))
     everything = {"command": "subscribe", "operation_id": "*"}
-    assert "error" not in ask(server.url, **everything, token=create_token("*", key=KEY))
+    assert "error" not in call(server.url, **everything, token=create_token("*", key=KEY))
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
 
 
@@ -296,7 +296,7 @@ def test_in_a_forked_child_none_runs(process):
         return running
 
     assert in_child(work) == "(False, 0)"
-    assert ask(server.url, command="ping")["status"] == "pong"
+    assert call(server.url, command="ping")["status"] == "pong"
 
 
 def test_a_child_does_not_hold_on_to_the_port(process):
@@ -326,7 +326,7 @@ def test_a_child_may_start_one_of_its_own(process):
 
     def work():
         server = start_websocket_background(port=0)
-        status = ask(server.url, command="ping")["status"]
+        status = call(server.url, command="ping")["status"]
         stop_websocket_background()
         return status
 
@@ -335,5 +335,5 @@ def test_a_child_may_start_one_of_its_own(process):
 
 def test_asking_from_its_own_thread(process):
     start_websocket_background(port=0)
-    nested = background.ask(lambda _: background.ask(lambda sidecar: sidecar.port, 0), 0)
+    nested = background.call(lambda _: background.call(lambda sidecar: sidecar.port, 0), 0)
     assert nested == start_websocket_background().port

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from celery_wsprogress.sidecar.http import refusals
-from celery_wsprogress.sidecar.http.refusals import Refusals, Refused
+from celery_wsprogress.sidecar.http.refusals import Refusals, RefusedHeader
 
 
 class Clock:
@@ -24,14 +24,14 @@ def lines(caplog):
 
 
 def origin(name):
-    return Refused("origin", "--origin", name)
+    return RefusedHeader("origin", "--origin", name)
 
 
 def test_each_is_named_once_with_what_would_let_it_in(lines):
     seen = Refusals(Clock())
     for _ in range(3):
-        seen.note(origin("https://app.example"))
-        seen.note(Refused("host name", "--allow-host", "progress.example"))
+        seen.log_once(origin("https://app.example"))
+        seen.log_once(RefusedHeader("host name", "--allow-host", "progress.example"))
     said = "Refused a request with the {}; {} would let it in".format
     assert lines() == [
         said("origin https://app.example", "--origin https://app.example"),
@@ -50,7 +50,7 @@ def test_each_is_named_once_with_what_would_let_it_in(lines):
     ids=["shell", "terminal", "substitution", "long"],
 )
 def test_what_may_be_dangerous_is_shown_and_not_recommended(lines, name):
-    Refusals(Clock()).note(origin(name))
+    Refusals(Clock()).log_once(origin(name))
     [line] = lines()
     assert "--origin" not in line
     assert line.isprintable()
@@ -58,7 +58,7 @@ def test_what_may_be_dangerous_is_shown_and_not_recommended(lines, name):
 
 
 def test_one_without_a_name_is_said_too(lines):
-    Refusals(Clock()).note(origin(""))
+    Refusals(Clock()).log_once(origin(""))
     assert lines() == ["Refused a request with no origin, or more than one"]
 
 
@@ -66,9 +66,9 @@ def test_who_makes_names_up_does_not_fill_the_log(lines):
     clock = Clock()
     seen = Refusals(clock)
     for number in range(10_000):
-        seen.note(origin(f"https://{number}.example"))
-    assert len(lines()) == refusals.MOST + 1
-    assert "no more are said" in lines()[-1]
-    clock.now += refusals.SPAN + 1
-    seen.note(origin("https://0.example"))
-    assert len(lines()) == refusals.MOST + 2
+        seen.log_once(origin(f"https://{number}.example"))
+    assert len(lines()) == refusals.MAX_LOGGED + 1
+    assert "no more are logged" in lines()[-1]
+    clock.now += refusals.REPEAT_INTERVAL + 1
+    seen.log_once(origin("https://0.example"))
+    assert len(lines()) == refusals.MAX_LOGGED + 2

@@ -18,7 +18,7 @@ from celery_wsprogress.sidecar.http.routes import (
     TEXT,
     RequestContext,
     needs_all_processes,
-    respond,
+    route,
 )
 from celery_wsprogress.sidecar.metrics.definitions import STATS
 
@@ -45,13 +45,13 @@ def get(hub):
     """Ask for a path; its status and its body, decoded where it is JSON."""
 
     def get(target, authorization=None, *, key=None, exact_only=False, ready=True):
-        view = RequestContext(
+        context = RequestContext(
             hub=hub,
             permit=Permit(key, exact_only=exact_only),
-            now=NOW,
+            timestamp=NOW,
             report=lambda: {**REPORT, **STATE, "ready": ready},
         )
-        answer = respond(target, authorization, view)
+        answer = route(target, authorization, context)
         if answer.content_type == JSON:
             return answer.status, json.loads(answer.body)
         assert answer.content_type == (PROMETHEUS if target == "/metrics" else TEXT)

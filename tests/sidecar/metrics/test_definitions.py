@@ -47,7 +47,7 @@ class Wrote:
 
     def __init__(self, writes, size, code=1000):
         self.writer = SimpleNamespace(sent_writes=writes, sent_bytes=size)
-        self.end_code = code
+        self.first_close_code = code
 
 
 class Process:

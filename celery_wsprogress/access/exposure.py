@@ -1,0 +1,47 @@
+"""May an address be served without a key: the rule, and how a refusal or a warning words it.
+
+The sidecar checks its settings with it before it listens; the command line and the embedded
+server warn with it. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.urls import is_loopback
+
+if TYPE_CHECKING:
+    from celery_wsprogress.settings import ServeSettings
+
+
+def is_exposed(settings: ServeSettings) -> bool:
+    """Return whether others than this machine can connect without a token."""
+    return settings.key is None and not is_loopback(settings.host)
+
+
+def check_exposure(settings: ServeSettings) -> None:
+    """Refuse settings that would show operations to strangers.
+
+    Raises:
+        ConfigurationError: a public address has neither a key nor ``insecure`` nor
+            ``exact_only``, or ``monitor_unsubscribed`` is on together with a key.
+    """
+    if not settings.may_be_served:
+        raise ConfigurationError(
+            "wsprogress_host",
+            settings.host,
+            "a loopback address unless a key (WSPROGRESS_KEY) is set, or --exact-only or "
+            "--insecure is given",
+        )
+    if settings.monitor_unsubscribed and settings.key is not None:
+        raise ConfigurationError("wsprogress_monitor_unsubscribed", True, "off once a key is set")
+
+
+def describe_exposure(settings: ServeSettings) -> str | None:
+    """Return what anyone may do at a public address; None where it is closed to others."""
+    if not is_exposed(settings):
+        return None
+    if settings.exact_only:
+        return "whoever reaches it may watch every operation whose id they know"
+    return "whoever reaches it may list and watch every operation, results included"

@@ -1,0 +1,192 @@
+"""The options of ``serve`` and their help.
+
+An option has no default here: where it is not given, the environment or Celery's configuration
+has its value (:meth:`celery_wsprogress.settings.Settings.read`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+LEVELS: Final = ("debug", "info", "warning", "error")
+
+EPILOG: Final = """\
+Every option can also be set in the environment (WSPROGRESS_PORT, WSPROGRESS_HOST, …) and, with
+-A, in Celery's configuration (wsprogress_port, …). The command line overrides the environment,
+which overrides the configuration. The key that signs tokens is read from WSPROGRESS_KEY or
+wsprogress_key only, never from the command line. WEBSOCKET_PORT is read where
+WSPROGRESS_PORT is not set. With ENABLE_WEBSOCKET=false this command does nothing.
+"""
+
+_OPTIONS: Final = (
+    click.option(
+        "-A",
+        "--app",
+        "app_path",
+        envvar="WSPROGRESS_APP",
+        metavar="APP",
+        help="Celery application, as for `celery -A`.",
+    ),
+    click.option(
+        "--broker",
+        envvar="WSPROGRESS_BROKER",
+        metavar="URL",
+        help="Broker to read events from, if it is not the application's.",
+    ),
+    click.option(
+        "--broker-option",
+        "transport_options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Transport option of that broker: master_name=mymaster, global_keyprefix=shop:, "
+        "sentinel_kwargs.password=…. Repeatable. To hide passwords from the process list, use "
+        "WSPROGRESS_TRANSPORT_OPTIONS, a JSON object.",
+    ),
+    click.option(
+        "--exchange",
+        metavar="NAME",
+        help="Exchange of the events; the same as wsprogress_exchange of the workers.  "
+        "[default: celery_wsprogress]",
+    ),
+    click.option(
+        "--log-bytes",
+        metavar="BYTES",
+        help="Maximum size of the event log; the same as wsprogress_log_bytes of the workers.  "
+        "[default: 100 MB, at most a quarter of the maxmemory of Redis; 128 MB on RabbitMQ]",
+    ),
+    click.option(
+        "--result-backend",
+        metavar="URL",
+        help="Result backend to ask how silent runs ended, if it is not the application's.",
+    ),
+    click.option(
+        "--host",
+        help="Host name or address to listen on.  [default: localhost, that is 127.0.0.1 and ::1]",
+    ),
+    click.option("--port", help="Port to listen on; 0 means any free port.  [default: 8765]"),
+    click.option(
+        "--processes",
+        metavar="N",
+        help="Number of processes that share the port, to use several cores. Each one reads the "
+        "whole log and holds all operations.  [default: 1]",
+    ),
+    click.option(
+        "--origin",
+        "origins",
+        multiple=True,
+        metavar="ORIGIN",
+        help="Allow web pages of this origin (https://example.org). Repeatable. Pages of this "
+        "machine are always allowed.",
+    ),
+    click.option(
+        "--allow-host",
+        "hosts",
+        multiple=True,
+        metavar="NAME",
+        help="Host name under which clients may reach this server. Repeatable. IP addresses and "
+        "localhost are always allowed.",
+    ),
+    click.option(
+        "--insecure",
+        is_flag=True,
+        default=None,
+        help="Serve a public address without a key: anyone who reaches it can watch everything.",
+    ),
+    click.option(
+        "--exact-only",
+        is_flag=True,
+        default=None,
+        help="Without a key, clients can watch operations by exact id only, also on a public "
+        "address.",
+    ),
+    click.option(
+        "--monitor-unsubscribed",
+        is_flag=True,
+        default=None,
+        help="Send all events to clients that send no command within a second.",
+    ),
+    click.option(
+        "--max-rate",
+        metavar="NUMBER",
+        help="Maximum number of progress events per second and operation.  [default: 20]",
+    ),
+    click.option(
+        "--heartbeat",
+        metavar="SECONDS",
+        help="Interval of pings, and time allowed to answer one.  [default: 20]",
+    ),
+    click.option(
+        "--max-subscriptions",
+        metavar="N",
+        help="Maximum number of operations that one connection watches by id.  [default: 10000]",
+    ),
+    click.option(
+        "--max-finished",
+        metavar="N",
+        help="Maximum number of finished operations in memory.  [default: 1000]",
+    ),
+    click.option(
+        "--max-waiting",
+        metavar="N",
+        help="Maximum number of operations in memory that no worker has started.  "
+        "[default: 100000]",
+    ),
+    click.option(
+        "--max-age",
+        metavar="SECONDS",
+        help="Time that an operation is kept in memory after its last event.  [default: 86400]",
+    ),
+    click.option(
+        "--max-history-bytes",
+        metavar="BYTES",
+        help="Maximum size of all histories together.  [default: 256000000]",
+    ),
+    click.option(
+        "--lost-after",
+        metavar="SECONDS",
+        help="Time without any sign of a running task after which it counts as lost.  "
+        "[default: 60]",
+    ),
+    click.option(
+        "--answer-unknown",
+        is_flag=True,
+        default=None,
+        help="Ask the result backend about unknown ids, and show their results.",
+    ),
+    click.option(
+        "--stream-errors",
+        metavar="WORD",
+        help="What --answer-unknown shows of an error: 'type' or 'full'.  [default: type]",
+    ),
+    click.option(
+        "--flower-url",
+        metavar="URL",
+        help="URL of Flower; the dashboard links to its task pages.",
+    ),
+    click.option(
+        "--drain",
+        metavar="SECONDS",
+        help="Maximum time over which connections are closed when the server stops.  [default: 5]",
+    ),
+    click.option(
+        "--log-level",
+        envvar="WSPROGRESS_LOG_LEVEL",
+        type=click.Choice(LEVELS, case_sensitive=False),
+        default="info",
+        show_default=True,
+    ),
+)
+
+
+def serve_options(command: Command) -> Command:
+    """Add the options to a command, in the order above."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

@@ -1,0 +1,169 @@
+"""The open WebSocket connections: accept them, answer their commands, close the bad ones.
+
+:class:`.Sidecar` gives :meth:`Connections.serve` to websockets as its handler, and calls
+:meth:`Connections.sweep`. A connection gets a :class:`.Session` of the hub and a welcome. Its
+commands go to :mod:`celery_wsprogress.hub.commands`.
+
+Runs in: the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from celery_wsprogress.hub import commands
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.operations.selector import EVERYTHING
+from celery_wsprogress.protocol.batches import VERSION
+from celery_wsprogress.protocol.close_codes import TOKEN_EXPIRED, TOO_SLOW
+from celery_wsprogress.protocol.messages import MAX_COMMAND_BYTES, encode_frame
+from celery_wsprogress.sidecar.connection import ProgressConnection
+from celery_wsprogress.sidecar.http.handshake import operation_id_in_path, permit_for
+from celery_wsprogress.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from websockets.asyncio.server import ServerConnection
+    from websockets.http11 import Request
+
+    from celery_wsprogress.hub.hub import Hub
+    from celery_wsprogress.settings import ServeSettings
+    from celery_wsprogress.sidecar.ingest.log_reader import Connection as BrokerStatus
+    from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
+
+UNSUBSCRIBED_AFTER: Final = 1.0
+"""Seconds without a command after which a client gets everything, with ``monitor_unsubscribed``."""
+
+
+class Connections:
+    """The connections of one process.
+
+    Args:
+        by_session: Where the open ones are kept. The metrics read it.
+        settings: How the sidecar serves.
+        hub: The operations that clients subscribe to.
+        broker: The state of the connection to the broker, for replies.
+        metrics: Counts what is opened and closed.
+        stats: Makes the reply to ``get_stats``.
+        first_client_id: The number of the first client. The next ones count on from there.
+    """
+
+    def __init__(
+        self,
+        by_session: dict[Session, ProgressConnection],
+        *,
+        settings: ServeSettings,
+        hub: Hub,
+        broker: BrokerStatus,
+        metrics: MetricsCollector,
+        stats: Callable[[], Mapping[str, Any]],
+        first_client_id: int,
+    ) -> None:
+        self._by_session = by_session
+        self._settings = settings
+        self._hub = hub
+        self._broker = broker
+        self._metrics = metrics
+        self._stats = stats
+        self._client_ids = count(first_client_id)
+
+    async def serve(self, connection: ServerConnection) -> None:
+        """Serve one connection from its welcome to its end."""
+        assert isinstance(connection, ProgressConnection)  # noqa: S101 - see Sidecar._serve
+        request = connection.request
+        permit = permit_for(request, self._settings)
+        session = Session(next(self._client_ids), permit, connection.writer)
+        connection.session = session
+        self._by_session[session] = connection
+        self._metrics.opened()
+        try:
+            session.reply(encode_frame(self._welcome(session)))
+            self._subscribe_by_path(request, session)
+            connection.flush()
+            if self._settings.monitor_unsubscribed:
+                loop = asyncio.get_running_loop()
+                loop.call_later(UNSUBSCRIBED_AFTER, self._monitor_if_silent, session)
+            await connection.read_commands(lambda frame: self._answer(frame, session))
+        finally:
+            self._hub.subscriptions.disconnect(session)
+            del self._by_session[session]
+            self._metrics.closed(connection)
+
+    def sweep(self, timestamp: float) -> None:
+        """Close the connections whose token has expired, and those that take nothing.
+
+        Args:
+            timestamp: Now, in epoch seconds.
+        """
+        for session, connection in list(self._by_session.items()):
+            if _exceeds_permissions(session, timestamp):
+                connection.schedule_close(TOKEN_EXPIRED, "the token has expired")
+            elif connection.writer.is_stalled(self._settings.heartbeat):
+                connection.schedule_close(TOO_SLOW, "too slow: reads nothing of what is sent")
+
+    def _answer(self, frame: str, session: Session) -> None:
+        if session.commands == 0 and session.selectors:
+            # `_monitor_if_silent` has subscribed it to everything, until its first command.
+            self._hub.subscriptions.unselect(session, EVERYTHING)
+        commands.answer(
+            frame,
+            session,
+            self._hub,
+            now=time.time(),
+            max_subscriptions=self._settings.max_subscriptions,
+            stats=self._stats,
+            replayable=self._broker.replayable,
+            broker_error=self._broker.error,
+        )
+
+    def _subscribe_by_path(self, request: Request | None, session: Session) -> None:
+        operation_id = operation_id_in_path(request.path if request else "")
+        if operation_id:
+            command = {"command": "subscribe", "operation_id": operation_id}
+            self._answer(json.dumps(command), session)
+
+    def _monitor_if_silent(self, session: Session) -> None:
+        """Subscribe a client to everything if it has sent no command."""
+        connected = session in self._by_session
+        if connected and session.commands == 0 and session.permit.may_list(time.time()):
+            self._hub.subscriptions.select(session, EVERYTHING, replay="none")
+
+    def _welcome(self, session: Session) -> dict[str, Any]:
+        timestamp, error = time.time(), self._broker.error
+        data = {
+            "message": "Connected to celery-wsprogress",
+            "client_id": session.client_id,
+            "timestamp": datetime.fromtimestamp(timestamp, UTC).isoformat(),
+            "protocol": VERSION,
+            "server": f"celery-wsprogress/{__version__}",
+            "heartbeat": self._settings.heartbeat,
+            "auth_required": self._settings.key is not None,
+            "features": commands.FEATURES,
+            **({"broker_error": error} if error else {}),
+            "limits": {
+                "command_bytes": MAX_COMMAND_BYTES,
+                "subscriptions": self._settings.max_subscriptions,
+            },
+        }
+        return {
+            "event_type": "connected",
+            "operation_id": "system",
+            "timestamp": timestamp,
+            "data": data,
+        }
+
+
+def _exceeds_permissions(session: Session, timestamp: float) -> bool:
+    """Return whether it is subscribed to something that no valid token of it covers."""
+    permit = session.permit
+    if permit.key is None:
+        return False
+    if session.selectors and not permit.may_list(timestamp):
+        return True
+    return any(not permit.may_watch(one, timestamp) for one in session.subscribed)
