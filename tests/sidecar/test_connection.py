@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
@@ -367,5 +368,35 @@ def test_the_kernel_takes_a_limited_number_of_bytes_for_a_client_that_does_not_r
             sock = served.connection.transport.get_extra_info("socket")
             limit = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
             assert limit == MAX_KERNEL_BUFFER
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("back", [0.0, 3600.0])
+def test_a_client_with_a_max_rate_gets_progress_although_the_wall_clock_is_set_back(
+    monkeypatch, back
+):
+    hub = Hub()
+    wall = time.time
+    event = progress(0.1, at=1.0)
+
+    def write(number):
+        where = {"epoch": "e", "position": f"{number}-0", "now": time.monotonic()}
+        process(hub, batches.Batch("w", number, [progress(number / 10, at=1.0)]), **where)
+
+    async def scenario():
+        async with connected() as (served, client):
+            hub.subscriptions.subscribe(
+                served.session, event.operation_id, replay=None, since=None
+            )
+            served.session.set_max_rate(event.operation_id, 20.0)
+            write(1)
+            served.connection.flush()
+            assert json.loads(await client.recv())["data"]["progress"] == 0.1
+            monkeypatch.setattr(time, "time", lambda: wall() - back)
+            write(2)
+            served.connection.flush()
+            async with asyncio.timeout(10):
+                assert json.loads(await client.recv())["data"]["progress"] == 0.2
 
     run(scenario())
