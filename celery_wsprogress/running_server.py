@@ -22,26 +22,26 @@ NO_STATS: Final = {
 """The figures while no server runs."""
 
 
-class _Ask(Protocol):
-    def __call__(self, question: Callable[[Any], T], otherwise: T) -> T: ...
+class _Call(Protocol):
+    def __call__(self, function: Callable[[Any], T], default: T) -> T: ...
 
 
-_registered: list[tuple[_Ask, Callable[[], bool]]] = []
+_registered: list[tuple[_Call, Callable[[], bool]]] = []
 
 
-def register(ask: _Ask, is_running: Callable[[], bool]) -> None:
+def register(call_server: _Call, is_running: Callable[[], bool]) -> None:
     """Register the functions that reach the server of this process."""
-    _registered[:] = [(ask, is_running)]
+    _registered[:] = [(call_server, is_running)]
 
 
-def ask(question: Callable[[Any], T], otherwise: T) -> T:
-    """Call ``question`` with the running :class:`~.sidecar.server.Sidecar`, in its own thread.
+def call(function: Callable[[Any], T], default: T) -> T:
+    """Call ``function`` with the running :class:`~.sidecar.server.Sidecar`, in its own thread.
 
     Args:
-        question: Must be quick: it runs on the server's event loop.
-        otherwise: Returned where no server runs, or none answers within two seconds.
+        function: Must be quick: it runs on the server's event loop.
+        default: Returned where no server runs, or none answers within two seconds.
     """
-    return _registered[0][0](question, otherwise) if _registered else otherwise
+    return _registered[0][0](function, default) if _registered else default
 
 
 def is_running() -> bool:
@@ -51,4 +51,4 @@ def is_running() -> bool:
 
 def stats() -> dict[str, int]:
     """Return the figures of the server; :data:`NO_STATS` while none runs."""
-    return ask(lambda sidecar: sidecar.stats(), dict(NO_STATS))
+    return call(lambda sidecar: sidecar.stats(), dict(NO_STATS))

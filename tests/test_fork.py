@@ -203,7 +203,7 @@ def test_locks_that_were_held_are_not(log):
         process_publisher._lock,
         publishers._forking,
     )
-    let_go = held(*locks, background._changing)
+    let_go = held(*locks, background._lock)
     try:
 
         def work():

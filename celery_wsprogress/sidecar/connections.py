@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.settings import ServeSettings
-    from celery_wsprogress.sidecar.ingest.log_reader import Connection as BrokerStatus
+    from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
     from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 
 UNSUBSCRIBED_AFTER: Final = 1.0

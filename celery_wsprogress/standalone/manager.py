@@ -119,7 +119,7 @@ class OperationManager:
             ``last_event_id``.
         """
         handle = registry.look_up(operation_id)
-        served = running_server.ask(lambda sidecar: sidecar.hub.get(str(operation_id)), None)
+        served = running_server.call(lambda sidecar: sidecar.hub.get(str(operation_id)), None)
         return served if handle is None or is_newer(served, handle) else snapshot_of(handle, served)
 
     def get_active_operations(self) -> list[dict[str, Any]]:
@@ -128,7 +128,7 @@ class OperationManager:
         They are those of this process and those that the server in this process knows.
         """
         nothing: list[dict[str, Any]] = []
-        served = {one["operation_id"]: one for one in running_server.ask(_active, nothing)}
+        served = {one["operation_id"]: one for one in running_server.call(_active, nothing)}
         own = {handle.operation_id: handle for handle in registry.open_operations(MAX_LISTED)}
         found = [snapshot_of(handle, served.get(name)) for name, handle in own.items()]
         found += [one for name, one in served.items() if name not in own and not _has_ended(one)]

@@ -386,9 +386,7 @@ def test_a_client_with_a_max_rate_gets_progress_although_the_wall_clock_is_set_b
 
     async def scenario():
         async with connected() as (served, client):
-            hub.subscriptions.subscribe(
-                served.session, event.operation_id, replay=None, since=None
-            )
+            hub.subscriptions.subscribe(served.session, event.operation_id, replay=None, since=None)
             served.session.set_max_rate(event.operation_id, 20.0)
             write(1)
             served.connection.flush()

@@ -180,17 +180,17 @@ def _settings(host: str, port: int) -> ServeSettings:
         changes["host"] = host
     elif settings.host == ServeSettings().host and settings.key is not None:
         changes["host"] = str(host)
-    return _restrict_public(_replace(settings, changes))
+    return _restrict_public(_with_changes(settings, changes))
 
 
-def _replace(settings: ServeSettings, changes: dict[str, Any]) -> ServeSettings:
+def _with_changes(settings: ServeSettings, changes: dict[str, Any]) -> ServeSettings:
     checked = ServeSettings.load(changes)
     return dataclasses.replace(settings, **{name: getattr(checked, name) for name in changes})
 
 
 def _restrict_public(settings: ServeSettings) -> ServeSettings:
     """Allow exact ids only, if the settings expose an address without saying so."""
-    return settings if settings.may_be_served else _replace(settings, {"exact_only": True})
+    return settings if settings.may_be_served else _with_changes(settings, {"exact_only": True})
 
 
 def _log_startup(server: EmbeddedSidecar, address: BrokerAddress) -> None:
