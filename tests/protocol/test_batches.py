@@ -93,9 +93,9 @@ EVENTS = {
 any_event = st.one_of(*EVENTS.values())
 
 
-def batch(*copy_of_changing_set, v=1, writer="w", n=1):
+def batch(*events, v=1, writer="w", n=1):
     """A batch of events that are given as JSON already, or as values to make JSON of."""
-    encoded = [one if isinstance(one, str) else json.dumps(one) for one in copy_of_changing_set]
+    encoded = [one if isinstance(one, str) else json.dumps(one) for one in events]
     head = json.dumps({"v": v, "writer": writer, "n": n})[:-1]
     return f'{head}, "events": [{", ".join(encoded)}]}}'.encode()
 
@@ -227,9 +227,9 @@ def test_a_bad_event_costs_only_itself(bad):
 
 @given(st.lists(any_event, max_size=4), values, st.integers(0, 4))
 def test_anything_among_good_events_costs_only_itself(good, bad, place):
-    copy_of_changing_set = [encoded(one) for one in good]
-    copy_of_changing_set.insert(place, json.dumps(bad))
-    read = batches.decode_batch(batch(*copy_of_changing_set))
+    events = [encoded(one) for one in good]
+    events.insert(place, json.dumps(bad))
+    read = batches.decode_batch(batch(*events))
     assert read.events == good
     assert read.malformed == 1
 
