@@ -1,4 +1,4 @@
-"""Everything this package raises on purpose, sorted by whose fault it is.
+"""The exceptions of this package, sorted by whose fault they are.
 
 .. code-block:: text
 
@@ -11,22 +11,22 @@
     ├── TokenError                       a client's: a token that does not hold
     └── NoConnection                     a client's: no sidecar there, or it is over for good
 
-What else a network does (a broker that is away, a socket that breaks) is never in this
-tree: it is retried where it happens and shown in the log and in ``/readyz``.
+Other failures of a network (a broker that is unavailable, a socket that breaks) are not in this
+tree: they are retried where they happen, and shown in the log and in ``/readyz``.
 """
 
 from __future__ import annotations
 
 
 class WSProgressError(Exception):
-    """Base of every exception this package raises on purpose."""
+    """Base class of all exceptions of this package."""
 
 
 class ConfigurationError(WSProgressError, ValueError):
-    """A setting holds a value it cannot have.
+    """A setting has a value that is not allowed.
 
-    The sentence names the setting, the value and what is allowed. It is raised at
-    start (``serve``, ``install``), never in the middle of a task.
+    The message names the setting, the value and what is allowed. Raised at start (``serve``,
+    ``install``), never while a task runs.
     """
 
     def __init__(self, setting: str, value: object, allowed: str) -> None:
@@ -40,15 +40,15 @@ class ConfigurationError(WSProgressError, ValueError):
 
 
 class ServerNotStarted(WSProgressError, RuntimeError):
-    """The in-process server could not be started; the sentence says why and what to do."""
+    """The in-process server could not be started. The message says why, and what to do."""
 
 
 class MalformedBatch(WSProgressError):
-    """Bytes from the broker that are not a batch of events; counted and dropped."""
+    """A message on the broker is not a batch of events. Counted and dropped."""
 
 
 class BatchVersionUnknown(WSProgressError):
-    """A batch written by another version of this package; counted, logged once, dropped."""
+    """A batch has an unknown format version. Counted, logged once, and dropped."""
 
     def __init__(self, version: object) -> None:
         self.version = version
@@ -59,11 +59,11 @@ class BatchVersionUnknown(WSProgressError):
 
 
 class CommandError(WSProgressError):
-    """A client's command that cannot be taken; the connection stays open.
+    """A client's command is refused. The connection stays open.
 
     Args:
-        code: One word from the protocol (``invalid_json``, ``forbidden``, …).
-        sentence: What a person should read.
+        code: One of the protocol's error codes (``invalid_json``, ``forbidden``, …).
+        sentence: The message for people.
     """
 
     def __init__(self, code: str, sentence: str) -> None:
@@ -76,20 +76,20 @@ class CommandError(WSProgressError):
 
 
 class TokenError(WSProgressError):
-    """A token that is malformed, expired or signed with another key.
+    """A token is malformed, expired or signed with another key.
 
-    The sentence never contains the token.
+    The message never contains the token.
     """
 
 
 class NoConnection(WSProgressError):
-    """A client has no connection to a sidecar and will not get one by waiting.
+    """A client cannot connect to the sidecar, and retrying would not help.
 
     Args:
-        url: The URL of the sidecar, without a password.
-        reason: Why, in words for a person.
-        code: The close code, where a connection was ended for good.
-        retry_in: Seconds after which the sidecar is there, where it said so itself.
+        url: URL of the sidecar, without a password.
+        reason: The reason, in words for people.
+        code: The close code, if the sidecar closed the connection for good.
+        retry_in: Seconds after which the sidecar expects to be ready, if it said so.
     """
 
     def __init__(

@@ -1,16 +1,15 @@
-"""The cursor of a client that needs more than a sequence number to read an operation.
+"""The cursor of a client in the history of one operation, where a number is not enough.
 
-Mostly a cursor is a number: the ``seq`` of the last entry of the operation's history that the
-client was sent. A :class:`ReplayCursor` takes its place while one of these holds:
+Usually a cursor is a number: the ``seq`` of the last entry of the history that the client was sent.
+A session (:mod:`.session`) replaces the number by a :class:`ReplayCursor` in these cases:
 
-* **It has just begun**, in a history that may have lost entries before.
-* **The client has seen what comes next.** It moved here from a sidecar that was further in the
-  log. Entries up to the last event that it saw are skipped.
-* **Entries it has not read are gone.** The history is bounded, and went on without the client.
-  The client *needs a snapshot*.
-* **A snapshot was sent.** A snapshot shows the operation as it stands, so statuses and progress up
-  to then are not sent again. It contains no log lines, no result and not the end that every
-  client waits for: of those, everything that is still held follows.
+* The subscription has just begun, and the history may have dropped entries before.
+* The client comes from a sidecar that was further in the log. Entries up to the last event that it
+  saw there are skipped.
+* Entries that the client has not read were dropped, since a history is bounded. The client needs a
+  snapshot.
+* A snapshot was sent. It shows the operation as it is, so earlier statuses and progress are not
+  sent again. It contains no log lines, no result and no terminal event; those are still sent.
 
 Pure.
 """
@@ -27,26 +26,28 @@ if TYPE_CHECKING:
 
 
 class SnapshotMark(NamedTuple):
-    """How far a snapshot reached."""
+    """The point of the history at which a snapshot was taken."""
 
     seq: int
-    """Of the newest event that it contains."""
+    """``seq`` of the newest event that the snapshot contains."""
     run_start_seq: int
-    """Of the first event of the run that it shows."""
+    """``seq`` of the first event of the run that the snapshot shows."""
 
     def still_needs(self, entry: Entry) -> bool:
-        """Whether the entry is to be sent although a snapshot was."""
+        """Return whether an entry must be sent in spite of the snapshot."""
+        # Log lines and results (`OTHER`) are not in a snapshot, of whichever run they are.
         if entry.seq > self.seq or entry.kind is Kind.OTHER:
             return True
+        # The end of an earlier run would look like the end of the one that the snapshot shows.
         return entry.kind is Kind.TERMINAL and entry.seq >= self.run_start_seq
 
 
 class ReplayCursor:
-    """How far a client has read one operation.
+    """The position of a client in the history of one operation.
 
     Args:
-        seq: ``seq`` of the last entry it was sent.
-        send_latest: Whether the entries that show how things stood there are still to be sent.
+        seq: ``seq`` of the last entry that the client was sent.
+        send_latest: Whether the latest status and progress up to there are still to be sent.
     """
 
     __slots__ = (
@@ -66,37 +67,40 @@ class ReplayCursor:
         self.seq = seq
         self.send_latest = send_latest
         self.lost_before = 0
-        """``seq`` up to which the client accepts that entries are gone."""
+        """``seq`` up to which dropped entries do not count as missed."""
         self.needs_snapshot = False
+        """Whether a snapshot is to be sent before anything else."""
         self.missed_unknown = False
-        """Nobody knows how many events the client has missed."""
+        """Whether it is unknown how many events the client has missed."""
         self.unknown_since: str | None = None
-        """The id of the last event it saw, of an epoch of the log that is not known yet."""
+        """Id of the last event that the client saw, if its epoch of the log is not known yet."""
         self.skip_until: LogPosition | None = None
-        """The position of the last event that it saw, while that is still to be read."""
+        """Position of the last event that the client saw, until the sidecar has read that far."""
         self.snapshot: SnapshotMark | None = None
-        """The snapshot that it was sent, until everything behind it was sent, too."""
+        """The snapshot that was sent, until all entries that it leaves out were sent, too."""
         self._unread = 0
+        """Number of events that the client was not sent, up to :attr:`_counted`."""
         self._counted = seq
         """``seq`` of the newest event that is counted in :attr:`_unread`."""
 
     def attach(self, history: History) -> None:
-        """Begin to read a history. What it has lost before is not this client's to miss."""
+        """Begin to read a history. Entries that were dropped before do not count as missed."""
         self.lost_before = history.dropped_seq
         self._unread, self._counted = len(history.after(self.seq)), history.newest
 
     def has_gap(self, history: History) -> bool:
-        """Whether an entry behind the cursor is no longer held."""
+        """Return whether an entry after the cursor was dropped."""
         return history.dropped_seq > max(self.seq, self.lost_before)
 
     def pending_entries(self, history: History) -> list[Entry]:
-        """The entries that are to be sent, oldest first."""
+        """Return the entries that are to be sent, oldest first."""
         entries = history.after(self.seq)
         if self.skip_until is None and self.snapshot is None:
             return entries
         return [entry for entry in entries if self._is_due(entry)]
 
     def _is_due(self, entry: Entry) -> bool:
+        # Positions compare across sidecars, `seq` does not: each history counts its own.
         if self.skip_until is not None and entry.position <= self.skip_until:
             return False
         return self.snapshot is None or self.snapshot.still_needs(entry)
@@ -107,30 +111,36 @@ class ReplayCursor:
         self._unread -= 1
 
     def mark_snapshot_sent(self, history: History) -> int | None:
-        """Record that the client gets a snapshot now.
+        """Record that the client is sent a snapshot now.
 
         Returns:
-            How many events it was not sent and will not be; None where nobody knows.
+            The number of events that it was not sent and will not be sent; None if unknown.
         """
         self.snapshot = SnapshotMark(history.newest, history.run_start_seq)
+        # The snapshot makes up for everything that was dropped until now.
         self.lost_before = history.dropped_seq
         self.needs_snapshot = self.send_latest = False
+        # Events that came since the last count. A history begins after `first_seq`, since the
+        # operation may have been evicted meanwhile: numbers up to there are no events of it.
         self._unread += history.newest - max(self._counted, history.first_seq)
         self._counted = history.newest
+        # The mark is set, so these are only the entries that the snapshot leaves out.
         follow = len(self.pending_entries(history))
         missed = None if self.missed_unknown else self._unread - follow
         self._unread, self.missed_unknown = follow, False
         return missed
 
     def finish(self, history: History) -> bool:
-        """Record that everything there is was sent.
+        """Record that all entries were sent.
 
         Returns:
-            Whether a number is not enough yet.
+            Whether the cursor must be kept, because a number is not enough yet.
         """
         self.seq = self._counted = history.newest
         self._unread, self.snapshot = 0, None
+        # Once the log is past the event, nothing is left to skip.
         newest = history.position
         if self.skip_until is not None and newest is not None and newest > self.skip_until:
             self.skip_until = None
+        # An epoch that becomes known later may still turn `unknown_since` into a position.
         return self.skip_until is not None or self.unknown_since is not None

@@ -15,9 +15,10 @@ Pure: times are passed in.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.hub.cursor import ReplayCursor
+from celery_wsprogress.hub.frame_writer import NULL_WRITER, FrameWriter
 from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
 from celery_wsprogress.protocol.frames import text_frame
 from celery_wsprogress.protocol.messages import encode_snapshot_frame
@@ -37,47 +38,6 @@ WRITE_BYTES: Final = 65_536
 
 MAX_WRITES_PER_FLUSH: Final = 4
 """After so many writes in a row other connections have their turn."""
-
-
-class FrameWriter(Protocol):
-    """Where a session writes."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether the socket takes something now."""
-
-    def write(self, frames: bytes) -> None:
-        """Write frames. Never waits."""
-
-    def flush_soon(self) -> None:
-        """Have the session flushed when the others have had their turn."""
-
-    def flush_at(self, due: float) -> None:
-        """Have the session flushed at this time of the clock of :meth:`Session.flush`."""
-
-    def close_too_slow(self) -> None:
-        """Close the connection: its client has missed events."""
-
-
-class NullWriter:
-    """Writes nothing: the session is read by :meth:`Session.take`."""
-
-    ready = False
-
-    def write(self, frames: bytes) -> None:
-        """Never called."""
-
-    def flush_soon(self) -> None:
-        """Never called."""
-
-    def flush_at(self, due: float) -> None:
-        """Never called."""
-
-    def close_too_slow(self) -> None:
-        """Never called."""
-
-
-_NULL_WRITER: Final = NullWriter()
 
 
 class Session:
@@ -109,7 +69,7 @@ class Session:
         "writer",
     )
 
-    def __init__(self, client_id: int, permit: Permit, writer: FrameWriter = _NULL_WRITER) -> None:
+    def __init__(self, client_id: int, permit: Permit, writer: FrameWriter = NULL_WRITER) -> None:
         self.client_id = client_id
         self.permit = permit
         self.writer = writer

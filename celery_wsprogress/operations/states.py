@@ -1,19 +1,9 @@
-"""The states of a run, and what each kind of event does to it: the transition table.
+"""The state machine of a run: its states, its triggers, and the table of transitions.
 
-An operation is a Celery task id. Up to three processes report what happens to it, and do not wait
-for each other: the caller, the main process of the worker, and the process that runs the task. So
-the order of the log is not always the order of life: of no-op tasks, one in eight has its
-``received`` behind its ``started`` in the log. To sort the events would contradict the log, and to
-drop some would lose what was promised. So the state of a run decides *whether* an event is
-delivered, and never in which order:
-
-* An event that takes its run forward, or is part of its work, is **delivered**.
-* A status that the run has passed already is **stale**: it completes the snapshot (``queued_at``,
-  …), and is not delivered.
-* An event of a run that has **ended** is dropped and counted. The first terminal event wins.
-
-:data:`TRANSITIONS` is the whole table, and the documentation shows it. Which run an event belongs
-to, and which run is the current one of its operation, is decided in :mod:`.runs`.
+An operation is a Celery task id. A run is one receipt of one of its messages by a worker. Every
+event belongs to a run and is a trigger for its state machine; :data:`TRANSITIONS` says which state
+follows, or that the event is not delivered. :mod:`.runs` calls this for every event, and the
+documentation shows the table.
 
 Pure.
 """
@@ -43,8 +33,42 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+# How to read this module
+#
+# Up to three processes report what happens to an operation: the caller (`queued`), the main process
+# of the worker (`received`, and the end of a run whose process was killed), and the process that
+# runs the task (all others). They do not wait for each other. So the order of events in the log is
+# not always the order in which things happened: for no-op tasks, one `received` in eight stands
+# behind the `started` of its run.
+#
+# A reader cannot sort the events, since clients resume by their position in the log. It cannot
+# drop them, since results and log lines must not be lost. Therefore the state of a run decides
+# whether an event is delivered, never in which order. There are three verdicts:
+#
+# * The event takes its run forward, or is part of its work: it is delivered.
+# * The event is a status that the run has already passed: it is stale. It completes the snapshot
+#   (`queued_at`, `received_at`, ...) but is not delivered. A client that shows the latest status
+#   would otherwise go back from `started` to `received`.
+# * The event belongs to a run that has ended: it is dropped and counted. The first terminal event
+#   wins, since clients take it for the end of the operation.
+#
+# Three rules are not in the table, because they depend on more than one run or on who wrote the
+# event. They are in `runs.py`:
+#
+# * Which run is the current one. Only the current run changes the state of its operation. Another
+#   run can wait beside it (a retry is received before the attempt before it says `retrying`), take
+#   its place (`started` does that), or be past.
+# * Events of a run that was superseded. Its log lines are delivered, everything else is dropped:
+#   its end is not the end of the operation.
+# * Events that a sidecar inferred. They count only as long as the log does not contradict them: a
+#   heartbeat of the run after `stalled` makes the end that a sidecar wrote stale.
+#
+# One more transition has no trigger: `RunSet.reopen` takes a run that was presumed lost, and of
+# which a heartbeat is read, from ERROR or RETRYING back to RUNNING.
+
+
 class State(StrEnum):
-    """Where a run, and so its operation, is in its life."""
+    """A state of a run, and of its operation, which has the state of its current run."""
 
     QUEUED = "queued"
     RECEIVED = "received"
@@ -55,29 +79,32 @@ class State(StrEnum):
     ERROR = "error"
     CANCELLED = "cancelled"
 
-    # An enumeration's own hash is a call of Python code for each look into a table.
+    # `Enum.__hash__` is Python code (CPython 3.11, Lib/enum.py), and called for each look into a
+    # table. That of `str` is C, and equal for equal members.
     __hash__ = str.__hash__
 
     @property
     def ended(self) -> bool:
-        """Whether the operation has reached its end in this state."""
+        """Whether this is a terminal state: the operation has ended."""
         return self in _ENDED
 
 
 _ENDED: Final = frozenset({State.COMPLETED, State.ERROR, State.CANCELLED})
 
 FOLLOWED: Final = frozenset({State.RETRYING, State.REPLACED})
-"""The states of a run that is over and that another run of the operation follows."""
+"""States of a run that is over while its operation is not: another run follows."""
 
 
 class Trigger(StrEnum):
-    """What an event does to its run."""
+    """What an event means for its run. :func:`trigger_of` finds it."""
 
     QUEUE = "queue"
     RECEIVE = "receive"
     START = "start"
     WORK = "work"
+    """Progress, a log line, a result, or a status of the task's own."""
     STALL = "stall"
+    """A sidecar has seen no heartbeat of the run for a while."""
     RETRY = "retry"
     REPLACE = "replace"
     COMPLETE = "complete"
@@ -88,20 +115,24 @@ class Trigger(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What becomes of an event."""
+    """What happens to an event. The values are names of metrics and of cells in the docs."""
 
     DELIVER = "deliver"
     STALE = "behind"
-    """The log has shown already what it says. It completes the snapshot and is not delivered."""
+    """It says nothing new: it completes the snapshot and is not delivered."""
     ENDED = "over"
-    """Its run is over. It is dropped."""
+    """Its run has ended: it is dropped."""
 
 
+# The state that each trigger leads to, where the row of a state does not say otherwise. Any trigger
+# may be the first that is read of a run: a reader begins in the middle of the log.
 _FORWARD: Final[Mapping[Trigger, State]] = {
     Trigger.QUEUE: State.QUEUED,
     Trigger.RECEIVE: State.RECEIVED,
     Trigger.START: State.RUNNING,
+    # A run whose `started` comes late, or was not read, works all the same.
     Trigger.WORK: State.RUNNING,
+    # A stalled run is still running, as far as anybody knows. `Run.stalled` tells the difference.
     Trigger.STALL: State.RUNNING,
     Trigger.RETRY: State.RETRYING,
     Trigger.REPLACE: State.REPLACED,
@@ -115,28 +146,36 @@ def _row(
     stale: tuple[Trigger, ...], ended: tuple[Trigger, ...] = ()
 ) -> dict[Trigger, State | Verdict]:
     row: dict[Trigger, State | Verdict] = dict(_FORWARD)
+    # `stale` goes over `ended`: a late `queued` of a run that has ended still gives `queued_at`.
     row.update(dict.fromkeys(ended, Verdict.ENDED))
     row.update(dict.fromkeys(stale, Verdict.STALE))
     return row
 
 
+# No process sends heartbeats for a message that waits, so that its silence says nothing.
 _QUEUED: Final = (Trigger.QUEUE, Trigger.STALL)
 _RECEIVED: Final = (Trigger.QUEUE, Trigger.RECEIVE, Trigger.STALL)
 BEGINNING: Final = (Trigger.QUEUE, Trigger.RECEIVE, Trigger.START)
-"""What begins a run, and says nothing new of one that has started."""
+"""The triggers that begin a run. They are stale once it has started."""
 _ALL: Final = tuple(Trigger)
 ENDS: Final = (Trigger.COMPLETE, Trigger.FAIL, Trigger.CANCEL)
 
 #: For the state of a run (None: nothing is known of it) and a trigger: the state it is in then,
 #: or the verdict on an event that does not take it there.
 TRANSITIONS: Final[Mapping[State | None, Mapping[Trigger, State | Verdict]]] = {
+    # Nothing was read of the run: every event is news.
     None: _row(()),
+    # Before the start. A run can also end here: revoked, expired, or unknown to the worker.
     State.QUEUED: _row(_QUEUED),
     State.RECEIVED: _row(_RECEIVED),
+    # A second `started` of a run is stale: processes repeat it for sidecars that read it no more.
     State.RUNNING: _row(BEGINNING),
+    # Over, but not the end of the operation. `retrying` is the last event of a run.
     State.RETRYING: _row(BEGINNING, _ALL),
-    # It may fail yet, for instance because its successor cannot be published.
+    # `replaced` is not always the last: the run may still fail, for instance because its successor
+    # cannot be published.
     State.REPLACED: _row(BEGINNING, (Trigger.WORK, Trigger.STALL, Trigger.RETRY, Trigger.REPLACE)),
+    # The end. Only the `started` of another run opens the operation again, see `runs.py`.
     State.COMPLETED: _row(BEGINNING, _ALL),
     State.ERROR: _row(BEGINNING, _ALL),
     State.CANCELLED: _row(BEGINNING, _ALL),
@@ -160,7 +199,7 @@ _TRIGGER_OF_TYPE: Final[Mapping[type[Event], Trigger]] = {
 
 
 def trigger_of(event: Event) -> Trigger:
-    """Return what the event does to its run."""
+    """Return what the event means for its run."""
     trigger = _TRIGGER_OF_TYPE.get(type(event))
     if trigger is not None:
         return trigger
