@@ -168,8 +168,7 @@ export function CeleryProgress(props) {
 }
 
 /**
- * @type {Record<string, "onProgress" | "onStatus" | "onLog" | "onChunk" | "onResult" |
- * "onCompleted" | "onError">}
+ * @type {Record<string, "onProgress" | "onStatus" | "onLog" | "onChunk" | "onResult" | "onCompleted" | "onError">}
  */
 const HANDLERS = {
   "celery-progress": "onProgress",

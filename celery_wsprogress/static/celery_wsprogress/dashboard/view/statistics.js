@@ -26,8 +26,7 @@ const DELAY_QUANTILE = 0.95;
 /** @typedef {{ at: number, stats: Metrics, metrics: Metrics }} Reading */
 
 /**
- * @type {[name: string, of: (reading: Reading) => string, worrying?: (reading: Reading) =>
- * boolean][]}
+ * @type {[name: string, of: (reading: Reading) => string, worrying?: (reading: Reading) => boolean][]}
  */
 const SHOWN = [
   ["Clients", ({ stats }) => formatNumber(stats.connected_clients)],

@@ -4,8 +4,7 @@
  *
  * Pure.
  *
- * @typedef {"queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" |
- *   "cancelled"} State
+ * @typedef {"queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled"} State
  *
  * @typedef {object} Operation The snapshot of an operation.
  * @property {string} operation_id The Celery task id.
@@ -54,11 +53,10 @@
  *
  * @typedef {Record<string, any>} Frame Anything that the sidecar sends.
  *
- * @typedef {{ operation_type?: string, tag?: string, group_id?: string, root_id?: string }}
- *   Selector
+ * @typedef {{ operation_type?: string, tag?: string, group_id?: string, root_id?: string }} Selector
  *   One of these fields; `operation_type` is a glob. Without a field: every operation.
  */
-export type State = "queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | *   "cancelled";
+export type State = "queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled";
 export type Operation = {
     /**
      * The Celery task id.
