@@ -110,15 +110,16 @@ def test_the_close_codes_are_those_of_the_python_client():
     require_node()
     script = """
         const codes = await import(process.argv[1]);
-        const { isFinal, restartDelay, LOST, RESTARTING } = codes;
+        const { isFinal, restartDelay, LOST, UNREADABLE, RESTARTING } = codes;
         const final = Array.from({ length: 6000 }, (_, code) => code).filter(isFinal);
         const delay = restartDelay(RESTARTING, '{"retry_ms": 1e9}');
-        console.log(JSON.stringify({ LOST, RESTARTING, final, delay }));
+        console.log(JSON.stringify({ LOST, UNREADABLE, RESTARTING, final, delay }));
     """
     module = str(MODULES / "client" / "close_codes.js")
     found = json.loads(run_node("--input-type=module", "-e", script, module))
     assert found == {
         "LOST": close_codes.LOST,
+        "UNREADABLE": close_codes.UNREADABLE,
         "RESTARTING": close_codes.RESTARTING,
         "final": [code for code in range(6000) if close_codes.is_final(code)],
         "delay": close_codes.restart_delay(close_codes.RESTARTING, '{"retry_ms": 1e9}'),

@@ -10,8 +10,8 @@
 /** The client closed the connection itself. */
 export const NORMAL = 1000;
 
-/** The frames are not those of the protocol. */
-export const INVALID_DATA = 1007;
+/** The peer sent text that is not JSON. */
+export const UNREADABLE = 1007;
 
 /** The connection ended without a close frame (RFC 6455, section 7.1.5). */
 export const LOST = 1006;
@@ -20,10 +20,10 @@ export const LOST = 1006;
 export const RESTARTING = 1012;
 
 /** A client that gets one of these would be sent away again for the same reason. */
-const FINAL = [1003, INVALID_DATA, 1008, 1009];
+const FINAL = [1003, UNREADABLE, 1008, 1009];
 
 /** Maximum seconds that a sidecar can ask its clients to stay away. */
-const MAX_RESTART_DELAY = 60;
+const MAX_RETRY_DELAY = 60;
 
 /**
  * Return whether a client must not reconnect.
@@ -46,7 +46,7 @@ export function restartDelay(code, reason) {
   try {
     const asked = JSON.parse(reason).retry_ms;
     if (typeof asked !== "number") return null;
-    return Math.min(Math.max(asked / 1000, 0), MAX_RESTART_DELAY);
+    return Math.min(Math.max(asked / 1000, 0), MAX_RETRY_DELAY);
   } catch {
     return null;
   }

@@ -185,7 +185,7 @@ export class Connection {
    */
   onClose(code, reason) {
     this.#current = this.#socket = null;
-    this.subscriptions.onDisconnect();
+    this.subscriptions.onClose();
     if (this.error) return;
     // 4001 is not final: on the next socket only clients whose token has expired are rejected.
     if (isFinal(code))

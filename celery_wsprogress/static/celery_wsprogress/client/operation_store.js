@@ -24,7 +24,7 @@ export class OperationStore {
   /** All subscriptions, by key. @type {Map<string, Subscription>} */
   subscriptions = new Map();
   /** The subscriptions by selector. @type {Set<Subscription>} */
-  bySelector = new Set();
+  selectors = new Set();
 
   #resumeState;
 
@@ -44,14 +44,14 @@ export class OperationStore {
     const subscription = this.subscriptions.get(key) ?? new Subscription(fields, limit);
     subscription.limit = Math.max(subscription.limit, limit);
     this.subscriptions.set(key, subscription);
-    if (!subscription.id) this.bySelector.add(subscription);
+    if (!subscription.id) this.selectors.add(subscription);
     return subscription;
   }
 
   /** @param {Subscription} subscription */
   remove(subscription) {
     this.subscriptions.delete(subscriptionKey(subscription.fields));
-    this.bySelector.delete(subscription);
+    this.selectors.delete(subscription);
   }
 
   /**
@@ -98,6 +98,6 @@ export class OperationStore {
   *#subscriptionsOf(id) {
     const byId = this.subscriptions.get(subscriptionKey({ operation_id: id }));
     if (byId) yield byId;
-    yield* this.bySelector;
+    yield* this.selectors;
   }
 }

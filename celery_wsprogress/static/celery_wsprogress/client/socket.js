@@ -5,7 +5,7 @@
  * Runs in: a page, a worker, or Node.
  */
 
-import { INVALID_DATA, LOST, NORMAL } from "./close_codes.js";
+import { LOST, NORMAL, UNREADABLE } from "./close_codes.js";
 import { CommandError } from "./protocol.js";
 
 /** @import { Frame } from "./protocol.js" */
@@ -131,7 +131,7 @@ export class Socket {
       type = frame.event_type;
       if (/\d{16}/.test(data)) frameTexts.set(frame.events ?? frame, data);
     } catch {
-      return this.#end(INVALID_DATA, "no JSON");
+      return this.#end(UNREADABLE, "no JSON");
     }
     if (type === "connected") this.#onWelcome(frame);
     else if (!this.welcome) this.fail("it is no sidecar");

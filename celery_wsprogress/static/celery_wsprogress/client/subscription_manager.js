@@ -79,7 +79,7 @@ export class SubscriptionManager {
   }
 
   /** The socket has closed. */
-  onDisconnect() {
+  onClose() {
     this.#socket = null;
     this.#rates.clear();
     this.#subscribed.clear();
@@ -280,7 +280,7 @@ export class SubscriptionManager {
   /** @param {Subscription} subscription */
   #unsubscribeIfUnused(subscription) {
     const { id, fields, listeners } = subscription;
-    const { subscriptions, bySelector } = this.#store;
+    const { subscriptions, selectors } = this.#store;
     if (!listeners.size && subscriptions.get(subscriptionKey(fields)) === subscription) {
       this.#store.remove(subscription);
       this.#resumeState.selectors.delete(subscriptionKey(fields));
@@ -291,7 +291,7 @@ export class SubscriptionManager {
       this.#subscribed.delete(subscriptionKey(fields));
       this.#socket?.request({ command: "unsubscribe", ...fields }).catch(() => {});
     }
-    for (const one of id ? [subscription] : bySelector) this.#updateRate(one);
+    for (const one of id ? [subscription] : selectors) this.#updateRate(one);
   }
 
   /**
@@ -304,7 +304,7 @@ export class SubscriptionManager {
     // The sidecar has one rate for all selectors of a session.
     const all = id
       ? [...listeners]
-      : [...this.#store.bySelector].flatMap((one) => [...one.listeners]);
+      : [...this.#store.selectors].flatMap((one) => [...one.listeners]);
     const rates = all.filter((one) => one.active || one === joining).map((one) => one.rate);
     const rate = Math.max(...rates);
     return rates.length && rate !== (this.#rates.get(id) ?? NO_RATE_LIMIT) ? rate : undefined;

@@ -8,8 +8,8 @@
  */
 /** The client closed the connection itself. */
 export declare const NORMAL = 1000;
-/** The frames are not those of the protocol. */
-export declare const INVALID_DATA = 1007;
+/** The peer sent text that is not JSON. */
+export declare const UNREADABLE = 1007;
 /** The connection ended without a close frame (RFC 6455, section 7.1.5). */
 export declare const LOST = 1006;
 /** The sidecar restarts; the reason may say when to come back. */

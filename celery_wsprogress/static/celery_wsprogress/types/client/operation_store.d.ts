@@ -20,7 +20,7 @@ export declare class OperationStore {
     /** All subscriptions, by key. @type {Map<string, Subscription>} */
     subscriptions: Map<string, Subscription>;
     /** The subscriptions by selector. @type {Set<Subscription>} */
-    bySelector: Set<Subscription>;
+    selectors: Set<Subscription>;
     /** @param {ResumeState} resumeState Knows the events that were seen. */
     constructor(resumeState: ResumeState);
     /**

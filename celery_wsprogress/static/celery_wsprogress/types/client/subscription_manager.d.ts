@@ -31,7 +31,7 @@ export declare class SubscriptionManager {
      */
     onAuthenticated(source: TokenSource): void;
     /** The socket has closed. */
-    onDisconnect(): void;
+    onClose(): void;
     /** @param {ProgressEvent} event */
     onEvent(event: ProgressEvent): void;
     /**
