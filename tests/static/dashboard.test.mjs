@@ -304,7 +304,7 @@ test("the connection has a word for each state", () => {
   const word = (...how) => format.connectionLabel(...how).word;
   assert.deepEqual(
     [word("open", null, true), word("reconnecting", {}, true), word("reconnecting", {}, false), word("connecting", null, true), word("connecting", {}, true), word("closed", null, true)],
-    ["Live", "Reconnecting", "Offline", "Connecting", "The sidecar is away", "Closed"],
+    ["Live", "Reconnecting", "Offline", "Connecting", "The sidecar is unreachable", "Closed"],
   );
 });
 

@@ -156,7 +156,7 @@ test("figures are what people read at a glance", () => {
   const ended = frames.reduce(reduce, null);
   assert.deepEqual(format.formatFigures(ended, WORDS, "en"), ["took 4 sec"]);
   assert.equal(format.formatStatus(ended, WORDS), "done");
-  assert.equal(format.formatStatus(null, WORDS), "waiting for news");
+  assert.equal(format.formatStatus(null, WORDS), "waiting for updates");
   const times = [0.04, 9.96, 59.4, 59.6, 65, 3600, 7384].map((one) => format.formatDuration(one, "en"));
   assert.deepEqual(times, ["0 sec", "10 sec", "59 sec", "1:00", "1:05", "1:00:00", "2:03:04"]);
   assert.deepEqual([0.999, 1, 0].map((one) => format.formatPercent(one, "en")), ["99%", "100%", "0%"]);

@@ -66,7 +66,7 @@ def test_without_a_sidecar_it_says_that_there_is_no_connection(page_of):
     url = f"ws://127.0.0.1:{free_port()}"
     page = page_of(f'<celery-progress task-id=a url="{url}"></celery-progress>' * 2)
     expect(part(page, "status").first).to_have_text("no connection")
-    expect(part(page, "message").first).to_contain_text("It is tried again by itself")
+    expect(part(page, "message").first).to_contain_text("Trying again automatically")
     said = [line for line in page.lines if line.startswith("<celery-progress>")]
     assert len(said) == 1, "once, however many bars there are"
     assert f"no connection to {url}/" in said[0]
@@ -83,9 +83,9 @@ def test_who_may_not_watch_reads_no_words_of_the_protocol(page_of, redis_server)
 
 def test_an_id_that_nobody_hears_of_says_so_after_a_while_and_begins_all_the_same(page_of, life):
     page = page_of(f'<celery-progress task-id="{life.id}"></celery-progress>')
-    expect(part(page, "status")).to_have_text("waiting for news")
-    expect(part(page, "message")).to_have_text("Nothing has been heard of this task yet.")
-    expect(part(page, "status")).to_have_text("nothing yet")
+    expect(part(page, "status")).to_have_text("waiting for updates")
+    expect(part(page, "message")).to_have_text("No update of this task has arrived yet.")
+    expect(part(page, "status")).to_have_text("no updates yet")
     assert [line for line in page.lines if f"nothing was heard of {life.id}" in line]
     life(started(), progress(0.5, at=2.0, message="half"))
     expect(part(page, "message")).to_have_text("half")

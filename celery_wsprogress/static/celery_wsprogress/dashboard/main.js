@@ -182,8 +182,8 @@ class Dashboard {
  * @param {boolean} connected
  */
 function emptyMessage(filtered, connected) {
-  if (filtered) return { title: "None is like that", text: "The filter leaves nothing over." };
-  if (!connected) return { title: "Waiting for the sidecar", text: "It is asked again and again." };
+  if (filtered) return { title: "No operation matches", text: "The filter excludes all operations." };
+  if (!connected) return { title: "Waiting for the sidecar", text: "Trying to connect again and again." };
   return {
     title: "Nothing is running",
     text: "Tasks appear here as they are sent, when they are made with base=StreamingTask.",

@@ -24,7 +24,7 @@ export function accessError(error, given) {
   }
   if (error.code === "unauthorized") {
     return given
-      ? { asks: true, title: "This token is not taken", text: sentence(error.message) }
+      ? { asks: true, title: "This token was rejected", text: sentence(error.message) }
       : { asks: true, title: "A token is needed", text: "This sidecar has a key." };
   }
   const text = "Tasks can be opened one by one, by their id.";

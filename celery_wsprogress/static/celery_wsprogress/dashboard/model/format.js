@@ -205,5 +205,5 @@ export function connectionLabel(state, lost, online) {
   if (state === "closed") return { word: "Closed", tone: "failure" };
   if (!online) return { word: "Offline", tone: "warning" };
   if (state === "reconnecting") return { word: "Reconnecting", tone: "warning" };
-  return lost ? { word: "The sidecar is away", tone: "warning" } : { word: "Connecting", tone: "muted" };
+  return lost ? { word: "The sidecar is unreachable", tone: "warning" } : { word: "Connecting", tone: "muted" };
 }

@@ -85,7 +85,7 @@ export class Detail {
     this.#changed = false;
     const operation = this.#watch?.operation ?? null;
     const { title, message, result, error } = this.#parts;
-    write(title, operation?.operation_type || "Not heard of yet");
+    write(title, operation?.operation_type || "Unknown operation");
     write(message, this.#refusal || (operation ? "" : UNKNOWN_TEXT));
     message.hidden = !message.textContent;
     this.#properties.paint(operation);
@@ -93,7 +93,7 @@ export class Detail {
     this.#logView.paint(this.#log);
     const gave = this.#log.result !== undefined;
     show(result, gave ? (this.#log.exact ?? prettyJson(this.#log.result)) : null);
-    write(result.heading, this.#log.truncated ? "Result, the beginning of it" : "Result");
+    write(result.heading, this.#log.truncated ? "Result (truncated)" : "Result");
     show(error, operation?.error == null ? null : messageOf(operation));
   }
 
@@ -205,7 +205,7 @@ export class Detail {
   }
 }
 
-const UNKNOWN_TEXT = "Nobody has heard of this id yet. When it begins, it is seen here.";
+const UNKNOWN_TEXT = "This id is unknown so far. The operation appears here when it begins.";
 
 function makeParts() {
   const list = make("ol", { class: "timeline" });

@@ -14,7 +14,7 @@ const END_TOLERANCE = 8;
 
 export class LogView {
   #list = make("ol", { class: "log", tabindex: "0", "aria-label": "Log" });
-  #note = make("p", { class: "note" }, "What was before is not held any more.");
+  #note = make("p", { class: "note" }, "Earlier lines have been dropped.");
   #heading = make("h3", {}, "Log");
   element = make("section", {}, this.#heading, this.#note, this.#list);
   /** The numbers of the first and last line that are rendered. */
