@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 _abandoned: dict[str, Any] = {}
 
 
-def shutting_down(options: Any = None, **_: Any) -> None:
+def shutting_down(how: Any = None, **_: Any) -> None:
     """A cold shutdown has just cancelled what runs.
 
     Of a message that is acknowledged late Celery says nothing then, since the broker delivers it
     again (celery/worker/consumer/consumer.py, ``cancel_active_requests``).
     """
-    if options != "Cold":
+    if how != "Cold":
         return
     for request in received_requests.known:
         if request._already_cancelled and not request.acknowledged:  # noqa: SLF001 - nobody else knows

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 import textwrap
@@ -10,7 +11,16 @@ from celery import Celery, signals
 from celery_wsprogress import StreamingTask, install
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.worker import apps
-from celery_wsprogress.worker.signals.handlers import connect
+from celery_wsprogress.worker.signals.handlers import _HANDLERS, connect
+
+
+UNDECLARED = {
+    "after_task_publish": ("headers",),
+    "worker_process_shutdown": ("pid", "exitcode"),
+    "worker_shutting_down": ("sig", "how", "exitcode"),
+}
+"""What Celery sends besides what its signals declare (celery 5.7: celery/app/amqp.py,
+celery/concurrency/prefork.py, celery/apps/worker.py)."""
 
 
 def nothing():
@@ -30,6 +40,17 @@ def test_handlers_are_connected_once():
 
     for signal in (signals.task_prerun, signals.task_postrun, signals.before_task_publish):
         assert len(ours(signal)) == 1
+
+
+@pytest.mark.parametrize(
+    ("signal", "handler"), _HANDLERS, ids=[signal.name for signal, _ in _HANDLERS]
+)
+def test_handlers_take_what_their_signal_sends(signal, handler):
+    """By its name: any other parameter would always have its default."""
+    parameters = inspect.signature(handler).parameters.values()
+    taken = {one.name for one in parameters if one.kind is not one.VAR_KEYWORD}
+    sent = {"sender", "signal", *signal.providing_args, *UNDECLARED.get(signal.name, ())}
+    assert taken <= sent
 
 
 def test_a_bad_setting_is_raised_where_it_is_installed():
