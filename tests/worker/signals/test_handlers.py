@@ -13,7 +13,6 @@ from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.worker import apps
 from celery_wsprogress.worker.signals.handlers import _HANDLERS, connect
 
-
 UNDECLARED = {
     "after_task_publish": ("headers",),
     "worker_process_shutdown": ("pid", "exitcode"),
