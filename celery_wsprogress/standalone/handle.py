@@ -27,6 +27,7 @@ from celery_wsprogress.worker.run_info import RunInfo, new_id
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
     from celery_wsprogress.worker.tracker import Tracker
 
 #: Marks the absence of a result; None is a result.
@@ -83,7 +84,7 @@ class OperationHandle:
         self.began = time.time()
         """Epoch seconds of its start."""
         self._on_end = on_end
-        self._ends: tuple[encoded_events.EncodedEvent, ...] = ()
+        self._ends: tuple[EncodedEvent, ...] = ()
         self._end_count = 0
         self._process = os.getpid()
 
@@ -98,12 +99,12 @@ class OperationHandle:
         run = self.tracker.run
         return ActiveRun(run.operation_id, run.run_id, self.began, self.started_event)
 
-    def started_event(self) -> encoded_events.EncodedEvent:
+    def started_event(self) -> EncodedEvent:
         """Make its ``started`` event, with the metadata of now."""
         run = replace(self.tracker.run, metadata=self.tracker.metadata)
         return encoded_events.started(run, self.began, stream_errors=self.tracker.streams_errors)
 
-    def latest_events(self) -> list[encoded_events.EncodedEvent]:
+    def latest_events(self) -> list[EncodedEvent]:
         """Return the events of its snapshot: ``started``, the latest of each kind, the end."""
         return [self.started_event(), *self.tracker.latest_events(), *self._ends]
 
@@ -145,7 +146,7 @@ class OperationHandle:
         )
         self._end(end)
 
-    def _end(self, *ends: encoded_events.EncodedEvent) -> None:
+    def _end(self, *ends: EncodedEvent) -> None:
         if not self._ends:
             # A result may be large, and no snapshot has it.
             self._ends, self._end_count = ends[-1:], len(ends)

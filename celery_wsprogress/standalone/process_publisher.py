@@ -12,15 +12,16 @@ import os
 import sys
 import threading
 from importlib import import_module
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress import brokers, fork, running_server
 from celery_wsprogress.brokers.discovery import default_address, load_settings
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import WorkerSettings
-from celery_wsprogress.urls import masked
-from celery_wsprogress.worker.publishing.publisher import Publisher
-from celery_wsprogress.worker.publishing.publishers import children, drain_all
+from celery_wsprogress.worker.publishing.publishers import children, drain_all, open_publisher
+
+if TYPE_CHECKING:
+    from celery_wsprogress.worker.publishing.publisher import Publisher
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +63,7 @@ def _create() -> Publisher | None:
     if not settings.enabled:
         return None
     _warn_if_unseen(address.url)
-    return Publisher(
-        lambda: brokers.open_writer(address),
-        masked(address.url),
-        settings,
-        address.secrets,
-        trusted=settings.url is None,
-    )
+    return open_publisher(address, settings)
 
 
 def _warn_if_unseen(url: str) -> None:

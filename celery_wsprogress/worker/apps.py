@@ -10,25 +10,20 @@ import functools
 import logging
 import os
 import weakref
-from contextvars import ContextVar
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress import brokers, misnomers
 from celery_wsprogress.brokers.address import broker_address
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.protocol import jsonable
-from celery_wsprogress.setting_parsers import ERROR_CHOICES, FULL, TYPE, error_choice
 from celery_wsprogress.settings import WorkerSettings
-from celery_wsprogress.urls import masked
-from celery_wsprogress.worker.publishing.publisher import Publisher
-from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS
+from celery_wsprogress.worker.publishing.publishers import open_publisher
 from celery_wsprogress.worker.signals.eager_runs import EagerRuns, runs_in_tests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from celery_wsprogress.worker.publishing.encoded_events import RunOptions
+    from celery_wsprogress.worker.publishing.publisher import Publisher
 
 logger = logging.getLogger(__name__)
 
@@ -79,15 +74,7 @@ class AppPublishing:
 
     def _open_publisher(self) -> Publisher:
         app = self._app()
-        settings = self.settings
-        address = _address_of(app, settings)
-        publisher = Publisher(
-            lambda: brokers.open_writer(address),
-            masked(address.url),
-            settings,
-            address.secrets,
-            trusted=settings.url is None,
-        )
+        publisher = open_publisher(_address_of(app, self.settings), self.settings)
         # The flusher thread keeps its publisher alive, so the app's end must be its end. Not the
         # end of the process: that waits until the last events have left, and is signals' affair.
         weakref.finalize(app, publisher.close).atexit = False
@@ -112,35 +99,11 @@ class AppPublishing:
         said = self.settings.eager
         return not runs_in_tests() if said is None else said
 
-    def streams_result(self, task: Any) -> bool:
-        """Whether the task's result leaves with its events."""
-        own = getattr(task, "stream_result", None)
-        return self.settings.stream_result if own is None else bool(own)
-
-    def streams_errors(self, task: Any) -> bool:
-        """Whether the texts of the task's errors leave, and not only their types."""
-        said = _own_choice(task) or self.settings.stream_errors
-        return self.streams_result(task) if said is None else said == FULL
-
     def _matches(self, name: str) -> bool:
         known = self._by_name.get(name)
         if known is None:
             known = self._by_name[name] = _selected(self.settings.tasks, name)
         return known
-
-
-class TaskPolicy(NamedTuple):
-    """How the life of a task is published."""
-
-    publishing: AppPublishing
-    always: bool
-    """Whatever the header of its message says."""
-    streams_result: bool
-    streams_errors: bool
-
-
-#: The attribute of a task that holds them.
-_POLICY_ATTRIBUTE: Final = "_wsprogress_policy"
 
 
 def _selected(tasks: str | tuple[str, ...], name: str) -> bool:
@@ -163,94 +126,16 @@ _by_app: weakref.WeakKeyDictionary[Any, AppPublishing] = weakref.WeakKeyDictiona
 
 def publishing_of(app: Any) -> AppPublishing:
     """How this app reports. A bad setting is logged once and switches the app's events off."""
-    app = _unproxied(app)
+    app = unproxied(app)
     found = _by_app.get(app)
     if found is None:
         found = _by_app.setdefault(app, AppPublishing(app, _settings_or_off(app)))
     return found
 
 
-def _unproxied(app: Any) -> Any:
+def unproxied(app: Any) -> Any:
     """The app behind the proxy by which tasks know it at times."""
     return getattr(app, "_get_current_object", lambda: app)()
-
-
-def publishing_for(task: Any, header: Mapping[str, Any]) -> AppPublishing | None:
-    """How this task's life is published; None where it is not.
-
-    Args:
-        task: The task, bound to its app.
-        header: Our header of its message.
-    """
-    policy = policy_of(task)
-    if policy.always or (
-        header and policy.publishing.publishes(task.name, streaming=False, header=header)
-    ):
-        return policy.publishing
-    return None
-
-
-def streams_result(task: Any, header: Mapping[str, Any]) -> bool:
-    """Whether the result of this run leaves with its events.
-
-    Args:
-        task: The task, bound to its app.
-        header: Our header of its message.
-    """
-    return policy_of(task).streams_result and not (header and header.get(WITHHOLD))
-
-
-def streams_errors(task: Any, header: Mapping[str, Any]) -> bool:
-    """Whether the texts of this run's errors leave with its events.
-
-    Args:
-        task: The task, bound to its app.
-        header: Our header of its message.
-    """
-    return policy_of(task).streams_errors and not (header and header.get(WITHHOLD_ERRORS))
-
-
-def run_options_of(task: Any, header: Mapping[str, Any]) -> RunOptions:
-    """What is said of a run beside who and where, when it is received and when it starts."""
-    return {
-        "stream_result": streams_result(task, header),
-        "stream_errors": streams_errors(task, header),
-        "acks_late": bool(task.acks_late),
-    }
-
-
-def _own_choice(task: Any) -> str | None:
-    """What the task itself says of its errors. A word that means nothing keeps them in."""
-    own = getattr(task, "stream_errors", None)
-    if own is None:
-        return None
-    try:
-        return error_choice(own)
-    except ValueError:
-        shown = jsonable.to_text(own, 100)
-        _warn_once(
-            f"stream_errors of the task {task.name} is {shown!r}, but must be {ERROR_CHOICES}; "
-            f"it is taken for {TYPE!r}"
-        )
-        return TYPE
-
-
-def policy_of(task: Any) -> TaskPolicy:
-    """How this task's life would be published.
-
-    Args:
-        task: The task, bound to its app.
-    """
-    # Asked some times a run, of plain tasks, too: the task itself holds the answer.
-    found: TaskPolicy | None = vars(task).get(_POLICY_ATTRIBUTE)
-    if found is None:
-        publishing = publishing_of(task.app)
-        streaming = getattr(task, "_streams_progress", False)
-        always = publishing.publishes(task.name, streaming=streaming, header={})
-        result, errors = publishing.streams_result(task), publishing.streams_errors(task)
-        found = TaskPolicy(publishing, always, result, errors)
-        setattr(task, _POLICY_ATTRIBUTE, found)
-    return found
 
 
 @functools.cache
@@ -298,68 +183,3 @@ def _address_of(app: Any, settings: WorkerSettings) -> brokers.BrokerAddress:
         log_bytes=settings.log_bytes,
         options=settings.transport_options,
     )
-
-
-# Whose message is published: Celery's signals about publishing name a task, and no app.
-
-_streaming: dict[str, weakref.WeakSet[Any]] = {}
-_registered_apps: weakref.WeakSet[Any] = weakref.WeakSet()
-
-#: The app that publishes here, and the name of the task.
-_publishing: ContextVar[tuple[Any, str] | None] = ContextVar(
-    "celery_wsprogress.publishing", default=None
-)
-
-
-def register_task(name: str, app: Any) -> None:
-    """This app has a ``StreamingTask`` of this name."""
-    app = _unproxied(app)
-    _streaming.setdefault(name, weakref.WeakSet()).add(app)
-    register_app(app)
-
-
-def register_app(app: Any) -> None:
-    """Have the messages of this app known as its own.
-
-    The least that does: an attribute of this one app. All that publishes a task calls its
-    ``send_task``, by name or not (celery 5.7: ``Task.apply_async``, ``Signature``, beat); neither
-    Celery's classes nor other apps are touched, and no configuration is read before its time.
-    """
-    app = _unproxied(app)
-    if app in _registered_apps:
-        return
-    _registered_apps.add(app)
-    own, known = vars(app).get("send_task"), weakref.ref(app)
-
-    @functools.wraps(app.send_task)
-    def send_task(name: Any, *args: Any, **options: Any) -> Any:
-        app: Any = known()
-        token = _publishing.set((app, str(name)))
-        try:
-            # Looked up now: what instruments Celery changes its class, perhaps after us.
-            return (
-                own(name, *args, **options)
-                if own
-                else type(app).send_task(app, name, *args, **options)
-            )
-        finally:
-            _publishing.reset(token)
-
-    app.send_task = send_task
-
-
-def app_publishing(sender: str, name: str) -> tuple[Any, bool] | None:
-    """The app that publishes this message; None of an app that has nothing to do with us.
-
-    Args:
-        sender: The task of the message.
-        name: The task it is about: ``celery.map`` has another one inside.
-
-    Returns:
-        The app, and whether the task is a ``StreamingTask`` of it.
-    """
-    found = _publishing.get()
-    # Another app may publish in between: a handler of Celery's own signals, for instance.
-    if found is None or found[1] != sender:
-        return None
-    return found[0], found[0] in _streaming.get(name, ())

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Task
 
-from celery_wsprogress.worker import apps, context
+from celery_wsprogress.worker import context, sending_apps
 from celery_wsprogress.worker.bind_self import bind_self
 from celery_wsprogress.worker.default_base import add_default_base
 from celery_wsprogress.worker.progress_args import parse_progress
@@ -69,7 +69,7 @@ class StreamingTask(Task):
         handlers.connect()
         bound = super().bind(app)
         if cls.name:
-            apps.register_task(cls.name, app)
+            sending_apps.register_task(cls.name, app)
         return bound
 
     def on_replace(self, sig: Any) -> Any:

@@ -10,34 +10,30 @@ from __future__ import annotations
 import logging
 from operator import itemgetter
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import UNSET
 
 from celery_wsprogress.protocol import jsonable
-from celery_wsprogress.protocol.events import LIFE_CYCLE, ProgressData
+from celery_wsprogress.protocol.events import LIFE_CYCLE
 from celery_wsprogress.worker import progress_args
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.publishing.slots import ProgressSlot
-from celery_wsprogress.worker.rate import RateEstimator
+from celery_wsprogress.worker.publishing.progress_slot import NO_DETAILS, ProgressSlot
 from celery_wsprogress.worker.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
-    from celery_wsprogress.worker.publishing.queue import Encode, Outgoing
+    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent, Outgoing
     from celery_wsprogress.worker.run_info import RunInfo
 
 logger = logging.getLogger(__name__)
-
-_NO_DETAILS: Final[dict[str, Any]] = {}
 
 
 class EventSink(Protocol):
     """Where a tracker sends its events; a :class:`.Publisher`."""
 
-    def schedule(self, slot: ProgressSlot, encode: Encode) -> None:
+    def schedule(self, slot: ProgressSlot) -> None:
         """Have progress sent when it is due; see :meth:`.EventQueue.schedule`."""
 
     def emit(self, events: Sequence[Outgoing], *, after: ProgressSlot | None = None) -> None:
@@ -59,17 +55,13 @@ class Tracker:
 
     __slots__ = (
         "__weakref__",
-        "_estimator",
         "_last_status",
-        "_latest",
         "_metadata",
         "_replacement_announced",
-        "_sent",
         "_started",
         "_status_word",
         "_warned",
         "emitted",
-        "ended",
         "parent",
         "replaced",
         "run",
@@ -90,24 +82,17 @@ class Tracker:
         self.streams_errors = streams_errors
         self.sink = sink
         self.parent = parent
-        self.slot = ProgressSlot()
+        self.slot = ProgressSlot(run)
         """Its progress on the way to the sink."""
         self._started = monotonic()
         self.emitted = 0
         """Events that were said between the beginning and the end, progress apart."""
-        self.ended = False
-        """The run's end was said; what the task still says is nobody's."""
         self._replacement_announced = False
         self.replaced = False
         """The run published its own id: its successor goes on."""
-        # timestamp, fraction, indeterminate, message, details, current, total, unit, and when that
-        # was by a clock that nobody sets
-        self._latest: tuple[Any, ...] | None = None
-        self._sent: tuple[Any, ...] | None = None
         self._status_word = "running"
-        self._last_status: tuple[float, str, dict[str, Any]] = (0.0, "", _NO_DETAILS)
+        self._last_status: tuple[float, str, dict[str, Any]] = (0.0, "", NO_DETAILS)
         self._metadata = run.metadata
-        self._estimator: RateEstimator | None = None
         self._warned: set[object] | None = None
 
     @property
@@ -116,9 +101,14 @@ class Tracker:
         return monotonic() - self._started
 
     @property
+    def ended(self) -> bool:
+        """Whether the run's end was said; what the task still says is nobody's."""
+        return self.slot.ended
+
+    @property
     def has_progress(self) -> bool:
         """Whether it has said how far it is."""
-        return self._latest is not None
+        return self.slot.latest is not None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -154,14 +144,15 @@ class Tracker:
             unit = jsonable.to_text(unit, jsonable.MAX_NAME_BYTES)
         if details is not None:
             details = jsonable.to_object(details)
-        self._latest = (
+        slot = self.slot
+        slot.latest = (
             time(), fraction, indeterminate, message, details, current, total, unit, monotonic(),
         )  # fmt: skip
-        if self.slot.due is None and self.sink is not None:
+        if slot.due is None and self.sink is not None:
             if self.ended:
                 self._warn_after_end()
             else:
-                self.sink.schedule(self.slot, self.encode_progress)
+                self.sink.schedule(slot)
 
     def _measure(
         self, progress: Any, message: Any, current: Any, total: Any
@@ -172,64 +163,21 @@ class Tracker:
             self._warn_once(warnings, "%s", progress_args.format_warning(warnings, **said))
         if found.fraction is not None:
             return found.fraction, False, found.current, found.total
-        known = 0.0 if self._latest is None else self._latest[1]
+        known = 0.0 if self.slot.latest is None else self.slot.latest[1]
         return known, True, found.current, found.total
-
-    def encode_progress(self) -> EncodedEvent | None:
-        """Encode the newest progress; None when it was sent before.
-
-        Called by the sink, under its lock, from whichever thread.
-        """
-        latest = self._latest
-        if latest is None or latest is self._sent:
-            return None
-        self._sent = latest
-        _, fraction, indeterminate, _, _, current, total, _, at = latest
-        return self._report(latest, *self._estimated(at, fraction, indeterminate, current, total))
 
     def latest_events(self) -> Sequence[EncodedEvent]:
         """The word that counts and how far it is, encoded, in the order in which they were said.
 
         For whoever asks in this process. What leaves, and when, does not change by it.
         """
-        latest, (at, message, details) = self._latest, self._last_status
-        said = [] if latest is None else [(latest[0], self._report(latest, None, None))]
+        latest, (at, message, details) = self.slot.latest, self._last_status
+        said = [] if latest is None else [(latest[0], self.slot.encode(latest, None, None))]
         if at:
             said.append(
                 (at, encoded_events.status(self.run, at, self._status_word, message, details))
             )
         return [report for _, report in sorted(said, key=itemgetter(0))]
-
-    def _report(
-        self, latest: tuple[Any, ...], rate: float | None, eta: float | None
-    ) -> EncodedEvent:
-        at, fraction, indeterminate, message, details, current, total, unit, _ = latest
-        data = ProgressData(
-            progress=fraction,
-            message=jsonable.to_text(message),
-            details=details or _NO_DETAILS,
-            current=UNSET if current is None else current,
-            total=UNSET if total is None else total,
-            unit=UNSET if unit is None else jsonable.to_text(unit, jsonable.MAX_NAME_BYTES),
-            rate=UNSET if rate is None else rate,
-            eta=UNSET if eta is None else eta,
-            indeterminate=indeterminate or UNSET,
-        )
-        return encoded_events.progress(self.run, at, data, last=self.ended)
-
-    def _estimated(
-        self,
-        at: float,
-        fraction: float,
-        indeterminate: bool,
-        current: float | None,
-        total: float | None,
-    ) -> tuple[float | None, float | None]:
-        if self._estimator is None:
-            self._estimator = RateEstimator()
-        if current is not None:
-            return self._estimator.add(at, current, total)
-        return (None, None) if indeterminate else self._estimator.add(at, fraction, 1.0)
 
     def update_status(self, status: Any, message: Any = "", details: Any = None) -> None:
         """As :meth:`StreamingTask.update_status`."""
@@ -258,10 +206,10 @@ class Tracker:
     def _emit_status(self, metadata: dict[str, Any] | None = None) -> None:
         """Say the current word. Watchers show its message, so it has the one said last."""
         now = time()
-        latest = self._latest
+        latest = self.slot.latest
         _, message, details = self._last_status
         if latest is not None and latest[0] > self._last_status[0]:
-            message, details = jsonable.to_text(latest[3]), latest[4] or _NO_DETAILS
+            message, details = jsonable.to_text(latest[3]), latest[4] or NO_DETAILS
         given = UNSET if metadata is None else metadata
         report = encoded_events.status(
             self.run, now, self._status_word, message, details, metadata=given
@@ -300,10 +248,14 @@ class Tracker:
             said = encoded_events.replaced(self.run, time(), stream_errors=streams_errors)
             self._emit(said, flush_progress=True)
 
+    def mark_ended(self) -> None:
+        """Say nothing more of this run: its end is said elsewhere."""
+        self.slot.ended = True
+
     def end(self, *ends: Outgoing) -> None:
         """Say how the run ended. Only the first call says anything."""
         if not self.ended:
-            self.ended = True
+            self.mark_ended()
             if self.sink is not None:
                 self.sink.emit(ends, after=self.slot)
 

@@ -454,7 +454,7 @@ def owns(self, name, gate):
 def says_a_million_things(self, gate):
     """Says more than any buffer holds, and looks how full it gets; begins at the gate."""
     _wait_for(gate)
-    queue, fullest = apps.publishing_of(app).publisher._queue, 0
+    queue, fullest = apps.publishing_of(app).publisher._outbox.queue, 0
     for number in range(1, 1_000_001):
         self.update_progress(current=number, total=1_000_000)
         if number % 10 == 0:

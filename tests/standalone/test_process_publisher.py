@@ -135,7 +135,7 @@ def test_a_broker_that_is_away_holds_nobody_up():
         from celery_wsprogress.standalone import process_publisher
         with operation("import") as op:
             op.log("info", "into the void")
-        while not process_publisher.process_publisher()._batches.broker_down:
+        while not process_publisher.process_publisher()._outbox.batches.broker_down:
             time.sleep(0.01)
         # Leaving waits no longer: the limit of `run` is above that of any wait.
         """,

@@ -59,7 +59,7 @@ def test_a_process_whose_operations_have_ended_is_at_rest(signed):
     with operation("import") as op:
         signed.wait_for_sign(op.operation_id)
     [publisher] = process_publisher._cache
-    eventually(lambda: publisher._heartbeats.idle)
+    eventually(lambda: publisher._outbox.heartbeats.idle)
 
 
 def test_a_forked_child_vouches_for_its_own_operations_only(signed):

@@ -30,10 +30,10 @@ class Ear:
         self.events = []
         self._waiting = None
 
-    def schedule(self, slot, encode):
+    def schedule(self, slot):
         self.offers += 1
         slot.due = 0.0
-        self._waiting = slot, encode
+        self._waiting = slot
 
     def emit(self, said, *, after=None):
         if after is not None:
@@ -41,11 +41,10 @@ class Ear:
         self.events += [decoded(report) for report in said]
 
     def fetch(self):
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            slot, encode = waiting
+        slot, self._waiting = self._waiting, None
+        if slot is not None:
             slot.due = None
-            report = encode()
+            report = slot.take()
             if report is not None:
                 self.events.append(decoded(report))
 
@@ -81,8 +80,8 @@ def test_the_newest_value_replaces_the_one_before(tracker, ear):
 
 def test_a_value_is_given_once(tracker, ear):
     tracker.update_progress(0.5)
-    assert tracker.encode_progress() is not None
-    assert tracker.encode_progress() is None
+    assert tracker.slot.take() is not None
+    assert tracker.slot.take() is None
 
 
 def test_numbers_units_and_details(tracker, ear):
@@ -253,7 +252,7 @@ def test_nothing_that_is_said_can_fail_the_task(tracker, ear, caplog):
     tracker.update_progress(0.5, mute, unit=mute, details=mute)
     tracker.set_metadata(value=mute)
     tracker.update_progress(2.0, mute)
-    tracker.encode_progress()
+    tracker.slot.take()
     said = [e.data.level for e in ear.events if type(e).__name__ == "Log"]
     assert said == ["info", "warning"]
     assert "'… [unprintable Mute]' is no log level" in caplog.text

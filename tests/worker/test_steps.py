@@ -91,4 +91,4 @@ def test_outside_of_a_task_it_only_counts():
 def test_a_tracker_takes_steps_as_progress():
     tracker = Tracker(RunInfo("op", "tasks.demo", "r"), None)
     tracker.steps(4).step("one")
-    assert b'"current":1,"total":4,"unit":"steps"' in tracker.encode_progress().event
+    assert b'"current":1,"total":4,"unit":"steps"' in tracker.slot.take().event

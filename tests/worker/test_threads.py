@@ -56,7 +56,7 @@ class Sink:
     def __init__(self):
         self.said = []
 
-    def schedule(self, slot, encode):
+    def schedule(self, slot):
         self.said.append(slot)
 
     def emit(self, reports, *, after=None):

@@ -2,16 +2,14 @@
 
 Each function makes one :class:`EncodedEvent`, ready for the queue. Values are converted here, in
 the thread of the caller; times are passed in. An event of the life cycle, whose values do not
-change any more, may be encoded later: :class:`LazyEvent`.
+change any more, may be encoded later: :class:`.LazyEvent`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
 from celery_wsprogress.protocol import batches, jsonable
 from celery_wsprogress.protocol.events import (
@@ -36,26 +34,14 @@ from celery_wsprogress.protocol.events import (
     Status,
     StatusData,
 )
-from celery_wsprogress.worker.run_info import RunInfo
+from celery_wsprogress.worker.publishing.outgoing import EncodedEvent, Priority
 
 if TYPE_CHECKING:
     from typing import Literal, Unpack
 
+    from celery_wsprogress.worker.run_info import RunInfo
+
 T = TypeVar("T")
-
-
-class Priority(IntEnum):
-    """Which events are dropped first when the queue is full: those with the lowest priority."""
-
-    PROGRESS = 0
-    """A progress that had to be sent before a status of its run. Another one follows."""
-    LOG = 1
-    STATUS = 2
-    """A status or metadata that the task has set."""
-    RESULT = 3
-    """The result, and the last progress before the end."""
-    LIFECYCLE = 4
-    """The statuses of the life cycle, and the end."""
 
 
 class RunOptions(TypedDict, total=False):
@@ -67,24 +53,6 @@ class RunOptions(TypedDict, total=False):
     """False when of the task's errors no more than the type may leave it."""
     acks_late: bool
     """Whether the message is acknowledged after the task has run."""
-
-
-class EncodedEvent(Struct, frozen=True, gc=False):
-    """An event as JSON, on its way to the log."""
-
-    priority: Priority
-    event: bytes
-    run: RunInfo
-
-
-class LazyEvent(Struct, frozen=True, gc=False):
-    """An event of the life cycle that is encoded when it is sent.
-
-    The flusher encodes many at a time, which costs a fraction of what each would cost its task in
-    the middle of other work.
-    """
-
-    encode: Callable[[], EncodedEvent]
 
 
 def queued(run: RunInfo, timestamp: float) -> EncodedEvent:

@@ -11,8 +11,7 @@ waited at the fork is for its parent to send. A process that forks takes the loc
 (:mod:`.publishers`), so that nothing is copied half changed. Where it forks in C, and calls no
 hook, the child notices by itself (:mod:`celery_wsprogress.fork`).
 
-The same code serves pools of threads, of greenlets (whose threads and sockets are patched) and the
-callers of tasks.
+The same code serves pools of threads, of greenlets (whose sockets are patched) and callers.
 """
 
 from __future__ import annotations
@@ -24,49 +23,32 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress import fork
-from celery_wsprogress.brokers import MAX_BATCH_BYTES
-from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.setting_parsers import TYPE
 from celery_wsprogress.worker.error_log import log_internal_error
-from celery_wsprogress.worker.publishing import publishers
-from celery_wsprogress.worker.publishing.fork_gate import ForkGate
-from celery_wsprogress.worker.publishing.heartbeats import HeartbeatSchedule
-from celery_wsprogress.worker.publishing.lookups import LookupQueue
-from celery_wsprogress.worker.publishing.queue import EventQueue
+from celery_wsprogress.worker.publishing import uwsgi
+from celery_wsprogress.worker.publishing.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from celery_wsprogress.brokers import Writer
+    from celery_wsprogress.brokers.batch_writer import BatchWriter
     from celery_wsprogress.settings import WorkerSettings
-    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
     from celery_wsprogress.worker.publishing.heartbeats import ActiveRunSource
     from celery_wsprogress.worker.publishing.lookups import Lookup
-    from celery_wsprogress.worker.publishing.queue import Encode, Outgoing
-    from celery_wsprogress.worker.publishing.slots import ProgressSlot
+    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent, Outgoing
+    from celery_wsprogress.worker.publishing.progress_slot import ProgressSlot
 
 logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_INTERVAL: Final = 1.0
 """Seconds between two looks at an open connection."""
 
-REST_TIMEOUT: Final = 1.0
-"""Seconds to write everything before the master of a web server forks in C."""
-
 LOOKUP_FORK_TIMEOUT: Final = 2.0
 """Seconds that a fork waits for lookups in a result backend."""
 
 CONNECT_FORK_TIMEOUT: Final = 0.25
 """Seconds that a fork waits for a connection that is being opened: a mute broker may take long."""
-
-_ANNOUNCEMENTS: Final = Announcements(
-    unreachable="Task events cannot reach %s and wait here until they can (%s)",
-    reachable="Task events reach %s again",
-    program_error=(
-        "Task events cannot be written to %s: this is an error in a program, perhaps "
-        "between versions that do not go together, and no outage"
-    ),
-)
 
 
 class Publisher:
@@ -101,48 +83,32 @@ class Publisher:
         """Those of the parents of this process. Their connections must not even be collected here:
         some clients close a connection on the wire when they are."""
         self._reset()
-        publishers.add(self)
 
     def _reset(self) -> None:
-        settings = self._settings
         # Re-entrant: a signal handler or a destructor of the task may emit an event while its
         # thread is in here.
         self._lock = threading.RLock()
         self._work = threading.Condition(self._lock)
         self._idle = threading.Condition(self._lock)
-        self._queue = EventQueue(
-            settings.buffer_bytes, settings.event_interval, settings.progress_interval
-        )
-        self._lookups = LookupQueue(self._publish_answer)
-        self._heartbeats = HeartbeatSchedule(settings.sign_interval)
-        # OpenSSL holds locks of its own during a handshake.
-        self._opening = ForkGate()
-        self._batches = BatchWriter(
-            self._open_writer,
-            self._broker,
-            _ANNOUNCEMENTS,
-            self._secrets,
-            heartbeat_interval=settings.sign_interval,
-            idle_timeout=settings.idle_time,
-            opening=self._opening,
+        self._outbox = Outbox(
+            self._settings, self._open_writer, self._broker, self._secrets, self._publish_answer
         )
         self._thread: threading.Thread | None = None
         self._wakes_at = inf
         self._writing = False
         self._draining = 0
         self._drain_began_at = inf
-        self._reported = False
         self._closed = False
         self._must_rest = False
         """This process is going to fork in C, which its flusher must not be at work for."""
 
     # Called by any thread.
 
-    def schedule(self, slot: ProgressSlot, encode: Encode) -> None:
+    def schedule(self, slot: ProgressSlot) -> None:
         """Have progress sent when it is due; see :meth:`.EventQueue.schedule`."""
         fork.notice()
         with self._lock:
-            self._queue.schedule(slot, encode)
+            self._outbox.queue.schedule(slot)
             self._wake()
         if self._must_rest:
             self._rest()
@@ -157,8 +123,8 @@ class Publisher:
         fork.notice()
         with self._lock:
             if after is not None:
-                self._queue.flush_progress(after, time.monotonic())
-            self._queue.put(events)
+                self._outbox.queue.flush_progress(after, time.monotonic())
+            self._outbox.queue.put(events)
             self._wake()
         if self._must_rest:
             self._rest()
@@ -167,30 +133,26 @@ class Publisher:
         """Have the answer to a lookup sent, behind the value of a slot."""
         fork.notice()
         with self._lock:
-            now = time.monotonic()
-            if after is not None:
-                self._queue.flush_progress(after, now)
-            self._queue.put(self._lookups.submit(lookup, now))
-            self._wake()
+            self.emit(self._outbox.lookups.submit(lookup, time.monotonic()), after=after)
 
     def _publish_answer(self, events: Sequence[EncodedEvent]) -> None:
         with self._lock:
-            self._queue.put(events)
+            self._outbox.queue.put(events)
             self._wake()
-            if self._is_done():
+            if not (self._outbox or self._writing):
                 self._idle.notify_all()
 
     @property
     def heartbeat_source(self) -> ActiveRunSource | None:
         """What names the active runs; None where nothing does yet."""
         fork.notice()
-        return self._heartbeats.source
+        return self._outbox.heartbeats.source
 
     @heartbeat_source.setter
     def heartbeat_source(self, source: ActiveRunSource) -> None:
         """Have the source asked, from the next event on. It speaks for this process only."""
         fork.notice()
-        self._heartbeats.source = source
+        self._outbox.heartbeats.source = source
 
     def drain(self, timeout: float, stall_timeout: float = inf, *, since: float = inf) -> bool:
         """Wait until everything is written.
@@ -210,10 +172,10 @@ class Publisher:
             self._drain_began_at = min(self._drain_began_at, since)
             try:
                 self._wake()
-                while not self._is_done():
-                    last = max(self._batches.last_write_at, self._drain_began_at)
+                while self._outbox or self._writing:
+                    last = max(self._outbox.batches.last_write_at, self._drain_began_at)
                     left = min(deadline, last + stall_timeout) - time.monotonic()
-                    if left <= 0 or self._batches.broker_down or self._thread is None:
+                    if left <= 0 or self._outbox.batches.broker_down or self._thread is None:
                         return False
                     self._idle.wait(left)
             finally:
@@ -224,15 +186,7 @@ class Publisher:
     def report_undelivered(self) -> None:
         """Log, once, how many events this process could not write."""
         with self._lock:
-            count = self._queue.count + self._batches.pending_events
-            reported, self._reported = self._reported, True
-        if count and not reported:
-            logger.warning(
-                "%d task events of this process were not delivered: %s %s",
-                count,
-                self._broker,
-                "cannot be reached" if self._batches.broker_down else "does not answer in time",
-            )
+            self._outbox.report_undelivered()
 
     def close(self) -> None:
         """Let the thread end after what it is doing. Nothing more is written then."""
@@ -243,21 +197,19 @@ class Publisher:
 
     def acquire_for_fork(self) -> None:
         """Keep everybody else out while the process forks."""
-        self._lookups.gate.close(LOOKUP_FORK_TIMEOUT)
-        self._opening.close(CONNECT_FORK_TIMEOUT)
+        self._outbox.close_gates(LOOKUP_FORK_TIMEOUT, CONNECT_FORK_TIMEOUT)
         self._lock.acquire()
 
     def release_after_fork(self) -> None:
         """Undo :meth:`acquire_for_fork`, in the parent."""
         self._lock.release()
-        self._opening.open()
-        self._lookups.gate.open()
+        self._outbox.open_gates()
 
     def reset_after_fork(self) -> None:
         """Start anew in the child. Only there."""
-        self._queue.detach_slots()
-        self._inherited.append(self._batches)
-        self.trusted = self.trusted or self._batches.connected
+        self._outbox.queue.detach_slots()
+        self._inherited.append(self._outbox.batches)
+        self.trusted = self.trusted or self._outbox.batches.connected
         self._reset()
 
     def _rest(self) -> None:
@@ -267,18 +219,15 @@ class Publisher:
         copied as it stands (CPython 3.11, Python/ceval_gil.h).
         """
         self._must_rest = False
-        self.drain(REST_TIMEOUT)
+        self.drain(uwsgi.DRAIN_TIMEOUT)
         thread = self._thread
         self.close()
         if thread is not None:
-            thread.join(REST_TIMEOUT)
+            thread.join(uwsgi.DRAIN_TIMEOUT)
         with self._lock:
             self._closed = False
             if thread is not None and not thread.is_alive():
                 self._thread, self._wakes_at = None, inf
-
-    def _is_done(self) -> bool:
-        return not (self._queue or self._writing or self._batches.pending or self._lookups)
 
     def _wake(self) -> None:
         """Have the flusher wake up in time for what the queue holds now."""
@@ -286,7 +235,7 @@ class Publisher:
             return
         if self._thread is None:
             self._start_thread()
-        due = self._next_due()
+        due = self._outbox.next_due(immediate=self._draining > 0)
         # Nearly always it is awake, or will be in time.
         if due is not None and due < self._wakes_at:
             self._wakes_at = due
@@ -302,17 +251,9 @@ class Publisher:
             logger.debug("No thread for task events", exc_info=True)
         else:
             self._thread = thread
-            self._must_rest = publishers.is_uwsgi_master()
+            self._must_rest = uwsgi.is_master()
             if not self._must_rest:
-                publishers.warn_without_threads()
-
-    def _next_due(self) -> float | None:
-        if self._batches.pending:
-            return self._batches.retry_at
-        event = self._queue.next_due(immediate=self._draining > 0)
-        answer = self._lookups.next_due if self._lookups else None
-        known = (event, self._heartbeats.due, answer)
-        return min((due for due in known if due is not None), default=None)
+                uwsgi.warn_without_threads()
 
     # Called by the flusher thread.
 
@@ -325,31 +266,28 @@ class Publisher:
                 sentence = "Task events: unexpected error; trying again"
                 log_internal_error(logger, logging.ERROR, sentence, exc)
                 time.sleep(KEEP_ALIVE_INTERVAL)
-        self._batches.close()
+        self._outbox.batches.close()
 
     def _run_once(self) -> None:
         """Sleep until something is due, or for a second while a connection is open, and do it."""
         with self._lock:
-            awake = self._sleep()
-            heartbeat = awake and self._prepare_next(time.monotonic())
-            self._writing = awake and (heartbeat or self._batches.pending)
-        if not self._writing:
-            self._batches.tick(time.monotonic())
+            awake, now, immediate = self._sleep(), time.monotonic(), self._draining > 0
+            write = self._outbox.prepare(now, immediate=immediate) if awake else None
+            self._writing = write is not None
+        if write is None:
+            self._outbox.batches.tick(time.monotonic())
             return
-        if heartbeat:
-            self._send_heartbeat()
-        else:
-            self._batches.flush(time.monotonic())
+        write()
         with self._lock:
             self._writing = False
-            if self._is_done() or self._batches.broker_down:
+            if not self._outbox or self._outbox.batches.broker_down:
                 self._idle.notify_all()
 
     def _sleep(self) -> bool:
         """Wait, releasing the lock, until something is due; False when nothing is, yet."""
-        tick_at = time.monotonic() + KEEP_ALIVE_INTERVAL if self._batches.connected else inf
+        tick_at = time.monotonic() + KEEP_ALIVE_INTERVAL if self._outbox.batches.connected else inf
         while not self._closed:
-            due = self._next_due()
+            due = self._outbox.next_due(immediate=self._draining > 0)
             now = time.monotonic()
             if due is not None and due <= now:
                 self._wakes_at = -inf
@@ -360,27 +298,3 @@ class Publisher:
             self._work.wait(None if self._wakes_at == inf else self._wakes_at - now)
         self._wakes_at = -inf
         return False
-
-    def _prepare_next(self, now: float) -> bool:
-        """Prepare the next batch, unless one is pending; whether a heartbeat is due before it."""
-        if self._batches.pending:
-            return False
-        if self._heartbeats.is_due(now):
-            return True
-        if self._heartbeats.idle:
-            self._heartbeats.schedule(now)
-        self._queue.put(self._lookups.expire(now))
-        room = MAX_BATCH_BYTES - self._batches.overhead
-        events, confirm = self._queue.next_batch(now, room, immediate=self._draining > 0)
-        if events:
-            self._batches.prepare(events, confirm=confirm)
-        return False
-
-    def _send_heartbeat(self) -> None:
-        timestamp, room = time.time(), MAX_BATCH_BYTES - self._batches.overhead
-        for heartbeat in self._heartbeats.next(time.monotonic(), timestamp, room):
-            self._batches.prepare(*heartbeat, confirm=False, perishable=True)
-            if not self._batches.flush(time.monotonic()):
-                # What is left of it would be out of date when the broker is back.
-                return
-        self._heartbeats.mark_sent(timestamp)

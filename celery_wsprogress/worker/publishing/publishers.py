@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
-from celery_wsprogress import fork
+from celery_wsprogress import brokers, fork
+from celery_wsprogress.urls import masked
 from celery_wsprogress.worker.publishing.child_exit import Children
+from celery_wsprogress.worker.publishing.publisher import Publisher
 
 if TYPE_CHECKING:
-    from celery_wsprogress.worker.publishing.publisher import Publisher
-
-logger = logging.getLogger(__name__)
+    from celery_wsprogress.brokers import BrokerAddress
+    from celery_wsprogress.settings import WorkerSettings
 
 _publishers: WeakSet[Publisher] = WeakSet()
 _held: list[Publisher] = []
@@ -28,9 +26,27 @@ STALL_TIMEOUT: Final = 1.8
 that is 150 ms away, which is what opening a connection takes."""
 
 
-def add(publisher: Publisher) -> None:
-    """Register a publisher, as long as it lives."""
+def open_publisher(address: BrokerAddress, settings: WorkerSettings) -> Publisher:
+    """Make a publisher for this process and its children. It connects with its first event.
+
+    Args:
+        address: The broker.
+        settings: Intervals and the size of the queue.
+    """
+    publisher = Publisher(
+        lambda: brokers.open_writer(address),
+        masked(address.url),
+        settings,
+        address.secrets,
+        trusted=settings.url is None,
+    )
+    return add(publisher)
+
+
+def add(publisher: Publisher) -> Publisher:
+    """Register a publisher, for as long as it lives, and return it."""
     _publishers.add(publisher)
+    return publisher
 
 
 def drain_all(timeout: float, untrusted_timeout: float = STALL_TIMEOUT) -> None:
@@ -50,35 +66,6 @@ def drain_all(timeout: float, untrusted_timeout: float = STALL_TIMEOUT) -> None:
 
 
 children = Children(drain_all)
-
-
-def is_uwsgi_master() -> bool:
-    """Whether this is uWSGI while it imports the application of which it will fork its workers."""
-    uwsgi = sys.modules.get("uwsgi")
-    try:
-        return (
-            uwsgi is not None
-            # A worker has a number from 1 on; so has a mule. A spooler has its master's id.
-            and uwsgi.worker_id() == uwsgi.mule_id() == 0
-            and uwsgi.masterpid() in {0, os.getpid()}
-        )
-    except AttributeError:
-        # Somebody else's module of this name.
-        return False
-
-
-def warn_without_threads() -> None:
-    """Warn where threads run only during a request: the last events of each request are late.
-
-    uWSGI's worker keeps Python's lock while it waits, unless it was told that there are threads
-    (uWSGI 2.0, plugins/python; ``uwsgi.has_threads`` is what it was told).
-    """
-    uwsgi = sys.modules.get("uwsgi")
-    if uwsgi is not None and not getattr(uwsgi, "has_threads", True):
-        logger.warning(
-            "Task events leave late: uWSGI runs without threads, and so none while it waits for "
-            "requests; set `enable-threads = true`"
-        )
 
 
 def _acquire() -> None:

@@ -13,28 +13,24 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict, deque
-from heapq import heapify, heappop, heappush
 from math import inf
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from celery_wsprogress.guard import must_propagate
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
 from celery_wsprogress.worker.error_log import log_internal_error
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent, LazyEvent, Priority
+from celery_wsprogress.worker.publishing.outgoing import EncodedEvent, LazyEvent, Priority
+from celery_wsprogress.worker.publishing.progress_schedule import ProgressSchedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from celery_wsprogress.worker.publishing.slots import ProgressSlot
+    from celery_wsprogress.worker.publishing.outgoing import Outgoing
+    from celery_wsprogress.worker.publishing.progress_slot import ProgressSlot
     from celery_wsprogress.worker.run_info import RunInfo
 
 logger = logging.getLogger(__name__)
-
-Outgoing: TypeAlias = EncodedEvent | LazyEvent
-"""What the queue keeps in order."""
-
-Encode: TypeAlias = "Callable[[], EncodedEvent | None]"
 
 ENTRY_OVERHEAD: Final = 200
 """About how many bytes an entry takes besides its event."""
@@ -64,10 +60,6 @@ MAX_RUNS_WITH_DROPS: Final = 1_000
 """Runs of which it is known how many events were dropped."""
 
 
-MIN_OUTDATED: Final = 100
-"""So many outdated entries of the heap are never looked for."""
-
-
 class OutgoingBatch(NamedTuple):
     """The events of one batch."""
 
@@ -92,17 +84,12 @@ class EventQueue:
     def __init__(self, limit: int, event_interval: float, progress_interval: float) -> None:
         self._limit = limit
         self._event_interval = event_interval
-        self._progress_interval = progress_interval
+        self._progress = ProgressSchedule(progress_interval)
         self._entries: OrderedDict[int, Outgoing] = OrderedDict()
         self._of_priority: Sequence[deque[int]] = [deque() for _ in Priority]
         """The keys of the entries of each priority, oldest first."""
         self._last_key = 0
         self._first_key = 0
-        self._slots: dict[ProgressSlot, Encode] = {}
-        self._by_due: list[tuple[float, int, ProgressSlot]] = []
-        """A heap of the scheduled slots. An entry is outdated if its slot is due at another
-        time."""
-        self._serial = 0
         self._last_batch_at = -inf
         self._interval_factor = 1.0
         self._urgent = False
@@ -113,12 +100,12 @@ class EventQueue:
         """About how many bytes wait."""
 
     def __bool__(self) -> bool:
-        return bool(self._entries or self._slots)
+        return bool(self._entries or self._progress)
 
     @property
     def count(self) -> int:
         """How many events wait."""
-        return len(self._entries) + len(self._slots)
+        return len(self._entries) + len(self._progress)
 
     # What comes in.
 
@@ -136,34 +123,19 @@ class EventQueue:
             self._insert(self._first_key, event)
             self._entries.move_to_end(self._first_key, last=False)
 
-    def schedule(self, slot: ProgressSlot, encode: Encode) -> None:
-        """Have progress sent when it is due.
-
-        Args:
-            slot: The slot of the run.
-            encode: Encodes the newest value; None where that was sent before.
-        """
-        if len(self._by_due) > 2 * len(self._slots) + MIN_OUTDATED:
-            self._by_due = [one for one in self._by_due if one[0] == one[2].due]
-            heapify(self._by_due)
-        self._serial += 1
-        slot.due = slot.last_sent_at + self._progress_interval
-        self._slots[slot] = encode
-        heappush(self._by_due, (slot.due, self._serial, slot))
+    def schedule(self, slot: ProgressSlot) -> None:
+        """Have progress sent when it is due."""
+        self._progress.add(slot)
 
     def flush_progress(self, slot: ProgressSlot, now: float) -> None:
         """Append the value of a slot, if it waits, so that the next event follows it."""
-        if slot in self._slots:
-            event = self._take(slot, now)
-            if event is not None:
-                self.put((event,))
+        event = self._progress.take(slot, now)
+        if event is not None:
+            self.put((event,))
 
     def detach_slots(self) -> None:
-        """Drop all slots: their trackers schedule them in another queue."""
-        for slot in self._slots:
-            slot.due = None
-        self._slots.clear()
-        self._by_due.clear()
+        """Drop all progress: the trackers schedule their slots in another queue."""
+        self._progress.detach()
 
     # What goes out.
 
@@ -180,12 +152,7 @@ class EventQueue:
         if self._entries:
             factor = min(1.0, self._interval_factor) if self._urgent else self._interval_factor
             return self._last_batch_at + factor * self._event_interval
-        return max(self._last_batch_at + self._event_interval, self._next_slot_due())
-
-    def _next_slot_due(self) -> float:
-        while self._by_due[0][0] != self._by_due[0][2].due:
-            heappop(self._by_due)
-        return self._by_due[0][0]
+        return max(self._last_batch_at + self._event_interval, self._progress.next_due())
 
     def next_batch(self, now: float, room: int, *, immediate: bool = False) -> OutgoingBatch:
         """Take the events of the next batch.
@@ -203,8 +170,8 @@ class EventQueue:
         left, confirm = self._take_entries(room, events)
         full = bool(self._entries)
         self._set_interval(len(events), full=full)
-        while not full and self._slots and (immediate or self._next_slot_due() <= now):
-            event = self._take_next_slot(now)
+        while not full and self._progress and (immediate or self._progress.next_due() <= now):
+            event = self._progress.take_next(now)
             if event is None:
                 continue
             left -= len(event.event) + 1
@@ -240,17 +207,6 @@ class EventQueue:
         # What found no room does not wait at all.
         factor = min(max(1.0, count / BUSY_BATCH_EVENTS), MAX_INTERVAL_FACTOR)
         self._interval_factor = 0.0 if full else factor
-
-    def _take_next_slot(self, now: float) -> EncodedEvent | None:
-        self._next_slot_due()
-        return self._take(heappop(self._by_due)[2], now)
-
-    def _take(self, slot: ProgressSlot, now: float) -> EncodedEvent | None:
-        encode = self._slots.pop(slot)
-        # In this order: a value that is set meanwhile is scheduled again.
-        slot.due = None
-        slot.last_sent_at = now
-        return encode()
 
     # Room.
 

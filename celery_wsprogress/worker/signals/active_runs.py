@@ -13,7 +13,7 @@ import functools
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from celery_wsprogress.worker.apps import publishing_for, run_options_of
+from celery_wsprogress.worker.policies import publishing_for, run_options_of
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
 from celery_wsprogress.worker.run_info import RunInfo, read_header
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from celery_wsprogress.worker.apps import AppPublishing
-    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
+    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
     from celery_wsprogress.worker.signals.received_requests import ReceivedRequests
     from celery_wsprogress.worker.signals.terminations import Terminations
 

@@ -15,10 +15,11 @@ from celery.canvas import _chain, _chord
 from celery_wsprogress.guard import call_safely
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.worker import context
-from celery_wsprogress.worker.apps import app_publishing, publishing_of
+from celery_wsprogress.worker.apps import publishing_of
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
+from celery_wsprogress.worker.publishing.outgoing import LazyEvent
 from celery_wsprogress.worker.run_info import HEADER, WITHHOLD_ERRORS, RunInfo, new_id, read_header
+from celery_wsprogress.worker.sending_apps import app_publishing
 from celery_wsprogress.worker.signals import successors
 from celery_wsprogress.worker.signals.map_tasks import called_by
 from celery_wsprogress.worker.signals.queue_names import name_of, queue_of

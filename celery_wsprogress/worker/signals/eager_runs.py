@@ -15,8 +15,8 @@ from celery_wsprogress.worker.run_info import HEADER, read_header
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from celery_wsprogress.worker.apps import AppPublishing
-    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
+    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
+    from celery_wsprogress.worker.publishing.publisher import Publisher
     from celery_wsprogress.worker.run_info import RunInfo
 
 #: Left from outside, not failed.
@@ -55,13 +55,12 @@ class EagerRuns:
         """They are the parent's. Called in a child."""
         self._active = {}
 
+    def give_heartbeats_to(self, publisher: Publisher) -> None:
+        """Have this process vouch for them, where nobody vouches for the runs of a worker."""
+        if publisher.heartbeat_source is None:
+            self.forget()
+            publisher.heartbeat_source = self
+
     def __call__(self) -> Sequence[ActiveRun] | None:
         """Name the runs that go on."""
         return list(self._active.copy().values()) or None
-
-
-def give_heartbeats_for(publishing: AppPublishing) -> None:
-    """Have this process vouch for its eager runs, where nobody vouches for those of a worker."""
-    if publishing.publisher.heartbeat_source is None:
-        publishing.eager_runs.forget()
-        publishing.publisher.heartbeat_source = publishing.eager_runs

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery import signals
 
-from celery_wsprogress.worker import apps
+from celery_wsprogress.worker import apps, sending_apps
 from celery_wsprogress.worker.error_log import log_internal_error
 from celery_wsprogress.worker.publishing.publishers import drain_all
 from celery_wsprogress.worker.signals import (
@@ -50,7 +50,7 @@ def install(app: Any) -> None:
         ConfigurationError: a ``wsprogress_…`` setting is bad.
     """
     apps.read_settings(app)
-    apps.register_app(app)
+    sending_apps.register_app(app)
     connect()
 
 

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import Reject
 
 from celery_wsprogress.brokers import result_backend
-from celery_wsprogress.worker.apps import (
+from celery_wsprogress.worker.apps import publishing_of
+from celery_wsprogress.worker.policies import (
     publishing_for,
-    publishing_of,
     run_options_of,
     streams_errors,
     streams_result,
 )
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
 from celery_wsprogress.worker.publishing.lookups import Lookup
+from celery_wsprogress.worker.publishing.outgoing import LazyEvent
 from celery_wsprogress.worker.run_info import HEADER, RunInfo, new_id, read_header
 from celery_wsprogress.worker.signals import (
     map_tasks,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from celery_wsprogress.worker.apps import AppPublishing
-    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
+    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
 
 _terminations = Terminations()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.worker.apps import policy_of
+from celery_wsprogress.worker.policies import policy_of
 from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS
 from celery_wsprogress.worker.tracker import Tracker
 

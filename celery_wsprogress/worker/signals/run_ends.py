@@ -7,13 +7,13 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.worker.apps import publishing_for, streams_errors, streams_result
+from celery_wsprogress.worker.policies import publishing_for, streams_errors, streams_result
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.run_info import read_header
 from celery_wsprogress.worker.signals.backend_outcome import events_from_backend
 
 if TYPE_CHECKING:
-    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
+    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
     from celery_wsprogress.worker.run_info import RunInfo
 
 #: Runs whose end was said here: a hard time limit is signalled twice.

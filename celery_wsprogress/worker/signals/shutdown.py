@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import WorkerShutdown, WorkerTerminate
 
 from celery_wsprogress.brokers import result_backend
-from celery_wsprogress.worker.apps import policy_of, publishing_for
+from celery_wsprogress.worker.policies import policy_of, publishing_for
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.run_info import RunInfo, read_header
 from celery_wsprogress.worker.signals import messages, received_requests, run_ends

@@ -15,7 +15,8 @@ from celery.backends.base import Backend
 from celery.canvas import group
 
 from celery_wsprogress.brokers import result_backend
-from celery_wsprogress.worker.apps import publishing_for, publishing_of, streams_errors
+from celery_wsprogress.worker.apps import publishing_of
+from celery_wsprogress.worker.policies import publishing_for, streams_errors
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.run_info import RunInfo, read_header
 from celery_wsprogress.worker.signals.patches import with_callback

@@ -12,7 +12,7 @@ from celery import states
 
 from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker import context
-from celery_wsprogress.worker.apps import (
+from celery_wsprogress.worker.policies import (
     policy_of,
     publishing_for,
     run_options_of,
@@ -20,8 +20,8 @@ from celery_wsprogress.worker.apps import (
     streams_result,
 )
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.publishing.encoded_events import LazyEvent
 from celery_wsprogress.worker.publishing.lookups import Lookup
+from celery_wsprogress.worker.publishing.outgoing import LazyEvent
 from celery_wsprogress.worker.run_info import RunInfo, read_header
 from celery_wsprogress.worker.signals import eager_runs, map_tasks, messages
 from celery_wsprogress.worker.signals.backend_outcome import events_from_backend
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Literal
 
-    from celery_wsprogress.worker.publishing.encoded_events import EncodedEvent
+    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
     from celery_wsprogress.worker.publishing.publisher import Publisher
 
 #: The run that ended last here: an internal error of Celery is signalled after its end.
@@ -80,7 +80,7 @@ def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
     full = options["stream_errors"]
     context.enter(_tracker(task, kwargs, run, publisher, outer, streams_errors=full))
     make = partial(encoded_events.started, run, now, **options)
-    eager_runs.give_heartbeats_for(publishing)
+    publishing.eager_runs.give_heartbeats_to(publishing.publisher)
     publishing.eager_runs.begin(run, now, make)
     publisher.emit((LazyEvent(make),))
 
@@ -224,10 +224,10 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
     if tracker.replaced or ignore.args[:1] == ("Replaced by new task",):
         # Its successor has the same id and goes on.
         tracker.replace()
-        tracker.ended = True
+        tracker.mark_ended()
         return
     run, now, duration = tracker.run, time.time(), tracker.duration
-    tracker.ended = True
+    tracker.mark_ended()
 
     def ignored() -> Sequence[EncodedEvent]:
         return (encoded_events.completed(run, now, duration, ignored=True),)

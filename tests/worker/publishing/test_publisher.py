@@ -11,10 +11,11 @@ from support.waiting import eventually
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.protocol import batches
 from celery_wsprogress.settings import WorkerSettings
-from celery_wsprogress.worker.publishing import encoded_events
+from celery_wsprogress.worker.publishing import encoded_events, publishers
 from celery_wsprogress.worker.publishing import publisher as module
 from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
 from celery_wsprogress.worker.publishing.lookups import Lookup
+from celery_wsprogress.worker.publishing.outgoing import LazyEvent
 from celery_wsprogress.worker.publishing.publisher import Publisher
 from celery_wsprogress.worker.publishing.publishers import drain_all
 from celery_wsprogress.worker.run_info import RunInfo
@@ -57,6 +58,10 @@ class Log:
         return [getattr(e.data, "message", "") for batch in self.batches for e in batch.events]
 
 
+def opened(log, settings):
+    return publishers.add(Publisher(log.open_writer, "test://log", settings))
+
+
 @pytest.fixture
 def log():
     return Log()
@@ -64,7 +69,9 @@ def log():
 
 @pytest.fixture
 def publisher(log):
-    publisher = Publisher(log.open_writer, "test://log", WorkerSettings(event_interval=0.001))
+    publisher = publishers.add(
+        Publisher(log.open_writer, "test://log", WorkerSettings(event_interval=0.001))
+    )
     yield publisher
     log.open_gate.set()
     publisher.close()
@@ -105,7 +112,7 @@ def test_reports_arrive_in_their_order_whatever_thread_said_them(publisher, log)
 
 
 def lazy(text):
-    return encoded_events.LazyEvent(lambda: line(text))
+    return LazyEvent(lambda: line(text))
 
 
 def test_lazy_events_keep_their_place(publisher, log):
@@ -113,7 +120,7 @@ def test_lazy_events_keep_their_place(publisher, log):
         publisher.emit([(lazy if n % 7 else line)(text)])
         if n % 100 == 0:
             # Long enough for the flusher to rest.
-            eventually(lambda: not publisher._queue)
+            eventually(lambda: not publisher._outbox.queue)
 
     assert said_in_order_by_each_thread(publisher, log, 500, emit)
 
@@ -158,10 +165,10 @@ def test_the_last_progress_follows_by_itself(publisher, log):
 
 
 def test_what_could_not_be_written_is_written_later(publisher, log):
-    publisher._batches._backoff = Backoff(chance=lambda: 0.01)
+    publisher._outbox.batches._backoff = Backoff(chance=lambda: 0.01)
     log.there = False
     publisher.emit([line("kept")])
-    eventually(lambda: publisher._batches.broker_down)
+    eventually(lambda: publisher._outbox.batches.broker_down)
     # Nobody waits for a broker that is known to be away.
     assert publisher.drain(1000) is False
     log.there = True
@@ -206,7 +213,7 @@ def test_an_answer_that_says_nothing_is_not_waited_for_any_longer(publisher, log
 def test_a_fault_of_ours_does_not_end_the_thread(publisher, log, monkeypatch, caplog):
     monkeypatch.setattr(module, "KEEP_ALIVE_INTERVAL", 0.01)
     publisher.emit([line("x")])
-    real = publisher._queue.next_batch
+    real = publisher._outbox.queue.next_batch
     faults = iter([RuntimeError("ours")])
 
     def take(*args, **how):
@@ -215,7 +222,7 @@ def test_a_fault_of_ours_does_not_end_the_thread(publisher, log, monkeypatch, ca
         return real(*args, **how)
 
     assert publisher.drain(30)
-    monkeypatch.setattr(publisher._queue, "next_batch", take)
+    monkeypatch.setattr(publisher._outbox.queue, "next_batch", take)
     publisher.emit([line("y")])
     eventually(lambda: "y" in log.messages)
     assert "unexpected error" in caplog.text
@@ -223,7 +230,7 @@ def test_a_fault_of_ours_does_not_end_the_thread(publisher, log, monkeypatch, ca
 
 def test_drain_leaves_out_the_pacing(log):
     settings = WorkerSettings(event_interval=10, progress_interval=60)
-    publisher = Publisher(log.open_writer, "test://log", settings)
+    publisher = opened(log, settings)
     tracker = Tracker(RUN, publisher)
     publisher.emit([line("first")])
     assert publisher.drain(30)
@@ -268,7 +275,7 @@ class Pool:
 def signing(log):
     """A publisher that gives signs quickly."""
     settings = WorkerSettings(event_interval=0.001, sign_interval=0.1)
-    publisher = Publisher(log.open_writer, "test://log", settings)
+    publisher = opened(log, settings)
     yield publisher
     log.open_gate.set()
     publisher.close()
@@ -288,7 +295,7 @@ def test_signs_are_given_by_the_flusher_until_nothing_goes_on(signing, log):
     pool.names.remove("op-1")
     eventually(lambda: signs(log)[-1] == ["op-2"])
     pool.names.clear()
-    eventually(lambda: signing._heartbeats.idle)
+    eventually(lambda: signing._outbox.heartbeats.idle)
     assert pool.asked_in == {"celery-wsprogress"}
     before = pool.asked
     pool.names.append("op-3")
@@ -321,7 +328,7 @@ def test_signs_come_though_there_is_always_something_to_write(signing, log):
 def test_signs_and_other_ends_come_though_a_question_hangs(signing, log):
     """And what is said instead of its answer, when that does not come."""
     release = threading.Event()
-    signing._lookups._timeout = 0.5
+    signing._outbox.lookups._timeout = 0.5
     signing.heartbeat_source = Pool("op-1")
     try:
         for _ in range(20):
@@ -355,18 +362,18 @@ def test_signs_need_no_confirmation(signing, log):
 def test_only_a_fresh_sign_counts(signing, log):
     """What could not be said while the broker was away is not said later."""
     pool = Pool("gone")
-    signing._batches._backoff = Backoff(chance=lambda: 0.01)
+    signing._outbox.batches._backoff = Backoff(chance=lambda: 0.01)
     log.there = False
     signing.heartbeat_source = pool
     signing.emit([line("x")])
-    eventually(lambda: signing._batches.broker_down)
+    eventually(lambda: signing._outbox.batches.broker_down)
     pool.names[:] = ["here"]
     log.there = True
     eventually(lambda: len(signs(log)) >= 2)
     assert signs(log)[0] == ["here"]
     # The broker goes again; nothing but a sign is under way.
     log.there = False
-    eventually(lambda: signing._batches.broker_down)
+    eventually(lambda: signing._outbox.batches.broker_down)
     pool.names[:] = ["here again"]
     log.there = True
     eventually(lambda: signs(log)[-1] == ["here again"])
@@ -411,7 +418,7 @@ def test_a_child_does_not_vouch(signing, log):
         log.batches.clear()
         signing.emit([line("child")])
         signing.drain(30)
-        return bool(signing.heartbeat_source), signing._heartbeats.due, signs(log)
+        return bool(signing.heartbeat_source), signing._outbox.heartbeats.due, signs(log)
 
     assert in_child(work) == "(False, None, [])"
 
@@ -512,7 +519,7 @@ def test_a_lock_of_who_opens_a_connection_is_never_inherited_held(log, monkeypat
             time.sleep(0.2)
         return log.open_writer()
 
-    publisher = Publisher(open_writer, "test://log", WorkerSettings())
+    publisher = publishers.add(Publisher(open_writer, "test://log", WorkerSettings()))
     publisher.emit([line("parent")])
     assert inside.wait(60)
     assert in_child(lambda: lock.acquire(timeout=10)) == "True"
@@ -528,7 +535,7 @@ def test_a_fork_does_not_wait_for_a_broker_that_does_not_answer(log):
         assert answer.wait(60)
         return log.open_writer()
 
-    publisher = Publisher(open_writer, "test://log", WorkerSettings())
+    publisher = publishers.add(Publisher(open_writer, "test://log", WorkerSettings()))
     publisher.emit([line("parent")])
     assert inside.wait(60)
     assert in_child(lambda: True) == "True"
@@ -565,7 +572,7 @@ def test_a_lock_is_never_inherited_held(publisher, log):
 def test_a_broker_that_takes_nothing_is_waited_for_once(publisher, log, caplog):
     log.open_gate.clear()
     publisher.emit([line("first"), line("second")])
-    eventually(lambda: publisher._batches.pending)
+    eventually(lambda: publisher._outbox.batches.pending)
     began = time.monotonic()
     assert not publisher.drain(1_000, 0.2, since=began)
     # As another hook of the same end does.
@@ -585,8 +592,10 @@ def test_a_broker_that_takes_one_thing_after_the_other_is_waited_for(publisher, 
 
 def test_the_connection_is_kept_as_long_as_the_setting_says(log, monkeypatch):
     monkeypatch.setattr(module, "KEEP_ALIVE_INTERVAL", 0.01)
-    publisher = Publisher(log.open_writer, "test://log", WorkerSettings(idle_time=0))
+    publisher = publishers.add(
+        Publisher(log.open_writer, "test://log", WorkerSettings(idle_time=0))
+    )
     publisher.emit([line("x")])
     assert publisher.drain(30)
-    eventually(lambda: not publisher._batches.connected)
+    eventually(lambda: not publisher._outbox.batches.connected)
     publisher.close()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.publishing.encoded_events import LazyEvent, Priority
+from celery_wsprogress.worker.publishing.outgoing import LazyEvent, Priority
 from celery_wsprogress.worker.publishing.queue import EventQueue
 from celery_wsprogress.worker.run_info import RunInfo
 from celery_wsprogress.worker.tracker import Tracker
@@ -238,18 +238,6 @@ def test_a_time_limit_while_an_event_is_encoded_is_the_tasks_and_costs_no_event(
     assert told(queue.next_batch(0.0, ROOM)) == ["lazy", "said"]
 
 
-def test_slots_that_were_flushed_leave_nothing_behind():
-    """A task that sets a status after each progress, faster than progress is sent."""
-    queue = EventQueue(10_000, event_interval=1_000, progress_interval=1_000)
-    tracker = make_tracker(queue)
-    for number in range(10_000):
-        tracker.update_progress(number / 10_000)
-        queue.flush_progress(tracker.slot, float(number))
-    assert len(queue._by_due) < 500
-    tracker.update_progress(1.0)
-    assert told(queue.next_batch(1e9, 10**9))[-1] == 1.0
-
-
 def test_when_full_the_oldest_lines_go_and_one_warning_says_how_many():
     queue = make(limit=10_000)
     other = RunInfo("op-2", "tasks.other", "r2")
@@ -314,7 +302,7 @@ def test_how_far_a_run_was_at_its_end_outlasts_a_full_buffer():
     tracker.update_progress(0.5)
     queue.flush_progress(tracker.slot, 0.0)
     tracker.update_progress(0.75)
-    tracker.ended = True
+    tracker.mark_ended()
     queue.flush_progress(tracker.slot, 1.0)
     queue.put([encoded_events.completed(RUN, 1.0)])
     said = []

@@ -10,7 +10,7 @@ from celery import Celery, signals
 
 from celery_wsprogress import StreamingTask, install
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.worker import apps
+from celery_wsprogress.worker import apps, policies
 from celery_wsprogress.worker.signals.handlers import _HANDLERS, connect
 
 UNDECLARED = {
@@ -88,7 +88,7 @@ def test_whose_life_is_followed(tasks, followed):
     app.task(nothing, base=StreamingTask, name="stream", shared=False)
     app.task(nothing, name="import.csv", shared=False)
     app.task(nothing, name="other", shared=False)
-    names = {name for name in app.tasks if apps.publishing_for(app.tasks[name], {})}
+    names = {name for name in app.tasks if policies.publishing_for(app.tasks[name], {})}
     assert names & {"stream", "import.csv", "other"} == followed
     assert not names & {"celery.chord_unlock", "celery.backend_cleanup"}
 
@@ -101,7 +101,7 @@ def test_housekeeping_is_never_followed(tasks):
     app.finalize()
     of_celery = {name for name in app.tasks if name.startswith("celery.")}
     header = {"follow": True}
-    names = {name for name in of_celery if apps.publishing_for(app.tasks[name], header)}
+    names = {name for name in of_celery if policies.publishing_for(app.tasks[name], header)}
     assert names == {"celery.accumulate", "celery.chunks", "celery.map", "celery.starmap"}
 
 
@@ -110,7 +110,7 @@ def test_everything_can_be_switched_off(monkeypatch):
     app.conf.wsprogress_tasks = "all"
     monkeypatch.setenv("WSPROGRESS_ENABLED", "false")
     app.task(nothing, base=StreamingTask, name="stream", shared=False)
-    assert apps.publishing_for(app.tasks["stream"], {"follow": True}) is None
+    assert policies.publishing_for(app.tasks["stream"], {"follow": True}) is None
 
 
 def test_a_namespace_in_the_configuration():

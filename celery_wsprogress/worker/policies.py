@@ -1,0 +1,134 @@
+"""How the life of a task is published: whether at all, and what of its result and its errors.
+
+A task has its own choices; the settings of its app stand behind them.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from celery_wsprogress.protocol import jsonable
+from celery_wsprogress.setting_parsers import ERROR_CHOICES, FULL, TYPE, error_choice
+from celery_wsprogress.worker.apps import publishing_of
+from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from celery_wsprogress.settings import WorkerSettings
+    from celery_wsprogress.worker.apps import AppPublishing
+    from celery_wsprogress.worker.publishing.encoded_events import RunOptions
+
+logger = logging.getLogger(__name__)
+
+
+class TaskPolicy(NamedTuple):
+    """How the life of a task is published."""
+
+    publishing: AppPublishing
+    always: bool
+    """Whatever the header of its message says."""
+    streams_result: bool
+    streams_errors: bool
+
+
+#: The attribute of a task that holds them.
+_POLICY_ATTRIBUTE: Final = "_wsprogress_policy"
+
+
+def policy_of(task: Any) -> TaskPolicy:
+    """How this task's life would be published.
+
+    Args:
+        task: The task, bound to its app.
+    """
+    # Asked some times a run, of plain tasks, too: the task itself holds the answer.
+    found: TaskPolicy | None = vars(task).get(_POLICY_ATTRIBUTE)
+    if found is None:
+        publishing = publishing_of(task.app)
+        streaming = getattr(task, "_streams_progress", False)
+        always = publishing.publishes(task.name, streaming=streaming, header={})
+        result, errors = (
+            _streams_result(publishing.settings, task),
+            _streams_errors(publishing.settings, task),
+        )
+        found = TaskPolicy(publishing, always, result, errors)
+        setattr(task, _POLICY_ATTRIBUTE, found)
+    return found
+
+
+def publishing_for(task: Any, header: Mapping[str, Any]) -> AppPublishing | None:
+    """How this task's life is published; None where it is not.
+
+    Args:
+        task: The task, bound to its app.
+        header: Our header of its message.
+    """
+    policy = policy_of(task)
+    if policy.always or (
+        header and policy.publishing.publishes(task.name, streaming=False, header=header)
+    ):
+        return policy.publishing
+    return None
+
+
+def streams_result(task: Any, header: Mapping[str, Any]) -> bool:
+    """Whether the result of this run leaves with its events.
+
+    Args:
+        task: The task, bound to its app.
+        header: Our header of its message.
+    """
+    return policy_of(task).streams_result and not (header and header.get(WITHHOLD))
+
+
+def streams_errors(task: Any, header: Mapping[str, Any]) -> bool:
+    """Whether the texts of this run's errors leave with its events.
+
+    Args:
+        task: The task, bound to its app.
+        header: Our header of its message.
+    """
+    return policy_of(task).streams_errors and not (header and header.get(WITHHOLD_ERRORS))
+
+
+def run_options_of(task: Any, header: Mapping[str, Any]) -> RunOptions:
+    """What is said of a run beside who and where, when it is received and when it starts."""
+    return {
+        "stream_result": streams_result(task, header),
+        "stream_errors": streams_errors(task, header),
+        "acks_late": bool(task.acks_late),
+    }
+
+
+def _streams_result(settings: WorkerSettings, task: Any) -> bool:
+    own = getattr(task, "stream_result", None)
+    return settings.stream_result if own is None else bool(own)
+
+
+def _streams_errors(settings: WorkerSettings, task: Any) -> bool:
+    said = _own_choice(task) or settings.stream_errors
+    return _streams_result(settings, task) if said is None else said == FULL
+
+
+def _own_choice(task: Any) -> str | None:
+    """What the task itself says of its errors. A word that means nothing keeps them in."""
+    own = getattr(task, "stream_errors", None)
+    if own is None:
+        return None
+    try:
+        return error_choice(own)
+    except ValueError:
+        shown = jsonable.to_text(own, 100)
+        _warn_once(
+            f"stream_errors of the task {task.name} is {shown!r}, but must be {ERROR_CHOICES}; "
+            f"it is taken for {TYPE!r}"
+        )
+        return TYPE
+
+
+@functools.cache
+def _warn_once(sentence: str) -> None:
+    logger.warning("%s", sentence)
