@@ -166,7 +166,7 @@ def test_what_is_said_of_a_parents_operation_goes_on(log):
             def work():
                 op.log("info", "child")
                 op.update_progress(0.7)
-                op.end()
+                op.complete()
                 return drain_all(30), ws_manager.get_stats()["own_operations"]
 
             assert in_child(work) == "(None, 0)"

@@ -559,7 +559,8 @@ def test_tasks_that_cannot_be_imported_are_one_line_and_are_served(serving, redi
     variables = {"BROKER_URL": redis_server.url, "BROKEN_TASKS": "1"}
     one = serving("-A", "proj", "--port", "0", folder=DJANGO, **variables)
     assert one.port
-    assert "tasks cannot be imported (RuntimeError: \\x1b[31mno such thing)" in one.output
+    said = "tasks of the application cannot be imported (RuntimeError: \\x1b[31mno such thing)"
+    assert said in one.output
     assert "Traceback" not in one.output
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import socket
 import time
@@ -23,6 +22,7 @@ from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress, open_writer
 from celery_wsprogress.protocol import batches, close_codes
 from celery_wsprogress.sidecar import connections, server, shutdown
+from celery_wsprogress.sidecar.socket_writer import SocketWriter
 
 KEY = "a key that is long enough for HS256"
 
@@ -317,9 +317,9 @@ def deaf(sidecar):
 def impatient(address, monkeypatch):
     """A sidecar that soon closes whoever takes nothing; by pings it would find that out as well."""
     monkeypatch.setattr(server, "SWEEP_INTERVAL", 0.1)
+    is_stalled = SocketWriter.is_stalled
+    monkeypatch.setattr(SocketWriter, "is_stalled", lambda self, _: is_stalled(self, 2.0))
     with SidecarThread(address, heartbeat=600) as sidecar:
-        settings = sidecar.sidecar.settings
-        sidecar.sidecar.settings = dataclasses.replace(settings, heartbeat=2.0)
         yield sidecar
 
 

@@ -21,7 +21,8 @@ from websockets.sync.server import serve
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.sidecar import server, socket_writer
+from celery_wsprogress.sidecar import connections, server, socket_writer
+from celery_wsprogress.sidecar.http import request_handler
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -34,7 +35,8 @@ KEY = "a key that is long enough for HS256"
 def clock(monkeypatch):
     """That by which tokens expire."""
     clock = Clock()
-    monkeypatch.setattr(server, "time", clock)
+    for module in (server, connections, request_handler):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 
