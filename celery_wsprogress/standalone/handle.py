@@ -27,7 +27,7 @@ from celery_wsprogress.worker.run_info import RunInfo, new_id
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
     from celery_wsprogress.worker.tracker import Tracker
 
 #: Marks the absence of a result; None is a result.

@@ -24,7 +24,7 @@ from celery_wsprogress.worker.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent, Outgoing
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent, QueueEntry
     from celery_wsprogress.worker.run_info import RunInfo
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class EventSink(Protocol):
     def schedule(self, slot: ProgressSlot) -> None:
         """Have progress sent when it is due; see :meth:`.EventQueue.schedule`."""
 
-    def emit(self, events: Sequence[Outgoing], *, after: ProgressSlot | None = None) -> None:
+    def emit(self, events: Sequence[QueueEntry], *, after: ProgressSlot | None = None) -> None:
         """Have events sent, in this order, behind the value of a slot if one waits."""
 
 
@@ -252,7 +252,7 @@ class Tracker:
         """Say nothing more of this run: its end is said elsewhere."""
         self.slot.ended = True
 
-    def end(self, *ends: Outgoing) -> None:
+    def end(self, *ends: QueueEntry) -> None:
         """Say how the run ended. Only the first call says anything."""
         if not self.ended:
             self.mark_ended()

@@ -34,7 +34,7 @@ from celery_wsprogress.protocol.events import (
     Status,
     StatusData,
 )
-from celery_wsprogress.worker.publishing.outgoing import EncodedEvent, Priority
+from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent, Priority
 
 if TYPE_CHECKING:
     from typing import Literal, Unpack

@@ -25,7 +25,7 @@ from celery_wsprogress.worker.error_log import log_internal_error
 
 if TYPE_CHECKING:
     from celery_wsprogress.protocol.batches import RunKey
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
 
 logger = logging.getLogger(__name__)
 

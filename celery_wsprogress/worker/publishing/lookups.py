@@ -22,7 +22,7 @@ from celery_wsprogress.worker.publishing.fork_gate import ForkGate
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
 
 logger = logging.getLogger(__name__)
 

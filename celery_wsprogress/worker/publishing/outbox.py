@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import Writer
     from celery_wsprogress.settings import WorkerSettings
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
 
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
     from celery_wsprogress.worker.publishing.progress_slot import ProgressSlot
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
 
 MIN_OUTDATED: Final = 100
 """So many outdated entries of the heap are never looked for."""

@@ -17,7 +17,7 @@ from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.rate import RateEstimator
 
 if TYPE_CHECKING:
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
     from celery_wsprogress.worker.run_info import RunInfo
 
 Value: TypeAlias = tuple[

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from celery_wsprogress.settings import WorkerSettings
     from celery_wsprogress.worker.publishing.heartbeats import ActiveRunSource
     from celery_wsprogress.worker.publishing.lookups import Lookup
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent, Outgoing
     from celery_wsprogress.worker.publishing.progress_slot import ProgressSlot
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent, QueueEntry
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Publisher:
         if self._must_rest:
             self._rest()
 
-    def emit(self, events: Sequence[Outgoing], *, after: ProgressSlot | None = None) -> None:
+    def emit(self, events: Sequence[QueueEntry], *, after: ProgressSlot | None = None) -> None:
         """Have events sent, in this order.
 
         Args:

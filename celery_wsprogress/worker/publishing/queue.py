@@ -20,14 +20,14 @@ from celery_wsprogress.guard import must_propagate
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
 from celery_wsprogress.worker.error_log import log_internal_error
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.publishing.outgoing import EncodedEvent, LazyEvent, Priority
 from celery_wsprogress.worker.publishing.progress_schedule import ProgressSchedule
+from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent, LazyEvent, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from celery_wsprogress.worker.publishing.outgoing import Outgoing
     from celery_wsprogress.worker.publishing.progress_slot import ProgressSlot
+    from celery_wsprogress.worker.publishing.queue_entries import QueueEntry
     from celery_wsprogress.worker.run_info import RunInfo
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ class EventQueue:
         self._limit = limit
         self._event_interval = event_interval
         self._progress = ProgressSchedule(progress_interval)
-        self._entries: OrderedDict[int, Outgoing] = OrderedDict()
+        self._entries: OrderedDict[int, QueueEntry] = OrderedDict()
         self._of_priority: Sequence[deque[int]] = [deque() for _ in Priority]
         """The keys of the entries of each priority, oldest first."""
         self._last_key = 0
@@ -109,7 +109,7 @@ class EventQueue:
 
     # What comes in.
 
-    def put(self, events: Iterable[Outgoing]) -> None:
+    def put(self, events: Iterable[QueueEntry]) -> None:
         """Append events."""
         for event in events:
             self._last_key += 1
@@ -117,7 +117,7 @@ class EventQueue:
         if self.size > self._limit:
             self._make_room()
 
-    def _prepend(self, events: Sequence[Outgoing]) -> None:
+    def _prepend(self, events: Sequence[QueueEntry]) -> None:
         for event in reversed(events):
             self._first_key -= 1
             self._insert(self._first_key, event)
@@ -210,7 +210,7 @@ class EventQueue:
 
     # Room.
 
-    def _insert(self, key: int, event: Outgoing) -> None:
+    def _insert(self, key: int, event: QueueEntry) -> None:
         if isinstance(event, EncodedEvent) and _has_invalid_id(event):
             return
         self._entries[key] = event
@@ -219,7 +219,7 @@ class EventQueue:
         self._of_priority[priority].append(key)
         self._urgent = self._urgent or priority < Priority.RESULT
 
-    def _remove(self, key: int) -> Outgoing:
+    def _remove(self, key: int) -> QueueEntry:
         event = self._entries.pop(key)
         self.size -= _size(event)
         keys = self._of_priority[_priority(event)]
@@ -253,11 +253,11 @@ class EventQueue:
             self._drops.clear()
 
 
-def _size(event: Outgoing) -> int:
+def _size(event: QueueEntry) -> int:
     return LAZY_BYTES if isinstance(event, LazyEvent) else ENTRY_OVERHEAD + len(event.event)
 
 
-def _priority(event: Outgoing) -> Priority:
+def _priority(event: QueueEntry) -> Priority:
     return Priority.LIFECYCLE if isinstance(event, LazyEvent) else event.priority
 
 

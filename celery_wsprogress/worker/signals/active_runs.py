@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from celery_wsprogress.worker.apps import AppPublishing
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
     from celery_wsprogress.worker.signals.received_requests import ReceivedRequests
     from celery_wsprogress.worker.signals.terminations import Terminations
 

@@ -10,7 +10,7 @@ from celery_wsprogress.worker.publishing import encoded_events
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
     from celery_wsprogress.worker.run_info import RunInfo
 
 

@@ -17,7 +17,7 @@ from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.apps import publishing_of
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.publishing.outgoing import LazyEvent
+from celery_wsprogress.worker.publishing.queue_entries import LazyEvent
 from celery_wsprogress.worker.run_info import HEADER, WITHHOLD_ERRORS, RunInfo, new_id, read_header
 from celery_wsprogress.worker.sending_apps import app_publishing
 from celery_wsprogress.worker.signals import successors

@@ -15,8 +15,8 @@ from celery_wsprogress.worker.run_info import HEADER, read_header
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
     from celery_wsprogress.worker.publishing.publisher import Publisher
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
     from celery_wsprogress.worker.run_info import RunInfo
 
 #: Left from outside, not failed.

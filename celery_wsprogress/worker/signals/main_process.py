@@ -22,7 +22,7 @@ from celery_wsprogress.worker.policies import (
 )
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.lookups import Lookup
-from celery_wsprogress.worker.publishing.outgoing import LazyEvent
+from celery_wsprogress.worker.publishing.queue_entries import LazyEvent
 from celery_wsprogress.worker.run_info import HEADER, RunInfo, new_id, read_header
 from celery_wsprogress.worker.signals import (
     map_tasks,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from celery_wsprogress.worker.apps import AppPublishing
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
 
 _terminations = Terminations()
 

@@ -13,7 +13,7 @@ from celery_wsprogress.worker.run_info import read_header
 from celery_wsprogress.worker.signals.backend_outcome import events_from_backend
 
 if TYPE_CHECKING:
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
     from celery_wsprogress.worker.run_info import RunInfo
 
 #: Runs whose end was said here: a hard time limit is signalled twice.

@@ -21,7 +21,7 @@ from celery_wsprogress.worker.policies import (
 )
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.lookups import Lookup
-from celery_wsprogress.worker.publishing.outgoing import LazyEvent
+from celery_wsprogress.worker.publishing.queue_entries import LazyEvent
 from celery_wsprogress.worker.run_info import RunInfo, read_header
 from celery_wsprogress.worker.signals import eager_runs, map_tasks, messages
 from celery_wsprogress.worker.signals.backend_outcome import events_from_backend
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Literal
 
-    from celery_wsprogress.worker.publishing.outgoing import EncodedEvent
     from celery_wsprogress.worker.publishing.publisher import Publisher
+    from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
 
 #: The run that ended last here: an internal error of Celery is signalled after its end.
 _last_tracker: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.last", default=None)

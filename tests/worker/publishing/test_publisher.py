@@ -15,9 +15,9 @@ from celery_wsprogress.worker.publishing import encoded_events, publishers
 from celery_wsprogress.worker.publishing import publisher as module
 from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
 from celery_wsprogress.worker.publishing.lookups import Lookup
-from celery_wsprogress.worker.publishing.outgoing import LazyEvent
 from celery_wsprogress.worker.publishing.publisher import Publisher
 from celery_wsprogress.worker.publishing.publishers import drain_all
+from celery_wsprogress.worker.publishing.queue_entries import LazyEvent
 from celery_wsprogress.worker.run_info import RunInfo
 from celery_wsprogress.worker.tracker import Tracker
 

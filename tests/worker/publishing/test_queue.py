@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from celery_wsprogress.worker.publishing import encoded_events
-from celery_wsprogress.worker.publishing.outgoing import LazyEvent, Priority
 from celery_wsprogress.worker.publishing.queue import EventQueue
+from celery_wsprogress.worker.publishing.queue_entries import LazyEvent, Priority
 from celery_wsprogress.worker.run_info import RunInfo
 from celery_wsprogress.worker.tracker import Tracker
 

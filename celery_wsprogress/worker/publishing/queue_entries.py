@@ -43,5 +43,5 @@ class LazyEvent(Struct, frozen=True, gc=False):
     encode: Callable[[], EncodedEvent]
 
 
-Outgoing: TypeAlias = EncodedEvent | LazyEvent
+QueueEntry: TypeAlias = EncodedEvent | LazyEvent
 """What the queue keeps in order."""
