@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from support.heartbeats import observe_heartbeat
 from support.sample_events import (
     OPERATION,
     completed,
@@ -36,7 +37,7 @@ class Reader:
     def read(self, event):
         """Take an event; whether it was delivered."""
         if event.run and not event.inferred:
-            self.operation.observe_heartbeat(event.run, event.timestamp)
+            observe_heartbeat(self.operation, event.run, event.timestamp)
         verdict, _ = self.operation.fold(event)
         delivered = verdict is Verdict.DELIVER
         if delivered and is_end(event):

@@ -14,36 +14,32 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from celery_wsprogress.hub.log_cursor import LogCursor
 from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
 from celery_wsprogress.hub.store import OperationStore
 from celery_wsprogress.hub.subscriptions import Subscriptions
-from celery_wsprogress.operations.history import Entry, Kind
-from celery_wsprogress.operations.states import Trigger, Verdict, trigger_of
+from celery_wsprogress.operations.history import KINDS, Entry
+from celery_wsprogress.operations.states import Verdict, reopens
 from celery_wsprogress.protocol.batch_numbers import Arrival
+from celery_wsprogress.protocol.event_ids import BatchPosition
 from celery_wsprogress.protocol.events import (
-    BACKEND_RUN,
     STARTED,
-    Completed,
-    Error,
     Event,
-    Log,
     Progress,
-    Result,
     Status,
 )
 from celery_wsprogress.protocol.frames import payload_of, text_frame
 from celery_wsprogress.protocol.messages import encode_event_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.hub.store import OperationRecord
     from celery_wsprogress.protocol.batches import Batch
-    from celery_wsprogress.protocol.event_ids import BatchPosition
+
+# Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
+_DELIVER: Final = Verdict.DELIVER
 
 
 class Delivery(NamedTuple):
@@ -57,12 +53,12 @@ class Delivery(NamedTuple):
     """Epoch seconds of the first of the new events; None where it was held back on purpose."""
 
 
-class _HeldBack(NamedTuple):
+class _HeldBack(Struct, gc=False):
     """A progress that came too soon after the one before."""
 
     event: Event
     at: BatchPosition
-    at_index: int
+    index: int
 
 
 @dataclass(slots=True)
@@ -122,7 +118,8 @@ class Hub:
                 record.last_heartbeat_at = now
                 current.every = batch.every
                 self._deliver_held_back(record, now)
-                self._observe_heartbeat(record, run, batch.at, at, index)
+                if current.hear(batch.at):
+                    self._resume(record, batch.at, at, index)
                 self.store.touch(record, now)
 
     def _start_epoch(self, epoch: str) -> None:
@@ -135,48 +132,45 @@ class Hub:
                     cursor.skip_until, cursor.unknown_since = cursor.skip_until or seen, None
 
     def _process(self, event: Event, at: BatchPosition, index: int, now: float) -> None:
-        record = self.store.get(event.operation_id)
+        record = self.store.get(event.operation_id) or self._create(event)
         if record is None:
-            if self.store.was_evicted_finished(event.operation_id) and not _reopens(event):
-                self.counts["over"] += 1
-                return
-            record = self.store.create(event.operation_id, event.timestamp)
-        operation = record.operation
-        runs, is_progress = operation.runs, isinstance(event, Progress)
-        before = runs.current
-        is_current = before is not None and before.id == event.run
+            return
+        operation, run = record.operation, event.run
+        before = operation.runs.current
+        is_current = before is not None and before.id == run
+        is_progress = type(event) is Progress
         if not (is_current and is_progress):
             self._deliver_held_back(record, now)
         # What a sidecar inferred was not reported by the run itself, and `queued` is of no run.
-        reported = bool(event.run) and not event.inferred
-        if reported and is_current:
-            self._observe_heartbeat(record, event.run, event.timestamp, at, index)
+        reported = bool(run) and not event.inferred
+        if reported and before is not None and is_current and before.hear(event.timestamp):
+            self._resume(record, event.timestamp, at, index)
         verdict, event = operation.fold(event)
-        current = runs.current
-        if reported and current is not None and current.id == event.run:
+        current = operation.runs.current
+        if reported and current is not None and current.id == run:
             record.last_heartbeat_at = now
             current.every = self._heartbeat_interval
         if isinstance(event, Status):
             # It may have set what selectors look at.
             record.selector_version = -1
             record.waits_until = max(record.waits_until, now + _pause_after(event))
-        if verdict is Verdict.DELIVER:
+        self.counts[_COUNTED[verdict]] += 1
+        if verdict is _DELIVER:
             if current is not before:
                 record.history.run_start_seq = record.history.newest + 1
-            if not (is_progress and self._hold_back(record, event, at, index, now)):
+            if not is_progress or self._limiter.try_send(record, self.progress_interval, now):
                 self._deliver(record, event, at.event_id(index), at.epoch_number)
-        self.counts[_COUNTED[verdict]] += 1
+            else:
+                held_back = _HeldBack(event, at, index)
+                self._limiter.hold_back(record, held_back, self.progress_interval)
         self.store.touch(record, now)
 
-    def _hold_back(
-        self, record: OperationRecord, event: Event, at: BatchPosition, index: int, now: float
-    ) -> bool:
-        """Hold progress back that comes too soon; whether it does. Else it is sent now."""
-        if self._limiter.is_due(record, self.progress_interval, now):
-            self._limiter.mark_sent(record, now)
-            return False
-        self._limiter.hold_back(record, _HeldBack(event, at, index), self.progress_interval)
-        return True
+    def _create(self, event: Event) -> OperationRecord | None:
+        """Make the record of an operation that is not held; None where it had ended before."""
+        if self.store.was_evicted_finished(event.operation_id) and not reopens(event):
+            self.counts["over"] += 1
+            return None
+        return self.store.create(event.operation_id, event.timestamp)
 
     @property
     def next_due(self) -> float | None:
@@ -199,18 +193,16 @@ class Hub:
             self._send_held_back(record, held_back, now)
 
     def _send_held_back(self, record: OperationRecord, held_back: _HeldBack, now: float) -> None:
-        event, at, index = held_back
         self._limiter.mark_sent(record, now)
         self._unsent.setdefault(record, (record.history.newest, None))
-        self._deliver(record, event, at.event_id(index), at.epoch_number)
+        at = held_back.at
+        self._deliver(record, held_back.event, at.event_id(held_back.index), at.epoch_number)
 
-    def _observe_heartbeat(
-        self, record: OperationRecord, run: str, timestamp: float, at: BatchPosition, index: int
+    def _resume(
+        self, record: OperationRecord, timestamp: float, at: BatchPosition, index: int
     ) -> None:
-        """Record that a run is alive, and deliver what follows from it."""
-        event = record.operation.observe_heartbeat(run, timestamp)
-        if event is None:
-            return
+        """Deliver that the current run goes on, which was silent or given up."""
+        event = record.operation.resume(timestamp)
         self.counts["resumed"] += 1
         if event.data.status == STARTED:
             record.history.run_start_seq = record.history.newest + 1
@@ -224,9 +216,9 @@ class Hub:
         self._unsent.setdefault(record, (newest, event.timestamp))
         frame = text_frame(encode_event_frame(event, event_id))
         # All entries of a run share one text.
-        current = record.operation.run
+        current = record.operation.runs.current
         run = current.id if current is not None and current.id == event.run else event.run
-        entry = Entry(newest + 1, epoch_number, _KINDS[type(event)], run, frame)
+        entry = Entry(newest + 1, epoch_number, KINDS[type(event)], run, frame)
         self.store.append(record, entry)
 
     def take_deliveries(self) -> list[Delivery]:
@@ -289,24 +281,7 @@ def _pause_after(status: Status) -> float:
     return 0.0 if data.retry_in is UNSET else data.retry_in
 
 
-def _reopens(event: Event) -> bool:
-    """Whether an event opens an operation again that was evicted after its end.
-
-    Only a start does. What the result backend says of an unknown operation was asked for.
-    """
-    return trigger_of(event) is Trigger.START or event.run == BACKEND_RUN
-
-
 _COUNTED: Final = {Verdict.DELIVER: "delivered", Verdict.STALE: "behind", Verdict.ENDED: "over"}
 _COUNTS: Final = (
     "events", "delivered", "behind", "over", "resumed", "malformed", "repeats", "gaps",
 )  # fmt: skip
-
-_KINDS: Final[Mapping[type[Event], Kind]] = {
-    Progress: Kind.PROGRESS,
-    Status: Kind.STATUS,
-    Log: Kind.OTHER,
-    Result: Kind.OTHER,
-    Completed: Kind.TERMINAL,
-    Error: Kind.TERMINAL,
-}

@@ -55,6 +55,14 @@ class ProgressRateLimiter(Generic[K, V]):
         sent_at = self._sent_at.get(key)
         return sent_at is None or sent_at + interval <= now
 
+    def try_send(self, key: K, interval: float, now: float) -> bool:
+        """Record that a key is sent now, if it :meth:`is_due`; whether it is."""
+        sent_at = self._sent_at.get(key)
+        if sent_at is not None and sent_at + interval > now:
+            return False
+        self.mark_sent(key, now)
+        return True
+
     def hold_back(self, key: K, value: V, interval: float) -> None:
         """Hold a value back until its key :meth:`is_due`. It replaces an earlier one of the key."""
         self._held_back[key] = value

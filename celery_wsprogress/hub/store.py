@@ -194,10 +194,11 @@ class OperationStore:
             record.lru_touched_at = now
             self._lru[phase].move_to_end(record.operation_id)
         limits = self.limits
-        while len(self._lru[Phase.FINISHED]) > limits.max_finished:
-            self._evict(_first(self._lru[Phase.FINISHED]))
-        while len(self._lru[Phase.WAITING]) > limits.max_waiting:
-            self._evict(_first(self._lru[Phase.WAITING]))
+        finished, waiting, _ = self._lru
+        while len(finished) > limits.max_finished:
+            self._evict(_first(finished))
+        while len(waiting) > limits.max_waiting:
+            self._evict(_first(waiting))
         while self.history_bytes > limits.max_history_bytes and len(self._records) > 1:
             self._evict(self._next_to_evict())
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.protocol.events import (
+    BACKEND_RUN,
     QUEUED,
     RECEIVED,
     REPLACED,
@@ -210,3 +211,11 @@ def trigger_of(event: Event) -> Trigger:
         return _TRIGGER_OF_STATUS.get(status, Trigger.WORK)
     cancelled = isinstance(event, Error) and event.data.status == "cancelled"
     return Trigger.CANCEL if cancelled else Trigger.FAIL
+
+
+def reopens(event: Event) -> bool:
+    """Whether an event opens an operation again that was forgotten after its end.
+
+    Only a start does. What the result backend says of an unknown operation was asked for.
+    """
+    return trigger_of(event) is Trigger.START or event.run == BACKEND_RUN

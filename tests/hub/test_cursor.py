@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from support.deliveries import process
 from support.frames import decoded, unframed
+from support.heartbeats import observe_heartbeat
 from support.sample_events import (
     completed,
     doubted_logs,
@@ -125,7 +126,7 @@ def owed(written):
         for index, event in enumerate(events):
             name = f"e1.{number}-0.{index}"
             speaks = event.run and not event.inferred
-            again = oracle.observe_heartbeat(event.run, event.timestamp) if speaks else None
+            again = observe_heartbeat(oracle, event.run, event.timestamp) if speaks else None
             if again is not None:
                 told.append((f"{name}r", again))
             if oracle.fold(event)[0] is Verdict.DELIVER:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET, structs
+from support.heartbeats import observe_heartbeat
 from support.sample_events import (
     OPERATION,
     child_lives,
@@ -38,7 +39,7 @@ def fold(events):
     delivered = []
     for event in events:
         if event.run and not event.inferred:
-            delivered += filter(None, [operation.observe_heartbeat(event.run, event.timestamp)])
+            delivered += filter(None, [observe_heartbeat(operation, event.run, event.timestamp)])
         verdict, told = operation.fold(event)
         if verdict is Verdict.DELIVER:
             delivered.append(told)
@@ -359,7 +360,7 @@ def test_an_inferred_end_stands_behind_a_stall_that_no_sign_has_followed(events)
     operation = Operation(OPERATION, heard_at=0.0)
     for event in events:
         if event.run and not event.inferred:
-            operation.observe_heartbeat(event.run, event.timestamp)
+            observe_heartbeat(operation, event.run, event.timestamp)
             silent.discard(event.run)
         verdict, _ = operation.fold(event)
         if event.inferred and verdict is Verdict.DELIVER and event.run in known:
@@ -404,7 +405,7 @@ def test_a_silent_run_is_stalled_then_lost_and_a_word_of_it_opens_it_again():
 def test_a_lost_run_that_is_opened_again_goes_on_where_it_was():
     operation, _ = fold([STARTED, progress(0.4, message="reading"), stalled(), lost()])
     assert (operation.snapshot()["state"], operation.snapshot()["status"]) == ("error", "error")
-    operation.observe_heartbeat("r1", 61.0)
+    observe_heartbeat(operation, "r1", 61.0)
     snapshot = operation.snapshot()
     assert (snapshot["state"], snapshot["status"]) == ("running", "running")
     assert (snapshot["progress"], snapshot["message"]) == (0.4, "reading")
@@ -419,10 +420,10 @@ def test_a_stalled_run_that_gives_a_sign_says_its_own_word_again(word, shown):
     operation, _ = fold([STARTED, *said, stalled()])
     assert operation.snapshot()["status"] == "stalled"
     assert operation.snapshot()["state"] == "running"
-    event = operation.observe_heartbeat("r1", 40.0)
+    event = observe_heartbeat(operation, "r1", 40.0)
     assert event.data.status == operation.snapshot()["status"] == shown
     assert event.data.message == ("3 files" if word else "")
-    assert operation.observe_heartbeat("r1", 41.0) is None
+    assert observe_heartbeat(operation, "r1", 41.0) is None
 
 
 def test_a_second_stall_is_no_news():
