@@ -6,6 +6,7 @@ from hypothesis import example, given
 from support.sample_events import OPERATION, doubted_logs, logs, progress, queued, status
 
 from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.operations.snapshot import snapshot_of
 from celery_wsprogress.operations.states import Verdict
 from celery_wsprogress.protocol.events import Completed, Error, Progress, Status
 
@@ -49,7 +50,7 @@ def check(events):
         verdict, delivered = operation.fold(event)
         if verdict is Verdict.DELIVER:
             reader.apply(delivered)
-        shown = operation.snapshot()
+        shown = snapshot_of(operation)
         assert {name: shown[name] for name in SHOWN} == {name: reader.known[name] for name in SHOWN}
 
 

@@ -21,6 +21,7 @@ from support.sample_events import (
 )
 
 from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.operations.snapshot import snapshot_of
 from celery_wsprogress.operations.states import State, Verdict
 from celery_wsprogress.protocol.events import Completed, Error
 
@@ -50,7 +51,7 @@ class Reader:
 
     @property
     def shown(self):
-        snapshot = self.operation.snapshot()
+        snapshot = snapshot_of(self.operation)
         return {name: snapshot[name] for name in SHOWN}
 
 

@@ -12,6 +12,7 @@ It speaks the wire protocol, and imports neither Celery nor a broker.
 
 from __future__ import annotations
 
-from celery_wsprogress.client.client import Client, Connected, ConnectionChange, Disconnected
+from celery_wsprogress.client.client import Client
+from celery_wsprogress.client.connection_change import Connected, ConnectionChange, Disconnected
 
 __all__ = ["Client", "Connected", "ConnectionChange", "Disconnected"]

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from celery_wsprogress.backoff import Backoff
@@ -23,6 +22,7 @@ from celery_wsprogress.client.connection import (
     open_connection,
     wait_for_connection,
 )
+from celery_wsprogress.client.connection_change import Connected, ConnectionChange, Disconnected
 from celery_wsprogress.client.resume_state import EVERYTHING, ResumeState, chunks
 from celery_wsprogress.errors import NoConnection
 from celery_wsprogress.protocol.close_codes import (
@@ -44,31 +44,6 @@ Token: TypeAlias = str | Callable[[], str] | None
 MAX_QUEUED: Final = 1_000
 """Events that the user has not taken yet. With more of them nothing is read from the socket, unless
 a command waits for its reply."""
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """A connection was opened, and everything is subscribed again."""
-
-    reconnected: bool
-    """Whether this is not the first connection."""
-    recovered: bool
-    """Whether no event is lost: exactly those that were missing follow. If False, the sidecar
-    cannot tell; what it still holds follows, without the events that were seen before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnected:
-    """The connection was lost, or an attempt to connect again failed."""
-
-    code: int
-    """The close code; 1006 without a close frame."""
-    reason: str
-    retry_in: float
-    """Seconds until the next attempt."""
-
-
-ConnectionChange: TypeAlias = Connected | Disconnected
 
 
 class Client:

@@ -69,7 +69,7 @@ def answer(
         # What else a client put in the place of a name is not sent back.
         named = name[:100] if isinstance(name, str) else None
         reply = {"error": str(exc), "code": code, "command": named}
-    session.reply(encode_reply(_as_reply(reply, fields.get("request_id"))))
+    session.replies.add(encode_reply(_as_reply(reply, fields.get("request_id"))))
 
 
 def _as_reply(reply: dict[str, Any], request_id: object) -> dict[str, Any]:

@@ -19,8 +19,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from celery_wsprogress.operations.history import Kind
+from celery_wsprogress.protocol.frames import text_frame
+from celery_wsprogress.protocol.messages import encode_snapshot_frame
 
 if TYPE_CHECKING:
+    from celery_wsprogress.hub.store import OperationRecord
     from celery_wsprogress.operations.history import Entry, History
     from celery_wsprogress.protocol.event_ids import LogPosition
 
@@ -104,6 +107,23 @@ class ReplayCursor:
         if self.skip_until is not None and entry.position <= self.skip_until:
             return False
         return self.snapshot is None or self.snapshot.still_needs(entry)
+
+    def take_latest(self, record: OperationRecord, timestamp: float) -> list[bytes]:
+        """Take the frames that show how the operation stands: a snapshot, or the latest events.
+
+        There are none for a client that is sent every event.
+
+        Args:
+            record: The operation.
+            timestamp: Now, in epoch seconds.
+        """
+        if self.needs_snapshot:
+            missed = self.mark_snapshot_sent(record.history)
+            return [text_frame(encode_snapshot_frame(record.snapshot(), missed, timestamp))]
+        if self.send_latest:
+            self.send_latest = False
+            return [entry.frame for entry in record.history.latest_of_run(self.seq)]
+        return []
 
     def mark_sent(self, entry: Entry) -> None:
         """Record that an entry was sent."""

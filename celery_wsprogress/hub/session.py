@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Final
 from celery_wsprogress.hub.cursor import ReplayCursor
 from celery_wsprogress.hub.frame_writer import NULL_WRITER, FrameWriter
 from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
-from celery_wsprogress.protocol.frames import text_frame
-from celery_wsprogress.protocol.messages import encode_snapshot_frame
+from celery_wsprogress.hub.reply_queue import ReplyQueue
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from celery_wsprogress.access.permissions import Permit
     from celery_wsprogress.hub.store import OperationRecord
     from celery_wsprogress.operations.selector import Selector
-
-MAX_REPLY_BYTES: Final = 1_000_000
-"""With more unsent replies than this the server stops reading the client's commands."""
 
 WRITE_BYTES: Final = 65_536
 """About how much goes to the socket in one write."""
@@ -54,8 +50,6 @@ class Session:
     __slots__ = (
         "_notified",
         "_rate_limiter",
-        "_replies",
-        "_reply_bytes",
         "_unread",
         "accepts_snapshots",
         "client_id",
@@ -63,6 +57,7 @@ class Session:
         "cursors",
         "max_rates",
         "permit",
+        "replies",
         "selectors",
         "subscribed",
         "too_slow",
@@ -89,16 +84,11 @@ class Session:
         """The operations that it has not read to the end, and how far it has."""
         self._notified = False
         """Whether it was notified since it last took something."""
-        self._replies: list[bytes] = []
-        self._reply_bytes = 0
+        self.replies = ReplyQueue()
+        """The replies to its commands."""
         self._rate_limiter: ProgressRateLimiter[OperationRecord, int | ReplayCursor] | None = None
         self.max_rates: dict[str | None, float] = {}
         """Seconds between two progress frames, by operation id; None for what is selected."""
-
-    @property
-    def reply_backlogged(self) -> bool:
-        """Whether so many replies are unsent that no command should be read now."""
-        return self._reply_bytes > MAX_REPLY_BYTES
 
     @property
     def has_unread(self) -> bool:
@@ -106,7 +96,7 @@ class Session:
 
         Progress that the client's rate limit holds back does not count; see :attr:`next_due`.
         """
-        return bool(self._replies or self._unread)
+        return bool(self.replies or self._unread)
 
     @property
     def next_due(self) -> float | None:
@@ -131,11 +121,6 @@ class Session:
         if self._rate_limiter is not None:
             self.max_rates.pop(operation_id, None)
             self._unread.update(self._rate_limiter.resume_all())
-
-    def reply(self, text: bytes) -> None:
-        """Queue the reply to a command."""
-        self._replies.append(text_frame(text))
-        self._reply_bytes += len(self._replies[-1])
 
     def reading(self) -> set[str]:
         """The operations that it has not read to the end, or where a number is not enough."""
@@ -167,8 +152,7 @@ class Session:
         """Drop everything that is unsent: the client is gone."""
         self.cursors.clear()
         self._unread.clear()
-        self._replies.clear()
-        self._reply_bytes = 0
+        self.replies.clear()
         self._rate_limiter = None
 
     # What is new.
@@ -214,7 +198,7 @@ class Session:
             if self.too_slow:
                 writer.close_too_slow()
                 return
-            if not self._unread and not self._replies:
+            if not self._unread and not self.replies:
                 due = self.next_due
                 if due is not None:
                     writer.flush_at(due)
@@ -236,10 +220,10 @@ class Session:
         if self._rate_limiter is not None:
             self._unread.update(self._rate_limiter.take_due(now))
             self._hold_back_progress(self._rate_limiter, now)
-        if len(self._unread) == 1 and not self._replies:
+        if len(self._unread) == 1 and not self.replies:
             # Nearly always one operation has something new: nothing is to be joined.
             return self._take_next(limit, now, timestamp)
-        parts = self._take_replies(limit)
+        parts = self.replies.take(limit)
         room = limit - sum(map(len, parts))
         while self._unread and room > 0 and not self.too_slow:
             parts.append(self._take_next(room, now, timestamp))
@@ -292,7 +276,7 @@ class Session:
             if self.too_slow:
                 return b""
         # These frames have no cursor between them: they are sent together.
-        frames = _latest(record, cursor, timestamp)
+        frames = cursor.take_latest(record, timestamp)
         room -= sum(map(len, frames))
         for entry in cursor.pending_entries(history):
             if room <= 0:
@@ -304,29 +288,6 @@ class Session:
         if not cursor.finish(history):
             self.cursors.pop(record.operation_id, None)
         return b"".join(frames)
-
-    def _take_replies(self, limit: int) -> list[bytes]:
-        frames: list[bytes] = []
-        room = limit
-        for frame in self._replies:
-            if room <= 0:
-                break
-            frames.append(frame)
-            room -= len(frame)
-        del self._replies[: len(frames)]
-        self._reply_bytes -= limit - room
-        return frames
-
-
-def _latest(record: OperationRecord, cursor: ReplayCursor, timestamp: float) -> list[bytes]:
-    """How the operation stands, for a client that has missed events or wants only that."""
-    if cursor.needs_snapshot:
-        missed = cursor.mark_snapshot_sent(record.history)
-        return [text_frame(encode_snapshot_frame(record.snapshot(), missed, timestamp))]
-    if cursor.send_latest:
-        cursor.send_latest = False
-        return [entry.frame for entry in record.history.latest_of_run(cursor.seq)]
-    return []
 
 
 def _seq_of(cursor: int | ReplayCursor) -> int:

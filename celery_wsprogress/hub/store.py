@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.operations.history import History
 from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.operations.snapshot import snapshot_of
 from celery_wsprogress.operations.states import State
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class OperationRecord:
         """The operation as the protocol shows it, with the number of its events and the last."""
         history = self.history
         return {
-            **self.operation.snapshot(),
+            **snapshot_of(self.operation),
             "event_count": history.newest - history.first_seq,
             "last_event_id": history.last_event_id,
         }

@@ -160,10 +160,11 @@ class Operation(Struct, gc=False):
 
     def _continued(self) -> StatusData:
         status = "running" if self.own_status == STARTED else self.own_status
-        message, details = self._message_and_details()
+        message, details = self.latest_message()
         return StatusData(status=status, message=message, details=details)
 
-    def _message_and_details(self) -> tuple[str, dict[str, Any]]:
+    def latest_message(self) -> tuple[str, dict[str, Any]]:
+        """What was said last of the current run: the message and its details."""
         latest = self.last_message or self.last_progress
         return ("", {}) if latest is None else (latest.message, latest.details)
 
@@ -273,57 +274,6 @@ class Operation(Struct, gc=False):
         elif data.status == REPLACED and data.stream_errors is not UNSET:
             # What follows is another task, which has its own say.
             self.streams_errors = False
-
-    def snapshot(self) -> dict[str, Any]:
-        """The operation as the protocol shows it: base fields are never null.
-
-        What its events are called, and how many there were, its history knows.
-        """
-        started = self.heard_at if self.started_at is None else self.started_at
-        message, details = self._message_and_details()
-        return {
-            "operation_id": self.operation_id,
-            "operation_type": self.operation_type,
-            "started_at": started,
-            "status": "running" if self.status == STARTED else self.status,
-            "metadata": self.metadata,
-            "state": self.state.value,
-            "message": message,
-            "details": details,
-            **self._measures(),
-            "queued_at": self.queued_at,
-            "received_at": self.received_at,
-            "finished_at": self.finished_at,
-            "duration": self.duration,
-            "attempt": self.attempt,
-            "worker": self.worker,
-            "queue": self.queue,
-            "parent_id": self.parent_id,
-            "root_id": self.root_id,
-            "group_id": self.group_id,
-            "tags": list(self.tags),
-            "error": self.error,
-            "error_type": self.error_type,
-            "ignored": self.ignored,
-            "run": self.run.id if self.run else "",
-        }
-
-    def _measures(self) -> dict[str, Any]:
-        measured = self.last_progress or _NO_PROGRESS
-        ended = self.state.ended
-        whole = self.state is State.COMPLETED and not self.ignored
-        return {
-            "progress": 1.0 if whole else measured.progress,
-            "current": _known(measured.current),
-            "total": _known(measured.total),
-            "unit": _known(measured.unit),
-            "rate": None if ended else _known(measured.rate),
-            "eta": None if ended else _known(measured.eta),
-            "indeterminate": not ended and measured.indeterminate is True,
-        }
-
-
-_NO_PROGRESS: Final = ProgressData(progress=0.0, message="", details={})
 
 
 def _set(value: T | None) -> T | UnsetType:

@@ -123,7 +123,7 @@ class ProgressConnection(ServerConnection):
 
     async def _drain_replies(self) -> None:
         session = self.session
-        while session is not None and session.reply_backlogged and self.state is State.OPEN:
+        while session is not None and session.replies.backlogged and self.state is State.OPEN:
             await self._drain_some()
 
     async def _drain(self) -> None:

@@ -83,7 +83,7 @@ class Connections:
         self._by_session[session] = connection
         self._metrics.opened()
         try:
-            session.reply(encode_frame(self._welcome(session)))
+            session.replies.add(encode_frame(self._welcome(session)))
             self._subscribe_by_path(request, session)
             connection.flush()
             if self._settings.monitor_unsubscribed:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from celery_wsprogress import running_server
 from celery_wsprogress.standalone import registry
 from celery_wsprogress.standalone.handle import new_run
-from celery_wsprogress.standalone.snapshots import is_newer, snapshot_of
+from celery_wsprogress.standalone.snapshots import handle_snapshot, is_newer
 
 MAX_LISTED: Final = 1_000
 """Most snapshots that :meth:`OperationManager.get_active_operations` returns."""
@@ -119,8 +119,12 @@ class OperationManager:
             ``last_event_id``.
         """
         handle = registry.look_up(operation_id)
-        served = running_server.call(lambda sidecar: sidecar.hub.get(str(operation_id)), None)
-        return served if handle is None or is_newer(served, handle) else snapshot_of(handle, served)
+        served: dict[str, Any] | None = running_server.call(
+            lambda sidecar: sidecar.hub.get(str(operation_id)), None
+        )
+        if handle is None or is_newer(served, handle):
+            return served
+        return handle_snapshot(handle, served)
 
     def get_active_operations(self) -> list[dict[str, Any]]:
         """Return snapshots of the operations that have not ended, the newest first, 1,000 at most.
@@ -130,7 +134,7 @@ class OperationManager:
         nothing: list[dict[str, Any]] = []
         served = {one["operation_id"]: one for one in running_server.call(_active, nothing)}
         own = {handle.operation_id: handle for handle in registry.open_operations(MAX_LISTED)}
-        found = [snapshot_of(handle, served.get(name)) for name, handle in own.items()]
+        found = [handle_snapshot(handle, served.get(name)) for name, handle in own.items()]
         found += [one for name, one in served.items() if name not in own and not _has_ended(one)]
         found.sort(key=itemgetter("started_at"), reverse=True)
         return found[:MAX_LISTED]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.operations.snapshot import snapshot_of
 from celery_wsprogress.protocol import batches
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from celery_wsprogress.standalone.handle import OperationHandle
 
 
-def snapshot_of(handle: OperationHandle, served: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def handle_snapshot(
+    handle: OperationHandle, served: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the snapshot of an operation.
 
     Args:
@@ -31,7 +34,7 @@ def snapshot_of(handle: OperationHandle, served: Mapping[str, Any] | None = None
         event = batches.decode_event(report.event)
         if event is not None:
             operation.fold(event)
-    own = {**operation.snapshot(), "event_count": handle.count, "last_event_id": ""}
+    own = {**snapshot_of(operation), "event_count": handle.count, "last_event_id": ""}
     if served is None or served["run"] != own["run"]:
         return own
     count = max(own["event_count"], served["event_count"])

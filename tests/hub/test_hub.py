@@ -619,7 +619,7 @@ def test_replies_go_before_events():
     log_.write(*LIFE)
     reader = session()
     subscribe(log_.hub, reader)
-    reader.reply(b'{"event_type":"reply","data":{}}')
+    reader.replies.add(b'{"event_type":"reply","data":{}}')
     assert read(reader)[0]["event_type"] == "reply"
 
 
@@ -696,7 +696,7 @@ def test_a_session_that_left_holds_on_to_nothing():
     log_.write(*LIFE)
     reader = session()
     log_.hub.subscriptions.select(reader, EVERYTHING, replay="all")
-    reader.reply(b"{}")
+    reader.replies.add(b"{}")
     log_.hub.subscriptions.disconnect(reader)
     assert not reader.has_unread
     assert reader.cursors == {}

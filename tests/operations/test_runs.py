@@ -29,6 +29,7 @@ from support.sample_events import (
 )
 
 from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.operations.snapshot import snapshot_of
 from celery_wsprogress.operations.states import TRANSITIONS, State, Trigger, Verdict
 from celery_wsprogress.protocol.events import Completed, Error, Log, Progress, Status
 
@@ -74,7 +75,7 @@ def test_a_life_in_order():
     assert words(delivered) == [
         "queued", "received", "started", "progress", "result", "completed",
     ]  # fmt: skip
-    snapshot = operation.snapshot()
+    snapshot = snapshot_of(operation)
     assert snapshot["state"] == snapshot["status"] == "completed"
     assert (snapshot["queued_at"], snapshot["received_at"], snapshot["started_at"]) == (1, 2, 3)
     assert (snapshot["duration"], snapshot["finished_at"], snapshot["worker"]) == (2.0, 5.0, "w")
@@ -142,7 +143,7 @@ def test_the_order_of_writers_does_not_change_where_one_run_ends(data):
     usual, _ = fold([event for writer in writers for event in writer])
     mixed, _ = fold(data.draw(interleavings(writers)))
     mixed.heard_at = usual.heard_at
-    assert mixed.snapshot() == usual.snapshot()
+    assert snapshot_of(mixed) == snapshot_of(usual)
 
 
 @given(logs())
@@ -150,7 +151,7 @@ def test_a_snapshot_always_has_the_base_fields(events):
     operation = Operation(OPERATION, heard_at=events[0].timestamp)
     for event in events:
         operation.fold(event)
-        snapshot = operation.snapshot()
+        snapshot = snapshot_of(operation)
         assert isinstance(snapshot["started_at"], float)
         assert math.isfinite(snapshot["progress"])
         assert isinstance(snapshot["metadata"], dict)
@@ -230,7 +231,7 @@ def test_an_attempt_that_is_told_after_its_retry_has_ended_is_past(known):
     operation, delivered = fold([*first[:known], *retry, *late])
     assert words(delivered)[-2:] == ["completed", "log"]
     assert not [event for event in delivered[known:] if event.run == "r1" and event not in late]
-    assert operation.snapshot()["state"] == "completed"
+    assert snapshot_of(operation)["state"] == "completed"
     assert sum(map(is_end, delivered)) == 1
 
 
@@ -258,7 +259,7 @@ def test_overlapping_runs_end_once_by_the_one_that_started_last():
     )
     assert words(delivered) == ["started", "started", "log", "completed"]
     assert delivered[-1].run == "b"
-    assert operation.snapshot()["progress"] == 1.0
+    assert snapshot_of(operation)["progress"] == 1.0
 
 
 def test_a_redelivered_success_that_is_only_received_does_not_reopen():
@@ -271,7 +272,7 @@ def test_a_redelivered_success_that_is_only_received_does_not_reopen():
         ]
     )
     assert words(delivered) == ["started", "completed"]
-    assert operation.snapshot()["status"] == "completed"
+    assert snapshot_of(operation)["status"] == "completed"
 
 
 def test_an_operation_that_runs_again_reopens_and_ends_again():
@@ -300,13 +301,13 @@ def test_a_cancelled_run_that_never_started():
         [queued(), status("received"), error("revoked", status="cancelled")]
     )
     assert words(delivered) == ["queued", "received", "error"]
-    assert operation.snapshot()["state"] == "cancelled"
-    assert operation.snapshot()["status"] == "error"
+    assert snapshot_of(operation)["state"] == "cancelled"
+    assert snapshot_of(operation)["status"] == "error"
 
 
 def test_a_word_of_the_tasks_own_is_only_a_label():
     operation, _ = fold([status("started", metadata={}), status("uploading", message="3 files")])
-    snapshot = operation.snapshot()
+    snapshot = snapshot_of(operation)
     assert (snapshot["state"], snapshot["status"], snapshot["message"]) == (
         "running",
         "uploading",
@@ -316,7 +317,7 @@ def test_a_word_of_the_tasks_own_is_only_a_label():
 
 def test_running_is_what_started_is_called_in_a_snapshot():
     operation, _ = fold([status("started", metadata={})])
-    assert operation.snapshot()["status"] == "running"
+    assert snapshot_of(operation)["status"] == "running"
 
 
 def test_progress_is_taken_over_whole():
@@ -324,7 +325,7 @@ def test_progress_is_taken_over_whole():
         [progress(0.3, current=3, total=10, unit="rows", rate=1.5, eta=4.5, message="m")]
     )
     assert isinstance(operation, Operation)
-    snapshot = operation.snapshot()
+    snapshot = snapshot_of(operation)
     assert {name: snapshot[name] for name in ("current", "total", "unit", "rate", "eta")} == {
         "current": 3, "total": 10, "unit": "rows", "rate": 1.5, "eta": 4.5,
     }  # fmt: skip
@@ -398,15 +399,15 @@ def test_a_silent_run_is_stalled_then_lost_and_a_word_of_it_opens_it_again():
     assert resumed.data.details == {"resumed": True}
     assert (resumed.timestamp, resumed.run) == (61.0, "r1")
     assert (resumed.data.metadata, resumed.data.attempt) == ({"who": "task"}, 2)
-    assert operation.snapshot()["error"] is None
+    assert snapshot_of(operation)["error"] is None
     assert delivered[-1].data.duration == 61.0
 
 
 def test_a_lost_run_that_is_opened_again_goes_on_where_it_was():
     operation, _ = fold([STARTED, progress(0.4, message="reading"), stalled(), lost()])
-    assert (operation.snapshot()["state"], operation.snapshot()["status"]) == ("error", "error")
+    assert (snapshot_of(operation)["state"], snapshot_of(operation)["status"]) == ("error", "error")
     observe_heartbeat(operation, "r1", 61.0)
-    snapshot = operation.snapshot()
+    snapshot = snapshot_of(operation)
     assert (snapshot["state"], snapshot["status"]) == ("running", "running")
     assert (snapshot["progress"], snapshot["message"]) == (0.4, "reading")
     assert (snapshot["started_at"], snapshot["finished_at"]) == (1.0, None)
@@ -418,10 +419,10 @@ def test_a_lost_run_that_is_opened_again_goes_on_where_it_was():
 def test_a_stalled_run_that_gives_a_sign_says_its_own_word_again(word, shown):
     said = [status(word, message="3 files")] if word else []
     operation, _ = fold([STARTED, *said, stalled()])
-    assert operation.snapshot()["status"] == "stalled"
-    assert operation.snapshot()["state"] == "running"
+    assert snapshot_of(operation)["status"] == "stalled"
+    assert snapshot_of(operation)["state"] == "running"
     event = observe_heartbeat(operation, "r1", 40.0)
-    assert event.data.status == operation.snapshot()["status"] == shown
+    assert event.data.status == snapshot_of(operation)["status"] == shown
     assert event.data.message == ("3 files" if word else "")
     assert observe_heartbeat(operation, "r1", 41.0) is None
 
@@ -525,13 +526,13 @@ def test_a_start_that_is_said_again_completes_and_undoes_nothing():
     assert words(delivered) == ["progress", "now"]
     assert operation.metadata == {"who": "task", "rows": 7, "room": 1}
     assert (operation.started_at, operation.streams_result) == (1.0, False)
-    assert operation.snapshot()["status"] == "now"
+    assert snapshot_of(operation)["status"] == "now"
 
 
 def test_a_task_may_say_stalled_itself():
     operation, delivered = fold([STARTED, status("stalled"), status("stalled"), log("and on")])
     assert words(delivered) == ["started", "stalled", "stalled", "log"]
-    assert operation.snapshot()["status"] == "stalled"
+    assert snapshot_of(operation)["status"] == "stalled"
 
 
 # A client that only applies frames, in their order.
@@ -593,7 +594,7 @@ def test_frames_applied_in_their_order_are_the_snapshot_at_every_moment(events):
         operation, delivered = fold(events[:length])
         if not delivered:
             continue
-        snapshot = operation.snapshot()
+        snapshot = snapshot_of(operation)
         known = apply(delivered)
         assert known == {name: snapshot[name] for name in known}
 

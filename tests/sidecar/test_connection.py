@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed
 
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
-from celery_wsprogress.hub.session import MAX_REPLY_BYTES, WRITE_BYTES, Session
+from celery_wsprogress.hub.reply_queue import MAX_BYTES as MAX_REPLY_BYTES
+from celery_wsprogress.hub.session import WRITE_BYTES, Session
 from celery_wsprogress.operations import history
 from celery_wsprogress.protocol import batches, messages
 from celery_wsprogress.protocol.close_codes import TOO_SLOW, UNSUPPORTED
@@ -46,8 +47,8 @@ class Served:
         """As a command is taken: count it, and reply where the client asks for bytes."""
         self.taken.append(frame)
         if frame.isdecimal():
-            self.session.reply(b"x" * int(frame))
-            self.owed = max(self.owed, self.session._reply_bytes)
+            self.session.replies.add(b"x" * int(frame))
+            self.owed = max(self.owed, self.session.replies.size)
 
     async def accept(self, connection):
         connection.session, self.session.writer = self.session, connection.writer
@@ -59,7 +60,7 @@ class Served:
 
     def frame(self, frame):
         """Queue a frame and write it."""
-        self.session.reply(frame)
+        self.session.replies.add(frame)
         self.connection.flush()
 
 
@@ -113,7 +114,7 @@ def test_what_the_session_has_arrives_whole_and_in_order():
         async with connected() as (served, client):
             sizes = [0, 1, 125, 126, 65_535, 65_536, 1_000_000, *range(500)]
             for size in sizes:
-                served.session.reply(b"x" * size)
+                served.session.replies.add(b"x" * size)
             served.connection.flush()
             assert [len(await client.recv()) for _ in sizes] == sizes
 
@@ -169,7 +170,7 @@ def test_the_commands_of_a_client_that_does_not_read_wait():
     async def scenario():
         async with connected(max_queue=1) as (served, client):
             asking = asyncio.create_task(_send(client, [str(size)] * asked))
-            await until(lambda: served.session.reply_backlogged and served.connection.paused)
+            await until(lambda: served.session.replies.backlogged and served.connection.paused)
             assert len(served.taken) < asked
             for _ in range(asked):
                 assert len(await client.recv()) == size
@@ -227,7 +228,7 @@ def test_what_rests_is_written_in_time_also_where_that_is_sooner_than_it_was():
 def test_nothing_is_written_to_who_has_closed_the_socket_without_a_word():
     async def scenario():
         async with connected() as (served, _):
-            served.session.reply(b"late")
+            served.session.replies.add(b"late")
             served.connection.eof_received()
             served.connection.flush()
             assert served.session.has_unread
@@ -273,7 +274,7 @@ def test_text_that_is_no_utf8_closes_the_connection():
 def test_a_client_that_goes_without_a_word_is_no_error():
     async def scenario():
         async with connected() as (served, client):
-            served.session.reply(b"x" * 10_000_000)
+            served.session.replies.add(b"x" * 10_000_000)
             client.transport.abort()
             await served.ended.wait()
             served.connection.flush()
@@ -287,7 +288,7 @@ def test_nothing_is_written_once_it_closes():
     async def scenario():
         async with connected() as (served, client):
             served.connection.schedule_close(4001, "the token has expired")
-            served.session.reply(b"late")
+            served.session.replies.add(b"late")
             await asyncio.sleep(0)
             served.connection.flush()
             assert await closed(client) == 4001
@@ -302,7 +303,7 @@ def test_a_client_that_takes_nothing_is_stuck_and_one_that_does_is_not():
             connection = served.connection
             assert not connection.writer.is_stalled(0.0), "there is nothing to take"
             for _ in range(400):
-                served.session.reply(b"x" * 50_000)
+                served.session.replies.add(b"x" * 50_000)
             connection.flush()
             await until(lambda: connection.writer.is_stalled(0.05))
             # It reads again, if only a little.
@@ -323,7 +324,7 @@ def test_a_client_may_take_what_there_is_before_it_is_dismissed():
     async def scenario():
         async with connected(max_queue=1) as (served, client):
             for one in frames:
-                served.session.reply(one.encode())
+                served.session.replies.add(one.encode())
             served.connection.flush()
             assert served.session.has_unread
             leaving = asyncio.create_task(served.connection.close_or_abort(1012, "bye", flush=True))
@@ -340,7 +341,7 @@ def test_a_client_that_takes_nothing_is_dismissed_all_the_same(monkeypatch):
     async def scenario():
         async with connected(max_queue=1, close_timeout=0.1) as (served, _):
             for _ in range(400):
-                served.session.reply(b"x" * 50_000)
+                served.session.replies.add(b"x" * 50_000)
             await served.connection.close_or_abort(1012, "bye", flush=True)
             await served.ended.wait()
 

@@ -156,7 +156,7 @@ def test_sessions_that_had_read_everything_write_the_very_same_bytes():
 def test_a_reply_goes_with_what_is_new():
     watched = Watched()
     asked, other = watched.socket(), watched.socket()
-    asked.session.reply(b"answer")
+    asked.session.replies.add(b"answer")
     watched.write(status("started", metadata={}))
     assert len(asked.written) == len(other.written) == 1
     assert b"answer" in asked.sent
