@@ -27,7 +27,7 @@ from celery_wsprogress.sidecar.connections import Connections
 from celery_wsprogress.sidecar.fan_out import FanOut
 from celery_wsprogress.sidecar.http.request_handler import RequestHandler
 from celery_wsprogress.sidecar.ingest.dispatcher import Dispatcher
-from celery_wsprogress.sidecar.ingest.log_reader import LogReaderThread
+from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus, LogReaderThread
 from celery_wsprogress.sidecar.ingest.startup_replay import HANDSHAKE_HOLD, StartupReplay
 from celery_wsprogress.sidecar.liveness.service import LivenessService
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
@@ -83,32 +83,33 @@ class Sidecar:
         check_exposure(settings)
         self.settings = settings
         self.hub = Hub(OperationStore(_limits(settings)), progress_interval=1 / settings.max_rate)
-        self._latency = LatencyHistogram()
-        fan_out = FanOut(self._on_delivered)
-        self._dispatcher = Dispatcher(self.hub, fan_out.deliver, self._on_batch, self._on_caught_up)
-        self.ingest = LogReaderThread(address, self._dispatcher.submit)
-        self._liveness = LivenessService(
-            self.hub,
-            self.ingest.status,
-            settings,
-            write_address or address,
-            backend,
-        )
+        latency, broker = LatencyHistogram(), BrokerStatus()
         self._startup_replay = StartupReplay()
+        self._liveness = LivenessService(
+            self.hub, broker, settings, write_address or address, backend
+        )
+        self._dispatcher = Dispatcher(
+            self.hub,
+            FanOut(latency.observe_since).deliver,
+            broker,
+            self._startup_replay,
+            self._liveness.resume,
+        )
+        self.ingest = LogReaderThread(address, self._dispatcher.submit, broker)
         self.port = settings.port
         """The port it listens on. After :meth:`start` it is never 0."""
         self.sockets: list[socket.socket] = []
         """The sockets it listens on, after :meth:`start`."""
         self._by_session: dict[Session, ProgressConnection] = {}
         self._metrics = MetricsCollector(
-            self.hub, self.ingest.status, self._startup_replay, self._by_session, self._latency
+            self.hub, broker, self._startup_replay, self._by_session, latency
         )
         self._link = link
         self._connections = Connections(
             self._by_session,
             settings=settings,
             hub=self.hub,
-            broker=self.ingest.status,
+            broker=broker,
             metrics=self._metrics,
             stats=self.stats,
             first_client_id=1 if link is None else link.first_client_id,
@@ -196,17 +197,6 @@ class Sidecar:
             await server.wait_closed()
         await asyncio.to_thread(self.ingest.stop)
         await self._liveness.stop()
-
-    def _on_delivered(self, timestamp: float) -> None:
-        self._latency.observe(time.time() - timestamp)
-
-    def _on_batch(self, position: str, events: int) -> None:
-        if not self._startup_replay.done:
-            self._startup_replay.advance(position, self.ingest.status.end, events)
-
-    def _on_caught_up(self) -> None:
-        self._startup_replay.complete()
-        self._liveness.resume()
 
     def _report(self) -> Samples:
         """Return the figures of this process as they are now, and the latest of the others."""

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from celery_wsprogress.brokers import Entry
     from celery_wsprogress.hub.hub import Delivery, Hub
     from celery_wsprogress.protocol.batches import Batch
+    from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
+    from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +78,8 @@ class Dispatcher:
     Args:
         hub: Processes the batches.
         deliver: Sends deliveries to the sessions that are subscribed.
-        on_batch: Called with the position of each batch and its number of events.
+        broker: The state of the connection to the broker.
+        startup_replay: Advanced by each batch, until the log was read for the first time.
         on_caught_up: Called when everything is processed that was in the log when the broker was
             reached.
     """
@@ -85,12 +88,14 @@ class Dispatcher:
         self,
         hub: Hub,
         deliver: Callable[[Sequence[Delivery]], None],
-        on_batch: Callable[[str, int], None],
+        broker: BrokerStatus,
+        startup_replay: StartupReplay,
         on_caught_up: Callable[[], None],
     ) -> None:
         self._hub = hub
         self._deliver = deliver
-        self._on_batch = on_batch
+        self._broker = broker
+        self._startup_replay = startup_replay
         self._on_caught_up = on_caught_up
         self._read_permit = threading.Semaphore(0)
         self._reads: deque[ReadResult] = deque()
@@ -161,6 +166,7 @@ class Dispatcher:
                 finished.append(self._reads.popleft())
                 # Behind its batches: a handshake that waits sees all of them.
                 if read.caught_up:
+                    self._startup_replay.complete()
                     self._on_caught_up()
         if self._reads:
             # Behind whatever is ready by now: pings, commands and other fan-outs have their turn.
@@ -222,7 +228,8 @@ class Dispatcher:
             self._hub.counts["malformed"] += 1
             logger.exception("A batch could not be taken; it is left out")
             return 1
-        self._on_batch(position, len(batch.events))
+        if not self._startup_replay.done:
+            self._startup_replay.advance(position, self._broker.end, len(batch.events))
         return len(batch.events) or 1
 
     def _waited_too_long(self, batch: Batch, entry: Entry) -> bool:

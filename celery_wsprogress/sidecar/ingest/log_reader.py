@@ -74,10 +74,11 @@ class LogReaderThread:
     Args:
         address: Where the log is.
         deliver: Receives each read.
+        status: Is kept up to date with the connection.
     """
 
-    def __init__(self, address: BrokerAddress, deliver: Deliver) -> None:
-        self.status = BrokerStatus()
+    def __init__(self, address: BrokerAddress, deliver: Deliver, status: BrokerStatus) -> None:
+        self.status = status
         self._address = address
         self._deliver = deliver
         self._stopping = threading.Event()

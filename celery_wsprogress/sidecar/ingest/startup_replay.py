@@ -1,7 +1,7 @@
 """The startup replay: a sidecar that starts rebuilds its operations from the retained log.
 
 Until the replay is complete no client gets a snapshot: handshakes wait for it, ten seconds at the
-most. The server advances it for each batch that the dispatcher has processed.
+most. The dispatcher advances it for each batch that it has processed.
 """
 
 from __future__ import annotations

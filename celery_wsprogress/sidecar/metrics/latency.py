@@ -10,6 +10,7 @@ never negative; one that is behind makes them look longer.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from typing import Final
 
@@ -33,6 +34,10 @@ class LatencyHistogram:
     def __init__(self) -> None:
         self._counts = [0] * (len(BOUNDS) + 1)
         self._sum = 0.0
+
+    def observe_since(self, timestamp: float) -> None:
+        """Count the latency of what has happened at a time, in epoch seconds."""
+        self.observe(time.time() - timestamp)
 
     def observe(self, seconds: float) -> None:
         """Count a latency. A negative one counts as zero."""

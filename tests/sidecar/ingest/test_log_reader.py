@@ -5,7 +5,7 @@ from support.waiting import eventually
 
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.sidecar.ingest import log_reader
-from celery_wsprogress.sidecar.ingest.log_reader import LogReaderThread
+from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus, LogReaderThread
 from celery_wsprogress.sidecar.liveness import log_appender
 from celery_wsprogress.sidecar.liveness.log_appender import LogAppender
 
@@ -23,7 +23,9 @@ def is_told(caplog):
 
 def test_an_error_in_a_program_is_no_outage_to_who_reads(monkeypatch, caplog):
     monkeypatch.setattr(log_reader, "open_reader", call_wrongly)
-    reading = LogReaderThread(BrokerAddress("redis://nowhere/0"), lambda *_, **__: None)
+    reading = LogReaderThread(
+        BrokerAddress("redis://nowhere/0"), lambda *_, **__: None, BrokerStatus()
+    )
     reading.start()
     try:
         eventually(lambda: reading.status.reconnects > 2)
