@@ -115,12 +115,12 @@ class OperationHandle:
 
     def complete(self, result: Any = NO_RESULT) -> None:
         """Publish ``result``, where there is one, and ``completed``."""
-        run, now = self.tracker.run, time.time()
-        end = encoded_events.completed(run, now, self.tracker.duration)
+        run, timestamp = self.tracker.run, time.time()
+        end = encoded_events.completed(run, timestamp, self.tracker.duration)
         if result is NO_RESULT:
             self._end(end)
         else:
-            self._end(encoded_events.result(run, now, result), end)
+            self._end(encoded_events.result(run, timestamp, result), end)
 
     def fail(self, error: Any, error_type: Any = None) -> None:
         """Publish ``error``.

@@ -96,8 +96,8 @@ class AppPublishing:
     @property
     def publishes_eager(self) -> bool:
         """Whether runs that no worker has received are published: as is said, else not in tests."""
-        said = self.settings.eager
-        return not runs_in_tests() if said is None else said
+        choice = self.settings.eager
+        return not runs_in_tests() if choice is None else choice
 
     def _matches(self, name: str) -> bool:
         known = self._by_name.get(name)

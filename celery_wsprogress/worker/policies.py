@@ -109,8 +109,8 @@ def _streams_result(settings: WorkerSettings, task: Any) -> bool:
 
 
 def _streams_errors(settings: WorkerSettings, task: Any) -> bool:
-    said = _own_choice(task) or settings.stream_errors
-    return _streams_result(settings, task) if said is None else said == FULL
+    choice = _own_choice(task) or settings.stream_errors
+    return _streams_result(settings, task) if choice is None else choice == FULL
 
 
 def _own_choice(task: Any) -> str | None:

@@ -82,8 +82,8 @@ def number(name: str, value: Any) -> float | int | None:
     """
     if value is None or type(value) is float:
         return value
-    word = class_name(value)
-    if word not in {"bool", "bool_"} and not has_type(value, (str, bytes, bytearray)):
+    kind = class_name(value)
+    if kind not in {"bool", "bool_"} and not has_type(value, (str, bytes, bytearray)):
         for way in (_whole, float):
             try:
                 return way(value)
@@ -93,7 +93,7 @@ def number(name: str, value: Any) -> float | int | None:
                 if must_propagate(exc):
                     raise
     # Its class, and nothing of it: it may be an argument of the task.
-    raise TypeError(f"{name} must be a number, not {word}")
+    raise TypeError(f"{name} must be a number, not {kind}")
 
 
 def _whole(value: Any) -> float | int:

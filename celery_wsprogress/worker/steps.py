@@ -36,7 +36,7 @@ class Steps:
         "_finish",
         "_message",
         "_name",
-        "_say",
+        "_report_progress",
         "_total",
         "_warned",
         "current_step",
@@ -45,7 +45,7 @@ class Steps:
     def __init__(
         self,
         total: Any,
-        say: Callable[..., None] | None = None,
+        report: Callable[..., None] | None = None,
         finish: Callable[[Any], None] | None = None,
         name: str = "",
     ) -> None:
@@ -53,7 +53,7 @@ class Steps:
         """Steps taken so far; never above the total."""
         self._total = number("total", total)
         self._bounded = self._total is not None and 0 < self._total < math.inf
-        self._say = say
+        self._report_progress = report
         self._finish = finish
         self._name = name
         self._message: Any = ""
@@ -94,9 +94,9 @@ class Steps:
             self._finish(result)
 
     def _report(self, message: Any, details: Any) -> None:
-        if self._say is not None:
+        if self._report_progress is not None:
             total = self._total if self._bounded else None
-            self._say(
+            self._report_progress(
                 None, message, current=self.current_step, total=total, unit=UNIT, details=details
             )
 

@@ -59,7 +59,7 @@ class Tracker:
         "_metadata",
         "_replacement_announced",
         "_started",
-        "_status_word",
+        "_status",
         "_warned",
         "emitted",
         "parent",
@@ -90,7 +90,7 @@ class Tracker:
         self._replacement_announced = False
         self.replaced = False
         """The run published its own id: its successor goes on."""
-        self._status_word = "running"
+        self._status = "running"
         self._last_status: tuple[float, str, dict[str, Any]] = (0.0, "", NO_DETAILS)
         self._metadata = run.metadata
         self._warned: set[object] | None = None
@@ -158,9 +158,9 @@ class Tracker:
         self, progress: Any, message: Any, current: Any, total: Any
     ) -> tuple[float, bool, float | None, float | None]:
         found = progress_args.parse_progress(progress, message, current, total)
-        for warnings in found.warnings:
-            said = {"progress": progress, "message": message, "current": current, "total": total}
-            self._warn_once(warnings, "%s", progress_args.format_warning(warnings, **said))
+        for warning in found.warnings:
+            passed = {"progress": progress, "message": message, "current": current, "total": total}
+            self._warn_once(warning, "%s", progress_args.format_warning(warning, **passed))
         if found.fraction is not None:
             return found.fraction, False, found.current, found.total
         known = 0.0 if self.slot.latest is None else self.slot.latest[1]
@@ -172,29 +172,28 @@ class Tracker:
         For whoever asks in this process. What leaves, and when, does not change by it.
         """
         latest, (at, message, details) = self.slot.latest, self._last_status
-        said = [] if latest is None else [(latest[0], self.slot.encode(latest, None, None))]
+        found = [] if latest is None else [(latest[0], self.slot.encode(latest, None, None))]
         if at:
-            said.append(
-                (at, encoded_events.status(self.run, at, self._status_word, message, details))
-            )
-        return [report for _, report in sorted(said, key=itemgetter(0))]
+            event = encoded_events.status(self.run, at, self._status, message, details)
+            found.append((at, event))
+        return [event for _, event in sorted(found, key=itemgetter(0))]
 
     def update_status(self, status: Any, message: Any = "", details: Any = None) -> None:
         """As :meth:`StreamingTask.update_status`."""
-        word = jsonable.to_text(status, jsonable.MAX_NAME_BYTES).strip()
-        if not word:
+        status = jsonable.to_text(status, jsonable.MAX_NAME_BYTES).strip()
+        if not status:
             self._warn_once("empty", "update_status() needs a word; this call says nothing")
             return
-        if word in LIFE_CYCLE:
+        if status in LIFE_CYCLE:
             self._warn_once(
-                word,
+                status,
                 "%r is a word of the life cycle, which a task cannot enter by itself; "
                 "it is shown as %r",
-                word,
-                word.capitalize(),
+                status,
+                status.capitalize(),
             )
-            word = word.capitalize()
-        self._status_word = word
+            status = status.capitalize()
+        self._status = status
         self._last_status = (time(), jsonable.to_text(message), jsonable.to_object(details))
         self._emit_status()
 
@@ -205,16 +204,15 @@ class Tracker:
 
     def _emit_status(self, metadata: dict[str, Any] | None = None) -> None:
         """Say the current word. Watchers show its message, so it has the one said last."""
-        now = time()
         latest = self.slot.latest
         _, message, details = self._last_status
         if latest is not None and latest[0] > self._last_status[0]:
             message, details = jsonable.to_text(latest[3]), latest[4] or NO_DETAILS
         given = UNSET if metadata is None else metadata
-        report = encoded_events.status(
-            self.run, now, self._status_word, message, details, metadata=given
+        event = encoded_events.status(
+            self.run, time(), self._status, message, details, metadata=given
         )
-        self._emit(report, flush_progress=True)
+        self._emit(event, flush_progress=True)
 
     def log(self, level: Any, message: Any, **details: Any) -> None:
         """As :meth:`StreamingTask.log`."""
@@ -245,8 +243,8 @@ class Tracker:
         self.replaced = True
         if not self._replacement_announced:
             self._replacement_announced = True
-            said = encoded_events.replaced(self.run, time(), stream_errors=streams_errors)
-            self._emit(said, flush_progress=True)
+            event = encoded_events.replaced(self.run, time(), stream_errors=streams_errors)
+            self._emit(event, flush_progress=True)
 
     def mark_ended(self) -> None:
         """Say nothing more of this run: its end is said elsewhere."""

@@ -126,14 +126,14 @@ def retrying(
 def status(
     run: RunInfo,
     timestamp: float,
-    word: str,
+    name: str,
     message: str,
     details: dict[str, Any],
     *,
     metadata: dict[str, Any] | UnsetType = UNSET,
 ) -> EncodedEvent:
     """A status that the task has set, with what it says about the operation."""
-    data = StatusData(status=word, message=message, details=details, metadata=metadata)
+    data = StatusData(status=name, message=message, details=details, metadata=metadata)
     return _encode(Priority.STATUS, run, Status(data=data, **_envelope(run, timestamp)))
 
 

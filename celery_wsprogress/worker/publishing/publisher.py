@@ -99,7 +99,7 @@ class Publisher:
         self._draining = 0
         self._drain_began_at = inf
         self._closed = False
-        self._must_rest = False
+        self._must_stop_thread = False
         """This process is going to fork in C, which its flusher must not be at work for."""
 
     # Called by any thread.
@@ -110,8 +110,8 @@ class Publisher:
         with self._lock:
             self._outbox.queue.schedule(slot)
             self._wake()
-        if self._must_rest:
-            self._rest()
+        if self._must_stop_thread:
+            self._stop_thread_for_fork()
 
     def emit(self, events: Sequence[QueueEntry], *, after: ProgressSlot | None = None) -> None:
         """Have events sent, in this order.
@@ -126,8 +126,8 @@ class Publisher:
                 self._outbox.queue.flush_progress(after, time.monotonic())
             self._outbox.queue.put(events)
             self._wake()
-        if self._must_rest:
-            self._rest()
+        if self._must_stop_thread:
+            self._stop_thread_for_fork()
 
     def look_up(self, lookup: Lookup, *, after: ProgressSlot | None = None) -> None:
         """Have the answer to a lookup sent, behind the value of a slot."""
@@ -212,13 +212,13 @@ class Publisher:
         self.trusted = self.trusted or self._outbox.batches.connected
         self._reset()
 
-    def _rest(self) -> None:
+    def _stop_thread_for_fork(self) -> None:
         """Write everything, for as long as a start may take, and let the thread end.
 
         A fork in C during the work of a thread may leave a child that hangs: Python's own lock is
         copied as it stands (CPython 3.11, Python/ceval_gil.h).
         """
-        self._must_rest = False
+        self._must_stop_thread = False
         self.drain(uwsgi.DRAIN_TIMEOUT)
         thread = self._thread
         self.close()
@@ -251,8 +251,8 @@ class Publisher:
             logger.debug("No thread for task events", exc_info=True)
         else:
             self._thread = thread
-            self._must_rest = uwsgi.is_master()
-            if not self._must_rest:
+            self._must_stop_thread = uwsgi.is_master()
+            if not self._must_stop_thread:
                 uwsgi.warn_without_threads()
 
     # Called by the flusher thread.

@@ -247,9 +247,8 @@ class EventQueue:
     def _report_drops(self) -> None:
         """Queue a line for each run that lost events, before anything that was said after it."""
         if self._drops:
-            now = time.time()
-            drops = self._drops.values()
-            self._prepend([encoded_events.drop_notice(run, now, count) for run, count in drops])
+            timestamp, drops = time.time(), self._drops.values()
+            self._prepend([encoded_events.drop_notice(run, timestamp, n) for run, n in drops])
             self._drops.clear()
 
 

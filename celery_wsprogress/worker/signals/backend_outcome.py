@@ -44,11 +44,13 @@ def events_from_backend(
     if outcome is None:
         return otherwise()
     if outcome.end != "completed":
-        said, kind = outcome.shown(full=streams_errors), outcome.error_type
-        end = outcome.end
-        if end == "cancelled":
-            said = revoked or said
-        return (encoded_events.failed(run, timestamp, said, kind, status=end, duration=duration),)
+        error, error_type = outcome.shown(full=streams_errors), outcome.error_type
+        if outcome.end == "cancelled":
+            error = revoked or error
+        end = encoded_events.failed(
+            run, timestamp, error, error_type, status=outcome.end, duration=duration
+        )
+        return (end,)
     completed = encoded_events.completed(run, timestamp, duration)
     if not streams_result:
         return (completed,)

@@ -43,9 +43,9 @@ class EagerRuns:
     def __init__(self) -> None:
         self._active: dict[str, ActiveRun] = {}
 
-    def begin(self, run: RunInfo, now: float, announce: Callable[[], EncodedEvent]) -> None:
+    def begin(self, run: RunInfo, timestamp: float, announce: Callable[[], EncodedEvent]) -> None:
         """This run goes on from now on."""
-        self._active[run.run_id] = ActiveRun(run.operation_id, run.run_id, now, announce)
+        self._active[run.run_id] = ActiveRun(run.operation_id, run.run_id, timestamp, announce)
 
     def end(self, run: RunInfo) -> None:
         """This one does not any more."""

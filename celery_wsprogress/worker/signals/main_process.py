@@ -73,9 +73,9 @@ def _active_runs(publishing: AppPublishing) -> ActiveRuns:
     return ActiveRuns(publishing, received_requests.known, _terminations)
 
 
-def _receipt(task: Any, headers: Any, now: float) -> EncodedEvent:
+def _receipt(task: Any, headers: Any, timestamp: float) -> EncodedEvent:
     run = RunInfo.from_request(headers, task.name)
-    return encoded_events.received(run, now, **run_options_of(task, read_header(headers)))
+    return encoded_events.received(run, timestamp, **run_options_of(task, read_header(headers)))
 
 
 def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: Any) -> None:
@@ -113,14 +113,14 @@ def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: An
     At a cold shutdown Celery says "retry" of every task that ran, but a message that was
     acknowledged early has left its queue: nobody will run that one again.
     """
-    run, now = RunInfo.from_request(request, sender.name), time.time()
+    run, timestamp = RunInfo.from_request(request, sender.name), time.time()
     found = received_requests.known.get(request.id)
     if reason is not None or (found is not None and not found.acknowledged):
         full = streams_errors(sender, read_header(request))
         message, retry_in = messages.retry(reason, full=full)
-        end = encoded_events.retrying(run, now, message, retry_in)
+        end = encoded_events.retrying(run, timestamp, message, retry_in)
     else:
-        end = encoded_events.failed(run, now, *messages.shutdown(), status="cancelled")
+        end = encoded_events.failed(run, timestamp, *messages.shutdown(), status="cancelled")
     run_ends.publish(sender, request, run, end)
 
 
@@ -137,8 +137,10 @@ def revoked(
     Where a signal was sent to its process, that is no end yet: see :mod:`.terminations`.
     """
     run = RunInfo.from_request(request, sender.name)
-    said, kind = messages.revocation(signum, terminated=terminated, expired=expired)
-    end = partial(encoded_events.failed, run, error=said, error_type=kind, status="cancelled")
+    error, error_type = messages.revocation(signum, terminated=terminated, expired=expired)
+    end = partial(
+        encoded_events.failed, run, error=error, error_type=error_type, status="cancelled"
+    )
     publishing = publishing_for(sender, read_header(request))
     received_request = received_requests.known.get(request.id)
     if (
@@ -151,13 +153,12 @@ def revoked(
         return
 
     def report_end() -> None:
-        run_ends.publish_from_backend(sender, request, run, end(time.time()), revoked=said)
+        run_ends.publish_from_backend(sender, request, run, end(time.time()), revoked=error)
 
     def report_terminating() -> None:
-        word = encoded_events.status(
-            run, time.time(), "terminating", messages.termination(signum), {}
-        )
-        publishing.publisher.emit((word,))
+        message = messages.termination(signum)
+        event = encoded_events.status(run, time.time(), "terminating", message, {})
+        publishing.publisher.emit((event,))
 
     active = _active_runs(publishing).find(received_request)
     if active is None or not _terminations.add(

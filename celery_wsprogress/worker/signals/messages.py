@@ -19,14 +19,14 @@ def retry(reason: Any, *, full: bool) -> tuple[str, float | None]:
     if reason is None:
         return "the worker gave the task back to its queue", None
     if reason.exc is not None:
-        said = _cause(reason.exc, full=full)
+        message = _cause(reason.exc, full=full)
     elif full:
-        said = result_backend.without_arguments(
+        message = result_backend.without_arguments(
             jsonable.to_text(reason.excs or reason.message or "")
         )
     else:
-        said = ""
-    return said, _seconds_until(reason.when)
+        message = ""
+    return message, _seconds_until(reason.when)
 
 
 def _seconds_until(when: Any) -> float | None:
@@ -50,22 +50,22 @@ def rejection(reject: Any, *, full: bool) -> tuple[str, str]:
     """
     reason = getattr(reject, "reason", None)
     if isinstance(reason, BaseException):
-        said = _cause(reason, full=full)
+        message = _cause(reason, full=full)
     else:
         known = full and reason is not None
-        said = result_backend.without_arguments(jsonable.to_text(reason)) if known else ""
-    return f"rejected: {said}" if said else "the task rejected its message", "Reject"
+        message = result_backend.without_arguments(jsonable.to_text(reason)) if known else ""
+    return f"rejected: {message}" if message else "the task rejected its message", "Reject"
 
 
 def revocation(signum: Any, *, terminated: Any, expired: Any) -> tuple[str, str]:
     """How a task was called off."""
     if expired:
-        said = "the task expired before it could start"
+        message = "the task expired before it could start"
     elif terminated:
-        said = f"the task was terminated (signal {jsonable.to_text(signum)})"
+        message = f"the task was terminated (signal {jsonable.to_text(signum)})"
     else:
-        said = "the task was revoked"
-    return said, "TaskRevokedError"
+        message = "the task was revoked"
+    return message, "TaskRevokedError"
 
 
 def termination(signum: Any) -> str:

@@ -86,13 +86,13 @@ def _is_fanout(kind: str, _pattern: str, _key: str) -> bool:
 
 
 def _is_topic(kind: str, pattern: str, key: str) -> bool:
-    return kind == "topic" and _fits(pattern.split("."), key.split("."))
+    return kind == "topic" and _matches_topic(pattern.split("."), key.split("."))
 
 
-def _fits(pattern: list[str], words: list[str]) -> bool:
+def _matches_topic(pattern: list[str], words: list[str]) -> bool:
     """AMQP 0-9-1, 3.1.3.3: ``*`` is one word, ``#`` any number of them."""
     if not pattern:
         return not words
     if pattern[0] == "#":
-        return any(_fits(pattern[1:], words[left:]) for left in range(len(words) + 1))
-    return bool(words) and pattern[0] in {"*", words[0]} and _fits(pattern[1:], words[1:])
+        return any(_matches_topic(pattern[1:], words[left:]) for left in range(len(words) + 1))
+    return bool(words) and pattern[0] in {"*", words[0]} and _matches_topic(pattern[1:], words[1:])

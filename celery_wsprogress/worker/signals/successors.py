@@ -109,7 +109,7 @@ def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) ->
         exception: What was raised.
         full: Whether its text may leave, as far as the task that raised it has a say.
     """
-    now = time.time()
+    timestamp = time.time()
     for signature in signatures:
         header, name = (
             read_header(signature["options"].get("headers") or {}),
@@ -121,7 +121,7 @@ def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) ->
             streams = full and (task is None or streams_errors(task, header))
             error, error_type = result_backend.failure(exception, full=streams)
             run = RunInfo.unstarted(str(id_of(signature)), name, header)
-            event = encoded_events.failed(run, now, error, error_type, unstarted=True)
+            event = encoded_events.failed(run, timestamp, error, error_type, unstarted=True)
             publishing.publisher.emit((event,))
 
 

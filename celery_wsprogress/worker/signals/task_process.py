@@ -69,7 +69,7 @@ def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
             full = streams_errors(task, header)
             context.enter(Tracker(unpublished, None, outer, streams_errors=full))
         return
-    run, now, publisher = (
+    run, timestamp, publisher = (
         RunInfo.from_request(headers, task.name),
         time.time(),
         publishing.publisher,
@@ -79,9 +79,9 @@ def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
     options["acks_late"] = False
     full = options["stream_errors"]
     context.enter(_tracker(task, kwargs, run, publisher, outer, streams_errors=full))
-    make = partial(encoded_events.started, run, now, **options)
+    make = partial(encoded_events.started, run, timestamp, **options)
     publishing.eager_runs.give_heartbeats_to(publishing.publisher)
-    publishing.eager_runs.begin(run, now, make)
+    publishing.eager_runs.begin(run, timestamp, make)
     publisher.emit((LazyEvent(make),))
 
 
@@ -107,15 +107,15 @@ def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
     tracker = context.current_tracker.get() and _tracker_of(sender.request.id)
     if tracker is None or tracker.sink is None:
         return
-    run, now = tracker.run, time.time()
-    end = LazyEvent(partial(encoded_events.completed, run, now, tracker.duration))
+    run, timestamp = tracker.run, time.time()
+    end = LazyEvent(partial(encoded_events.completed, run, timestamp, tracker.duration))
     if not _streams_result(sender):
         tracker.end(end)
     elif result is None:
         # There is nothing to render, or to change.
-        tracker.end(LazyEvent(partial(encoded_events.result, run, now, None)), end)
+        tracker.end(LazyEvent(partial(encoded_events.result, run, timestamp, None)), end)
     else:
-        tracker.end(encoded_events.result(run, now, result), end)
+        tracker.end(encoded_events.result(run, timestamp, result), end)
 
 
 def failed(task_id: Any = None, exception: Any = None, **_: Any) -> bool:
@@ -213,9 +213,9 @@ def _fail(
     error_type: str,
     status: Literal["error", "cancelled"] = "error",
 ) -> None:
-    run, now, duration = tracker.run, time.time(), tracker.duration
+    run, timestamp, duration = tracker.run, time.time(), tracker.duration
     tracker.end(
-        encoded_events.failed(run, now, error, error_type, status=status, duration=duration)
+        encoded_events.failed(run, timestamp, error, error_type, status=status, duration=duration)
     )
 
 
@@ -226,17 +226,17 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
         tracker.replace()
         tracker.mark_ended()
         return
-    run, now, duration = tracker.run, time.time(), tracker.duration
+    run, timestamp, duration = tracker.run, time.time(), tracker.duration
     tracker.mark_ended()
 
     def ignored() -> Sequence[EncodedEvent]:
-        return (encoded_events.completed(run, now, duration, ignored=True),)
+        return (encoded_events.completed(run, timestamp, duration, ignored=True),)
 
     ask = partial(
         events_from_backend,
         task,
         run,
-        now,
+        timestamp,
         ignored,
         streams_result=_streams_result(task),
         streams_errors=tracker.streams_errors,
@@ -247,9 +247,10 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
 
 def _reject(tracker: Tracker, task: Any, reject: Any) -> None:
     """The task threw its message away, or back into its queue."""
-    said, kind = messages.rejection(reject, full=tracker.streams_errors)
+    error, error_type = messages.rejection(reject, full=tracker.streams_errors)
     # What was acknowledged early cannot go back.
     if reject.requeue and task.acks_late:
-        tracker.end(encoded_events.retrying(tracker.run, time.time(), f"back in its queue; {said}"))
+        message = f"back in its queue; {error}"
+        tracker.end(encoded_events.retrying(tracker.run, time.time(), message))
     else:
-        _fail(tracker, said, kind)
+        _fail(tracker, error, error_type)

@@ -128,8 +128,8 @@ def _is_child(pid: Any) -> bool:
         return False
 
 
-def _call_logged(say: Callable[[], None]) -> None:
+def _call_logged(report: Callable[[], None]) -> None:
     try:
-        say()
+        report()
     except Exception as exc:  # noqa: BLE001 - whatever goes wrong here
         log_internal_error(logger, logging.ERROR, "Task events: an end could not be told", exc)
