@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from support import asyncio_runner
 from support.event_log import log_writer
+from support.proxies import Proxy
 from support.sample_events import completed, log, progress, queued, result, status
 from support.sidecars import SidecarProcess, SidecarThread, write_until_one_falls
 from support.waiting import eventually
@@ -37,6 +38,12 @@ LIFE = (
 def served(redis_url):
     with SidecarThread(BrokerAddress(redis_url)) as sidecar:
         yield sidecar
+
+
+@pytest.fixture
+def proxy(served):
+    with Proxy(served.port) as proxy:
+        yield proxy
 
 
 @pytest.fixture
@@ -219,15 +226,15 @@ def test_everything_goes_on_after_a_restart(redis_url):
     assert ("other", "status") in seen
 
 
-def test_it_resumes_exactly_when_only_the_connection_was_lost(served, write):
+def test_it_resumes_exactly_when_only_the_connection_was_lost(proxy, write):
     changes = []
 
     async def work():
-        async with Client(served.url, on_change=changes.append) as client:
+        async with Client(proxy.url, on_change=changes.append) as client:
             await client.subscribe("op-1")
             write(*LIFE[:4])
             seen = await until_end(client, "log")
-            client._connection._websocket.transport.abort()
+            proxy.reset()
             write(*LIFE[4:])
             return seen + await until_end(client)
 
@@ -237,10 +244,10 @@ def test_it_resumes_exactly_when_only_the_connection_was_lost(served, write):
     assert changes[2] == Connected(reconnected=True, recovered=True)
 
 
-def test_a_command_waits_for_the_next_connection(served):
+def test_a_command_waits_for_the_next_connection(proxy):
     async def work():
-        async with Client(served.url) as client:
-            client._connection._websocket.transport.abort()
+        async with Client(proxy.url) as client:
+            proxy.reset()
             return await client.send_command("ping")
 
     assert run(work())["status"] == "pong"

@@ -92,6 +92,11 @@ class Proxy:
         self._loop.close()
 
     @property
+    def url(self) -> str:
+        """For WebSocket clients, where a sidecar is behind it."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
     def connections(self) -> int:
         """How many go through it now, the frozen ones included."""
         return len(self._links)

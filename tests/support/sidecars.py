@@ -56,7 +56,7 @@ class SidecarProcess:
             *("--broker", broker, "--port", str(self.port), *options),
         ]
         self._environment = {**os.environ, **(environment or {})}
-        self._process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | None = None
         self._output: list[str] = []
 
     def __enter__(self) -> Self:
@@ -82,16 +82,16 @@ class SidecarProcess:
     @property
     def pid(self) -> int:
         """Its process, or 0."""
-        return self._process.pid if self.running and self._process else 0
+        return self.process.pid if self.running and self.process else 0
 
     @property
     def running(self) -> bool:
         """Whether the process is there."""
-        return self._process is not None and self._process.poll() is None
+        return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
         """Start it, on the port it always had."""
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             self._command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -100,7 +100,7 @@ class SidecarProcess:
             cwd=Path(__file__).parents[1] / "projects",
         )
         self._output.clear()
-        threading.Thread(target=self._collect, args=(self._process,), daemon=True).start()
+        threading.Thread(target=self._collect, args=(self.process,), daemon=True).start()
         eventually(lambda: _STARTED.search(self.output), what="the sidecar to listen")
         if self._wait:
             eventually(self.ready)
@@ -126,7 +126,7 @@ class SidecarProcess:
         self._end(signal.SIGKILL)
 
     def _end(self, number: int) -> int:
-        process, self._process = self._process, None
+        process, self.process = self.process, None
         if process is None:
             return 0
         process.send_signal(number)

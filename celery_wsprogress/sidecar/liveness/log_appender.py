@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES, open_writer
-from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
+from celery_wsprogress.brokers.batch_writer import IDLE_TIMEOUT, Announcements, BatchWriter
 from celery_wsprogress.protocol.batches import encode_event
 from celery_wsprogress.urls import masked
 
@@ -48,11 +48,16 @@ class LogAppender:
 
     Args:
         address: Where the log is written to.
+        idle_timeout: Seconds after which a connection that nothing is written to is closed.
     """
 
-    def __init__(self, address: BrokerAddress) -> None:
+    def __init__(self, address: BrokerAddress, idle_timeout: float = IDLE_TIMEOUT) -> None:
         self._batches = BatchWriter(
-            partial(open_writer, address), masked(address.url), _ANNOUNCEMENTS, address.secrets
+            partial(open_writer, address),
+            masked(address.url),
+            _ANNOUNCEMENTS,
+            address.secrets,
+            idle_timeout=idle_timeout,
         )
         self._work = threading.Condition()
         self._waiting: deque[list[bytes]] = deque(maxlen=MAX_WAITING)

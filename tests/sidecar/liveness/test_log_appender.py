@@ -68,14 +68,17 @@ def test_stopping_one_that_never_wrote_is_nothing(broker_url):
     LogAppender(BrokerAddress(broker_url)).stop()
 
 
-def test_a_connection_nobody_needs_is_let_go_and_opened_again(appender, read, monkeypatch):
+def test_a_connection_nobody_needs_is_closed_and_opened_again(broker_url, read, monkeypatch):
     monkeypatch.setattr(log_appender, "KEEP_ALIVE_INTERVAL", 0.02)
-    monkeypatch.setattr(appender._batches, "_idle_timeout", 0.1)
-    appender.append([stalled()])
-    read(1)
-    eventually(lambda: not appender._batches.connected)
-    appender.append([lost()])
-    assert [batch.counter for batch in read(2)] == [1, 2]
+    appender = LogAppender(BrokerAddress(broker_url), idle_timeout=0.1)
+    try:
+        appender.append([stalled()])
+        read(1)
+        eventually(lambda: not appender._batches.connected)
+        appender.append([lost()])
+        assert [batch.counter for batch in read(2)] == [1, 2]
+    finally:
+        appender.stop()
 
 
 def test_what_a_broker_that_is_away_did_not_take_is_gone_and_leaves_no_gap(own_redis):

@@ -232,7 +232,7 @@ def test_sigterm_sends_the_clients_of_all_away(redis_url, who):
     # What stops a service may signal each process of it, and the parent does so as well.
     with processes(redis_url) as sidecar, clients_of_all(sidecar) as clients:
         running = children(sidecar)
-        process = sidecar._process
+        process = sidecar.process
         if who == "all of them":
             for one in running:
                 one.send_signal(signal.SIGTERM)

@@ -204,7 +204,7 @@ def test_a_warm_stop_gives_signs_until_the_last_run_has_ended(life, redis_server
     with own_worker(redis_server, "leaving") as worker:
         task = life.waits_late.apply_async((str(gate),), queue="leaving")
         log.wait_for_sign(task.id)
-        os.kill(worker._process.pid, signal.SIGTERM)
+        os.kill(worker.process.pid, signal.SIGTERM)
         eventually(lambda: "Warm shutdown" in worker.log)
         wait_for_more_signs_of(log, task.id)
         gate.touch()
@@ -216,8 +216,8 @@ def test_a_worker_that_was_stopped_gives_signs_when_it_goes_on(life, redis_serve
     with own_worker(redis_server, "stopped") as worker:
         task = life.waits.apply_async((str(gate),), queue="stopped")
         run = log.wait_for_sign(task.id)
-        os.killpg(worker._process.pid, signal.SIGSTOP)
-        os.killpg(worker._process.pid, signal.SIGCONT)
+        os.killpg(worker.process.pid, signal.SIGSTOP)
+        os.killpg(worker.process.pid, signal.SIGCONT)
         wait_for_more_signs_of(log, task.id)
         assert {sign[task.id] for sign in log.signs() if task.id in sign} == {run}
         gate.touch()
