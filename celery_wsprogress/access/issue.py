@@ -47,8 +47,8 @@ def create_token(
     if not 0 < expires_in <= MAX_EXPIRES_IN:
         allowed = f"seconds above 0, and at most {MAX_EXPIRES_IN:.0f}"
         raise ConfigurationError("expires_in", expires_in, allowed)
-    now = time.time()
-    return sign(_key(key), names, issued_at=now, expires_at=now + expires_in)
+    timestamp = time.time()
+    return sign(_key(key), names, issued_at=timestamp, expires_at=timestamp + expires_in)
 
 
 def _key(given: str | None) -> str:

@@ -49,7 +49,7 @@ def sign(key: str, ids: Iterable[str], *, issued_at: float, expires_at: float) -
     return jwt.encode(claims, key, algorithm=ALGORITHM)
 
 
-def read_token(key: str, token: object, *, now: float) -> Grant:
+def read_token(key: str, token: object, *, timestamp: float) -> Grant:
     """Read a token.
 
     Raises:
@@ -73,7 +73,7 @@ def read_token(key: str, token: object, *, now: float) -> Grant:
     # Python's JSON knows NaN, which no comparison would ever end.
     if not expires_at < _LATEST_END:
         raise TokenError("The token has no end (claim `exp`)")
-    if expires_at <= now:
+    if expires_at <= timestamp:
         raise TokenError("The token has expired")
     return Grant(frozenset(ids), float(expires_at))
 
@@ -99,7 +99,7 @@ class Permit:
     a public address without a key."""
     grants: list[Grant] = field(default_factory=list)
 
-    def add(self, token: object, *, now: float) -> Grant:
+    def add(self, token: object, *, timestamp: float) -> Grant:
         """Take a token.
 
         Raises:
@@ -107,24 +107,24 @@ class Permit:
         """
         if self.key is None:
             return Grant(frozenset(), float("inf"))
-        grant = read_token(self.key, token, now=now)
+        grant = read_token(self.key, token, timestamp=timestamp)
         self.grants = [*self.grants, grant][-MAX_GRANTS:]
         return grant
 
-    def may_watch(self, operation_id: str, now: float) -> bool:
+    def may_watch(self, operation_id: str, timestamp: float) -> bool:
         """Whether it may watch and read the operation with this id."""
-        return self.key is None or any(grant.covers(operation_id) for grant in self._living(now))
+        return self.key is None or any(grant.covers(operation_id) for grant in self._valid(timestamp))
 
-    def may_list(self, now: float) -> bool:
+    def may_list(self, timestamp: float) -> bool:
         """Whether it may watch everything and list what there is."""
-        return not self.exact_only and self.may_watch(EVERYTHING, now)
+        return not self.exact_only and self.may_watch(EVERYTHING, timestamp)
 
-    def may_count(self, now: float) -> bool:
+    def may_count(self, timestamp: float) -> bool:
         """Whether it may read the statistics."""
-        return self.key is None or any(self._living(now))
+        return self.key is None or any(self._valid(timestamp))
 
-    def _living(self, now: float) -> Iterable[Grant]:
-        return (grant for grant in self.grants if grant.expires_at > now)
+    def _valid(self, timestamp: float) -> Iterable[Grant]:
+        return (grant for grant in self.grants if grant.expires_at > timestamp)
 
 
 def host_allowed(header: str | None, names: Iterable[str]) -> bool:

@@ -22,14 +22,14 @@ class CommandContext:
     fields: Mapping[str, Any]
     session: Session
     hub: Hub
-    now: float
+    timestamp: float
     max_subscriptions: int
     stats: Callable[[], Mapping[str, Any]]
     """Makes the figures of ``get_stats``."""
     replayable: bool
     """Whether the log can be read again, so that what is said holds for a restarted sidecar."""
     broker_error: str = ""
-    """Why the log cannot be read just now; ``""`` where it can."""
+    """Why the log cannot be read at present; ``""`` where it can."""
 
     def broker(self) -> dict[str, str]:
         """What a reply says of the broker: nothing, where all is well."""
@@ -57,20 +57,20 @@ class CommandContext:
         if len(operation_id) > MAX_ID_LENGTH:
             raise CommandError("invalid_command", f"An id has at most {MAX_ID_LENGTH} characters")
         permit = self.session.permit
-        if permit.may_watch(operation_id, self.now):
+        if permit.may_watch(operation_id, self.timestamp):
             return
-        if permit.may_count(self.now):
+        if permit.may_count(self.timestamp):
             raise CommandError("forbidden", f"The token does not grant operation {operation_id}")
         raise CommandError("unauthorized", "Watching needs a token here: send `authenticate` first")
 
     def check_may_list(self) -> None:
         """Refuse to show everything where that is not granted."""
         permit = self.session.permit
-        if permit.may_list(self.now):
+        if permit.may_list(self.timestamp):
             return
         if permit.exact_only:
             who = "A page opened from disk, or a client of a public address without a key,"
             raise CommandError("forbidden", f"{who} may watch by exact id only")
-        if permit.may_count(self.now):
+        if permit.may_count(self.timestamp):
             raise CommandError("forbidden", "The token does not grant everything (`*`)")
         raise CommandError("unauthorized", "This needs a token here: send `authenticate` first")

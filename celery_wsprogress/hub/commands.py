@@ -39,7 +39,7 @@ def answer(
     session: Session,
     hub: Hub,
     *,
-    now: float,
+    timestamp: float,
     max_subscriptions: int,
     stats: Callable[[], Mapping[str, Any]],
     replayable: bool,
@@ -56,7 +56,7 @@ def answer(
             fields=fields,
             session=session,
             hub=hub,
-            now=now,
+            timestamp=timestamp,
             max_subscriptions=max_subscriptions,
             stats=stats,
             replayable=replayable,
@@ -114,19 +114,19 @@ def _list_operations(context: CommandContext) -> dict[str, Any]:
 
 
 def _get_stats(context: CommandContext) -> dict[str, Any]:
-    if not context.session.permit.may_count(context.now):
+    if not context.session.permit.may_count(context.timestamp):
         raise CommandError("unauthorized", "Statistics need a token here")
     return {"stats": context.stats()}
 
 
 def _authenticate(context: CommandContext) -> dict[str, Any]:
-    grant = context.session.permit.add(context.fields.get("token"), now=context.now)
+    grant = context.session.permit.add(context.fields.get("token"), timestamp=context.timestamp)
     expires_at = None if grant.expires_at == float("inf") else grant.expires_at
     return {"status": "authenticated", "expires_at": expires_at}
 
 
 def _ping(context: CommandContext) -> dict[str, Any]:
-    return {"status": "pong", "timestamp": context.now} | context.broker()
+    return {"status": "pong", "timestamp": context.timestamp} | context.broker()
 
 
 COMMANDS: Final[Mapping[str, Callable[[CommandContext], dict[str, Any]]]] = {

@@ -28,7 +28,7 @@ _REPLAYS: Final = frozenset({"all", "last", "none"})
 def subscribe(context: CommandContext) -> dict[str, Any]:
     """Begin to watch: one operation, several, all, or all of a kind."""
     if context.fields.get("token") is not None:
-        context.session.permit.add(context.fields["token"], now=context.now)
+        context.session.permit.add(context.fields["token"], timestamp=context.timestamp)
     replay = context.optional_text("replay")
     if replay is not None and replay not in _REPLAYS:
         raise CommandError("invalid_command", "`replay` must be one of: all, last, none")

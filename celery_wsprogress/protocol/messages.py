@@ -54,18 +54,18 @@ def encode_reply(reply: dict[str, Any]) -> bytes:
     return _encode({**reply, "operation": cut(reply["operation"], len(frame))})
 
 
-def encode_snapshot_frame(operation: dict[str, Any], missed: int | None, now: float) -> bytes:
+def encode_snapshot_frame(operation: dict[str, Any], missed: int | None, timestamp: float) -> bytes:
     """How an operation stands, for a client that missed something, as one WebSocket message.
 
     Args:
         operation: Its snapshot, cut as in a reply.
         missed: How many events the client was not sent and will not be; None: nobody knows.
-        now: The time, epoch seconds.
+        timestamp: Epoch seconds now.
     """
     frame = {
         "event_type": "snapshot",
         "operation_id": operation["operation_id"],
-        "timestamp": now,
+        "timestamp": timestamp,
         "data": {},
         "operation": operation,
         "missed": missed,

@@ -115,7 +115,7 @@ class Connections:
             frame,
             session,
             self._hub,
-            now=time.time(),
+            timestamp=time.time(),
             max_subscriptions=self._settings.max_subscriptions,
             stats=self._stats,
             replayable=self._broker.replayable,

@@ -33,7 +33,7 @@ def app():
 
 
 def granted(token, key=KEY):
-    return read_token(key, token, now=time.time()).ids
+    return read_token(key, token, timestamp=time.time()).ids
 
 
 @pytest.mark.parametrize(

@@ -229,16 +229,16 @@ def test_a_listed_origin_may_name_its_default_port(listed):
 
 @given(st.lists(texts, max_size=5), st.floats(0.001, 1e9))
 def test_a_token_is_read_as_it_was_signed(ids, lasting):
-    grant = read_token(KEY, token(ids, lasting=lasting), now=NOW)
+    grant = read_token(KEY, token(ids, lasting=lasting), timestamp=NOW)
     assert grant.ids == frozenset(ids)
     assert 0 <= grant.expires_at - (NOW + lasting) < 1
 
 
 def test_a_token_ends_at_its_end():
     one = token(lasting=60)
-    assert read_token(KEY, one, now=NOW + 59.9)
+    assert read_token(KEY, one, timestamp=NOW + 59.9)
     with pytest.raises(TokenError, match="expired"):
-        read_token(KEY, one, now=NOW + 60)
+        read_token(KEY, one, timestamp=NOW + 60)
 
 
 FORGED = {
@@ -292,25 +292,25 @@ WITHOUT_SENSE = {
 @pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
 def test_a_forged_token_is_refused_and_not_repeated(forged):
     with pytest.raises(TokenError) as caught:
-        read_token(KEY, forged, now=NOW)
+        read_token(KEY, forged, timestamp=NOW)
     assert str(caught.value) in {"The token is not valid", "The token is not a text"}
 
 
 @pytest.mark.parametrize("claims", WITHOUT_SENSE.values(), ids=WITHOUT_SENSE)
 def test_a_token_without_sense_is_refused(claims):
     with pytest.raises(TokenError, match=r"names no operations|no end|expired"):
-        read_token(KEY, signed_text(HEADER, json.dumps(claims)), now=NOW)
+        read_token(KEY, signed_text(HEADER, json.dumps(claims)), timestamp=NOW)
 
 
 @given(texts | values | st.dictionaries(st.sampled_from(["ids", "exp"]), values).map(signed))
 def test_any_token_is_a_grant_or_refused(something):
     with pytest.raises(TokenError):
-        read_token(KEY, something, now=NOW)
+        read_token(KEY, something, timestamp=NOW)
 
 
 def test_times_that_a_library_would_check_by_its_own_clock_are_left_alone():
     claims = {"ids": ["op"], "exp": 100, "iat": 9e9, "aud": "somebody", "iss": "somebody"}
-    assert read_token(KEY, signed(claims), now=99.0).ids == {"op"}
+    assert read_token(KEY, signed(claims), timestamp=99.0).ids == {"op"}
 
 
 # Permits.
@@ -340,7 +340,7 @@ def test_with_a_key_nothing_is_allowed_before_a_token():
 
 def test_a_token_grants_its_ids_until_it_ends():
     permit = Permit(KEY)
-    permit.add(token(["op"]), now=NOW)
+    permit.add(token(["op"]), timestamp=NOW)
     assert permit.may_watch("op", NOW)
     assert permit.may_count(NOW)
     assert not permit.may_watch("other", NOW)
@@ -352,30 +352,30 @@ def test_a_token_grants_its_ids_until_it_ends():
 
 def test_a_token_for_everything_grants_lists_too():
     permit = Permit(KEY)
-    permit.add(token([EVERYTHING]), now=NOW)
+    permit.add(token([EVERYTHING]), timestamp=NOW)
     assert permit.may_watch("op", NOW)
     assert permit.may_list(NOW)
 
 
 def test_even_such_a_token_lists_nothing_for_a_page_exact_only():
     permit = Permit(KEY, exact_only=True)
-    permit.add(token([EVERYTHING]), now=NOW)
+    permit.add(token([EVERYTHING]), timestamp=NOW)
     assert permit.may_watch("op", NOW)
     assert not permit.may_list(NOW)
 
 
 def test_a_bad_token_takes_nothing_away():
     permit = Permit(KEY)
-    permit.add(token(["op"]), now=NOW)
+    permit.add(token(["op"]), timestamp=NOW)
     with pytest.raises(TokenError):
-        permit.add(token(["op"], key=OTHER_KEY), now=NOW)
+        permit.add(token(["op"], key=OTHER_KEY), timestamp=NOW)
     assert permit.may_watch("op", NOW)
 
 
 def test_tokens_add_up_to_a_bound():
     permit = Permit(KEY)
     for number in range(MAX_GRANTS + 1):
-        permit.add(token([f"op-{number}"]), now=NOW)
+        permit.add(token([f"op-{number}"]), timestamp=NOW)
     assert len(permit.grants) == MAX_GRANTS
     assert not permit.may_watch("op-0", NOW)
     assert permit.may_watch("op-1", NOW)
@@ -385,7 +385,7 @@ def test_tokens_add_up_to_a_bound():
 @given(values)
 def test_without_a_key_any_token_is_as_good_as_none(something):
     permit = Permit(None)
-    assert permit.add(something, now=NOW).ids == frozenset()
+    assert permit.add(something, timestamp=NOW).ids == frozenset()
     assert permit.grants == []
 
 

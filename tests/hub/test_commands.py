@@ -39,7 +39,7 @@ class Client:
             frame,
             self.session,
             self.hub,
-            now=NOW,
+            timestamp=NOW,
             max_subscriptions=MAX_SUBSCRIPTIONS,
             stats=lambda: {"connected_clients": 3, **self.hub.stats()},
             replayable=self.replayable,

@@ -72,7 +72,7 @@ def route(target: str, authorization: str | None, context: RequestContext) -> HT
         return _PUBLIC_ROUTES[path](context, query)
     if authorization is not None:
         try:
-            context.permit.add(_bearer(authorization), now=context.timestamp)
+            context.permit.add(_bearer(authorization), timestamp=context.timestamp)
         except TokenError as exc:
             return _json(HTTPStatus.UNAUTHORIZED, {"error": str(exc), "code": "unauthorized"})
     if path in _AUTHORIZED_ROUTES:
