@@ -29,13 +29,13 @@ class Backoff:
 
     def __init__(self, chance: Callable[[], float] = random.random) -> None:
         self._chance = chance
-        self._most = INITIAL_DELAY
+        self._limit = INITIAL_DELAY
 
     def next(self) -> float:
         """The seconds to wait now; the next wait may be twice as long."""
-        most, self._most = self._most, min(self._most * 2, MAX_DELAY)
-        return self._chance() * most
+        limit, self._limit = self._limit, min(self._limit * 2, MAX_DELAY)
+        return self._chance() * limit
 
     def reset(self) -> None:
         """Begin again with the shortest wait."""
-        self._most = INITIAL_DELAY
+        self._limit = INITIAL_DELAY

@@ -65,8 +65,8 @@ def _reset() -> None:
     process = os.getpid()
     with _resetting.setdefault(process, threading.RLock()):
         if _process != process:
-            for one in _registered:
-                one.reset()
+            for state in _registered:
+                state.reset()
             _process, _resetting = process, {}
 
 
@@ -103,18 +103,18 @@ def _release_log() -> None:
 register(_release_log, _acquire_log, _release_log)
 
 
-def _before() -> None:
+def _before_fork() -> None:
     notice()
     # The log comes last: whoever holds another lock of ours may be about to log something.
-    for one in reversed(_registered):
-        if one.acquire is not None:
-            one.acquire()
+    for state in reversed(_registered):
+        if state.acquire is not None:
+            state.acquire()
 
 
 def _after_in_parent() -> None:
-    for one in _registered:
-        if one.release is not None:
-            one.release()
+    for state in _registered:
+        if state.release is not None:
+            state.release()
 
 
 def _after_in_child() -> None:
@@ -126,5 +126,5 @@ def _after_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
+        before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child
     )

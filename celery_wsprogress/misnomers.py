@@ -48,10 +48,10 @@ def in_environment(environ: Mapping[str, str]) -> list[str]:
     """A sentence for each variable that begins like a setting and is none."""
     known = _SETTINGS | _ENVIRONMENT_ONLY
     return [
-        _sentence(name, ENVIRONMENT_PREFIX, _nearest(rest.lower(), known), str.upper)
-        for name, rest in _beginning_with(ENVIRONMENT_PREFIX, environ)
-        if rest.lower() not in known
-        and not _SERVICE_LINK.fullmatch(rest)
+        _sentence(name, ENVIRONMENT_PREFIX, _nearest(suffix.lower(), known), str.upper)
+        for name, suffix in _with_prefix(ENVIRONMENT_PREFIX, environ)
+        if suffix.lower() not in known
+        and not _SERVICE_LINK.fullmatch(suffix)
         and not is_service_link(environ[name])
     ]
 
@@ -71,22 +71,25 @@ def in_conf(conf: Any) -> list[str]:
             name = key.lower().removeprefix(namespace.lower())
             if not name.startswith(CONF_PREFIX):
                 continue
-            rest = name.removeprefix(CONF_PREFIX)
+            suffix = name.removeprefix(CONF_PREFIX)
             # A name that is right may be written so that nobody finds it, as in capitals.
-            if rest not in _SETTINGS or conf.get(CONF_PREFIX + rest) is None is not mapping[key]:
-                found[key] = _sentence(key, CONF_PREFIX, _nearest(rest, _SETTINGS), str.lower)
+            if (
+                suffix not in _SETTINGS
+                or conf.get(CONF_PREFIX + suffix) is None is not mapping[key]
+            ):
+                found[key] = _sentence(key, CONF_PREFIX, _nearest(suffix, _SETTINGS), str.lower)
     return list(found.values())
 
 
-def _beginning_with(prefix: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _with_prefix(prefix: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
     return ((name, name[len(prefix) :]) for name in sorted(names) if name.startswith(prefix))
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
     # As the hosts are in `allowed_hosts`.
-    within = [one for one in sorted(known) if f"_{one}_" in f"_{name}_"]
-    return next(iter([*close, *within]), None)
+    contained = [one for one in sorted(known) if f"_{one}_" in f"_{name}_"]
+    return next(iter([*close, *contained]), None)
 
 
 def _sentence(name: str, prefix: str, nearest: str | None, case: Any) -> str:

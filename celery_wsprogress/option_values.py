@@ -15,7 +15,7 @@ SECRET_NAMES: Final = re.compile(r"pass|secret|token|credential|access_key", re.
 
 _NAME: Final = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d{1,17})?")
-_WORDS: Final = {"true": True, "false": False, "null": None, "none": None}
+_CONSTANTS: Final = {"true": True, "false": False, "null": None, "none": None}
 
 
 def transport_options(value: Any) -> dict[str, Any]:
@@ -51,8 +51,8 @@ def _put(options: dict[str, Any], pair: str) -> None:
     if not separator or not _NAME.fullmatch(name):
         raise ValueError
     *path, last = name.split(".")
-    for word in path:
-        options = options.setdefault(word, {})
+    for key in path:
+        options = options.setdefault(key, {})
         if not isinstance(options, dict):
             raise ValueError  # noqa: TRY004 - as for all bad values
     options[last] = value if SECRET_NAMES.search(name) else _value(value)
@@ -60,8 +60,8 @@ def _put(options: dict[str, Any], pair: str) -> None:
 
 def _value(text: str) -> Any:
     """A number, a truth or a structure where it is clear that one is meant; else the text."""
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
+    if text.lower() in _CONSTANTS:
+        return _CONSTANTS[text.lower()]
     if _NUMBER.fullmatch(text) or text[:1] in {"{", "[", '"'}:
         return _decode(text)
     return text

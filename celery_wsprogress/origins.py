@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from celery_wsprogress.urls import address_of
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_NOT_OF_PAGES: Final = frozenset({"ws", "wss"})
-_NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
-_LINK: Final = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
+_WEBSOCKET_SCHEMES: Final = frozenset({"ws", "wss"})
+_HOST_NAME: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_SERVICE_LINK: Final = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
 
 
 def origin(text: str) -> str:
@@ -24,11 +24,11 @@ def origin(text: str) -> str:
         ValueError: it is none.
     """
     parts = urlsplit(text)
-    more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
-    if not parts.scheme or not parts.hostname or more or parts.scheme in _NOT_OF_PAGES:
+    extra = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    if not parts.scheme or not parts.hostname or extra or parts.scheme in _WEBSOCKET_SCHEMES:
         raise ValueError(text)
     port = _port(parts.port, _DEFAULT_PORTS.get(parts.scheme))
-    return f"{parts.scheme}://{_checked(parts.hostname)}{port}"
+    return f"{parts.scheme}://{_normalized(parts.hostname)}{port}"
 
 
 def host_name(text: str) -> str:
@@ -43,7 +43,7 @@ def host_name(text: str) -> str:
     if "://" in text or parts.path.strip("/") or parts.query or parts.fragment or "@" in text:
         raise ValueError(text)
     _port(parts.port, None)
-    return _checked(parts.hostname or "")
+    return _normalized(parts.hostname or "")
 
 
 def listen_host(text: str) -> str:
@@ -62,7 +62,7 @@ def is_service_link(value: object) -> bool:
 
     Every process of a namespace finds ``<SERVICE>_PORT=tcp://10.0.0.7:8765`` in its environment.
     """
-    return isinstance(value, str) and _LINK.match(value) is not None
+    return isinstance(value, str) and _SERVICE_LINK.match(value) is not None
 
 
 def _port(port: int | None, default: int | None) -> str:
@@ -71,12 +71,12 @@ def _port(port: int | None, default: int | None) -> str:
     return "" if port in {None, default} else f":{port}"
 
 
-def _checked(host: str) -> str:
+def _normalized(host: str) -> str:
     """The host in the letters in which it travels."""
     address = address_of(host)
     if address is not None:
         return f"[{host}]" if ":" in host else host
     name = host.rstrip(".").encode("idna").decode().lower()
-    if not _NAME.fullmatch(name):
+    if not _HOST_NAME.fullmatch(name):
         raise ValueError(host)
     return name

@@ -23,10 +23,10 @@ def switch(value: Any) -> bool:
     """A truth value, or a word for one."""
     if isinstance(value, bool):
         return value
-    word = str(value).strip().lower()
-    if word in _TRUE:
+    lowered = str(value).strip().lower()
+    if lowered in _TRUE:
         return True
-    if word in _FALSE:
+    if lowered in _FALSE:
         return False
     raise ValueError(value)
 
@@ -51,14 +51,14 @@ def exchange_name(value: Any) -> str:
 def words(value: Any) -> tuple[str, ...]:
     """A list of words, or one string with commas between them."""
     words = value.split(",") if isinstance(value, str) else list(value)
-    return tuple(text(word) for word in words if word != "")
+    return tuple(text(item) for item in words if item != "")
 
 
 def each(parse: Callable[[str], str]) -> Parser:
     """Words with commas or spaces between them, each of which is read by itself."""
 
     def parse_all(value: Any) -> tuple[str, ...]:
-        return tuple(parse(one) for word in words(value) for one in word.split())
+        return tuple(parse(one) for item in words(value) for one in item.split())
 
     return parse_all
 
@@ -128,10 +128,10 @@ def error_choice(value: Any) -> str:
     Raises:
         ValueError: it is none of the two words.
     """
-    word = text(value).lower()
-    if word not in {FULL, TYPE}:
+    lowered = text(value).lower()
+    if lowered not in {FULL, TYPE}:
         raise ValueError(value)
-    return word
+    return lowered
 
 
 ERROR_CHOICES: Final = "'full' or 'type'"

@@ -40,21 +40,21 @@ def masked(url: str) -> str:
 def _masked(url: str) -> str:
     found = _SCHEME.match(url)
     scheme = found[0] if found else ""
-    rest = url.removeprefix(scheme)
+    remainder = url.removeprefix(scheme)
     # The last `@`, not the first: a password may hold one.
-    userinfo, at, place = rest.rpartition("@")
-    if not at and not _PLACE.match(place):
+    userinfo, at, location = remainder.rpartition("@")
+    if not at and not _HOST_AND_PORT.match(location):
         return f"{scheme}**"
     user = userinfo.partition(":")[0]
     shown = f"{user}:**" if ":" in userinfo and _USER.fullmatch(user) else "**"
     # A query may hold anything (kombu reads options from it): its values stay out.
-    place, _, query = place.partition("#")[0].partition("?")
+    location, _, query = location.partition("#")[0].partition("?")
     names = "&".join(f"{pair.partition('=')[0]}=**" for pair in query.split("&") if pair)
-    return scheme + (shown + at if at else "") + place + (f"?{names}" if names else "")
+    return scheme + (shown + at if at else "") + location + (f"?{names}" if names else "")
 
 
 _SCHEME: Final = re.compile(r"[A-Za-z][\w+.-]*://")
 _NEXT_URL: Final = re.compile(rf";(?={_SCHEME.pattern})")
 _USER: Final = re.compile(r"[^/?#]*")
-_PLACE: Final = re.compile(r"([^\s:/?#\[\]]*|\[[^\s/?#\]]*\])(:\d+)?(?=[/?#]|$)")
+_HOST_AND_PORT: Final = re.compile(r"([^\s:/?#\[\]]*|\[[^\s/?#\]]*\])(:\d+)?(?=[/?#]|$)")
 """A host with or without a port, and not the beginning of a user and a password."""

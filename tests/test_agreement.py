@@ -45,7 +45,7 @@ class Reader:
 
 
 def check(events):
-    operation, reader = Operation(OPERATION, heard_at=0.0), Reader()
+    operation, reader = Operation(OPERATION, first_seen_at=0.0), Reader()
     for event in events:
         verdict, delivered = operation.fold(event)
         if verdict is Verdict.DELIVER:

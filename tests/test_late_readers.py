@@ -32,7 +32,7 @@ class Reader:
     """A fold that notes what became of each event."""
 
     def __init__(self):
-        self.operation = Operation(OPERATION, heard_at=0.0)
+        self.operation = Operation(OPERATION, first_seen_at=0.0)
         self.ended_by = []
 
     def read(self, event):

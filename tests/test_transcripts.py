@@ -49,7 +49,7 @@ def test_what_a_close_code_says(case):
 @pytest.mark.parametrize("case", cases("selectors"))
 def test_what_a_selector_means(case):
     [(field, value)] = case["fields"].items()
-    operation = Operation(heard_at=0.0, **case["operation"])
+    operation = Operation(first_seen_at=0.0, **case["operation"])
     assert Selector(SelectorField(field), value).matches(operation) == case["selects"]
 
 

@@ -113,7 +113,9 @@ class Permit:
 
     def may_watch(self, operation_id: str, timestamp: float) -> bool:
         """Whether it may watch and read the operation with this id."""
-        return self.key is None or any(grant.covers(operation_id) for grant in self._valid(timestamp))
+        return self.key is None or any(
+            grant.covers(operation_id) for grant in self._valid(timestamp)
+        )
 
     def may_list(self, timestamp: float) -> bool:
         """Whether it may watch everything and list what there is."""
@@ -152,8 +154,12 @@ def origin_allowed(origin: str | None, host: str | None, origins: Iterable[str])
         return False
     if is_loopback(page.name) or page in (_site(one.removesuffix("/")) for one in origins):
         return True
-    asked = _site(f"{page.scheme}://{host or ''}")
-    return asked is not None and asked.name == page.name and _same_port(page, asked, host)
+    requested = _site(f"{page.scheme}://{host or ''}")
+    return (
+        requested is not None
+        and requested.name == page.name
+        and _is_same_port(page, requested, host)
+    )
 
 
 class _Site(NamedTuple):
@@ -176,15 +182,15 @@ def _site(origin: str) -> _Site | None:
     return _Site(parts.scheme, name, parts.port or _DEFAULT_PORTS.get(parts.scheme))
 
 
-def _same_port(page: _Site, asked: _Site, host: str | None) -> bool:
+def _is_same_port(page: _Site, requested: _Site, host: str | None) -> bool:
     """Whether a page of the host that was asked is one of its port, too.
 
     A browser names every port but the default one. A proxy may leave it out (nginx's ``$host``),
     and name its own default port where another proxy before it ended TLS.
     """
-    named = urlsplit(f"//{host}").port
+    host_port = urlsplit(f"//{host}").port
     defaults = set(_DEFAULT_PORTS.values())
-    return named is None or page.port == asked.port or {page.port, named} <= defaults
+    return host_port is None or page.port == requested.port or {page.port, host_port} <= defaults
 
 
 def _hostname(url: str) -> str | None:
@@ -192,7 +198,9 @@ def _hostname(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         # Reading the port checks it, and so that the host ends where it seems to end.
-        more = parts.port == 0 or "@" in parts.netloc or parts.path or parts.query or parts.fragment
+        extra = (
+            parts.port == 0 or "@" in parts.netloc or parts.path or parts.query or parts.fragment
+        )
     except ValueError:
         return None
-    return None if more or not parts.hostname else parts.hostname.rstrip(".")
+    return None if extra or not parts.hostname else parts.hostname.rstrip(".")

@@ -116,9 +116,9 @@ class Hub:
             current = None if record is None else record.operation.run
             if record is not None and current is not None and current.id == run:
                 record.last_heartbeat_at = now
-                current.every = batch.every
+                current.heartbeat_interval = batch.every
                 self._deliver_held_back(record, now)
-                if current.hear(batch.at):
+                if current.mark_alive(batch.at):
                     self._resume(record, batch.at, at, index)
                 self.store.touch(record, now)
 
@@ -143,13 +143,13 @@ class Hub:
             self._deliver_held_back(record, now)
         # What a sidecar inferred was not reported by the run itself, and `queued` is of no run.
         reported = bool(run) and not event.inferred
-        if reported and before is not None and is_current and before.hear(event.timestamp):
+        if reported and before is not None and is_current and before.mark_alive(event.timestamp):
             self._resume(record, event.timestamp, at, index)
         verdict, event = operation.fold(event)
         current = operation.runs.current
         if reported and current is not None and current.id == run:
             record.last_heartbeat_at = now
-            current.every = self._heartbeat_interval
+            current.heartbeat_interval = self._heartbeat_interval
         if isinstance(event, Status):
             # It may have set what selectors look at.
             record.selector_version = -1

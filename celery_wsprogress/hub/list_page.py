@@ -35,7 +35,7 @@ def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> dict[st
     Raises:
         CommandError: a filter is none.
     """
-    state = _state(fields.get("state"))
+    state = _parse_state(fields.get("state"))
     selectors = [
         Selector(by, value)
         for by in (
@@ -44,12 +44,12 @@ def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> dict[st
             SelectorField.GROUP,
             SelectorField.ROOT,
         )
-        if (value := _pattern(by, fields.get(by))) is not None
+        if (value := _parse_text(by, fields.get(by))) is not None
     ]
     found = (
         record
         for record in store.newest_first(
-            _number(fields.get("cursor")), finished=state is None or state.ended
+            _parse_cursor(fields.get("cursor")), finished=state is None or state.ended
         )
         if (state is None or record.operation.state == state)
         and all(selector.matches(record.operation) for selector in selectors)
@@ -87,7 +87,7 @@ def parse_limit(value: object) -> int:
     return value
 
 
-def _state(value: object) -> State | None:
+def _parse_state(value: object) -> State | None:
     if value is None:
         return None
     if not isinstance(value, str) or value not in tuple(State):
@@ -95,7 +95,7 @@ def _state(value: object) -> State | None:
     return State(value)
 
 
-def _pattern(name: str, value: object) -> str | None:
+def _parse_text(name: str, value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value:
@@ -104,7 +104,7 @@ def _pattern(name: str, value: object) -> str | None:
     return value
 
 
-def _number(cursor: object) -> int | None:
+def _parse_cursor(cursor: object) -> int | None:
     if cursor is None:
         return None
     if not isinstance(cursor, str) or not cursor.isdecimal() or len(cursor) > 18:

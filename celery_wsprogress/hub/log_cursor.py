@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from celery_wsprogress.protocol.batch_numbers import Arrival, Counters
+from celery_wsprogress.protocol.batch_numbers import Arrival, BatchNumbers
 from celery_wsprogress.protocol.event_ids import BatchPosition, parse_event_id
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ class LogCursor:
         """The epoch that is being read."""
         self._epochs: dict[str, int] = {}
         """The number of each epoch that was read, from 1."""
-        self._counters = Counters()
+        self._numbers = BatchNumbers()
         self._first: LogPosition | None = None
         """Where the part of the log begins that was read without a gap."""
 
     def arrival_of(self, batch: Batch) -> Arrival:
         """What a batch is to those of its writer before it. Everything but a repeat is read."""
-        arrival = self._counters.take(batch.writer, batch.counter)
+        arrival = self._numbers.take(batch.writer, batch.counter)
         if arrival is Arrival.AHEAD:
             # Nobody knows of which operation something is missing.
             self._first = None

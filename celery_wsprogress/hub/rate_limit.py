@@ -25,10 +25,10 @@ class ProgressRateLimiter(Generic[K, V]):
     Type parameters: ``K`` is what is limited, ``V`` what is held back of it.
     """
 
-    __slots__ = ("_due", "_held_back", "_purge_at", "_queue", "_sent_at", "_serial", "longest")
+    __slots__ = ("_due", "_held_back", "_purge_at", "_queue", "_sent_at", "_serial", "max_interval")
 
-    def __init__(self, longest: float = 0.0) -> None:
-        self.longest = longest
+    def __init__(self, max_interval: float = 0.0) -> None:
+        self.max_interval = max_interval
         """The longest interval in use: when a key was sent is remembered for so many seconds."""
         self._sent_at: dict[K, float] = {}
         self._purge_at = 0.0
@@ -96,8 +96,8 @@ class ProgressRateLimiter(Generic[K, V]):
         self._sent_at[key] = now
         if now >= self._purge_at:
             # What is left was sent since the last time: this costs as much as sending it did.
-            self._purge_at = now + self.longest
-            oldest = now - self.longest
+            self._purge_at = now + self.max_interval
+            oldest = now - self.max_interval
             self._sent_at = {one: at for one, at in self._sent_at.items() if at >= oldest}
 
     def held_back(self) -> list[K]:

@@ -113,7 +113,7 @@ class Session:
         if self._rate_limiter is None:
             self._rate_limiter = ProgressRateLimiter()
         interval = self.max_rates[operation_id] = 1 / max_rate
-        self._rate_limiter.longest = max(self._rate_limiter.longest, interval)
+        self._rate_limiter.max_interval = max(self._rate_limiter.max_interval, interval)
         self._unread.update(self._rate_limiter.resume_all())
 
     def clear_max_rate(self, operation_id: str) -> None:

@@ -165,16 +165,16 @@ class OperationStore:
         """
         return operation_id in self._evicted_finished
 
-    def create(self, operation_id: str, first_heard_at: float) -> OperationRecord:
+    def create(self, operation_id: str, first_seen_at: float) -> OperationRecord:
         """Make the record of an operation that is not held.
 
         Args:
             operation_id: Which one.
-            first_heard_at: Epoch seconds of the event that it is made for.
+            first_seen_at: Epoch seconds of the event that it is made for.
         """
         self.total += 1
         self._evicted_finished.pop(operation_id, None)
-        operation = Operation(operation_id, heard_at=first_heard_at)
+        operation = Operation(operation_id, first_seen_at=first_seen_at)
         history = History(self.evicted_up_to, self._appended)
         record = OperationRecord(operation, history, self.total)
         self._records[operation_id] = self._lru[record.phase][operation_id] = record

@@ -48,7 +48,7 @@ class Operation(Struct, gc=False):
     """What is known of one operation. Only :meth:`fold` and :meth:`resume` change it."""
 
     operation_id: str
-    heard_at: float
+    first_seen_at: float
     """When it was first heard of, in epoch seconds of the writer."""
     operation_type: str = ""
     status: str = QUEUED
@@ -107,13 +107,13 @@ class Operation(Struct, gc=False):
         trigger = trigger_of(event)
         verdict = runs.fold(event, trigger)
         if runs.state is _RUNNING and not (state is _RUNNING and runs.current is run):
-            self._begin(goes_on=state is State.REPLACED)
+            self._start_run(replaced=state is State.REPLACED)
         if verdict is _DELIVER:
             if isinstance(event, (Completed, Error)):
                 event = self._with_duration(event)
-            self._learn(event, trigger)
+            self._apply(event, trigger)
         elif verdict is Verdict.STALE and isinstance(event, Status):
-            self._complete(event, late=True)
+            self._fill_in(event, late=True)
         return verdict, event
 
     def is_current_run(self, run: str) -> bool:
@@ -122,7 +122,7 @@ class Operation(Struct, gc=False):
         return current is not None and current.id == run
 
     def resume(self, timestamp: float) -> Status:
-        """Have the current run go on, which has given a sign of life; see :meth:`.Run.hear`.
+        """Have the current run go on, which has given a sign of life; see :meth:`.Run.mark_alive`.
 
         Args:
             timestamp: When it did, epoch seconds of its own clock.
@@ -168,13 +168,13 @@ class Operation(Struct, gc=False):
         latest = self.last_message or self.last_progress
         return ("", {}) if latest is None else (latest.message, latest.details)
 
-    def _begin(self, *, goes_on: bool) -> None:
+    def _start_run(self, *, replaced: bool) -> None:
         """Forget what an earlier run has left behind.
 
         Args:
-            goes_on: That run handed its work on: how far it was is not forgotten.
+            replaced: That run handed its work on: how far it was is not forgotten.
         """
-        if not goes_on:
+        if not replaced:
             self.last_progress = self.last_message = None
         self.started_at = self.finished_at = self.duration = None
         self.error = self.error_type = None
@@ -186,50 +186,50 @@ class Operation(Struct, gc=False):
     def _with_duration(self, event: Completed | Error) -> Event:
         if event.data.duration is not UNSET:
             return event
-        since = self.heard_at if self.started_at is None else self.started_at
+        since = self.first_seen_at if self.started_at is None else self.started_at
         data = structs.replace(event.data, duration=max(0.0, event.timestamp - since))
         return structs.replace(event, data=data)
 
-    def _learn(self, event: Event, step: Trigger) -> None:
+    def _apply(self, event: Event, trigger: Trigger) -> None:
         current = self.runs.current
-        overtaken = current is not None and event.run != current.id
+        other_run = current is not None and event.run != current.id
         if isinstance(event, Progress):
-            if not overtaken:
+            if not other_run:
                 self.last_progress, self.last_message = event.data, None
         elif isinstance(event, Status):
             # A message that is published once more says nothing of the run that is there.
-            waits = step is Trigger.QUEUE and self.state is not State.QUEUED
-            self._learn_status(event, step, aside=overtaken or waits)
+            waits = trigger is Trigger.QUEUE and self.state is not State.QUEUED
+            self._apply_status(event, trigger, other_run=other_run or waits)
         elif isinstance(event, Completed):
-            self._learn_end(event)
+            self._apply_end(event)
             self.ignored = event.data.ignored is True
             if self.run is not None:
                 self.run.lost = False
         elif isinstance(event, Error):
-            self._learn_end(event)
+            self._apply_end(event)
             self.error, self.error_type = event.data.error, event.data.error_type
             if self.run is not None:
                 self.run.lost = event.inferred and self.error_type in LOST
 
-    def _learn_status(self, event: Status, step: Trigger, *, aside: bool) -> None:
-        """Take a status; ``aside`` is one that is not of the current run."""
+    def _apply_status(self, event: Status, trigger: Trigger, *, other_run: bool) -> None:
+        """Take a status; ``other_run`` is one that is not of the current run."""
         data = event.data
-        self._complete(event, late=data.status in {QUEUED, RECEIVED})
-        if aside:
+        self._fill_in(event, late=data.status in {QUEUED, RECEIVED})
+        if other_run:
             return
         self.status = data.status
-        if step is Trigger.STALL:
+        if trigger is Trigger.STALL:
             return
         self.own_status = data.status
         if data.attempt is not UNSET:
             self.attempt = data.attempt
-        if step is Trigger.RETRY and event.inferred and self.run is not None:
+        if trigger is Trigger.RETRY and event.inferred and self.run is not None:
             # It may speak again all the same.
             self.run.lost = True
-        if data.status not in LIFE_CYCLE or step is Trigger.RETRY:
+        if data.status not in LIFE_CYCLE or trigger is Trigger.RETRY:
             self.last_message = data
 
-    def _learn_end(self, event: Completed | Error) -> None:
+    def _apply_end(self, event: Completed | Error) -> None:
         data = event.data
         self.status = "completed" if isinstance(event, Completed) else "error"
         self.finished_at = event.timestamp
@@ -237,7 +237,7 @@ class Operation(Struct, gc=False):
         if data.attempt is not UNSET:
             self.attempt = data.attempt
 
-    def _complete(self, event: Status, *, late: bool) -> None:
+    def _fill_in(self, event: Status, *, late: bool) -> None:
         """Take from a status what holds in whatever order it comes.
 
         Args:
@@ -245,16 +245,16 @@ class Operation(Struct, gc=False):
             late: What it says was said before what is known already.
         """
         data = event.data
-        word = data.status
-        if word == QUEUED:
+        status = data.status
+        if status == QUEUED:
             self.queued_at = self.queued_at or event.timestamp
-        elif word == RECEIVED:
+        elif status == RECEIVED:
             self.received_at = self.received_at or event.timestamp
-        elif word == STARTED and self.started_at is None and self.is_current_run(event.run):
+        elif status == STARTED and self.started_at is None and self.is_current_run(event.run):
             self.started_at = event.timestamp
-        self._complete_identity(data, late=late)
+        self._fill_in_identity(data, late=late)
 
-    def _complete_identity(self, data: StatusData, *, late: bool) -> None:
+    def _fill_in_identity(self, data: StatusData, *, late: bool) -> None:
         self.operation_type = _known(data.operation_type) or self.operation_type
         if data.metadata is not UNSET and data.metadata:
             # A late word does not undo what the task has set since.
@@ -262,8 +262,8 @@ class Operation(Struct, gc=False):
             self.metadata = {**new, **old} if late else {**old, **new}
         self.tags = _known(data.tags) or self.tags
         # Nor does the receipt of a run that waits say where the one that is there runs.
-        self.worker = _newest(self.worker, _known(data.worker), late=late)
-        self.queue = _newest(self.queue, _known(data.queue), late=late)
+        self.worker = _choose(self.worker, _known(data.worker), late=late)
+        self.queue = _choose(self.queue, _known(data.queue), late=late)
         self.parent_id = _known(data.parent_id) or self.parent_id
         self.root_id = _known(data.root_id) or self.root_id
         self.group_id = _known(data.group_id) or self.group_id
@@ -284,5 +284,5 @@ def _known(value: T | UnsetType) -> T | None:
     return None if value is UNSET else value
 
 
-def _newest(old: str | None, new: str | None, *, late: bool) -> str | None:
+def _choose(old: str | None, new: str | None, *, late: bool) -> str | None:
     return (old or new) if late else (new or old)

@@ -66,20 +66,20 @@ class Run(Struct, gc=False):
     """Nothing was heard of its process since a sidecar said so."""
     lost: bool = False
     """It was given up by a sidecar that knew no better."""
-    every: float = 0.0
+    heartbeat_interval: float = 0.0
     """Seconds between two signs of its process, as that states."""
-    spoke_at: float = 0.0
+    last_seen_at: float = 0.0
     """When its process last said something or gave a sign, epoch seconds of its own clock."""
-    begun: bool = False
+    started: bool = False
     """Its ``started`` was read."""
 
-    def hear(self, timestamp: float) -> bool:
+    def mark_alive(self, timestamp: float) -> bool:
         """Record that its process is alive; whether a sidecar had given it up, or nearly.
 
         Args:
             timestamp: When it said so, epoch seconds of its own clock.
         """
-        self.spoke_at = max(self.spoke_at, timestamp)
+        self.last_seen_at = max(self.last_seen_at, timestamp)
         return self.lost or self.silent
 
     @property
@@ -112,9 +112,9 @@ class RunSet(Struct, gc=False):
             return self._fold_queued(event)
         verdict = self._fold_in_run(event, trigger)
         if trigger is Trigger.START:
-            self._settle()
+            self._retire_unstarted()
         if event.after and (trigger is Trigger.START or trigger in ENDS):
-            self._pass(event.after)
+            self._mark_past(event.after)
         return verdict
 
     def reopen(self) -> None:
@@ -148,14 +148,14 @@ class RunSet(Struct, gc=False):
     def _fold_in_past(self, run: Run, event: Event, trigger: Trigger) -> Verdict:
         if trigger in BEGINNING:
             return Verdict.STALE
-        return _verdict_on_overtaken(event) if run.superseded else Verdict.ENDED
+        return _verdict_on_superseded(event) if run.superseded else Verdict.ENDED
 
     def _fold_in_other(self, event: Event, trigger: Trigger) -> Verdict:
         """The event's run is not the current one: it waits, or takes its place."""
         current = self.current
         # Of a message that is only queued the result backend may know the end.
-        unheard = current is None or (not current.id and event.run == BACKEND_RUN)
-        if event.inferred and not unheard:
+        unknown = current is None or (not current.id and event.run == BACKEND_RUN)
+        if event.inferred and not unknown:
             return Verdict.STALE
         if current is None or not current.id:
             run = current or Run(event.run, event.publication)
@@ -164,14 +164,14 @@ class RunSet(Struct, gc=False):
             self.current = run
             return self._advance(run, event, trigger)
         if trigger is Trigger.RECEIVE:
-            self._let_wait(event)
+            self._add_waiting(event)
             # Where the operation stands is what its current run shows: a client that goes by the
             # last status it was told must not take a retry's receipt for it.
             return Verdict.STALE
         if self.state.ended and trigger is not Trigger.START:
             return Verdict.ENDED
         if self._is_older(event, trigger, current):
-            return _verdict_on_overtaken(event)
+            return _verdict_on_superseded(event)
         self._supersede(current, trigger)
         self.current = self.waiting.pop(event.run, None) or Run(event.run, event.publication)
         if self.current.state is State.RUNNING:
@@ -179,7 +179,7 @@ class RunSet(Struct, gc=False):
             self.current.state = None
         return self._advance(self.current, event, trigger)
 
-    def _let_wait(self, event: Event) -> None:
+    def _add_waiting(self, event: Event) -> None:
         if event.run not in self.waiting:
             self.waiting[event.run] = Run(event.run, event.publication, State.RECEIVED)
             _keep_newest(self.waiting)
@@ -196,7 +196,7 @@ class RunSet(Struct, gc=False):
         if run is None:
             # What a task is replaced by may fail before it starts, and names that task's run.
             fails_unstarted = event.after and event.after not in self.past
-            return current.begun and not fails_unstarted
+            return current.started and not fails_unstarted
         # Of neither it is known when it started. The end of either is that of the operation.
         return run.state is State.RUNNING and trigger not in ENDS
 
@@ -206,18 +206,18 @@ class RunSet(Struct, gc=False):
         This one waits if it has not begun, or may have begun later than that one.
         """
         run.superseded = run.state is State.RUNNING
-        unsure = run.superseded and not run.begun and trigger is not Trigger.START
-        line = self.waiting if unsure or run.state is State.RECEIVED else self.past
+        may_be_newer = run.superseded and not run.started and trigger is not Trigger.START
+        line = self.waiting if may_be_newer or run.state is State.RECEIVED else self.past
         line[run.id] = run
         _keep_newest(line)
 
-    def _settle(self) -> None:
+    def _retire_unstarted(self) -> None:
         """A run has started: those that spoke before are older."""
         for run in [run for run in self.waiting.values() if run.state is State.RUNNING]:
             self.past[run.id] = self.waiting.pop(run.id)
         _keep_newest(self.past)
 
-    def _pass(self, run_id: str) -> None:
+    def _mark_past(self, run_id: str) -> None:
         """Another run follows this one: it is past, whatever is heard of it yet."""
         if run_id not in self.past and (self.current is None or self.current.id != run_id):
             run = self.waiting.pop(run_id, None) or Run(run_id, "")
@@ -230,7 +230,7 @@ class RunSet(Struct, gc=False):
         # successor may have ended unheard.
         waits = event.inferred and run.state in FOLLOWED
         outcome = TRANSITIONS[State.RECEIVED if waits else run.state][trigger]
-        run.begun = run.begun or trigger is Trigger.START
+        run.started = run.started or trigger is Trigger.START
         if isinstance(outcome, Verdict):
             return outcome
         run.state = outcome
@@ -251,7 +251,7 @@ def _is_refuted(run: Run, event: Event, trigger: Trigger) -> bool:
     return not (run.silent or (waits and not lost))
 
 
-def _verdict_on_overtaken(event: Event) -> Verdict:
+def _verdict_on_superseded(event: Event) -> Verdict:
     """What becomes of what a run says that another one has overtaken: lines are lossless."""
     return Verdict.DELIVER if isinstance(event, Log) else Verdict.ENDED
 

@@ -25,7 +25,7 @@ def snapshot_of(operation: Operation) -> dict[str, Any]:
 
     What its events are called, and how many there were, its history knows.
     """
-    started = operation.heard_at if operation.started_at is None else operation.started_at
+    started = operation.first_seen_at if operation.started_at is None else operation.started_at
     message, details = operation.latest_message()
     return {
         "operation_id": operation.operation_id,

@@ -35,7 +35,7 @@ class Arrival(Enum):
     """It has come already, or much too late to say."""
 
 
-class Counters:
+class BatchNumbers:
     """The numbers that were taken."""
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
-from celery_wsprogress.protocol.events import Event, OperationId, Timestamp, Word
+from celery_wsprogress.protocol.events import Event, OperationId, ShortText, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +43,7 @@ a few calls deeper in the stack, not be written any more."""
 DEFAULT_HEARTBEAT_INTERVAL: Final = 10.0
 """Seconds between two heartbeats of a writer that states nothing."""
 
-RunKey: TypeAlias = tuple[OperationId, Word]
+RunKey: TypeAlias = tuple[OperationId, ShortText]
 """An operation's id, and which run of it."""
 
 

@@ -60,8 +60,8 @@ class BatchPosition:
 
 def parse_event_id(event_id: str) -> tuple[str, LogPosition | None]:
     """Split an event id into the epoch and the position; None where it is not one of ours."""
-    epoch, _, rest = event_id.partition(".")
-    position, _, index = rest.rpartition(".")
+    epoch, _, remainder = event_id.partition(".")
+    position, _, index = remainder.rpartition(".")
     synthetic = index.endswith(SYNTHETIC_SUFFIX)
     try:
         number = int(index.removesuffix(SYNTHETIC_SUFFIX))

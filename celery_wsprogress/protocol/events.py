@@ -37,7 +37,7 @@ MAX_ID_LENGTH: Final = 1_000
 Fraction: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
 Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 OperationId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
-Word: TypeAlias = Annotated[str, Meta(max_length=MAX_ID_LENGTH)]
+ShortText: TypeAlias = Annotated[str, Meta(max_length=MAX_ID_LENGTH)]
 # Beyond this it counts something else than seconds, and differences of it may not be finite.
 LATEST: Final = 1e11
 """Epoch seconds: no time of an event may be above."""
@@ -175,9 +175,9 @@ class _Envelope(
     """Epoch seconds, taken where it happened."""
     event_id: str = ""
     """Set by the sidecar: the log's epoch and the event's position in it."""
-    run: Word = ""
-    after: Word = ""
-    publication: Word = ""
+    run: ShortText = ""
+    after: ShortText = ""
+    publication: ShortText = ""
     inferred: bool = False
     """A sidecar concluded it from the silence of the run's own process. It does not leave the
     sidecar either: to a client it is an event like any other."""

@@ -157,25 +157,25 @@ def to_level(value: Any) -> Level | None:
     if type(value) is bool or not has_type(value, (int, float)):
         return None
     number = int.__int__(value) if has_type(value, int) else float.__float__(value)
-    words: tuple[tuple[int, Level], ...] = (
+    levels: tuple[tuple[int, Level], ...] = (
         (50, "critical"),
         (40, "error"),
         (30, "warning"),
         (20, "info"),
     )
-    return next((word for least, word in words if number >= least), "debug")
+    return next((level for least, level in levels if number >= least), "debug")
 
 
 # Texts.
 
 
-def _cut(said: str, limit: int) -> str:
+def _cut(text: str, limit: int) -> str:
     # JSON escapes make the size of a text hard to tell in advance, so it is approached.
-    keep, whole = min(len(said), limit), encodable(said[:limit])
+    keep, whole = min(len(text), limit), encodable(text[:limit])
     # The quotes do not count.
-    if keep == len(said) and len(msgspec.json.encode(whole)) - 2 <= limit:
+    if keep == len(text) and len(msgspec.json.encode(whole)) - 2 <= limit:
         return whole
-    mark = f"… [truncated: {len(said):,} characters]"
+    mark = f"… [truncated: {len(text):,} characters]"
     while True:
         piece = whole[:keep] + mark
         over = len(msgspec.json.encode(piece)) - 2 - limit

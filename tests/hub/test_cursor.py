@@ -39,7 +39,7 @@ from celery_wsprogress.operations import history
 from celery_wsprogress.operations.operation import Operation
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.operations.states import Verdict
-from celery_wsprogress.protocol.batch_numbers import Counters
+from celery_wsprogress.protocol.batch_numbers import BatchNumbers
 from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.protocol.event_ids import parse_event_id
 from celery_wsprogress.protocol.events import Progress
@@ -65,7 +65,7 @@ class Sidecar:
     def read_anew(self, written, epoch):
         """The log was lost; this is the one that took its place."""
         self._written, self._next, self.epoch = written, 0, epoch
-        self.hub._log._counters = Counters()
+        self.hub._log._numbers = BatchNumbers()
         self.read()
 
 
@@ -120,7 +120,7 @@ def kinds(frames):
 
 def owed(written):
     """What an operation's watchers get, by the fold itself: event ids, and events."""
-    oracle = Operation("op-1", heard_at=0.0)
+    oracle = Operation("op-1", first_seen_at=0.0)
     told = []
     for number, events in enumerate(written, 1):
         for index, event in enumerate(events):
@@ -144,7 +144,7 @@ def after_the_end(written):
     To a sidecar that has let go of a finished operation only a start is news of it: it takes all
     else for late words, also the lines of a run that another one had overtaken.
     """
-    oracle = Operation("op-1", heard_at=0.0)
+    oracle = Operation("op-1", first_seen_at=0.0)
     found = set()
     for number, events in enumerate(written, 1):
         for index, event in enumerate(events):

@@ -121,7 +121,7 @@ def test_a_client_sees_what_was_delivered_in_order_and_once(events, data):
     pace, by its id, by ``*`` or by both."""
     log_ = Log()
     reader = session()
-    oracle = Operation("op-1", heard_at=events[0].timestamp)
+    oracle = Operation("op-1", first_seen_at=events[0].timestamp)
     owed, seen, joined = [], [], None
     by = data.draw(st.sampled_from(["id", "everything", "both"]))
     join_at = data.draw(st.integers(0, len(events)))

@@ -36,7 +36,7 @@ from celery_wsprogress.protocol.events import Completed, Error, Log, Progress, S
 
 def fold(events):
     """Fold a log; return the operation and the delivered events."""
-    operation = Operation(OPERATION, heard_at=events[0].timestamp)
+    operation = Operation(OPERATION, first_seen_at=events[0].timestamp)
     delivered = []
     for event in events:
         if event.run and not event.inferred:
@@ -142,13 +142,13 @@ def test_the_order_of_writers_does_not_change_where_one_run_ends(data):
     writers = [[queued(at=1.0)], [status("received", at=2.0)], child]
     usual, _ = fold([event for writer in writers for event in writer])
     mixed, _ = fold(data.draw(interleavings(writers)))
-    mixed.heard_at = usual.heard_at
+    mixed.first_seen_at = usual.first_seen_at
     assert snapshot_of(mixed) == snapshot_of(usual)
 
 
 @given(logs())
 def test_a_snapshot_always_has_the_base_fields(events):
-    operation = Operation(OPERATION, heard_at=events[0].timestamp)
+    operation = Operation(OPERATION, first_seen_at=events[0].timestamp)
     for event in events:
         operation.fold(event)
         snapshot = snapshot_of(operation)
@@ -358,7 +358,7 @@ def is_given_back(event):
 @given(doubted_logs())
 def test_an_inferred_end_stands_behind_a_stall_that_no_sign_has_followed(events):
     silent, known = set(), set()
-    operation = Operation(OPERATION, heard_at=0.0)
+    operation = Operation(OPERATION, first_seen_at=0.0)
     for event in events:
         if event.run and not event.inferred:
             observe_heartbeat(operation, event.run, event.timestamp)

@@ -20,7 +20,7 @@ FACTS = {"operation_type": "shop.sync", "tags": ["nightly"], "group_id": "g1", "
 
 @pytest.fixture
 def operation():
-    made = Operation("op-1", heard_at=0.0)
+    made = Operation("op-1", first_seen_at=0.0)
     made.fold(queued(**FACTS))
     return made
 
@@ -40,7 +40,7 @@ def test_a_selector_matches_by_its_field(operation, field, fitting, others):
 
 
 def test_everything_is_matched_also_before_anything_is_known():
-    assert EVERYTHING.matches(Operation("op-1", heard_at=0.0))
+    assert EVERYTHING.matches(Operation("op-1", first_seen_at=0.0))
 
 
 def test_a_pattern_has_a_limit():

@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 def observe_heartbeat(operation: Operation, run: str, timestamp: float) -> Status | None:
     """Have a run give a sign of life; the event that is delivered for it, if one is."""
     current = operation.run
-    if current is None or current.id != run or not current.hear(timestamp):
+    if current is None or current.id != run or not current.mark_alive(timestamp):
         return None
     return operation.resume(timestamp)

@@ -147,7 +147,7 @@ class LivenessChecker:
 
     def _timeout_of(self, silence: SilentRun) -> float:
         """Return the seconds of silence after which this run is given up."""
-        every = silence.run.every or DEFAULT_HEARTBEAT_INTERVAL
+        every = silence.run.heartbeat_interval or DEFAULT_HEARTBEAT_INTERVAL
         timeout = max(self._lost_after, MISSED_HEARTBEATS * every)
         if timeout > self._lost_after:
             self._warn_of_slow_heartbeat(silence.operation.worker or "", every, timeout)

@@ -139,7 +139,7 @@ def _duration(silence: SilentRun) -> float | UnsetType:
     Up to its last sign of life by its own clock, from then on by ours: the two may differ by hours,
     so no time of the one is subtracted from one of the other.
     """
-    started, spoke = silence.operation.started_at, silence.run.spoke_at
+    started, spoke = silence.operation.started_at, silence.run.last_seen_at
     if started is None or spoke < started:
         return UNSET
     return round(spoke - started + silence.seconds, 3)

@@ -13,7 +13,7 @@ from celery_wsprogress.sidecar.liveness.inferred_events import SilentRun
 
 @pytest.fixture
 def silence():
-    operation = Operation("op-1", heard_at=1.0)
+    operation = Operation("op-1", first_seen_at=1.0)
     operation.fold(status("started", metadata={}, worker="celery@here"))
     return SilentRun(operation, operation.run, 30.0, 50.0)
 
