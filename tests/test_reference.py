@@ -16,7 +16,8 @@ from celery_wsprogress.protocol import close_codes
 from celery_wsprogress.protocol.close_codes import KNOWN
 
 ROOT = Path(__file__).parents[1]
-STATIC = ROOT / "celery_wsprogress" / "static"
+PACKAGE = ROOT / "celery_wsprogress"
+STATIC = PACKAGE / "static"
 REFERENCE = ROOT / "docs" / "reference"
 PAGES = sorted(
     page
@@ -65,6 +66,9 @@ def test_every_path_that_a_page_names_exists(page):
     for path in re.findall(rf"(?<![\w/.]){folders}/[\w/.-]*[\w/]", page.read_text()):
         # `collectstatic` and packages know the browser modules without the folders above them.
         assert (ROOT / path).exists() or (STATIC / path).exists(), path
+    packages = "|".join(one.name for one in PACKAGE.iterdir() if (one / "__init__.py").exists())
+    for path in re.findall(rf"`((?:{packages})/[\w/]+)(?:\.py)?`", page.read_text()):
+        assert (PACKAGE / path).exists() or (PACKAGE / f"{path}.py").exists(), path
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
