@@ -10,9 +10,9 @@
  */
 
 import { addressOf } from "./client/address.js";
+import { callSafely } from "./client/callbacks.js";
 import { NORMAL } from "./client/close_codes.js";
 import { Connection } from "./client/connection.js";
-import { callSafely } from "./client/handle.js";
 import { Monitor, Watch, WatchMany } from "./client/handles.js";
 import { ConnectionClosed } from "./client/protocol.js";
 import { selectorFields } from "./client/selectors.js";

@@ -6,7 +6,7 @@
  */
 
 import { Backoff } from "./backoff.js";
-import { callSafely } from "./handle.js";
+import { callSafely } from "./callbacks.js";
 import { Socket, ConnectionLost } from "./socket.js";
 import { isFinal, restartDelay } from "./close_codes.js";
 import { CommandError, ConnectionClosed } from "./protocol.js";

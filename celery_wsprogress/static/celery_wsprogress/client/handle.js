@@ -3,7 +3,11 @@
  * the subscription manager delivers events to it.
  */
 
+import { callSafely } from "./callbacks.js";
+import { withResolvers } from "./deferred.js";
+
 /** @import { Connection } from "./connection.js" */
+/** @import { Deferred } from "./deferred.js" */
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 /** @import { TokenSource } from "./tokens.js" */
 
@@ -34,11 +38,6 @@
  *
  * @typedef {{ connection: Connection, source: TokenSource, handles: Set<Handle> }} HandleContext
  *   The client that owns a handle.
- *
- * @typedef {object} Deferred A promise with its functions.
- * @property {Promise<any>} promise
- * @property {(value?: any) => void} resolve
- * @property {(error: unknown) => void} reject
  */
 
 /** Maximum number of events that wait for an iterator; the oldest are dropped. */
@@ -265,40 +264,10 @@ export class Handle {
  * @param {AbortSignal} signal
  */
 function abortSetOf(signal) {
-  let waiting = abortListeners.get(signal);
-  if (!waiting) {
-    const all = new Set();
-    abortListeners.set(signal, (waiting = all));
-    signal.addEventListener("abort", () => all.forEach((call) => call()));
-  }
-  return waiting;
-}
-
-/**
- * Call a function of the page; an error in it is reported as uncaught and stops nothing here.
- *
- * @param {() => void} other
- */
-export function callSafely(other) {
-  try {
-    other();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
-}
-
-/**
- * Return a promise with its functions.
- *
- * @returns {Deferred}
- */
-export function withResolvers() {
-  /** @type {any} */
-  const made = {};
-  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
-  // A rejection that nobody awaits is not an uncaught one.
-  made.promise.catch(() => {});
-  return made;
+  const known = abortListeners.get(signal);
+  if (known) return known;
+  const callbacks = new Set();
+  abortListeners.set(signal, callbacks);
+  signal.addEventListener("abort", () => callbacks.forEach((callback) => callback()));
+  return callbacks;
 }

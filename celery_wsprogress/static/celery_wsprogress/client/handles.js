@@ -2,10 +2,12 @@
  * The handles that `watch`, `watchMany` and `monitor` return.
  */
 
-import { Handle, withResolvers } from "./handle.js";
+import { withResolvers } from "./deferred.js";
+import { Handle } from "./handle.js";
 import { isEnd, OperationError } from "./protocol.js";
 
-/** @import { HandleContext, MonitorOptions, Deferred, WatchOptions } from "./handle.js" */
+/** @import { Deferred } from "./deferred.js" */
+/** @import { HandleContext, MonitorOptions, WatchOptions } from "./handle.js" */
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 
 /** A handle of operations by id, with their results. */

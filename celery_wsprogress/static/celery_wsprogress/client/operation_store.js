@@ -6,19 +6,10 @@
  */
 
 import { reduce } from "./reducer.js";
-import { Subscription } from "./subscriptions.js";
+import { Subscription, subscriptionKey } from "./subscriptions.js";
 
 /** @import { ResumeState } from "./resume_state.js" */
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
-
-/**
- * Return the key of a subscription.
- *
- * @param {Record<string, string>} fields The fields of the `subscribe` command.
- */
-export function subscriptionKey(fields) {
-  return JSON.stringify(fields);
-}
 
 export class OperationStore {
   /** All subscriptions, by key. @type {Map<string, Subscription>} */
@@ -50,7 +41,7 @@ export class OperationStore {
 
   /** @param {Subscription} subscription */
   remove(subscription) {
-    this.subscriptions.delete(subscriptionKey(subscription.fields));
+    this.subscriptions.delete(subscription.key);
     this.selectors.delete(subscription);
   }
 

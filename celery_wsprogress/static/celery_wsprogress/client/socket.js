@@ -52,26 +52,27 @@ export class Socket {
   /** @type {Map<number, PendingReply>} */
   #pending = new Map();
   #lastFrameAt = 0;
-  #heartbeat = DEFAULT_HEARTBEAT;
+  /** Seconds, from the welcome frame. */
+  #heartbeat = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #heartbeatTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #deadline;
 
   /**
-   * @param {any} socket
+   * @param {any} webSocket
    * @param {SocketHandlers} handlers
    */
-  constructor(socket, handlers) {
+  constructor(webSocket, handlers) {
     this.#handlers = handlers;
-    this.#webSocket = socket;
+    this.#webSocket = webSocket;
     this.#startDeadline(OPEN_TIMEOUT, "no answer");
-    this.#webSocket.onmessage = (/** @type {{ data: any }} */ { data }) => this.#onMessage(data);
-    this.#webSocket.onclose = (/** @type {{ code: number, reason: string }} */ closed) =>
+    webSocket.onmessage = (/** @type {{ data: any }} */ { data }) => this.#onMessage(data);
+    webSocket.onclose = (/** @type {{ code: number, reason: string }} */ closed) =>
       this.#end(closed.code, String(closed.reason));
     // A `close` event follows each `error` (HTML standard, WebSockets), except in Node's own
     // WebSocket when nobody answers.
-    this.#webSocket.onerror = () => this.welcome || setTimeout(() => this.fail("no connection"));
+    webSocket.onerror = () => this.welcome || setTimeout(() => this.fail("no connection"));
   }
 
   /**
@@ -169,7 +170,7 @@ export class Socket {
    * @param {string} reason
    */
   #startDeadline(seconds, reason) {
-    this.#deadline = setTimeout(() => this.#end(LOST, reason), seconds * 1000);
+    this.#deadline = setTimeout(() => this.fail(reason), seconds * 1000);
   }
 
   /**

@@ -5,18 +5,17 @@
  * Runs in: a page, a worker, or Node.
  */
 
-import { OperationStore, subscriptionKey } from "./operation_store.js";
-import { ResumeState } from "./resume_state.js";
+import { fetchOperations } from "./operation_pages.js";
+import { OperationStore } from "./operation_store.js";
 import { CommandError } from "./protocol.js";
-import { NO_RATE_LIMIT, Listener } from "./subscriptions.js";
+import { ResumeState } from "./resume_state.js";
+import { resubscribe } from "./resubscription.js";
+import { highestRate, Listener, NO_RATE_LIMIT, subscriptionKey } from "./subscriptions.js";
 
 /** @import { Socket } from "./socket.js" */
 /** @import { Frame, Operation, ProgressEvent } from "./protocol.js" */
 /** @import { Subscription, Subscriber } from "./subscriptions.js" */
 /** @import { TokenSource } from "./tokens.js" */
-
-/** Operations in one page of a list; the maximum of the protocol. */
-const LIST_PAGE_SIZE = 1_000;
 
 export class SubscriptionManager {
   #resumeState = new ResumeState();
@@ -57,11 +56,14 @@ export class SubscriptionManager {
       const key = subscriptionKey(fields);
       return (
         !this.#subscribed.has(key) &&
-        this.#isWatchedBy(source, key) &&
-        !!this.#subscribed.add(key)
+        this.#store.subscriptions.get(key)?.hasToken(source) &&
+        this.#subscribed.add(key)
       );
     });
-    await Promise.all([...commands].map((one) => this.#resubscribe(socket, one, source)));
+    const all = [...commands].map((command) =>
+      resubscribe(socket, command, (fields, error) => this.#rejectAll(fields, error, source)),
+    );
+    await Promise.all(all);
   }
 
   /**
@@ -71,7 +73,7 @@ export class SubscriptionManager {
    */
   onAuthenticated(source) {
     for (const [key, subscription] of this.#store.subscriptions) {
-      if (!this.#isWatchedBy(source, key)) continue;
+      if (!subscription.hasToken(source)) continue;
       if (this.#resumeState.selectors.has(key)) this.#fetchList(subscription);
       this.#updateRate(subscription);
       for (const listener of subscription.listeners) this.#subscribe(subscription, listener);
@@ -83,17 +85,6 @@ export class SubscriptionManager {
     this.#socket = null;
     this.#rates.clear();
     this.#subscribed.clear();
-  }
-
-  /**
-   * Return whether a listener of a subscription has this token.
-   *
-   * @param {TokenSource} source
-   * @param {string} key
-   */
-  #isWatchedBy(source, key) {
-    const listeners = this.#store.subscriptions.get(key)?.listeners ?? [];
-    return [...listeners].some((listener) => listener.source === source);
   }
 
   /** @param {ProgressEvent} event */
@@ -124,29 +115,6 @@ export class SubscriptionManager {
   }
 
   // Subscriptions.
-
-  /**
-   * Send a command of the resume state. If a list is rejected, its ids are sent one by one, so
-   * that only those that are not granted any more are rejected.
-   *
-   * @param {Socket} socket
-   * @param {Frame} command
-   * @param {TokenSource} source
-   * @returns {Promise<void>}
-   */
-  async #resubscribe(socket, command, source) {
-    const { command: name, operation_ids: ids = [], since = {}, ...fields } = command;
-    try {
-      await socket.request({ ...command, resync: true });
-    } catch (error) {
-      if (!(error instanceof CommandError) || name !== "subscribe") return;
-      if (ids.length < 2) this.#rejectAll(ids.length ? { operation_id: ids[0] } : fields, error, source);
-      else for (const one of ids) {
-        const known = since[one] ? since : undefined;
-        await this.#resubscribe(socket, { command: name, operation_ids: [one], since: known }, source);
-      }
-    }
-  }
 
   /**
    * Reject the listeners of a subscription, except those whose token has not been sent yet.
@@ -184,19 +152,12 @@ export class SubscriptionManager {
    */
   async #subscribe(subscription, listener) {
     const socket = this.#socket;
-    if (
-      !socket ||
-      listener.active ||
-      listener.socket === socket ||
-      listener.source.socket !== socket ||
-      !subscription.listeners.has(listener)
-    )
-      return;
+    if (!socket || !listener.canSubscribe(socket) || !subscription.listeners.has(listener)) return;
     listener.socket = socket;
     const { id, fields } = subscription;
     // For one operation: replay its run. For a selector: snapshots from a list, then new events.
     const replay = id ? "all" : "none";
-    const rate = this.#rate(subscription, listener);
+    const rate = this.#unsentRate(subscription, listener);
     const command = { command: "subscribe", ...fields, replay, resync: true, max_rate: rate };
     try {
       await socket.request(command, (reply) => {
@@ -223,13 +184,13 @@ export class SubscriptionManager {
    */
   #activate(subscription, listener, reply) {
     if (!subscription.listeners.has(listener)) return;
-    const { id, fields } = subscription;
+    const { id, key, fields } = subscription;
     listener.active = true;
-    this.#subscribed.add(subscriptionKey(fields));
+    this.#subscribed.add(key);
     this.#updateRate(subscription);
     if (!id) {
       listener.catchUp();
-      this.#resumeState.selectors.set(subscriptionKey(fields), fields);
+      this.#resumeState.selectors.set(key, fields);
       this.#fetchList(subscription);
       return;
     }
@@ -240,31 +201,19 @@ export class SubscriptionManager {
   }
 
   /**
-   * Fetch the snapshots of a selector, newest first. After a loss of the socket it starts over on
-   * the next one.
+   * Fetch the snapshots of a selector. After a loss of the socket, the next socket starts over.
    *
    * @param {Subscription} subscription
    */
   async #fetchList(subscription) {
-    const socket = this.#socket;
-    const { fields, listeners, limit: most } = subscription;
-    const filter = fields.operation_id ? {} : fields;
-    let [cursor, left] = [null, most];
-    const take = (/** @type {Frame} */ reply) => {
-      for (const operation of reply.operations.reverse()) this.#store.update(operation);
-      left -= reply.operations.length;
-      cursor = reply.next;
-    };
+    if (!this.#socket) return;
     try {
-      do {
-        const limit = Math.min(left, LIST_PAGE_SIZE);
-        await socket?.request({ command: "list_operations", ...filter, limit, cursor }, take);
-      } while (cursor && left > 0 && listeners.size);
+      await fetchOperations(this.#socket, subscription, (one) => this.#store.update(one));
     } catch (error) {
-      if (error instanceof CommandError) this.#rejectAll(fields, error);
+      if (error instanceof CommandError) this.#rejectAll(subscription.fields, error);
       return;
     }
-    for (const listener of [...listeners]) if (listener.active) listener.handle.markReady();
+    for (const one of [...subscription.listeners]) if (one.active) one.handle.markReady();
   }
 
   /**
@@ -279,35 +228,32 @@ export class SubscriptionManager {
 
   /** @param {Subscription} subscription */
   #unsubscribeIfUnused(subscription) {
-    const { id, fields, listeners } = subscription;
+    const { id, key, fields, listeners } = subscription;
     const { subscriptions, selectors } = this.#store;
-    if (!listeners.size && subscriptions.get(subscriptionKey(fields)) === subscription) {
+    if (!listeners.size && subscriptions.get(key) === subscription) {
       this.#store.remove(subscription);
-      this.#resumeState.selectors.delete(subscriptionKey(fields));
+      this.#resumeState.selectors.delete(key);
       if (id) {
         this.#resumeState.remove(id);
         this.#rates.delete(id);
       }
-      this.#subscribed.delete(subscriptionKey(fields));
+      this.#subscribed.delete(key);
       this.#socket?.request({ command: "unsubscribe", ...fields }).catch(() => {});
     }
     for (const one of id ? [subscription] : selectors) this.#updateRate(one);
   }
 
   /**
-   * Return the highest rate of the listeners if it differs from what the socket was told.
+   * Return the highest rate of the listeners if it differs from the rate that was sent.
    *
    * @param {Subscription} subscription
    * @param {Listener} [joining] A listener that is not active yet.
    */
-  #rate({ id, listeners }, joining) {
+  #unsentRate(subscription, joining) {
+    const { id } = subscription;
     // The sidecar has one rate for all selectors of a session.
-    const all = id
-      ? [...listeners]
-      : [...this.#store.selectors].flatMap((one) => [...one.listeners]);
-    const rates = all.filter((one) => one.active || one === joining).map((one) => one.rate);
-    const rate = Math.max(...rates);
-    return rates.length && rate !== (this.#rates.get(id) ?? NO_RATE_LIMIT) ? rate : undefined;
+    const rate = highestRate(id ? [subscription] : this.#store.selectors, joining);
+    return rate === (this.#rates.get(id) ?? NO_RATE_LIMIT) ? undefined : rate;
   }
 
   /**
@@ -316,9 +262,9 @@ export class SubscriptionManager {
    * @param {Subscription} subscription
    */
   #updateRate(subscription) {
-    const { id, fields } = subscription;
-    const rate = this.#rate(subscription);
-    if (!rate || !this.#socket || !this.#subscribed.has(subscriptionKey(fields))) return;
+    const { id, key, fields } = subscription;
+    const rate = this.#unsentRate(subscription);
+    if (!rate || !this.#socket || !this.#subscribed.has(key)) return;
     this.#rates.set(id, rate);
     this.#socket.request({ command: "subscribe", ...fields, max_rate: rate }).catch(() => {});
   }

@@ -22,6 +22,15 @@ export const NO_RATE_LIMIT = 1_000;
  * @property {(error: Error, id?: string) => void} reject The watch was rejected.
  */
 
+/**
+ * Return the key of a subscription.
+ *
+ * @param {Record<string, string>} fields The fields of the `subscribe` command.
+ */
+export function subscriptionKey(fields) {
+  return JSON.stringify(fields);
+}
+
 /** One handle in a subscription. */
 export class Listener {
   /** The socket on which its `subscribe` was sent. @type {object | null} */
@@ -74,6 +83,15 @@ export class Listener {
     return !fresh;
   }
 
+  /**
+   * Return whether its `subscribe` is still to be sent on a socket that has accepted its token.
+   *
+   * @param {object} socket
+   */
+  canSubscribe(socket) {
+    return !this.active && this.socket !== socket && this.source.socket === socket;
+  }
+
   /** Accept only new events from now on. */
   catchUp() {
     this.#replayedIds = null;
@@ -110,6 +128,7 @@ export class Subscription {
    */
   constructor(fields, limit) {
     this.fields = fields;
+    this.key = subscriptionKey(fields);
     this.limit = limit;
     const id = fields.operation_id;
     /** The operation id; undefined for a selector. */
@@ -119,6 +138,15 @@ export class Subscription {
   /** Whether a run is being replayed for a listener. */
   get replaying() {
     return [...this.listeners].some((listener) => listener.replay);
+  }
+
+  /**
+   * Return whether the token of a listener is from this source.
+   *
+   * @param {TokenSource} source
+   */
+  hasToken(source) {
+    return [...this.listeners].some((listener) => listener.source === source);
   }
 
   /** @param {Operation} operation */
@@ -161,4 +189,18 @@ export class Subscription {
       if (listener.active) listener.handle.update(operation);
     }
   }
+}
+
+/**
+ * Return the highest `max_rate` of the listeners of some subscriptions; undefined without any.
+ *
+ * @param {Iterable<Subscription>} subscriptions
+ * @param {Listener} [joining] A listener that is not active yet.
+ */
+export function highestRate(subscriptions, joining) {
+  const rates = [...subscriptions]
+    .flatMap((one) => [...one.listeners])
+    .filter((one) => one.active || one === joining)
+    .map((one) => one.rate);
+  return rates.length ? Math.max(...rates) : undefined;
 }

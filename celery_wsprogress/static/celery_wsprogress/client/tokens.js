@@ -5,11 +5,12 @@
  */
 
 import { Backoff } from "./backoff.js";
-import { callSafely, withResolvers } from "./handle.js";
+import { callSafely } from "./callbacks.js";
 import { LOST } from "./close_codes.js";
+import { withResolvers } from "./deferred.js";
 
 /** @import { Loss } from "./connection.js" */
-/** @import { Deferred } from "./handle.js" */
+/** @import { Deferred } from "./deferred.js" */
 
 /** Fraction of its lifetime after which a token is renewed. */
 const RENEWAL_FRACTION = 0.8;

@@ -40,11 +40,6 @@ export type HandleContext = {
     source: TokenSource;
     handles: Set<Handle>;
 };
-export type Deferred = {
-    promise: Promise<any>;
-    resolve: (value?: any) => void;
-    reject: (error: unknown) => void;
-};
 /** The base class of `Watch`, `WatchMany` and `Monitor`. */
 export declare class Handle {
     #private;
@@ -112,15 +107,3 @@ export declare class Handle {
     /** Call the observers. */
     notify(): void;
 }
-/**
- * Call a function of the page; an error in it is reported as uncaught and stops nothing here.
- *
- * @param {() => void} other
- */
-export declare function callSafely(other: () => void): void;
-/**
- * Return a promise with its functions.
- *
- * @returns {Deferred}
- */
-export declare function withResolvers(): Deferred;

@@ -2,9 +2,11 @@
  * The handles that `watch`, `watchMany` and `monitor` return.
  */
 import { Handle } from "./handle.js";
-import type { HandleContext, MonitorOptions, Deferred, WatchOptions } from "./handle.js";
+import type { Deferred } from "./deferred.js";
+import type { HandleContext, MonitorOptions, WatchOptions } from "./handle.js";
 import type { Operation, ProgressEvent } from "./protocol.js";
-/** @import { HandleContext, MonitorOptions, Deferred, WatchOptions } from "./handle.js" */
+/** @import { Deferred } from "./deferred.js" */
+/** @import { HandleContext, MonitorOptions, WatchOptions } from "./handle.js" */
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 /** A handle of operations by id, with their results. */
 declare class IdHandle extends Handle {

@@ -9,12 +9,6 @@ import type { ResumeState } from "./resume_state.js";
 import type { Operation, ProgressEvent } from "./protocol.js";
 /** @import { ResumeState } from "./resume_state.js" */
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
-/**
- * Return the key of a subscription.
- *
- * @param {Record<string, string>} fields The fields of the `subscribe` command.
- */
-export declare function subscriptionKey(fields: Record<string, string>): string;
 export declare class OperationStore {
     #private;
     /** All subscriptions, by key. @type {Map<string, Subscription>} */

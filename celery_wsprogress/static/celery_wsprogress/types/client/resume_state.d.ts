@@ -36,9 +36,9 @@ export declare class ResumeState {
      * Operations of a selector that have not ended are subscribed by id for a moment, because
      * `since` holds for ids only.
      *
-     * @param {(fields: Record<string, string>) => boolean} [wanted] Called once for each
+     * @param {(fields: Record<string, string>) => unknown} [wanted] Called once for each
      *   subscription.
      * @returns {Generator<Frame>}
      */
-    resume(wanted?: (fields: Record<string, string>) => boolean): Generator<Frame>;
+    resume(wanted?: (fields: Record<string, string>) => unknown): Generator<Frame>;
 }

@@ -44,10 +44,10 @@ export declare class Socket {
     /** The welcome frame. @type {Frame | null} */
     welcome: Frame | null;
     /**
-     * @param {any} socket
+     * @param {any} webSocket
      * @param {SocketHandlers} handlers
      */
-    constructor(socket: any, handlers: SocketHandlers);
+    constructor(webSocket: any, handlers: SocketHandlers);
     /**
      * Send a command and wait for its reply.
      *

@@ -8,6 +8,10 @@ import type { Socket } from "./socket.js";
 import type { Operation, ProgressEvent } from "./protocol.js";
 import type { Subscriber } from "./subscriptions.js";
 import type { TokenSource } from "./tokens.js";
+/** @import { Socket } from "./socket.js" */
+/** @import { Frame, Operation, ProgressEvent } from "./protocol.js" */
+/** @import { Subscription, Subscriber } from "./subscriptions.js" */
+/** @import { TokenSource } from "./tokens.js" */
 export declare class SubscriptionManager {
     #private;
     /**

@@ -36,6 +36,12 @@ export type Subscriber = {
  * @property {(id?: string) => void} markReady The first snapshots are known.
  * @property {(error: Error, id?: string) => void} reject The watch was rejected.
  */
+/**
+ * Return the key of a subscription.
+ *
+ * @param {Record<string, string>} fields The fields of the `subscribe` command.
+ */
+export declare function subscriptionKey(fields: Record<string, string>): string;
 /** One handle in a subscription. */
 export declare class Listener {
     #private;
@@ -65,6 +71,12 @@ export declare class Listener {
      * @param {ProgressEvent} event
      */
     isReplay(event: ProgressEvent): boolean;
+    /**
+     * Return whether its `subscribe` is still to be sent on a socket that has accepted its token.
+     *
+     * @param {object} socket
+     */
+    canSubscribe(socket: object): boolean;
     /** Accept only new events from now on. */
     catchUp(): void;
     /**
@@ -79,6 +91,7 @@ export declare class Listener {
 export declare class Subscription {
     #private;
     fields: Record<string, string>;
+    key: string;
     limit: number;
     /** The operation id; undefined for a selector. */
     id: string | undefined;
@@ -93,6 +106,12 @@ export declare class Subscription {
     constructor(fields: Record<string, string>, limit: number);
     /** Whether a run is being replayed for a listener. */
     get replaying(): boolean;
+    /**
+     * Return whether the token of a listener is from this source.
+     *
+     * @param {TokenSource} source
+     */
+    hasToken(source: TokenSource): boolean;
     /** @param {Operation} operation */
     selects(operation: Operation): boolean;
     /**
@@ -108,3 +127,10 @@ export declare class Subscription {
     /** @param {Operation} operation */
     update(operation: Operation): void;
 }
+/**
+ * Return the highest `max_rate` of the listeners of some subscriptions; undefined without any.
+ *
+ * @param {Iterable<Subscription>} subscriptions
+ * @param {Listener} [joining] A listener that is not active yet.
+ */
+export declare function highestRate(subscriptions: Iterable<Subscription>, joining?: Listener): number | undefined;

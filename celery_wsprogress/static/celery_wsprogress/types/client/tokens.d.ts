@@ -5,7 +5,7 @@
  */
 import { Backoff } from "./backoff.js";
 import type { Loss } from "./connection.js";
-import type { Deferred } from "./handle.js";
+import type { Deferred } from "./deferred.js";
 export type Credentials = {
     token?: string;
     getToken?: GetToken;
