@@ -1,9 +1,8 @@
 """The event log on the broker: one exchange, several ways to keep what passes.
 
-Every broker carries the events through one kombu exchange, ``celery_wsprogress`` unless
-``wsprogress_exchange`` names another one. What keeps the events is named after it.
-What differs is what the exchange keeps and how a sidecar reads it, so a broker is two
-small objects made by :func:`open_writer` and :func:`open_reader`:
+Every broker carries the events through one kombu exchange (``wsprogress_exchange``). Brokers differ
+in what the exchange keeps and how a sidecar reads it. So a broker is two small objects:
+:func:`open_writer` and :func:`open_reader` return them.
 
 * a :class:`Writer` appends one batch of bytes;
 * a :class:`Reader` returns the batches after a position.
@@ -11,14 +10,14 @@ small objects made by :func:`open_writer` and :func:`open_reader`:
 ============================  =====================  ==========  ==============================
 broker                        module                 replayable  the exchange keeps
 ============================  =====================  ==========  ==============================
-Redis, TLS, socket, sentinel  ``redis_stream``       yes         a capped stream
+Redis, TLS, socket, sentinel  ``redis.stream``       yes         a capped stream
 RabbitMQ                      ``amqp.stream``        yes         a capped stream queue
 RabbitMQ without streams      ``amqp.queue``         no          a queue per sidecar, for 5 min
-whatever else kombu speaks    ``exchange``           no          nothing
+any other kombu transport     ``exchange``           no          nothing
 ============================  =====================  ==========  ==============================
 
-Only raw bytes pass here. Nothing is ever unpickled, and nothing is decoded:
-:mod:`celery_wsprogress.protocol.batches` does that.
+This package passes raw bytes on and unpickles nothing. They are decoded by
+:mod:`celery_wsprogress.protocol.batches`.
 """
 
 from __future__ import annotations
@@ -36,124 +35,119 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import ModuleType
 
-#: Batches are kept below this many bytes: it bounds what the log costs the broker's memory.
+#: Bytes of a batch. The limit bounds what the log costs the broker's memory.
 MAX_BATCH_BYTES: Final = 32_768
 
-
-#: Characters that an epoch may have.
+#: Characters of an epoch.
 MAX_EPOCH_LENGTH: Final = 16
 
 _EPOCH: Final = re.compile(rf"[0-9A-Za-z]{{1,{MAX_EPOCH_LENGTH}}}")
 
 
-def is_epoch(word: str) -> bool:
-    """Say whether a word can name an incarnation of the log, and stand in an event's id."""
-    return _EPOCH.fullmatch(word) is not None
+def is_epoch(text: str) -> bool:
+    """Return whether a text may be an epoch, and so a part of an event id."""
+    return _EPOCH.fullmatch(text) is not None
 
 
 class BrokerAddress(NamedTuple):
-    """Where the log is, and how to get there; everything kombu needs for a connection."""
+    """The parameters of a kombu connection to the broker of the events."""
 
     url: str
-    """A kombu URL. May hold a password: never print it, print the address itself."""
+    """A kombu URL. It may hold a password: print the address instead."""
     transport_options: Mapping[str, Any] = {}
     use_ssl: Any = None
-    """As Celery's ``broker_use_ssl``."""
+    """The value of Celery's ``broker_use_ssl``."""
     login_method: str | None = None
     exchange: str = EXCHANGE
-    """The exchange of the events. Programs that name different ones do not see each other's."""
+    """The exchange of the events. Programs with different exchanges do not see each other's."""
     log_bytes: int | None = None
-    """What the log may take of the broker; None for what is usual there."""
+    """Bytes that the log may take of the broker; None for the broker's default."""
 
     @property
     def secrets(self) -> Sequence[str]:
-        """What of it must never be shown."""
+        """The texts that must never be shown."""
         return secrets_of(self.url, {**self.transport_options, "use_ssl": self.use_ssl})
 
     def __repr__(self) -> str:
-        """Without the password; the options may hold one, too."""
+        """Return the URL without its password, and no options: they may hold one, too."""
         return f"<BrokerAddress {masked(self.url)}>"
 
 
 class Entry(NamedTuple):
-    """One batch as the log holds it."""
+    """One batch in the log."""
 
     position: str
-    """Where the batch stands in the log; opaque, and the same for every reader where the
-    log is replayable."""
+    """An opaque position; the same for every reader of a replayable log."""
     batch: bytes
     written_at: float = 0.0
-    """When the broker took it, epoch seconds: of its clock, or of ours where it does not say and
-    we waited for it; 0 where neither is known."""
+    """The time when the broker took the batch, in epoch seconds: by its clock, or by the clock of
+    the process that waited for it; 0 where unknown."""
 
 
 class Writer(Protocol):
-    """Appends batches to the log. Used by one thread: the flusher of a process."""
+    """Appends batches to the log. One thread uses it: the flusher of a process."""
 
     def publish(self, batch: bytes, *, confirm: bool) -> None:
-        """Append one batch.
-
-        Blocks for a few seconds at the most (socket timeouts are set).
+        """Append one batch. Blocks for a few seconds at most.
 
         Args:
             batch: At most :data:`MAX_BATCH_BYTES`.
-            confirm: Return only when the broker has taken responsibility for it. False
-                for batches that carry nothing but progress.
+            confirm: Whether to return only when the broker has taken responsibility for it.
+                False for batches of progress alone.
 
         Raises:
-            Exception: whatever the client library raises when the broker is away. The
-                caller closes this writer and opens another one after a pause.
+            Exception: whatever the client library raises when the broker is down. The caller
+                closes this writer and opens another one after a pause.
         """
         ...
 
     def keep_alive(self) -> None:
-        """Answer the broker's heartbeats.
+        """Answer the broker's heartbeats. Raises like :meth:`publish`.
 
-        Called about every second between batches; costs nothing where there are none. Raises
-        like :meth:`publish`.
+        The caller calls it about once a second between batches.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the connection. Never raises, never waits for a broker that is away."""
+        """Close the connection. Never raises, and never waits for a broker that is down."""
         ...
 
 
 class Reader(Protocol):
-    """Reads batches from the log. Used by one thread; only :meth:`close` may come from another."""
+    """Reads batches from the log. One thread uses it; any thread may call :meth:`close`."""
 
     epoch: str
-    """Names this incarnation of the log: positions of one epoch mean nothing in another.
-    Short, of letters and digits. The same for every reader of a replayable log."""
+    """The name of this incarnation of the log, of letters and digits. A position means nothing in
+    another epoch. All readers of a replayable log have the same."""
 
     replayable: bool
-    """Whether the log keeps what passed, so that a new reader can read it from the start."""
+    """Whether the log keeps entries, so that a new reader can read it from the start."""
 
     end: str
-    """A position near the end of the log when the reader was opened, ``""`` where nothing is
-    retained or nothing passed yet. Whoever has read up to it knows what was there before."""
+    """A position near the end of the log when the reader was opened; ``""`` where there is none.
+    A caller that has read up to it knows what was there before."""
 
     def read(self, position: str, *, wait: float) -> Sequence[Entry]:
-        """Return what comes after a position, oldest first.
+        """Return the entries after a position, oldest first.
 
         Args:
-            position: The position of the last entry already read, or ``""`` for the start
-                of what is retained (a replayable log) or for now (a live one).
-            wait: Seconds to wait for at least one entry; then ``[]`` is returned.
+            position: The position of the last entry that was read; ``""`` for the oldest retained
+                entry, or for now where the log is not replayable.
+            wait: Seconds to wait for at least one entry before ``[]`` is returned.
 
         Raises:
-            Exception: whatever the client library raises when the broker is away, and
+            Exception: whatever the client library raises when the broker is down, and
                 after :meth:`close`.
         """
         ...
 
     def close(self) -> None:
-        """End a :meth:`read` that waits, from any thread, and let go. Never raises."""
+        """End a waiting :meth:`read`, from any thread, and close the connection. Never raises."""
         ...
 
 
 def prepare(address: BrokerAddress) -> None:
-    """Import what the broker needs, and refuse an address that is none. Connects to nothing.
+    """Import the client library and check the address. Connects to nothing.
 
     Raises:
         ConfigurationError: kombu has no transport for the URL, or its driver is missing.
@@ -163,7 +157,7 @@ def prepare(address: BrokerAddress) -> None:
 
 
 def lacks_fanout(address: BrokerAddress) -> bool:
-    """Whether readers would take the batches away from each other. Connects to nothing.
+    """Return whether readers would take the batches from each other. Connects to nothing.
 
     Raises:
         ConfigurationError: as :func:`prepare`.
@@ -173,22 +167,21 @@ def lacks_fanout(address: BrokerAddress) -> bool:
 
 
 def open_writer(address: BrokerAddress) -> Writer:
-    """Connect, and declare what keeps the batches. Blocks for a few seconds at the most.
+    """Connect, and declare the exchange and what keeps its batches. Blocks for a few seconds.
 
     Raises:
-        ConfigurationError: the address is none, whatever the network does.
-        Exception: whatever the client library raises when the broker is away.
+        ConfigurationError: as :func:`prepare`.
+        Exception: whatever the client library raises when the broker is down.
     """
     writer: Writer = _module_of(address).open_writer(address)
     return writer
 
 
 def open_reader(address: BrokerAddress, position: str = "", epoch: str = "") -> Reader:
-    """Connect, and find out whether the log is still the one that is known.
+    """Connect, and find out whether the log is still the known one.
 
-    Whoever lost a reader opens the next one with the position and the epoch it had. When
-    the new reader's ``epoch`` is another one, the log is another one: the old positions
-    mean nothing any more and the caller must start at ``""``.
+    A caller that lost a reader opens the next one with its position and epoch. Where the new
+    reader has another epoch, the caller must start at ``""``.
 
     .. code-block:: python
 
@@ -198,18 +191,17 @@ def open_reader(address: BrokerAddress, position: str = "", epoch: str = "") -> 
 
     Args:
         address: Where the log is.
-        position: Of the last entry read in ``epoch``; ``""`` when there was none.
-        epoch: That of the reader before this one; ``""`` for a first reader.
+        position: The position of the last entry read in ``epoch``; ``""`` for none.
+        epoch: The epoch of the previous reader; ``""`` for a first reader.
 
     Raises:
-        ConfigurationError: the address is none, whatever the network does.
-        Exception: whatever the client library raises when the broker is away.
+        ConfigurationError: as :func:`prepare`.
+        Exception: whatever the client library raises when the broker is down.
     """
     reader: Reader = _module_of(address).open_reader(address, position, epoch)
     return reader
 
 
 def _module_of(address: BrokerAddress) -> ModuleType:
-    # Imported when a broker is opened, so that nobody loads the client library of one they do not
-    # use.
+    # Imported here, so that no process loads the client library of a broker it does not use.
     return import_module(f"{__name__}.{module_of(address.url)}")

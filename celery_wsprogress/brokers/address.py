@@ -1,4 +1,7 @@
-"""Where the events go: Celery's own broker, or another one that was named."""
+"""The address of the events' broker, from Celery's configuration or from ``wsprogress_url``.
+
+Called by :mod:`.discovery`, which finds the application and the settings.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
-#: What kombu connects to when nothing is said.
+#: The default of kombu (kombu/transport/pyamqp.py, ``default_connection_params``).
 DEFAULT_URL: Final = "amqp://guest:guest@localhost:5672//"
 
 
@@ -29,31 +32,29 @@ def broker_address(
 ) -> BrokerAddress:
     """Return the address of the events' broker. Connects to nothing.
 
-    Celery's own broker comes with all that ``app.connection_for_write()`` has: its transport
-    options, TLS, login method, and what ``broker_user``, ``broker_password``, ``broker_vhost``,
-    ``broker_port`` and ``broker_transport`` say beside its URL. They belong to that broker, so
-    another one gets none of them.
+    Celery's own broker comes with its transport options, TLS, login method and the settings beside
+    its URL (``broker_user`` and others), as in ``app.connection_for_write()``. Another broker gets
+    none of them.
 
     Args:
-        app: Whose configuration counts.
+        app: The Celery application.
         url: Another broker than Celery's (``wsprogress_url``). Several URLs, separated by
             ``;``, are alternatives.
         exchange: The exchange of the events (``wsprogress_exchange``).
-        write: Whether to take ``broker_write_url``, where it differs from
-            ``broker_read_url``.
-        log_bytes: What the log may take (``wsprogress_log_bytes``).
-        options: Transport options of the events' connection (``wsprogress_transport_options``);
-            with Celery's own broker they go before that one's.
+        write: Whether to take ``broker_write_url`` instead of ``broker_read_url``.
+        log_bytes: Bytes that the log may take (``wsprogress_log_bytes``).
+        options: Transport options (``wsprogress_transport_options``), which override those of
+            Celery's broker.
 
     Raises:
         ConfigurationError: ``broker_transport`` names no transport of kombu's.
     """
     conf, more = app.conf, dict(options or {})
-    said = conf.broker_write_url if write else conf.broker_read_url
-    if url and url != _joined(said):
+    configured = conf.broker_write_url if write else conf.broker_read_url
+    if url and url != _joined(configured):
         return BrokerAddress(url, more, exchange=exchange, log_bytes=log_bytes)
     return BrokerAddress(
-        _completed(said, conf),
+        _completed(configured, conf),
         {**(conf.broker_transport_options or {}), **more},
         conf.broker_use_ssl or None,
         conf.broker_login_method,
@@ -63,19 +64,19 @@ def broker_address(
 
 
 def broker_settings(app: Celery) -> tuple[Any, ...]:
-    """What the application's configuration says of where its broker is."""
+    """Return the settings that name the application's broker."""
     conf = app.conf
-    return conf.broker_read_url, conf.broker_write_url, *map(conf.get, _BESIDE)
+    return conf.broker_read_url, conf.broker_write_url, *map(conf.get, _URL_PARTS)
 
 
-#: What Celery takes beside the URL (celery/app/base.py, ``Celery._connection``).
-_BESIDE: Final = (
+#: The settings beside the URL (celery/app/base.py, ``Celery._connection``).
+_URL_PARTS: Final = (
     "broker_transport", "broker_user", "broker_password", "broker_port", "broker_vhost",
 )  # fmt: skip
 
 
 def _joined(urls: Any) -> str:
-    """Celery takes a list of alternatives as well as one text with ``;`` between them."""
+    """Return one text of Celery's URL, or of its list of alternatives."""
     if not urls:
         return DEFAULT_URL
     joined = urls if isinstance(urls, str) else ";".join(urls)
@@ -83,30 +84,30 @@ def _joined(urls: Any) -> str:
 
 
 def _completed(urls: Any, conf: Any) -> str:
-    """Celery's URL with what is said beside it, as kombu completes it.
+    """Return Celery's URL, completed from the settings beside it.
 
-    That is the first of several alternatives; to the others kombu goes as they are
+    Only the first alternative is completed: kombu uses the others as they are
     (kombu/connection.py, ``Connection.switch``).
     """
-    beside = [conf.get(name) for name in _BESIDE]
-    if not any(beside):
+    parts = [conf.get(name) for name in _URL_PARTS]
+    if not any(parts):
         return _joined(urls)
-    transport, user, password, port, vhost = beside
+    transport, user, password, port, vhost = parts
     first, separator, others = (_joined(urls) if urls else "amqp://").partition(";")
     scheme, _, rest = first.partition("://")
     if "+" not in scheme:
-        # Celery's word on the transport goes before the URL's, those with a plus apart.
+        # `broker_transport` overrides the URL's scheme, unless that has a plus.
         named = urls and "://" in (urls if isinstance(urls, str) else urls[0])
         scheme = _alias(transport) if transport else scheme if named else "amqp"
         rest = _with_parts(rest, user=user, password=password, port=port, vhost=vhost)
     elif vhost and scheme == "redis+socket" and "virtual_host=" not in rest:
-        # The path is that of a file; of all that is said beside it kombu takes the database only.
+        # The path is a file's; kombu adds nothing but the database to it.
         rest += f"{'&' if '?' in rest else '?'}virtual_host={_quoted(vhost)}"
     return f"{scheme}://{rest}{separator}{others}"
 
 
 def _alias(transport: Any) -> str:
-    """A transport's name as a URL has it; kombu takes the path of its class as well."""
+    """Return a transport's name for a URL; kombu takes the path of its class as well."""
     name = str(transport)
     found = _PATH_OF_KOMBU.fullmatch(name)
     if found:
@@ -123,21 +124,21 @@ _PATH_OF_KOMBU: Final = re.compile(r"kombu\.transport\.(\w+)(?:[:.]Transport)?")
 
 
 def _with_parts(rest: str, *, user: Any, password: Any, port: Any, vhost: Any) -> str:
-    """What stands behind the scheme, with the parts that it lacks."""
+    """Return the part of a URL after the scheme, with the parts that it lacks."""
     found = urlsplit(f"//{rest}")
-    before, _, place = found.netloc.rpartition("@")
-    own_user, _, own_password = before.partition(":")
-    words = (own_user or _quoted(user), own_password or _quoted(password))
+    credentials, _, host = found.netloc.rpartition("@")
+    own_user, _, own_password = credentials.partition(":")
+    user, password = own_user or _quoted(user), own_password or _quoted(password)
     if port and found.port is None:
-        place = f"{place.rstrip(':')}:{port}"
+        host = f"{host.rstrip(':')}:{port}"
     path = found.path
     if vhost and path in {"", "/"}:
         path = f"/{_quoted(vhost)}"
-    login = f"{words[0]}:{words[1]}@" if words[1] else f"{words[0]}@" if words[0] else ""
+    login = f"{user}:{password}@" if password else f"{user}@" if user else ""
     query = f"?{found.query}" if found.query else ""
-    return f"{login}{place}{path}{query}"
+    return f"{login}{host}{path}{query}"
 
 
-def _quoted(word: Any) -> str:
-    # kombu takes a function for a password; nothing of that fits into a URL.
-    return quote(str(word), safe="") if word and not callable(word) else ""
+def _quoted(value: Any) -> str:
+    # kombu takes a function for a password, which fits into no URL.
+    return quote(str(value), safe="") if value and not callable(value) else ""

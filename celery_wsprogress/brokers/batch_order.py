@@ -1,9 +1,7 @@
-"""Batches in the order in which their writer wrote them, from a broker that may mix them up.
+"""Restore the order in which each writer wrote its batches.
 
-Where the broker is a log, its order is what counts, and a writer's batches stand in it in theirs.
-Other brokers promise no order: kombu's etcd gives the newest first, Amazon SQS whatever it finds
-first. So a batch whose predecessor has not come is held back for a while. It is handed on when
-that has come, or when that may be taken for lost.
+Used by :mod:`.exchange`, whose transports promise no order: kombu's etcd returns the newest message
+first, Amazon SQS any. A batch is held back until its predecessor arrives or counts as lost.
 
 Pure: times are passed in.
 """
@@ -20,33 +18,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 GAP_TIMEOUT: Final = 1.0
-"""Seconds that a batch is held back while nothing else comes."""
+"""Seconds to hold a batch back while no other arrives."""
 
 MAX_GAP_TIMEOUT: Final = 10.0
-"""Seconds that it is held back while others come: the missing one may wait among them."""
+"""Seconds to hold a batch back while others arrive: the missing one may be among them."""
 
 MAX_HELD_BYTES: Final = 8_000_000
-"""Bytes that are held back; what does not fit is handed on without waiting."""
+"""Bytes that are held back. Beyond them a writer's batches are released at once."""
 
 MAX_WRITERS: Final = 10_000
-"""Writers of which it is remembered which batch comes next."""
+"""Writers whose next number is remembered."""
 
 
 class BatchOrder:
-    """Puts what arrives into order, writer by writer."""
+    """Orders batches, writer by writer. For one thread."""
 
     def __init__(self) -> None:
         self._next: OrderedDict[str, int] = OrderedDict()
         self._held: dict[str, dict[int, tuple[float, bytes]]] = {}
-        """By writer and number: since when, and what."""
+        """By writer and number: the time of arrival, and the batch."""
         self._size = 0
 
     def add(self, batch: bytes, now: float) -> Sequence[bytes]:
-        """Take what has arrived.
+        """Add a batch, and return those that are due now, in order.
 
-        Returns:
-            What can be handed on now, in order. What comes too late, or again, is handed on as
-            it comes: whoever counts the batches knows which it is.
+        A late or repeated batch is returned at once: the consumer recognises it by its number.
         """
         head = head_of(batch)
         if head is None:
@@ -58,19 +54,16 @@ class BatchOrder:
         return [batch, *self._release_from(writer, number + 1)] if number == expected else [batch]
 
     def release_overdue(self, now: float, *, quiet: bool) -> Sequence[bytes]:
-        """Wait no longer for what has been missing for long.
+        """Return the batches that were held back for too long, in order.
 
         Args:
-            now: The time.
-            quiet: Nothing else waits to be taken, as far as the broker says.
-
-        Returns:
-            What was held back for it, in order.
+            now: Monotonic seconds.
+            quiet: Whether the broker has nothing more to deliver.
         """
         return self._release_since(now - (GAP_TIMEOUT if quiet else MAX_GAP_TIMEOUT))
 
     def release_all(self) -> Sequence[bytes]:
-        """Hand on all that is held back: nothing more comes."""
+        """Return all that is held back, in order."""
         return self._release_since(inf)
 
     def _hold_back(self, writer: str, number: int, batch: bytes, now: float) -> Sequence[bytes]:
@@ -86,12 +79,12 @@ class BatchOrder:
         ]
 
     def _release_writer(self, writer: str, since: float) -> Iterator[bytes]:
-        """Hand on what was held back since then, and what comes before it."""
+        """Release what was held back since then, and what comes before it."""
         while any(at <= since for at, _ in self._held.get(writer, {}).values()):
             yield from self._release_from(writer, min(self._held[writer]))
 
     def _release_from(self, writer: str, number: int) -> Iterator[bytes]:
-        """Hand on what is held back from this number on, up to the next one that is missing."""
+        """Release what is held back from this number up to the next gap."""
         held = self._held.get(writer, {})
         while number in held:
             batch = held.pop(number)[1]

@@ -1,10 +1,9 @@
 """Write batches to the log: open a connection, number the batches, try again.
 
-Worker and sidecar write with it. It is used by one thread at a time. What the network does never
-raises here: a batch that could not be written is kept and written again under the same number, by
-which readers recognise a repeat. A batch may be *perishable*: a heartbeat, or a conclusion of the
-sidecar, means nothing when the broker is back. Its content is dropped then, and an empty batch is
-written in its place, so that no number is missing.
+Worker and sidecar write with it, one thread at a time. No network error is raised here: a batch
+that could not be written is kept and written again under its number, by which readers recognise a
+repeat. A *perishable* batch (a heartbeat, or a conclusion of the sidecar) means nothing when the
+broker is back. An empty batch is written in its place, so that no number is missing.
 """
 
 from __future__ import annotations
@@ -38,22 +37,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 IDLE_TIMEOUT: Final = 60.0
-"""Seconds without a batch after which the connection is closed, if nothing else is set. To open
-another one costs some milliseconds. A web process that starts a task now and then holds none, and
-is not woken once a second to keep one alive."""
+"""Seconds without a batch after which the connection is closed, by default. Opening another one
+costs some milliseconds, and a web process that rarely starts a task holds none."""
 
 _ANY_TIME: Final = 1_735_734_005.123
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcements:
-    """What is logged of the connection; ``%s`` is the broker, without its password."""
+    """The log messages about the connection; ``%s`` is the broker, without its password."""
 
     unreachable: str
     program_error: str
     reachable: str = ""
     level: int = logging.WARNING
-    """Of ``unreachable``, where the broker is down; what it answers is a warning."""
+    """The level of ``unreachable`` while the broker is down. Its answers are logged as warnings."""
 
 
 class BatchWriter:
@@ -61,12 +59,11 @@ class BatchWriter:
 
     Args:
         open_writer: Connects to the broker, or raises.
-        broker: The broker, as it may be logged.
-        announcements: What is logged.
-        secrets_: What must not be logged of the broker's address.
-        backoff: How long to wait while the broker is down.
-        heartbeat_interval: Seconds between two heartbeats of this process, which each batch
-            states.
+        broker: The broker's name in log messages.
+        announcements: The log messages.
+        secrets_: Texts of the broker's address that must not be logged.
+        backoff: The pauses while the broker is down.
+        heartbeat_interval: Seconds between two heartbeats of this process; each batch states it.
         idle_timeout: Seconds without a batch after which the connection is closed.
         opening: Entered while a connection is opened.
     """
@@ -101,12 +98,12 @@ class BatchWriter:
         self._outage_log = OutageLog()
         self._logged_program_error = False
         self.overhead = len(self._batch(())(sent=_ANY_TIME)) + len(str(2**53))
-        """Bytes that a batch takes besides its events."""
+        """Bytes of a batch besides its events."""
         self.last_write_at = -inf
         self.pending_events = 0
         """Events in the batch that could not be written yet."""
         self.retry_at = -inf
-        """When to try again to write it."""
+        """The monotonic time of the next attempt to write it."""
 
     @property
     def pending(self) -> bool:
@@ -115,7 +112,7 @@ class BatchWriter:
 
     @property
     def broker_down(self) -> bool:
-        """Whether the broker is known to be down."""
+        """Whether two attempts in a row have failed."""
         return self._failures > 1
 
     @property
@@ -132,12 +129,12 @@ class BatchWriter:
         confirm: bool,
         perishable: bool = False,
     ) -> None:
-        """Make the next batch. Only while none is pending.
+        """Make the next batch. Call it only while none is pending.
 
         Args:
             events: Encoded events.
-            alive: The runs that go on, for a heartbeat.
-            at: When they were found to go on, epoch seconds.
+            alive: The active runs, for a heartbeat.
+            at: The time of the heartbeat, epoch seconds.
             confirm: Whether to wait until the broker has the batch.
             perishable: Whether the content is dropped when the broker is down.
         """
@@ -148,18 +145,18 @@ class BatchWriter:
         self.pending_events = 0 if perishable else len(events)
 
     def _batch(self, *content: Any) -> Callable[..., bytes]:
-        """Makes the batch when it is written, with the time: readers see our clock by that."""
+        """Return a function that joins the batch with its time of writing, for clock skew."""
         every = self._heartbeat_interval
         return partial(batches.join_batch, self._name, self._counter, *content, every=every)
 
     def flush(self, now: float) -> bool:
-        """Try to write the pending batch.
+        """Try to write the pending batch. Blocks as long as :meth:`.Writer.publish`.
 
         Args:
-            now: Seconds of a clock that never goes back.
+            now: Monotonic seconds.
 
         Returns:
-            Whether it is written; if not, it is to be flushed again at :attr:`retry_at`.
+            Whether it is written. If not, flush again at :attr:`retry_at`.
         """
         if self._pending is None:
             return True
@@ -176,7 +173,7 @@ class BatchWriter:
         return True
 
     def tick(self, now: float) -> None:
-        """Between batches, about once a second: answer heartbeats of the broker, or close."""
+        """Answer the broker's heartbeats, or close an idle connection. Call it once a second."""
         if self._writer is None:
             return
         if now - self.last_write_at >= self._idle_timeout and not self.pending:
@@ -208,8 +205,8 @@ class BatchWriter:
     def _on_failure(self, now: float, exc: Exception) -> None:
         if not isinstance(exc, BrokerBlocked):
             self.close()
-        # The other end may have closed a connection that was idle. So the first failure is
-        # followed by another try at once, and only a second one means something.
+        # The other end may have closed an idle connection: try again at once, and take only a
+        # second failure for an outage.
         self._failures += 1
         self.retry_at = now
         if not self.broker_down:
@@ -224,7 +221,7 @@ class BatchWriter:
             logger.log(level, self._announcements.unreachable, self._broker, reason)
 
     def _log_program_error(self, exc: Exception) -> None:
-        """Log once what is no outage. Another try changes nothing, but costs nothing either."""
+        """Log an error once that is no outage."""
         if not self._logged_program_error:
             self._logged_program_error = True
             logger.error(self._announcements.program_error, self._broker, exc_info=exc)

@@ -1,8 +1,7 @@
 """The kombu connection of a writer or a reader: never one of Celery's pool.
 
-Used by :mod:`.exchange`, :mod:`.amqp` and :mod:`.redis`. Each URL is tried once: callers pause and
-open another connection. Every wait has a timeout, because a server that was stopped (SIGSTOP) would
-otherwise block the publisher's thread for ever.
+Used by :mod:`.exchange`, :mod:`.amqp` and :mod:`.redis`. Each URL is tried once. Every wait has a
+timeout, because a stopped server (SIGSTOP) would otherwise block the publisher's thread for ever.
 """
 
 from __future__ import annotations
@@ -30,21 +29,22 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress
 
-# Looking up a host imports this codec. Where a process forks while one of its threads imports a
-# module, the child can never import it: it is imported before there is a thread.
+# Looking up a host imports this codec. A child that is forked during the import could never finish
+# it, so it is imported before there is a thread.
 codecs.lookup("idna")
 
 #: Seconds that connecting, one write or one reply may take.
 TIMEOUT: Final = 5.0
 
-#: Options of ``Producer.publish``: a batch is JSON already, so kombu does not serialize it.
+#: Options of ``Producer.publish`` for a batch, which is JSON already.
 RAW_JSON: Final = {
     "content_type": "application/json",
     "content_encoding": "utf-8",
     "retry": False,
 }
 
-# librabbitmq lacks what the log needs, so py-amqp is used; kombu's `amqp` may mean either.
+# py-amqp replaces librabbitmq, which kombu's `amqp` may mean, too
+# (kombu/connection.py, `Connection._init_params`).
 _LIBRABBITMQ: Final = re.compile(r"(^|;)(?:librabbitmq|amqp)://")
 
 _NOT_A_URL: Final = "a broker URL that kombu knows"
@@ -62,11 +62,11 @@ def connect(
     connection_class: type[Any] = Connection,
     heartbeat: float = 0,
 ) -> Any:
-    """Return a ``kombu.Connection`` that is connected, to the first URL that answers.
+    """Return a ``kombu.Connection``, connected to the first URL that answers.
 
     Args:
-        address: The broker; of its transport options only those in ``options`` are used.
-        options: The transport options.
+        address: The broker.
+        options: The transport options, instead of the address's own.
         connection_class: ``kombu.Connection`` or a subclass of ours.
         heartbeat: Seconds between AMQP heartbeats; 0 for none.
 
@@ -76,14 +76,14 @@ def connect(
     """
     connection = _prepare(address, options, connection_class, heartbeat)
     try:
-        # Each URL once and without a pause, which would block the publisher's thread.
         connection.ensure_connection(
             max_retries=max(len(connection.alt) - 1, 0),
             interval_start=0,
             reraise_as_library_errors=False,
         )
     except (ValueError, ImportError) as exc:
-        # kombu checks the number of a Redis database and a sentinel's `master_name` only here.
+        # kombu 5.7 checks a Redis database and a sentinel's `master_name` only here
+        # (transport/redis.py, `_prepare_virtual_host` and `_sentinel_managed_pool`).
         raise _refused(address, str(exc)) from None
     except BaseException:
         release(connection)
@@ -95,7 +95,7 @@ def check(address: BrokerAddress) -> None:
     """Find the transport of an address without connecting to it.
 
     Raises:
-        ConfigurationError: there is none, or its driver is not installed.
+        ConfigurationError: as :func:`celery_wsprogress.brokers.prepare`.
     """
     connection = _prepare(address, {}, Connection, 0)
     release(connection)
@@ -128,7 +128,7 @@ def _path_of(url: str) -> str:
 
 
 def _check_number(address: BrokerAddress, paths: Iterable[str | None]) -> None:
-    """Refuse a path that is no number of a database, which kombu checks when it connects."""
+    """Refuse a path that is no database number, which kombu checks when it connects."""
     for path in paths:
         # The path of a unix socket is its file (kombu 5.7, transport/redis.py).
         number = "" if "+socket" in address.url else (path or "").strip("/")
@@ -138,7 +138,7 @@ def _check_number(address: BrokerAddress, paths: Iterable[str | None]) -> None:
 
 
 def _check_database(address: BrokerAddress, url: str) -> None:
-    """Find the driver of a database behind SQLAlchemy, as kombu does when it connects."""
+    """Refuse a URL of SQLAlchemy that it cannot take, which kombu checks when it connects."""
     sqlalchemy = import_module("sqlalchemy")
     try:
         sqlalchemy.create_engine(url)
@@ -184,10 +184,7 @@ def queue_name(exchange: str, epoch: str) -> str:
 
 
 class OwnedConnection:
-    """A writer's connection, closed only by the process that opened it.
-
-    A forked child has the same socket: to close it there would end the parent's connection.
-    """
+    """A writer's connection, which a forked child never closes: the socket is its parent's."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -232,12 +229,11 @@ def _prepare(
             connect_timeout=TIMEOUT,
             heartbeat=heartbeat,
         )
-        # Imports the transport.
-        connection.transport  # noqa: B018
+        connection.transport  # noqa: B018 - imports the transport
     except ImportError as exc:
         raise _refused(address, str(exc)) from None
     except Exception:  # noqa: BLE001 - nothing has been connected to: it is the URL or the library
-        # Their text may quote a part of the URL, and so of a password.
+        # The text may quote a part of the password.
         raise _refused(address) from None
     return connection
 
@@ -245,8 +241,8 @@ def _prepare(
 def _refused(address: BrokerAddress, reason: str = "") -> ConfigurationError:
     shown = masked(address.url)
     hidden = f"{address.url} {unquote(address.url)}"
-    if any(word in hidden and word not in shown for word in reason.split()):
-        # The reason quotes a part of the URL that is masked: perhaps a password with a slash.
+    if any(part in hidden and part not in shown for part in reason.split()):
+        # The reason quotes a masked part of the URL: perhaps a password with a slash.
         reason = ""
     allowed = f"{_NOT_A_URL} ({reason})" if reason else _NOT_A_URL
     return ConfigurationError("broker URL", shown, allowed)

@@ -1,7 +1,7 @@
-"""Where a process sends the events that belong to no Celery task, and reads them.
+"""Find the broker of this process's events, and the settings of a side.
 
-An edge: it looks at the environment and, where the program has loaded Celery, at its
-applications. Celery itself is never imported here.
+Reads the environment and, where the program has loaded Celery, its applications. It never imports
+Celery itself.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from celery_wsprogress.settings import Settings, from_conf
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Reaches no further than this process, and keeps nothing.
+#: A broker within this process that keeps nothing.
 MEMORY: Final = "memory://"
 
 _POLLING: Final = 0.02
-"""Seconds between two looks into memory."""
+"""Seconds between two polls of the memory transport."""
 
 S = TypeVar("S", bound=Settings)
 
 
 class BrokerAddresses(NamedTuple):
-    """The broker of the events; Celery may be told of two."""
+    """The addresses to read events from and to write them to, which Celery may set apart."""
 
     read: BrokerAddress
     write: BrokerAddress
@@ -37,29 +37,28 @@ _default: BrokerAddresses | None = None
 
 
 def load_settings(cls: type[S]) -> S:
-    """A side's settings, from the configuration of the process's app, then the environment.
+    """Load the settings of a side from this process's application, then the environment.
 
     Raises:
-        ConfigurationError: one of them is bad.
+        ConfigurationError: a setting is invalid.
     """
     return cls.read(find_celery_app(), os.environ)
 
 
 def default_address(*, write: bool = False) -> BrokerAddress:
-    """The broker of this process's operations. Connects to nothing.
+    """Return the broker of this process's operations. Connects to nothing.
 
-    That of the process's Celery application, where there is one that names its broker
-    (``wsprogress_url`` names another one for the events); else ``WSPROGRESS_URL``; else none:
-    ``memory://``, which joins what is in this process and nothing else.
+    It is the events' broker of the Celery application that names one, else ``WSPROGRESS_URL``, else
+    ``memory://``, which no other process can read.
 
-    The first answer holds for the life of the process and that of its forks, so that whatever
-    writes and whatever reads here meet. Make the Celery application before.
+    The first result holds for the process and its forks, so that writers and readers in it meet:
+    make the Celery application before.
 
     Args:
-        write: The address to write to, where Celery is told of two.
+        write: Whether to return the address to write to.
 
     Raises:
-        ConfigurationError: a setting is bad.
+        ConfigurationError: a setting is invalid.
     """
     global _default  # noqa: PLW0603 - one a process
     if _default is None:
@@ -76,10 +75,10 @@ def _find_addresses() -> BrokerAddresses:
 
 
 def choose_broker(app: Any, settings: Settings, url: str | None = None) -> BrokerAddresses | None:
-    """Return the broker of the events: of the application, else of the URL; None without either.
+    """Return the broker of the application, else of the URL; None without either.
 
     Args:
-        app: The Celery application; None where there is none.
+        app: The Celery application, or None.
         settings: Name the URL, the exchange and the size of the log.
         url: Overrides the URL of the settings.
     """
@@ -98,10 +97,10 @@ def choose_broker(app: Any, settings: Settings, url: str | None = None) -> Broke
 
 
 def find_celery_app() -> Any:
-    """The Celery application of this process that names its broker; None where there is none.
+    """Return the Celery application of this process that names its broker, or None.
 
-    The current one. It is current only in the thread that made it, so elsewhere it is whichever
-    names a broker, if all that do name the same.
+    An application is current only in the thread that made it. Elsewhere this is one of those that
+    name a broker, if all of them name the same.
     """
     celery = sys.modules.get("celery")
     if celery is None:

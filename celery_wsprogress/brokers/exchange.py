@@ -1,9 +1,9 @@
-"""No log: the exchange passes the events on to the sidecars that listen now.
+"""Writer and reader for kombu's transports besides Redis and AMQP, which keep no log.
 
-For everything kombu speaks besides Redis and AMQP. Where the transport has fanout, each reader
-has a queue of its own. Where it has not (SQS and most of the HTTP services), bindings are
-known only to the process that made them, so writers and *one* sidecar share one queue by its
-fixed name. Not all of them keep the order; the reader restores it (:mod:`.batch_order`).
+The exchange passes the events to the sidecars that listen now. Where the transport has fanout, each
+reader has a queue. Elsewhere (SQS and most HTTP services) a binding is known only to the process
+that made it, so the writers and *one* sidecar share one queue of a fixed name. The reader restores
+the order of the batches (:mod:`.batch_order`).
 """
 
 from __future__ import annotations
@@ -35,18 +35,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks, for transports where a look costs next to nothing. kombu's own
-#: interval is a second.
+#: Seconds between two polls of cheap transports, instead of kombu's one second.
 POLLING: Final = {"memory": 0.02, "filesystem": 0.1}
 
-#: The most one read returns.
+#: Entries that one read returns at most.
 READ_COUNT: Final = 300
-#: Bytes after which no more messages are taken at once.
+#: Bytes after which a read takes no more messages.
 MAX_READ_BYTES: Final = 8_000_000
-#: Bytes of the largest message that is taken. Batches of ours have 32 KB at the most.
+#: Bytes of the largest message that is taken.
 MAX_ENTRY_BYTES: Final = 4_000_000
 
-#: Seconds after which a waiting read looks whether it was closed meanwhile.
+#: Seconds after which a waiting read checks whether it was closed.
 POLL_TIMEOUT: Final = 0.2
 
 
@@ -56,10 +55,7 @@ def open_writer(address: BrokerAddress) -> ExchangeWriter:
 
 
 def open_reader(address: BrokerAddress, position: str, epoch: str) -> ExchangeReader:  # noqa: ARG001
-    """Connect a reader; see :func:`celery_wsprogress.brokers.open_reader`.
-
-    Nothing is kept: each reader begins a new epoch, now.
-    """
+    """Connect a reader, in a new epoch; see :func:`celery_wsprogress.brokers.open_reader`."""
     return ExchangeReader(_connect(address), address.exchange)
 
 
@@ -68,16 +64,15 @@ def _connect(address: BrokerAddress) -> Any:
     scheme = address.url.partition("://")[0]
     if scheme in POLLING:
         options.setdefault("polling_interval", POLLING[scheme])
-    # Not every transport passes over an option that it does not know (kombu 5.7,
-    # transport/sqlalchemy: all of them go to SQLAlchemy's create_engine).
+    # kombu 5.7, transport/sqlalchemy passes every option to SQLAlchemy's create_engine.
     options.pop("body_encoding", None)
     return connect(address, options)
 
 
 def _open_channel(connection: Any, exchange: str, queue: str | None) -> Any:
-    """Open a channel on which the exchange exists and, if one is named, a queue bound to it."""
+    """Open a channel, and declare the exchange and, if one is named, a queue bound to it."""
     channel = connection.channel()
-    # These transports make JSON of the message, in which bytes have no place.
+    # These transports make JSON of the message, which cannot hold bytes.
     channel.body_encoding = "base64"
     fanout = has_fanout(connection)
     channel.exchange_declare(exchange, "fanout" if fanout else "topic", durable=True)
@@ -88,7 +83,7 @@ def _open_channel(connection: Any, exchange: str, queue: str | None) -> Any:
 
 
 class ExchangeWriter(OwnedConnection):
-    """Publishes to the exchange; the transport's own call is all the confirmation there is."""
+    """Publishes to the exchange. Nothing but the return of the transport's call confirms it."""
 
     def __init__(self, connection: Any, exchange: str) -> None:
         super().__init__(connection)
@@ -111,9 +106,7 @@ class ExchangeWriter(OwnedConnection):
 
 
 class ExchangeReader:
-    """Listens. Bodies are handed on as they came; kombu decodes nothing of them."""
-
-    # Positions are given when a batch is handed on: they say in which order that was.
+    """Receives what is published while it is open. Positions count the batches it returned."""
 
     replayable = False
     end = ""
@@ -131,29 +124,26 @@ class ExchangeReader:
         self._warned = False
         self._own_queue = has_fanout(connection)
         self._queue = queue_name(exchange, self.epoch) if self._own_queue else exchange
-        # Looking more often than the transport does by itself may cost money.
+        # Polling more often than the transport itself may cost money.
         self._poll_timeout = max(POLL_TIMEOUT, connection.transport.polling_interval or 0.0)
         try:
             self._channel = _open_channel(connection, exchange, self._queue)
-            # SQS and the like, in seconds.
+            # The long polling of SQS, in seconds.
             self._polls_block = bool(getattr(self._channel, "wait_time_seconds", 0))
-            # Acknowledged: kombu 5.7's SQS cannot take messages without (its `no_ack` deletes them
-            # through an event loop, which only a worker has).
+            # With acknowledgements: `no_ack` of kombu 5.7's SQS deletes messages through an event
+            # loop, which only a worker has.
             self._channel.basic_consume(self._queue, False, self._on_message, self.epoch)
         except BaseException:
             release(connection)
             raise
 
     def read(self, position: str, *, wait: float) -> Sequence[Entry]:  # noqa: ARG002
-        """Return what arrived; see :class:`celery_wsprogress.brokers.Reader`.
-
-        Nothing passed comes again: the position is not looked at.
-        """
+        """Return what arrived, whatever the position; see :class:`..brokers.Reader`."""
         with self._reading:
             try:
                 self._receive(wait)
             except Exception:
-                # What came before that has left the broker.
+                # The broker does not deliver these again.
                 self._append(self._order.release_all())
                 if self._closed or not self._entries:
                     raise
@@ -164,7 +154,7 @@ class ExchangeReader:
             return arrived
 
     def close(self) -> None:
-        """End a waiting read, at its next look, and let go."""
+        """End a waiting read within :data:`POLL_TIMEOUT`, and close the connection."""
         self._closed = True
         if self._reading.acquire(blocking=False):
             try:
@@ -174,7 +164,7 @@ class ExchangeReader:
 
     def _release(self) -> None:
         if self._own_queue:
-            # It would go on filling: not every transport deletes queues and bindings by itself.
+            # Not every transport deletes queues and bindings by itself.
             with contextlib.suppress(Exception):
                 self._channel.queue_delete(self._queue)
                 self._channel.queue_unbind(self._queue, self._exchange, self._exchange)
@@ -189,16 +179,16 @@ class ExchangeReader:
             self._poll(max(min(left, self._poll_timeout), 0.0))
             if left <= 0:
                 return
-        # Where each look waits at the other end, another one would keep from everybody what came.
+        # Where a poll blocks at the broker, another one would delay what has arrived.
         while not self._polls_block and self._has_room() and self._poll(0.0):
             pass
 
     def _has_room(self) -> bool:
-        """What is not taken now waits at the broker."""
+        """Return whether to take another message now, instead of leaving it at the broker."""
         return len(self._entries) < READ_COUNT and self._size < MAX_READ_BYTES
 
     def _poll(self, timeout: float) -> bool:
-        """Take what has come, or wait for it; whether something has."""
+        """Take what has arrived, or wait for it; return whether something has."""
         found = self._drain(timeout)
         self._append(self._order.release_overdue(time.monotonic(), quiet=not found))
         return found

@@ -1,8 +1,8 @@
-"""What went wrong with a broker, in a sentence for people that holds no secret.
+"""Errors of a broker: described without secrets, and told apart by what they mean.
 
-What a client library says may quote the URL, and so a password: of most errors only the class is
-shown. What the server itself answered is shown, with the words of the address that are secret left
-out: nobody else knows which right, memory or queue it wants.
+A client library may quote the URL, and so a password. So only the class of most errors is shown.
+The server's own answer is shown without the secrets of the address, because it names the missing
+right, memory or queue.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from celery_wsprogress.option_values import SECRET_NAMES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-#: Classes whose text is the server's own answer, and the module of their library. By name: no
-#: client library is loaded for it.
+#: Classes whose text is the server's own answer, and their library; by name, to load no library.
 _ANSWERS: Final = {
     "ResponseError": "redis",
     "AuthenticationError": "redis",
@@ -29,8 +28,8 @@ _ANSWERS: Final = {
     "ImportError": "builtins",
 }
 
-#: Answers of Redis that everybody who reads its documentation knows by their first word. redis-py
-#: takes it away where it makes a class of it.
+#: The first words of Redis's error replies, which redis-py removes (8.1, _parsers/base.py,
+#: ``EXCEPTION_CLASSES``).
 _FIRST_WORDS: Final = {
     "NoPermissionError": "NOPERM",
     "ReadOnlyError": "READONLY",
@@ -44,20 +43,20 @@ _FIRST_WORDS: Final = {
 _TOO_MANY: Final = "max number of clients reached"
 _MOVED: Final = "the server is one of a cluster, which kombu does not speak; name a single server"
 
-#: Characters that a sentence may have.
+#: Characters of a description.
 _MAX_CHARACTERS: Final = 300
 
 _MAX_REASONS: Final = 5
 
 _SHORT: Final = 4
-"""A secret shorter than this may be a part of any word: a text that holds it is not shown."""
+"""Characters. A text with a shorter secret is not shown: it may be a part of any word."""
 
 
 class BrokerBlocked(Exception):
-    """The broker is there and takes nothing for now. Keep the connection, and try again on it.
+    """The broker is up and accepts nothing for now. Keep the connection, and try again on it.
 
-    It reads nothing of a blocked connection, also not its end: each new one stays there beside the
-    others until the alarm is over.
+    The broker does not read the end of a blocked connection either: each new one would stay open
+    beside the others until the alarm is over.
     """
 
     def __init__(self) -> None:
@@ -66,7 +65,7 @@ class BrokerBlocked(Exception):
 
 @contextlib.contextmanager
 def error_context(command: str, name: str) -> Iterator[None]:
-    """Have an error say which command it answers, and of which key."""
+    """Add the command and the key that an error answers to its notes."""
     try:
         yield
     except Exception as exc:
@@ -75,19 +74,19 @@ def error_context(command: str, name: str) -> Iterator[None]:
 
 
 def is_an_answer(exc: BaseException) -> bool:
-    """Say whether the broker is there, and this is what it answered."""
-    # Of this answer redis-py makes the same as of a lost connection (8.1, _parsers/base.py).
+    """Return whether an error is an answer of the broker, which is up."""
+    # redis-py raises this answer as a ConnectionError (8.1, _parsers/base.py).
     return _TOO_MANY in str(exc) or any(
         _ANSWERS.get(cls.__name__) == cls.__module__.partition(".")[0] for cls in type(exc).__mro__
     )
 
 
 def describe(exc: BaseException, secrets: Iterable[str] = ()) -> str:
-    """Say what went wrong, on one line.
+    """Describe an error on one line.
 
     Args:
-        exc: Whatever was raised.
-        secrets: What must not be shown; see :func:`secrets_of`.
+        exc: The error.
+        secrets: Texts that must not be shown; see :func:`secrets_of`.
     """
     name = type(exc).__name__
     if isinstance(exc, ConfigurationError):
@@ -109,20 +108,20 @@ def describe(exc: BaseException, secrets: Iterable[str] = ()) -> str:
 
 
 class OutageLog:
-    """What was said of one outage: each answer of the broker is said, anything else only first."""
+    """Decides what is logged of one outage: each new answer of the broker, else the first error."""
 
     def __init__(self) -> None:
         self._logged: set[str] = set()
 
     def is_new(self, exc: BaseException, reason: str) -> bool:
-        """Say whether this is to be said, and remember it.
+        """Return whether to log an error, and remember it.
 
         Args:
-            exc: What was raised.
-            reason: What :func:`describe` makes of it.
+            exc: The error.
+            reason: Its text, by :func:`describe`.
         """
         known = reason in self._logged or bool(self._logged and not is_an_answer(exc))
-        # It may find new words each time.
+        # The broker may answer in new words each time.
         if known or len(self._logged) >= _MAX_REASONS:
             return False
         self._logged.add(reason)
@@ -134,7 +133,7 @@ class OutageLog:
 
 
 def secrets_of(url: str, options: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what must not be shown of an address, the longest first."""
+    """Return the texts of an address that must not be shown, the longest first."""
     found: set[str] = set()
     for part in url.split(";"):
         rest = part.rpartition("://")[2]
@@ -153,7 +152,7 @@ def _secrets_in(options: Mapping[str, Any]) -> Iterator[str]:
             yield value
 
 
-_OF_A_PROGRAM: Final = (
+_PROGRAM_ERRORS: Final = (
     TypeError,
     AttributeError,
     NameError,
@@ -165,9 +164,8 @@ _OF_A_PROGRAM: Final = (
 
 
 def is_program_error(failure: BaseException) -> bool:
-    """Whether no broker, however well it is, would help.
+    """Return whether an error is one of the program, which another attempt would repeat.
 
-    The text of such an error names what was called and with how many arguments, never a URL, so
-    that it may be shown with its traceback.
+    Its text never holds a URL, so it may be logged with its traceback.
     """
-    return isinstance(failure, _OF_A_PROGRAM)
+    return isinstance(failure, _PROGRAM_ERRORS)

@@ -1,6 +1,6 @@
-"""Which of kombu's transports a URL names, what it needs, and whether it can carry events.
+"""kombu's transports: their client libraries, and the module here that uses each.
 
-Connects to nothing and loads no client library.
+Checks a broker's URL. Connects to nothing and loads no client library.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import re
 from importlib.util import find_spec
 from typing import Final, NamedTuple
 
-#: What kombu takes for a URL without a scheme.
+#: kombu's transport for a URL without a scheme (kombu/connection.py, ``Connection._init_params``).
 _DEFAULT: Final = "amqp"
 
-#: What only joins what is in one process.
 _IN_ONE_PROCESS: Final = re.compile(
     r"memory:|sql(a|alchemy)\+sqlite(\+\w+)?://(/?:memory:)?/?(\?|;|$)"
 )
@@ -24,7 +23,7 @@ class Driver(NamedTuple):
 
     modules: tuple[str, ...]
     package: str
-    """What to install."""
+    """The requirement to install."""
 
 
 _QPID: Final = Driver(("qpid", "qpidtoollibs"), "kombu[qpid]")
@@ -34,13 +33,13 @@ _SQL: Final = Driver(("sqlalchemy",), "kombu[sqlalchemy]")
 _SLMQ: Final = Driver(("softlayer_messaging",), "kombu[slmq]")
 _NONE: Final = Driver((), "")
 
-#: Every transport of kombu 5.7 (``kombu.transport.TRANSPORT_ALIASES``); the packages are those of
-#: its metadata. What needs none comes with this package.
+#: Every transport of kombu 5.7 (``kombu.transport.TRANSPORT_ALIASES``), with the packages of its
+#: metadata.
 DRIVERS: Final = {
     "amqp": _NONE,
     "amqps": _NONE,
     "pyamqp": _NONE,
-    # The events go over py-amqp, whatever Celery itself takes for its messages.
+    # The events use py-amqp; see connection.py.
     "librabbitmq": _NONE,
     "memory": _NONE,
     "filesystem": _NONE,
@@ -69,7 +68,7 @@ DRIVERS: Final = {
     "pgmq": Driver(("pgmq", "psycopg"), "kombu[pgmq]"),
 }
 
-#: What other programs call it, and what kombu does.
+#: Schemes of other programs, and kombu's name for each.
 _OTHER_NAMES: Final = {
     "rabbitmq": "amqp",
     "rabbit": "amqp",
@@ -86,7 +85,7 @@ _OTHER_NAMES: Final = {
     "zk": "zookeeper",
 }
 
-#: Which module of this package speaks it; the others are spoken by ``exchange``.
+#: The module of this package for a transport; ``exchange`` for the others.
 _MODULES: Final = {
     "redis": "redis.stream",
     "rediss": "redis.stream",
@@ -102,28 +101,28 @@ _NEXT_URL: Final = re.compile(r";(?=[A-Za-z][\w+.-]*://)")
 
 
 def module_of(url: str) -> str:
-    """Return the name of the module that speaks with the broker."""
+    """Return the module of this package that opens the broker's writers and readers."""
     return _MODULES.get(transport_of(url), "exchange")
 
 
 def is_in_one_process(url: str) -> bool:
-    """Say whether nothing leaves the process that writes."""
+    """Return whether only the process that writes can read."""
     return _IN_ONE_PROCESS.match(url) is not None
 
 
 def transport_of(url: str) -> str:
-    """Return the name of the transport that kombu takes for a URL, the first of several."""
+    """Return kombu's transport for a URL, or for the first of several."""
     found = _FIRST_SCHEME.match(url)
     if found is None:
         return _DEFAULT
-    # `sqla+sqlite://` and its like name the transport before the plus. kombu takes any other
-    # name as it would be written in small letters (kombu 5.7, utils/url.py: urlparse).
+    # `sqla+sqlite://` names the transport before the plus. kombu lowers any other scheme (kombu
+    # 5.7, utils/url.py: urlparse).
     name, plus, _ = found[1].partition("+")
     return name if plus or name in DRIVERS else name.lower()
 
 
 def objection(url: str) -> str:
-    """Return what the URL of the broker must be and is not; ``""`` where nothing is wrong."""
+    """Return what a URL must be and is not, for a ``ConfigurationError``; ``""`` if it is valid."""
     alternatives = _NEXT_URL.split(url)
     kinds = {_MODULES.get(name, name) for name in map(transport_of, alternatives)}
     found = next(filter(None, map(_objection_to_one, alternatives)), "")
@@ -158,12 +157,12 @@ def _unknown(name: str) -> str:
     from kombu.transport import TRANSPORT_ALIASES  # noqa: PLC0415 - loads no client library
 
     if name in TRANSPORT_ALIASES:
-        # One of a newer kombu, or somebody's own.
+        # A transport of a newer kombu, or one that somebody registered.
         return ""
-    meant = _OTHER_NAMES.get(name.lower())
+    other_name = _OTHER_NAMES.get(name.lower())
     near = difflib.get_close_matches(name.lower(), TRANSPORT_ALIASES, 1)
-    if meant or near:
-        return f"a broker URL that kombu knows; did you mean {meant or near[0]}:// ?"
+    if other_name or near:
+        return f"a broker URL that kombu knows; did you mean {other_name or near[0]}:// ?"
     return "a broker URL that kombu knows: redis://…, amqp://… or one of its other transports"
 
 
@@ -171,5 +170,5 @@ def _is_there(module: str) -> bool:
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):
-        # A package above it is missing.
+        # A parent package is missing.
         return False

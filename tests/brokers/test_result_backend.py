@@ -139,7 +139,7 @@ def invalid():
 )
 def test_no_text_carries_the_arguments_of_a_task(make):
     assert SECRET in repr(make()) or SECRET in str(make())
-    said, _ = result_backend.failure(make())
+    said, _ = result_backend.describe_failure(make())
     assert SECRET not in said
     assert said
 
@@ -166,7 +166,7 @@ def test_no_text_carries_the_arguments_of_a_task(make):
     ids=str,
 )  # fmt: skip
 def test_ends_are_told_in_words(exception, said):
-    assert result_backend.failure(exception) == (said, type(exception).__name__)
+    assert result_backend.describe_failure(exception) == (said, type(exception).__name__)
 
 
 @pytest.mark.parametrize(
@@ -194,10 +194,10 @@ def test_ends_are_told_in_words(exception, said):
 )
 def test_where_only_the_type_leaves_no_text_of_anybody_does(make):
     exception = make()
-    said, name = result_backend.failure(exception, full=False)
+    said, name = result_backend.describe_failure(exception, full=False)
     assert said
     assert SECRET not in said + name
-    assert name == result_backend.failure(exception)[1]
+    assert name == result_backend.describe_failure(exception)[1]
 
 
 @pytest.mark.parametrize(
@@ -215,13 +215,18 @@ def test_where_only_the_type_leaves_no_text_of_anybody_does(make):
     ids=lambda exception: type(exception).__name__,
 )
 def test_what_celery_itself_means_is_told_all_the_same(exception):
-    assert result_backend.failure(exception, full=False) == result_backend.failure(exception)
+    assert result_backend.describe_failure(
+        exception, full=False
+    ) == result_backend.describe_failure(exception)
 
 
 def test_a_chord_says_which_part_failed_and_with_what_but_not_what_that_said():
     """Whoever fails the chord does not know whether the text of its part may leave."""
     error = ChordError(f"Dependency 1-2 raised KeyError({SECRET!r})")
-    assert result_backend.failure(error) == ("Dependency 1-2 raised KeyError", "ChordError")
+    assert result_backend.describe_failure(error) == (
+        "Dependency 1-2 raised KeyError",
+        "ChordError",
+    )
 
 
 class Inner(Exception):
@@ -252,11 +257,11 @@ def test_the_type_of_what_a_backend_could_not_make_again_is_the_one_that_was_rai
     found = fetch_outcome(backend, task_id)
     assert found.error_type == name
     assert found.error
-    assert found.shown(full=True) == found.error
-    assert found.shown(full=False) == WITHHELD
+    assert found.visible_error(full=True) == found.error
+    assert found.visible_error(full=False) == WITHHELD
 
 
 def test_the_reason_of_a_stored_end_is_shown_where_its_text_is_not(backend, task_id):
     backend.store_result(task_id, TimeLimitExceeded(1), states.FAILURE)
     said = "the task ran longer than its time limit of 1 seconds"
-    assert fetch_outcome(backend, task_id).shown(full=False) == said
+    assert fetch_outcome(backend, task_id).visible_error(full=False) == said

@@ -1,6 +1,6 @@
-"""AMQP connections: opened with limits on every wait, and closed without waiting.
+"""AMQP connections: opened with a timeout for every wait, and closed without waiting.
 
-The functions take a ``kombu.Connection`` over py-amqp.
+Used by the other modules here. The functions take a ``kombu.Connection`` over py-amqp.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress
 
-#: Seconds between heartbeats; either side gives up after two without a sign of the other.
+#: Seconds between heartbeats. Either side gives up after two of them without data
+#: (https://www.rabbitmq.com/docs/heartbeats).
 HEARTBEAT: Final = 15.0
-#: Seconds a polite close may take, before the socket is simply closed.
+#: Seconds that closing by protocol may take before the socket is shut.
 CLOSE_TIMEOUT: Final = 0.2
 
 
@@ -27,15 +28,16 @@ def connect(address: BrokerAddress) -> Any:
     options = dict(address.transport_options)
     for name in ("read_timeout", "write_timeout"):
         options[name] = any_connection.bounded(options, name)
-    # kombu's own confirming takes any answer for the one it waits for.
+    # kombu's confirmation takes any ack for the one it waits for (py-amqp 5.4, channel.py,
+    # `basic_publish_confirm`).
     options["confirm_publish"] = False
     return any_connection.connect(address, options, heartbeat=HEARTBEAT)
 
 
 class BlockedState:
-    """Whether the broker has blocked a connection: it reads nothing of it until its alarm is over.
+    """Records whether the broker has blocked a connection, from which it reads nothing then.
 
-    It says so when something is published, to whoever drains the connection
+    The broker sends it after a publication, and it arrives when the connection is drained
     (https://www.rabbitmq.com/docs/connection-blocked).
     """
 
@@ -52,7 +54,7 @@ class BlockedState:
 
 
 def drain_one(connection: Any, timeout: float) -> bool:
-    """Take one thing the broker said; False when it said nothing in this time."""
+    """Process one method from the broker; False if none arrives in ``timeout`` seconds."""
     try:
         _amqp_connection(connection).drain_events(timeout=timeout)
     except TimeoutError:
@@ -61,19 +63,20 @@ def drain_one(connection: Any, timeout: float) -> bool:
 
 
 def drain_until(connection: Any, happened: Callable[[], bool], timeout: float) -> bool:
-    """Take what the broker says until something has happened; False when it did not in time."""
+    """Process methods from the broker until a condition holds; False if it does not in time."""
     deadline = time.monotonic() + timeout
     while not happened():
         left = deadline - time.monotonic()
         if left <= 0:
             return False
-        # Not for long at once: with each heartbeat of the broker the library waits anew.
+        # In short waits: each heartbeat of the broker restarts py-amqp's timeout (5.4,
+        # connection.py, `drain_events`).
         drain_one(connection, min(left, 0.5))
     return True
 
 
 def heartbeat_tick(connection: Any) -> None:
-    """Send a heartbeat when one is due; raises when the broker's own have stopped."""
+    """Send a heartbeat if one is due. Raises if the broker's have stopped."""
     _amqp_connection(connection).heartbeat_tick()
 
 
@@ -83,9 +86,9 @@ def socket_of(connection: Any) -> Any:
 
 
 def close_gracefully(connection: Any) -> None:
-    """Close as the protocol wants it, so that what was written arrives; but not at any price.
+    """Close by protocol, so that what was written arrives, within :data:`CLOSE_TIMEOUT` seconds.
 
-    Waits for :data:`CLOSE_TIMEOUT` seconds at the most, and never raises.
+    Never raises.
     """
     try:
         socket_of(connection).settimeout(CLOSE_TIMEOUT)
@@ -95,7 +98,7 @@ def close_gracefully(connection: Any) -> None:
 
 
 def abort(connection: Any) -> None:
-    """Close the socket, and ask nobody; never raises."""
+    """Close the socket without the protocol. Never raises."""
     try:
         shutdown_socket(socket_of(connection))
         connection.collect()
@@ -104,19 +107,19 @@ def abort(connection: Any) -> None:
 
 
 def shutdown_socket(connected: Any) -> None:
-    """Shut a socket in both directions, which wakes whoever reads from it; never raises."""
+    """Shut a socket in both directions, which wakes a thread that reads from it. Never raises."""
     try:
-        # Not that of a TLS socket, which would first talk with the other side.
+        # The method of a TLS socket would first wait for the other side.
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
     except (OSError, TypeError):
         return
 
 
 def _amqp_connection(connection: Any) -> Any:
-    """Return py-amqp's connection, if it stands.
+    """Return py-amqp's connection. Raises ``ConnectionError`` if it is lost.
 
-    kombu's own way to it would set up another one where this one is broken: that would hide the
-    loss, and make even closing wait for a broker that is away.
+    ``kombu.Connection.connection`` would open another one: that would hide the loss, and make even
+    closing wait for a broker that is down.
     """
     established = connection._connection  # noqa: SLF001
     if established is None or not established.connected:

@@ -1,4 +1,7 @@
-"""What an AMQP broker delivers to a reader: taken by one thread, closed from any."""
+"""The messages that an AMQP broker delivers to a reader: fetched by one thread, closed from any.
+
+Used by the readers in :mod:`.queue` and :mod:`.stream`.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +23,15 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
-#: Messages the broker sends ahead of their acknowledgement, and the most that are taken at once.
+#: Messages that the broker sends before they are acknowledged, and that one fetch returns at most.
 PREFETCH: Final = 300
 
-
-#: Bytes after which no more messages are taken at once.
+#: Bytes after which a fetch takes no more messages.
 MAX_READ_BYTES: Final = 8_000_000
 
 
 def body_of(message: Any) -> bytes:
-    """Return a message's body as it was published; the library makes a text of an empty one."""
+    """Return a message's body as bytes; py-amqp makes an empty one a ``str``."""
     return message.body or b""
 
 
@@ -37,8 +39,8 @@ class MessageBuffer:
     """Collects the messages that consumers of one connection append to ``messages``.
 
     Args:
-        connection: Belongs to the inbox from now on. Everything done with it stands within
-            :meth:`exclusive`, so that it can be closed meanwhile.
+        connection: Owned by the buffer from now on. Use it within :meth:`exclusive` only, so that
+            another thread can close it.
     """
 
     def __init__(self, connection: Any) -> None:
@@ -50,7 +52,7 @@ class MessageBuffer:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Keep the connection for this thread. Raises ``ConnectionError`` once it is closed."""
+        """Reserve the connection for this thread. Raises ``ConnectionError`` once it is closed."""
         with self._lock:
             try:
                 self._check_open()
@@ -60,15 +62,11 @@ class MessageBuffer:
                     abort(self._connection)
 
     def fetch(self, wait: float) -> list[Any]:
-        """Return what is there already; else wait for one message, and take what came with it.
-
-        Args:
-            wait: Seconds after which nothing is returned.
-        """
+        """Return the messages that have arrived, or wait up to ``wait`` seconds for some."""
         deadline = time.monotonic() + wait
         self._fetch_waiting()
         while not self.messages and (left := deadline - time.monotonic()) > 0:
-            # Not longer than a second: the broker wants its heartbeats meanwhile.
+            # A second at most, because heartbeats are due meanwhile.
             drain_one(self._connection, min(left, 1.0))
             self._check_open()
             self._fetch_waiting()
@@ -77,10 +75,10 @@ class MessageBuffer:
         return taken
 
     def close(self) -> None:
-        """End the connection without the broker, under whoever uses it. Never raises."""
+        """Abort the connection, from any thread. Never raises."""
         self._closed = True
         shutdown_socket(self._socket)
-        # A thread that waits has been woken just now and cleans up itself.
+        # A waiting thread has been woken by that and cleans up itself.
         if self._lock.acquire(blocking=False):
             try:
                 abort(self._connection)
@@ -97,6 +95,6 @@ class MessageBuffer:
             pass
 
     def _has_room(self) -> bool:
-        """What is not taken now waits at the broker's end of the socket."""
+        """Return whether to take another message now, instead of leaving it to the broker."""
         size = sum(len(message.body or b"") for message in self.messages)
         return len(self.messages) < PREFETCH and size < MAX_READ_BYTES

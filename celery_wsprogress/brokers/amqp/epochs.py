@@ -1,13 +1,12 @@
-"""The epoch of the log on RabbitMQ: a second stream, of a few words.
+"""The epoch of the log on RabbitMQ, kept in a second, tiny stream. Used by :mod:`.stream`.
 
-Nothing that the broker tells of a stream names its incarnation: deleted and made again, it
-counts its messages from 0 as before. So the epochs have a tiny stream of their own, where
-each message is a word and the word before it, ``"<before> <word>"``. A message counts only when
-its first word is the current one. So whoever reads from the beginning finds the same current
-word, and of several who propose a new one after the same old one, the first has it.
+RabbitMQ names no incarnation of a stream: a new stream of the same name counts its messages from 0
+again. So each message of the second stream proposes an epoch, as ``"<previous> <new>"``. It counts
+only if ``<previous>`` is the current epoch. So all readers find the same epoch, and the first of
+several proposals wins.
 
-Whoever makes the log proposes a word, and so does a reader who finds its place beyond the log's
-end.
+The process that declares the log proposes an epoch; so does a reader whose position is beyond the
+log's end.
 """
 
 from __future__ import annotations
@@ -29,38 +28,38 @@ from celery_wsprogress.brokers.amqp.stream_queue import (
 from celery_wsprogress.brokers.amqp.topology import exists
 from celery_wsprogress.brokers.failure import BrokerBlocked
 
-#: Seconds to wait for the end of an alarm with a proposal, which the broker takes only then: each
-#: connection that is given up meanwhile stays there until it is over.
+#: Seconds to wait with a proposal for the end of an alarm: a connection that is given up stays open
+#: at the broker until then (see :class:`.BrokerBlocked`).
 BLOCKED_RETRY_INTERVAL: Final = 60.0
 
 
 def name_epochs(exchange: str) -> str:
-    """The stream of the epochs, of the log of this exchange."""
+    """Return the name of the stream of epochs."""
     return f"{exchange}.epochs"
 
 
 def next_epoch(current: str, message: bytes) -> str:
-    """Return the epoch after a message of the stream; whatever it holds, it never raises."""
-    before, _, word = message.decode(errors="replace").partition(" ")
-    return word if before == current and is_epoch(word) else current
+    """Return the epoch after a message of the stream. Never raises."""
+    previous, _, proposed = message.decode(errors="replace").partition(" ")
+    return proposed if previous == current and is_epoch(proposed) else current
 
 
 class Epochs:
-    """Follows the stream of epochs on a connection of somebody else, who drains it.
+    """Follows the stream of epochs, on a connection that its owner drains.
 
     Args:
         connection: A ``kombu.Connection`` over py-amqp.
-        exchange: Of which log.
-        timeout: Seconds the first word may take to come, and a proposal to come back.
+        exchange: The exchange of the log.
+        timeout: Seconds to wait for the first epoch, and for a proposal to be delivered.
 
     Raises:
         StreamRefused: the broker makes no stream queue.
     """
 
     def __init__(self, connection: Any, exchange: str, timeout: float) -> None:
-        self.word = ""
-        """The current epoch; ``""`` before the first. Nothing is wrong where the first has only
-        not come in time: what is proposed in its place does not count."""
+        self.current = ""
+        """The current epoch; ``""`` before the first. If the first is only late, a proposal made
+        after ``""`` does not count."""
         self._connection = connection
         self._stream = name_epochs(exchange)
         self._timeout = timeout
@@ -73,13 +72,13 @@ class Epochs:
             self._follow_to_the_end()
 
     def propose(self) -> None:
-        """Propose a new word, and follow the stream up to it; another one may be faster.
+        """Propose an epoch, and follow the stream up to it; another proposal may win.
 
         Raises:
-            TimeoutError: the proposal does not come back in time.
-            BrokerBlocked: nor does an alarm of the broker end.
+            TimeoutError: the proposal is not delivered in time.
+            BrokerBlocked: an alarm of the broker does not end in time.
         """
-        proposal = f"{self.word} {secrets.token_hex(4)}".encode()
+        proposal = f"{self.current} {secrets.token_hex(4)}".encode()
         self._channel.basic_publish(Message(proposal), routing_key=self._stream)
         for seconds in (self._timeout, BLOCKED_RETRY_INTERVAL):
             if drain_until(self._connection, lambda: self._last_message == proposal, seconds):
@@ -89,11 +88,11 @@ class Epochs:
         raise BrokerBlocked
 
     def close(self) -> None:
-        """Follow no more."""
+        """Stop following the stream."""
         cancel(self._channel)
 
     def _follow_to_the_end(self) -> None:
-        """Ask the broker until nothing came before its answer: it sends only so many at once."""
+        """Send requests until one is answered without messages before it (see :data:`PREFETCH`)."""
         followed = None
         while followed is not self._last_message:
             followed = self._last_message
@@ -102,4 +101,4 @@ class Epochs:
     def _on_message(self, message: Any) -> None:
         message.channel.basic_ack(message.delivery_tag)
         self._last_message = body_of(message)
-        self.word = next_epoch(self.word, self._last_message)
+        self.current = next_epoch(self.current, self._last_message)

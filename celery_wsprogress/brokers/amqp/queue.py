@@ -1,12 +1,10 @@
 """The log on a RabbitMQ without streams: one queue for each sidecar process.
 
-The queue lives on for some minutes without its reader, and through a restart of the broker: what
-workers flush in the moment the broker is back, before the sidecar is, waits in it. So it is
-neither exclusive nor deleted with its consumer; it expires, and it is capped.
+Opened by :mod:`.stream`. The queue survives its reader for some minutes, and a restart of the
+broker, so that it holds what workers publish before the sidecar is back. It expires and is capped.
 
-The queue's random name is the epoch. A reader that finds the queue of its epoch goes on in it,
-counting on from its position; one that does not is a new reader with a new queue, and nothing
-in it.
+The queue's random name is the epoch. A reader that finds the queue of its epoch goes on in it and
+counts on from its position; else it declares a new queue.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress
 
-#: Bytes that wait in a queue at the most.
+#: Bytes in a queue, at most.
 MAX_BYTES: Final = 64_000_000
 
 QUEUE_ARGUMENTS: Final = {
@@ -37,16 +35,12 @@ QUEUE_ARGUMENTS: Final = {
 
 def open_reader(address: BrokerAddress, position: str, epoch: str) -> QueueReader:
     """Connect a reader; see :func:`celery_wsprogress.brokers.open_reader`."""
-    most = min(address.log_bytes or MAX_BYTES, MAX_BYTES)
-    return QueueReader(connect(address), address.exchange, position, epoch, most)
+    max_bytes = min(address.log_bytes or MAX_BYTES, MAX_BYTES)
+    return QueueReader(connect(address), address.exchange, position, epoch, max_bytes)
 
 
 class QueueReader:
-    """Consumes the process's queue. Nothing is decoded: bodies are handed on as they came.
-
-    What was handed over is acknowledged by the next read: after a crash between the two it
-    comes once more.
-    """
+    """Consumes the process's queue. Each read acknowledges what the previous one returned."""
 
     replayable = False
     end = ""
@@ -57,11 +51,11 @@ class QueueReader:
         exchange: str,
         position: str,
         epoch: str,
-        most: int,
+        max_bytes: int,
     ) -> None:
         self._connection = connection
         self._exchange = exchange
-        self._arguments = {**QUEUE_ARGUMENTS, "x-max-length-bytes": most}
+        self._arguments = {**QUEUE_ARGUMENTS, "x-max-length-bytes": max_bytes}
         self._unacknowledged: int | None = None
         try:
             self._message_buffer = MessageBuffer(connection)
@@ -74,21 +68,18 @@ class QueueReader:
             raise
 
     def read(self, position: str, *, wait: float) -> Sequence[Entry]:  # noqa: ARG002
-        """Return what arrived; see :class:`celery_wsprogress.brokers.Reader`.
-
-        The queue itself knows what was read: the position is not looked at.
-        """
+        """Return what arrived, whatever the position; see :class:`..brokers.Reader`."""
         with self._message_buffer.exclusive():
             self._acknowledge()
             return [self._hand_over(message) for message in self._message_buffer.fetch(wait)]
 
     def close(self) -> None:
-        """End the connection without the broker, under whoever reads."""
+        """Abort the connection; see :class:`celery_wsprogress.brokers.Reader`."""
         self._message_buffer.close()
 
     def _consume(self) -> Any:
         channel = open_channel(self._connection, self._exchange)
-        # Otherwise the library makes text of what it can.
+        # py-amqp would decode bodies to text.
         channel.auto_decode = False
         queue = queue_name(self._exchange, self.epoch)
         channel.queue_declare(

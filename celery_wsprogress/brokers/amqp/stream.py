@@ -1,13 +1,10 @@
 """The log on RabbitMQ: a durable fanout exchange, bound to one stream queue.
 
-The stream keeps what passed, so a reader begins where it likes; a position is a message's
-offset in it. It is capped by age and bytes, in segments, because it lives beside the user's
-queues. Writers declare it, too: what is published before there is a queue would vanish.
+Opened by :mod:`celery_wsprogress.brokers`. A position is an offset in the stream, within an epoch
+(:mod:`.epochs`). The stream is capped by age and bytes, because it takes disk from the user's
+queues. Writers declare it, too: a message without a queue is lost.
 
-A stream that is deleted and made again counts from 0, so positions belong to an epoch; see
-:mod:`.epochs`.
-
-Where the broker makes no streams, each sidecar has a queue instead: :mod:`.queue`.
+Where the broker makes no streams, each sidecar has a queue instead (:mod:`.queue`).
 """
 
 from __future__ import annotations
@@ -55,18 +52,19 @@ logger = logging.getLogger(__name__)
 LOG_ARGUMENTS: Final[dict[str, Any]] = {
     "x-max-age": "86400s",
     "x-max-length-bytes": 128_000_000,
-    # Only whole segments are dropped: with the broker's own, of 500 MB, the caps cap nothing.
+    # RabbitMQ drops whole segments, of 500 MB by default (https://www.rabbitmq.com/docs/streams,
+    # "Retention"): above both caps.
     "x-stream-max-segment-size-bytes": 16_000_000,
 }
 
-#: The fewest segments of a log.
+#: Segments of a log, at least.
 SEGMENTS: Final = 4
 
-#: Seconds after which a stream that cannot be used is not merely being made.
+#: Seconds to wait for a stream that another process may be declaring.
 DECLARE_TIMEOUT: Final = 2.0
-#: Seconds in which the log must deliver the entry that was read last, or it is another log.
+#: Seconds in which the log must deliver the entry that was read last; else it is another log.
 POSITION_TIMEOUT: Final = 5.0
-#: Seconds after which a log that delivers nothing is taken for an empty one.
+#: Seconds after which a log that delivers nothing counts as empty.
 EMPTY_LOG_TIMEOUT: Final = 0.5
 
 _warned_of_arguments = threading.Event()
@@ -76,8 +74,7 @@ _warned_of_refusal = threading.Event()
 def open_writer(address: BrokerAddress) -> ConfirmingWriter:
     """Connect a writer; see :func:`celery_wsprogress.brokers.open_writer`.
 
-    It writes to the exchange whether or not there is a stream. Only with one must there always
-    be a queue that takes it.
+    Without streams a batch need not reach a queue: there may be no sidecar.
     """
     timeout = bounded(address.transport_options, "read_timeout")
 
@@ -94,7 +91,7 @@ def open_writer(address: BrokerAddress) -> ConfirmingWriter:
 def open_reader(address: BrokerAddress, position: str, epoch: str) -> Reader:
     """Connect a reader; see :func:`celery_wsprogress.brokers.open_reader`.
 
-    Where the broker makes no streams, it is that of a queue, and one warning says so.
+    Without streams it reads a queue, and logs one warning.
     """
     timeout = bounded(address.transport_options, "read_timeout")
 
@@ -110,10 +107,10 @@ def open_reader(address: BrokerAddress, position: str, epoch: str) -> Reader:
 
 
 def _retry_until_declared(address: BrokerAddress, open_on: Callable[[Any], T]) -> T:
-    """Connect and open; for some seconds again and again where the broker is not ready for it.
+    """Connect and open, again and again for :data:`DECLARE_TIMEOUT` seconds.
 
-    It is not while somebody else is making the same stream, and says so by an internal error,
-    which ends the connection.
+    While another process declares the same stream, the broker answers by an internal error, which
+    ends the connection.
     """
     deadline = time.monotonic() + DECLARE_TIMEOUT
     while True:
@@ -131,19 +128,19 @@ def _retry_until_declared(address: BrokerAddress, open_on: Callable[[Any], T]) -
 
 
 def name_log(exchange: str) -> str:
-    """The stream queue that keeps what passes the exchange."""
+    """Return the name of the stream queue of an exchange."""
     return f"{exchange}.log"
 
 
 def arguments_of(log_bytes: int | None) -> dict[str, Any]:
-    """Return what the stream is declared with, where it may take so many bytes."""
+    """Return the arguments of the stream queue; ``log_bytes`` None is the default size."""
     if log_bytes is None:
         return dict(LOG_ARGUMENTS)
-    usual = LOG_ARGUMENTS["x-stream-max-segment-size-bytes"]
+    default = LOG_ARGUMENTS["x-stream-max-segment-size-bytes"]
     return {
         **LOG_ARGUMENTS,
         "x-max-length-bytes": log_bytes,
-        "x-stream-max-segment-size-bytes": min(usual, log_bytes // SEGMENTS),
+        "x-stream-max-segment-size-bytes": min(default, log_bytes // SEGMENTS),
     }
 
 
@@ -159,31 +156,32 @@ def _open_log(connection: Any, address: BrokerAddress, timeout: float) -> str:
     try:
         channel.queue_bind(log, exchange)
     except AccessRefused as exc:
-        # Whoever made the queue has bound it.
+        # The process that declared the queue has bound it.
         return str(exc.reply_text)
     channel.close()
     return difference
 
 
 def _make_log(connection: Any, exchange: str, arguments: Mapping[str, Any], timeout: float) -> None:
-    """Make the stream, and a new epoch for it.
+    """Declare the stream, and propose a new epoch for it.
 
-    Of several who do so at once, all know the same epoch before, so the first proposal counts.
-    To know it, they must look at the epochs before they look whether there is a stream.
+    Processes that do so at once must all read the current epoch before they look for the stream:
+    then only the first proposal counts.
     """
     log, epochs = name_log(exchange), Epochs(connection, exchange, timeout)
     missing = not exists(connection, log)
     if missing:
         declare(connection, log, arguments)
-    if missing or not epochs.word:
+    if missing or not epochs.current:
         epochs.propose()
     epochs.close()
 
 
 class StreamQueueReader:
-    """Consumes the stream from a position on. Nothing is decoded.
+    """Consumes the stream from a position on.
 
-    Acknowledging means nothing to a stream but that more may come.
+    An acknowledgement only lets the broker send more (https://www.rabbitmq.com/docs/streams,
+    "Consuming").
     """
 
     replayable = True
@@ -199,22 +197,22 @@ class StreamQueueReader:
         self._after = -1
         self._delivered: Any = None
         self._epochs = Epochs(connection, exchange, timeout)
-        if not self._epochs.word or not self._position_exists(position, epoch):
+        if not self._epochs.current or not self._position_exists(position, epoch):
             self._epochs.propose()
-        self.epoch = self._epochs.word
+        self.epoch = self._epochs.current
         self.end = self._find_end()
 
     def read(self, position: str, *, wait: float) -> Sequence[Entry]:
-        """Return what comes after a position; see :class:`celery_wsprogress.brokers.Reader`.
+        """Return the entries after a position; see :class:`celery_wsprogress.brokers.Reader`.
 
-        Raises ``ConnectionError`` also when another reader found a new log, and the library's
-        ``ConsumerCancelled`` when the stream was deleted.
+        Raises ``ConnectionError`` also if another reader found a new log, and py-amqp's
+        ``ConsumerCancelled`` if the stream was deleted.
         """
         with self._message_buffer.exclusive():
             if self._channel is None or position != self._position:
                 self._consume(position)
             messages = self._message_buffer.fetch(wait)
-            if self._epochs.word != self.epoch:
+            if self._epochs.current != self.epoch:
                 raise ConnectionError("another reader found a new event log")
             self._acknowledge()
             entries = [Entry(str(_offset(message)), body_of(message)) for message in messages]
@@ -223,21 +221,21 @@ class StreamQueueReader:
             return entries
 
     def close(self) -> None:
-        """End the connection without the broker, under whoever reads."""
+        """Abort the connection; see :class:`celery_wsprogress.brokers.Reader`."""
         self._message_buffer.close()
 
     def _position_exists(self, position: str, epoch: str) -> bool:
-        """Say whether the log still has the entry that was read last, or newer ones.
+        """Return whether the log delivers the entry that was read last, or newer ones.
 
-        A stream that ends before it would keep silent until it gets there.
+        A stream that ends before the position delivers nothing until it gets there.
         """
-        if not position or epoch != self._epochs.word:
+        if not position or epoch != self._epochs.current:
             return True
         self._consume(position)
         return drain_until(self._connection, lambda: self._delivered is not None, POSITION_TIMEOUT)
 
     def _consume(self, position: str) -> None:
-        """Begin to receive what comes after a position, and the entry at the position itself."""
+        """Subscribe from a position on, including its own entry."""
         if self._channel is not None:
             cancel(self._channel)
         self._message_buffer.messages.clear()
@@ -249,7 +247,7 @@ class StreamQueueReader:
 
     def _on_message(self, message: Any) -> None:
         self._delivered = message
-        # A stream is delivered from the beginning of a chunk: perhaps a little early.
+        # RabbitMQ delivers from the beginning of a chunk, which may be before the position.
         if _offset(message) > self._after:
             self._message_buffer.messages.append(message)
 
@@ -259,7 +257,7 @@ class StreamQueueReader:
             self._delivered = None
 
     def _find_end(self) -> str:
-        # Of those that come, the last one: all together they may be large.
+        # Only the last offset is kept: the messages of the chunk may be large.
         newest: deque[int] = deque(maxlen=1)
         channel = consume(
             self._connection, self._log, "last", lambda message: newest.append(_offset(message))

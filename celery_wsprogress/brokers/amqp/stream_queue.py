@@ -1,7 +1,7 @@
-"""Stream queues of RabbitMQ: declared if they are not there, and consumed from an offset.
+"""Stream queues of RabbitMQ: declared if they do not exist, and consumed from an offset.
 
-The functions take a ``kombu.Connection`` over py-amqp. A queue that exists is used as it is,
-whatever the arguments it was made with.
+Used by :mod:`.stream` and :mod:`.epochs`. The functions take a ``kombu.Connection`` over py-amqp.
+An existing queue is used whatever its arguments.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from celery_wsprogress.brokers.amqp.topology import exists
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: Where to begin: a number, at the oldest that is retained, or at the newest.
+#: An offset to begin at: a number, the oldest retained message, or the newest chunk.
 Offset: TypeAlias = int | Literal["first", "last"]
 
-#: The header of a message that says where it stands.
+#: The header with a message's offset, and the argument of a consumer.
 OFFSET: Final = "x-stream-offset"
 
 _STREAM: Final = {"x-queue-type": "stream"}
@@ -31,17 +31,17 @@ _TAG: Final = "celery_wsprogress"
 
 
 class StreamRefused(Exception):
-    """The broker makes no stream queue for us; the sentence is its own."""
+    """The broker makes no stream queue; the text is its own."""
 
 
 def declare(connection: Any, queue: str, arguments: Mapping[str, Any]) -> str:
-    """Have a stream queue exist.
+    """Declare a stream queue, unless it exists.
 
     Returns:
-        Why the queue that exists is another one than was asked for; ``""`` when it is not.
+        The difference between the existing queue and the arguments; ``""`` for none.
 
     Raises:
-        StreamRefused: there is none, and the broker makes none. Its connection may be gone.
+        StreamRefused: there is none, and the broker makes none. The connection may be lost.
     """
     channel = connection.channel()
     try:
@@ -53,12 +53,12 @@ def declare(connection: Any, queue: str, arguments: Mapping[str, Any]) -> str:
             arguments={**_STREAM, **arguments},
         )
     except InternalError as exc:
-        # From 3.9 streams may be switched off; other internal errors are the moment's.
+        # Streams are a feature flag since RabbitMQ 3.9; other internal errors are temporary.
         if "feature flag" not in exc.reply_text:
             raise
         raise StreamRefused(exc.reply_text) from None
     except (PreconditionFailed, AccessRefused) as exc:
-        # Before 3.9 it is the type that is the wrong argument.
+        # Before 3.9 the queue type itself is refused.
         if not exists(connection, queue):
             raise StreamRefused(exc.reply_text) from None
         return str(exc.reply_text)
@@ -67,16 +67,16 @@ def declare(connection: Any, queue: str, arguments: Mapping[str, Any]) -> str:
 
 
 def consume(connection: Any, queue: str, offset: Offset, callback: Callable[[Any], None]) -> Any:
-    """Have a stream's messages delivered from an offset on.
+    """Subscribe to a stream from an offset on.
 
     Returns:
-        The channel, which carries nothing else. The messages are to be acknowledged on it.
+        The subscription's own channel. Acknowledge the messages on it.
 
     Raises:
-        PreconditionFailed, InternalError: also where somebody else is making it just now.
+        PreconditionFailed, InternalError: also while another process declares the stream.
     """
     channel = connection.channel()
-    # Otherwise the library makes text of what it can.
+    # py-amqp would decode bodies to text.
     channel.auto_decode = False
     channel.basic_qos(0, PREFETCH, False)
     channel.basic_consume(queue, _TAG, callback=callback, arguments={OFFSET: offset})
@@ -84,15 +84,15 @@ def consume(connection: Any, queue: str, offset: Offset, callback: Callable[[Any
 
 
 def cancel(channel: Any) -> None:
-    """Have nothing more delivered, and close the channel."""
+    """End a subscription, and close its channel."""
     channel.basic_cancel(_TAG)
     channel.close()
 
 
 def await_first_delivery(channel: Any) -> None:
-    """Have what the stream held when it began to be delivered come, after the first of it.
+    """Wait until the messages that the stream held at the subscription are delivered.
 
-    The broker sends in one go what it may send unacknowledged, and then answers what it is asked
-    on the same channel.
+    Call it after the first one. The broker sends up to :data:`PREFETCH` messages at once, and only
+    then answers a request on the same channel.
     """
     channel.basic_qos(0, PREFETCH, False)

@@ -1,4 +1,7 @@
-"""What has to be there on AMQP: the exchange, a durable fanout; and whether a queue is."""
+"""Declaration of the exchange on AMQP, a durable fanout, and look-up of queues.
+
+Used by the other modules here.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ _warned = threading.Event()
 
 
 def open_channel(connection: Any, exchange: str) -> Any:
-    """Open a channel on which the exchange is known to exist."""
+    """Open a channel, and declare the exchange unless it exists."""
     channel = connection.channel()
     try:
         channel.exchange_declare(exchange, "fanout", durable=True, auto_delete=False)
     except PreconditionFailed as exc:
-        # The broker closes a channel on which something failed.
+        # The broker closes a channel on which a method failed.
         channel = connection.channel()
         if not _warned.is_set():
             _warned.set()
@@ -37,7 +40,7 @@ def open_channel(connection: Any, exchange: str) -> Any:
                 exc.reply_text,
             )
     except AccessRefused as exc:
-        # To ask whether there is one takes no right.
+        # A passive declaration needs no right (https://www.rabbitmq.com/docs/access-control).
         channel = connection.channel()
         try:
             channel.exchange_declare(exchange, "fanout", passive=True)
@@ -47,18 +50,17 @@ def open_channel(connection: Any, exchange: str) -> Any:
 
 
 def exists(connection: Any, queue: str) -> bool:
-    """Say whether there is a queue of this name, of whatever kind.
+    """Return whether there is a queue of this name, of any type.
 
     Raises:
-        NotFound: there is one, but it cannot be had yet: a RabbitMQ is still starting.
+        NotFound: the queue exists and is not available yet, because RabbitMQ is starting.
     """
     channel = connection.channel()
     try:
         channel.queue_declare(queue, passive=True)
     except NotFound as exc:
-        # The code is the same for a queue that is down, and only what RabbitMQ says of it differs
-        # (rabbit_amqqueue.erl, priv_absent); other brokers have other words for what is not there.
-        # What things are called says nothing.
+        # RabbitMQ uses the same code for a queue that is down, with another text
+        # (rabbit_amqqueue.erl, priv_absent). Names are cut out: they may hold these words.
         if _DOWN.search(_NAME.sub("", exc.reply_text)):
             raise
         return False

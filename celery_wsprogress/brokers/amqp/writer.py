@@ -1,6 +1,7 @@
-"""Writing on AMQP, with the broker's confirmation for what must not be lost.
+"""The writer on AMQP, with the broker's confirmation for what must not be lost.
 
-Everything goes over one channel, confirmed or not: two channels would not keep the order.
+Opened by :mod:`.stream`. All batches use one channel: two would not keep the order
+(https://www.rabbitmq.com/docs/semantics).
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ _TRANSIENT: Final = 1
 
 
 class ConfirmingWriter(OwnedConnection):
-    """Publishes to the exchange; what is to be confirmed is persistent and waited for.
+    """Publishes to the exchange. Batches that need confirmation are persistent.
 
     Args:
-        connection: Belongs to the writer from now on.
+        connection: Owned by the writer from now on.
         exchange: The exchange of the events.
         timeout: Seconds that one write and one confirmation may take.
-        mandatory: Whether a batch must reach a queue. A broker that has none returns it, which
-            raises here; otherwise it would confirm what it has thrown away.
+        mandatory: Whether a batch must reach a queue. Without one, :meth:`publish` raises;
+            otherwise the broker would confirm a batch that it dropped.
     """
 
     def __init__(self, connection: Any, exchange: str, timeout: float, *, mandatory: bool) -> None:
@@ -53,9 +54,8 @@ class ConfirmingWriter(OwnedConnection):
     def publish(self, batch: bytes, *, confirm: bool) -> None:
         """Append one batch; see :class:`celery_wsprogress.brokers.Writer`.
 
-        Raises ``TimeoutError`` when the broker does not confirm in time, and
-        :class:`.failure.BrokerBlocked` when it takes nothing for now: then this writer is the one
-        to go on with.
+        Raises ``TimeoutError`` if the broker does not confirm in time, and
+        :class:`.failure.BrokerBlocked` while it accepts nothing: keep this writer then.
         """
         self._take_confirmations()
         self._producer.publish(
@@ -71,7 +71,7 @@ class ConfirmingWriter(OwnedConnection):
         self._healthy = True
 
     def keep_alive(self) -> None:
-        """Take what the broker said meanwhile, and send a heartbeat when one is due."""
+        """Process what the broker sent, and send a heartbeat if one is due."""
         self._take_confirmations()
         self._healthy = True
 
@@ -97,7 +97,7 @@ class ConfirmingWriter(OwnedConnection):
         return make_producer(channel, exchange, "fanout", declare=False)
 
     def _wait_for(self, tag: int) -> None:
-        """Wait for this message's confirmation; those of unconfirmed ones pass by before it."""
+        """Wait for a message's confirmation; earlier confirmations are ignored."""
         self._awaited = tag
         drain_until(
             self._connection, lambda: not self._awaited or self._blocked.active, self._timeout

@@ -1,9 +1,8 @@
 """The kombu connection to Redis, whose channels know the exchange type of the log.
 
-Used by :mod:`.stream`. TLS, credentials, sentinels and unix sockets are kombu's. Its key prefix
-(``global_keyprefix``) is not used: kombu prefixes only a list of commands, without those of
-streams (kombu 5.7, ``transport/redis.py``, ``GlobalKeyPrefixMixin``). Writer and reader prefix the
-stream's name themselves.
+Used by :mod:`.stream`. kombu handles TLS, credentials, sentinels and unix sockets. Writer and
+reader add the key prefix (``global_keyprefix``), because kombu does not for the commands of streams
+(kombu 5.7, ``transport/redis.py``, ``GlobalKeyPrefixMixin``).
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class _StreamChannel:
     body_encoding = None
 
     def _get_client(self) -> type[redis.Redis]:
-        # Not kombu's client, which prefixes some commands and not others.
+        # kombu's client would prefix some commands and not others.
         return redis.Redis
 
 
@@ -47,7 +46,7 @@ class _SentinelChannel(_StreamChannel, kombu_redis.SentinelChannel):  # type: ig
 
 
 class _RedisConnection(Connection):
-    """Sets our channels on kombu's transports, also after a switch to another URL."""
+    """Sets the channels above on kombu's transports, also after a switch to another URL."""
 
     def create_transport(self) -> Any:
         transport: Any = super().create_transport()  # type: ignore[no-untyped-call]
@@ -57,11 +56,11 @@ class _RedisConnection(Connection):
 
 
 def connect(address: BrokerAddress) -> Any:
-    """Return a connection with limits on every wait; see :func:`..connection.connect`."""
+    """Return a connection with a timeout for every wait; see :func:`..connection.connect`."""
     options = dict(address.transport_options)
     for name in ("socket_timeout", "socket_connect_timeout"):
         options[name] = any_connection.bounded(options, name)
-    # A command that is sent again may be executed twice: that is the caller's decision.
+    # A repeated command may be executed twice, so the caller decides about it.
     options["retry_on_timeout"] = False
     options.pop("body_encoding", None)
     # redis-py would try a sentinel that is down ten times before it asks the next one.

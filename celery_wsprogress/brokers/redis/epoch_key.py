@@ -1,9 +1,8 @@
 """The epoch of the log on Redis: a random value in the key ``<stream>.epoch``.
 
-Used by :mod:`.reader`. The value is the same for every reader. It is gone when the server lost its
-data, and the first reader that finds the log's end before its own position replaces it. Writers
-create it, and readers where they may: a server may refuse all writes of a reader (missing rights, a
-replica, no memory left), which reads all the same.
+Used by :mod:`.reader`. The key is gone when the server has lost its data, and the first reader that
+finds the log's end before its own position replaces the value. Writers create it, and readers where
+they may: a reader needs no right to write.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ class EpochKey:
         self._key = f"{stream}.epoch"
 
     def extend_expiry(self) -> None:
-        """Let the key live for another :data:`.exchange.EXPIRY` seconds."""
+        """Let the key expire in :data:`.exchange.EXPIRY` seconds."""
         self._client.expire(self._key, EXPIRY)
 
     def get_or_create(self, proposed: str) -> str:
-        """Return the stored epoch; ``""`` where there is none and none may be stored."""
+        """Return the stored epoch; ``""`` where there is none and this user may store none."""
         found = self._read()
         if found == "":
             with contextlib.suppress(redis.ResponseError):
@@ -53,14 +52,14 @@ class EpochKey:
         return found
 
     def replace(self, lost: str | None) -> str:
-        """Store a new epoch in place of ``lost``, unless another reader has done so before.
+        """Store a new epoch in place of ``lost``, unless another reader has done so.
 
         Returns:
-            The stored epoch; ``""`` where that is still none.
+            The stored epoch; ``""`` for none.
         """
 
         def replace(pipe: Any) -> None:
-            # Read before MULTI: the key is watched by then (optimistic locking).
+            # The key is watched: EXEC fails if it changes after this (optimistic locking).
             found = self._read(pipe)
             pipe.multi()
             if found == lost:
@@ -74,7 +73,7 @@ class EpochKey:
         """Return the stored epoch; ``""`` where there is none, None where it is no epoch."""
         with error_context("GETRANGE", self._key):
             try:
-                # Only a part: somebody else may have stored anything under this key.
+                # A part only: another program may have stored a large value here.
                 found = (client or self._client).getrange(self._key, 0, MAX_EPOCH_LENGTH)
             except redis.ResponseError as exc:
                 if "WRONGTYPE" in str(exc):

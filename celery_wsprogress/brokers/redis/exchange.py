@@ -1,13 +1,12 @@
-"""The exchange on Redis: an exchange type for kombu that appends to a stream.
+"""An exchange type for kombu on Redis that appends to a stream. Used by :mod:`.writer`.
 
-Each writer cuts the stream to as many entries as have room in what the log may take
-(:mod:`.server_memory`), reckoned by its own batches lately and by what the entries of the stream
-take by the server's own account. So small batches that follow large ones take no more room than
-these leave, and the first large ones push out small ones.
+Each writer trims the stream to the entries that fit into the bytes of the log
+(:mod:`.server_memory`), by the larger of two sizes: that of its recent batches, and that of an
+entry in the server's memory.
 
-Beside the first batch, and about once a minute beside another one, goes what keeps house: the
-epoch is named, stream and epoch are given a day to live, and the server is asked what it has. The
-answers come with that to the batch, so that nobody waits for them; a server may refuse them all.
+With the first batch, and then once a minute, the writer sends maintenance commands: they create the
+epoch, renew the expiry of stream and epoch, and ask for the server's memory. They share the batch's
+round trip, and the server may refuse any of them.
 """
 
 from __future__ import annotations
@@ -32,16 +31,16 @@ from celery_wsprogress.brokers.redis.server_memory import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: How many batches count for what a writer's batches are like lately.
+#: Batches in the average size.
 SIZE_WINDOW: Final = 100
-#: Seconds after which an entry is dropped, more or less.
+#: Seconds after which an entry is dropped, approximately.
 MAX_AGE: Final = 86_400
-#: Seconds between two times that a writer keeps house, and that a reader does.
+#: Seconds between two maintenance runs of a writer, and of a reader.
 MAINTENANCE_INTERVAL: Final = 60.0
-#: Seconds that stream and epoch live on when nobody writes or reads any more: by then every entry
-#: is too old.
+#: Seconds after which an unused stream and its epoch expire; every entry is too old by then.
 EXPIRY: Final = MAX_AGE + 10 * int(MAINTENANCE_INTERVAL)
-#: Entries below which what they take says little: Redis makes room for a hundred at once.
+#: Entries below which the server's size is not used: a node of the stream holds up to a hundred
+#: (redis.conf, ``stream-node-max-entries``).
 MIN_SAMPLE: Final = 200
 
 FIELD: Final = b"batch"
@@ -54,21 +53,21 @@ class StreamExchange(ExchangeType):
 
     type: Any = "stream"
     log_bytes: int | None = None
-    """What is set; see :func:`.server_memory.max_log_bytes`."""
+    """The setting; see :func:`.server_memory.max_log_bytes`."""
     _average_size = 0.0
-    """Of a batch that passed here lately, in bytes: a decaying average."""
+    """Bytes of a recent batch, as a decaying average."""
     _bytes_per_entry = 0.0
-    """Bytes that an entry of the stream takes, by the server's account; 0 while that is unknown."""
+    """Bytes of the server's memory per entry of the stream; 0 while unknown."""
     _server_memory = ServerMemory()
     _next_maintenance = float("-inf")
     _is_new = True
     _refused: frozenset[str] = frozenset()
     _connection: Any = None
-    """Of the channel's client, kept: to take it out of the pool and put it back, and all else that
-    the client does around a command, would cost a worker's flusher more than the command."""
+    """A connection of the channel's client. The client's own calls would cost the flusher more CPU
+    than the command itself."""
 
     def deliver(self, message: Any, exchange: str, _routing_key: str, **_: Any) -> None:
-        """Append the body, as the bytes it is; properties and headers are not kept."""
+        """Append the message's body; its properties and headers are dropped."""
         batch: bytes = message["body"]
         self._average_size += (len(batch) - self._average_size) / (
             SIZE_WINDOW if self._average_size else 1
@@ -76,30 +75,30 @@ class StreamExchange(ExchangeType):
         if self._connection is None:
             self._connection = take_connection(self.channel.client.connection_pool)
         stream = self.channel.global_keyprefix + exchange
-        most = max_entries_for(
+        max_entries = max_entries_for(
             max_log_bytes(self.log_bytes, self._server_memory),
             self._average_size,
             self._bytes_per_entry,
         )
-        append = ("XADD", stream, "MAXLEN", "~", most, "*", FIELD, batch)
+        append = ("XADD", stream, "MAXLEN", "~", max_entries, "*", FIELD, batch)
         if time.monotonic() < self._next_maintenance:
             self._connection.send_command(*append)
             self._read_answer_of("XADD", stream)
             return
         self._next_maintenance = time.monotonic() + MAINTENANCE_INTERVAL
-        chores = [one for one in self._maintenance(stream) if one[0] not in self._refused]
-        sent = self._connection.pack_commands([append, *chores])
+        commands = [one for one in self._maintenance(stream) if one[0] not in self._refused]
+        sent = self._connection.pack_commands([append, *commands])
         self._connection.send_packed_command(sent)
         try:
             self._read_answer_of("XADD", stream)
         except redis.ResponseError:
-            self._read_answers(chores, stream)
+            self._read_answers(commands, stream)
             raise
         except BaseException:
-            # Answers may still come, which belong to nothing.
+            # Replies may still arrive, which the next command would take for its own.
             self._connection.disconnect()
             raise
-        self._read_answers(chores, stream)
+        self._read_answers(commands, stream)
 
     def _read_answer_of(self, command: str, stream: str) -> None:
         with error_context(command, stream):
@@ -107,7 +106,7 @@ class StreamExchange(ExchangeType):
 
     def _maintenance(self, stream: str) -> list[Command]:
         epoch = f"{stream}.epoch"
-        # Only once: it is a reader that puts back a lost one, for it knows the word.
+        # Only once: a lost epoch is restored by a reader, which knows it.
         naming = [("SET", epoch, new_epoch(), "NX", "EX", EXPIRY)] if self._is_new else []
         return [
             *naming,
@@ -118,23 +117,23 @@ class StreamExchange(ExchangeType):
             ("XLEN", stream),
         ]
 
-    def _read_answers(self, chores: Sequence[Command], stream: str) -> None:
-        answers = {chore[0]: self._read_answer(chore) for chore in chores}
+    def _read_answers(self, commands: Sequence[Command], stream: str) -> None:
+        answers = {command[0]: self._read_answer(command) for command in commands}
         self._is_new = False
         self._server_memory = parse_memory(answers.get("INFO") or b"")
         warn(self.log_bytes, self._server_memory, stream)
         taken, count = answers.get("MEMORY USAGE"), answers.get("XLEN")
         self._bytes_per_entry = taken / count if taken and count and count >= MIN_SAMPLE else 0.0
 
-    def _read_answer(self, chore: Command) -> Any:
+    def _read_answer(self, command: Command) -> Any:
         try:
             return self._connection.read_response()
         except redis.ResponseError:
-            # What is lacking is a right, or the command: it is not asked for again.
-            self._refused |= {chore[0]}
+            # The right or the command is missing, so it is not sent again.
+            self._refused |= {command[0]}
             return None
 
 
 def new_epoch() -> str:
-    """Make a word for a new log."""
+    """Return a random epoch."""
     return secrets.token_hex(4)

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Most entries in one reply.
+#: Entries in one reply, at most.
 READ_COUNT: Final = 300
 
-#: Most entries in the first reply: their size is not known yet.
+#: Entries in the first reply, at most: their size is not known yet.
 FIRST_COUNT: Final = 10
 
 #: The epoch of a log without one, where a reader may not store one.
@@ -130,22 +130,22 @@ class RedisReader:
             )  # fmt: skip
         return b""
 
-    def _send_command(self, command: str, *words: Any) -> Any:
+    def _send_command(self, command: str, *arguments: Any) -> Any:
         with error_context(command, self._stream):
-            return send_command(self._client.connection_pool, command, *words)
+            return send_command(self._client.connection_pool, command, *arguments)
 
     def _run_maintenance(self) -> None:
         if time.monotonic() < self._next_maintenance:
             return
         self._next_maintenance = time.monotonic() + MAINTENANCE_INTERVAL
-        # A server without MINID (before 6.2), or without the right for us to trim, still bounds
-        # the stream by the writers' MAXLEN.
+        # Without MINID (before Redis 6.2) or the right to trim, the writers' MAXLEN bounds the
+        # stream.
         with contextlib.suppress(redis.ResponseError):
-            # Entries are numbered by the server's clock, not by ours.
+            # Entry ids follow the server's clock.
             seconds, _ = self._client.time()
             self._client.xtrim(self._stream, minid=(seconds - MAX_AGE) * 1000, approximate=True)
         with contextlib.suppress(redis.ResponseError):
-            # While somebody reads, entries expire and the log does not.
+            # A log with readers does not expire; its entries do.
             self._client.expire(self._stream, EXPIRY)
             self._epoch_key.extend_expiry()
         if self._epoch_key.get_or_create(self._stored_epoch or new_epoch()) != self._stored_epoch:
@@ -163,7 +163,7 @@ class RedisReader:
         if replaced != self._stored_epoch:
             self._stored_epoch = replaced
             return replaced
-        # We may not store a new epoch for the others; this reader uses one all the same.
+        # The server refused the new epoch, so this reader alone uses one.
         return new_epoch()
 
     def _newest_position(self) -> str:
@@ -172,25 +172,21 @@ class RedisReader:
         return reply[0][0].decode() if reply else ""
 
     def _last_generated(self) -> tuple[int, int]:
-        """Return the newest entry there ever was, also where it has been trimmed."""
+        """Return the id of the newest entry ever added, even if it has been trimmed."""
         try:
             reply = self._send_command("XINFO", "STREAM", self._stream)
         except redis.ResponseError as exc:
             if "no such key" not in str(exc):
                 raise
             return (0, 0)
-        # RESP 2 returns a flat list of names and values, RESP 3 pairs.
+        # RESP 2 returns a flat list of names and values, RESP 3 a list of pairs.
         flat = reply if isinstance(reply[0], bytes) else [one for pair in reply for one in pair]
         end: bytes = flat[flat.index(b"last-generated-id") + 1]
         return _parse_position(end.decode())
 
 
 def _refuse_reconnects(pool: Any) -> None:
-    """Keep the pool from renewing its connection.
-
-    redis-py reconnects without a notice when it finds the connection closed. After a restart of
-    the server a reader would go on in a log that may be another one.
-    """
+    """Keep the pool from reconnecting: after a restart of the server the log may be another one."""
     pool.connection_kwargs["redis_connect_func"] = _refuse
     connection = take_connection(pool)
     connection.redis_connect_func = _refuse

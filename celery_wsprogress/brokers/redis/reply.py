@@ -1,7 +1,7 @@
-"""A reply of Redis, read from the socket piece by piece: what is too large is passed over.
+"""Replies of Redis, read from the socket in pieces, without values that are too large.
 
-redis-py keeps a reply in memory whole, and an entry of a stream may have 512 MB: whoever can write
-to the stream could end everyone who reads it.
+Used by :mod:`.reader`. redis-py keeps a whole reply in memory, and an entry of a stream may have
+512 MB (Redis documentation, ``proto-max-bulk-len``): one entry could exhaust a reader's memory.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from io import BufferedReader
 
-#: Bytes that the text of one entry may have. Batches of ours have 32 KB at the most.
+#: Bytes of the largest value that is kept.
 MAX_ENTRY_BYTES: Final = 4_000_000
-#: Bytes that one read keeps; what comes behind them is left to the next one.
+#: Bytes that one read keeps; the next read returns the rest.
 MAX_READ_BYTES: Final = 8_000_000
 
 _CHUNK: Final = 65_536
-#: What a value costs besides its bytes.
+#: Bytes of memory that a value takes besides its own.
 _OVERHEAD: Final = 64
 
 
 class Cut(NamedTuple):
-    """Stands for a text that was passed over."""
+    """A placeholder for a value that was skipped."""
 
     size: int
     is_too_large: bool
-    """It is larger than any may be; else there was no room for it in this reply."""
+    """Whether it exceeds :data:`MAX_ENTRY_BYTES`; else this reply had no room for it."""
 
 
 class Reply:
     """One reply, in RESP 2 or 3 (https://redis.io/docs/latest/develop/reference/protocol-spec/).
 
     Args:
-        file: Reads from the socket; at its beginning.
+        file: Reads from the socket, from the beginning of the reply.
     """
 
     def __init__(self, file: BufferedReader) -> None:
@@ -46,11 +46,11 @@ class Reply:
         self._room = MAX_READ_BYTES
 
     def read(self) -> Any:
-        """Return the reply: texts as bytes, or cut; maps as lists of pairs.
+        """Return the reply: texts as bytes or :class:`Cut`, maps as lists of pairs.
 
         Raises:
-            redis.ResponseError: it is a refusal; the sentence is the server's own.
-            redis.ConnectionError: it ends too early.
+            redis.ResponseError: the reply is an error.
+            redis.ConnectionError: the connection ends within it.
         """
         line = self._read_line()
         while line[:1] == b">":
@@ -65,7 +65,7 @@ class Reply:
         if kind == b"$":
             return self._text(int(rest))
         if kind == b"=":
-            # A text that says first of which format it is.
+            # A verbatim string, which begins with its format.
             text = self._text(int(rest))
             return text[4:] if isinstance(text, bytes) else text
         if kind in (b"*", b"~"):
@@ -106,10 +106,10 @@ class Reply:
 
 
 def take_connection(pool: Any) -> Any:
-    """Take a connection out of a pool of any version of redis-py.
+    """Take a connection out of a pool of redis-py.
 
-    Before 5.3 it asks for the name of a command, of which it makes nothing; since then it warns
-    of one (redis/connection.py, ``ConnectionPool.get_connection``).
+    Before 5.3 redis-py requires the name of a command; since then it warns of one
+    (redis/connection.py, ``ConnectionPool.get_connection``).
     """
     return pool.get_connection("_") if _wants_a_name(pool.__class__) else pool.get_connection()
 
@@ -125,33 +125,32 @@ def send_command(pool: Any, *command: Any) -> Any:
     """Send a command and return its reply; see :meth:`Reply.read`.
 
     Args:
-        pool: Of redis-py; one of its connections is used.
-        command: The command's words.
+        pool: A pool of redis-py.
+        command: The command and its arguments.
 
     Raises:
-        redis.RedisError: as redis-py does; the connection is to be given up then.
+        redis.RedisError: as redis-py does. The caller must give up the connection.
     """
     connection = take_connection(pool)
     try:
         connection.send_command(*command)
-        # redis-py 5.2 to 8.1 keep the socket under this name, and have read all that came before.
+        # The socket's name in redis-py 5.2 to 8.1, which have read all earlier replies.
         with connection._sock.makefile("rb", _CHUNK) as file:  # noqa: SLF001
             return Reply(file).read()
     except TimeoutError:
         raise redis.TimeoutError("Redis has not answered in time") from None
     except (OSError, ValueError, AttributeError):
-        # Closed by another thread, at whatever moment.
+        # Another thread closed it.
         raise redis.ConnectionError("the connection to Redis is closed") from None
     finally:
         pool.release(connection)
 
 
 def read_entries(reply: Any) -> tuple[Sequence[tuple[str, dict[bytes, bytes | Cut]]], bool]:
-    """Take the entries of one stream out of a reply of ids and fields.
+    """Return the entries of a stream in a reply of ids and fields, and whether they are complete.
 
-    Returns:
-        Those that there was room for, and whether that is all of them. The first is always there,
-        without what there was no room for.
+    Entries from the first one that the reply had no room for are left out; the first entry of all
+    is always returned, with its skipped values as :class:`Cut`.
     """
     found: list[tuple[str, dict[bytes, bytes | Cut]]] = []
     for entry_id, fields in reply or ():

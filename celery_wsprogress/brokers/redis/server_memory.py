@@ -1,7 +1,7 @@
-"""How much of a Redis server's memory the log may take, and what is said where that is too much.
+"""The share of a Redis server's memory that the log may take, and the warnings about it.
 
-The log lives beside Celery's queues: where the server has a limit (``maxmemory``), what the log
-takes is missing to them. A server that evicts takes whole keys, and the log is one key.
+Used by :mod:`.exchange` and :mod:`.reader`. With ``maxmemory`` the log takes memory from Celery's
+queues. A server that evicts removes whole keys, and the log is one key.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from celery_wsprogress.settings import LOG_BYTES
 
 logger = logging.getLogger(__name__)
 
-#: What of the server's memory the log takes at the most, unless ``wsprogress_log_bytes`` is set.
+#: The largest share of ``maxmemory`` for the log, unless ``wsprogress_log_bytes`` is set.
 SHARE: Final = 1 / 4
-#: Beyond this share one warning is given.
+#: The share of ``maxmemory`` beyond which a warning is logged.
 WARN_SHARE: Final = 1 / 2
-#: How much more memory the server takes than the batches have bytes, at the most: it rounds up
-#: what it asks the system for (jemalloc's classes are a quarter apart).
+#: The server's memory by the bytes of the batches, at most. jemalloc rounds up, by up to a quarter
+#: (jemalloc(3), "size classes").
 OVERHEAD: Final = 1.3
-#: The most entries the log keeps, however small they are.
+#: Entries that the log keeps at most, however small.
 MAX_ENTRIES: Final = 100_000
 
 _FIELD: Final = re.compile(rb"^(maxmemory|maxmemory_policy):(\S*)", re.MULTILINE)
@@ -33,68 +33,66 @@ _warned: Final = (threading.Event(), threading.Event())
 
 
 class ServerMemory(NamedTuple):
-    """What the server says about its memory."""
+    """The server's settings for its memory."""
 
-    most: int = 0
-    """``maxmemory``, in bytes; 0 where there is no limit, or none is known."""
+    maxmemory: int = 0
+    """Bytes; 0 for no limit or an unknown one."""
     policy: str = ""
-    """``maxmemory-policy``."""
+    """The eviction policy; ``""`` if unknown."""
 
 
 def parse_memory(info: Any) -> ServerMemory:
-    """Take it out of what ``INFO memory`` returns."""
+    """Parse the reply to ``INFO memory``."""
     found = dict(_FIELD.findall(info if isinstance(info, bytes) else b""))
-    most = found.get(b"maxmemory", b"")
+    maxmemory = found.get(b"maxmemory", b"")
     policy = found.get(b"maxmemory_policy", b"").decode(errors="replace")
-    return ServerMemory(int(most) if most.isdigit() else 0, policy)
+    return ServerMemory(int(maxmemory) if maxmemory.isdigit() else 0, policy)
 
 
 def max_log_bytes(log_bytes: int | None, memory: ServerMemory) -> int:
     """Return how many bytes of the server's memory the log may take.
 
     Args:
-        log_bytes: What is set; None where nothing is.
-        memory: The server's.
+        log_bytes: The setting, or None.
+        memory: The server's settings.
     """
     if log_bytes is not None:
         return log_bytes
-    return min(LOG_BYTES, int(memory.most * SHARE)) if memory.most else LOG_BYTES
+    return min(LOG_BYTES, int(memory.maxmemory * SHARE)) if memory.maxmemory else LOG_BYTES
 
 
 def max_entries_for(bound: int, size: float, kept: float = 0.0) -> int:
-    """Return how many entries have room.
+    """Return how many entries fit into ``bound`` bytes.
 
     Args:
         bound: See :func:`max_log_bytes`.
-        size: Bytes of a batch lately.
-        kept: Bytes of the server's memory that an entry of the log takes now; 0 where that is not
-            known.
+        size: Bytes of a recent batch.
+        kept: Bytes of the server's memory per entry of the log; 0 where unknown.
     """
-    # One large batch more or less: no entry takes more than the largest.
     largest = MAX_BATCH_BYTES * OVERHEAD
-    most = int(bound / min(max(size * OVERHEAD, kept, 1), largest))
-    return min(max(most, 1), MAX_ENTRIES)
+    count = int(bound / min(max(size * OVERHEAD, kept, 1), largest))
+    return min(max(count, 1), MAX_ENTRIES)
 
 
 def warn(log_bytes: int | None, memory: ServerMemory, place: str) -> None:
-    """Say once a process what may go wrong for want of memory.
+    """Warn, once in a process, of a log that is too large or that the server may evict.
 
     Args:
-        log_bytes: What is set; None where nothing is.
-        memory: The server's.
+        log_bytes: The setting, or None.
+        memory: The server's settings.
         place: The name of the log.
     """
-    if not memory.most or _is_of_a_pool():
+    if not memory.maxmemory or _is_pool_process():
         return
     bound = max_log_bytes(log_bytes, memory)
     too_much, evicts = _warned
-    if bound > memory.most * WARN_SHARE and not too_much.is_set():
+    if bound > memory.maxmemory * WARN_SHARE and not too_much.is_set():
         too_much.set()
         logger.warning(
             "The event log %s may take %d bytes (wsprogress_log_bytes) of the %d that the Redis "
             "server has (maxmemory): when they are used up, it takes no tasks; a quarter is "
             "enough, or a server of its own (wsprogress_url)",
-            place, bound, memory.most,
+            place, bound, memory.maxmemory,
         )  # fmt: skip
     if memory.policy not in ("", "noeviction") and not evicts.is_set():
         evicts.set()
@@ -102,11 +100,11 @@ def warn(log_bytes: int | None, memory: ServerMemory, place: str) -> None:
         logger.warning(
             "The Redis server evicts keys when its %d bytes are used up (maxmemory-policy %s): "
             "%s may vanish, and so may the event log %s; Celery wants noeviction",
-            memory.most, memory.policy, lost, place,
+            memory.maxmemory, memory.policy, lost, place,
         )  # fmt: skip
 
 
-def _is_of_a_pool() -> bool:
-    """Whether this is one of the processes of a worker's pool: its parent says it for all."""
+def _is_pool_process() -> bool:
+    """Return whether this is a process of a worker's pool, whose parent logs the warnings."""
     billiard = sys.modules.get("billiard.process")
     return billiard is not None and billiard.current_process().name != "MainProcess"

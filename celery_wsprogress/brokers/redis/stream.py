@@ -1,10 +1,9 @@
 """The log on Redis: one stream, named after the exchange.
 
-Opened by :mod:`celery_wsprogress.brokers`. A writer (:mod:`.writer`) publishes through kombu to an
-exchange type of this package, which sends one ``XADD`` (:mod:`.exchange`). A reader
-(:mod:`.reader`) calls ``XREAD``. Writers bound the stream by the server memory that it takes,
-readers by age. It expires when nobody writes or reads it any more. The log's epoch is kept in a
-key beside the stream (:mod:`.epoch_key`).
+Opened by :mod:`celery_wsprogress.brokers`. A writer (:mod:`.writer`) publishes through kombu to the
+exchange type of :mod:`.exchange`, which sends one ``XADD``. A reader (:mod:`.reader`) sends
+``XREAD``. Writers bound the stream by memory, readers by age, and an unused stream expires. The key
+of the epoch is beside it (:mod:`.epoch_key`).
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def _ends(
 ) -> list[Event]:
     if outcome.end != "completed":
         error = ErrorData(
-            error=outcome.shown(full=streams_errors),
+            error=outcome.visible_error(full=streams_errors),
             error_type=outcome.error_type,
             status=outcome.end,
             duration=took,

@@ -44,7 +44,7 @@ def events_from_backend(
     if outcome is None:
         return otherwise()
     if outcome.end != "completed":
-        error, error_type = outcome.shown(full=streams_errors), outcome.error_type
+        error, error_type = outcome.visible_error(full=streams_errors), outcome.error_type
         if outcome.end == "cancelled":
             error = revoked or error
         end = encoded_events.failed(

@@ -92,7 +92,7 @@ def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: 
     request = request_of(sender, task_id) or {"id": task_id}
     run = RunInfo.from_request(request, sender.name)
     full = streams_errors(sender, read_header(request))
-    error, error_type = result_backend.failure(exception, full=full)
+    error, error_type = result_backend.describe_failure(exception, full=full)
     end = encoded_events.failed(run, time.time(), error, error_type)
     run_ends.publish_from_backend(sender, request, run, end)
 

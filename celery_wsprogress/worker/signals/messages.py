@@ -37,7 +37,7 @@ def _seconds_until(when: Any) -> float | None:
 
 
 def _cause(exception: Any, *, full: bool) -> str:
-    error, error_type = result_backend.failure(exception, full=full)
+    error, error_type = result_backend.describe_failure(exception, full=full)
     return error_type if error in {error_type, jsonable.WITHHELD} else f"{error_type}: {error}"
 
 

@@ -58,7 +58,7 @@ def record_abandoned(task: Any, tracker: Tracker) -> None:
     run, exception = tracker.run, sys.exc_info()[1]
     stops = isinstance(exception, (WorkerShutdown, WorkerTerminate))
     if isinstance(exception, (SystemExit, KeyboardInterrupt)) and not stops:
-        error, error_type = result_backend.failure(exception, full=tracker.streams_errors)
+        error, error_type = result_backend.describe_failure(exception, full=tracker.streams_errors)
         run_ends.published.append(run.run_id)
         end = encoded_events.failed(run, time.time(), error, error_type, duration=tracker.duration)
         tracker.end(end)

@@ -119,7 +119,7 @@ def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) ->
         if publishing is not None and id_of(signature):
             task = app.tasks.get(name)
             streams = full and (task is None or streams_errors(task, header))
-            error, error_type = result_backend.failure(exception, full=streams)
+            error, error_type = result_backend.describe_failure(exception, full=streams)
             run = RunInfo.unstarted(str(id_of(signature)), name, header)
             event = encoded_events.failed(run, timestamp, error, error_type, unstarted=True)
             publishing.publisher.emit((event,))

@@ -122,7 +122,7 @@ def failed(task_id: Any = None, exception: Any = None, **_: Any) -> bool:
     """Say ``error``. False when it is not this process that runs the task."""
     tracker = _tracker_of(task_id)
     if tracker is not None:
-        _fail(tracker, *result_backend.failure(exception, full=tracker.streams_errors))
+        _fail(tracker, *result_backend.describe_failure(exception, full=tracker.streams_errors))
     return tracker is not None
 
 
@@ -171,7 +171,7 @@ def _finish_eagerly(tracker: Tracker, task: Any, state: Any) -> None:
     policy_of(task).publishing.eager_runs.end(tracker.run)
     exception = sys.exc_info()[1]
     if state is None and exception is not None:
-        error, error_type = result_backend.failure(exception, full=tracker.streams_errors)
+        error, error_type = result_backend.describe_failure(exception, full=tracker.streams_errors)
         cancelled = isinstance(exception, eager_runs.CANCELLED)
         _fail(tracker, error, error_type, "cancelled" if cancelled else "error")
 
@@ -193,7 +193,7 @@ def internal_error(
     if publishing is None or request.get("is_eager"):
         return
     full = streams_errors(sender, read_header(request))
-    error, error_type = result_backend.failure(exception, full=full)
+    error, error_type = result_backend.describe_failure(exception, full=full)
     tracker = _last_tracker.get()
     if tracker is not None and tracker.run.run_id == read_header(request).get("run"):
         _fail(tracker, error, error_type)

@@ -51,39 +51,39 @@ def impatient(connection):
 
 def test_all_who_propose_at_once_agree(connections):
     one, other = map(impatient, connections)
-    assert one.word == other.word == ""
+    assert one.current == other.current == ""
     for epochs in (one, other):
         epochs.propose()
-    assert one.word.isalnum()
-    assert one.word == other.word
+    assert one.current.isalnum()
+    assert one.current == other.current
 
 
 def test_who_follows_hears_of_a_new_one(connections):
     one = Epochs(connections[0], EXCHANGE, 10.0)
     one.propose()
     other = Epochs(connections[1], EXCHANGE, 10.0)
-    assert other.word == one.word
+    assert other.current == one.current
     other.propose()
-    before = one.word
-    while one.word == before:
+    before = one.current
+    while one.current == before:
         assert drain_one(connections[0], 10.0)
-    assert one.word == other.word
+    assert one.current == other.current
 
 
 def test_many_are_read_to_the_last(connections):
     one = Epochs(connections[0], EXCHANGE, 10.0)
     for _ in range(400):  # more than the broker sends ahead
         one.propose()
-    assert Epochs(connections[1], EXCHANGE, 10.0).word == one.word
+    assert Epochs(connections[1], EXCHANGE, 10.0).current == one.current
 
 
 def test_who_takes_the_stream_for_empty_proposes_in_vain(connections):
     one = Epochs(connections[0], EXCHANGE, 10.0)
     one.propose()
     other = impatient(connections[1])
-    assert other.word == ""
+    assert other.current == ""
     other.propose()
-    assert other.word == one.word
+    assert other.current == one.current
 
 
 def test_what_is_no_proposal_is_passed_over(connections, rabbitmq_server):
@@ -95,4 +95,4 @@ def test_what_is_no_proposal_is_passed_over(connections, rabbitmq_server):
         for junk in (b"\xff\xfe", b"", b"word", b" two words"):
             channel.basic_publish(amqp.Message(junk), routing_key=name_epochs(EXCHANGE))
     one.propose()
-    assert Epochs(connections[1], EXCHANGE, 10.0).word == one.word
+    assert Epochs(connections[1], EXCHANGE, 10.0).current == one.current
