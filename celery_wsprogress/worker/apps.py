@@ -1,7 +1,7 @@
-"""What is kept about each Celery app of a process: its settings and its publisher.
+"""The settings and the publisher of each Celery app of a process.
 
-Celery's signals are one set per process, its apps may be many, so every handler asks here
-first, with the app of the signal's sender.
+Celery's signals are shared by all apps of a process, so every handler looks up the app of the
+signal's sender here.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Celery's own housekeeping (celery 5.7, celery/app/builtins.py), which nobody calls or waits for,
-#: also where all tasks of an app are of our class. Everything else it brings is somebody's
-#: operation: ``celery.map`` and ``celery.starmap`` have their caller, and ``celery.accumulate`` is
-#: the body that stands for a group and has the id of the task that was replaced by one.
+#: Celery's own housekeeping (celery 5.7, celery/app/builtins.py), for which no caller waits. Its
+#: others are operations: ``celery.map`` and ``celery.starmap`` have a caller, and
+#: ``celery.accumulate`` takes over the id of a task that a group replaces.
 _INTERNAL_TASKS: Final = frozenset(
     {
         "celery.backend_cleanup",
@@ -43,7 +42,7 @@ _INTERNAL_TASKS: Final = frozenset(
 
 
 class AppPublishing:
-    """How one app reports.
+    """The settings and the publisher of one app.
 
     Args:
         app: The Celery app. It is not kept alive.
@@ -56,38 +55,37 @@ class AppPublishing:
         self._publishers: list[Publisher] = []
         self._by_name: dict[str, bool] = {}
         self.eager_runs = EagerRuns()
-        """Those that go on in this process."""
+        """Its active eager runs in this process."""
 
     @property
     def app(self) -> Any:
-        """The app; None when it is gone."""
+        """The app; None when it was collected."""
         return self._app()
 
     @property
     def publisher(self) -> Publisher:
-        """The app's publisher in this process, made when it is first asked for."""
+        """The app's publisher in this process, created when first needed."""
         if not self._publishers:
-            # Of two threads that come here at once each makes one; both take the first, and the
-            # other, which nobody ever gives anything, has no thread.
+            # Two threads at once create two; both use the first, and the other starts no thread.
             self._publishers.append(self._open_publisher())
         return self._publishers[0]
 
     def _open_publisher(self) -> Publisher:
         app = self._app()
         publisher = open_publisher(_address_of(app, self.settings), self.settings)
-        # The flusher thread keeps its publisher alive, so the app's end must be its end. Not the
-        # end of the process: that waits until the last events have left, and is signals' affair.
+        # The flusher thread keeps its publisher alive, so the app's end must close it. Not at exit:
+        # there the signals' handlers wait until the last events are written.
         weakref.finalize(app, publisher.close).atexit = False
         return publisher
 
     def publishes(self, name: str, *, streaming: bool, header: Mapping[str, Any]) -> bool:
-        """Whether the life of this task is published.
+        """Return whether the life cycle of a task is published.
 
         Args:
             name: The task's name.
             streaming: Whether it is a ``StreamingTask``.
-            header: Our header of its message: a task that stands in for another one (after
-                ``replace``) is followed because the other one was.
+            header: Our header of its message. With ``follow`` the task replaces one that is
+                published, and so is published, too.
         """
         if not self.settings.enabled or name in _INTERNAL_TASKS:
             return False
@@ -95,7 +93,7 @@ class AppPublishing:
 
     @property
     def publishes_eager(self) -> bool:
-        """Whether runs that no worker has received are published: as is said, else not in tests."""
+        """Whether eager runs are published: as the setting says; without it, except in tests."""
         choice = self.settings.eager
         return not runs_in_tests() if choice is None else choice
 
@@ -113,10 +111,10 @@ def _selected(tasks: str | tuple[str, ...], name: str) -> bool:
 
 
 def read_settings(app: Any) -> WorkerSettings:
-    """The app's settings, from its configuration, then the environment.
+    """Read the app's settings from its configuration, then the environment.
 
     Raises:
-        ConfigurationError: one of them is bad.
+        ConfigurationError: one of them is invalid.
     """
     return WorkerSettings.read(app, os.environ)
 
@@ -125,7 +123,7 @@ _by_app: weakref.WeakKeyDictionary[Any, AppPublishing] = weakref.WeakKeyDictiona
 
 
 def publishing_of(app: Any) -> AppPublishing:
-    """How this app reports. A bad setting is logged once and switches the app's events off."""
+    """Return the settings and the publisher of an app. An invalid setting switches events off."""
     app = unproxied(app)
     found = _by_app.get(app)
     if found is None:
@@ -134,7 +132,7 @@ def publishing_of(app: Any) -> AppPublishing:
 
 
 def unproxied(app: Any) -> Any:
-    """The app behind the proxy by which tasks know it at times."""
+    """Return the app behind a proxy, such as ``current_app``."""
     return getattr(app, "_get_current_object", lambda: app)()
 
 
@@ -156,16 +154,14 @@ def _settings_or_off(app: Any) -> WorkerSettings:
 
 
 def _prepare_broker(app: Any, settings: WorkerSettings) -> None:
-    """Import what the events' broker needs, and refuse an address that can never work.
-
-    A module that another thread imports while this process forks can never be imported in the
-    child, so the broker's is imported here and not by the flusher thread.
+    """Import the client library of the broker, and check the address.
 
     Raises:
-        ConfigurationError: the address is none.
+        ConfigurationError: the address is invalid.
     """
     if not settings.enabled:
         return
+    # Not in the flusher thread: a fork during its import would leave the import lock held.
     try:
         brokers.prepare(_address_of(app, settings))
     except ConfigurationError:

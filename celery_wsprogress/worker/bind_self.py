@@ -1,7 +1,7 @@
-"""A first parameter named ``self`` binds a decorated function, with or without ``bind=True``.
+"""Bind a decorated function whose first parameter is named ``self``, also without ``bind=True``.
 
-Celery decides that before it makes the task's class, so it is made good on the class: with what
-``bind=True`` would have put there.
+Celery binds before it creates the task's class (celery 5.7, celery/app/base.py,
+``_task_from_fun``), so the class gets afterwards what ``bind=True`` would have given it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ _POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 def bind_self(cls: Any) -> None:
-    """Bind the function that ``@app.task`` made this task class of, if it asks for it.
-
-    Does nothing for classes that were made otherwise, and nothing when called again.
-    """
+    """Bind the function of a class that ``@app.task`` created. Any other class stays as it is."""
     run = vars(cls).get("run")
     if not vars(cls).get("_decorated") or not isinstance(run, staticmethod):
         return
@@ -26,9 +23,9 @@ def bind_self(cls: Any) -> None:
         return
     cls.run = function
     cls.__wrapped__ = function
-    # What checks the arguments of a call, and what dumps the pydantic models among them.
+    # The check of a call's arguments must count `self`; so must the dump of pydantic models below.
     cls.__header__ = vars(cls)["app"].type_checker(function, bound=True)
-    # Since 5.7; before that the wrapped function does it itself (celery/app/base.py, 5.5).
+    # Since celery 5.7; in 5.5 the wrapped function dumps them itself (celery/app/base.py).
     if getattr(cls, "_dump_pydantic_arguments", None) is not None:
         dump = functools.partial(function.dump_arguments, bound=True)
         cls._dump_pydantic_arguments = staticmethod(dump)

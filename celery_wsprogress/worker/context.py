@@ -1,9 +1,8 @@
-"""The run whose code this is, and the functions for code that has no ``self``.
+"""The tracker of the current run, and the functions for code that has no ``self``.
 
-The tracker of the current run is kept in a :class:`~contextvars.ContextVar`: helper functions
-find it without being handed anything, and so does a thread that was started with
-``contextvars.copy_context().run``. The methods of a task find its run from any thread, as long as
-there is one run of it in the process (:func:`tracker_of`).
+A :class:`~contextvars.ContextVar` holds it for functions that the task calls, and for threads
+started with ``contextvars.copy_context().run``. The methods of a task find its run from any thread,
+if the process has only one of it (:func:`tracker_of`).
 """
 
 from __future__ import annotations
@@ -18,20 +17,21 @@ from celery_wsprogress.worker.steps import Steps
 if TYPE_CHECKING:
     from celery_wsprogress.worker.tracker import Tracker
 
-#: The run whose code this is; None outside of operations that are followed.
+#: The tracker of the current run; None outside of operations that are published.
 current_tracker: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.tracker", default=None)
 
 
 logger = logging.getLogger(__name__)
 
-#: The runs of this process, by the identity of their trackers: threads that a task starts, and
-#: pools of threads that are older than it, do not have its context.
+#: The active trackers of this process by ``id()``. Threads that a task starts, and older pools of
+#: threads, do not have its context.
 _active_trackers: Final[dict[int, Tracker]] = {}
 _logged: Final[set[tuple[str, str]]] = set()
 
 
 def enter(tracker: Tracker) -> None:
-    """A run begins in this context; what went on here before is over."""
+    """Make this tracker the current one of the context."""
+    # A run that was not left here, of a thread that was killed, is over.
     before = current_tracker.get()
     if before is not None and before is not tracker.parent:
         _active_trackers.pop(id(before), None)
@@ -40,22 +40,23 @@ def enter(tracker: Tracker) -> None:
 
 
 def leave(tracker: Tracker) -> None:
-    """A run is over in this context."""
+    """Make the tracker's parent the current one again."""
     current_tracker.set(tracker.parent)
     _active_trackers.pop(id(tracker), None)
 
 
 def active_tracker(operation_id: str) -> Tracker | None:
-    """The tracker of a run of this process, whichever thread asks."""
+    """Return the newest active tracker of this operation in the process; any thread may ask."""
     found = [one for one in list(_active_trackers.values()) if one.run.operation_id == operation_id]
     return found[-1] if found else None
 
 
 def tracker_of(task: Any) -> Tracker | None:
-    """The tracker for which a method of the task speaks.
+    """Return the tracker to which a method of the task reports.
 
-    That of the context; in a thread without one that of the task's run in this process. Where
-    several go on (in a pool of threads or greenlets), nobody can know which one is meant.
+    It is that of the context or, in a thread without one, of the task's only run in this process.
+    Of several (in a pool of threads or greenlets) the right one cannot be known: None, and one
+    warning.
     """
     tracker = current_tracker.get()
     if tracker is not None or not _active_trackers:
@@ -68,31 +69,31 @@ def tracker_of(task: Any) -> Tracker | None:
         _log_once(
             logging.WARNING,
             name,
-            "a thread of it reports while several runs of the task go on here, and does not say "
-            "for which one; nothing of it is shown. Start the thread with "
+            "a thread of it reports while several runs of the task are active in this process; its "
+            "reports are dropped, since their run is not known. Start the thread with "
             "contextvars.copy_context().run, or with asyncio.to_thread",
         )
     else:
-        _log_once(logging.DEBUG, name, "a thread reports for it when no run of it goes on here")
+        _log_once(logging.DEBUG, name, "a thread reports for it while no run of it is active here")
     return None
 
 
 def _current(function: str) -> Tracker | None:
-    """The tracker of the context, for a function without ``self``."""
+    """Return the tracker of the context, for a function without ``self``."""
     tracker = current_tracker.get()
     if tracker is None and _active_trackers:
         _log_once(
             logging.WARNING,
             f"{function}()",
-            "called in a thread that does not know for which task, while one runs in this "
-            "process; nothing of it is shown. Start the thread with "
+            "called in a thread that does not know its task, while one runs in this process; its "
+            "reports are dropped. Start the thread with "
             "contextvars.copy_context().run, or call the method of the task's self",
         )
     return tracker
 
 
 def _log_once(level: int, who: str, sentence: str) -> None:
-    """Say it once a process."""
+    """Log a sentence once a process."""
     key = who, sentence
     if key not in _logged:
         _logged.add(key)
@@ -100,7 +101,7 @@ def _log_once(level: int, who: str, sentence: str) -> None:
 
 
 def find_tracker(operation_id: object) -> Tracker | None:
-    """The tracker of this operation, where it is its code that runs, or an operation inside it."""
+    """Return the tracker of this operation, if the context is in it or in an operation inside."""
     tracker = current_tracker.get()
     while tracker is not None and tracker.run.operation_id != operation_id:
         tracker = tracker.parent
@@ -116,9 +117,9 @@ def update_progress(
     unit: Any = None,
     details: Any = None,
 ) -> None:
-    """EncodedEvent the progress of the task that runs; outside of one only check the arguments.
+    """Report progress of the current task or operation; outside of one only check the arguments.
 
-    As :meth:`celery_wsprogress.StreamingTask.update_progress`, for code that has no ``self``.
+    See :meth:`celery_wsprogress.StreamingTask.update_progress`.
     """
     tracker = _current("update_progress")
     if tracker is None:
@@ -128,9 +129,9 @@ def update_progress(
 
 
 def update_status(status: Any, message: Any = "", details: Any = None) -> None:
-    """Put a word of one's own on the task that runs; outside of one do nothing.
+    """Report a status of the current task or operation; outside of one do nothing.
 
-    As :meth:`celery_wsprogress.StreamingTask.update_status`, for code that has no ``self``.
+    See :meth:`celery_wsprogress.StreamingTask.update_status`.
     """
     tracker = _current("update_status")
     if tracker is not None:
@@ -138,9 +139,9 @@ def update_status(status: Any, message: Any = "", details: Any = None) -> None:
 
 
 def set_metadata(**metadata: Any) -> None:
-    """Say something about the operation of the task that runs; outside of one do nothing.
+    """Add metadata to the current task or operation; outside of one do nothing.
 
-    As :meth:`celery_wsprogress.StreamingTask.set_metadata`, for code that has no ``self``.
+    See :meth:`celery_wsprogress.StreamingTask.set_metadata`.
     """
     tracker = _current("set_metadata")
     if tracker is not None:
@@ -148,9 +149,9 @@ def set_metadata(**metadata: Any) -> None:
 
 
 def log(level: Any, message: Any, **details: Any) -> None:
-    """Send a line to those who watch the task that runs; outside of one do nothing.
+    """Send a log line of the current task or operation; outside of one do nothing.
 
-    As :meth:`celery_wsprogress.StreamingTask.log`, for code that has no ``self``.
+    See :meth:`celery_wsprogress.StreamingTask.log`.
     """
     tracker = _current("log")
     if tracker is not None:
@@ -158,9 +159,9 @@ def log(level: Any, message: Any, **details: Any) -> None:
 
 
 def steps(total: Any) -> Steps:
-    """Count the steps of the task that runs; outside of one only count.
+    """Return a step counter of the current task or operation; outside of one it only counts.
 
-    As :meth:`celery_wsprogress.StreamingTask.steps`, for code that has no ``self``.
+    See :meth:`celery_wsprogress.StreamingTask.steps`.
     """
     tracker = _current("steps")
     return Steps(total) if tracker is None else tracker.steps(total)

@@ -1,8 +1,7 @@
-"""What a task keeps of the base class that its app would have given it.
+"""The default base class of an app, kept beside ``base=StreamingTask``, which would replace it.
 
-``@app.task`` makes a class of the app's own default base: that of ``Celery(task_cls=…)`` (Flask's
-application context, a tenant's schema), or Celery's own for Django, with ``delay_on_commit``.
-``base=StreamingTask`` takes its place, so it is put behind ours.
+It comes from ``Celery(task_cls=…)`` (Flask's application context, a tenant's schema), or is
+Celery's own for Django, with ``delay_on_commit``.
 """
 
 from __future__ import annotations
@@ -16,20 +15,18 @@ from kombu.utils.imports import symbol_by_name
 logger = logging.getLogger(__name__)
 
 _DJANGO_TASK: Final = "celery.contrib.django.task:DjangoTask"
-"""What Celery's fixup for Django makes the default where nobody has chosen one (celery 5.4,
-fixups/django.py)."""
+"""The default base that Celery's fixup for Django sets (celery 5.4, celery/fixups/django.py)."""
 
 
 def add_default_base(cls: Any, app: Any) -> None:
-    """Put the app's default base behind ``StreamingTask`` among the bases of a task's class.
+    """Add the app's default base to the bases of a task class, after ``StreamingTask``.
 
-    Only of a class that ``@app.task`` made of ``StreamingTask`` itself: a base class of the
-    project's own takes the place of the default one in Celery, too. Does nothing when called
-    again.
+    Only to a class that ``@app.task`` created from ``StreamingTask`` itself: a project's own base
+    class replaces the default one in Celery, too. A second call does nothing.
 
     Args:
-        cls: The task's class.
-        app: The app that it is bound to.
+        cls: The task class.
+        app: Its app.
     """
     if not vars(cls).get("_decorated"):
         return
@@ -41,11 +38,11 @@ def add_default_base(cls: Any, app: Any) -> None:
             try:
                 cls.__bases__ = _joined(cls.__bases__, base)
             except TypeError:
-                logger.warning("%s cannot have the base %r of its app, too", cls.name, base)
+                logger.warning("%s cannot have the base %r of its app as well", cls.name, base)
 
 
 def _default_base(app: Any) -> Any:
-    """``app.Task``: made of ``task_cls``, or what a project has put in its place or onto it."""
+    """Return ``app.Task``, which a project may also assign; None where that is not a class."""
     try:
         found = app.Task
     except Exception:
@@ -55,7 +52,7 @@ def _default_base(app: Any) -> Any:
 
 
 def _has_base_of_its_own(cls: Any, default: Any) -> bool:
-    """Whether somebody has written a base class for this task in particular."""
+    """Return whether a project has written a base class for this task in particular."""
     return any(
         issubclass(one, Task)
         and one not in default.__mro__
@@ -68,13 +65,13 @@ _OURS: Final = "celery_wsprogress."
 
 
 def _base_of_django(app: Any, default: Any) -> Any:
-    """Django's, where a project has made ours the default and the fixup has left it at that."""
+    """Return Django's base where a project made ours the default: the fixup keeps that one."""
     fixed = any(type(one).__name__ == "DjangoFixup" for one in getattr(app, "_fixups", ()))
     streams = getattr(default, "_streams_progress", False)
     return symbol_by_name(_DJANGO_TASK) if fixed and streams else None  # type: ignore[no-untyped-call]
 
 
 def _joined(bases: tuple[Any, ...], default: Any) -> tuple[Any, ...]:
-    """The default behind the bases, and in the place of one that it is made of itself."""
+    """Return the bases with the default last, or in the place of a base of its own."""
     kept = tuple(default if issubclass(default, base) else base for base in bases)
     return tuple(dict.fromkeys((*kept, default)))

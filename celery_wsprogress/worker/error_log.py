@@ -1,7 +1,4 @@
-"""Faults of our own, in the log: where they happened, and nothing of what was handled.
-
-The message of an exception may quote a task's arguments, so only its class is shown.
-"""
+"""Errors of this package in the log, without the exception's text, which may quote arguments."""
 
 from __future__ import annotations
 
@@ -17,6 +14,6 @@ if TYPE_CHECKING:
 def log_internal_error(
     logger: logging.Logger, level: int, sentence: str, exc: BaseException
 ) -> None:
-    """Write a sentence, the class of the exception, and the lines of code that it passed."""
+    """Log a sentence, the class of the exception and, above DEBUG, its traceback."""
     trace = "".join(traceback.format_tb(exc.__traceback__)) if level > 10 else ""
     logger.log(level, "%s (%s)\n%s", sentence, class_name(exc), trace)

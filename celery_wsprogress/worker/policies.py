@@ -1,6 +1,6 @@
-"""How the life of a task is published: whether at all, and what of its result and its errors.
+"""The policy of a task: whether its life cycle is published, with or without result and errors.
 
-A task has its own choices; the settings of its app stand behind them.
+The attributes of the task come first, then the settings of its app. Signal handlers ask here.
 """
 
 from __future__ import annotations
@@ -25,26 +25,21 @@ logger = logging.getLogger(__name__)
 
 
 class TaskPolicy(NamedTuple):
-    """How the life of a task is published."""
+    """What is published of a task."""
 
     publishing: AppPublishing
     always: bool
-    """Whatever the header of its message says."""
+    """Whether it is published whatever the header of its message says."""
     streams_result: bool
     streams_errors: bool
 
 
-#: The attribute of a task that holds them.
 _POLICY_ATTRIBUTE: Final = "_wsprogress_policy"
 
 
 def policy_of(task: Any) -> TaskPolicy:
-    """How this task's life would be published.
-
-    Args:
-        task: The task, bound to its app.
-    """
-    # Asked some times a run, of plain tasks, too: the task itself holds the answer.
+    """Return the policy of a task that is bound to its app."""
+    # Needed several times a run, of plain tasks, too: the task itself caches it.
     found: TaskPolicy | None = vars(task).get(_POLICY_ATTRIBUTE)
     if found is None:
         publishing = publishing_of(task.app)
@@ -60,7 +55,7 @@ def policy_of(task: Any) -> TaskPolicy:
 
 
 def publishing_for(task: Any, header: Mapping[str, Any]) -> AppPublishing | None:
-    """How this task's life is published; None where it is not.
+    """Return the settings and the publisher for a run; None if it is not published.
 
     Args:
         task: The task, bound to its app.
@@ -75,27 +70,17 @@ def publishing_for(task: Any, header: Mapping[str, Any]) -> AppPublishing | None
 
 
 def streams_result(task: Any, header: Mapping[str, Any]) -> bool:
-    """Whether the result of this run leaves with its events.
-
-    Args:
-        task: The task, bound to its app.
-        header: Our header of its message.
-    """
+    """Return whether the events of a run contain its result; arguments as above."""
     return policy_of(task).streams_result and not (header and header.get(WITHHOLD))
 
 
 def streams_errors(task: Any, header: Mapping[str, Any]) -> bool:
-    """Whether the texts of this run's errors leave with its events.
-
-    Args:
-        task: The task, bound to its app.
-        header: Our header of its message.
-    """
+    """Return whether the events of a run contain the texts of its errors; arguments as above."""
     return policy_of(task).streams_errors and not (header and header.get(WITHHOLD_ERRORS))
 
 
 def run_options_of(task: Any, header: Mapping[str, Any]) -> RunOptions:
-    """What is said of a run beside who and where, when it is received and when it starts."""
+    """Return the options in a run's ``received`` and ``started``; arguments as above."""
     return {
         "stream_result": streams_result(task, header),
         "stream_errors": streams_errors(task, header),
@@ -114,7 +99,7 @@ def _streams_errors(settings: WorkerSettings, task: Any) -> bool:
 
 
 def _own_choice(task: Any) -> str | None:
-    """What the task itself says of its errors. A word that means nothing keeps them in."""
+    """Return the task's own ``stream_errors``; an invalid one is ``"type"``, with a warning."""
     own = getattr(task, "stream_errors", None)
     if own is None:
         return None

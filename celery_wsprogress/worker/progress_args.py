@@ -1,9 +1,8 @@
-"""What ``update_progress`` was told, read as a fraction.
+"""The numbers of ``update_progress``, read as a fraction. Pure; called by :mod:`.tracker`.
 
-Pure. The numbers may be of any type that ``float()`` takes. What is odd about them is
-answered with advice, in the spelling that was probably meant, never with an exception; only
-what is no number at all is a ``TypeError``, because it is an error in the program and not in
-its data.
+Numbers may be of any type that ``float()`` accepts. Odd ones are errors in the data: they get a
+warning that names the call which was probably meant. Anything else is an error in the program, and
+a ``TypeError``.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from celery_wsprogress.protocol import jsonable
 
 
 class UsageWarning(Enum):
-    """What was odd about the arguments; each is said once a run."""
+    """A warning about the arguments, logged once a run; the value is its text."""
 
     PROGRESS_RANGE = (
         "progress goes from 0.0 to 1.0, not to {progress}; for {progress} % write "
@@ -30,7 +29,7 @@ class UsageWarning(Enum):
         "write update_progress(current={progress}, total={message})"
     )
     NOT_FINITE = (
-        "NaN and infinity say nothing about progress; where the total is not known write "
+        "NaN and infinity are no progress; if the total is not known, write "
         "update_progress() or update_progress(current=...)"
     )
     CURRENT_RANGE = (
@@ -40,7 +39,7 @@ class UsageWarning(Enum):
 
 
 class ProgressArgs(NamedTuple):
-    """Where the task is, as far as its arguments say."""
+    """The arguments of one call, cleaned."""
 
     fraction: float | None
     """0.0 to 1.0; None is indeterminate."""
@@ -52,11 +51,11 @@ class ProgressArgs(NamedTuple):
 def parse_progress(progress: Any, message: Any, current: Any, total: Any) -> ProgressArgs:
     """Read the numbers of one call.
 
-    ``progress`` wins over the fraction that publishes from ``current`` and ``total``. Out of
-    range is clamped; NaN, infinity and a total that is not positive are indeterminate.
+    ``progress`` wins over ``current / total``. A fraction out of range is clamped; NaN, infinity
+    and a total that is not positive are indeterminate.
 
     Raises:
-        TypeError: one of them is no number (``bool`` and texts are none).
+        TypeError: one of them is not a number (nor are ``bool`` and texts).
     """
     warnings: list[UsageWarning] = []
     fraction = number("progress", progress)
@@ -75,29 +74,29 @@ def parse_progress(progress: Any, message: Any, current: Any, total: Any) -> Pro
 
 
 def number(name: str, value: Any) -> float | int | None:
-    """A builtin number from anything that is one; whole numbers stay whole.
+    """Return a number as ``int`` or ``float``; whole numbers stay whole, None stays None.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not a number.
     """
     if value is None or type(value) is float:
         return value
     kind = class_name(value)
     if kind not in {"bool", "bool_"} and not has_type(value, (str, bytes, bytearray)):
-        for way in (_whole, float):
+        for convert in (_whole, float):
             try:
-                return way(value)
+                return convert(value)
             except OverflowError:
                 return math.inf
             except Exception as exc:
                 if must_propagate(exc):
                     raise
-    # Its class, and nothing of it: it may be an argument of the task.
+    # Only its class: the value may be a secret argument of the task.
     raise TypeError(f"{name} must be a number, not {kind}")
 
 
 def _whole(value: Any) -> float | int:
-    # Above 2**53 a browser no longer tells whole numbers apart.
+    # JSON numbers in a browser are doubles, which are exact up to 2**53 (RFC 8259, section 6).
     whole = int(operator.index(value))
     return whole if abs(whole) <= 2**53 else float(whole)
 
@@ -126,10 +125,10 @@ def _clamped(
 
 
 def format_warning(warning: UsageWarning, **arguments: Any) -> str:
-    """The advice as a sentence about this call.
+    """Return the text of a warning.
 
     Args:
-        warning: What is to be said.
+        warning: The warning.
         arguments: ``progress``, ``message``, ``current`` and ``total`` as they were passed.
     """
     percent = number("progress", arguments["progress"])

@@ -1,6 +1,6 @@
-"""How fast it goes and when it will be done, smoothed as tqdm does.
+"""Rate and time left, smoothed as in tqdm 4 (``tqdm/std.py``, ``EMA``).
 
-Pure: readings come in with their times.
+Pure: the caller passes the time. Used by :class:`.ProgressSlot`, once for each event it sends.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import math
 from typing import Final
 
 _SMOOTHING: Final = 0.3
-"""Weight of the newest interval, as in tqdm."""
+"""Weight of the newest interval, 0 to 1."""
 
 
 class _Average:
-    """An exponential moving average that is not biased towards its start at zero."""
+    """An exponential moving average without the bias of its start at zero."""
 
     def __init__(self) -> None:
         self._sum = 0.0
@@ -26,10 +26,9 @@ class _Average:
 
 
 class RateEstimator:
-    """Rate and time left of one run.
+    """Estimates the rate and the time left of one run.
 
-    A scale is what the positions are counted in: the total, or 1.0 for fractions. When it
-    changes, or the position goes back, the estimate starts anew.
+    It starts again when the total changes or the position goes back.
     """
 
     def __init__(self) -> None:
@@ -45,15 +44,15 @@ class RateEstimator:
     def add(
         self, at: float, position: float, scale: float | None
     ) -> tuple[float | None, float | None]:
-        """Take a reading.
+        """Add a position.
 
         Args:
-            at: When it was taken, in seconds of a clock that nobody sets.
-            position: How far the task was.
-            scale: Where the end is, or None where nobody knows.
+            at: Its time, monotonic seconds.
+            position: The units done, or a fraction.
+            scale: The total, 1.0 for fractions; None if it is not known.
 
         Returns:
-            Units a second and seconds left; None where there is nothing to go by yet.
+            Units per second and seconds left, each None while it is not known.
         """
         if scale != self._scale or (self._at is not None and position < self._at[1]):
             self._restart(scale)

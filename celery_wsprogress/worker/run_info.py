@@ -1,8 +1,7 @@
-"""Whose event it is: the run of an operation, read from Celery's request of it.
+"""The identity of a run: the operation, the publication and the attempt, read from a request.
 
-The caller stamps every message it publishes with a header of ours, :data:`HEADER`; the worker's
-main process adds the run's id to it when it receives the message. Both travel to the process
-that runs the task inside Celery's request.
+The caller adds :data:`HEADER` to every message; the worker's main process adds the run's id to it
+when it receives the message. Celery's request takes both to the process that runs the task.
 """
 
 from __future__ import annotations
@@ -21,41 +20,39 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HEADER: Final = "wsprogress"
-"""The message header. ``metadata`` and ``tags`` in it are the caller's, the rest is ours:
-``publication``, ``after`` (the run that this one retries or replaces), ``follow`` (publish this run
-whatever the settings say about its task) and, inside the worker only, ``run`` and ``queue``."""
+"""The message header. The caller sets ``metadata`` and ``tags``, this package ``publication``,
+``after`` (the run that this one retries or replaces), ``follow`` (publish this run whatever the
+settings of its task) and, inside the worker only, ``run`` and ``queue``."""
 
 WITHHOLD: Final = "withhold"
-"""Set in :data:`HEADER` inside the worker: the result does not leave with the events, whatever the
-settings of the task say."""
+"""A key of :data:`HEADER`, inside the worker: no event contains the result."""
 
 WITHHOLD_ERRORS: Final = "withhold_errors"
-"""The same, of what its errors say beside their type. A task that takes the place of another one
-has it from that one."""
+"""A key of :data:`HEADER`: events contain only the types of errors. A replacement inherits it."""
 
 _NO_HEADER: Final[Mapping[str, Any]] = {}
 
 _SHORT: Final = jsonable.MAX_NAME_BYTES // 6
-"""Characters of which none can make a name too long as JSON."""
+"""Characters that always fit: one takes 6 bytes of JSON at most."""
 
 
-#: Seeded by the system once a process: to ask it for each id costs a task a system call. Our own,
-#: because a program may seed the one that all share with the same number at each start.
+#: Seeded once a process: asking the system for each id costs a system call. Not the shared one of
+#: ``random``, which a program may seed with the same number at each start.
 _random: Final = random.Random()  # noqa: S311 - an id, and no secret
 fork.register(_random.seed)
 
 
 def new_id() -> str:
-    """A new id of a run or a publication: unique among those of one operation."""
+    """Return a new id of a run or a publication: 8 hexadecimal digits, unique in its operation."""
     fork.notice()
     return f"{_random.getrandbits(32):08x}"
 
 
 def read_header(request: Any) -> Mapping[str, Any]:
-    """The header of a request or of a message's headers; empty where there is none. Not ours.
+    """Return our header of a request or of a message's headers; empty where there is none.
 
     Args:
-        request: A dict or Celery's ``Context``.
+        request: A dict or Celery's ``Context``. The returned value is part of it: do not change it.
     """
     header = _headers_of(request).get(HEADER)
     return header if isinstance(header, dict) else _NO_HEADER
@@ -69,9 +66,9 @@ class RunInfo(Struct, frozen=True, gc=False):
     run_id: str = ""
     publication: str = ""
     retry_of: str = ""
-    """The run that asked for this one, where it is a retry or a replacement."""
+    """The id of the run that this one retries or replaces."""
     attempt: int = 1
-    """Which try this is, counted from 1."""
+    """The number of the attempt, from 1."""
     worker: str = ""
     queue: str = ""
     parent_id: str = ""
@@ -80,11 +77,11 @@ class RunInfo(Struct, frozen=True, gc=False):
     metadata: dict[str, Any] = {}
     tags: tuple[str, ...] = ()
     starts_at: float | None = None
-    """When it may start at the earliest, epoch seconds; None where it need not wait."""
+    """The earliest start, epoch seconds; None for at once."""
 
     @classmethod
     def from_request(cls, request: Any, operation_type: str) -> RunInfo:
-        """Read the run from Celery's request, minting its id where nobody has.
+        """Read the run from Celery's request; a missing run id is created.
 
         Args:
             request: A dict or Celery's ``Context``.
@@ -98,14 +95,14 @@ class RunInfo(Struct, frozen=True, gc=False):
     def from_publish_headers(
         cls, headers: Mapping[str, Any], operation_type: str, queue: str
     ) -> RunInfo:
-        """Read the publication from a message's headers. No worker has it yet."""
+        """Read the publication from the headers of a message that no worker has received yet."""
         return cls._read(headers, operation_type, "", queue)
 
     @classmethod
     def unstarted(
         cls, operation_id: str, operation_type: str, header: Mapping[str, Any]
     ) -> RunInfo:
-        """A run that there will never be, because of what it was to follow."""
+        """Return a run that never starts, because a task before it failed."""
         retry_of = _name(header.get("after"))
         return cls(operation_id, _name(operation_type), new_id(), retry_of=retry_of)
 
@@ -138,13 +135,13 @@ class RunInfo(Struct, frozen=True, gc=False):
 
 
 def _headers_of(request: Any) -> Mapping[str, Any]:
-    # A context that is asked for what it has not looks through all its classes.
+    # Not `get`: a Context looks up a missing attribute in all its classes.
     return request if isinstance(request, dict) else vars(request)
 
 
 def _time_of(eta: Any) -> float | None:
-    """The time that a message names, as Celery's worker reads it: without a zone it is UTC."""
-    # A script with operations of its own needs nothing of Celery.
+    """Return an ``eta`` in epoch seconds; like Celery's worker, UTC if it has no zone."""
+    # Imported here: standalone operations do not need Celery.
     from celery.utils.time import maybe_iso8601  # noqa: PLC0415
 
     try:
@@ -152,12 +149,12 @@ def _time_of(eta: Any) -> float | None:
         at = at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
         return None if at is None else min(max(0.0, at.timestamp()), LATEST)
     except (AttributeError, OverflowError, TypeError, ValueError):
-        # The worker throws such a message away, and says so.
+        # The worker discards such a message, and logs it.
         return None
 
 
 def _name(value: Any) -> str:
-    # Nearly every one is short and plain.
+    # The fast path of nearly every name.
     if type(value) is str and len(value) <= _SHORT and value.isascii():
         return value
     return jsonable.to_text(value, jsonable.MAX_NAME_BYTES) if value else ""

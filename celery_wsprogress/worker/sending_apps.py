@@ -1,4 +1,7 @@
-"""Which app sends a message: Celery's signals about publishing name a task, and no app."""
+"""The app that sends a message, for :mod:`.signals.caller`.
+
+Celery's signals ``before_task_publish`` and ``after_task_publish`` name a task, and no app.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +15,24 @@ from celery_wsprogress.worker.apps import unproxied
 _streaming: dict[str, weakref.WeakSet[Any]] = {}
 _registered_apps: weakref.WeakSet[Any] = weakref.WeakSet()
 
-#: The app that publishes here, and the name of the task.
+#: The app that publishes in this context, and the name of the task.
 _publishing: ContextVar[tuple[Any, str] | None] = ContextVar(
     "celery_wsprogress.publishing", default=None
 )
 
 
 def register_task(name: str, app: Any) -> None:
-    """This app has a ``StreamingTask`` of this name."""
+    """Record that the app has a ``StreamingTask`` of this name."""
     app = unproxied(app)
     _streaming.setdefault(name, weakref.WeakSet()).add(app)
     register_app(app)
 
 
 def register_app(app: Any) -> None:
-    """Have the messages of this app known as its own.
+    """Wrap the app's ``send_task``, so that :func:`app_publishing` knows its messages.
 
-    The least that does: an attribute of this one app. All that publishes a task calls its
-    ``send_task``, by name or not (celery 5.7: ``Task.apply_async``, ``Signature``, beat); neither
-    Celery's classes nor other apps are touched, and no configuration is read before its time.
+    Everything that publishes a task calls it (celery 5.7: ``Task.apply_async``, ``Signature``,
+    beat). Neither Celery's classes nor other apps change, and no configuration is read.
     """
     app = unproxied(app)
     if app in _registered_apps:
@@ -43,7 +45,7 @@ def register_app(app: Any) -> None:
         app: Any = known()
         token = _publishing.set((app, str(name)))
         try:
-            # Looked up now: what instruments Celery changes its class, perhaps after us.
+            # Looked up at each call: tracing libraries patch the class, perhaps after us.
             return (
                 own(name, *args, **options)
                 if own
@@ -56,17 +58,17 @@ def register_app(app: Any) -> None:
 
 
 def app_publishing(sender: str, name: str) -> tuple[Any, bool] | None:
-    """The app that publishes this message; None of an app that has nothing to do with us.
+    """Return the app that publishes a message; None for an app that is not registered.
 
     Args:
-        sender: The task of the message.
-        name: The task it is about: ``celery.map`` has another one inside.
+        sender: The name of the message's task.
+        name: The name of the task inside (of ``celery.map``), or the same.
 
     Returns:
-        The app, and whether the task is a ``StreamingTask`` of it.
+        The app, and whether ``name`` is a ``StreamingTask`` of it.
     """
     found = _publishing.get()
-    # Another app may publish in between: a handler of Celery's own signals, for instance.
+    # Another app may publish in between, for instance from a handler of the signals.
     if found is None or found[1] != sender:
         return None
     return found[0], found[0] in _streaming.get(name, ())

@@ -1,4 +1,4 @@
-"""Counting the steps of something that has a known number of them."""
+"""A step counter, returned by ``steps()`` of tasks and operations. It reports to their tracker."""
 
 from __future__ import annotations
 
@@ -17,18 +17,16 @@ UNIT: Final = "steps"
 
 
 class Steps:
-    """Counts steps, and reports each as progress.
-
-    For one thread (or one coroutine) at a time. Nothing is awaited, nothing blocks.
+    """Counts steps, and reports each as progress. For one thread at a time; nothing blocks.
 
     Args:
-        total: How many there are. None, NaN or what is not above 0 means that nobody knows.
-        say: ``update_progress`` of what is counted; None where nobody listens.
-        finish: What :meth:`complete` does with its result.
-        name: Whose steps they are, for advice in the log.
+        total: The number of steps. None, NaN or a number not above 0 means that it is not known.
+        report: ``update_progress`` of the operation; None to report nothing.
+        finish: Called by :meth:`complete` with its result.
+        name: The operation's name in the log.
 
     Raises:
-        TypeError: ``total`` is no number.
+        TypeError: ``total`` is not a number.
     """
 
     __slots__ = (
@@ -61,17 +59,15 @@ class Steps:
 
     @property
     def total_steps(self) -> float | int | None:
-        """How many there are, as it was said."""
+        """The number of steps, as given; None where it is not known."""
         return self._total
 
     def step(self, message: Any = "", details: Any = None) -> None:
-        """Take a step, and report it.
-
-        A step beyond the total counts no further; the log says so once.
+        """Count a step, and report it. One beyond the total is not counted, with one warning.
 
         Args:
-            message: What is done now, for a person to read.
-            details: Anything else, as a mapping.
+            message: A text for people, cut to 2,000 bytes.
+            details: A mapping, as in ``update_progress``.
         """
         left = None if self._total is None or not self._bounded else self._total - self.current_step
         if left is not None and left < 1:
@@ -81,11 +77,10 @@ class Steps:
         self._report(message, details)
 
     def complete(self, result: Any = None) -> None:
-        """EncodedEvent the last step, however many were taken.
+        """Report the last step, however many were counted.
 
         Args:
-            result: What came of it, for an operation of your own. In a task it is not looked at:
-                what the task returns is its result.
+            result: The result of an operation of your own; ignored in a task.
         """
         if self._bounded and self._total is not None and self.current_step < self._total:
             self.current_step = self._total
@@ -104,9 +99,8 @@ class Steps:
         if not self._warned:
             self._warned = True
             logger.warning(
-                "%s: step() was called more often than the %s times it was told of; "
-                "write the number of all steps where it is made: steps(%s), "
-                "or steps(0) where nobody knows it",
+                "%s: step() was called more often than the total of %s; "
+                "give the number of all steps, steps(%s), or steps(0) if it is not known",
                 self._name or "steps",
                 self._total,
                 math.floor(self._total or 0) + 1,

@@ -1,4 +1,8 @@
-"""``StreamingTask``: the base class of tasks that say how far they are."""
+"""``StreamingTask``: the base class of tasks that report progress.
+
+Its methods report to the tracker of the current run (:mod:`.context`). Creating a task class
+connects Celery's signals (:mod:`.signals.handlers`).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ _tracker_of = context.tracker_of
 
 
 class StreamingTask(Task):
-    """A Celery task whose life and progress can be watched while it runs.
+    """A Celery task whose life cycle and progress can be watched while it runs.
 
     .. code-block:: python
 
@@ -28,30 +32,28 @@ class StreamingTask(Task):
                 ...
                 self.update_progress(current=n, total=len(files), message=file.name)
 
-    A first parameter named ``self`` binds the task, with or without ``bind=True``. The class
-    also serves ``@shared_task(base=…)``, ``Celery(task_cls=…)``, tasks written as classes, and
-    stands beside a project's own base class, in either order.
+    A first parameter named ``self`` binds the task, with or without ``bind=True``. The class works
+    with ``@shared_task(base=…)``, ``Celery(task_cls=…)``, tasks written as classes, and beside
+    another base class, in either order.
 
-    Every method may be called from the task and from what it calls. Where a task is called
-    directly, from anywhere, nothing is sent; inside another task it speaks for that one, as a
-    function would. A task that is run eagerly is sent as ``wsprogress_eager`` says.
-    None of the methods makes a network call or waits for one, and none raises for what a network
-    does.
+    The methods may be called from the task and from functions and threads that it calls. In a task
+    that is called as a function they report for the enclosing task; without one they send nothing.
+    Eager runs follow the setting ``wsprogress_eager``. No method waits for the network or raises an
+    error of it.
     """
 
     stream_result: bool | None = None
-    """Whether the task's result leaves with its events. None: as ``wsprogress_stream_result``
-    says."""
+    """Whether the events contain the task's result. None uses ``wsprogress_stream_result``."""
 
     stream_errors: str | None = None
-    """What leaves of the task's errors: ``"full"`` is their type and text, ``"type"`` their type
-    only. None: as ``wsprogress_stream_errors`` says; where that says nothing either, ``"type"`` of
-    a task whose result does not leave, else ``"full"``."""
+    """The part of the task's errors in the events: ``"full"`` (type and text) or ``"type"``. None
+    uses ``wsprogress_stream_errors``; if that is unset, too, ``"full"`` where the result is sent,
+    else ``"type"``."""
 
     _streams_progress = True
 
     def __init_subclass__(cls, **keywords: Any) -> None:
-        # Before the class is ready, so that the default base takes part in making the task.
+        # First, so that the __init_subclass__ of the default base runs for this class, too.
         add_default_base(cls, vars(cls).get("app"))
         super().__init_subclass__(**keywords)
         bind_self(cls)
@@ -59,11 +61,8 @@ class StreamingTask(Task):
 
     @classmethod
     def bind(cls, app: Any) -> Any:
-        """Connect the task to its app. Celery calls it.
-
-        What ``__init_subclass__`` does is done here once more, for projects whose own base class
-        has one that does not call ``super()``.
-        """
+        """Connect the task to its app. Celery calls it."""
+        # Again, for a base class whose own __init_subclass__ does not call super().
         bind_self(cls)
         add_default_base(cls, app)
         handlers.connect()
@@ -73,7 +72,7 @@ class StreamingTask(Task):
         return bound
 
     def on_replace(self, sig: Any) -> Any:
-        """Hand the operation on to the task that replaces this one. Celery calls it."""
+        """Pass the operation on to the task that replaces this one. Celery calls it."""
         tracker = context.find_tracker(self.request.id)
         if tracker is not None and tracker.sink is not None:
             caller.inherit_header(sig, tracker, self.app)
@@ -89,26 +88,25 @@ class StreamingTask(Task):
         unit: Any = None,
         details: Any = None,
     ) -> None:
-        """EncodedEvent how far the task is. Cheap enough to be called in an inner loop.
+        """Report progress. Cheap enough for an inner loop.
 
-        The newest report replaces one that has not been sent yet; the last one before a pause
-        always arrives.
+        A report replaces the one before if that is not sent yet; the last one is always sent.
 
         Args:
-            progress: The fraction that is done, 0.0 to 1.0. Without it the fraction follows from
-                ``current`` and ``total``; without those the progress is indeterminate.
-            message: What the task does, for a person to read.
-            current: How many units are done.
-            total: How many there are.
-            unit: What they are ("files").
-            details: Anything else, as a mapping.
+            progress: The fraction done, 0.0 to 1.0. If it is None, ``current / total`` counts;
+                without these the progress is indeterminate.
+            message: A text for people, cut to 2,000 bytes.
+            current: The units done, 0 to ``total``.
+            total: The number of units, above 0; None if it is not known.
+            unit: The name of the units (``"files"``), cut to 500 bytes.
+            details: A mapping; above 8,000 bytes a preview replaces it.
 
-        The numbers may be of any type that ``float()`` takes. What is out of range is clamped,
-        NaN is indeterminate; both are answered with advice in the log, once a run.
+        Numbers may be of any type that ``float()`` accepts. A fraction out of range is clamped, NaN
+        and infinity are indeterminate; each logs one warning a run.
 
         Raises:
-            TypeError: ``progress``, ``current`` or ``total`` is no number (``bool`` and ``str``
-                are none).
+            TypeError: ``progress``, ``current`` or ``total`` is not a number (nor are ``bool`` and
+                ``str``).
         """
         tracker = _current() or _tracker_of(self)
         if tracker is None:
@@ -117,35 +115,36 @@ class StreamingTask(Task):
             tracker.update_progress(progress, message, current, total, unit, details)
 
     def update_status(self, status: Any, message: Any = "", details: Any = None) -> None:
-        """Put a word of the task's own on what it does, such as ``"uploading"``.
+        """Report a status of your own, such as ``"uploading"``.
 
-        It is a label and changes nothing in the task's life; a word of the life cycle
-        (``queued``, ``received``, ``started``, ``retrying``) is shown with a capital.
+        It is a label: the operation's state does not change. A name of the life cycle (``queued``,
+        ``received``, ``started``, ``retrying``) is capitalized; an empty one sends nothing. Each
+        logs one warning a run.
 
         Args:
-            status: The word.
-            message: What the task does, for a person to read.
-            details: Anything else, as a mapping.
+            status: The label, cut to 500 bytes.
+            message: A text for people, cut to 2,000 bytes.
+            details: As in :meth:`update_progress`.
         """
         tracker = _tracker_of(self)
         if tracker is not None:
             tracker.update_status(status, message, details)
 
     def log(self, level: Any, message: Any, **details: Any) -> None:
-        """Send a line to those who watch. None is left out.
+        """Send a log line to the watchers. Every line is sent, in order.
 
         Args:
-            level: ``debug``, ``info``, ``warning``, ``error``, ``critical``, or one of Python's
-                level numbers.
-            message: The line.
-            details: Anything else.
+            level: ``debug``, ``info``, ``warning``, ``error``, ``critical``, or a number of
+                :mod:`logging`; any other is ``info``, with one warning a run.
+            message: The line, cut to 2,000 bytes.
+            details: Other values, as in :meth:`update_progress`.
         """
         tracker = _tracker_of(self)
         if tracker is not None:
             tracker.log(level, message, **details)
 
     def steps(self, total: Any) -> Steps:
-        """Count steps instead of computing fractions.
+        """Return a step counter, which reports progress with each step.
 
         .. code-block:: python
 
@@ -153,24 +152,23 @@ class StreamingTask(Task):
             for file in files:
                 steps.step(f"Reading {file.name}")
 
-        ``step(message, details=None)`` takes one and reports it, ``complete()`` reports the last
-        one, ``current_step`` and ``total_steps`` say how far it is. The result of the task is
-        what it returns: ``complete(result)`` does not look at its argument in a task.
+        ``step(message, details=None)`` counts one step, ``complete()`` reports the last one,
+        ``current_step`` and ``total_steps`` are the numbers. In a task ``complete(result)`` ignores
+        its argument: the result of a task is its return value.
 
         Args:
-            total: How many there are; 0 where nobody knows.
+            total: The number of steps; 0 if it is not known.
 
         Raises:
-            TypeError: ``total`` is no number.
+            TypeError: ``total`` is not a number.
         """
         tracker = _tracker_of(self)
         return Steps(total) if tracker is None else tracker.steps(total)
 
     def set_metadata(self, **metadata: Any) -> None:
-        """Say something about the operation as a whole; earlier words of other names stay.
+        """Add values to the operation's metadata, and send it with the current status.
 
-        It is sent at once, with a status event that repeats the current word, so that it is
-        there also when the task says nothing else for a long time.
+        Values under other names stay. Above 8,000 bytes a preview replaces all of it.
         """
         tracker = _tracker_of(self)
         if tracker is not None:

@@ -1,8 +1,7 @@
-"""The tracker of a run: it takes what a task reports, and hands it to the publisher.
+"""The tracker of a run: it takes the reports of a task, and passes them to the publisher.
 
-Progress goes into a slot: the newest value replaces the one before, and only a slot that is not yet
-scheduled is scheduled. So a call that comes soon after another one costs neither a lock nor a
-system call. Everything else is encoded and handed over in the call.
+:mod:`.context` finds the tracker of the current run; the methods of tasks and operations call it.
+Progress goes into a slot (:class:`.ProgressSlot`), everything else is encoded during the call.
 """
 
 from __future__ import annotations
@@ -31,26 +30,23 @@ logger = logging.getLogger(__name__)
 
 
 class EventSink(Protocol):
-    """Where a tracker sends its events; a :class:`.Publisher`."""
+    """The receiver of a tracker's events: a :class:`.Publisher`, or its substitute in a test."""
 
     def schedule(self, slot: ProgressSlot) -> None:
-        """Have progress sent when it is due; see :meth:`.EventQueue.schedule`."""
+        """Send progress when it is due."""
 
     def emit(self, events: Sequence[QueueEntry], *, after: ProgressSlot | None = None) -> None:
-        """Have events sent, in this order, behind the value of a slot if one waits."""
+        """Send events, in this order, after the value of a slot if one waits."""
 
 
 class Tracker:
-    """What one run says.
-
-    Any thread that runs in the task's context may call it. It never blocks and raises only
-    what its methods promise.
+    """Turns the reports of one run into events. Any thread may call it; it never blocks.
 
     Args:
-        run: Whose events these are.
-        sink: Where they go; None for a run that only checks its arguments (eager, direct).
-        parent: The tracker of the run inside which this one runs (an eager ``apply``).
-        streams_errors: Whether the texts of its errors leave, and not only their types.
+        run: The run.
+        sink: Receives the events; None to check arguments only (an eager run, a direct call).
+        parent: The tracker of the enclosing run (of an eager ``apply``).
+        streams_errors: Whether events contain the texts of its errors, and not only their types.
     """
 
     __slots__ = (
@@ -83,13 +79,13 @@ class Tracker:
         self.sink = sink
         self.parent = parent
         self.slot = ProgressSlot(run)
-        """Its progress on the way to the sink."""
+        """Its progress, until the sink takes it."""
         self._started = monotonic()
         self.emitted = 0
-        """Events that were said between the beginning and the end, progress apart."""
+        """The number of events between the start and the end, without progress."""
         self._replacement_announced = False
         self.replaced = False
-        """The run published its own id: its successor goes on."""
+        """Whether the run published a message with its own id: its successor."""
         self._status = "running"
         self._last_status: tuple[float, str, dict[str, Any]] = (0.0, "", NO_DETAILS)
         self._metadata = run.metadata
@@ -102,17 +98,17 @@ class Tracker:
 
     @property
     def ended(self) -> bool:
-        """Whether the run's end was said; what the task still says is nobody's."""
+        """Whether the run's end was published; later reports are dropped."""
         return self.slot.ended
 
     @property
     def has_progress(self) -> bool:
-        """Whether it has said how far it is."""
+        """Whether it has reported progress."""
         return self.slot.latest is not None
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the caller and the task have said of the operation."""
+        """The operation's metadata, of the caller and of the task."""
         return self._metadata
 
     def update_progress(  # noqa: PLR0917 - by position a call costs half as much
@@ -124,10 +120,10 @@ class Tracker:
         unit: Any = None,
         details: Any = None,
     ) -> None:
-        """As :meth:`StreamingTask.update_progress`."""
+        """Report progress, as :meth:`StreamingTask.update_progress`."""
+        # Plain numbers in range take a short path, since tasks call this in inner loops.
         indeterminate = False
         if progress is None and type(current) is int and type(total) is int:
-            # What is not between them, or no total at all, is for the careful way.
             fraction = current / total if 0 <= current <= total > 0 else None
         elif type(progress) is float and current is None and total is None:
             fraction = progress if 0.0 <= progress <= 1.0 else None
@@ -140,10 +136,11 @@ class Tracker:
         if type(message) is not str:
             message = jsonable.to_text(message)
         if unit is not None and type(unit) is not str:
-            # Here, and not where the rest is made into an event: that is another thread.
+            # Here: the event is encoded in another thread, where the object may have changed.
             unit = jsonable.to_text(unit, jsonable.MAX_NAME_BYTES)
         if details is not None:
             details = jsonable.to_object(details)
+        # A slot that is scheduled already gets the value without a lock or a system call.
         slot = self.slot
         slot.latest = (
             time(), fraction, indeterminate, message, details, current, total, unit, monotonic(),
@@ -163,14 +160,12 @@ class Tracker:
             self._warn_once(warning, "%s", progress_args.format_warning(warning, **passed))
         if found.fraction is not None:
             return found.fraction, False, found.current, found.total
+        # Indeterminate progress keeps the last fraction, so that a bar does not jump back.
         known = 0.0 if self.slot.latest is None else self.slot.latest[1]
         return known, True, found.current, found.total
 
     def latest_events(self) -> Sequence[EncodedEvent]:
-        """The word that counts and how far it is, encoded, in the order in which they were said.
-
-        For whoever asks in this process. What leaves, and when, does not change by it.
-        """
+        """Encode the current status and progress, the older first. Nothing is sent by it."""
         latest, (at, message, details) = self.slot.latest, self._last_status
         found = [] if latest is None else [(latest[0], self.slot.encode(latest, None, None))]
         if at:
@@ -179,10 +174,10 @@ class Tracker:
         return [event for _, event in sorted(found, key=itemgetter(0))]
 
     def update_status(self, status: Any, message: Any = "", details: Any = None) -> None:
-        """As :meth:`StreamingTask.update_status`."""
+        """Report a status, as :meth:`StreamingTask.update_status`."""
         status = jsonable.to_text(status, jsonable.MAX_NAME_BYTES).strip()
         if not status:
-            self._warn_once("empty", "update_status() needs a word; this call says nothing")
+            self._warn_once("empty", "update_status() needs a word; this call sends nothing")
             return
         if status in LIFE_CYCLE:
             self._warn_once(
@@ -198,12 +193,15 @@ class Tracker:
         self._emit_status()
 
     def set_metadata(self, **metadata: Any) -> None:
-        """As :meth:`StreamingTask.set_metadata`."""
+        """Add metadata, as :meth:`StreamingTask.set_metadata`."""
         self._metadata = jsonable.to_object({**self._metadata, **metadata})
         self._emit_status(self._metadata)
 
     def _emit_status(self, metadata: dict[str, Any] | None = None) -> None:
-        """Say the current word. Watchers show its message, so it has the one said last."""
+        """Publish the current status, with the newest message, of a status or of progress.
+
+        Watchers show the message of the last event.
+        """
         latest = self.slot.latest
         _, message, details = self._last_status
         if latest is not None and latest[0] > self._last_status[0]:
@@ -215,7 +213,7 @@ class Tracker:
         self._emit(event, flush_progress=True)
 
     def log(self, level: Any, message: Any, **details: Any) -> None:
-        """As :meth:`StreamingTask.log`."""
+        """Send a log line, as :meth:`StreamingTask.log`."""
         known = jsonable.to_level(level)
         if known is None:
             shown = jsonable.to_text(level, 100)
@@ -223,22 +221,16 @@ class Tracker:
         self._emit(encoded_events.log(self.run, time(), known or "info", message, details))
 
     def steps(self, total: Any, finish: Callable[[Any], None] | None = None) -> Steps:
-        """As :meth:`StreamingTask.steps`.
-
-        Args:
-            total: How many there are.
-            finish: What ``complete(result)`` does with its result.
-        """
+        """Return a step counter, as :meth:`StreamingTask.steps`; ``finish`` gets its result."""
         return Steps(total, self.update_progress, finish, self.run.operation_type)
 
     def replace(self, *, streams_errors: bool = False) -> None:
-        """Say that a successor of the same id follows; once, and before it can begin.
+        """Publish ``replaced``, once, before the successor of the same id can start.
 
-        It is no end: the run fails where its successor cannot be published.
+        It does not end the run, which still fails if its successor cannot be published.
 
         Args:
-            streams_errors: Whether it is known that the texts of errors of all that follows may
-                leave.
+            streams_errors: Whether events may contain the texts of errors of all that follows.
         """
         self.replaced = True
         if not self._replacement_announced:
@@ -247,11 +239,11 @@ class Tracker:
             self._emit(event, flush_progress=True)
 
     def mark_ended(self) -> None:
-        """Say nothing more of this run: its end is said elsewhere."""
+        """Drop later reports: the end is published elsewhere."""
         self.slot.ended = True
 
     def end(self, *ends: QueueEntry) -> None:
-        """Say how the run ended. Only the first call says anything."""
+        """Publish the end of the run. Later calls publish nothing."""
         if not self.ended:
             self.mark_ended()
             if self.sink is not None:
@@ -266,22 +258,22 @@ class Tracker:
             self.sink.emit((event,), after=self.slot if flush_progress else None)
 
     def _warn_after_end(self) -> None:
-        """Say it in the log: in ``after_return`` it is too late, in ``on_success`` it is not.
+        """Warn of a report after the end.
 
-        Celery calls ``on_success``, ``on_failure`` and ``on_retry`` before it signals the end
-        (celery 5.7, celery/app/trace.py), and ``after_return`` behind it.
+        Celery calls ``on_success``, ``on_failure`` and ``on_retry`` before the signal of the end,
+        and ``after_return`` after it (celery 5.7, celery/app/trace.py).
         """
         if self.sink is not None and not self.replaced:
             self._warn_once(
                 "over",
                 "what is reported after the end, as in after_return() or by a thread that goes on, "
-                "is not sent; in on_success(), on_failure() and on_retry() it is in time",
+                "is not sent; on_success(), on_failure() and on_retry() come before the end",
             )
 
-    def _warn_once(self, what: object, sentence: str, *arguments: Any) -> None:
-        """Log a sentence about the way the task calls us, once a run."""
+    def _warn_once(self, key: object, sentence: str, *arguments: Any) -> None:
+        """Log a warning about the task's calls, once a run and key."""
         if self._warned is None:
             self._warned = set()
-        if what not in self._warned:
-            self._warned.add(what)
+        if key not in self._warned:
+            self._warned.add(key)
             logger.warning("%s: %s", self.run.operation_type, sentence % arguments)

@@ -116,7 +116,7 @@ def test_a_thread_that_is_left_says_nothing(caplog):
     context.enter(other)
     for _ in range(2):
         assert elsewhere(context.tracker_of, Task()) is None
-    assert caplog.text.count("no run of it goes on here") == 1
+    assert caplog.text.count("no run of it is active here") == 1
     context.leave(other)
 
 
