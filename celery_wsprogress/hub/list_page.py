@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.errors import CommandError
-from celery_wsprogress.operations.selector import Selector, SelectorField, validate_glob
+from celery_wsprogress.operations.selector import FILTERS, Selector, validate_glob
 from celery_wsprogress.operations.states import State
 from celery_wsprogress.protocol.messages import MAX_FRAME_BYTES, cut, encode_frame
 
@@ -38,12 +38,7 @@ def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> dict[st
     state = _parse_state(fields.get("state"))
     selectors = [
         Selector(by, value)
-        for by in (
-            SelectorField.OPERATION_TYPE,
-            SelectorField.TAG,
-            SelectorField.GROUP,
-            SelectorField.ROOT,
-        )
+        for by in FILTERS
         if (value := _parse_text(by, fields.get(by))) is not None
     ]
     found = (

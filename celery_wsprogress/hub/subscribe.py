@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from celery_wsprogress.access.permissions import EVERYTHING
 from celery_wsprogress.errors import CommandError
 from celery_wsprogress.operations import selector as selectors
-from celery_wsprogress.operations.selector import Selector, SelectorField
+from celery_wsprogress.operations.selector import Selector
 
 if TYPE_CHECKING:
     from celery_wsprogress.hub.command_context import CommandContext
@@ -148,20 +148,12 @@ def _selector(context: CommandContext) -> Selector | None:
     """The selector that the fields name, or None where they name an id."""
     if context.fields.get("operation_id") is not None:
         return selectors.EVERYTHING if context.text("operation_id") == EVERYTHING else None
-    for by in _FIELDS:
+    for by in selectors.FILTERS:
         if context.fields.get(by) is not None:
             value = context.text(by)
             selectors.validate_glob(value)
             return Selector(by, value)
     return None
-
-
-_FIELDS: Final = (
-    SelectorField.OPERATION_TYPE,
-    SelectorField.TAG,
-    SelectorField.GROUP,
-    SelectorField.ROOT,
-)
 
 
 def _check_room(context: CommandContext, ids: list[str]) -> None:

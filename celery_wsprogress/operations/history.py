@@ -1,12 +1,13 @@
-"""The events of one operation that clients are sent, shared by all who watch it.
+"""The delivered events of one operation, as encoded frames in log order.
 
-A history is a list of encoded frames in log order. Nobody gets a copy: each session keeps a
-*cursor*, the ``seq`` of the last entry it has written, and reads on from there when its socket
-takes more. So a slow client costs a number and not a queue.
+All sessions share the history. Each keeps a *cursor* only: the ``seq`` of the last entry that it
+has written. So a slow client costs a number and not a queue.
 
-Only progress is conflated: a progress replaces an earlier one of the same run. The last one before
-a pause or an end stays. A full history drops its oldest entries first, and never the last status,
-the latest progress or the end. A cursor that is older than what was dropped has missed something.
+A progress replaces the earlier one of its run; no other event is replaced. A full history drops
+its oldest entries, but never the last status, the latest progress or the end. A cursor that is
+older than a dropped entry has missed events.
+
+Pure.
 """
 
 from __future__ import annotations
@@ -27,20 +28,19 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES: Final = 1_000
 MAX_BYTES: Final = 512_000
-"""Bytes held for one operation, besides its latest progress: some thousand log lines of ordinary
-length."""
+"""Bytes held for one operation, besides its latest progress: about a thousand log lines."""
 
 ENTRY_OVERHEAD: Final = 150
-"""Bytes that an entry takes besides its frame, measured on CPython 3.11."""
+"""Bytes of an entry besides its frame, measured on CPython 3.11."""
 
 
 class Kind(IntEnum):
-    """What a history must know of an event."""
+    """The kind of an event: it decides whether the event is replaced or kept."""
 
     PROGRESS = 0
     STATUS = 1
     OTHER = 2
-    """A log line or a result: it is never replaced."""
+    """A log line or a result."""
     TERMINAL = 3
 
 
@@ -59,25 +59,25 @@ KINDS: Final[Mapping[type[Event], Kind]] = {
 
 
 class Entry(Struct, eq=False, gc=False):
-    """One event that was delivered."""
+    """One delivered event."""
 
     seq: int
-    """Counts the events that were delivered of the operation."""
+    """Number of the event among the delivered events of the operation."""
     epoch_number: int
-    """Number of the epoch of the log that it is from."""
+    """Number of its epoch of the log."""
     kind: Kind
     run: str
     frame: bytes
-    """As it goes to the clients; see :func:`~celery_wsprogress.protocol.frames.text_frame`."""
+    """The WebSocket frame, as :func:`~celery_wsprogress.protocol.frames.text_frame` makes it."""
 
     @property
     def position(self) -> LogPosition:
-        """The position in the log. It is seldom asked for, so it is read from the frame."""
+        """The position in the log. It is rarely needed, so it is decoded from the frame."""
         return position_of_frame(self.frame, self.epoch_number)
 
     @property
     def size(self) -> int:
-        """Bytes that it takes."""
+        """Bytes of memory."""
         return len(self.frame) + ENTRY_OVERHEAD
 
 
@@ -85,10 +85,10 @@ class History:
     """The delivered events of one operation, bounded in number and bytes.
 
     Args:
-        evicted_up_to: The log position up to which events of the operation may have been evicted
-            before; None if none were.
-        first_seq: The ``seq`` that this history starts after. It is at least that of the last entry
-            of an earlier history of the operation, so that cursors stay valid.
+        evicted_up_to: The log position up to which events of the operation may have been evicted;
+            None if none were.
+        first_seq: The ``seq`` that this history starts after. It is not below the last ``seq`` of
+            an earlier history of the operation, so that cursors stay valid.
     """
 
     __slots__ = (
@@ -113,30 +113,29 @@ class History:
         self.run_start_seq = 0
         """``seq`` of the first event of the current run."""
         self.dropped_seq = 0
-        """``seq`` of the newest entry that was dropped though a client may want it."""
+        """``seq`` of the newest dropped entry."""
         self.dropped_position = evicted_up_to
-        """The log position up to which something may be missing; None when nothing is."""
+        """The log position up to which events may be missing; None if none are."""
         self._entries: list[Entry] = []
         """All but the latest progress."""
         self._progress: Entry | None = None
-        """The latest progress. The next one of its run replaces it."""
+        """The latest progress. It is kept apart, since the next one of its run replaces it."""
         self._last_status: Entry | None = None
         self._last_end: Entry | None = None
         self._bytes = 0
         """Size of all entries but the latest progress."""
         self._shared_after = 0
         self._shared = b""
-        """The frames behind the cursor :attr:`_shared_after`, joined; empty where nobody has asked
-        since the newest entry came."""
+        """The joined frames after the cursor :attr:`_shared_after`; empty if not joined yet."""
 
     @property
     def count(self) -> int:
-        """How many entries are held."""
+        """Number of entries."""
         return len(self._entries) + (self._progress is not None)
 
     @property
     def size(self) -> int:
-        """Bytes of everything held."""
+        """Bytes of all entries."""
         return self._bytes + (0 if self._progress is None else self._progress.size)
 
     @property
@@ -147,15 +146,15 @@ class History:
 
     @property
     def last_event_id(self) -> str:
-        """The event id of the newest entry; empty where there is none."""
+        """The event id of the newest entry; empty if there is none."""
         newest = self._newest()
         return "" if newest is None else event_id_of_frame(newest.frame)
 
     def append(self, entry: Entry) -> int:
-        """Add the newest entry. It replaces an earlier progress of its run if it is one, too.
+        """Append an entry. A progress replaces the earlier one of its run.
 
         Returns:
-            By how many bytes the history has grown.
+            The bytes by which the history has grown; negative if it has shrunk.
         """
         self.newest = entry.seq
         self._shared = b""
@@ -175,7 +174,7 @@ class History:
             return entry.size
         if before.run == entry.run:
             return len(entry.frame) - len(before.frame)
-        # The last progress of an earlier run stays.
+        # The last progress of an earlier run stays. It may be older than the last entries.
         insort(self._entries, before, key=_seq)
         return entry.size - before.size + self._grow(before.size)
 
@@ -187,7 +186,7 @@ class History:
         return self._bytes - before
 
     def after(self, cursor: int) -> list[Entry]:
-        """The entries that a reader at this cursor has not had, oldest first."""
+        """Return the entries after a cursor, oldest first."""
         entries = self._entries[bisect_right(self._entries, cursor, key=_seq) :]
         progress = self._progress
         if progress is not None and progress.seq > cursor:
@@ -195,8 +194,9 @@ class History:
         return entries
 
     def frames_after(self, cursor: int) -> bytes:
-        """The frames of those entries, joined. They are joined once for all readers there."""
+        """Return the joined frames after a cursor."""
         newest = self._newest()
+        # Most sessions are at the newest entry but one; the others share what the first one joined.
         if newest is not None and cursor == newest.seq - 1:
             return newest.frame
         if not self._shared or self._shared_after != cursor:
@@ -206,15 +206,15 @@ class History:
 
     @property
     def progress_seq(self) -> int:
-        """``seq`` of the latest progress; 0 where there is none."""
+        """``seq`` of the latest progress; 0 if there is none."""
         return 0 if self._progress is None else self._progress.seq
 
     def only_progress_after(self, cursor: int) -> bool:
-        """Whether a reader at this cursor has had everything but the latest progress."""
+        """Return whether there is nothing after a cursor but the latest progress."""
         return not self._entries or self._entries[-1].seq <= cursor
 
     def cursor_at(self, position: LogPosition) -> int:
-        """The cursor of a reader whose last event has this position in the log."""
+        """Return the cursor of a client whose last event has this position in the log."""
         first = bisect_right(self._entries, position, key=_position)
         cursor = self._entries[first - 1].seq if first else 0
         progress = self._progress
@@ -223,10 +223,7 @@ class History:
         return cursor
 
     def latest_of_run(self, cursor: int) -> list[Entry]:
-        """The last status, the latest progress and the end of the current run, up to a cursor.
-
-        They show where the run is, and leave out how it came there.
-        """
+        """Return the last status, progress and end of the current run, up to a cursor."""
         latest = (self._last_status, self._progress, self._last_end)
         return sorted(
             [one for one in latest if one is not None and self.run_start_seq <= one.seq <= cursor],
@@ -240,8 +237,8 @@ class History:
         return self._entries[-1] if self._entries else None
 
     def _drop_oldest(self) -> None:
-        """Make room, a tenth more than needed, so that a full history is not walked each time."""
-        # The newest line is kept, too: were it dropped out of turn, nobody would notice the gap.
+        # A tenth more than needed, so that a full history is not walked for each event.
+        # The newest entry is kept, too: cursors would not notice the gap if it were dropped.
         keep = {id(self._last_status), id(self._last_end), *map(id, self._entries[-1:])}
         excess = self.count - MAX_ENTRIES * 0.9
         kept: list[Entry] = []
@@ -255,7 +252,7 @@ class History:
 
     def _drop(self, entry: Entry) -> None:
         self._bytes -= entry.size
-        # An entry that was kept longer than its neighbours is older than what was dropped before.
+        # What was kept as the last status once may be dropped after newer entries.
         if entry.seq > self.dropped_seq:
             self.dropped_seq, self.dropped_position = entry.seq, entry.position
 

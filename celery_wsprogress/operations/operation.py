@@ -1,7 +1,7 @@
-"""What is known of one operation, and the fold of its events over it.
+"""The state of one operation, folded from its events.
 
-Which run an event belongs to, and whether it is news, is decided by :mod:`.lifecycle`; here
-stands what the events say, as a snapshot shows it.
+:mod:`.runs` decides to which run an event belongs and whether it is delivered. This module keeps
+the values of the events, as :mod:`.snapshot` shows them.
 
 Pure.
 """
@@ -29,6 +29,7 @@ from celery_wsprogress.protocol.events import (
     ProgressData,
     Status,
     StatusData,
+    none_if_unset,
 )
 
 if TYPE_CHECKING:
@@ -45,20 +46,23 @@ _DELIVER: Final = Verdict.DELIVER
 
 
 class Operation(Struct, gc=False):
-    """What is known of one operation. Only :meth:`fold` and :meth:`resume` change it."""
+    """The state of one operation. Only :meth:`fold` and :meth:`resume` change it.
+
+    Times are epoch seconds of the writers of the events.
+    """
 
     operation_id: str
     first_seen_at: float
-    """When it was first heard of, in epoch seconds of the writer."""
+    """Time of the first event."""
     operation_type: str = ""
     status: str = QUEUED
-    """The last status word, whoever said it."""
+    """The last status."""
     own_status: str = QUEUED
-    """The last status word that was not a sidecar's."""
+    """The last status but a sidecar's ``stalled``."""
     last_progress: ProgressData | None = None
     """The latest progress of the current run."""
     last_message: StatusData | None = None
-    """The latest status of the current run with a message, if it is newer than the progress."""
+    """The latest status with a message of the current run, if it is newer than the progress."""
     metadata: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     tags: Sequence[str] = ()
     queued_at: float | None = None
@@ -73,15 +77,15 @@ class Operation(Struct, gc=False):
     root_id: str | None = None
     group_id: str | None = None
     streams_result: bool = False
-    """Whether its result may be shown; not before its worker was heard of."""
+    """Whether a result from the result backend may be shown. The worker's first event says so."""
     streams_errors: bool = False
-    """Whether the text of an error may be shown that the result backend tells; as before."""
+    """The same, for the text of an error."""
     acks_late: bool = False
-    """Whether the message of the current run is delivered again where its worker dies."""
+    """Whether the broker delivers the message of the current run again if its worker dies."""
     error: str | None = None
     error_type: str | None = None
     ignored: bool = False
-    """The task raised ``Ignore``, and so did not come to the end of its progress."""
+    """Whether the task raised ``Ignore``: then its progress is not complete."""
 
     runs: RunSet = field(default_factory=RunSet)
 
@@ -92,15 +96,14 @@ class Operation(Struct, gc=False):
 
     @property
     def state(self) -> State:
-        """Where it is in its life."""
+        """The state of the current run."""
         return self.runs.state
 
     def fold(self, event: Event) -> tuple[Verdict, Event]:
-        """Take one event, in log order.
+        """Process one event, in log order.
 
         Returns:
-            The verdict, and the event as it is to be delivered (an end gets the duration
-            that its writer could not know).
+            The verdict, and the event to deliver: a terminal event gets a duration if it has none.
         """
         runs = self.runs
         run, state = runs.current, runs.state
@@ -117,19 +120,19 @@ class Operation(Struct, gc=False):
         return verdict, event
 
     def is_current_run(self, run: str) -> bool:
-        """Whether this is the current run."""
+        """Return whether the current run has this id."""
         current = self.runs.current
         return current is not None and current.id == run
 
     def resume(self, timestamp: float) -> Status:
-        """Have the current run go on, which has given a sign of life; see :meth:`.Run.mark_alive`.
+        """Resume the current run, which was stalled or presumed lost; see :meth:`.Run.mark_alive`.
 
         Args:
-            timestamp: When it did, epoch seconds of its own clock.
+            timestamp: Epoch seconds of the heartbeat, by the clock of the run's process.
 
         Returns:
-            The event that is to be delivered for it: ``started`` of a run that was presumed lost,
-            the status before ``stalled`` of one that was silent.
+            The event to deliver: ``started`` for a run that was presumed lost, the status before
+            ``stalled`` for the others.
         """
         current = self.runs.current
         lost = current is not None and current.lost
@@ -150,12 +153,12 @@ class Operation(Struct, gc=False):
             operation_type=self.operation_type,
             metadata=dict(self.metadata),
             tags=list(self.tags) or UNSET,
-            attempt=_set(self.attempt),
-            worker=_set(self.worker),
-            queue=_set(self.queue),
-            parent_id=_set(self.parent_id),
-            root_id=_set(self.root_id),
-            group_id=_set(self.group_id),
+            attempt=_unset_if_none(self.attempt),
+            worker=_unset_if_none(self.worker),
+            queue=_unset_if_none(self.queue),
+            parent_id=_unset_if_none(self.parent_id),
+            root_id=_unset_if_none(self.root_id),
+            group_id=_unset_if_none(self.group_id),
         )
 
     def _continued(self) -> StatusData:
@@ -164,24 +167,18 @@ class Operation(Struct, gc=False):
         return StatusData(status=status, message=message, details=details)
 
     def latest_message(self) -> tuple[str, dict[str, Any]]:
-        """What was said last of the current run: the message and its details."""
+        """Return the latest message of the current run, and its details."""
         latest = self.last_message or self.last_progress
         return ("", {}) if latest is None else (latest.message, latest.details)
 
     def _start_run(self, *, replaced: bool) -> None:
-        """Forget what an earlier run has left behind.
-
-        Args:
-            replaced: That run handed its work on: how far it was is not forgotten.
-        """
+        """Reset the values of the run before; those of a ``replaced`` one are carried on."""
         if not replaced:
             self.last_progress = self.last_message = None
         self.started_at = self.finished_at = self.duration = None
         self.error = self.error_type = None
         self.ignored = False
         self.status = STARTED
-
-    # What the event says.
 
     def _with_duration(self, event: Completed | Error) -> Event:
         if event.data.duration is not UNSET:
@@ -197,7 +194,7 @@ class Operation(Struct, gc=False):
             if not other_run:
                 self.last_progress, self.last_message = event.data, None
         elif isinstance(event, Status):
-            # A message that is published once more says nothing of the run that is there.
+            # Another publication of the id says nothing of the run that is current.
             waits = trigger is Trigger.QUEUE and self.state is not State.QUEUED
             self._apply_status(event, trigger, other_run=other_run or waits)
         elif isinstance(event, Completed):
@@ -212,7 +209,6 @@ class Operation(Struct, gc=False):
                 self.run.lost = event.inferred and self.error_type in LOST
 
     def _apply_status(self, event: Status, trigger: Trigger, *, other_run: bool) -> None:
-        """Take a status; ``other_run`` is one that is not of the current run."""
         data = event.data
         self._fill_in(event, late=data.status in {QUEUED, RECEIVED})
         if other_run:
@@ -224,7 +220,7 @@ class Operation(Struct, gc=False):
         if data.attempt is not UNSET:
             self.attempt = data.attempt
         if trigger is Trigger.RETRY and event.inferred and self.run is not None:
-            # It may speak again all the same.
+            # A sidecar wrote it. The run may send a heartbeat all the same.
             self.run.lost = True
         if data.status not in LIFE_CYCLE or trigger is Trigger.RETRY:
             self.last_message = data
@@ -233,16 +229,16 @@ class Operation(Struct, gc=False):
         data = event.data
         self.status = "completed" if isinstance(event, Completed) else "error"
         self.finished_at = event.timestamp
-        self.duration = _known(data.duration)
+        self.duration = none_if_unset(data.duration)
         if data.attempt is not UNSET:
             self.attempt = data.attempt
 
     def _fill_in(self, event: Status, *, late: bool) -> None:
-        """Take from a status what holds in whatever order it comes.
+        """Take the values of a status that do not depend on the order of events.
 
         Args:
             event: The status.
-            late: What it says was said before what is known already.
+            late: Whether the values that are known already are newer.
         """
         data = event.data
         status = data.status
@@ -255,33 +251,29 @@ class Operation(Struct, gc=False):
         self._fill_in_identity(data, late=late)
 
     def _fill_in_identity(self, data: StatusData, *, late: bool) -> None:
-        self.operation_type = _known(data.operation_type) or self.operation_type
+        self.operation_type = none_if_unset(data.operation_type) or self.operation_type
         if data.metadata is not UNSET and data.metadata:
-            # A late word does not undo what the task has set since.
+            # A late status does not undo what the task has set since.
             old, new = self.metadata, data.metadata
             self.metadata = {**new, **old} if late else {**old, **new}
-        self.tags = _known(data.tags) or self.tags
-        # Nor does the receipt of a run that waits say where the one that is there runs.
-        self.worker = _choose(self.worker, _known(data.worker), late=late)
-        self.queue = _choose(self.queue, _known(data.queue), late=late)
-        self.parent_id = _known(data.parent_id) or self.parent_id
-        self.root_id = _known(data.root_id) or self.root_id
-        self.group_id = _known(data.group_id) or self.group_id
+        self.tags = none_if_unset(data.tags) or self.tags
+        # `received` of a waiting run does not say where the current one runs.
+        self.worker = _choose(self.worker, none_if_unset(data.worker), late=late)
+        self.queue = _choose(self.queue, none_if_unset(data.queue), late=late)
+        self.parent_id = none_if_unset(data.parent_id) or self.parent_id
+        self.root_id = none_if_unset(data.root_id) or self.root_id
+        self.group_id = none_if_unset(data.group_id) or self.group_id
         if data.status in {RECEIVED, STARTED}:
             self.streams_result = data.stream_result is not False
             self.streams_errors = data.stream_errors is UNSET
             self.acks_late = data.acks_late is True
         elif data.status == REPLACED and data.stream_errors is not UNSET:
-            # What follows is another task, which has its own say.
+            # Another task follows, with settings of its own.
             self.streams_errors = False
 
 
-def _set(value: T | None) -> T | UnsetType:
+def _unset_if_none(value: T | None) -> T | UnsetType:
     return UNSET if value is None else value
-
-
-def _known(value: T | UnsetType) -> T | None:
-    return None if value is UNSET else value
 
 
 def _choose(old: str | None, new: str | None, *, late: bool) -> str | None:

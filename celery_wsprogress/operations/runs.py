@@ -1,30 +1,22 @@
 """The runs of an operation, and which of them is the current one.
 
 A *run* is one receipt of one message by a worker. Retries, redeliveries and ``replace()`` make
-further runs of the same operation, and runs may overlap.
+further runs of the same operation, and runs may overlap. :class:`.Operation` calls this module for
+every event.
 
-The ``started`` of a run makes it the current one, and supersedes its predecessor: whatever that run
-reports of its end afterwards does not end the operation. A run that was only ``received`` waits
-beside the current one: a retry is received before the attempt that asked for it says ``retrying``.
-After the operation has ended, only ``started`` opens it again. A retry or a replacement names the
-run that it comes *after*: where the two processes could not write at the same time, the log may
-hold the later run first, and then the earlier one is past before anything of it is read.
+``started`` makes its run the current one and supersedes the run before, whose end does not end the
+operation any more. A run that was only ``received`` waits beside the current one. After the
+operation has ended, only ``started`` opens it again. A retry or a replacement names the run before
+it (``after``), since the log may hold the later run first.
 
-A reader may have begun in the middle of the log, or have evicted the operation. A run says
-``started`` before all else. So of two runs, the one whose ``started`` was read is the later one: an
-event of another run, of which neither ``received`` nor ``started`` was read, comes late, and does
-not make that run the current one (:meth:`RunSet._is_older`). Where the ``started`` of neither was
-read, nobody can say which is the later one: the one that reported last is shown, and the first
-that ends ends the operation.
+A reader may begin in the middle of the log, or may have evicted the operation. The first event of
+a process that runs a task is ``started``. So of two runs the one whose ``started`` was read is the
+later one (:meth:`RunSet._is_older`). If neither was read, the order is unknown: the run that
+reported last is shown, and the first end ends the operation.
 
-A run may also be ``replaced``: its successor has the same id, and may wait for long, for the other
-steps of a chain or for a worker. Nobody gives heartbeats meanwhile.
-
-Sidecars report for a run whose process falls silent. What they *inferred* is in the log like
-everything else, and holds as long as the log does not refute it: ``stalled`` is news once, and an
-end counts only behind a ``stalled`` that no heartbeat of the run has followed. A run that was
-presumed lost and gives a heartbeat after all is opened again
-(:meth:`.Operation.resume`).
+Events that a sidecar *inferred* hold as long as the log does not refute them: ``stalled`` counts
+once, and an end counts only after a ``stalled`` that no heartbeat has followed. A run that was
+presumed lost and sends a heartbeat is opened again (:meth:`.Operation.resume`).
 
 Pure.
 """
@@ -47,7 +39,7 @@ from celery_wsprogress.operations.states import (
 from celery_wsprogress.protocol.events import BACKEND_RUN, LOST, Error, Event, Log
 
 MAX_PAST_RUNS: Final = 32
-"""Runs of one operation that are remembered, so that their late events are known as such."""
+"""Maximum number of past runs that are remembered, to recognize their late events."""
 
 # Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
 _WORK: Final = Trigger.WORK
@@ -56,56 +48,56 @@ _DELIVER: Final = Verdict.DELIVER
 
 
 class Run(Struct, gc=False):
-    """One receipt of one message. ``id`` is empty while only ``queued`` is known of it."""
+    """One receipt of one message. ``id`` is empty while only ``queued`` was read of it."""
 
     id: str
     publication: str
     state: State | None = None
     superseded: bool = False
     stalled: bool = False
-    """Nothing was heard of its process since a sidecar said so."""
+    """Whether a sidecar's ``stalled`` was read, and nothing of its process since."""
     lost: bool = False
-    """It was given up by a sidecar that knew no better."""
+    """Whether a sidecar ended it because it presumed it lost."""
     heartbeat_interval: float = 0.0
-    """Seconds between two signs of its process, as that states."""
+    """Seconds between two heartbeats of its process; 0 if unknown."""
     last_seen_at: float = 0.0
-    """When its process last said something or gave a sign, epoch seconds of its own clock."""
+    """Time of the last event or heartbeat, in epoch seconds by the clock of its process."""
     started: bool = False
-    """Its ``started`` was read."""
+    """Whether its ``started`` was read."""
 
     def mark_alive(self, timestamp: float) -> bool:
-        """Record that its process is alive; whether a sidecar had given it up, or nearly.
+        """Record an event or a heartbeat of its process; ``timestamp`` is by its clock.
 
-        Args:
-            timestamp: When it said so, epoch seconds of its own clock.
+        Returns:
+            Whether the run was stalled or lost, and is to be resumed.
         """
         self.last_seen_at = max(self.last_seen_at, timestamp)
         return self.lost or self.silent
 
     @property
     def silent(self) -> bool:
-        """Whether it goes on, as far as is known, and nothing is heard of it."""
+        """Whether it is stalled and has not ended."""
         return self.stalled and self.state is _RUNNING
 
 
 class RunSet(Struct, gc=False):
-    """The runs of one operation, and where it stands with them."""
+    """The runs of one operation, and its state."""
 
     state: State = State.QUEUED
     current: Run | None = None
     waiting: dict[str, Run] = field(default_factory=dict)
-    """Runs that are not known to be older than the current one, by id: they were received beside
-    it, or spoke before it, and of neither was the ``started`` read."""
+    """Runs by id that may be newer than the current one: they were only received, or the
+    ``started`` of neither was read. At most :data:`MAX_PAST_RUNS`."""
     past: dict[str, Run] = field(default_factory=dict)
-    """Runs that were the current one before, by id; the newest :data:`MAX_PAST_RUNS`."""
+    """Runs by id that are older than the current one; the newest :data:`MAX_PAST_RUNS`."""
 
     def fold(self, event: Event, trigger: Trigger) -> Verdict:
-        """Take one event, in log order."""
+        """Process one event, in log order."""
         run = self.current
         work = trigger is _WORK and not event.inferred
         if work and run is not None and run.id == event.run:
             if run.state is self.state is _RUNNING:
-                # Nearly all events are such, and change nothing here.
+                # Nearly all events come here, so nothing else is looked at.
                 return _DELIVER
             return self._advance(run, event, trigger)
         if trigger is Trigger.QUEUE:
@@ -118,7 +110,7 @@ class RunSet(Struct, gc=False):
         return verdict
 
     def reopen(self) -> None:
-        """The current run goes on after all."""
+        """Take the current run back to RUNNING: its process is alive."""
         if self.current is not None:
             self.current.stalled = self.current.lost = False
             self.current.state = self.state = State.RUNNING
@@ -131,7 +123,7 @@ class RunSet(Struct, gc=False):
         known = (run, *self.waiting.values(), *self.past.values())
         if any(one.publication == event.publication for one in known):
             return Verdict.STALE
-        # Another publication of the same id. It changes nothing before it starts.
+        # Another publication of the same id. It changes no state before it starts.
         return Verdict.DELIVER if run.state is State.QUEUED else Verdict.STALE
 
     def _fold_in_run(self, event: Event, trigger: Trigger) -> Verdict:
@@ -151,9 +143,9 @@ class RunSet(Struct, gc=False):
         return _verdict_on_superseded(event) if run.superseded else Verdict.ENDED
 
     def _fold_in_other(self, event: Event, trigger: Trigger) -> Verdict:
-        """The event's run is not the current one: it waits, or takes its place."""
+        # The run is neither the current one nor past: it waits, or takes the place of that one.
         current = self.current
-        # Of a message that is only queued the result backend may know the end.
+        # The result backend may know the end of a message that is only queued here.
         unknown = current is None or (not current.id and event.run == BACKEND_RUN)
         if event.inferred and not unknown:
             return Verdict.STALE
@@ -165,8 +157,7 @@ class RunSet(Struct, gc=False):
             return self._advance(run, event, trigger)
         if trigger is Trigger.RECEIVE:
             self._add_waiting(event)
-            # Where the operation stands is what its current run shows: a client that goes by the
-            # last status it was told must not take a retry's receipt for it.
+            # Not delivered: a client that shows the last status would go back to `received`.
             return Verdict.STALE
         if self.state.ended and trigger is not Trigger.START:
             return Verdict.ENDED
@@ -175,7 +166,7 @@ class RunSet(Struct, gc=False):
         self._supersede(current, trigger)
         self.current = self.waiting.pop(event.run, None) or Run(event.run, event.publication)
         if self.current.state is State.RUNNING:
-            # It spoke before, but was not the current one meanwhile.
+            # It was the current one before, so that `started` would be stale in RUNNING.
             self.current.state = None
         return self._advance(self.current, event, trigger)
 
@@ -185,40 +176,36 @@ class RunSet(Struct, gc=False):
             _keep_newest(self.waiting)
 
     def _is_older(self, event: Event, trigger: Trigger, current: Run) -> bool:
-        """Whether a run that speaks began before the current one, as far as anybody knows.
+        """Return whether the run of an event began before the current one, by what was read.
 
-        A run says ``started`` before all else. So one that was not read to start had started
-        before anything that was read, and before the current run if that one was.
+        A run whose ``started`` was not read started before the part of the log that was read.
         """
         if trigger is Trigger.START:
             return False
         run = self.waiting.get(event.run)
         if run is None:
-            # What a task is replaced by may fail before it starts, and names that task's run.
+            # A replacement that fails before it starts has no `started`, but names the run before.
             fails_unstarted = event.after and event.after not in self.past
             return current.started and not fails_unstarted
-        # Of neither it is known when it started. The end of either is that of the operation.
+        # The `started` of neither was read. The end of either is that of the operation.
         return run.state is State.RUNNING and trigger not in ENDS
 
     def _supersede(self, run: Run, trigger: Trigger) -> None:
-        """Another run takes the place of this one, by a trigger of its own.
-
-        This one waits if it has not begun, or may have begun later than that one.
-        """
+        """Move the current run aside; ``trigger`` is of the run that takes its place."""
         run.superseded = run.state is State.RUNNING
         may_be_newer = run.superseded and not run.started and trigger is not Trigger.START
-        line = self.waiting if may_be_newer or run.state is State.RECEIVED else self.past
-        line[run.id] = run
-        _keep_newest(line)
+        runs = self.waiting if may_be_newer or run.state is State.RECEIVED else self.past
+        runs[run.id] = run
+        _keep_newest(runs)
 
     def _retire_unstarted(self) -> None:
-        """A run has started: those that spoke before are older."""
+        # A `started` was read: now all runs that reported before it are known to be older.
         for run in [run for run in self.waiting.values() if run.state is State.RUNNING]:
             self.past[run.id] = self.waiting.pop(run.id)
         _keep_newest(self.past)
 
     def _mark_past(self, run_id: str) -> None:
-        """Another run follows this one: it is past, whatever is heard of it yet."""
+        """Record that another run follows this one, of which nothing may have been read yet."""
         if run_id not in self.past and (self.current is None or self.current.id != run_id):
             run = self.waiting.pop(run_id, None) or Run(run_id, "")
             run.superseded = True
@@ -226,8 +213,8 @@ class RunSet(Struct, gc=False):
             _keep_newest(self.past)
 
     def _advance(self, run: Run, event: Event, trigger: Trigger) -> Verdict:
-        # To a sidecar a run that another one follows waits, as one does that was received: its
-        # successor may have ended unheard.
+        # A run that another one follows has ended, but its successor may end without an event. So
+        # a sidecar may end the operation, as that of a run that was received and never started.
         waits = event.inferred and run.state in FOLLOWED
         outcome = TRANSITIONS[State.RECEIVED if waits else run.state][trigger]
         run.started = run.started or trigger is Trigger.START
@@ -240,19 +227,20 @@ class RunSet(Struct, gc=False):
 
 
 def _is_refuted(run: Run, event: Event, trigger: Trigger) -> bool:
-    """Whether what a sidecar inferred of a run is not, or no longer, what the log shows."""
+    """Return whether the log contradicts what a sidecar inferred of a run."""
     if trigger is Trigger.STALL:
         return run.stalled
     if trigger is Trigger.RETRY:
         return not run.silent
-    # A run that waits, to begin or for its successor, is not lost; but it may have ended unheard.
+    # A run that waits for its start or its successor sends no heartbeat, so it cannot be lost. But
+    # the result backend may know its end.
     lost = isinstance(event, Error) and event.data.error_type in LOST
     waits = run.state is State.RECEIVED or run.state in FOLLOWED
     return not (run.silent or (waits and not lost))
 
 
 def _verdict_on_superseded(event: Event) -> Verdict:
-    """What becomes of what a run says that another one has overtaken: lines are lossless."""
+    # Log lines are never lost; the end of a superseded run is not that of the operation.
     return Verdict.DELIVER if isinstance(event, Log) else Verdict.ENDED
 
 

@@ -1,4 +1,4 @@
-"""Watching operations by what they are instead of by their id."""
+"""Selectors: subscriptions to all operations of a kind, instead of by id. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SelectorField(StrEnum):
-    """What a selector looks at; the names are those of the fields of ``subscribe``."""
+    """The field of ``subscribe`` that names the selector."""
 
     EVERYTHING = "operation_id"
     OPERATION_TYPE = "operation_type"
@@ -22,15 +22,21 @@ class SelectorField(StrEnum):
     ROOT = "root_id"
 
 
+FILTERS: Final = (
+    SelectorField.OPERATION_TYPE, SelectorField.TAG, SelectorField.GROUP, SelectorField.ROOT,
+)  # fmt: skip
+"""The fields that select some operations and not all."""
+
+
 class Selector(NamedTuple):
-    """Every operation of a kind, those that are still to come included."""
+    """All operations with a value in a field, present and future ones."""
 
     by: SelectorField
     value: str
-    """A glob for ``operation_type``; for the others the very text."""
+    """A glob for ``operation_type``, the exact text for the others."""
 
     def matches(self, operation: Operation) -> bool:
-        """Whether it selects this operation, as far as it is known."""
+        """Return whether it selects an operation, by the events read so far."""
         match self.by:
             case SelectorField.EVERYTHING:
                 return True
@@ -45,10 +51,10 @@ class Selector(NamedTuple):
 
 
 def validate_glob(value: str) -> None:
-    """Refuse a pattern that could hold up everyone: some cost the square of their length.
+    """Refuse a pattern that is too long: the time of some grows with the square of their length.
 
     Raises:
-        CommandError: it is too long.
+        CommandError: it has more than :data:`MAX_LENGTH` characters.
     """
     if len(value) > MAX_LENGTH:
         raise CommandError("invalid_command", f"a pattern has at most {MAX_LENGTH} characters")

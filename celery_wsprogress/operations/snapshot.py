@@ -1,30 +1,23 @@
-"""An operation as clients are shown it, in replies and in snapshots.
+"""The JSON object that shows an operation to clients, in replies and in snapshots.
 
 Pure.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-from msgspec import UNSET, UnsetType
+from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.operations.states import State
-from celery_wsprogress.protocol.events import STARTED, ProgressData
+from celery_wsprogress.protocol.events import STARTED, ProgressData, none_if_unset
 
 if TYPE_CHECKING:
     from celery_wsprogress.operations.operation import Operation
-
-T = TypeVar("T")
 
 _NO_PROGRESS: Final = ProgressData(progress=0.0, message="", details={})
 
 
 def snapshot_of(operation: Operation) -> dict[str, Any]:
-    """The operation as the protocol shows it: base fields are never null.
-
-    What its events are called, and how many there were, its history knows.
-    """
+    """Return the fields of an operation, but those that :meth:`.OperationRecord.snapshot` adds."""
     started = operation.first_seen_at if operation.started_at is None else operation.started_at
     message, details = operation.latest_message()
     return {
@@ -61,14 +54,10 @@ def _measures(operation: Operation) -> dict[str, Any]:
     whole = operation.state is State.COMPLETED and not operation.ignored
     return {
         "progress": 1.0 if whole else measured.progress,
-        "current": _known(measured.current),
-        "total": _known(measured.total),
-        "unit": _known(measured.unit),
-        "rate": None if ended else _known(measured.rate),
-        "eta": None if ended else _known(measured.eta),
+        "current": none_if_unset(measured.current),
+        "total": none_if_unset(measured.total),
+        "unit": none_if_unset(measured.unit),
+        "rate": None if ended else none_if_unset(measured.rate),
+        "eta": None if ended else none_if_unset(measured.eta),
         "indeterminate": not ended and measured.indeterminate is True,
     }
-
-
-def _known(value: T | UnsetType) -> T | None:
-    return None if value is UNSET else value

@@ -97,7 +97,7 @@ FOLLOWED: Final = frozenset({State.RETRYING, State.REPLACED})
 
 
 class Trigger(StrEnum):
-    """What an event means for its run. :func:`trigger_of` finds it."""
+    """The meaning of an event for its run, as :func:`trigger_of` returns it."""
 
     QUEUE = "queue"
     RECEIVE = "receive"
@@ -105,7 +105,7 @@ class Trigger(StrEnum):
     WORK = "work"
     """Progress, a log line, a result, or a status of the task's own."""
     STALL = "stall"
-    """A sidecar has seen no heartbeat of the run for a while."""
+    """A sidecar has read no heartbeat of the run for half of ``lost_after``."""
     RETRY = "retry"
     REPLACE = "replace"
     COMPLETE = "complete"
@@ -116,13 +116,13 @@ class Trigger(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What happens to an event. The values are names of metrics and of cells in the docs."""
+    """The decision on an event. The values are the names in the metrics and the documentation."""
 
     DELIVER = "deliver"
     STALE = "behind"
-    """It says nothing new: it completes the snapshot and is not delivered."""
+    """Not delivered: the run has passed this status. Its values complete the snapshot."""
     ENDED = "over"
-    """Its run has ended: it is dropped."""
+    """Dropped: its run has ended."""
 
 
 # The state that each trigger leads to, where the row of a state does not say otherwise. Any trigger
@@ -214,8 +214,6 @@ def trigger_of(event: Event) -> Trigger:
 
 
 def reopens(event: Event) -> bool:
-    """Whether an event opens an operation again that was forgotten after its end.
-
-    Only a start does. What the result backend says of an unknown operation was asked for.
-    """
+    """Return whether an event creates an operation again that was evicted after its end."""
+    # Any other event is a late one of the run that ended. The result backend was asked for its own.
     return trigger_of(event) is Trigger.START or event.run == BACKEND_RUN

@@ -27,12 +27,14 @@ nothing to look for in them (``gc=False``).
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+T = TypeVar("T")
+
 MAX_ID_LENGTH: Final = 1_000
-"""Characters of an operation's id: no longer one can be asked for, and so none is taken."""
+"""Maximum number of characters of an operation's id."""
 
 Fraction: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
 Text: TypeAlias = Annotated[str, Meta(min_length=1)]
@@ -224,5 +226,10 @@ Event: TypeAlias = Status | Progress | Log | Result | Completed | Error
 
 
 def event_type(kind: type[Event]) -> str:
-    """The word for a class of events on the wire."""
+    """Return the ``event_type`` of a class of events."""
     return str(kind.__struct_config__.tag)
+
+
+def none_if_unset(value: T | UnsetType) -> T | None:
+    """Return the value of an optional field; None if it is unset."""
+    return None if value is UNSET else value
