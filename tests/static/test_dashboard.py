@@ -340,7 +340,9 @@ def test_events_are_listed_and_held_still(dashboard, live):
 def test_the_sidecars_figures_are_shown_and_drawn(dashboard, live):
     life = live()
     figures = dashboard.locator("#figures")
-    expect(figures).to_contain_text("Clients")
+    expect(figures.locator("dt")).to_have_text(
+        ["Clients", "Held", "Events", "Memory", "Gaps", "Unreadable"]
+    )
 
     def drawn():
         life.say(log("again"))

@@ -32,7 +32,7 @@ const SHOWN = [
   ["Clients", ({ stats }) => formatNumber(stats.connected_clients)],
   ["Held", ({ stats }) => formatNumber(stats.held_operations)],
   ["Events", ({ stats }) => formatNumber(stats.events_total)],
-  ["ResumeState", ({ metrics }) => formatBytes(metrics.process_resident_memory_bytes ?? 0)],
+  ["Memory", ({ metrics }) => formatBytes(metrics.process_resident_memory_bytes ?? 0)],
   ["Gaps", ({ stats }) => formatNumber(stats.gaps_total), ({ stats }) => stats.gaps_total > 0],
   ["Unreadable", ({ stats }) => formatNumber(stats.malformed_total),
     ({ stats }) => stats.malformed_total > 0],
