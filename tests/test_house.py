@@ -49,11 +49,8 @@ PATCHED_CONSTANTS: dict[str, set[str]] = {
     "tests/hub/test_cursor.py": {"MAX_ENTRIES"},
     "tests/hub/test_hub.py": {"MAX_EVICTED_IDS"},
     "tests/projects/life.py": {"REPEAT_STARTED_INTERVAL"},
-    "tests/sidecar/test_server.py": {"CLOSES_PER_SECOND"},
     "tests/standalone/test_manager.py": {"MAX_ENDED", "MAX_OPEN"},
     "tests/standalone/test_registry.py": {"REPEAT_STARTED_INTERVAL"},
-    "tests/static/test_client.py": {"SWEEP_INTERVAL"},
-    "tests/static/test_dashboard.py": {"SWEEP_INTERVAL"},
 }
 
 

@@ -33,7 +33,7 @@ from celery_wsprogress.sidecar.liveness.service import LivenessService
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import merge, readiness, stats
 from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
-from celery_wsprogress.sidecar.shutdown import close_all
+from celery_wsprogress.sidecar.shutdown import CLOSES_PER_SECOND, close_all
 from celery_wsprogress.sidecar.sockets import display_address, listen
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class Sidecar:
         backend: Celery's result backend, asked about runs that fell silent; None where there is
             none.
         link: The other processes that serve on the same port; None where it is alone.
+        sweep_interval: Seconds between two looks for expired tokens, stuck clients and old
+            operations.
 
     Raises:
         ConfigurationError: the settings contradict each other, or serve a public address that
@@ -79,6 +81,7 @@ class Sidecar:
         write_address: BrokerAddress | None = None,
         backend: ResultLookup | None = None,
         link: SupervisorLink | None = None,
+        sweep_interval: float = SWEEP_INTERVAL,
     ) -> None:
         check_exposure(settings)
         self.settings = settings
@@ -105,6 +108,7 @@ class Sidecar:
             self.hub, broker, self._startup_replay, self._by_session, latency
         )
         self._link = link
+        self._sweep_interval = sweep_interval
         self._connections = Connections(
             self._by_session,
             settings=settings,
@@ -171,7 +175,9 @@ class Sidecar:
             logger=_library_logger(),
         )
 
-    async def stop(self, drain: float | None = None) -> None:
+    async def stop(
+        self, drain: float | None = None, *, closes_per_second: float = CLOSES_PER_SECOND
+    ) -> None:
         """Close every connection (1012, with a time to connect again), then stop all parts.
 
         A client gets what was read for it before its connection is closed, if it takes that
@@ -180,6 +186,7 @@ class Sidecar:
         Args:
             drain: Seconds over which the connections are closed, at the most; None takes the
                 setting. Few connections take less.
+            closes_per_second: Connections that are closed in a second, where there is time.
         """
         # New handshakes get 503 from here on. HTTP is answered until the last client is closed,
         # so that a load balancer sees a sidecar that is alive and not ready.
@@ -188,7 +195,7 @@ class Sidecar:
         # The batches that were read go out before the connections are closed.
         await self._dispatcher.drain(CLOSE_TIMEOUT)
         seconds = self.settings.drain if drain is None else drain
-        await close_all(list(self._by_session.values()), seconds)
+        await close_all(list(self._by_session.values()), seconds, closes_per_second)
         self._dispatcher.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -213,7 +220,7 @@ class Sidecar:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(SWEEP_INTERVAL)
+            await asyncio.sleep(self._sweep_interval)
             self.hub.store.expire(time.monotonic())
             self._connections.sweep(time.time())
 

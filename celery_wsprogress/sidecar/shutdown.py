@@ -22,21 +22,23 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.sidecar.connection import ProgressConnection
 
-CLOSES_PER_SECOND: Final = 200
-"""Connections that are closed in a second, where there is time."""
+CLOSES_PER_SECOND: Final = 200.0
 
 MAX_RETRY_DELAY: Final = 2.0
 """Seconds after which a client is to connect again, at the most."""
 
 
-async def close_all(connections: Collection[ProgressConnection], drain: float) -> None:
+async def close_all(
+    connections: Collection[ProgressConnection], drain: float, per_second: float = CLOSES_PER_SECOND
+) -> None:
     """Close the connections (1012). What is unsent for a client is sent first.
 
     Args:
         connections: All that are open.
         drain: Seconds that it may take. Few connections take less.
+        per_second: Connections that are closed in a second, where there is time.
     """
-    spread = min(drain, len(connections) / CLOSES_PER_SECOND)
+    spread = min(drain, len(connections) / per_second)
     closing = [_close_after(random.uniform(0, spread), one) for one in connections]  # noqa: S311
     await asyncio.gather(*closing, return_exceptions=True)
 

@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress, open_writer
 from celery_wsprogress.protocol import batches, close_codes
-from celery_wsprogress.sidecar import connections, server, shutdown
+from celery_wsprogress.sidecar import connections, server
 from celery_wsprogress.sidecar.ingest.dispatcher import Dispatcher
 from celery_wsprogress.sidecar.socket_writer import SocketWriter
 
@@ -235,20 +235,17 @@ def test_stopping_tells_the_clients_when_to_come_back(address):
     assert json.loads(reason)["retry_ms"] > 0
 
 
-def stopping(sidecar, drain):
+def stopping(sidecar, drain, **options):
     """Stop it over so many seconds, as the program does; a future."""
     one = sidecar.sidecar
-    return asyncio.run_coroutine_threadsafe(one.stop(drain), one._loop)
+    return asyncio.run_coroutine_threadsafe(one.stop(drain, **options), one._loop)
 
 
-def test_while_it_stops_it_is_not_ready_and_takes_nobody_but_serves_who_is_there(
-    address, write, monkeypatch
-):
-    monkeypatch.setattr(shutdown, "CLOSES_PER_SECOND", 0.001)
+def test_while_it_stops_it_is_not_ready_and_takes_nobody_but_serves_who_is_there(address, write):
     with SidecarThread(address) as sidecar:
         with client(sidecar) as one:
             one.ask("subscribe", operation_id="op-1")
-            ended = stopping(sidecar, 600.0)
+            ended = stopping(sidecar, 600.0, closes_per_second=0.001)
             eventually(lambda: get(sidecar, "/readyz")[0] == 503)
             assert json.loads(get(sidecar, "/readyz")[1])["stopping"] is True
             assert get(sidecar, "/healthz")[0] == 200
@@ -263,10 +260,9 @@ def test_while_it_stops_it_is_not_ready_and_takes_nobody_but_serves_who_is_there
             get(sidecar, "/healthz")
 
 
-def test_connections_are_closed_one_after_the_other(address, monkeypatch):
+def test_connections_are_closed_one_after_the_other(address):
     """In waves, at random times: as the clients see it in some order that is not that of their
     coming."""
-    monkeypatch.setattr(shutdown, "CLOSES_PER_SECOND", 20)
     gone = []
 
     def wait(number, one):
@@ -278,7 +274,7 @@ def test_connections_are_closed_one_after_the_other(address, monkeypatch):
         threads = [Thread(target=wait, args=one) for one in enumerate(clients)]
         for one in threads:
             one.start()
-        stopping(sidecar, 600.0).result(60)
+        stopping(sidecar, 600.0, closes_per_second=20).result(60)
         for one in threads:
             one.join()
     assert sorted(gone) == list(range(20)) != gone
@@ -322,10 +318,9 @@ def deaf(sidecar):
 @contextmanager
 def impatient(address, monkeypatch):
     """A sidecar that soon closes whoever takes nothing; by pings it would find that out as well."""
-    monkeypatch.setattr(server, "SWEEP_INTERVAL", 0.1)
     is_stalled = SocketWriter.is_stalled
     monkeypatch.setattr(SocketWriter, "is_stalled", lambda self, _: is_stalled(self, 2.0))
-    with SidecarThread(address, heartbeat=600) as sidecar:
+    with SidecarThread(address, sweep_interval=0.1, heartbeat=600) as sidecar:
         yield sidecar
 
 

@@ -41,10 +41,10 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def closed_sidecar(write, redis_server, monkeypatch, clock):
+def closed_sidecar(write, redis_server, clock):
     """One with a key, that looks often for tokens that expired."""
-    monkeypatch.setattr(server, "SWEEP_INTERVAL", 0.1)
-    with SidecarThread(BrokerAddress(redis_server.url), key=KEY, **PATIENT) as sidecar:
+    address = BrokerAddress(redis_server.url)
+    with SidecarThread(address, sweep_interval=0.1, key=KEY, **PATIENT) as sidecar:
         yield sidecar
 
 

@@ -20,7 +20,6 @@ from support.waiting import eventually
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.sidecar import server
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -381,10 +380,9 @@ def test_it_works_behind_a_prefix(open_dashboard, sidecar, live):
 
 
 @pytest.fixture
-def closed_sidecar(redis_server, write, monkeypatch):
+def closed_sidecar(redis_server, write):
     """One with a key, that looks often for tokens that expired."""
-    monkeypatch.setattr(server, "SWEEP_INTERVAL", 0.1)
-    with SidecarThread(BrokerAddress(redis_server.url), key=KEY) as sidecar:
+    with SidecarThread(BrokerAddress(redis_server.url), sweep_interval=0.1, key=KEY) as sidecar:
         yield sidecar
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.embedded.thread import EmbeddedSidecar
+from celery_wsprogress.sidecar.server import SWEEP_INTERVAL, Sidecar
 from support.ports import free_port
 from support.waiting import eventually
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress
     from celery_wsprogress.sidecar.liveness.result_lookup import ResultLookup
-    from celery_wsprogress.sidecar.server import Sidecar
+
 
 #: Settings with which a busy machine is neither a dead client nor a lost task.
 PATIENT = {"heartbeat": 600.0, "lost_after": 3_600.0}
@@ -140,6 +141,7 @@ class SidecarThread:
         address: Where the log is.
         wait: Whether entering waits until it reads from the broker.
         backend: What it asks about silent runs.
+        sweep_interval: How often it looks for expired tokens and stuck clients, in seconds.
         settings: More of its settings.
     """
 
@@ -149,11 +151,14 @@ class SidecarThread:
         *,
         wait: bool = True,
         backend: ResultLookup | None = None,
+        sweep_interval: float = SWEEP_INTERVAL,
         **settings: object,
     ) -> None:
         self._wait = wait
         loaded = ServeSettings.load({"port": 0, **settings})
-        self._server = EmbeddedSidecar(loaded, address, backend=backend)
+        self._server = EmbeddedSidecar(
+            loaded, address, backend=backend, sweep_interval=sweep_interval
+        )
 
     def __enter__(self) -> Self:
         self._server.start()
