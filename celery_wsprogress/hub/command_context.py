@@ -1,4 +1,4 @@
-"""A client's question: the command with everything needed to answer it, and what it may ask."""
+"""The context of a command: its fields, its session, the hub, and checks of both. Pure."""
 
 from __future__ import annotations
 
@@ -17,43 +17,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandContext:
-    """A command with everything needed to answer it."""
+    """The context of one command. Its methods raise :class:`.CommandError`."""
 
     fields: Mapping[str, Any]
     session: Session
     hub: Hub
     timestamp: float
+    """Epoch seconds now."""
     max_subscriptions: int
     stats: Callable[[], Mapping[str, Any]]
-    """Makes the figures of ``get_stats``."""
+    """Returns the figures of ``get_stats``."""
     replayable: bool
-    """Whether the log can be read again, so that what is said holds for a restarted sidecar."""
+    """Whether a restarted sidecar can read the log again."""
     broker_error: str = ""
-    """Why the log cannot be read at present; ``""`` where it can."""
+    """The reason why the log cannot be read at present; empty if it can."""
 
     def broker(self) -> dict[str, str]:
-        """What a reply says of the broker: nothing, where all is well."""
+        """Return the fields of a reply that describe the broker; none if it can be read."""
         return {"broker_error": self.broker_error} if self.broker_error else {}
 
     def text(self, name: str) -> str:
-        """A field that must be there, as text."""
+        """Return a required text field."""
         value = self.fields.get(name)
         if not isinstance(value, str) or not value:
             raise CommandError("invalid_command", f"`{name}` must be a text that is not empty")
         return value
 
     def optional_text(self, name: str) -> str | None:
-        """A field that may be left out or null, as text."""
+        """Return a text field; None if it is left out or null."""
         return None if self.fields.get(name) is None else self.text(name)
 
     def operation_id(self) -> str:
-        """The field ``operation_id``, of an operation that the client may watch."""
+        """Return the field ``operation_id``, if the client may watch that operation."""
         operation_id = self.text("operation_id")
         self.check_may_watch(operation_id)
         return operation_id
 
     def check_may_watch(self, operation_id: str) -> None:
-        """Refuse what its token does not grant."""
+        """Refuse an operation that no token of the client grants."""
         if len(operation_id) > MAX_ID_LENGTH:
             raise CommandError("invalid_command", f"An id has at most {MAX_ID_LENGTH} characters")
         permit = self.session.permit
@@ -64,7 +65,7 @@ class CommandContext:
         raise CommandError("unauthorized", "Watching needs a token here: send `authenticate` first")
 
     def check_may_list(self) -> None:
-        """Refuse to show everything where that is not granted."""
+        """Refuse lists and selectors if no token of the client grants everything."""
         permit = self.session.permit
         if permit.may_list(self.timestamp):
             return

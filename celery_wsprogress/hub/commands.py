@@ -1,8 +1,7 @@
-"""What a client can ask for: one function a command.
+"""The commands of clients, one function for each.
 
-A command is a JSON object with a ``command``; :func:`answer` gives its reply, which the caller
-queues on the session before anything else happens to it. What a client gets wrong is answered
-with a sentence and a code, and costs it nothing.
+A command is a JSON object with a ``command``. :func:`answer` executes it and queues the reply on
+the session. An error is answered with a text and a code; the connection stays open.
 
 Runs in: the event loop. Pure: the time is passed in.
 """
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub.session import Session
 
 FEATURES: Final = ("resume", "resync", "history", "list", "wildcard", "selectors", "max_rate")
-"""What this server offers beyond the base protocol, said in ``connected``."""
+"""The extensions of the base protocol that the event ``connected`` names."""
 
 
 def answer(
@@ -45,7 +44,7 @@ def answer(
     replayable: bool,
     broker_error: str = "",
 ) -> None:
-    """Take one frame of a client: do what it says and queue the reply on its session."""
+    """Execute the command in a frame of a client, and queue the reply on its session."""
     session.commands += 1
     fields: Mapping[str, Any] = {}
     try:
@@ -66,7 +65,7 @@ def answer(
     except (CommandError, TokenError) as exc:
         code = exc.code if isinstance(exc, CommandError) else "unauthorized"
         name = fields.get("command")
-        # What else a client put in the place of a name is not sent back.
+        # A client may have put anything in the place of the name: it is not sent back.
         named = name[:100] if isinstance(name, str) else None
         reply = {"error": str(exc), "code": code, "command": named}
     session.replies.add(encode_reply(_as_reply(reply, fields.get("request_id"))))

@@ -8,8 +8,8 @@ A session (:mod:`.session`) replaces the number by a :class:`ReplayCursor` in th
   saw there are skipped.
 * Entries that the client has not read were dropped, since a history is bounded. The client needs a
   snapshot.
-* A snapshot was sent. It shows the operation as it is, so earlier statuses and progress are not
-  sent again. It contains no log lines, no result and no terminal event; those are still sent.
+* A snapshot was sent. Log lines, results and the terminal event, which it does not contain, are
+  still sent; earlier statuses and progress are not.
 
 Pure.
 """
@@ -41,7 +41,8 @@ class SnapshotMark(NamedTuple):
         # Log lines and results (`OTHER`) are not in a snapshot, of whichever run they are.
         if entry.seq > self.seq or entry.kind is Kind.OTHER:
             return True
-        # The end of an earlier run would look like the end of the one that the snapshot shows.
+        # A snapshot of an operation that has ended does not replace the terminal event: clients
+        # wait for that. But the end of an earlier run would look like the end of this one.
         return entry.kind is Kind.TERMINAL and entry.seq >= self.run_start_seq
 
 
@@ -70,7 +71,8 @@ class ReplayCursor:
         self.seq = seq
         self.send_latest = send_latest
         self.lost_before = 0
-        """``seq`` up to which dropped entries do not count as missed."""
+        # Entries may have been dropped before the client subscribed, or may be made up for by a
+        # snapshot. They are no gap.
         self.needs_snapshot = False
         """Whether a snapshot is to be sent before anything else."""
         self.missed_unknown = False
@@ -87,12 +89,14 @@ class ReplayCursor:
         """``seq`` of the newest event that is counted in :attr:`_unread`."""
 
     def attach(self, history: History) -> None:
-        """Begin to read a history. Entries that were dropped before do not count as missed."""
+        """Begin to read a history."""
         self.lost_before = history.dropped_seq
+        # Not `newest - seq`: replaced progress has left gaps, and was not missed by this client.
         self._unread, self._counted = len(history.after(self.seq)), history.newest
 
     def has_gap(self, history: History) -> bool:
         """Return whether an entry after the cursor was dropped."""
+        # What was dropped up to the cursor was sent before.
         return history.dropped_seq > max(self.seq, self.lost_before)
 
     def pending_entries(self, history: History) -> list[Entry]:
@@ -103,20 +107,17 @@ class ReplayCursor:
         return [entry for entry in entries if self._is_due(entry)]
 
     def _is_due(self, entry: Entry) -> bool:
-        # Positions compare across sidecars, `seq` does not: each history counts its own.
+        # Positions in the log compare across sidecars. `seq` does not: each history counts its own.
         if self.skip_until is not None and entry.position <= self.skip_until:
             return False
         return self.snapshot is None or self.snapshot.still_needs(entry)
 
     def take_latest(self, record: OperationRecord, timestamp: float) -> list[bytes]:
-        """Take the frames that show how the operation stands: a snapshot, or the latest events.
+        """Take the frames that show the state of the operation: a snapshot, or the latest events.
 
-        There are none for a client that is sent every event.
-
-        Args:
-            record: The operation.
-            timestamp: Now, in epoch seconds.
+        There are none for a client that is sent every event. ``timestamp`` is epoch seconds now.
         """
+        # A snapshot contains what the latest events say, so it comes instead of them.
         if self.needs_snapshot:
             missed = self.mark_snapshot_sent(record.history)
             return [text_frame(encode_snapshot_frame(record.snapshot(), missed, timestamp))]
@@ -140,11 +141,12 @@ class ReplayCursor:
         # The snapshot makes up for everything that was dropped until now.
         self.lost_before = history.dropped_seq
         self.needs_snapshot = self.send_latest = False
-        # Events that came since the last count. A history begins after `first_seq`, since the
-        # operation may have been evicted meanwhile: numbers up to there are no events of it.
+        # Count the events since the last count. If the operation was evicted meanwhile, its new
+        # history begins after `first_seq`: numbers up to there are no events of it.
         self._unread += history.newest - max(self._counted, history.first_seq)
         self._counted = history.newest
-        # The mark is set, so these are only the entries that the snapshot leaves out.
+        # The mark is set above, so these are only the entries that the snapshot does not contain.
+        # They are not missed: they follow it.
         follow = len(self.pending_entries(history))
         missed = None if self.missed_unknown else self._unread - follow
         self._unread, self.missed_unknown = follow, False
@@ -158,9 +160,10 @@ class ReplayCursor:
         """
         self.seq = self._counted = history.newest
         self._unread, self.snapshot = 0, None
-        # Once the log is past the event, nothing is left to skip.
+        # Positions only grow. Once the log is past the event, nothing is left to skip.
         newest = history.position
         if self.skip_until is not None and newest is not None and newest > self.skip_until:
             self.skip_until = None
-        # An epoch that becomes known later may still turn `unknown_since` into a position.
+        # `Hub._start_epoch` may still turn `unknown_since` into a position, if the sidecar comes to
+        # the epoch of that event.
         return self.skip_until is not None or self.unknown_since is not None

@@ -11,11 +11,11 @@ from typing import Final, Protocol
 
 
 class FrameWriter(Protocol):
-    """What a session writes to."""
+    """A writer of WebSocket frames. Runs in: the event loop."""
 
     @property
     def ready(self) -> bool:
-        """Whether the socket can be written to now."""
+        """Whether the socket accepts a write now."""
 
     def write(self, frames: bytes) -> None:
         """Write frames. Never waits."""
@@ -24,14 +24,14 @@ class FrameWriter(Protocol):
         """Schedule a flush of the session, after the other sessions."""
 
     def flush_at(self, due: float) -> None:
-        """Schedule a flush of the session, at a time of the monotonic clock, in seconds."""
+        """Schedule a flush of the session for a time, in seconds of the monotonic clock."""
 
     def close_too_slow(self) -> None:
         """Close the connection: its client has missed events."""
 
 
 class NullWriter:
-    """A writer for sessions that are read with :meth:`.Session.take` instead."""
+    """A writer for sessions without a socket, which are read with :meth:`.Session.take`."""
 
     ready = False
 

@@ -1,9 +1,9 @@
-"""The hub: every operation that is held, and what is to be delivered of it.
+"""The hub: all operations of a sidecar, their subscriptions, and the deliveries.
 
-The log meets the clients here. :meth:`Hub.process_batch` folds the events of a batch into their
-operations and notes what is new; :meth:`Hub.take_deliveries` says to whom it goes. Subscriptions
-begin and end in :attr:`Hub.subscriptions`. None of these can be interrupted, so no event falls
-between a snapshot and what follows it, and none is delivered twice.
+:meth:`Hub.process_batch` folds the events of a batch into their operations;
+:meth:`Hub.take_deliveries` returns the sessions that get them. Subscriptions begin and end in
+:attr:`Hub.subscriptions`. No method awaits, so no event falls between a snapshot and the events
+after it, and none is delivered twice. :mod:`celery_wsprogress.sidecar` calls all of these.
 
 Pure: times are passed in. Runs in: the event loop.
 """
@@ -43,18 +43,18 @@ _DELIVER: Final = Verdict.DELIVER
 
 
 class Delivery(NamedTuple):
-    """An operation that has something new, and the sessions that are to be sent it."""
+    """New entries of one operation, and the sessions that get them."""
 
     record: OperationRecord
     cursor: int
-    """The ``seq`` that the new entries come after."""
+    """``seq`` of the last entry before the new ones."""
     sessions: tuple[Session, ...]
     since: float | None
-    """Epoch seconds of the first of the new events; None where it was held back on purpose."""
+    """Epoch seconds of the first new event; None if the rate limit held it back."""
 
 
 class _HeldBack(Struct, gc=False):
-    """A progress that came too soon after the one before."""
+    """A progress that came before the interval was over."""
 
     event: Event
     at: BatchPosition
@@ -63,24 +63,23 @@ class _HeldBack(Struct, gc=False):
 
 @dataclass(slots=True)
 class Hub:
-    """What the sidecar knows, and who watches it."""
+    """All operations of a sidecar and their subscriptions."""
 
     store: OperationStore = field(default_factory=OperationStore)
     counts: Counter[str] = field(default_factory=Counter)
-    """Of events and batches, for statistics: ``events``, ``delivered``, ``behind``, ``over``,
-    ``malformed``, ``repeats`` (batches written twice) and ``gaps`` (batches missing)."""
+    """Numbers of events: ``events``, ``delivered``, ``behind``, ``over``, ``resumed``,
+    ``malformed``; and of batches: ``repeats`` (written twice) and ``gaps`` (missing)."""
     progress_interval: float = 0.0
-    """Seconds between two progress events of one operation, for everybody: of those that come
-    sooner the last one is delivered when it is due, or before the next event of another kind."""
+    """Minimum seconds between two progress events of one operation, for all sessions."""
     events_read: Counter[type[Event]] = field(default_factory=Counter)
-    """Events read, by their type."""
+    """Numbers of events read, by type."""
     _log: LogCursor = field(default_factory=LogCursor)
     subscriptions: Subscriptions = field(init=False)
     _unsent: dict[OperationRecord, tuple[int, float | None]] = field(default_factory=dict)
-    """What was delivered since the last :meth:`take_deliveries`: where it begins, and when."""
+    """``cursor`` and ``since`` of the :class:`Delivery` that is due, by operation."""
     _limiter: ProgressRateLimiter[OperationRecord, _HeldBack] = field(init=False)
     _heartbeat_interval: float = 0.0
-    """Seconds between two signs of life of whoever wrote the batch that is being processed."""
+    """Seconds between two heartbeats of the writer whose batch is being processed."""
 
     def __post_init__(self) -> None:
         self.subscriptions = Subscriptions(self.store, self._log)
@@ -89,13 +88,13 @@ class Hub:
     # From the log.
 
     def process_batch(self, batch: Batch, *, epoch: str, position: str, now: float) -> None:
-        """Fold a batch of the log.
+        """Fold the events and heartbeats of a batch into their operations.
 
         Args:
-            batch: What :func:`~celery_wsprogress.protocol.batches.decode_batch` returned.
+            batch: The next batch of the log.
             epoch: The epoch of the log.
             position: The position of the batch in the log.
-            now: Seconds of a clock that never goes back.
+            now: Seconds of the monotonic clock.
         """
         arrival = self._log.arrival_of(batch)
         self.counts["gaps"] += arrival is Arrival.AHEAD
@@ -123,7 +122,7 @@ class Hub:
                 self.store.touch(record, now)
 
     def _start_epoch(self, epoch: str) -> None:
-        """Begin to read another epoch of the log; a client may have seen some of it already."""
+        """Begin to read another epoch of the log."""
         self._log.start_epoch(epoch)
         for session in self.subscriptions.index.by_id():
             for cursor in session.cursors.values():
@@ -151,7 +150,7 @@ class Hub:
             record.last_heartbeat_at = now
             current.heartbeat_interval = self._heartbeat_interval
         if isinstance(event, Status):
-            # It may have set what selectors look at.
+            # It may have set fields that selectors match.
             record.selector_version = -1
             record.waits_until = max(record.waits_until, now + _pause_after(event))
         self.counts[_COUNTED[verdict]] += 1
@@ -166,7 +165,7 @@ class Hub:
         self.store.touch(record, now)
 
     def _create(self, event: Event) -> OperationRecord | None:
-        """Make the record of an operation that is not held; None where it had ended before."""
+        """Create the record of an operation; None for a late event of one that was evicted."""
         if self.store.was_evicted_finished(event.operation_id) and not reopens(event):
             self.counts["over"] += 1
             return None
@@ -174,15 +173,11 @@ class Hub:
 
     @property
     def next_due(self) -> float | None:
-        """When :meth:`flush_due` is to be called; None where nothing is held back."""
+        """Monotonic time at which to call :meth:`flush_due`; None if nothing is held back."""
         return self._limiter.next_due
 
     def flush_due(self, now: float) -> None:
-        """Deliver the progress that was held back until now.
-
-        Args:
-            now: By the clock of :meth:`process_batch`.
-        """
+        """Deliver the progress that was held back until now."""
         for record, held_back in self._limiter.take_due(now).items():
             if self.store.holds(record):
                 self._send_held_back(record, held_back, now)
@@ -201,7 +196,7 @@ class Hub:
     def _resume(
         self, record: OperationRecord, timestamp: float, at: BatchPosition, index: int
     ) -> None:
-        """Deliver that the current run goes on, which was silent or given up."""
+        """Deliver the event that resumes the current run."""
         event = record.operation.resume(timestamp)
         self.counts["resumed"] += 1
         if event.data.status == STARTED:
@@ -211,18 +206,18 @@ class Hub:
     def _deliver(
         self, record: OperationRecord, event: Event, event_id: str, epoch_number: int
     ) -> None:
-        """Add the event, as a frame, to the history of its operation."""
+        """Encode the event and append it to the history of its operation."""
         newest = record.history.newest
         self._unsent.setdefault(record, (newest, event.timestamp))
         frame = text_frame(encode_event_frame(event, event_id))
-        # All entries of a run share one text.
+        # All entries of a run share one `str`, to save memory.
         current = record.operation.runs.current
         run = current.id if current is not None and current.id == event.run else event.run
         entry = Entry(newest + 1, epoch_number, KINDS[type(event)], run, frame)
         self.store.append(record, entry)
 
     def take_deliveries(self) -> list[Delivery]:
-        """What is new since the last call, and the sessions that are to be sent it."""
+        """Return the deliveries since the last call, for operations with a subscription."""
         unsent, self._unsent = self._unsent, {}
         return [
             Delivery(record, cursor, sessions, since)
@@ -233,22 +228,20 @@ class Hub:
     # For commands.
 
     def get(self, operation_id: str) -> dict[str, Any] | None:
-        """The operation's snapshot, or None when nobody has heard of it."""
+        """Return the snapshot of an operation; None if it is not held."""
         record = self.store.get(operation_id)
         return record.snapshot() if record else None
 
     def history(self, operation_id: str, limit: int, max_bytes: int) -> tuple[list[bytes], bool]:
-        """The newest events that are held of an operation, as JSON texts, oldest first.
-
-        Earlier runs are included; progress that a later one replaced is gone.
+        """Return the newest events of an operation, of all its runs, as JSON, oldest first.
 
         Args:
-            operation_id: Which one.
-            limit: How many at the most.
-            max_bytes: How many bytes at the most.
+            operation_id: Id of the operation.
+            limit: Maximum number of events.
+            max_bytes: Maximum size of all events.
 
         Returns:
-            The events, and whether nothing that was heard is missing before them.
+            The events, and whether none is missing before them (but replaced progress).
         """
         record = self.store.get(operation_id)
         if record is None:
@@ -261,7 +254,7 @@ class Hub:
         return texts[first:], first == 0 and record.history.dropped_seq == 0
 
     def stats(self) -> dict[str, int]:
-        """Figures for ``get_stats``, all integers."""
+        """Return the figures for ``get_stats``."""
         return {
             "active_operations": self.store.active,
             "total_operations": self.store.total,
@@ -273,10 +266,10 @@ class Hub:
 
 
 def _pause_after(status: Status) -> float:
-    """Seconds in which the operation is silent after this status, since it waits for its time."""
+    """Return the seconds that the operation waits after a status, for its ETA or its retry."""
     data = status.data
     if data.starts_at is not UNSET:
-        # By one clock, and a caller's may be wrong: the worker that keeps the message says its own.
+        # Both times are by the clock of the writer, which may be wrong.
         return max(0.0, data.starts_at - status.timestamp)
     return 0.0 if data.retry_in is UNSET else data.retry_in
 

@@ -1,4 +1,4 @@
-"""A page of what is held, newest first: for ``list_operations`` and for ``/operations``."""
+"""Pages of operations, newest first: for ``list_operations`` and ``/operations``. Pure."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub.store import OperationRecord, OperationStore
 
 MAX_LISTED: Final = 1_000
-"""Operations, or events, in one reply."""
+"""Maximum number of operations or events in one reply."""
 
 MAX_PAGE_BYTES: Final = MAX_FRAME_BYTES - 100_000
-"""Bytes of them in one reply."""
+"""Maximum bytes of operations or events in one reply."""
 
 
 def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The newest operations that fit the filters, as snapshots.
+    """Return one page of the operations that match all filters.
 
     Args:
-        store: What there is.
-        fields: ``state``, ``operation_type`` (a glob), ``tag``, ``limit``, ``cursor``; each may
-            be left out or null.
+        store: The operations.
+        fields: ``state``, the fields of selectors, ``limit`` and ``cursor``, as JSON values; each
+            may be left out or null.
 
     Returns:
-        ``operations``, and ``next``: the ``cursor`` of the next page, or null.
+        ``operations``, as snapshots, and ``next``: the ``cursor`` of the next page, or None.
 
     Raises:
-        CommandError: a filter is none.
+        CommandError: a field has a value that is not allowed.
     """
     state = _parse_state(fields.get("state"))
     selectors = [
@@ -70,10 +70,10 @@ def _page(found: Iterable[OperationRecord], limit: int) -> dict[str, Any]:
 
 
 def parse_limit(value: object) -> int:
-    """How many are asked for.
+    """Return the field ``limit`` of a command; :data:`MAX_LISTED` if it is null.
 
     Raises:
-        CommandError: it is no number, or too high a one.
+        CommandError: it is not a number from 1 to :data:`MAX_LISTED`.
     """
     if value is None:
         return MAX_LISTED
@@ -103,5 +103,5 @@ def _parse_cursor(cursor: object) -> int | None:
     if cursor is None:
         return None
     if not isinstance(cursor, str) or not cursor.isdecimal() or len(cursor) > 18:
-        raise CommandError("invalid_command", "`cursor` must be what `next` said")
+        raise CommandError("invalid_command", "`cursor` must be the `next` of a reply")
     return int(cursor)

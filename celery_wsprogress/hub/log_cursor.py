@@ -1,7 +1,7 @@
-"""How far the hub has read the log, and whether a client can go on from where it was.
+"""The position of the hub in the log, and whether a client can resume from an earlier one.
 
-Positions of different epochs compare, too: the epochs that were read are counted, and each position
-begins with the number of its epoch.
+Epochs are numbered in the order in which they were read. A position begins with the number of its
+epoch, so positions of different epochs compare.
 
 Pure.
 """
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 class LogCursor:
-    """The epochs, the numbers of the batches, and the part of the log that has no gap."""
+    """The position of the hub in the log."""
 
     def __init__(self) -> None:
         self.epoch = ""
         """The epoch that is being read."""
         self._epochs: dict[str, int] = {}
-        """The number of each epoch that was read, from 1."""
+        """Numbers of the epochs, from 1."""
         self._numbers = BatchNumbers()
         self._first: LogPosition | None = None
-        """Where the part of the log begins that was read without a gap."""
+        """The first position after the last gap; None if nothing was read since."""
 
     def arrival_of(self, batch: Batch) -> Arrival:
-        """What a batch is to those of its writer before it. Everything but a repeat is read."""
+        """Record a batch. The caller processes everything but a repeat."""
         arrival = self._numbers.take(batch.writer, batch.counter)
         if arrival is Arrival.AHEAD:
-            # Nobody knows of which operation something is missing.
+            # The missing batch may have held events of any operation.
             self._first = None
         return arrival
 
@@ -44,13 +44,13 @@ class LogCursor:
         self.epoch, self._first = epoch, None
 
     def advance(self, position: str) -> BatchPosition:
-        """Move to a batch of this epoch."""
+        """Move to a batch of the current epoch."""
         at = BatchPosition(self.epoch, self._epochs[self.epoch], position)
         self._first = self._first or at.of_event(0)
         return at
 
     def position_of(self, event_id: str | None) -> LogPosition | None:
-        """The position of an event; None where it is of an epoch that was not read."""
+        """Return the position of an event; None if its epoch was not read."""
         epoch, position = parse_event_id(event_id or "")
         number = self._epochs.get(epoch)
         if position is None or number is None:
@@ -58,11 +58,11 @@ class LogCursor:
         return position._replace(batch=(number, *position.batch))
 
     def can_recover(self, position: LogPosition | None, evicted_up_to: LogPosition | None) -> bool:
-        """Whether everything behind a position can be sent.
+        """Return whether all events after a position can be sent.
 
         Args:
-            position: Of the last event that the client saw; None where that is not known.
-            evicted_up_to: The position up to which events were let go.
+            position: Position of the last event that the client saw; None if unknown.
+            evicted_up_to: Position of the newest event that was dropped or evicted.
         """
         if position is None or self._first is None or position < self._first:
             return False

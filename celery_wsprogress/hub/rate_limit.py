@@ -1,10 +1,10 @@
-"""Limit how often progress is delivered.
+"""The rate limit of progress.
 
-The hub limits the progress of each operation for everybody, and a session limits what its client
-asked to be told less often. Only progress is held back, and only until it is due: the newest one
-is delivered then, or earlier, before the next event of another kind.
+The hub has one limiter for all clients, and a session has one of its own if its client set
+``max_rate``. Only progress is held back: the newest one is delivered when it is due, or earlier,
+before the next event of another kind.
 
-Times are seconds of a clock that never goes back.
+Times are seconds of the monotonic clock: a wall clock that is set back would stop progress.
 
 Pure.
 """
@@ -20,27 +20,26 @@ V = TypeVar("V")
 
 
 class ProgressRateLimiter(Generic[K, V]):
-    """Holds back values until a minimum interval has passed since the last one was sent.
-
-    Type parameters: ``K`` is what is limited, ``V`` what is held back of it.
-    """
+    """A limiter that holds a value (``V``) of a key (``K``) back until an interval is over."""
 
     __slots__ = ("_due", "_held_back", "_purge_at", "_queue", "_sent_at", "_serial", "max_interval")
 
     def __init__(self, max_interval: float = 0.0) -> None:
         self.max_interval = max_interval
-        """The longest interval in use: when a key was sent is remembered for so many seconds."""
+        """The longest interval in use: times of sending are kept for so many seconds."""
         self._sent_at: dict[K, float] = {}
         self._purge_at = 0.0
         self._held_back: dict[K, V] = {}
         self._due: dict[K, float] = {}
-        """When each key is due. The heap has one entry for it, and may have outdated ones."""
+        # `heapq` cannot remove an entry from the middle. So a key that was sent, or is due at
+        # another time, leaves an outdated entry in the heap. `_due` holds the valid one.
         self._queue: list[tuple[float, int, K]] = []
         self._serial = 0
 
     @property
     def next_due(self) -> float | None:
-        """When the next value is due; None where nothing is held back."""
+        """Time at which the next value is due; None if nothing is held back."""
+        # Outdated entries are removed only when they come first, each once.
         while self._queue:
             due, _, key = self._queue[0]
             if key in self._held_back and self._due.get(key) == due:
@@ -51,12 +50,13 @@ class ProgressRateLimiter(Generic[K, V]):
         return None
 
     def is_due(self, key: K, interval: float, now: float) -> bool:
-        """Whether the key was not sent for an interval."""
+        """Return whether an interval is over since the key was sent."""
         sent_at = self._sent_at.get(key)
         return sent_at is None or sent_at + interval <= now
 
     def try_send(self, key: K, interval: float, now: float) -> bool:
-        """Record that a key is sent now, if it :meth:`is_due`; whether it is."""
+        """Return whether the key :meth:`is_due`; then record that it is sent now."""
+        # `is_due` is written out here: this is called for each progress that is read.
         sent_at = self._sent_at.get(key)
         if sent_at is not None and sent_at + interval > now:
             return False
@@ -66,24 +66,30 @@ class ProgressRateLimiter(Generic[K, V]):
     def hold_back(self, key: K, value: V, interval: float) -> None:
         """Hold a value back until its key :meth:`is_due`. It replaces an earlier one of the key."""
         self._held_back[key] = value
+        # It was sent within the interval: else it would be due, and would not be held back.
         due = self._sent_at[key] + interval
+        # Nearly always the key waits already, for the same time. Then the heap does not grow.
         if self._due.get(key) != due:
             self._due[key] = due
+            # Keys do not compare. The serial keeps the heap from looking at them.
             self._serial += 1
             heappush(self._queue, (due, self._serial, key))
 
     def resume(self, key: K) -> V | None:
-        """Take back what is held back of a key."""
+        """Return the value that is held back of a key, and hold it back no longer."""
+        # The heap keeps its entry: it may be valid again when the next value is held back.
         return self._held_back.pop(key, None)
 
     def resume_all(self) -> dict[K, V]:
-        """Take back everything: the intervals have changed."""
+        """Return all values, and hold them back no longer, since the intervals have changed."""
+        # Their entries in the heap are outdated now: `next_due` skips them.
         found, self._held_back = self._held_back, {}
         return found
 
     def take_due(self, now: float) -> dict[K, V]:
-        """Take back what is due now."""
+        """Return the values that are due, and hold them back no longer."""
         found: dict[K, V] = {}
+        # `next_due` has removed the outdated entries, so the first one is valid.
         while (due := self.next_due) is not None and due <= now:
             key = heappop(self._queue)[2]
             del self._due[key]
@@ -91,15 +97,15 @@ class ProgressRateLimiter(Generic[K, V]):
         return found
 
     def mark_sent(self, key: K, now: float) -> None:
-        """Record that progress of a key is sent now. What is held back of it is outdated."""
+        """Record that progress of a key is sent now. A value that is held back is dropped."""
         self._held_back.pop(key, None)
         self._sent_at[key] = now
         if now >= self._purge_at:
-            # What is left was sent since the last time: this costs as much as sending it did.
+            # Once an interval, so that each key is looked at about as often as it was sent.
             self._purge_at = now + self.max_interval
             oldest = now - self.max_interval
             self._sent_at = {one: at for one, at in self._sent_at.items() if at >= oldest}
 
     def held_back(self) -> list[K]:
-        """The keys of which something is held back."""
+        """Return the keys of all values that are held back."""
         return list(self._held_back)

@@ -1,4 +1,4 @@
-"""The replies to a client's commands that its socket has not taken yet.
+"""The queue of replies to a client's commands that were not written to its socket yet.
 
 Pure.
 """
@@ -10,35 +10,35 @@ from typing import Final
 from celery_wsprogress.protocol.frames import text_frame
 
 MAX_BYTES: Final = 1_000_000
-"""With more unsent replies than this the server stops reading the client's commands."""
+"""Bytes of unsent replies above which the server reads no more commands of the client."""
 
 
 class ReplyQueue:
-    """Replies as frames, oldest first."""
+    """The unsent replies of one session as frames, oldest first."""
 
     __slots__ = ("_frames", "size")
 
     def __init__(self) -> None:
         self._frames: list[bytes] = []
         self.size = 0
-        """Bytes that wait."""
+        """Bytes of all frames."""
 
     def __bool__(self) -> bool:
         return bool(self._frames)
 
     @property
     def backlogged(self) -> bool:
-        """Whether so many replies are unsent that no command should be read now."""
+        """Whether the server must read no command now."""
         return self.size > MAX_BYTES
 
     def add(self, text: bytes) -> None:
-        """Queue the reply to a command."""
+        """Queue a reply, given as JSON."""
         frame = text_frame(text)
         self._frames.append(frame)
         self.size += len(frame)
 
     def take(self, limit: int) -> list[bytes]:
-        """Take the oldest frames: about ``limit`` bytes, and one at least where there is one."""
+        """Remove and return the oldest frames: about ``limit`` bytes, but at least one frame."""
         count, room = 0, limit
         while count < len(self._frames) and room > 0:
             room -= len(self._frames[count])
@@ -48,6 +48,6 @@ class ReplyQueue:
         return taken
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Drop all frames."""
         self._frames.clear()
         self.size = 0

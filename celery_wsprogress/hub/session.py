@@ -1,16 +1,16 @@
-"""One client: what it is subscribed to, how far it has read, and what it is to be sent next.
+"""The session of one client: its subscriptions, its cursors, and the frames to send next.
 
-A session knows no socket but only a :class:`FrameWriter`. The fan-out notifies it of operations
-that have something new (:meth:`Session.notify`) and has it write (:meth:`Session.flush`). In
-between a session holds one cursor for each operation that it has not read to the end, so a slow
-client loses intermediate progress, and costs the sidecar nothing. A client that is so slow that
-entries which it has not read are gone gets a snapshot, if it said that it accepts one; otherwise
-its connection is closed.
+A session writes to a :class:`FrameWriter`. The fan-out notifies it of operations with new entries
+(:meth:`Session.notify`) and has it write (:meth:`Session.flush`). In between it holds one cursor
+for each operation that it has not read to the end, so a slow client misses replaced progress and
+costs no memory. If unread entries were dropped, it gets a snapshot, provided that it accepts
+snapshots; otherwise its connection is closed.
 
-Replies to commands go before events: the confirmation of a subscription is sent before its first
+Replies to commands are sent before events, so that a subscription is confirmed before its first
 event.
 
-Pure: times are passed in.
+Pure: times are passed in. ``now`` is seconds of the monotonic clock, for the rate limit;
+``timestamp`` is epoch seconds, for snapshots.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from celery_wsprogress.operations.selector import Selector
 
 WRITE_BYTES: Final = 65_536
-"""About how much goes to the socket in one write."""
+"""Approximate bytes of one write to the socket."""
 
 MAX_WRITES_PER_FLUSH: Final = 4
-"""After so many writes in a row other connections have their turn."""
+"""Maximum number of writes before other sessions have their turn."""
 
 
 class Session:
@@ -42,9 +42,9 @@ class Session:
     Runs in: the event loop.
 
     Args:
-        client_id: Its number.
-        permit: What it may do.
-        writer: Where it writes.
+        client_id: Number of the client.
+        permit: The rights of the client.
+        writer: The writer of its socket.
     """
 
     __slots__ = (
@@ -69,46 +69,43 @@ class Session:
         self.permit = permit
         self.writer = writer
         self.subscribed: set[str] = set()
-        """The operations that it is subscribed to by their id."""
+        """Ids of the operations that it is subscribed to by id."""
         self.selectors: set[Selector] = set()
-        """What it is subscribed to besides: all operations, or all of a kind."""
+        """The selectors that it is subscribed to."""
         self.cursors: dict[str, ReplayCursor] = {}
-        """By operation id, of those where a number is not enough."""
+        """Cursors by operation id, where a number is not enough."""
         self.commands = 0
-        """Commands processed so far."""
+        """Number of commands processed."""
         self.accepts_snapshots = False
-        """Whether the client has said that it understands snapshots."""
+        """Whether the client has sent ``resync: true``."""
         self.too_slow = False
-        """Entries that it has not read are gone, and it cannot be served any more."""
+        """Whether unread entries were dropped, so that the connection must be closed."""
         self._unread: dict[OperationRecord, int | ReplayCursor] = {}
-        """The operations that it has not read to the end, and how far it has."""
+        """Cursors of the operations that it has not read to the end."""
         self._notified = False
-        """Whether it was notified since it last took something."""
+        """Whether :meth:`notify` was called since the last :meth:`take`."""
         self.replies = ReplyQueue()
         """The replies to its commands."""
         self._rate_limiter: ProgressRateLimiter[OperationRecord, int | ReplayCursor] | None = None
         self.max_rates: dict[str | None, float] = {}
-        """Seconds between two progress frames, by operation id; None for what is selected."""
+        """Minimum seconds between two progress frames by operation id; None: for all selected."""
 
     @property
     def has_unread(self) -> bool:
-        """Whether :meth:`take` would return something now.
-
-        Progress that the client's rate limit holds back does not count; see :attr:`next_due`.
-        """
+        """Whether :meth:`take` may return frames now; see also :attr:`next_due`."""
         return bool(self.replies or self._unread)
 
     @property
     def next_due(self) -> float | None:
-        """When held back progress is due; None where there is none."""
+        """Monotonic time at which held back progress is due; None if there is none."""
         return None if self._rate_limiter is None else self._rate_limiter.next_due
 
     def set_max_rate(self, operation_id: str | None, max_rate: float) -> None:
-        """Be told of progress less often.
+        """Limit the rate of progress.
 
         Args:
-            operation_id: Of one operation; None for all that are selected.
-            max_rate: Progress frames per second and operation.
+            operation_id: Id of an operation; None for all that are selected.
+            max_rate: Maximum number of progress frames per second and operation.
         """
         if self._rate_limiter is None:
             self._rate_limiter = ProgressRateLimiter()
@@ -117,13 +114,13 @@ class Session:
         self._unread.update(self._rate_limiter.resume_all())
 
     def clear_max_rate(self, operation_id: str) -> None:
-        """Be told of an operation as often as of what is selected."""
+        """Remove the limit of an operation; that of selected operations applies instead."""
         if self._rate_limiter is not None:
             self.max_rates.pop(operation_id, None)
             self._unread.update(self._rate_limiter.resume_all())
 
     def reading(self) -> set[str]:
-        """The operations that it has not read to the end, or where a number is not enough."""
+        """Return the ids of the operations that it has a cursor for."""
         held_back = self._rate_limiter.held_back() if self._rate_limiter else ()
         return self.cursors.keys() | {one.operation_id for one in (*self._unread, *held_back)}
 
@@ -134,11 +131,11 @@ class Session:
         self._unread[record] = cursor
 
     def expect(self, operation_id: str) -> ReplayCursor:
-        """The cursor for an operation that nobody has heard of, where a number is not enough."""
+        """Return the cursor for an operation that is not held yet."""
         return self.cursors.setdefault(operation_id, ReplayCursor(0))
 
     def discard(self, operation_ids: Container[str]) -> None:
-        """Send no more of these operations: what is unsent is not sent any more."""
+        """Drop the unread entries of these operations."""
         for operation_id in [one for one in self.cursors if one in operation_ids]:
             del self.cursors[operation_id]
         for record in [one for one in self._unread if one.operation_id in operation_ids]:
@@ -149,24 +146,21 @@ class Session:
                 limiter.resume(record)
 
     def clear(self) -> None:
-        """Drop everything that is unsent: the client is gone."""
+        """Drop everything that is unsent, when the connection has ended."""
         self.cursors.clear()
         self._unread.clear()
         self.replies.clear()
         self._rate_limiter = None
 
-    # What is new.
-
     def notify(self, record: OperationRecord, cursor: int) -> bool:
-        """Note that an operation has something new.
+        """Record that an operation has new entries.
 
         Args:
             record: The operation.
-            cursor: The ``seq`` that the new entries come after: how far a session has read that had
-                read everything before.
+            cursor: ``seq`` of the last entry before the new ones.
 
         Returns:
-            Whether this is the first notification since something was taken.
+            Whether this is the first notification since the last :meth:`take`.
         """
         if record not in self._unread:
             held_back = None if self._rate_limiter is None else self._rate_limiter.resume(record)
@@ -181,18 +175,13 @@ class Session:
         return first
 
     def flush(self, now: float, timestamp: float) -> None:
-        """Write what is unread, as far as the socket takes it. Never waits.
-
-        Args:
-            now: Seconds of a clock that never goes back, for the rate limit.
-            timestamp: Epoch seconds, for a snapshot.
-        """
+        """Write unread entries while the socket accepts them. Never waits."""
         writer = self.writer
         for _ in range(MAX_WRITES_PER_FLUSH):
             if not writer.ready:
                 return
             frames = self.take(WRITE_BYTES, now, timestamp)
-            # What the client has seen elsewhere is skipped, and that may be all of it.
+            # There are none if the client has seen all entries on another sidecar.
             if frames:
                 writer.write(frames)
             if self.too_slow:
@@ -206,22 +195,16 @@ class Session:
         writer.flush_soon()
 
     def take(self, limit: int, now: float, timestamp: float) -> bytes:
-        """Take the frames to send next: about ``limit`` bytes of them, and one at least.
+        """Return the frames to send next, joined: about ``limit`` bytes, but at least one frame.
 
-        It may be nothing, where the client has seen all that is new. What is left is there for the
-        next call.
-
-        Args:
-            limit: In bytes.
-            now: As for :meth:`flush`.
-            timestamp: As for :meth:`flush`.
+        The next call returns what is left. Empty if the client has seen all new entries.
         """
         self._notified = False
         if self._rate_limiter is not None:
             self._unread.update(self._rate_limiter.take_due(now))
             self._hold_back_progress(self._rate_limiter, now)
         if len(self._unread) == 1 and not self.replies:
-            # Nearly always one operation has something new: nothing is to be joined.
+            # Nearly always one operation has new entries, so there is nothing to join.
             return self._take_next(limit, now, timestamp)
         parts = self.replies.take(limit)
         room = limit - sum(map(len, parts))
@@ -243,7 +226,7 @@ class Session:
                 del self._unread[record]
 
     def _take_next(self, room: int, now: float, timestamp: float) -> bytes:
-        """Take what is unread of the operation that has waited longest."""
+        """Take the unread entries of the operation that has waited longest."""
         record, cursor = next(iter(self._unread.items()))
         if isinstance(cursor, int):
             history = record.history
@@ -275,7 +258,7 @@ class Session:
             self.too_slow = not self.accepts_snapshots
             if self.too_slow:
                 return b""
-        # These frames have no cursor between them: they are sent together.
+        # No cursor stands between these frames, so they are sent together.
         frames = cursor.take_latest(record, timestamp)
         room -= sum(map(len, frames))
         for entry in cursor.pending_entries(history):

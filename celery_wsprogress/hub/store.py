@@ -1,8 +1,8 @@
-"""The operations that a sidecar holds, bounded by count, bytes and age.
+"""The store of a sidecar's operations, bounded by count, bytes and age.
 
-Records are kept in three LRU queues, one for each phase of an operation. When something must be
-evicted, finished operations go first, then waiting ones, then running ones; within a phase the one
-that has been silent longest.
+Records are kept in three LRU queues, one for each phase of an operation. Finished operations are
+evicted first, then waiting ones, then running ones; within a phase the one that was silent longest.
+The hub calls the store. Pure: ``now`` is seconds of the monotonic clock, passed in.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from celery_wsprogress.protocol.event_ids import LogPosition
 
 MAX_EVICTED_IDS: Final = 50_000
-"""Evicted operations of which only the id is remembered, and that they had ended."""
+"""Maximum number of ids of evicted finished operations that are remembered."""
 
 LRU_TOUCH_INTERVAL: Final = 10.0
-"""Seconds within which an operation that makes progress moves in its queue once at most."""
+"""Minimum seconds between two moves of a record within its queue."""
 
 MIN_UNFINISHED_AGE: Final = 86_400.0
-"""Seconds that an operation which has not ended is held at least after its last event, or after
-the time that it waits for: its message may be queued for long, and its worker may be away."""
+"""Minimum seconds for which an operation that has not ended is held after its last event or its
+ETA: its message may be queued for long, and its worker may be down."""
 
 
 class Phase(IntEnum):
-    """Where an operation is in its life, as far as eviction goes. In the order of eviction."""
+    """The phase of an operation, in the order of eviction."""
 
     FINISHED = 0
     WAITING = 1
@@ -57,22 +57,22 @@ PHASE_OF_STATE: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the store may hold. Ages are in seconds."""
+    """The limits of the store. Ages are in seconds."""
 
     max_finished: int = 1_000
     max_waiting: int = 100_000
     max_age: float = 86_400.0
-    """Of finished operations; the others are held for :data:`MIN_UNFINISHED_AGE` at least."""
+    """Maximum age of finished operations; of others at least :data:`MIN_UNFINISHED_AGE`."""
     max_history_bytes: int = 256_000_000
 
 
 class OperationRecord:
-    """One operation that is held, with its history. Times are those of the hub's clock.
+    """One operation with its history. Times are seconds of the monotonic clock.
 
     Args:
         operation: The operation.
-        history: What was delivered of it.
-        serial: Counts all operations ever held; the newest has the highest.
+        history: Its delivered events.
+        serial: Number of the record among all that were ever created.
     """
 
     __slots__ = (
@@ -95,15 +95,15 @@ class OperationRecord:
         self.phase = Phase.WAITING
         self.last_event_at = 0.0
         self.lru_touched_at = 0.0
-        """When it moved to the end of its queue."""
+        """Time of its last move to the end of its queue."""
         self.last_heartbeat_at = 0.0
-        """When its current run last gave a sign of life."""
+        """Time of the last event or heartbeat of its current run."""
         self.waits_until = 0.0
-        """When it may start, or start again, at the earliest."""
+        """Earliest time at which it may start, or start again."""
         self.selected_by: tuple[Selector, ...] = ()
-        """The selectors that match it; see :class:`.Subscriptions`."""
+        """The selectors that match it, as :class:`.SubscriptionIndex` found them."""
         self.selector_version = -1
-        """The version of the selectors that :attr:`selected_by` is of; -1 if it is outdated."""
+        """The version of the selectors for :attr:`selected_by`; -1 if that is outdated."""
 
     @property
     def operation_id(self) -> str:
@@ -111,7 +111,7 @@ class OperationRecord:
         return self.operation.operation_id
 
     def snapshot(self) -> dict[str, Any]:
-        """The operation as the protocol shows it, with the number of its events and the last."""
+        """Return the JSON object that shows the operation to clients."""
         history = self.history
         return {
             **snapshot_of(self.operation),
@@ -126,52 +126,43 @@ class OperationStore:
 
     limits: Limits = field(default_factory=Limits)
     total: int = 0
-    """Operations ever held."""
+    """Number of records ever created."""
     history_bytes: int = 0
     """Size of all histories."""
     evicted_up_to: LogPosition | None = None
-    """The log position of the newest event that was evicted with its operation."""
+    """The log position of the newest evicted event."""
     _appended: int = 0
-    """Entries ever added to a history."""
+    """Number of entries ever appended. A new history counts on from it, see :class:`History`."""
     _records: dict[str, OperationRecord] = field(default_factory=dict)
     _evicted_finished: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    """Ids of finished operations that were evicted, the newest last."""
+    """Ids of evicted finished operations, the newest last."""
     _lru: list[OrderedDict[str, OperationRecord]] = field(
         default_factory=lambda: [OrderedDict() for _ in Phase]
     )
-    """The records by phase; the one that has been silent longest is first."""
+    """The records by phase; the one that was silent longest is first."""
 
     def __len__(self) -> int:
         return len(self._records)
 
     @property
     def active(self) -> int:
-        """How many operations have not ended."""
+        """Number of operations that have not ended."""
         return len(self._lru[Phase.WAITING]) + len(self._lru[Phase.RUNNING])
 
     def get(self, operation_id: str) -> OperationRecord | None:
-        """The record of an operation, if it is held."""
+        """Return the record of an operation; None if it is not held."""
         return self._records.get(operation_id)
 
     def holds(self, record: OperationRecord) -> bool:
-        """Whether this record is still held."""
+        """Return whether this record was not evicted."""
         return self._records.get(record.operation_id) is record
 
     def was_evicted_finished(self, operation_id: str) -> bool:
-        """Whether the operation is not held any more, and had ended before.
-
-        A process that could not write for a while may still report what it did before that end.
-        It must not be taken for a new operation.
-        """
+        """Return whether an operation ended and was evicted: a late event must not create it."""
         return operation_id in self._evicted_finished
 
     def create(self, operation_id: str, first_seen_at: float) -> OperationRecord:
-        """Make the record of an operation that is not held.
-
-        Args:
-            operation_id: Which one.
-            first_seen_at: Epoch seconds of the event that it is made for.
-        """
+        """Create the record of an operation; ``first_seen_at`` is epoch seconds of its event."""
         self.total += 1
         self._evicted_finished.pop(operation_id, None)
         operation = Operation(operation_id, first_seen_at=first_seen_at)
@@ -181,12 +172,12 @@ class OperationStore:
         return record
 
     def append(self, record: OperationRecord, entry: Entry) -> None:
-        """Add to the history of an operation."""
+        """Append an entry to the history of an operation."""
         self.history_bytes += record.history.append(entry)
         self._appended += 1
 
     def touch(self, record: OperationRecord, now: float) -> None:
-        """Record that an event of the operation was processed, and evict what is too much."""
+        """Record that an event of the operation was processed, and evict others if needed."""
         record.last_event_at = now
         phase = PHASE_OF_STATE[record.operation.runs.state]
         if record.phase is not phase:
@@ -225,7 +216,7 @@ class OperationStore:
                 self._evicted_finished.popitem(last=False)
 
     def expire(self, now: float) -> None:
-        """Evict what has been silent for too long. Called now and then."""
+        """Evict operations that were silent for too long."""
         finished = self._lru[Phase.FINISHED]
         while finished and now - _first(finished).last_event_at >= self.limits.max_age:
             self._evict(_first(finished))
@@ -243,13 +234,13 @@ class OperationStore:
             if now - record.waits_until >= age:
                 self._evict(record)
             else:
-                # It moves to the end, so that it is looked at again only after another such age:
-                # very many operations may wait for a time that is far away.
+                # Very many operations may wait for a distant ETA. At the end of the queue this one
+                # is not looked at again before another such age is over.
                 record.lru_touched_at = now
                 queue.move_to_end(record.operation_id)
 
     def silent(self, state: State, since: float) -> list[OperationRecord]:
-        """The operations in an unfinished state of which nothing was heard since a time."""
+        """Return the records in an unfinished state that had no event since a time."""
         found = []
         for record in self._lru[PHASE_OF_STATE[state]].values():
             if record.lru_touched_at > since:
@@ -259,18 +250,13 @@ class OperationStore:
         return found
 
     def oldest_first(self, *, finished: bool = True) -> Iterator[OperationRecord]:
-        """The records, oldest first. None may be added or removed meanwhile."""
+        """Iterate over the records, oldest first. None may be added or removed meanwhile."""
         return (one for one in self._records.values() if finished or one.phase != Phase.FINISHED)
 
     def newest_first(
         self, before: int | None = None, *, finished: bool = True
     ) -> Iterator[OperationRecord]:
-        """The records, newest first. None may be added or removed meanwhile.
-
-        Args:
-            before: Only records whose serial is below.
-            finished: Include operations that have ended.
-        """
+        """Iterate over the records with a serial below ``before``, newest first."""
         for record in reversed(self._records.values()):
             wanted = finished or record.phase is not Phase.FINISHED
             if wanted and (before is None or record.serial < before):

@@ -1,7 +1,6 @@
-"""``subscribe`` and ``unsubscribe``: by id, by several, all, or all of a kind.
+"""The commands ``subscribe`` and ``unsubscribe``: by one id, several ids, or a selector.
 
-What is to be replayed, and where a client goes on, is decided by the hub; here it is only read
-from the command and checked.
+This module reads and checks the fields. :mod:`.subscriptions` decides what is replayed. Pure.
 """
 
 from __future__ import annotations
@@ -17,16 +16,17 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub.command_context import CommandContext
 
 MAX_SELECTORS: Final = 100
-"""Selectors one connection may watch by: each is asked once for every operation."""
+"""Maximum number of selectors of a connection: each is matched with every operation."""
 
 MIN_RATE: Final = 0.01
-"""Progress frames a second and operation that a client may ask for."""
+"""Minimum of ``max_rate``, in progress frames per second and operation."""
 
 _REPLAYS: Final = frozenset({"all", "last", "none"})
 
 
 def subscribe(context: CommandContext) -> dict[str, Any]:
-    """Begin to watch: one operation, several, all, or all of a kind."""
+    """Begin a subscription and return the reply."""
+    # Before everything else: the token may grant what the other fields name.
     if context.fields.get("token") is not None:
         context.session.permit.add(context.fields["token"], timestamp=context.timestamp)
     replay = context.optional_text("replay")
@@ -35,6 +35,7 @@ def subscribe(context: CommandContext) -> dict[str, Any]:
     _note_resync(context)
     max_rate = _max_rate(context)
     reply = _subscribe(context, replay) | {"replayable": context.replayable} | context.broker()
+    # Checked before, but applied after: a subscription that was refused leaves no limit behind.
     if max_rate is not None:
         for target in _targets(context):
             context.session.set_max_rate(target, max_rate)
@@ -57,7 +58,7 @@ def _note_resync(context: CommandContext) -> None:
     resync = context.fields.get("resync")
     if resync is not None and not isinstance(resync, bool):
         raise CommandError("invalid_command", "`resync` must be true or false")
-    # What a client understands it understands whichever subscription made it say so.
+    # `resync` is a property of the client, not of the subscription: it holds for all of them.
     context.session.accepts_snapshots = context.session.accepts_snapshots or resync is True
 
 
@@ -73,7 +74,7 @@ def _max_rate(context: CommandContext) -> float | None:
 
 
 def _targets(context: CommandContext) -> list[str | None]:
-    """The ids that the command names, or None alone where it names a selector."""
+    """Return the ids that the command names; ``[None]`` if it names a selector."""
     if context.fields.get("operation_ids") is not None:
         return [*_ids(context)]
     return [None if _selector(context) else context.text("operation_id")]
@@ -84,7 +85,7 @@ def _subscribe_to_one(
 ) -> dict[str, Any]:
     context.check_may_watch(operation_id)
     _check_room(context, [operation_id])
-    # The snapshot and the cursor are taken in one step: nothing falls between them.
+    # Nothing awaits between the snapshot and the cursor, so no event falls between them.
     reply: dict[str, Any] = {"operation": context.hub.get(operation_id)}
     recovered = context.hub.subscriptions.subscribe(
         context.session, operation_id, replay=replay, since=since
@@ -100,6 +101,7 @@ def _subscribe_to_several(context: CommandContext, replay: str | None) -> dict[s
     if not isinstance(since, dict) or not all(isinstance(one, str) for one in since.values()):
         raise CommandError("invalid_command", "`since` must map operation ids to event ids")
     since = {one: since[one] for one in ids if one in since}
+    # All checks come before the first subscription: a command succeeds or fails as a whole.
     for operation_id in ids:
         context.check_may_watch(operation_id)
     _check_room(context, ids)
@@ -129,7 +131,8 @@ def _subscribe_by(
 
 
 def unsubscribe(context: CommandContext) -> dict[str, Any]:
-    """Stop watching what the same fields began to watch."""
+    """End the subscription that the same fields of ``subscribe`` began."""
+    # Without checks of rights: a token that granted the subscription may have expired.
     if context.fields.get("operation_ids") is not None:
         ids = _ids(context)
         for one in ids:
@@ -145,7 +148,7 @@ def unsubscribe(context: CommandContext) -> dict[str, Any]:
 
 
 def _selector(context: CommandContext) -> Selector | None:
-    """The selector that the fields name, or None where they name an id."""
+    """Return the selector that the fields name; None if they name an id."""
     if context.fields.get("operation_id") is not None:
         return selectors.EVERYTHING if context.text("operation_id") == EVERYTHING else None
     for by in selectors.FILTERS:

@@ -1,7 +1,4 @@
-"""The index from operations to the sessions that are subscribed to them, by id or by a selector.
-
-Pure.
-"""
+"""The index from operations to the sessions that are subscribed to them. Pure."""
 
 from __future__ import annotations
 
@@ -16,14 +13,13 @@ K = TypeVar("K")
 
 
 class SubscriptionIndex:
-    """The index from operations to sessions."""
+    """The index from ids and selectors to sessions, in the order in which they subscribed."""
 
     def __init__(self) -> None:
-        # The sessions are in the order in which they subscribed.
         self._by_id: dict[str, dict[Session, None]] = {}
         self._by_selector: dict[Selector, dict[Session, None]] = {}
         self._version = 0
-        """Counts the changes of the set of selectors."""
+        """Number of changes of the set of selectors."""
 
     def __len__(self) -> int:
         return sum(map(len, self._by_id.values())) + sum(map(len, self._by_selector.values()))
@@ -34,7 +30,7 @@ class SubscriptionIndex:
         self._by_id.setdefault(operation_id, {})[session] = None
 
     def remove(self, session: Session, operation_id: str) -> None:
-        """End a subscription to an id; nothing happens when there is none."""
+        """End a subscription to an id, if there is one."""
         session.subscribed.discard(operation_id)
         _remove(self._by_id, operation_id, session)
 
@@ -46,7 +42,7 @@ class SubscriptionIndex:
         self._by_selector.setdefault(selector, {})[session] = None
 
     def remove_selector(self, session: Session, selector: Selector) -> bool:
-        """End that; whether there was such a subscription."""
+        """End a subscription by a selector. Return whether there was one."""
         session.selectors.discard(selector)
         found = _remove(self._by_selector, selector, session)
         if selector not in self._by_selector:
@@ -54,7 +50,7 @@ class SubscriptionIndex:
         return found
 
     def of(self, record: OperationRecord) -> tuple[Session, ...]:
-        """The sessions that are subscribed to an operation, each once."""
+        """Return the sessions that are subscribed to an operation, each once."""
         by_id = self._by_id.get(record.operation_id)
         if not self._by_selector:
             return tuple(by_id or ())
@@ -64,7 +60,7 @@ class SubscriptionIndex:
         return tuple(found)
 
     def _selected_by(self, record: OperationRecord) -> tuple[Selector, ...]:
-        # Each operation asks the selectors again only when those or its own fields have changed.
+        # Selectors are matched again only if their set or the fields of the operation changed.
         if record.selector_version != self._version:
             record.selector_version = self._version
             record.selected_by = tuple(
@@ -73,12 +69,12 @@ class SubscriptionIndex:
         return record.selected_by
 
     def by_id(self) -> set[Session]:
-        """The sessions that are subscribed to an id."""
+        """Return the sessions that are subscribed to any id."""
         return set().union(*self._by_id.values())
 
 
 def selects(session: Session, record: OperationRecord | None) -> bool:
-    """Whether a session is subscribed to an operation by a selector."""
+    """Return whether a session is subscribed to an operation by a selector."""
     return record is not None and any(one.matches(record.operation) for one in session.selectors)
 
 

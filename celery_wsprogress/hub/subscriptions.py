@@ -1,7 +1,6 @@
-"""Begin and end subscriptions: by id or by a selector, from now on or with what was before.
+"""Begin and end subscriptions, and set the cursor from which each one is replayed.
 
-A subscription does not hold an operation: a session that is subscribed to an id nobody has heard of
-is notified when the operation appears.
+A session may subscribe to an id of which no event was read: it is notified of the first one.
 
 Pure.
 """
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.protocol.event_ids import LogPosition
 
 MAX_EVENT_ID_LENGTH: Final = 100
-"""Longer event ids are not ours. A client may send them, but they are not kept."""
+"""Length above which an event id is not one of ours, and is not kept."""
 
 
 class Subscriptions:
@@ -32,8 +31,8 @@ class Subscriptions:
 
     Args:
         store: The operations.
-        log: How far the log was read.
-        on_unknown: Called with an id that somebody subscribes to and nobody has heard of.
+        log: The position in the log.
+        on_unknown: Called with the id when a session subscribes to an operation that is not held.
     """
 
     def __init__(
@@ -50,21 +49,21 @@ class Subscriptions:
     def subscribe(
         self, session: Session, operation_id: str, *, replay: str | None, since: str | None
     ) -> bool:
-        """Subscribe to an operation; what is to be replayed follows the reply.
+        """Subscribe to an operation by its id. The replay is sent after the reply.
 
         Args:
-            session: Who.
-            operation_id: Which one.
-            replay: ``all``, ``last`` or ``none``; None for what fits: everything that the
-                session has not seen.
-            since: The last ``event_id`` that the client saw, or None.
+            session: The session.
+            operation_id: The id.
+            replay: ``all``, ``last`` or ``none``; None for all events that were not sent yet.
+            since: The ``event_id`` of the last event that the client saw, or None.
 
         Returns:
-            With ``since``: whether exactly what is missing follows.
+            With ``since``: whether exactly the missing events follow.
         """
         record = self._store.get(operation_id)
         again = operation_id in session.subscribed or selects(session, record)
         self.index.add(session, operation_id)
+        # A client that subscribes once more must not get again what it was sent.
         if again and since is None and replay is None:
             return False
         position = self._log.position_of(since)
@@ -74,6 +73,7 @@ class Subscriptions:
         recovered = self._log.can_recover(position, history.dropped_position)
         cursor = _start_cursor(history, position, replay)
         cursor.unknown_since = _id_of_unknown_epoch(since, position)
+        # With `skip_until` the client knows more than this sidecar: a snapshot would be older.
         if since is not None and not recovered and cursor.skip_until is None:
             cursor.needs_snapshot = cursor.missed_unknown = session.accepts_snapshots
         session.read(record, cursor)
@@ -82,10 +82,10 @@ class Subscriptions:
     def _expect(
         self, session: Session, operation_id: str, position: LogPosition | None, since: str | None
     ) -> bool:
-        """Subscribe to an operation that nobody has heard of."""
+        """Subscribe to an operation that is not held."""
         if self.on_unknown is not None:
             self.on_unknown(operation_id)
-        # What is unsent of one that was evicted still comes, from where the session was.
+        # If the operation was evicted, the session may still have a cursor for its unread entries.
         if since is not None:
             cursor = session.expect(operation_id)
             cursor.skip_until = position
@@ -96,10 +96,10 @@ class Subscriptions:
         """Subscribe to every operation that a selector matches, now or later.
 
         Args:
-            session: Who.
-            selector: Which ones.
-            replay: ``last``: how things stand with each of them that has not ended; ``all``:
-                the current run of each that is held; ``none``: only what is new.
+            session: The session.
+            selector: The selector.
+            replay: ``last``: the latest events of each operation that has not ended; ``all``: the
+                current run of each operation; ``none``: new events only.
         """
         if selector in session.selectors:
             return
@@ -117,7 +117,7 @@ class Subscriptions:
     def _newly_selected(
         self, selector: Selector, session: Session, *, finished: bool
     ) -> list[OperationRecord]:
-        """What a selector matches and the session does not watch yet, oldest first."""
+        """Return the records that only the new selector matches, oldest first."""
         return [
             record
             for record in self._store.oldest_first(finished=finished)
@@ -127,13 +127,14 @@ class Subscriptions:
         ]
 
     def unselect(self, session: Session, selector: Selector) -> None:
-        """End the subscription to what a selector matches, as far as there is no other one."""
+        """End a subscription by a selector."""
         if self.index.remove_selector(session, selector):
+            # Other subscriptions of the session may match the same operations.
             unread = session.reading() - session.subscribed
             session.discard({one for one in unread if not self._is_selected(session, one)})
 
     def unsubscribe(self, session: Session, operation_id: str) -> None:
-        """End the subscription to an id; nothing happens where there is none."""
+        """End the subscription to an id, if there is one."""
         self.index.remove(session, operation_id)
         session.clear_max_rate(operation_id)
         if not self._is_selected(session, operation_id):
@@ -143,7 +144,7 @@ class Subscriptions:
         return bool(session.selectors) and selects(session, self._store.get(operation_id))
 
     def disconnect(self, session: Session) -> None:
-        """Forget a session whose connection is gone."""
+        """End all subscriptions of a session whose connection has ended."""
         session.clear()
         for selector in list(session.selectors):
             self.index.remove_selector(session, selector)
@@ -154,10 +155,10 @@ class Subscriptions:
 def _start_cursor(
     history: History, position: LogPosition | None, replay: str | None
 ) -> ReplayCursor:
-    """Where a subscription begins to read.
+    """Return the cursor of a new subscription.
 
-    Behind the last event that the client saw, where its position is known; else where the current
-    run begins, or now.
+    It is after the last event that the client saw, if the position of that is known; else before
+    the current run, or at the newest entry.
     """
     if position is None:
         from_now = replay in {"none", "last"}
@@ -171,5 +172,5 @@ def _start_cursor(
 
 
 def _id_of_unknown_epoch(event_id: str | None, position: LogPosition | None) -> str | None:
-    """An event id that is worth keeping until its epoch is known."""
+    """Return the event id if it must be kept until its epoch is read; else None."""
     return event_id if position is None and len(event_id or "") <= MAX_EVENT_ID_LENGTH else None
