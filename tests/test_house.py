@@ -34,7 +34,6 @@ LOOKS_INSIDE: dict[str, set[str]] = {
     "tests/support/sidecars.py": {"_by_session", "_unread"},
     "tests/test_fork.py": {"_forking", "_lock", "_registry", "_wakes_at"},
     "tests/worker/publishing/test_publisher.py": {"_backoff", "_timeout"},
-    "tests/worker/test_apps.py": {"_module_of"},
 }
 PATCHED_CONSTANTS: dict[str, set[str]] = {
     "tests/brokers/amqp/test_queue.py": {"HEARTBEAT"},
@@ -49,7 +48,6 @@ PATCHED_CONSTANTS: dict[str, set[str]] = {
     "tests/hub/test_cursor.py": {"MAX_ENTRIES"},
     "tests/hub/test_hub.py": {"MAX_EVICTED_IDS"},
     "tests/projects/life.py": {"REPEAT_STARTED_INTERVAL"},
-    "tests/standalone/test_manager.py": {"MAX_ENDED", "MAX_OPEN"},
     "tests/standalone/test_registry.py": {"REPEAT_STARTED_INTERVAL"},
 }
 

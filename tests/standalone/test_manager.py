@@ -16,7 +16,6 @@ from celery_wsprogress import (
     ws_manager,
 )
 from celery_wsprogress.protocol.events import Log, Progress, Status
-from celery_wsprogress.standalone import registry
 
 
 def ignored():
@@ -104,25 +103,6 @@ def test_an_operation_that_is_over_is_not_held(log):
     assert ws_manager.get_stats()["own_operations"] == before + 1
     run(ws_manager.emit_result(name, 1))
     assert ws_manager.get_stats()["own_operations"] == before
-
-
-def test_of_too_many_the_oldest_is_forgotten(log, monkeypatch, caplog):
-    monkeypatch.setattr(registry, "MAX_OPEN", 3)
-    fresh = registry.OperationRegistry()
-    for name in ("add", "remove", "find", "find_tracker", "look_up", "open_operations", "stats"):
-        monkeypatch.setattr(registry, name, getattr(fresh, name))
-
-    async def work():
-        names = [await ws_manager.create_operation("x") for _ in range(5)]
-        for name in names:
-            await ws_manager.emit_result(name, 1)
-        return names
-
-    names = run(work())
-    assert ignored() == 2
-    log.wait_for_end(names[-1])
-    assert [len(log.ends(name)) for name in names] == [0, 0, 1, 1, 1]
-    assert caplog.text.count("the oldest are forgotten") == 1
 
 
 def test_a_child_knows_none_of_its_parents_ids(log):
@@ -234,17 +214,6 @@ def test_one_that_runs_again_under_its_id_is_read_as_it_is_now():
             seen = ws_manager.get_operation("nightly-read")
             assert (seen["state"], seen["progress"]) == ("running", 0.1 * (number + 1))
         assert ws_manager.get_operation("nightly-read")["state"] == "completed"
-
-
-def test_of_those_that_are_over_only_so_many_are_known(monkeypatch):
-    monkeypatch.setattr(registry, "MAX_ENDED", 2)
-    names = []
-    for _ in range(4):
-        with operation("x") as op:
-            names.append(op.operation_id)
-    known = [bool(ws_manager.get_operation(name)) for name in names]
-    assert known[-2:] == [True, True]
-    assert sum(known) == 2
 
 
 def test_a_snapshot_of_the_process_has_the_shape_of_a_servers(log):

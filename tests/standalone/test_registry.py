@@ -111,3 +111,33 @@ def test_of_very_many_the_newest_are_vouched_for(log, monkeypatch):
     for number in range(5):
         start(new_run("x", operation_id=f"op-{number}"))
     assert [one.operation_id for one in fresh.active_runs()] == ["op-4", "op-3", "op-2"]
+
+
+def test_of_too_many_the_oldest_is_forgotten(log, monkeypatch, caplog):
+    monkeypatch.setattr(registry, "MAX_OPEN", 3)
+    fresh = registry.OperationRegistry()
+    for name in ("add", "remove", "find", "find_tracker", "look_up", "open_operations", "stats"):
+        monkeypatch.setattr(registry, name, getattr(fresh, name))
+
+    async def work():
+        names = [await ws_manager.create_operation("x") for _ in range(5)]
+        for name in names:
+            await ws_manager.emit_result(name, 1)
+        return names
+
+    names = run(work())
+    assert ws_manager.get_stats()["ignored_emits"] == 2
+    log.wait_for_end(names[-1])
+    assert [len(log.ends(name)) for name in names] == [0, 0, 1, 1, 1]
+    assert caplog.text.count("the oldest are forgotten") == 1
+
+
+def test_of_those_that_are_over_only_so_many_are_known(monkeypatch):
+    monkeypatch.setattr(registry, "MAX_ENDED", 2)
+    names = []
+    for _ in range(4):
+        with operation("x") as op:
+            names.append(op.operation_id)
+    known = [bool(ws_manager.get_operation(name)) for name in names]
+    assert known[-2:] == [True, True]
+    assert sum(known) == 2

@@ -6,7 +6,7 @@ from threading import Barrier
 import pytest
 from celery import Celery
 
-from celery_wsprogress import StreamingTask, brokers
+from celery_wsprogress import StreamingTask
 from celery_wsprogress.worker import apps
 
 
@@ -21,7 +21,10 @@ def ran():
 def test_threads_that_publish_at_once_share_one_publisher(monkeypatch):
     app = Celery("t", broker="memory://")
     both = Barrier(2, timeout=10)
-    monkeypatch.setattr(brokers, "_module_of", lambda _: both.wait())
+    open_publisher = apps.open_publisher
+    monkeypatch.setattr(
+        apps, "open_publisher", lambda *arguments: (both.wait(), open_publisher(*arguments))[1]
+    )
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(lambda _: apps.publishing_of(app).publisher, range(2))
     assert one is other is apps.publishing_of(app).publisher
