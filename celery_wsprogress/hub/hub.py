@@ -36,6 +36,7 @@ from celery_wsprogress.protocol.messages import encode_event_frame
 if TYPE_CHECKING:
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.hub.store import OperationRecord
+    from celery_wsprogress.operations.runs import Run
     from celery_wsprogress.protocol.batches import Batch
 
 # Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
@@ -118,7 +119,7 @@ class Hub:
                 current.heartbeat_interval = batch.every
                 self._deliver_held_back(record, now)
                 if current.mark_alive(batch.at):
-                    self._resume(record, batch.at, at, index)
+                    self._resume(record, current, batch.at, at, index)
                 self.store.touch(record, now)
 
     def _start_epoch(self, epoch: str) -> None:
@@ -143,7 +144,7 @@ class Hub:
         # What a sidecar inferred was not reported by the run itself, and `queued` is of no run.
         reported = bool(run) and not event.inferred
         if reported and before is not None and is_current and before.mark_alive(event.timestamp):
-            self._resume(record, event.timestamp, at, index)
+            self._resume(record, before, event.timestamp, at, index)
         verdict, event = operation.fold(event)
         current = operation.runs.current
         if reported and current is not None and current.id == run:
@@ -194,10 +195,10 @@ class Hub:
         self._deliver(record, held_back.event, at.event_id(held_back.index), at.epoch_number)
 
     def _resume(
-        self, record: OperationRecord, timestamp: float, at: BatchPosition, index: int
+        self, record: OperationRecord, run: Run, timestamp: float, at: BatchPosition, index: int
     ) -> None:
         """Deliver the event that resumes the current run."""
-        event = record.operation.resume(timestamp)
+        event = record.operation.resume(run, timestamp)
         self.counts["resumed"] += 1
         if event.data.status == STARTED:
             record.history.run_start_seq = record.history.newest + 1

@@ -17,7 +17,6 @@ from celery_wsprogress.operations.runs import RunSet
 from celery_wsprogress.operations.states import State, Trigger, Verdict, trigger_of
 from celery_wsprogress.protocol.events import (
     LIFE_CYCLE,
-    LOST,
     QUEUED,
     RECEIVED,
     REPLACED,
@@ -124,22 +123,20 @@ class Operation(Struct, gc=False):
         current = self.runs.current
         return current is not None and current.id == run
 
-    def resume(self, timestamp: float) -> Status:
+    def resume(self, run: Run, timestamp: float) -> Status:
         """Resume the current run, which was stalled or presumed lost; see :meth:`.Run.mark_alive`.
 
         Args:
+            run: The current run.
             timestamp: Epoch seconds of the heartbeat, by the clock of the run's process.
 
         Returns:
             The event to deliver: ``started`` for a run that was presumed lost, the status before
             ``stalled`` for the others.
         """
-        current = self.runs.current
-        lost = current is not None and current.lost
-        data = self._restarted() if lost else self._continued()
-        self.runs.reopen()
-        run = "" if current is None else current.id
-        event = Status(operation_id=self.operation_id, timestamp=timestamp, run=run, data=data)
+        data = self._restarted() if run.lost else self._continued()
+        self.runs.reopen(run)
+        event = Status(operation_id=self.operation_id, timestamp=timestamp, run=run.id, data=data)
         self.status = data.status
         self.error = self.error_type = self.finished_at = self.duration = None
         self.ignored = False
@@ -188,25 +185,19 @@ class Operation(Struct, gc=False):
         return structs.replace(event, data=data)
 
     def _apply(self, event: Event, trigger: Trigger) -> None:
-        current = self.runs.current
-        other_run = current is not None and event.run != current.id
         if isinstance(event, Progress):
-            if not other_run:
-                self.last_progress, self.last_message = event.data, None
+            self.last_progress, self.last_message = event.data, None
         elif isinstance(event, Status):
             # Another publication of the id says nothing of the run that is current.
             waits = trigger is Trigger.QUEUE and self.state is not State.QUEUED
-            self._apply_status(event, trigger, other_run=other_run or waits)
+            other_run = waits or not self.is_current_run(event.run)
+            self._apply_status(event, trigger, other_run=other_run)
         elif isinstance(event, Completed):
             self._apply_end(event)
             self.ignored = event.data.ignored is True
-            if self.run is not None:
-                self.run.lost = False
         elif isinstance(event, Error):
             self._apply_end(event)
             self.error, self.error_type = event.data.error, event.data.error_type
-            if self.run is not None:
-                self.run.lost = event.inferred and self.error_type in LOST
 
     def _apply_status(self, event: Status, trigger: Trigger, *, other_run: bool) -> None:
         data = event.data
@@ -219,9 +210,6 @@ class Operation(Struct, gc=False):
         self.own_status = data.status
         if data.attempt is not UNSET:
             self.attempt = data.attempt
-        if trigger is Trigger.RETRY and event.inferred and self.run is not None:
-            # A sidecar wrote it. The run may send a heartbeat all the same.
-            self.run.lost = True
         if data.status not in LIFE_CYCLE or trigger is Trigger.RETRY:
             self.last_message = data
 

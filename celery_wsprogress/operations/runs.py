@@ -109,11 +109,10 @@ class RunSet(Struct, gc=False):
             self._mark_past(event.after)
         return verdict
 
-    def reopen(self) -> None:
+    def reopen(self, run: Run) -> None:
         """Take the current run back to RUNNING: its process is alive."""
-        if self.current is not None:
-            self.current.stalled = self.current.lost = False
-            self.current.state = self.state = State.RUNNING
+        run.stalled = run.lost = False
+        run.state = self.state = State.RUNNING
 
     def _fold_queued(self, event: Event) -> Verdict:
         run = self.current
@@ -222,6 +221,8 @@ class RunSet(Struct, gc=False):
             return outcome
         run.state = outcome
         run.stalled = run.stalled or event.inferred
+        # The run may send a heartbeat all the same.
+        run.lost = event.inferred and (trigger is Trigger.RETRY or _is_loss(event))
         self.state = outcome
         return Verdict.DELIVER
 
@@ -234,9 +235,12 @@ def _is_refuted(run: Run, event: Event, trigger: Trigger) -> bool:
         return not run.silent
     # A run that waits for its start or its successor sends no heartbeat, so it cannot be lost. But
     # the result backend may know its end.
-    lost = isinstance(event, Error) and event.data.error_type in LOST
     waits = run.state is State.RECEIVED or run.state in FOLLOWED
-    return not (run.silent or (waits and not lost))
+    return not (run.silent or (waits and not _is_loss(event)))
+
+
+def _is_loss(event: Event) -> bool:
+    return isinstance(event, Error) and event.data.error_type in LOST
 
 
 def _verdict_on_superseded(event: Event) -> Verdict:

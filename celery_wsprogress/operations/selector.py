@@ -46,8 +46,8 @@ class Selector(NamedTuple):
                 return self.value in operation.tags
             case SelectorField.GROUP:
                 return operation.group_id == self.value
-            case SelectorField.ROOT:
-                return self.value in {operation.root_id, operation.operation_id}
+        # `SelectorField.ROOT`: what the root has called, and the root itself.
+        return self.value in {operation.root_id, operation.operation_id}
 
 
 def validate_glob(value: str) -> None:

@@ -56,10 +56,6 @@ _ISO_TYPES: Final = (datetime, date, time_of_day, timedelta, UUID)
 """Types that msgspec encodes as a text of a bounded length."""
 
 
-def _small_copy(value: Any) -> Any:
-    return BoundedCopy(_TEXT_NODES, _TEXT_CHARACTERS).of(value)
-
-
 def bounded_str(value: Any) -> str:
     """Return the text of a value, as ``str`` would, within bounds.
 

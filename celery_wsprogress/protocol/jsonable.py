@@ -121,12 +121,6 @@ def type_name(exception: Any) -> str:
     return to_text(class_name(exception), MAX_NAME_BYTES) if known else "UnknownError"
 
 
-def describe_cause(exception: BaseException) -> str:
-    """An exception as one reads it at the end of a traceback: ``ValueError: text``."""
-    found, name = describe_error(exception)
-    return name if found == name else to_text(f"{name}: {found}")
-
-
 def to_tags(value: Any) -> list[str]:
     """A list of short texts. One text is a list of one; what is no list is none."""
     if has_type(value, str):

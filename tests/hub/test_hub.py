@@ -583,6 +583,45 @@ def test_a_run_that_says_nothing_is_held_as_long_as_its_worker_gives_signs():
         assert log_.hub.get("op-1")
 
 
+@pytest.mark.parametrize("alive", [("op-1", "r2"), ("unknown", "r1")], ids=["run", "operation"])
+def test_a_sign_of_another_run_says_nothing_of_the_current_one(alive):
+    log_ = Log()
+    log_.write(status("started", metadata={}), stalled(), now=100.0)
+    log_.write(alive=[alive], at=50.0, now=110.0)
+    record = log_.hub.store.get("op-1")
+    assert (record.last_heartbeat_at, record.last_event_at) == (100.0, 100.0)
+    assert log_.hub.counts["resumed"] == 0
+    assert log_.hub.store.get("unknown") is None
+    log_.write(alive=[("op-1", "r1")], at=50.0, now=120.0)
+    assert (record.last_heartbeat_at, log_.hub.counts["resumed"]) == (120.0, 1)
+
+
+def test_progress_that_is_held_back_goes_with_its_operation():
+    hub = Hub(OperationStore(Limits(max_history_bytes=5_000)), progress_interval=1.0)
+    log_ = Log(hub)
+    log_.write(progress(0.1), progress(0.2), now=100.0)
+    large = {"operation_id": "large"}
+    log_.write(log("x" * 5_000, **large), progress(0.1, **large), progress(0.2, **large), now=100.5)
+    assert hub.get("op-1") is None
+    hub.take_deliveries()
+    hub.subscriptions.select(session(), EVERYTHING, replay="none")
+    hub.flush_due(102.0)
+    assert [one.record.operation_id for one in hub.take_deliveries()] == ["large"]
+    assert hub.stats()["held_operations"] == 1
+
+
+def test_an_event_id_of_an_unknown_epoch_is_kept_until_the_log_is_in_that_epoch():
+    log_ = Log()
+    reader = session()
+    log_.write(*LIFE, epoch="e1")
+    subscribe(log_.hub, reader, since="e3.7-0.0")
+    log_.write(log("a"), epoch="e2")
+    assert reader.cursors["op-1"].unknown_since == "e3.7-0.0"
+    log_.write(log("b"), epoch="e3")
+    cursor = reader.cursors["op-1"]
+    assert (cursor.unknown_since, cursor.skip_until.batch) == (None, (3, 7, 0))
+
+
 def test_a_progress_of_what_was_let_go_is_held_anew():
     hub = Hub(OperationStore(Limits(max_history_bytes=5_000)))
     log_ = Log(hub)

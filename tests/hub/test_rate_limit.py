@@ -11,6 +11,7 @@ from support.sample_events import completed, doubted_logs, log, progress, status
 
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.protocol.batches import Batch
@@ -226,3 +227,15 @@ def test_however_often_it_is_reported_what_rests_is_looked_at_once():
     assert len(sidecar.session._rate_limiter._queue) == 1
     sidecar.wait(100.0)
     assert told(sidecar.read()) == [0.999]
+
+
+def test_what_is_held_back_anew_is_due_by_its_latest_interval_only():
+    limiter = ProgressRateLimiter(max_interval=10.0)
+    limiter.mark_sent("a", 0.0)
+    limiter.hold_back("a", "first", 1.0)
+    limiter.resume("a")
+    limiter.hold_back("a", "second", 3.0)
+    assert limiter.next_due == 3.0
+    assert limiter.take_due(2.0) == {}
+    assert limiter.take_due(3.0) == {"a": "second"}
+    assert limiter.next_due is None

@@ -101,3 +101,13 @@ def test_the_cursor_at_a_position_has_nothing_before_it_and_all_behind_it(place,
     history = filled(*(entry(seq) for seq in sorted(present)))
     cursor = history.cursor_at(LogPosition((1, place), 0))
     assert seqs(history.after(cursor)) == sorted(seq for seq in present if seq > place)
+
+
+def test_frames_are_joined_once_for_all_readers_at_a_cursor():
+    history = filled(entry(1), entry(2), entry(3))
+    joined = history.frames_after(1)
+    assert joined == b"".join(one.frame for one in history.after(1))
+    assert history.frames_after(1) is joined
+    assert history.frames_after(0) == b"".join(one.frame for one in history.after(0))
+    history.append(entry(4))
+    assert history.frames_after(1) == joined + entry(4).frame

@@ -26,9 +26,11 @@ from support.sample_events import (
     stalled,
     status,
     unstarted,
+    without_early_ends,
 )
 
 from celery_wsprogress.operations.operation import Operation
+from celery_wsprogress.operations.runs import MAX_PAST_RUNS
 from celery_wsprogress.operations.snapshot import snapshot_of
 from celery_wsprogress.operations.states import TRANSITIONS, State, Trigger, Verdict
 from celery_wsprogress.protocol.events import Completed, Error, Log, Progress, Status
@@ -371,7 +373,7 @@ def test_an_inferred_end_stands_behind_a_stall_that_no_sign_has_followed(events)
         known.add(event.run)
 
 
-@given(doubted_logs())
+@given(doubted_logs().map(without_early_ends))
 def test_what_a_run_says_of_its_end_is_believed_however_late(events):
     """A conclusion never hides the truth: with and without it the operation ends alike."""
     told = [event for event in events if not event.inferred]
@@ -585,6 +587,67 @@ def with_place(event):
     number = int(event.run[1:])
     data = structs.replace(event.data, worker=f"w{number}", attempt=number + 1)
     return structs.replace(event, data=data)
+
+
+def test_a_conclusion_about_a_run_of_which_nothing_was_read_is_dropped():
+    operation, delivered = fold([STARTED, stalled(run="r9"), lost(run="r9")])
+    assert words(delivered) == ["started"]
+    assert operation.state is State.RUNNING
+    assert operation.is_current_run("r1")
+
+
+def test_of_two_runs_that_were_not_read_to_start_the_one_that_starts_is_the_later_one():
+    operation, delivered = fold(
+        [
+            log("one", run="a"),
+            log("two", run="b"),
+            status("started", run="a", metadata={}),
+            progress(0.5, run="b"),
+            completed(run="b"),
+        ]
+    )
+    assert words(delivered) == ["log", "log", "started"]
+    assert operation.is_current_run("a")
+    assert operation.state is State.RUNNING
+
+
+def test_a_run_that_waits_is_past_once_another_one_has_started():
+    operation, delivered = fold(
+        [
+            log("one", run="a"),
+            log("two", run="b"),
+            status("started", run="b", metadata={}),
+            log("three", run="a"),
+            completed(run="a"),
+        ]
+    )
+    # Where its own work was read before, a start is no news.
+    assert words(delivered) == ["log", "log", "log"]
+    assert operation.state is State.RUNNING
+    assert [*operation.runs.past] == ["a"]
+
+
+def test_a_late_receipt_of_a_run_that_spoke_before_does_not_make_it_wait_anew():
+    operation, delivered = fold(
+        [
+            log("one", run="a"),
+            log("two", run="b"),
+            status("received", run="a"),
+            progress(0.5, run="a"),
+        ]
+    )
+    assert words(delivered) == ["log", "log"]
+    assert operation.is_current_run("b")
+
+
+def test_a_bounded_number_of_runs_is_remembered():
+    count = MAX_PAST_RUNS + 3
+    events = [
+        status("started", run=f"r{n}", publication=f"p{n}", metadata={}) for n in range(count)
+    ]
+    operation, _ = fold(events)
+    assert [*operation.runs.past] == [f"r{n}" for n in range(2, count - 1)]
+    assert operation.is_current_run(f"r{count - 1}")
 
 
 @given(doubted_logs())

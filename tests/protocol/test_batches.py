@@ -440,3 +440,27 @@ def test_an_interval_that_is_none_costs_nothing_else(every):
 def test_an_interval_is_stated_where_it_is_not_the_usual_one():
     assert b"every" not in batches.join_batch("w", 1, [])
     assert batches.decode_batch(batches.join_batch("w", 1, [], every=0.5)).every == 0.5
+
+
+@given(any_event)
+def test_an_event_is_read_as_it_stands_in_a_batch(event):
+    assert batches.decode_event(batches.encode_event(event)) == event
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_what_is_no_event_is_read_as_none(bad):
+    assert batches.decode_event(bad.encode()) is None
+
+
+def test_the_head_of_a_batch_names_its_writer_and_its_number():
+    body = batches.join_batch("9f3c-2a_1b", 17, [batches.encode_event(log("a"))])
+    assert batches.head_of(body) == ("9f3c-2a_1b", 17)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b'{"v":1,"n":17,"writer":"w","events":[]}', b'{"v":1,"writer":"","n":1,',
+     b'{"v":1,"writer":"w","n":-1,', b' {"v":1,"writer":"w","n":1,'],
+)  # fmt: skip
+def test_what_another_program_wrote_has_no_head(body):
+    assert batches.head_of(body) is None

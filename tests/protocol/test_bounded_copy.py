@@ -23,7 +23,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from celery_wsprogress.protocol import jsonable
-from celery_wsprogress.protocol.bounded_copy import MAX_CHARACTERS, MAX_NODES, BoundedCopy
+from celery_wsprogress.protocol.bounded_copy import (
+    MAX_CHARACTERS,
+    MAX_NODES,
+    BoundedCopy,
+    _first,
+)
 from celery_wsprogress.worker.progress_args import number
 
 
@@ -307,15 +312,59 @@ def test_no_more_of_the_users_code_runs_when_it_took_too_long(monkeypatch):
     assert jsonable.to_object({"some": some})["truncated"] is True
 
 
+def slowed(monkeypatch):
+    """Each call of the user's code takes a second."""
+    clock = iter(range(10_000))
+    monkeypatch.setattr("celery_wsprogress.protocol.bounded_copy.monotonic", lambda: next(clock))
+
+
+def test_a_set_that_takes_too_long_is_left(monkeypatch):
+    slowed(monkeypatch)
+    copy = BoundedCopy()
+    assert copy.of(EndlessSet()) == []
+    assert (copy.whole, copy.left_out) == (False, 1)
+
+
+def test_no_more_keys_are_asked_when_one_took_too_long(monkeypatch):
+    slowed(monkeypatch)
+    first, second = Counting(), Counting()
+    copy = BoundedCopy()
+    assert copy.of({first: 1, second: 2}) == {"printed": 1, "… [not looked at Counting]": 2}
+    assert (first.printed, second.printed, copy.whole) == (1, 0, False)
+
+
 def test_what_another_thread_changes_is_shown_as_far_as_it_was_found():
+    changed = {"a": 1, "b": 2}
+
+    def items():
+        for item in changed.items():
+            yield item
+            changed["c"] = 3
+
+    assert _first(items(), 10) == [("a", 1)]
+
+
+def test_keys_of_another_class_of_texts_are_texts():
     class Changing(dict):
-        """Its second key changes it, as another thread would."""
+        pass
 
     class Key(str):
         __slots__ = ()
 
     changing = Changing({Key("a"): 1, "b": 2})
     assert jsonable.to_object(changing) == {"a": 1, "b": 2}
+
+
+def test_a_view_of_several_dimensions_is_not_looked_at():
+    assert jsonable.to_builtins(memoryview(np.zeros((2, 3)))) == "… [not looked at memoryview]"
+
+
+def test_a_time_of_another_class_is_read_as_what_it_is():
+    class Stamp(dt.datetime):
+        __str__ = isoformat = utcoffset = Hostile._raise
+
+    found = jsonable.to_builtins(Stamp(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC))
+    assert found == "2026-01-02T03:04:05Z"
 
 
 def test_keys_that_look_the_same_both_stay():

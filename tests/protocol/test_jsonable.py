@@ -275,3 +275,7 @@ def test_a_soft_time_limit_reaches_the_task():
         jsonable.to_text(Slow())
     with pytest.raises(SoftTimeLimitExceeded):
         jsonable.to_object({"slow": Slow()})
+
+
+def test_a_limit_below_the_mark_leaves_only_a_sign_that_there_was_more():
+    assert jsonable.to_text("x" * 1_000, 20) == "…"

@@ -14,4 +14,4 @@ def observe_heartbeat(operation: Operation, run: str, timestamp: float) -> Statu
     current = operation.run
     if current is None or current.id != run or not current.mark_alive(timestamp):
         return None
-    return operation.resume(timestamp)
+    return operation.resume(current, timestamp)

@@ -1,0 +1,59 @@
+"""What a `subscribe` must be like, and what one with other fields is answered."""
+
+from __future__ import annotations
+
+import pytest
+from support.deliveries import process
+from support.sample_events import log
+
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.errors import CommandError
+from celery_wsprogress.hub.command_context import CommandContext
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.subscribe import subscribe
+from celery_wsprogress.protocol.batches import Batch
+
+
+@pytest.fixture
+def session():
+    return Session(1, Permit(None))
+
+
+def context(session, **fields):
+    hub = Hub()
+    process(hub, Batch("w", 1, [log("a")]), epoch="e", position="1", now=0.0)
+    return CommandContext(
+        fields=fields,
+        session=session,
+        hub=hub,
+        timestamp=0.0,
+        max_subscriptions=5,
+        stats=dict,
+        replayable=True,
+    )
+
+
+@pytest.mark.parametrize("resync", ["yes", 1, [], {}])
+def test_resync_is_true_or_false_and_nothing_is_subscribed_otherwise(session, resync):
+    with pytest.raises(CommandError, match="`resync` must be true or false") as refusal:
+        subscribe(context(session, operation_id="op-1", resync=resync))
+    assert refusal.value.code == "invalid_command"
+    assert session.subscribed == set()
+    assert not session.accepts_snapshots
+
+
+def test_what_one_subscription_accepts_holds_for_the_session(session):
+    subscribe(context(session, operation_id="op-1", resync=True))
+    subscribe(context(session, operation_id="op-2", resync=False))
+    subscribe(context(session, operation_id="op-3"))
+    assert session.accepts_snapshots
+
+
+@pytest.mark.parametrize("field", [{"operation_id": "*"}, {"tag": "red"}, {"group_id": "g"}])
+def test_since_goes_with_ids_and_not_with_a_selector(session, field):
+    with pytest.raises(CommandError, match="it goes with ids") as refusal:
+        subscribe(context(session, **field, since="e.1.0"))
+    assert refusal.value.code == "invalid_command"
+    assert session.selectors == set()
+    assert subscribe(context(session, operation_id="op-1", since="e.1.0"))["recovered"] is True

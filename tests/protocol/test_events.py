@@ -1,0 +1,22 @@
+"""The words for the classes of events."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import msgspec
+import pytest
+from support.sample_events import completed, error, log, progress, result, status
+
+from celery_wsprogress.protocol.events import Event, event_type
+
+SAMPLES = [status("busy"), progress(0.5), log("a"), result(1), completed(), error()]
+
+
+def test_there_is_a_sample_of_every_class():
+    assert {type(one) for one in SAMPLES} == {*get_args(Event)}
+
+
+@pytest.mark.parametrize("event", SAMPLES, ids=lambda one: type(one).__name__)
+def test_the_word_is_the_one_on_the_wire(event):
+    assert msgspec.to_builtins(event)["event_type"] == event_type(type(event))
