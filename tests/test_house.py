@@ -23,7 +23,6 @@ CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*")
 MODULES_IN_ING: set[str] = {
     "tests/support/waiting.py",
 }
-TWICE_DEFINED: set[str] = {"Entry"}
 LOOKS_INSIDE: dict[str, set[str]] = {
     "tests/hub/test_cursor.py": {"_log", "_numbers"},
     "tests/hub/test_hub.py": {"_first"},
@@ -77,7 +76,7 @@ def test_no_class_of_the_package_has_the_name_of_another():
         for node in ast.walk(tree_of(file)):
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(path_of(file))
-    assert {name for name, where in places.items() if len(where) > 1} == TWICE_DEFINED
+    assert {name for name, where in places.items() if len(where) > 1} == set()
 
 
 def test_no_file_of_the_package_is_long():

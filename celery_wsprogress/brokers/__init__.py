@@ -73,7 +73,7 @@ class BrokerAddress(NamedTuple):
         return f"<BrokerAddress {masked(self.url)}>"
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     """One batch in the log."""
 
     position: str
@@ -127,7 +127,7 @@ class Reader(Protocol):
     """A position near the end of the log when the reader was opened; ``""`` where there is none.
     A caller that has read up to it knows what was there before."""
 
-    def read(self, position: str, *, wait: float) -> Sequence[Entry]:
+    def read(self, position: str, *, wait: float) -> Sequence[LogEntry]:
         """Return the entries after a position, oldest first.
 
         Args:

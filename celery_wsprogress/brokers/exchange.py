@@ -16,7 +16,7 @@ import time
 from queue import Empty
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.brokers import MAX_BATCH_BYTES, Entry
+from celery_wsprogress.brokers import MAX_BATCH_BYTES, LogEntry
 from celery_wsprogress.brokers.batch_order import BatchOrder
 from celery_wsprogress.brokers.connection import (
     RAW_JSON,
@@ -119,7 +119,7 @@ class ExchangeReader:
         self._closed = False
         self._count = 0
         self._order = BatchOrder()
-        self._entries: list[Entry] = []
+        self._entries: list[LogEntry] = []
         self._size = 0
         self._warned = False
         self._own_queue = has_fanout(connection)
@@ -137,7 +137,7 @@ class ExchangeReader:
             release(connection)
             raise
 
-    def read(self, position: str, *, wait: float) -> Sequence[Entry]:  # noqa: ARG002
+    def read(self, position: str, *, wait: float) -> Sequence[LogEntry]:  # noqa: ARG002
         """Return what arrived, whatever the position; see :class:`..brokers.Reader`."""
         with self._reading:
             try:
@@ -213,7 +213,7 @@ class ExchangeReader:
     def _append(self, batches: Iterable[bytes]) -> None:
         for batch in batches:
             self._count += 1
-            self._entries.append(Entry(str(self._count), batch))
+            self._entries.append(LogEntry(str(self._count), batch))
 
     def _warn_of_size(self, size: int) -> None:
         if not self._warned:

@@ -28,7 +28,7 @@ from support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from celery_wsprogress.brokers import Entry, Reader
+    from celery_wsprogress.brokers import LogEntry, Reader
     from celery_wsprogress.protocol.events import Event
 
 T = TypeVar("T")
@@ -44,9 +44,9 @@ def publish(address: BrokerAddress, *batches: bytes) -> None:
     writer.close()
 
 
-def read_until(reader: Reader, number: int, position: str = "") -> list[Entry]:
+def read_until(reader: Reader, number: int, position: str = "") -> list[LogEntry]:
     """Read on from a position until so many entries have come."""
-    entries: list[Entry] = []
+    entries: list[LogEntry] = []
 
     def enough() -> bool:
         entries.extend(reader.read(entries[-1].position if entries else position, wait=0.5))
@@ -56,7 +56,7 @@ def read_until(reader: Reader, number: int, position: str = "") -> list[Entry]:
     return entries
 
 
-def batches(entries: list[Entry]) -> list[bytes]:
+def batches(entries: list[LogEntry]) -> list[bytes]:
     """What the entries hold."""
     return [entry.batch for entry in entries]
 

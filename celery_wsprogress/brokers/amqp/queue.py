@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.brokers import Entry
+from celery_wsprogress.brokers import LogEntry
 from celery_wsprogress.brokers.amqp.connection import abort, connect
 from celery_wsprogress.brokers.amqp.consumer import PREFETCH, MessageBuffer, body_of
 from celery_wsprogress.brokers.amqp.topology import exists, open_channel
@@ -67,7 +67,7 @@ class QueueReader:
             abort(connection)
             raise
 
-    def read(self, position: str, *, wait: float) -> Sequence[Entry]:  # noqa: ARG002
+    def read(self, position: str, *, wait: float) -> Sequence[LogEntry]:  # noqa: ARG002
         """Return what arrived, whatever the position; see :class:`..brokers.Reader`."""
         with self._message_buffer.exclusive():
             self._acknowledge()
@@ -95,7 +95,7 @@ class QueueReader:
             self._channel.basic_ack(self._unacknowledged, multiple=True)
             self._unacknowledged = None
 
-    def _hand_over(self, message: Any) -> Entry:
+    def _hand_over(self, message: Any) -> LogEntry:
         self._count += 1
         self._unacknowledged = message.delivery_tag
-        return Entry(str(self._count), body_of(message))
+        return LogEntry(str(self._count), body_of(message))

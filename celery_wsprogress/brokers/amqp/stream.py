@@ -21,7 +21,7 @@ from amqp.exceptions import (  # type: ignore[import-untyped]
     PreconditionFailed,
 )
 
-from celery_wsprogress.brokers import Entry
+from celery_wsprogress.brokers import LogEntry
 from celery_wsprogress.brokers.amqp import queue
 from celery_wsprogress.brokers.amqp.connection import abort, connect, drain_until
 from celery_wsprogress.brokers.amqp.consumer import MessageBuffer, body_of
@@ -202,7 +202,7 @@ class StreamQueueReader:
         self.epoch = self._epochs.current
         self.end = self._find_end()
 
-    def read(self, position: str, *, wait: float) -> Sequence[Entry]:
+    def read(self, position: str, *, wait: float) -> Sequence[LogEntry]:
         """Return the entries after a position; see :class:`celery_wsprogress.brokers.Reader`.
 
         Raises ``ConnectionError`` also if another reader found a new log, and py-amqp's
@@ -215,7 +215,7 @@ class StreamQueueReader:
             if self._epochs.current != self.epoch:
                 raise ConnectionError("another reader found a new event log")
             self._acknowledge()
-            entries = [Entry(str(_offset(message)), body_of(message)) for message in messages]
+            entries = [LogEntry(str(_offset(message)), body_of(message)) for message in messages]
             if entries:
                 self._position = entries[-1].position
             return entries

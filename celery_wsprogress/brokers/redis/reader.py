@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
-from celery_wsprogress.brokers import MAX_BATCH_BYTES, Entry
+from celery_wsprogress.brokers import MAX_BATCH_BYTES, LogEntry
 from celery_wsprogress.brokers.connection import release
 from celery_wsprogress.brokers.failure import error_context
 from celery_wsprogress.brokers.redis.epoch_key import EpochKey
@@ -83,7 +83,7 @@ class RedisReader:
             release(connection)
             raise
 
-    def read(self, position: str, *, wait: float) -> Sequence[Entry]:
+    def read(self, position: str, *, wait: float) -> Sequence[LogEntry]:
         """Return the entries after a position; see :class:`celery_wsprogress.brokers.Reader`.
 
         Raises ``redis.ConnectionError`` also when another reader found a new log.
@@ -100,7 +100,7 @@ class RedisReader:
         """Close the socket; a :meth:`read` that another thread waits in ends at once."""
         release(self._connection)
 
-    def _read(self, position: str, wait: float) -> list[Entry]:
+    def _read(self, position: str, wait: float) -> list[LogEntry]:
         # BLOCK 0 waits for ever (https://redis.io/docs/latest/commands/xread/).
         block = max(int(wait * 1000), 1)
         reply = self._send_command(
@@ -113,8 +113,7 @@ class RedisReader:
         elif len(found) == self._count:
             self._count = min(self._count * 2, READ_COUNT)
         return [
-            # An entry's id begins with the server's clock, in milliseconds.
-            Entry(entry_id, self._batch_of(entry_id, fields), int(entry_id.partition("-")[0]) / 1e3)
+            LogEntry(entry_id, self._batch_of(entry_id, fields), _written_at(entry_id))
             for entry_id, fields in found
         ]
 
@@ -141,7 +140,7 @@ class RedisReader:
         # Without MINID (before Redis 6.2) or the right to trim, the writers' MAXLEN bounds the
         # stream.
         with contextlib.suppress(redis.ResponseError):
-            # Entry ids follow the server's clock.
+            # LogEntry ids follow the server's clock.
             seconds, _ = self._client.time()
             self._client.xtrim(self._stream, minid=(seconds - MAX_AGE) * 1000, approximate=True)
         with contextlib.suppress(redis.ResponseError):
@@ -201,3 +200,8 @@ def _parse_position(position: str) -> tuple[int, int]:
     """Return a stream id as two numbers that can be compared."""
     milliseconds, _, counter = position.partition("-")
     return int(milliseconds), int(counter or 0)
+
+
+def _written_at(entry_id: str) -> float:
+    """Return the epoch seconds of an entry: its id begins with the server's, in milliseconds."""
+    return int(entry_id.partition("-")[0]) / 1e3

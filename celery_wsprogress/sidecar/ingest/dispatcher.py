@@ -29,7 +29,7 @@ from celery_wsprogress.sidecar.ingest.clocks import Clocks
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from celery_wsprogress.brokers import Entry
+    from celery_wsprogress.brokers import LogEntry
     from celery_wsprogress.hub.hub import Delivery, Hub
     from celery_wsprogress.protocol.batches import Batch
     from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
@@ -63,7 +63,7 @@ class ReadResult:
     """One read of the log; see :class:`.log_reader.Deliver`."""
 
     epoch: str
-    entries: deque[Entry]
+    entries: deque[LogEntry]
     caught_up: bool
     """Everything was read that was in the log when the broker was reached."""
     more: bool
@@ -115,7 +115,7 @@ class Dispatcher:
         """Release a thread that waits in :meth:`submit`, within a second."""
         self._closed = True
 
-    def submit(self, epoch: str, entries: Sequence[Entry], *, caught_up: bool) -> None:
+    def submit(self, epoch: str, entries: Sequence[LogEntry], *, caught_up: bool) -> None:
         """Submit a read, and wait for the permit to read on; a :class:`.log_reader.Deliver`.
 
         Runs in: the thread of the log reader.
@@ -208,7 +208,7 @@ class Dispatcher:
         delay = min(delay, MAX_READ_DELAY)
         self._loop.call_later(delay, self._read_permit.release)
 
-    def _process(self, epoch: str, entry: Entry) -> int:
+    def _process(self, epoch: str, entry: LogEntry) -> int:
         """Decode a batch and have the hub process it.
 
         Returns:
@@ -232,7 +232,7 @@ class Dispatcher:
             self._startup_replay.advance(position, self._broker.end, len(batch.events))
         return len(batch.events) or 1
 
-    def _waited_too_long(self, batch: Batch, entry: Entry) -> bool:
+    def _waited_too_long(self, batch: Batch, entry: LogEntry) -> bool:
         # A broker that says when it took a batch is a log, which drops what is old itself.
         sent_at = 0.0 if entry.written_at else self._clocks.sent_at(batch)
         if not sent_at or time.time() - sent_at <= MAX_BATCH_AGE:

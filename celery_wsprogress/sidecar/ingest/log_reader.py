@@ -23,7 +23,7 @@ from celery_wsprogress.urls import masked
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from celery_wsprogress.brokers import BrokerAddress, Entry, Reader
+    from celery_wsprogress.brokers import BrokerAddress, LogEntry, Reader
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ than the other was not suspended meanwhile: the broker took its entries just now
 class Deliver(Protocol):
     """The receiver of what was read."""
 
-    def __call__(self, epoch: str, entries: Sequence[Entry], *, caught_up: bool) -> None:
+    def __call__(self, epoch: str, entries: Sequence[LogEntry], *, caught_up: bool) -> None:
         """Take entries, oldest first.
 
         Runs in: the thread of the log reader. It may block as long as nothing is to be read on.
@@ -198,7 +198,7 @@ class LogReaderThread:
             reader.close()
 
 
-def _taken_now(entries: Sequence[Entry]) -> Sequence[Entry]:
+def _taken_now(entries: Sequence[LogEntry]) -> Sequence[LogEntry]:
     """Return the entries with the present time where the broker does not say when it took them."""
     if entries[0].written_at:
         return entries
