@@ -114,9 +114,10 @@ def _alias(transport: Any) -> str:
         return found[1]
     if "." in name or ":" in name:
         allowed = (
-            "the name of one of kombu's transports, such as redis or amqp, where the events go"
+            "the name of one of kombu's transports, such as redis or amqp, if the events use "
+            "Celery's own broker"
         )
-        raise ConfigurationError("broker_transport", name, f"{allowed} by Celery's own broker")
+        raise ConfigurationError("broker_transport", name, allowed)
     return name
 
 

@@ -112,13 +112,13 @@ def _check_sentinel(address: BrokerAddress) -> None:
     options = address.transport_options
     if not isinstance(options.get("master_name"), str) or not options["master_name"]:
         allowed = (
-            "one with the name of the master among its transport options: "
-            "broker_transport_options = {'master_name': …} with Celery's own broker, "
-            "wsprogress_transport_options or --broker-option master_name=… with another one"
+            "one with a master_name among its transport options: "
+            "broker_transport_options = {'master_name': …} for Celery's own broker, "
+            "wsprogress_transport_options or --broker-option master_name=… for another one"
         )
         raise ConfigurationError("broker URL", masked(address.url), allowed)
     if not isinstance(options.get("sentinel_kwargs") or {}, dict):
-        allowed = "a mapping of what the sentinels themselves need, such as their password"
+        allowed = "a mapping of options of the sentinels, such as their password"
         raise ConfigurationError("sentinel_kwargs", "(hidden)", allowed)
 
 
@@ -133,7 +133,7 @@ def _check_number(address: BrokerAddress, paths: Iterable[str | None]) -> None:
         # The path of a unix socket is its file (kombu 5.7, transport/redis.py).
         number = "" if "+socket" in address.url else (path or "").strip("/")
         if number and not re.fullmatch(r"\d{1,5}", number):
-            allowed = "one that ends in the number of a database, as redis://host:6379/0 does"
+            allowed = "one that ends in a database number, such as redis://host:6379/0"
             raise ConfigurationError("broker URL", masked(address.url), allowed)
 
 
@@ -218,7 +218,7 @@ def _prepare(
     # kombu 5.7, transport/SQS.py creates no queue then, and its error only names the queue.
     name = f"{address.transport_options.get('queue_name_prefix', '')}{address.exchange}"
     if queues and name not in queues:
-        allowed = f"a mapping with a queue {name!r}, by which the events go"
+        allowed = f"a mapping with a queue {name!r} for the events"
         raise ConfigurationError("predefined_queues", sorted(queues), allowed)
     try:
         connection = connection_class(

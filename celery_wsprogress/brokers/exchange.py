@@ -219,7 +219,7 @@ class ExchangeReader:
         if not self._warned:
             self._warned = True
             logger.warning(
-                "A message of %s has %d bytes and is left out; a batch has %d at the most",
+                "A message of %s has %d bytes and is left out; a batch has %d at most",
                 self._exchange,
                 size,
                 MAX_BATCH_BYTES,

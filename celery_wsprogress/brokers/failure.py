@@ -41,7 +41,7 @@ _FIRST_WORDS: Final = {
 }
 
 _TOO_MANY: Final = "max number of clients reached"
-_MOVED: Final = "the server is one of a cluster, which kombu does not speak; name a single server"
+_MOVED: Final = "the server is part of a cluster, which kombu does not support; use a single server"
 
 #: Characters of a description.
 _MAX_CHARACTERS: Final = 300

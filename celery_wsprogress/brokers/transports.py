@@ -148,7 +148,7 @@ def _objection_to_one(url: str) -> str:
     if name == "pyro":
         # kombu 5.7, transport/pyro.py registers "queue.Empty", and the class is `_queue.Empty`.
         return (
-            "of another transport: kombu's pyro:// fails whenever a queue is empty, for Celery, too"
+            "of another transport: kombu's pyro:// fails whenever a queue is empty, also for Celery"
         )
     return ""
 

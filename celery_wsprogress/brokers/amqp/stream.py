@@ -277,8 +277,8 @@ def _warn_of_arguments(address: BrokerAddress, difference: str) -> None:
     if difference and not _warned_of_arguments.is_set():
         _warned_of_arguments.set()
         logger.warning(
-            "The event log's queue is used as it is (%s); delete the queue %s to have it made "
-            "anew, as wsprogress_log_bytes and this version want it",
+            "The event log's queue is used as it is (%s); delete the queue %s to have it "
+            "declared with the arguments of this version and of wsprogress_log_bytes",
             difference,
             name_log(address.exchange),
         )
@@ -288,8 +288,8 @@ def _warn_of_refusal(address: BrokerAddress, refusal: StreamRefused) -> None:
     if not _warned_of_refusal.is_set():
         _warned_of_refusal.set()
         logger.warning(
-            "The broker %s offers no stream queues, so events are shown live only: what passed "
-            "before the server started is not known to it (%s)",
+            "The broker %s has no stream queues, so events are shown live only. This server knows "
+            "nothing of earlier events (%s)",
             masked(address.url),
             refusal,
         )

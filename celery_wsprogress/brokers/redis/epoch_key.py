@@ -45,8 +45,8 @@ class EpochKey:
             found = self._read()
         if found is None:
             logger.warning(
-                "The key %s holds something that names no event log: it is replaced, and histories "
-                "begin anew", self._key,
+                "The key %s holds something that names no event log. It is replaced, and clients "
+                "start without their history", self._key,
             )  # fmt: skip
             found = self.replace(None)
         return found

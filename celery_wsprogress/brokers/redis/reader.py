@@ -124,7 +124,7 @@ class RedisReader:
         if not self._warned:
             self._warned = True
             logger.warning(
-                "An entry of %s has %d bytes and is left out (%s); a batch has %d at the most",
+                "An entry of %s has %d bytes and is left out (%s); a batch has %d at most",
                 self._stream, batch.size, entry_id, MAX_BATCH_BYTES,
             )  # fmt: skip
         return b""

@@ -89,17 +89,17 @@ def warn(log_bytes: int | None, memory: ServerMemory, place: str) -> None:
     if bound > memory.maxmemory * WARN_SHARE and not too_much.is_set():
         too_much.set()
         logger.warning(
-            "The event log %s may take %d bytes (wsprogress_log_bytes) of the %d that the Redis "
-            "server has (maxmemory): when they are used up, it takes no tasks; a quarter is "
-            "enough, or a server of its own (wsprogress_url)",
+            "The event log %s may take %d bytes (wsprogress_log_bytes) of the %d of the "
+            "Redis server (maxmemory), and a full server refuses tasks. Lower wsprogress_log_bytes "
+            "to a quarter, or give the events a server of their own (wsprogress_url)",
             place, bound, memory.maxmemory,
         )  # fmt: skip
     if memory.policy not in ("", "noeviction") and not evicts.is_set():
         evicts.set()
         lost = "Celery's queues" if memory.policy.startswith("allkeys") else "Celery's results"
         logger.warning(
-            "The Redis server evicts keys when its %d bytes are used up (maxmemory-policy %s): "
-            "%s may vanish, and so may the event log %s; Celery wants noeviction",
+            "The Redis server evicts keys when its %d bytes are used (maxmemory-policy %s). %s and "
+            "the event log %s may be lost. Celery needs noeviction",
             memory.maxmemory, memory.policy, lost, place,
         )  # fmt: skip
 
