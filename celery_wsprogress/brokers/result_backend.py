@@ -145,7 +145,7 @@ def _failure_outcome(exception: Any) -> Outcome:
 
 
 _NOT_REBUILT: Final = re.compile(r"<class '(?:[^']*\.)?([^'.]+)'>")
-"""celery/backends/base.py, ``Backend.exception_to_python``."""
+"""The text of Celery's substitute (celery/backends/base.py, ``Backend.exception_to_python``)."""
 
 
 def describe_failure(exception: Any, *, full: bool = True) -> tuple[str, str]:

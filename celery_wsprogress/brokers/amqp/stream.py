@@ -145,12 +145,12 @@ def arguments_of(log_bytes: int | None) -> dict[str, Any]:
 
 
 def _open_log(connection: Any, address: BrokerAddress, timeout: float) -> str:
-    """Have exchange, stream and binding exist; see :func:`.stream_queue.declare`."""
+    """Declare exchange, stream and binding; see :func:`.stream_queue.declare`."""
     exchange, arguments = address.exchange, arguments_of(address.log_bytes)
     log = name_log(exchange)
     open_channel(connection, exchange).close()
     if not exists(connection, log):
-        _make_log(connection, exchange, arguments, timeout)
+        _declare_log(connection, exchange, arguments, timeout)
     difference = declare(connection, log, arguments)
     channel = connection.channel()
     try:
@@ -162,7 +162,9 @@ def _open_log(connection: Any, address: BrokerAddress, timeout: float) -> str:
     return difference
 
 
-def _make_log(connection: Any, exchange: str, arguments: Mapping[str, Any], timeout: float) -> None:
+def _declare_log(
+    connection: Any, exchange: str, arguments: Mapping[str, Any], timeout: float
+) -> None:
     """Declare the stream, and propose a new epoch for it.
 
     Processes that do so at once must all read the current epoch before they look for the stream:
