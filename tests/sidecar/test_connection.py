@@ -271,7 +271,7 @@ def test_text_that_is_no_utf8_closes_the_connection():
     run(scenario())
 
 
-def test_a_client_that_goes_without_a_word_is_no_error():
+def test_a_client_that_goes_without_a_word_is_no_error(caplog):
     async def scenario():
         async with connected() as (served, client):
             served.session.replies.add(b"x" * 10_000_000)
@@ -282,6 +282,7 @@ def test_a_client_that_goes_without_a_word_is_no_error():
             served.connection.schedule_close(1000, "")
 
     run(scenario())
+    assert caplog.records == []
 
 
 def test_nothing_is_written_once_it_closes():
