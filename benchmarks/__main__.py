@@ -17,10 +17,10 @@ from benchmarks.tables import as_text
 
 HERE: Final = Path(__file__).parent
 RESULTS: Final = HERE / "results"
-"""What was measured last, a file for each benchmark."""
+"""The latest figures, one file for each benchmark."""
 
 KEPT: Final = HERE / "results.json"
-"""What the documentation shows."""
+"""The figures that the documentation shows."""
 
 PAGE: Final = HERE.parent / "docs" / "explanation" / "performance.md"
 
@@ -56,7 +56,7 @@ def _measure(names: tuple[str, ...], *, quick: bool, keep: bool) -> None:
 
 
 def _kept(described: dict[str, str]) -> Kept:
-    """What was kept before; nothing where that was measured on something else."""
+    """Return the figures that were kept; none if they are of another machine."""
     if KEPT.exists():
         kept = msgspec.json.decode(KEPT.read_bytes(), type=Kept)
         if kept.machine == described:

@@ -52,7 +52,7 @@ class Bare:
 
     @property
     def pid(self) -> int:
-        """Of its process."""
+        """Processor seconds of its process."""
         return self._process.pid
 
     @property

@@ -24,10 +24,10 @@ SPEAKING: Final = 1_000
 """Operations that say something."""
 
 UPDATES: Final = 10
-"""Of each of them, a second."""
+"""Events of each operation per second."""
 
 SECONDS: Final = 1
-"""Of writing, each time."""
+"""Seconds of writing, each time."""
 
 EVENTS: Final = SECONDS * UPDATES * SPEAKING
 

@@ -1,4 +1,4 @@
-"""How long it takes from the call in a task to the frame in a client.
+"""The delay from the call in a task to the frame in a client.
 
 A task in a prefork child writes lines that hold the time; the client looks at the clock when it
 reads the frame. (Lines, because progress that comes too soon after another waits by design.)
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 TITLE: Final = "Delay"
 
 KEY: Final = '"at '
-"""What stands before the time in a frame."""
+"""The text before the time in a frame."""
 
 LINES: Final = 40
 """In one round of an idle system."""
@@ -52,7 +52,7 @@ OPERATIONS: Final = 100
 FEW_OPERATIONS: Final = 20
 WATCHERS: Final = 1_000
 UPDATES: Final = 10
-"""Of each operation, a second; one of them is a line."""
+"""Events of each operation per second; one of them is a log line."""
 
 SETTLING: Final = 0.5
 """Seconds after the end of the tasks in which the last frames come."""

@@ -37,7 +37,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 class Target(Struct, frozen=True):
-    """What a figure is to reach."""
+    """The target of a figure."""
 
     limit: float
     at_most: bool = True
@@ -66,11 +66,11 @@ class Figure(Struct, frozen=True):
 
 
 class Table(Struct, frozen=True):
-    """What one benchmark found."""
+    """The figures of one benchmark."""
 
     title: str
     rounds: str
-    """How often what was measured, as ``20 rounds of 50 events``."""
+    """The size of the measurement, as ``20 rounds of 50 events``."""
     figures: list[Figure]
     day: str = ""
     """On which it was measured."""

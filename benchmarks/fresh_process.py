@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def measured(name: str, *, quick: bool) -> Table:
-    """What a benchmark finds.
+    """The result of a benchmark.
 
     Args:
         name: One of :data:`benchmarks.NAMES`.

@@ -98,7 +98,7 @@ def _level(what: str, sizes: Sizes, costs: Costs, limits: Sequence[float]) -> It
 
 
 def _of_watchers(sizes: Sizes, costs: Costs) -> Iterator[Figure]:
-    """What grows with every one more."""
+    """Return the growth per operation."""
     of = list(zip(*costs, strict=True))
     smallest, largest = of[0], of[-1]
     for size, values in zip(sizes, of, strict=True):

@@ -1,4 +1,4 @@
-"""How many events a second the sidecar takes from the log with one processor.
+"""The events per second that a sidecar takes from the log on one processor.
 
 1,000 operations say how far they are, and write a line for every four progresses, in batches of 20
 events, written as fast as the broker takes them. Taken is the processor time of the sidecar until

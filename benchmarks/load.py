@@ -30,13 +30,13 @@ class ClientClosedError(Exception):
 
 
 class Count(msgspec.Struct):
-    """What all clients of a :class:`Load` were sent since they were ready."""
+    """The frames that all clients of a :class:`Load` were sent since they were ready."""
 
     frames: int
     bytes: int
     closed: int
     delays: int
-    """How many delays the next three are of: those since the count before, in seconds."""
+    """Number of delays since the previous count; the next three are of them, in seconds."""
     p50: float
     p99: float
     max: float
@@ -50,7 +50,7 @@ class Load:
         self._asked = 0
 
     def count(self) -> Count:
-        """What came so far."""
+        """The frames so far."""
         return self._ask(0)
 
     def wait(self, frames: int) -> Count:

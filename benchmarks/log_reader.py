@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Reading:
-    """Such a process, from outside. Made by :func:`reading`."""
+    """A process that reads the log; made by :func:`reading`."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process

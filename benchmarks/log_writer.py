@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.brokers import Writer
 
 EVENTS_A_BATCH: Final = 20
-"""What a busy process writes at once."""
+"""Events in one batch of a busy process."""
 
 
 class Log:

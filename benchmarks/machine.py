@@ -28,7 +28,7 @@ LOAD: Final = 1
 PACKAGES: Final = ("celery-wsprogress", "celery", "kombu", "redis", "websockets", "uvloop")
 
 _USABLE: Final = sorted(os.sched_getaffinity(0))
-"""Those that the benchmarks may use, before they pin anything."""
+"""The processors that the benchmarks may use, before they pin anything."""
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -52,7 +52,7 @@ def started(command: Sequence[str], processor: int) -> Iterator[subprocess.Popen
 
 
 def processor_time(pid: int) -> float:
-    """What a process and its children have used of the processors, in seconds.
+    """Return the processor seconds of a process and its children.
 
     Of its own code and of the kernel's on its behalf, as the kernel's scheduler counts it.
     """
@@ -81,7 +81,7 @@ def allow_many_files() -> None:
 
 
 def description() -> dict[str, str]:
-    """What was measured on, and which versions, for whoever reads the figures."""
+    """Describe the machine and the versions."""
     return {
         "processor": f"{os.cpu_count()} processors, {_processor()}",
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",

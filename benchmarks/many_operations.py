@@ -24,14 +24,14 @@ TITLE: Final = "Many operations"
 
 
 class Round(NamedTuple):
-    """What an event cost in one round: seconds of the processor."""
+    """The cost of an event in one round, in processor seconds."""
 
     ours: float
-    """Of the sidecar."""
+    """The cost in the sidecar."""
     frames: float
-    """How many the dashboard was sent for an event."""
+    """Frames that the dashboard was sent for an event."""
     reader: float
-    """Of the bare reader."""
+    """The cost in the bare reader."""
 
 
 def measure(*, quick: bool) -> Table:

@@ -1,4 +1,4 @@
-"""What the sidecar's process takes for each one more.
+"""The memory that a sidecar needs for one more connection and one more operation.
 
 Taken is what the process has in memory and shares with no other (USS), before and after there are
 some thousands more, divided by their number. Buffers of the kernel's sockets are not in it.
@@ -37,7 +37,7 @@ WARM: Final = 200
 
 SUBSCRIBERS: Final = 100
 SUBSCRIPTIONS: Final = 100
-"""Of each of them."""
+"""Bytes of each of them."""
 
 FINISHED_EVENTS: Final = sum(map(len, sample_events.short_life(10_000))) // 4
 """Bytes of one of the events of a finished operation, as they stand in the log."""
@@ -104,7 +104,7 @@ def _watch_many(number: int) -> dict[str, Any]:
 
 
 def _more(pid: int, clients: AbstractContextManager[Any]) -> int:
-    """What a server takes for clients while they are connected."""
+    """Return the memory of a server for its connected clients."""
     before = memory(pid)
     with clients:
         return memory(pid) - before

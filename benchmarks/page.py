@@ -48,7 +48,7 @@ def _machine(described: Mapping[str, str]) -> str:
 
 
 def _section(name: str, table: Table) -> str:
-    """What is measured, and what was found."""
+    """The measured functions and their figures."""
     source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
     told = ast.get_docstring(ast.parse(source))
     return f"## {table.title}\n\n{told}\n\n{as_markdown(table)}"

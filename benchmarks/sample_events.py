@@ -1,4 +1,4 @@
-"""What workers say, encoded as they encode it: from its start to its end. Pure."""
+"""Sample events of a task from its start to its end, encoded as workers encode them. Pure."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def completed(number: int, *, at: float = AT) -> bytes:
 
 
 def progress(number: int, step: int) -> bytes:
-    """How far it is: 230 bytes and an id of the event as it comes to the clients."""
+    """Return a progress event: 230 bytes, besides the event id that clients get."""
     current = step % TOTAL
     data = ProgressData(
         progress=current / TOTAL,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SidecarFailedError(Exception):
-    """It ended instead of serving."""
+    """Raised if the sidecar ends instead of serving."""
 
 
 class Sidecar:
@@ -35,7 +35,7 @@ class Sidecar:
 
     @property
     def url(self) -> str:
-        """Where its WebSocket is."""
+        """The URL of its WebSocket."""
         return f"ws://127.0.0.1:{self.port}"
 
     @property
@@ -49,7 +49,7 @@ class Sidecar:
         return memory(self.pid)
 
     def get(self, path: str) -> bytes:
-        """What it answers to a GET."""
+        """Return its answer to a GET."""
         url = f"http://127.0.0.1:{self.port}{path}"
         with urllib.request.urlopen(url, timeout=60) as response:
             body: bytes = response.read()

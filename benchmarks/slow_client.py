@@ -1,4 +1,4 @@
-"""What clients that never read cost the others, and the sidecar.
+"""The cost of clients that never read, to the others and to the sidecar.
 
 100 clients watch one operation and read what they get, once with and once without 50 others beside
 them that watch the same and never read. Those are stuck before anything is measured: the operation

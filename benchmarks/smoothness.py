@@ -105,7 +105,7 @@ def _open(browser: Browser, port: int) -> Page:
 
 
 def _happening() -> Iterator[bytes]:
-    """What happens, without an end."""
+    """Yield events without an end."""
     born = count(OPERATIONS)
     everybody = cycle(range(OPERATIONS - IN_SIGHT))
     newest = deque(range(OPERATIONS - IN_SIGHT, OPERATIONS), maxlen=IN_SIGHT)

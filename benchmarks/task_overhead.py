@@ -1,4 +1,4 @@
-"""What it costs to say how far a task is, and what a StreamingTask costs as a whole.
+"""The cost of a progress report, and of a StreamingTask as a whole.
 
 The calls are made in a task that runs in a prefork child, in a tight loop; taken is the time of one
 call, loop included. `tqdm` draws into nothing, `update_state` and the event dispatcher write to the
@@ -33,13 +33,13 @@ TITLE: Final = "In the task"
 
 
 class Cost(NamedTuple):
-    """Of one task, in a run of many: seconds."""
+    """Seconds for one task, in a run of many."""
 
     clock: float
     processor: float
-    """Of the worker's processes."""
+    """Processor seconds of the worker's processes."""
     publishing: float
-    """Of the caller's processor."""
+    """Processor seconds of the caller."""
 
 
 class Round(NamedTuple):
@@ -48,9 +48,9 @@ class Round(NamedTuple):
     plain: Cost
     streaming: Cost
     events: Cost
-    """Of plain tasks, with Celery's own events of tasks."""
+    """Plain tasks, with Celery's own task events."""
     again: Cost
-    """Of plain tasks, once more."""
+    """Plain tasks, once more."""
 
 
 def measure(*, quick: bool) -> Table:

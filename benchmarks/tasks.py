@@ -35,29 +35,29 @@ WAIT: Final = 0.01
 
 @app.task
 def plain() -> None:
-    """Nothing."""
+    """Do nothing."""
 
 
 @app.task(base=StreamingTask)
 def streaming() -> None:
-    """Nothing, told to whoever watches."""
+    """Do nothing, as a StreamingTask."""
 
 
 @app.task
 def plain_wait() -> None:
-    """A little."""
+    """Wait a little."""
     time.sleep(WAIT)
 
 
 @app.task(base=StreamingTask)
 def streaming_wait() -> None:
-    """A little, told to whoever watches."""
+    """Wait a little, as a StreamingTask."""
     time.sleep(WAIT)
 
 
 @app.task(ignore_result=False)
 def last() -> bool:
-    """Says that everything before it has run."""
+    """Return when everything before it has run."""
     return True
 
 
@@ -66,7 +66,7 @@ def last() -> bool:
 
 class _Empty:
     def update(self, n: int = 1) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def _update_progress(task: Any, number: int) -> None:

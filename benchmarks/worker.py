@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class WorkerFailedError(Exception):
-    """It ended instead of taking tasks."""
+    """Raised if the worker ends instead of taking tasks."""
 
 
 class Worker:

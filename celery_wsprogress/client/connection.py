@@ -39,7 +39,7 @@ MAX_STARTUP_WAIT: Final = 60.0
 
 
 class Closed(NamedTuple):
-    """How a connection was closed."""
+    """The end of a connection: its close code and reason."""
 
     code: int
     reason: str

@@ -1,4 +1,4 @@
-"""What a client is told of its connection: it was opened, or it was lost."""
+"""The changes of a client's connection that its user is told of."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ MAX_IDS_LENGTH: Final = 32_000
 
 @dataclass(slots=True)
 class OperationProgress:
-    """How far a client has seen one operation."""
+    """The newest event of one operation that a client has seen."""
 
     last_event_id: str = ""
     ended: bool = False

@@ -1,1 +1,1 @@
-"""What runs in the server: the log's reader, the sockets, the HTTP answers."""
+"""The sidecar: it reads the log of events, and serves WebSocket clients and HTTP on one port."""

@@ -68,7 +68,7 @@ class EmbeddedSidecar:
 
     @property
     def address(self) -> ServerAddress:
-        """Where it listens."""
+        """The address that it listens on."""
         sidecar = self.sidecar
         return ServerAddress(sidecar.settings.host, sidecar.port, f"ws://{sidecar.address}")
 

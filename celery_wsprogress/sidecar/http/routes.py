@@ -47,7 +47,7 @@ class HTTPAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestContext:
-    """What an answer is made from."""
+    """The sources of an answer."""
 
     hub: Hub
     permit: Permit

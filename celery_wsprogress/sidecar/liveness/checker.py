@@ -82,7 +82,7 @@ class LivenessChecker:
         self._reading_since: float | None = None
         self._checked_at = float("-inf")
         self._next_check_at: dict[str, float] = {}
-        """When an operation that something was concluded about is checked again, by its id."""
+        """The times of the next check, by operation id, of operations with an inferred event."""
         self._logged_workers: set[str] = set()
 
     @property

@@ -37,7 +37,7 @@ class LookupResult(NamedTuple):
     """The answer to a lookup. :data:`UNAVAILABLE` is told from others by identity."""
 
     outcome: Outcome | None
-    """None if the backend knows no end of the task, or could not be asked."""
+    """The outcome; None if the backend knows no end of the task, or could not be asked."""
 
 
 UNAVAILABLE: Final = LookupResult(None)

@@ -37,8 +37,8 @@ REFRESH_TIMEOUT: Final = 2.0
 """Seconds to wait for the supervisor's answer; after that its last one is used."""
 
 CLIENT_BITS: Final = 28
-"""Of a client's number. With the process id above them (22 bits at the most) it is one that
-JavaScript can hold."""
+"""Bits of a client's number. With the process id above them (22 bits at the most) JavaScript can
+hold it."""
 
 MAX_LINE_BYTES: Final = 1_000_000
 
