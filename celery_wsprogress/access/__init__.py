@@ -1,1 +1,1 @@
-"""Who may connect, and what a connection may watch. Pure, but for :mod:`.issue`."""
+"""Tokens, rights of connections, and checks of hosts and origins. Pure, but for :mod:`.issue`."""

@@ -1,7 +1,7 @@
-"""May an address be served without a key: the rule, and how a refusal or a warning words it.
+"""The rule for serving an address without a key, and the texts of refusal and warning.
 
-The sidecar checks its settings with it before it listens; the command line and the embedded
-server warn with it. Pure.
+The sidecar checks its settings before it listens; the command line and the embedded server warn.
+Pure.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def is_exposed(settings: ServeSettings) -> bool:
-    """Return whether others than this machine can connect without a token."""
+    """Return whether clients on other machines can connect without a token."""
     return settings.key is None and not is_loopback(settings.host)
 
 
 def check_exposure(settings: ServeSettings) -> None:
-    """Refuse settings that would show operations to strangers.
+    """Refuse settings that would show operations to everyone without an explicit choice.
 
     Raises:
         ConfigurationError: a public address has neither a key nor ``insecure`` nor
@@ -39,7 +39,7 @@ def check_exposure(settings: ServeSettings) -> None:
 
 
 def describe_exposure(settings: ServeSettings) -> str | None:
-    """Return what anyone may do at a public address; None where it is closed to others."""
+    """Return what anyone may do at a public address; None if the address is not exposed."""
     if not is_exposed(settings):
         return None
     if settings.exact_only:

@@ -1,7 +1,7 @@
-"""Making tokens, where the tasks are started: in the web application.
+"""Creation of tokens, in the web application that calls the tasks.
 
-An edge: it reads the clock, the environment and, where Celery is loaded, its configuration.
-The rules are in :mod:`celery_wsprogress.access.permissions`.
+Not pure: it reads the clock, the environment and, if Celery is loaded, its configuration. The
+format is in :mod:`celery_wsprogress.access.permissions`.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
 
 DEFAULT_EXPIRES_IN: Final = 3600.0
 MAX_EXPIRES_IN: Final = 1e10
-"""Seconds: some three hundred years, for ever in human terms."""
+"""Seconds; some three hundred years."""
 
 
 def create_token(
     ids: Iterable[str] | str, expires_in: float = DEFAULT_EXPIRES_IN, *, key: str | None = None
 ) -> str:
-    """Make a token that lets its holder watch these operations.
+    """Create a token that lets its holder watch these operations.
 
     Give it to the page together with the task id; the page sends it in ``subscribe`` or
-    ``authenticate``. ``"*"`` grants every operation, and listing them.
+    ``authenticate``. ``"*"`` grants all operations, lists and selectors.
 
     Args:
-        ids: Operation ids (task ids); a single one may stand alone.
-        expires_in: Seconds until it expires, above 0.
+        ids: Ids of operations (task ids), or a single id.
+        expires_in: Seconds until the token expires, above 0.
         key: The sidecar's key; by default ``WSPROGRESS_KEY``, else ``wsprogress_key`` of the
             current Celery application.
 
     Raises:
-        ConfigurationError: there is no key, the key is too short, ``ids`` are no texts, or
+        ConfigurationError: there is no key, the key is too short, an id is not a text, or
             ``expires_in`` is not above 0 or too long.
     """
     names = [ids] if isinstance(ids, str) else list(ids)

@@ -1,14 +1,13 @@
-"""Who may connect, and what a connection may watch.
+"""The rights of a connection, tokens, and the checks of ``Host`` and ``Origin``. Pure.
 
-Closed from the start. Without a key the sidecar serves loopback addresses only, and whoever
-reaches it may watch; a page opened from disk (``Origin: null``), or whoever reaches an address
-that is served with ``exact_only``, may watch by exact id and nothing more. With a key nobody may
-watch anything without a token, and ``*``, lists and selectors need a token that grants ``*``.
-Pages of other sites never get in: ``Host`` and ``Origin`` are checked first, against DNS
-rebinding and cross-site connections.
+Without a key the sidecar serves loopback addresses only, and every client may watch everything. A
+page opened from disk (``Origin: null``), and every client with the setting ``exact_only``, may
+watch by exact id only. With a key a client needs a token; ``*``, lists and selectors need a token
+that grants ``*``. ``Host`` and ``Origin`` are checked first, against DNS rebinding and pages of
+other sites.
 
-A token is a JWT signed with HS256. Its claims are ``ids`` (operation ids, or ``*``) and ``exp``.
-Tokens travel in a command or in an ``Authorization`` header, never in a URL.
+A token is a JWT signed with HS256 (RFC 7519). Its claims are ``ids`` (operation ids, or ``*``) and
+``exp``. It is sent in a command or in an ``Authorization`` header, never in a URL.
 """
 
 from __future__ import annotations
@@ -29,28 +28,28 @@ if TYPE_CHECKING:
 ALGORITHM: Final = "HS256"
 EVERYTHING: Final = "*"
 MAX_GRANTS: Final = 100
-"""Tokens one connection may hold; the oldest goes."""
+"""Maximum number of tokens of a connection; above it the oldest is dropped."""
 
 
 class Grant(NamedTuple):
-    """What one token gives, and until when (epoch seconds)."""
+    """The rights that one token gives, until ``expires_at`` (epoch seconds)."""
 
     ids: frozenset[str]
     expires_at: float
 
     def covers(self, operation_id: str) -> bool:
-        """Whether it lets its holder watch this operation."""
+        """Return whether its holder may watch this operation."""
         return operation_id in self.ids or EVERYTHING in self.ids
 
 
 def sign(key: str, ids: Iterable[str], *, issued_at: float, expires_at: float) -> str:
-    """Make a token. Times are epoch seconds; the end is rounded up to a whole one."""
+    """Create a token. Times are epoch seconds; ``exp`` is rounded up to a whole second."""
     claims = {"ids": sorted(set(ids)), "iat": int(issued_at), "exp": math.ceil(expires_at)}
     return jwt.encode(claims, key, algorithm=ALGORITHM)
 
 
 def read_token(key: str, token: object, *, timestamp: float) -> Grant:
-    """Read a token.
+    """Verify a token; ``timestamp`` is epoch seconds now.
 
     Raises:
         TokenError: it is malformed, signed with another key, or expired.
@@ -58,11 +57,11 @@ def read_token(key: str, token: object, *, timestamp: float) -> Grant:
     if not isinstance(token, str) or not token:
         raise TokenError("The token is not a text")
     try:
-        # The clock is passed in, so the time is checked here and not by the library.
+        # PyJWT reads the clock itself. Here the time is passed in, so it is checked below.
         claims = jwt.decode(
             token, key, algorithms=[ALGORITHM], options=_CLAIMS_CHECKED_HERE, audience=None
         )
-    # Beside what the library raises on purpose: a text that is no ASCII, or nests too deep.
+    # Besides its own errors, PyJWT lets those of a text that is not ASCII, or nests too deep, pass.
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise TokenError("The token is not valid") from None
     ids, expires_at = claims.get("ids"), claims.get("exp")
@@ -70,7 +69,7 @@ def read_token(key: str, token: object, *, timestamp: float) -> Grant:
         raise TokenError("The token names no operations (claim `ids`)")
     if isinstance(expires_at, bool) or not isinstance(expires_at, (int, float)):
         raise TokenError("The token has no end (claim `exp`)")
-    # Python's JSON knows NaN, which no comparison would ever end.
+    # `json.loads` accepts NaN, for which `expires_at <= timestamp` would never be true.
     if not expires_at < _LATEST_END:
         raise TokenError("The token has no end (claim `exp`)")
     if expires_at <= timestamp:
@@ -79,7 +78,7 @@ def read_token(key: str, token: object, *, timestamp: float) -> Grant:
 
 
 _LATEST_END: Final = 1e11
-"""Epoch seconds; what is above counts something else."""
+"""Maximum of ``exp``, in epoch seconds: a larger number does not count seconds."""
 
 _CLAIMS_CHECKED_HERE: Final[Any] = {
     "verify_exp": False,
@@ -91,19 +90,18 @@ _CLAIMS_CHECKED_HERE: Final[Any] = {
 
 @dataclass(slots=True)
 class Permit:
-    """What one connection may do."""
+    """The rights of one connection. Times are epoch seconds."""
 
     key: str | None = field(repr=False)
     exact_only: bool = False
-    """It may watch by exact id and nothing more: a page with ``Origin: null``, or whoever reaches
-    a public address without a key."""
+    """Whether it may only watch by exact id: for ``Origin: null``, and for the setting."""
     grants: list[Grant] = field(default_factory=list)
 
     def add(self, token: object, *, timestamp: float) -> Grant:
-        """Take a token.
+        """Verify a token and add its rights. Without a key any value is accepted, and ignored.
 
         Raises:
-            TokenError: it does not hold. Without a key every token is as good as none.
+            TokenError: the token is not valid.
         """
         if self.key is None:
             return Grant(frozenset(), float("inf"))
@@ -112,17 +110,17 @@ class Permit:
         return grant
 
     def may_watch(self, operation_id: str, timestamp: float) -> bool:
-        """Whether it may watch and read the operation with this id."""
+        """Return whether it may watch and read the operation with this id."""
         return self.key is None or any(
             grant.covers(operation_id) for grant in self._valid(timestamp)
         )
 
     def may_list(self, timestamp: float) -> bool:
-        """Whether it may watch everything and list what there is."""
+        """Return whether it may watch all operations, and list them."""
         return not self.exact_only and self.may_watch(EVERYTHING, timestamp)
 
     def may_count(self, timestamp: float) -> bool:
-        """Whether it may read the statistics."""
+        """Return whether it may read the statistics."""
         return self.key is None or any(self._valid(timestamp))
 
     def _valid(self, timestamp: float) -> Iterable[Grant]:
@@ -130,10 +128,8 @@ class Permit:
 
 
 def host_allowed(header: str | None, names: Iterable[str]) -> bool:
-    """Whether the ``Host`` of a request is one this server goes by.
-
-    An IP address always is: a foreign page can rebind a name, never an address.
-    """
+    """Return whether the ``Host`` of a request is a name of this server, or an IP address."""
+    # DNS rebinding points a name at this server. It cannot do so with an address.
     host = _hostname(f"//{header or ''}")
     if host is None:
         return False
@@ -142,10 +138,10 @@ def host_allowed(header: str | None, names: Iterable[str]) -> bool:
 
 
 def origin_allowed(origin: str | None, host: str | None, origins: Iterable[str]) -> bool:
-    """Whether the ``Origin`` of a request may connect.
+    """Return whether pages of an ``Origin`` may connect.
 
-    That is: none (no browser), a page from disk, a loopback page, a page of this very host
-    (whose name was checked before), or a listed one.
+    Allowed are: no origin (no browser), pages from disk, loopback pages, pages of ``host`` (which
+    :func:`host_allowed` has checked), and the listed origins.
     """
     if origin is None or origin == "null":
         return True
@@ -163,12 +159,12 @@ def origin_allowed(origin: str | None, host: str | None, origins: Iterable[str])
 
 
 class _Site(NamedTuple):
-    """An origin as RFC 6454, 4 compares them."""
+    """An origin (RFC 6454, section 4)."""
 
     scheme: str
     name: str
     port: int | None
-    """None is a scheme without a default."""
+    """None if the scheme has no default port."""
 
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -183,21 +179,18 @@ def _site(origin: str) -> _Site | None:
 
 
 def _is_same_port(page: _Site, requested: _Site, host: str | None) -> bool:
-    """Whether a page of the host that was asked is one of its port, too.
-
-    A browser names every port but the default one. A proxy may leave it out (nginx's ``$host``),
-    and name its own default port where another proxy before it ended TLS.
-    """
+    # A browser names every port but the default one. A proxy may leave it out (nginx's `$host`), or
+    # name its own default port if another proxy before it has ended TLS.
     host_port = urlsplit(f"//{host}").port
     defaults = set(_DEFAULT_PORTS.values())
     return host_port is None or page.port == requested.port or {page.port, host_port} <= defaults
 
 
 def _hostname(url: str) -> str | None:
-    """The host of an origin, or None where there is none or more than browsers send."""
+    """Return the host of an origin; None if there is none, or a part that browsers do not send."""
     try:
         parts = urlsplit(url)
-        # Reading the port checks it, and so that the host ends where it seems to end.
+        # Reading `port` raises ValueError if what follows the host is not a port.
         extra = (
             parts.port == 0 or "@" in parts.netloc or parts.path or parts.query or parts.fragment
         )

@@ -1,1 +1,1 @@
-"""What is said: events, their bytes on the log and on the socket. Pure."""
+"""The events, and their encoding in the log and on the socket. Pure."""

@@ -1,8 +1,7 @@
-"""Which batches of each writer were taken, by the numbers that the writer gives them.
+"""The numbers of the batches that were read, for each writer, to recognize repeats and gaps.
 
-A batch that was written twice is to be taken once. One that comes behind a later one is taken
-all the same, as long as it is no more than :data:`WINDOW` behind: brokers exist that do not keep
-the order.
+A batch that a writer wrote twice is processed once. Some brokers do not keep the order, so a batch
+that is late by up to :data:`WINDOW` batches is processed, too.
 
 Pure.
 """
@@ -14,40 +13,39 @@ from enum import Enum
 from typing import Final
 
 WINDOW: Final = 1_000
-"""So many batches behind the newest of its writer one may be to be taken yet. Each writer costs
-a bit for each of them at the most."""
+"""Maximum number of batches by which a batch may be late. Each costs one bit per writer."""
 
 MAX_WRITERS: Final = 10_000
-"""Writers that are remembered; the one that was silent longest is forgotten."""
+"""Maximum number of writers; above it the one that was silent longest is dropped."""
 
 _ALL_MISSING: Final = (1 << WINDOW) - 1
 
 
 class Arrival(Enum):
-    """What a batch is to those of its writer that came before it."""
+    """The place of a batch among those of its writer that were read before."""
 
     NEXT = "next"
     AHEAD = "ahead"
-    """Some before it are missing."""
+    """After a gap: batches before it are missing."""
     LATE = "late"
-    """It was missing."""
+    """Missing until now."""
     REPEAT = "repeat"
-    """It has come already, or much too late to say."""
+    """Read before, or late by more than :data:`WINDOW`."""
 
 
 class BatchNumbers:
-    """The numbers that were taken."""
+    """The numbers of all batches that were read."""
 
     def __init__(self) -> None:
         self._writers: OrderedDict[str, tuple[int, int]] = OrderedDict()
-        """The newest number of each writer; and of those before it which are missing, one bit
-        each, the lowest for the one just before."""
+        """By writer: its newest number, and a bit for each number before it that is missing. The
+        lowest bit is that of the number just before."""
 
     def take(self, writer: str, number: int) -> Arrival:
-        """Take a batch; everything but a repeat is to be read."""
+        """Record a batch. The caller processes everything but a repeat."""
         known = self._writers.get(writer)
         if known is None:
-            # Whoever begins to read in the middle has read none of those before.
+            # A reader that begins in the middle of the log has read none of those before.
             arrival = Arrival.NEXT
             known = number, (1 << max(0, min(number - 1, WINDOW))) - 1
         else:

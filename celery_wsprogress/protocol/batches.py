@@ -5,16 +5,15 @@ A batch is one JSON object::
     {"v": 1, "writer": "9f3c2a1b", "n": 17, "events": [...],
      "alive": [["<id>", "<run>"], ...], "at": 1735734005.456, "every": 30.0, "sent": 1735734005.460}
 
-``writer`` names the process that wrote it, and ``n`` counts its batches from 1, so a reader can
-tell a repeat (the writer sent it again after a lost reply) from a gap. ``alive`` is a heartbeat: it
-names runs that were active at the time ``at``, whether or not they report anything. ``every`` is
-the number of seconds between two heartbeats of this writer; it is left out where that is
-:data:`DEFAULT_HEARTBEAT_INTERVAL`. ``sent`` is when the writer wrote the batch, by the same clock
-as all times in it. A reader ignores fields that it does not know, and refuses a version that it
-does not know as a whole.
+``writer`` names the process that wrote it. ``n`` counts its batches from 1, so a reader can tell a
+repeat (the writer sent it again after a lost reply) from a gap. ``alive`` is a heartbeat: it names
+the runs that were active at the time ``at``. ``every`` is the number of seconds between two
+heartbeats of this writer; it is left out if it is :data:`DEFAULT_HEARTBEAT_INTERVAL`. ``sent`` is
+the time of writing. All times are epoch seconds by the writer's clock. A reader ignores unknown
+fields, and refuses a batch of an unknown version.
 
-JSON is strict in both directions: there is no NaN, and no field has another type than the protocol
-says. One bad event does not cost its neighbours.
+JSON is strict in both directions: no NaN, and no type but that of the protocol. An event that is
+malformed is dropped; the others of its batch are kept.
 
 Pure.
 """
@@ -34,38 +33,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 VERSION: Final = 1
-"""Of the batch format and of the protocol."""
+"""The version of the batch format and of the protocol."""
 
 MAX_DEPTH: Final = 400
-"""Lists and objects within each other in one event. A deeper one could be read here and then,
-a few calls deeper in the stack, not be written any more."""
+"""Maximum nesting of lists and objects in an event. What can be decoded at a greater depth could
+not be encoded a few calls deeper in the stack."""
 
 DEFAULT_HEARTBEAT_INTERVAL: Final = 10.0
-"""Seconds between two heartbeats of a writer that states nothing."""
+"""Seconds between two heartbeats of a writer that sends no ``every``."""
 
 RunKey: TypeAlias = tuple[OperationId, ShortText]
-"""An operation's id, and which run of it."""
+"""The ids of an operation and of one of its runs."""
 
 
 Interval: TypeAlias = Annotated[float, Meta(gt=0.0, le=3_600.0)]
 
 
 class Batch(NamedTuple):
-    """The events that one writer wrote at a time, and the runs that it knows to be alive."""
+    """A decoded batch; see the module for its fields."""
 
     writer: str
     counter: int
     events: Sequence[Event]
     malformed: int = 0
-    """Events in it that were no events of the protocol; they are left out of ``events``."""
+    """Number of malformed events, which are not in :attr:`events`."""
     alive: Sequence[RunKey] = ()
-    """Runs whose process says that they go on."""
     at: float = 0.0
-    """When it said so, epoch seconds."""
     every: float = DEFAULT_HEARTBEAT_INTERVAL
-    """Seconds between two signs of these runs."""
     sent: float = 0.0
-    """When it was written, by the writer's clock; 0 where that is not said."""
+    """0 if the batch does not state it."""
 
 
 class _Batch(Struct):
@@ -109,12 +105,12 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 def encode_event(event: Event) -> bytes:
-    """The event as JSON, as it stands in a batch."""
+    """Encode an event as JSON for a batch."""
     return _encode(event)
 
 
 def decode_event(text: bytes) -> Event | None:
-    """Read an event as it stands in a batch; None where it is none."""
+    """Decode an event of a batch; None if it is malformed."""
     return _read_event(Raw(text))
 
 
@@ -128,7 +124,7 @@ def join_batch(
     every: float = DEFAULT_HEARTBEAT_INTERVAL,
     sent: float = 0.0,
 ) -> bytes:
-    """Make a batch of events that are already encoded, and of runs that go on at a time."""
+    """Encode a batch of encoded events; see the module for the other fields."""
     head = b'{"v":%d,"writer":"%s","n":%d,"events":[' % (VERSION, writer.encode(), counter)
     tail = b'],"alive":%b,"at":%b' % (_encode(alive), _encode(at)) if alive else b"]"
     stated = b"" if every == DEFAULT_HEARTBEAT_INTERVAL else b',"every":%b' % _encode(every)
@@ -137,17 +133,17 @@ def join_batch(
 
 
 def head_of(body: bytes) -> tuple[str, int] | None:
-    """Which writer's batch this is, and which of them, where :func:`join_batch` made it."""
+    """Return the writer and the number of a batch; None if :func:`join_batch` did not make it."""
     found = _HEAD.match(body)
     return None if found is None else (found[1].decode(), int(found[2]))
 
 
 def decode_batch(body: bytes) -> Batch:
-    """Read a batch.
+    """Decode a batch.
 
     Raises:
         MalformedBatch: the bytes are no batch.
-        BatchVersionUnknown: they are one of another version.
+        BatchVersionUnknown: the batch has another version.
     """
     try:
         batch = _decode_batch(body)
@@ -155,7 +151,7 @@ def decode_batch(body: bytes) -> Batch:
         return _decode_leniently(body)
     if batch.v != VERSION:
         raise BatchVersionUnknown(batch.v)
-    # Each event opens two objects at least. If one were too deep, it alone would open so many.
+    # Each event opens at least two objects. One that is too deep opens more than MAX_DEPTH.
     if _count_openings(body) - 2 * len(batch.events) > MAX_DEPTH:
         return _decode_leniently(body)
     return Batch(
@@ -164,7 +160,7 @@ def decode_batch(body: bytes) -> Batch:
 
 
 def _decode_leniently(body: bytes) -> Batch:
-    """The slow way, which keeps the good events of a batch that holds a bad one."""
+    """Decode event by event, which is slower, and drop the malformed ones."""
     try:
         version = _decode_version(body).v
         if version != VERSION:
@@ -206,7 +202,7 @@ def _read_event(raw: Raw) -> Event | None:
 
 
 def _count_openings(text: bytes) -> int:
-    """How many lists and objects begin in it, at the most: brackets in texts count, too."""
+    """Return an upper bound for the number of lists and objects: brackets in texts count, too."""
     return len(text) - len(text.translate(None, b"[{"))
 
 

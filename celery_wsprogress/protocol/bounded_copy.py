@@ -1,13 +1,13 @@
 """A bounded copy of any value that a user passes, made of plain builtins. Nothing here raises.
 
-A value may share its parts with itself (a few dictionaries that are 2^30 when they are written
-out), contain itself, be endless, be computed while it is read, or have methods that raise or sleep.
-So no value is passed to an encoder, to ``str`` or to ``repr`` unchecked, and nothing is walked
-without a bound on values, characters, depth and, where code of the user runs, seconds. The content
-of builtins is read with the methods of the builtins, whatever a subclass overrides.
+A value may contain a part many times (a few dictionaries can be 2^30 when written out), contain
+itself, be endless, be computed while it is read, or have methods that raise or sleep. So no value
+is passed unchecked to an encoder, ``str`` or ``repr``, and nothing is walked without a bound on
+values, characters, depth and, if code of the user runs, seconds. Builtins are read with their own
+methods, whatever a subclass overrides.
 
-One call of a user's method cannot be interrupted. When the calls of one copy have taken
-:data:`MAX_SECONDS`, no more are made. Runs in: the thread of the task.
+A call of a user's method cannot be interrupted. After :data:`MAX_SECONDS` in such calls a copy
+makes no more of them. Runs in: the thread of the task.
 """
 
 from __future__ import annotations

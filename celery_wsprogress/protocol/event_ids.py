@@ -1,10 +1,9 @@
 """Event ids, and the positions in the log that they stand for.
 
 An ``event_id`` is ``<epoch>.<position>.<index>``: the epoch of the log, the position of the batch
-in the log, and the index of the event in the batch. It depends on nothing but the log, so every
-sidecar gives an event the same id. A sidecar sends an event of its own where a run that was
-presumed lost speaks again; that event comes before the run's word, and has the word's id with
-the suffix ``r``.
+in the log, and the index of the event in the batch. It depends only on the log, so every sidecar
+gives an event the same id. If a run that was presumed lost reports again, the sidecar sends an
+event of its own before that report; it has the id of the report with the suffix ``r``.
 
 Pure.
 """
@@ -14,7 +13,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 SYNTHETIC_SUFFIX: Final = "r"
-"""Ends the id of an event that the sidecar made and the log does not hold."""
+"""The suffix of the id of an event that the sidecar made, and that is not in the log."""
 
 
 class LogPosition(NamedTuple):
@@ -23,8 +22,8 @@ class LogPosition(NamedTuple):
     batch: tuple[int, ...]
     """The number of the epoch and the position of the batch, as numbers."""
     event: float
-    """Index of the event in its batch, from 0. An event of the sidecar's own stands half of one
-    before the event it precedes."""
+    """Index of the event in its batch, from 0. An event that the sidecar made has the index of the
+    event after it, less one half."""
 
 
 class BatchPosition:
@@ -32,7 +31,7 @@ class BatchPosition:
 
     Args:
         epoch: The epoch of the log.
-        epoch_number: The same, as counted by the reader.
+        epoch_number: The number that the reader gave the epoch.
         position: The position of the batch, as the broker writes it.
     """
 
@@ -41,25 +40,25 @@ class BatchPosition:
     def __init__(self, epoch: str, epoch_number: int, position: str) -> None:
         self.epoch_number = epoch_number
         self.numbers = (epoch_number, *parse_position(position))
-        """The number of the epoch and the position, as numbers."""
+        """``batch`` of the :class:`LogPosition` of its events."""
         self.prefix = f"{epoch}.{position}."
-        """The ids of all events of the batch begin with it."""
+        """The beginning of the ids of its events."""
 
     def of_event(self, index: float) -> LogPosition:
-        """The position of one event of the batch."""
+        """Return the position of one event of the batch."""
         return LogPosition(self.numbers, index)
 
     def event_id(self, index: int) -> str:
-        """The id of one event of the batch."""
+        """Return the id of one event of the batch."""
         return f"{self.prefix}{index}"
 
     def synthetic_event_id(self, index: int) -> str:
-        """The id of an event that the sidecar sends before the one at this index."""
+        """Return the id of an event that the sidecar sends before the one at this index."""
         return f"{self.prefix}{index}{SYNTHETIC_SUFFIX}"
 
 
 def parse_event_id(event_id: str) -> tuple[str, LogPosition | None]:
-    """Split an event id into the epoch and the position; None where it is not one of ours."""
+    """Split an event id into the epoch and the position; None if it is not one of ours."""
     epoch, _, remainder = event_id.partition(".")
     position, _, index = remainder.rpartition(".")
     synthetic = index.endswith(SYNTHETIC_SUFFIX)
@@ -71,18 +70,13 @@ def parse_event_id(event_id: str) -> tuple[str, LogPosition | None]:
 
 
 def event_id_of_frame(frame: bytes) -> str:
-    """Read the event id from an encoded frame."""
+    """Return the event id in an encoded frame."""
     start = frame.index(_EVENT_ID) + len(_EVENT_ID)
     return frame[start : frame.index(b'"', start)].decode()
 
 
 def position_of_frame(frame: bytes, epoch_number: int) -> LogPosition:
-    """Read the position of an event from its encoded frame.
-
-    Args:
-        frame: An event as it goes to the clients; its ``event_id`` is one of ours.
-        epoch_number: The number of the epoch in that id.
-    """
+    """Return the position of the event in a frame of ours; its epoch has this number."""
     _, position = parse_event_id(event_id_of_frame(frame))
     assert position is not None  # noqa: S101 - see above
     return position._replace(batch=(epoch_number, *position.batch))
@@ -93,7 +87,7 @@ _EVENT_ID: Final = b'"event_id":"'
 
 
 def parse_position(position: str) -> tuple[int, ...]:
-    """Turn a position of the log into numbers that compare: ``1735734005456-0``, or ``17``.
+    """Parse a position of the log, such as ``1735734005456-0`` or ``17``, into numbers.
 
     Raises:
         ValueError: it is not a position.

@@ -1,28 +1,24 @@
-"""The event values: what can happen to an operation, as frozen values.
+"""The events of an operation: one frozen class for each ``event_type`` of the wire protocol.
 
-One class per ``event_type`` of the wire protocol. The fields without a default are the
-protocol's base fields and are always sent; the others are left out of the JSON while they
-are unset. The same values travel from the worker to the broker, from the broker to the
-sidecar and, with an ``event_id``, to the clients: there is no second representation.
+Fields without a default are the base fields of the protocol and are always sent; the others are
+left out of the JSON while they are unset. The same classes are used on the broker and, with an
+``event_id``, on the socket.
 
-Three fields say *whose* event it is:
+Three fields name the run of an event:
 
 ``run``
-    One receipt of one message by a worker. Empty only on ``queued``, which happens before
-    any worker has the message.
+    The id of the run. Empty only on ``queued``, since no worker has the message yet.
 ``after``
-    On the ``received`` and ``started`` of a retry or a replacement: the run that asked for it, and
-    is over. Each process writes when it can, so the log may show a retry, its end included, before
-    anything of the attempt it follows. An ``error`` has it only where the replacement fails before
-    it starts, as the rest of a chain does. It does not leave the sidecar.
+    On ``received`` and ``started`` of a retry or a replacement: the run before it, which is over.
+    The log may contain the later run first, since each process writes when it can. Also on
+    ``error`` of a replacement that fails before it starts. It does not leave the sidecar.
 ``publication``
-    One publishing of one message, stamped by the caller. ``queued`` and the ``received``
-    and ``started`` of the run of that message carry it, so that a ``queued`` which arrives
-    late is told from a new publication of the same id. It does not leave the sidecar.
+    The id of one publication of a message, set by the caller, on ``queued`` and on ``received``
+    and ``started`` of its run: it distinguishes a late ``queued`` from another publication of the
+    same operation. It does not leave the sidecar.
 
-Everything here is pure: times are passed in, values are already rendered
-(:mod:`.jsonable`). They are trees, as JSON is, so the collector of cycles has
-nothing to look for in them (``gc=False``).
+Pure. The values are trees of JSON (:mod:`.jsonable`), so the collector of cycles need not look at
+them (``gc=False``).
 """
 
 from __future__ import annotations
@@ -40,9 +36,8 @@ Fraction: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
 Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 OperationId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 ShortText: TypeAlias = Annotated[str, Meta(max_length=MAX_ID_LENGTH)]
-# Beyond this it counts something else than seconds, and differences of it may not be finite.
 LATEST: Final = 1e11
-"""Epoch seconds: no time of an event may be above."""
+"""Maximum of a time, in epoch seconds: a larger number does not count seconds."""
 Timestamp: TypeAlias = Annotated[float, Meta(ge=0.0, le=LATEST)]
 Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -51,24 +46,24 @@ RECEIVED: Final = "received"
 STARTED: Final = "started"
 RETRYING: Final = "retrying"
 REPLACED: Final = "replaced"
-"""The run is over, and a successor of the same id follows (:meth:`celery.Task.replace`)."""
+"""The run is over, and a successor with the same id follows (:meth:`celery.Task.replace`)."""
 STALLED: Final = "stalled"
-"""No sign of the run's process for a while. A sidecar says it; the run may speak again."""
+"""A sidecar has read no heartbeat of the run for a while. The run may report again."""
 
 TYPE_ONLY: Final = "type"
-"""``stream_errors`` of a run of whose errors no more than the type leaves its worker."""
+"""``stream_errors`` of a run of whose errors only the type leaves the worker."""
 
 BACKEND_RUN: Final = "backend"
-"""The run of an operation of which nothing is known but what the result backend says."""
+"""``run`` of an operation that is only known from the result backend."""
 
 WORKER_LOST: Final = "WorkerLost"
-"""``error_type`` of a run whose worker fell silent and of whose end nobody knows."""
+"""``error_type`` of a run whose worker sends no heartbeats and whose end is unknown."""
 OWNER_LOST: Final = "OwnerLost"
-"""The same, of an operation that no worker runs: its process is its owner."""
+"""The same for an operation without a worker, which runs in the process of its owner."""
 
 LOST: Final = frozenset({WORKER_LOST, OWNER_LOST})
 
-#: The status words of the life cycle. Any other word is the task's own and is only a label.
+#: The statuses of the life cycle. Any other status is a label that the task has set.
 LIFE_CYCLE: Final = frozenset({QUEUED, RECEIVED, STARTED, RETRYING, REPLACED})
 
 
@@ -80,37 +75,36 @@ class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
     details: dict[str, Any]
 
     operation_type: str | UnsetType = UNSET
-    """The task's name. Always there on ``queued``, ``received`` and ``started``."""
+    """The task's name. Always set on ``queued``, ``received`` and ``started``."""
     metadata: dict[str, Any] | UnsetType = UNSET
-    """What the caller or the task says about the operation. Always there on ``started``."""
+    """Data of the caller and the task. Always set on ``started``."""
     tags: list[str] | UnsetType = UNSET
     attempt: int | UnsetType = UNSET
-    """Which try this is, counted from 1."""
+    """Number of the attempt, from 1."""
     worker: str | UnsetType = UNSET
     queue: str | UnsetType = UNSET
     retry_in: float | UnsetType = UNSET
     """Seconds until the next attempt, on ``retrying``."""
     starts_at: Timestamp | UnsetType = UNSET
-    """When it may start at the earliest, on ``queued`` and ``received`` of a message with an ETA
-    or a countdown."""
+    """The ETA, in epoch seconds, on ``queued`` and ``received`` of a message that has one."""
     parent_id: str | UnsetType = UNSET
     root_id: str | UnsetType = UNSET
     group_id: str | UnsetType = UNSET
     stream_result: bool | UnsetType = UNSET
-    """False on ``received`` and ``started`` when the task's result does not leave its worker."""
+    """False on ``received`` and ``started`` if the task's result does not leave its worker."""
     stream_errors: str | UnsetType = UNSET
-    """``"type"`` on ``received`` and ``started`` when of the task's errors no more than the type
-    leaves its worker; on ``replaced`` when that holds of something that follows."""
+    """``"type"`` on ``received`` and ``started`` if only the type of the task's errors leaves its
+    worker; on ``replaced`` if that holds for a task that follows."""
     acks_late: bool | UnsetType = UNSET
-    """True on ``received`` and ``started`` when the message is acknowledged after the task has run:
-    the broker delivers it again where the worker dies."""
+    """True on ``received`` and ``started`` if the message is acknowledged after the task has run:
+    the broker delivers it again if the worker dies."""
 
 
 class ProgressData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """``data`` of a ``progress`` event."""
 
     progress: Fraction
-    """0.0 to 1.0. While the total is unknown it repeats the last known fraction."""
+    """A fraction from 0.0 to 1.0. While the total is unknown it repeats the last known one."""
     message: str
     details: dict[str, Any]
 
@@ -118,9 +112,9 @@ class ProgressData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     total: float | int | UnsetType = UNSET
     unit: str | UnsetType = UNSET
     rate: float | UnsetType = UNSET
-    """Units a second, smoothed; fractions a second where there are no units."""
+    """Units per second, smoothed; without units the fraction per second."""
     eta: float | UnsetType = UNSET
-    """Seconds until the end at that rate."""
+    """Seconds until the end at this rate."""
     indeterminate: bool | UnsetType = UNSET
 
 
@@ -140,7 +134,7 @@ class ResultData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
     result: Any
 
     truncated: bool | UnsetType = UNSET
-    """True when the result was too large and ``result`` is a marked preview of it."""
+    """True if the result was too large, and ``result`` is the beginning of its JSON."""
 
 
 class CompletedData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -149,12 +143,11 @@ class CompletedData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     status: Literal["completed"]
 
     duration: float | UnsetType = UNSET
-    """Seconds from start to end, measured where the task ran. The sidecar fills it in
-    from what it heard when the writer could not know; a client always gets it."""
+    """Seconds from start to end, as the worker measured them. If it could not, the sidecar takes
+    the difference of its events; a client always gets it."""
     attempt: int | UnsetType = UNSET
     ignored: bool | UnsetType = UNSET
-    """True where the task raised ``Ignore``: it is over, and what it said of its progress stays as
-    it was."""
+    """True if the task raised ``Ignore``. Its progress stays as it was."""
 
 
 class ErrorData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -174,49 +167,49 @@ class _Envelope(
 ):
     operation_id: OperationId
     timestamp: Timestamp
-    """Epoch seconds, taken where it happened."""
+    """Epoch seconds, by the clock of the process that reports it."""
     event_id: str = ""
-    """Set by the sidecar: the log's epoch and the event's position in it."""
+    """Id of the event (:mod:`.event_ids`), set by the sidecar."""
     run: ShortText = ""
     after: ShortText = ""
     publication: ShortText = ""
     inferred: bool = False
-    """A sidecar concluded it from the silence of the run's own process. It does not leave the
-    sidecar either: to a client it is an event like any other."""
+    """Whether a sidecar wrote it, since the run's process sent no heartbeats. It does not leave the
+    sidecar."""
 
 
 class Status(_Envelope, frozen=True, kw_only=True, gc=False, tag="status"):
-    """The operation entered a state, or the task put a word of its own on it."""
+    """The operation entered a state, or the task has set a status of its own."""
 
     data: StatusData
 
 
 class Progress(_Envelope, frozen=True, kw_only=True, gc=False, tag="progress"):
-    """How far it is. The only event that a later one of its kind replaces."""
+    """The progress of the task. The only event that a later one replaces."""
 
     data: ProgressData
 
 
 class Log(_Envelope, frozen=True, kw_only=True, gc=False, tag="log"):
-    """A line the task wrote."""
+    """A log line of the task."""
 
     data: LogData
 
 
 class Result(_Envelope, frozen=True, kw_only=True, gc=False, tag="result"):
-    """What the task returned; ``completed`` follows."""
+    """The return value of the task; ``completed`` follows."""
 
     data: ResultData
 
 
 class Completed(_Envelope, frozen=True, kw_only=True, gc=False, tag="completed"):
-    """The good end."""
+    """The successful end."""
 
     data: CompletedData
 
 
 class Error(_Envelope, frozen=True, kw_only=True, gc=False, tag="error"):
-    """The other end: failed, lost or, with ``status: "cancelled"``, called off."""
+    """The unsuccessful end: failed, lost or, with ``status: "cancelled"``, cancelled."""
 
     data: ErrorData
 

@@ -23,7 +23,7 @@ def text_frame(text: bytes) -> bytes:
 
 
 def payload_of(frame: bytes) -> bytes:
-    """The text inside one frame that :func:`text_frame` has made."""
+    """Return the text in a frame that :func:`text_frame` has made."""
     return frame[_HEADER_BYTES.get(frame[1], 2) :]
 
 

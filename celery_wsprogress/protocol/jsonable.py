@@ -1,14 +1,11 @@
-"""Any Python value -> JSON-safe builtins of a bounded size. Nothing here raises.
+"""Conversion of any Python value to JSON-safe builtins of a bounded size. Nothing here raises.
 
-What tasks report may be anything: a datetime, an ORM object, a structure that contains itself,
-an object whose ``__str__`` raises. A bar is never worth a failed task, so every value becomes
-*something*, and a value that is too large becomes a visibly marked piece of itself. How such
-values are looked at, within bounds, is the affair of :mod:`.bounded_copy`.
+A task may report anything: a datetime, an ORM object, a structure that contains itself, an object
+whose ``__str__`` raises. No value may fail the task, so each is converted to something, and one
+that is too large to its beginning, with a mark. :mod:`.bounded_copy` reads unknown values.
 
-Sizes are counted in bytes of JSON, as they travel. With the limits below no event can pass
-:data:`MAX_EVENT_BYTES`, which lets every event fit into one batch.
-
-A rendered value is a copy: what the task changes later does not change it.
+Sizes are bytes of JSON. With the limits below no event exceeds :data:`MAX_EVENT_BYTES`, so every
+event fits into a batch. The results are copies: later changes of a value do not affect them.
 """
 
 from __future__ import annotations
@@ -29,22 +26,22 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES: Final = 2_000
 MAX_DETAILS_BYTES: Final = 8_000
-"""Of ``details`` and of ``metadata``, each."""
+"""Maximum size of ``details``, and of ``metadata``."""
 MAX_RESULT_BYTES: Final = 24_000
 MAX_NAME_BYTES: Final = 500
-"""Of task names, queues, workers, units and status words."""
+"""Maximum size of names of tasks, queues and workers, of units and of statuses."""
 MAX_TAGS: Final = 50
 MAX_TAG_BYTES: Final = 100
 MAX_EVENT_BYTES: Final = 30_000
 
 WITHHELD: Final = "the text of this error is not shown (stream_errors)"
-"""What watchers read of an error of which no more than the type may leave its process."""
+"""The ``error`` of an error of which only the type may leave its process."""
 
 _PREVIEW_BYTES: Final = 1_000
 
 
 class Rendered(NamedTuple):
-    """A value as it can be sent."""
+    """A converted value."""
 
     value: Any
     truncated: bool
@@ -54,15 +51,15 @@ _NOTHING: Final = Rendered(None, truncated=False)
 
 
 def to_builtins(value: Any) -> Any:
-    """The value as ``None``, ``bool``, ``int``, finite ``float``, ``str``, ``list`` and ``dict``.
+    """Convert to None, bool, int, finite float, str, list and dict. NaN and infinity become None.
 
-    NaN and infinities become null. Of a value that is very large the beginning.
+    A value that is too large for :class:`.BoundedCopy` is cut.
     """
     return msgspec.json.decode(encode(value).json)
 
 
 def to_result(value: Any) -> Rendered:
-    """What a task returned. Above the limit it is the beginning of its JSON, marked as such."""
+    """Convert the return value of a task; above the limit to the marked beginning of its JSON."""
     if value is None:
         return _NOTHING
     encoded = encode(value)
@@ -74,10 +71,10 @@ def to_result(value: Any) -> Rendered:
 
 
 def to_object(value: Any) -> dict[str, Any]:
-    """``details`` or ``metadata``: always an object, whatever was passed.
+    """Convert ``details`` or ``metadata`` to an object.
 
-    What renders to something else than an object is its ``value``. Above the limit it is
-    replaced by ``{"truncated": true, "bytes": …, "preview": …}``.
+    A value that is not an object becomes ``{"value": …}``; one above the limit
+    ``{"truncated": true, "bytes": …, "preview": …}``.
     """
     if value is None:
         return {}
@@ -97,32 +94,29 @@ def _head(encoded: Encoded) -> str:
 
 
 def to_text(value: Any, limit: int = MAX_MESSAGE_BYTES) -> str:
-    """Anything with a ``str``, cut to so many bytes of JSON with a mark at the cut."""
+    """Convert to a text of at most ``limit`` bytes of JSON, with a mark if it is cut."""
     found = value if type(value) is str else bounded_str(value)
-    # In JSON a character takes six bytes at the most (a control character), so most texts
-    # need no look at their encoding.
+    # An ASCII character takes at most six bytes of JSON, so most texts need not be encoded.
     if len(found) * 6 <= limit and found.isascii():
         return found
     return _cut(found, limit)
 
 
 def describe_error(exception: Any) -> tuple[str, str]:
-    """An exception's text (never empty) and the name of its class.
-
-    What is no exception (Celery hands on a text here and there) is an ``UnknownError``.
-    """
+    """Return an exception's text (never empty) and its :func:`type_name`."""
     name = type_name(exception)
     return to_text(exception).strip() or name, name
 
 
 def type_name(exception: Any) -> str:
-    """The name of an exception's class; ``UnknownError`` of what is none."""
+    """Return the name of an exception's class; ``UnknownError`` for any other value."""
+    # In some signals Celery passes a text in the place of an exception.
     known = has_type(exception, BaseException)
     return to_text(class_name(exception), MAX_NAME_BYTES) if known else "UnknownError"
 
 
 def to_tags(value: Any) -> list[str]:
-    """A list of short texts. One text is a list of one; what is no list is none."""
+    """Convert to a list of short texts: a text to a list of one, other values to an empty list."""
     if has_type(value, str):
         value = [value]
     kind = next((kind for kind in SEQUENCES if has_type(value, kind)), None)
@@ -142,10 +136,7 @@ _LEVELS: Final[Mapping[str, Level]] = {
 
 
 def to_level(value: Any) -> Level | None:
-    """A level word or one of Python's level numbers as one of the protocol's five words.
-
-    None for what is neither.
-    """
+    """Convert a name or a number of a :mod:`logging` level to a level; None if it is neither."""
     if has_type(value, str):
         return _LEVELS.get(str.__str__(value)[:_LONGEST_LEVEL].strip().lower())
     if type(value) is bool or not has_type(value, (int, float)):
@@ -160,13 +151,10 @@ def to_level(value: Any) -> Level | None:
     return next((level for least, level in levels if number >= least), "debug")
 
 
-# Texts.
-
-
 def _cut(text: str, limit: int) -> str:
-    # JSON escapes make the size of a text hard to tell in advance, so it is approached.
+    # The size of the JSON depends on the characters (escapes), so the cut is found by trial.
     keep, whole = min(len(text), limit), encodable(text[:limit])
-    # The quotes do not count.
+    # Without the two quotes.
     if keep == len(text) and len(msgspec.json.encode(whole)) - 2 <= limit:
         return whole
     mark = f"… [truncated: {len(text):,} characters]"

@@ -1,7 +1,7 @@
-"""Messages: the texts on the socket, from the sidecar and from its clients.
+"""The messages on the socket: encode those to clients, decode their commands.
 
-JSON is strict in both directions, as on the log (:mod:`.batches`). No message to a client is larger
-than :data:`MAX_FRAME_BYTES`: what would be is cut, with a mark.
+JSON is strict in both directions, as in the log (:mod:`.batches`). No message to a client is larger
+than :data:`MAX_FRAME_BYTES`: values in it are cut, with a mark.
 
 Pure.
 """
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from celery_wsprogress.protocol.events import Event
 
 MAX_FRAME_BYTES: Final = 1_000_000
-"""No frame to a client is larger: a stock Python client closes at 1 MiB."""
+"""Maximum size of a message to a client: ``websockets`` closes above 1 MiB (``max_size``)."""
 
 MAX_COMMAND_BYTES: Final = 262_144
-"""No larger command of a client is accepted: a token for some 4,900 task ids is one."""
+"""Maximum size of a command: one with a token for some 4,900 task ids."""
 
 MAX_MESSAGE_BYTES: Final = 1_048_576
-"""A larger frame of a client ends its connection; up to this it is told that it is too large."""
+"""Size above which a frame of a client ends its connection, without a reply."""
 
 MAX_UNCUT_BYTES: Final = 6_000
-"""Bytes of JSON that a value may keep in a message that is too large as a whole."""
+"""Size up to which a value is kept in a message that is too large as a whole."""
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode_any: Final = msgspec.json.Decoder().decode
@@ -38,16 +38,12 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 def encode_frame(frame: dict[str, Any]) -> bytes:
-    """Anything but an event to a client, as the text of one WebSocket message."""
+    """Encode a message to a client that is no event."""
     return _encode(frame)
 
 
 def encode_reply(reply: dict[str, Any]) -> bytes:
-    """The reply to a command, as the text of one WebSocket message.
-
-    What a snapshot in it has too much is cut, with a mark, so that it is never above
-    :data:`MAX_FRAME_BYTES`.
-    """
+    """Encode the reply to a command, and cut a snapshot in it if it is too large."""
     frame = _encode(reply)
     if len(frame) <= MAX_FRAME_BYTES or not reply.get("operation"):
         return frame
@@ -55,11 +51,11 @@ def encode_reply(reply: dict[str, Any]) -> bytes:
 
 
 def encode_snapshot_frame(operation: dict[str, Any], missed: int | None, timestamp: float) -> bytes:
-    """How an operation stands, for a client that missed something, as one WebSocket message.
+    """Encode the snapshot of an operation for a client that missed events.
 
     Args:
-        operation: Its snapshot, cut as in a reply.
-        missed: How many events the client was not sent and will not be; None: nobody knows.
+        operation: The snapshot.
+        missed: Number of events that the client was not and will not be sent; None if unknown.
         timestamp: Epoch seconds now.
     """
     frame = {
@@ -74,11 +70,7 @@ def encode_snapshot_frame(operation: dict[str, Any], missed: int | None, timesta
 
 
 def encode_event_frame(event: Event, event_id: str) -> bytes:
-    """An event to the clients, as the text of one WebSocket message.
-
-    It is never above :data:`MAX_FRAME_BYTES`: what a foreign writer made larger than that is
-    cut, with a mark.
-    """
+    """Encode an event to the clients, and cut it if a foreign writer made it too large."""
     event = structs.replace(event, event_id=event_id, after="", publication="", inferred=False)
     frame = _encode(event)
     if len(frame) <= MAX_FRAME_BYTES:
@@ -87,7 +79,7 @@ def encode_event_frame(event: Event, event_id: str) -> bytes:
 
 
 def _cut(event: Event, size: int) -> Any:
-    """The event's data with everything that is large replaced by a mark."""
+    """Return the data of an event, with large values cut."""
     data = event.data
     kept = {name: getattr(data, name) for name in data.__struct_fields__}
     data = structs.replace(data, **cut(kept, size))
@@ -95,7 +87,7 @@ def _cut(event: Event, size: int) -> Any:
 
 
 def cut(fields: dict[str, Any], size: int) -> dict[str, Any]:
-    """The fields of something that has ``size`` bytes, what is large in them marked as cut."""
+    """Return the fields of an object of ``size`` bytes, with large values replaced by a mark."""
     mark = f"… [cut: it had {size:,} bytes]"
     return {name: _cut_value(value, mark) for name, value in fields.items()}
 
@@ -109,7 +101,7 @@ def _cut_value(value: Any, mark: str) -> Any:
 
 
 class _Head(Struct, gc=False):
-    """Of a command that is too large: what its reply says. The rest is not made into objects."""
+    """The fields of a too large command that its reply needs. Others are not decoded to objects."""
 
     command: Any = None
     request_id: Any = None
@@ -122,24 +114,24 @@ def _read_head(text: str | bytes) -> dict[str, Any] | None:
     try:
         return structs.asdict(_decode_head(text))
     except msgspec.ValidationError:
-        # It is no object.
+        # The JSON is not an object.
         return None
 
 
 def command_size(text: str | bytes) -> int:
-    """The bytes of a command as it came."""
+    """Return the size of a command in bytes."""
     return len(text.encode(errors="surrogatepass") if isinstance(text, str) else text)
 
 
 def decode_command(text: str | bytes, *, too_large: bool = False) -> dict[str, Any]:
-    """Read a client's command.
+    """Decode a client's command.
 
     Args:
         text: The command.
-        too_large: Only its name and its number are wanted, for the reply.
+        too_large: Whether to decode only ``command`` and ``request_id``.
 
     Raises:
-        CommandError: with the protocol's words; ``Invalid JSON`` is fixed by it.
+        CommandError: it is not a JSON object. The protocol fixes the text ``Invalid JSON``.
     """
     try:
         value = _read_head(text) if too_large else _decode_any(text)
