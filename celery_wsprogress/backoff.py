@@ -1,7 +1,4 @@
-"""How long to wait before something that failed is tried again.
-
-Pure, but for the chance that is passed in.
-"""
+"""The delays between attempts to reconnect. Pure, but for the random numbers."""
 
 from __future__ import annotations
 
@@ -12,19 +9,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 INITIAL_DELAY: Final = 0.5
-"""Seconds the first wait lasts at the most."""
+"""Maximum seconds of the first delay."""
 
 MAX_DELAY: Final = 20.0
-"""Seconds any wait lasts at the most."""
+"""Maximum seconds of any delay."""
 
 
 class Backoff:
-    """Waits that grow, with full jitter: those that lost a server together come back apart.
-
-    There is no last wait: it is asked for as often as something fails.
+    """Exponential delays with full jitter: clients that lost a server together spread out.
 
     Args:
-        chance: Gives a number from 0 to 1.
+        chance: Returns a random number from 0 to 1.
     """
 
     def __init__(self, chance: Callable[[], float] = random.random) -> None:
@@ -32,10 +27,10 @@ class Backoff:
         self._limit = INITIAL_DELAY
 
     def next(self) -> float:
-        """The seconds to wait now; the next wait may be twice as long."""
+        """Return the next delay in seconds, and double the maximum of the one after it."""
         limit, self._limit = self._limit, min(self._limit * 2, MAX_DELAY)
         return self._chance() * limit
 
     def reset(self) -> None:
-        """Begin again with the shortest wait."""
+        """Return to the initial delay."""
         self._limit = INITIAL_DELAY

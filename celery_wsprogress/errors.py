@@ -1,4 +1,4 @@
-"""The exceptions of this package, sorted by whose fault they are.
+"""The exceptions of this package, and who can correct each of them.
 
 .. code-block:: text
 
@@ -8,11 +8,11 @@
     ├── MalformedBatch                   a writer's: bytes on the broker that are no batch of ours
     ├── BatchVersionUnknown              a newer writer's: a batch format this reader does not know
     ├── CommandError                     a client's: answered on the socket, never fatal
-    ├── TokenError                       a client's: a token that does not hold
-    └── NoConnection                     a client's: no sidecar there, or it is over for good
+    ├── TokenError                       a client's: a token that is not valid
+    └── NoConnection                     a client's: no sidecar, or one that refuses it for good
 
-Other failures of a network (a broker that is unavailable, a socket that breaks) are not in this
-tree: they are retried where they happen, and shown in the log and in ``/readyz``.
+Failures of the network are not in this tree: they are retried where they happen, and shown in the
+log and in ``/readyz``.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class CommandError(WSProgressError):
 
     Args:
         code: One of the protocol's error codes (``invalid_json``, ``forbidden``, …).
-        sentence: The message for people.
+        sentence: The message for users.
     """
 
     def __init__(self, code: str, sentence: str) -> None:
@@ -87,7 +87,7 @@ class NoConnection(WSProgressError):
 
     Args:
         url: URL of the sidecar, without a password.
-        reason: The reason, in words for people.
+        reason: The reason, for users.
         code: The close code, if the sidecar closed the connection for good.
         retry_in: Seconds after which the sidecar expects to be ready, if it said so.
     """

@@ -1,14 +1,12 @@
-"""What a fork copies and must not: each such state is reset in the child, whoever forked it.
+"""The registry of state that must be reset in the child of a fork: locks, threads, random numbers.
 
-The one place where this package registers hooks of :func:`os.register_at_fork`. Python calls them
-where Python forks (``os.fork``, multiprocessing, gunicorn). A process that forks in C calls none,
-as uWSGI's master does by default: its children have the random numbers of their master, its locks
-as other threads held them, and threads in name only. So whatever keeps such a state registers here
-how it is reset, and calls :func:`notice` before the state is used.
+The only module that calls :func:`os.register_at_fork`. Python calls those hooks if Python forks
+(``os.fork``, multiprocessing, gunicorn), but not if C code forks, as uWSGI's master does by
+default. So a module with such state registers a reset here, and calls :func:`notice` before it uses
+the state.
 
-Nobody may be in the middle of a line of the log when Python forks. A stream has a lock that is not
-reset: the child would inherit it locked, and hang at its own first line (CPython 3.11,
-Modules/_io/bufferedio.c). So a fork waits for lines, of our threads and of all others.
+A fork waits until no thread writes a log record. The lock of a stream is not reset in the child
+(CPython 3.11, Modules/_io/bufferedio.c), so the child would hang at its first record.
 """
 
 from __future__ import annotations
@@ -24,25 +22,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LOG_TIMEOUT: Final = 0.25
-"""Seconds that a fork waits for lines of the log: a handler may hang."""
+"""Maximum seconds for which a fork waits for log handlers: one may hang."""
 
 
 class ForkAware(NamedTuple):
-    """A state that a fork must not copy half changed, nor leave in the child."""
+    """The functions for one state that a fork copies."""
 
     reset: Callable[[], object]
     """Called in the child, before it does anything else."""
     acquire: Callable[[], object] | None = None
-    """Called before the fork: nobody changes the state from then on."""
+    """Called before the fork. The state must not change until ``release`` or ``reset``."""
     release: Callable[[], object] | None = None
-    """Undoes that, in the parent."""
+    """Called after the fork, in the parent."""
 
 
 _registered: list[ForkAware] = []
 _process = os.getpid()
-"""The process whose state this is."""
+"""Id of the process in which the state was last reset."""
 _resetting: dict[int, Any] = {}
-"""A lock by process, so that nobody inherits one that is held."""
+"""Locks by process id: a child that C code forked may inherit one that is held."""
 
 
 def register(
@@ -55,7 +53,7 @@ def register(
 
 
 def notice() -> None:
-    """Reset everything if this process is a child in which that was not done yet."""
+    """Reset all states if this process is a child in which that was not done yet."""
     if os.getpid() != _process:
         _reset()
 
@@ -75,7 +73,7 @@ _log_locks: list[Any] = []
 
 
 def _handlers() -> Iterator[logging.Handler]:
-    """The handlers of what this package logs."""
+    """Iterate over the handlers that get the log records of this package."""
     logger: logging.Logger | None = logging.getLogger("celery_wsprogress")
     if logging.lastResort is not None:
         yield logging.lastResort
@@ -94,8 +92,8 @@ def _acquire_log() -> None:
 
 def _release_log() -> None:
     while _log_locks:
-        # In a child `logging` has made its own locks anew (Python 3.11, logging/__init__.py); a
-        # handler may have another one, which the thread that forked holds there, too.
+        # In the child `logging` has replaced its own locks (CPython 3.11, logging/__init__.py). A
+        # handler may have a lock of its own, which this thread holds in the child, too.
         with suppress(RuntimeError):
             _log_locks.pop().release()
 
@@ -105,7 +103,7 @@ register(_release_log, _acquire_log, _release_log)
 
 def _before_fork() -> None:
     notice()
-    # The log comes last: whoever holds another lock of ours may be about to log something.
+    # The log comes last: a thread may log while it holds one of the other locks.
     for state in reversed(_registered):
         if state.acquire is not None:
             state.acquire()
@@ -119,7 +117,7 @@ def _after_in_parent() -> None:
 
 def _after_in_child() -> None:
     global _process  # noqa: PLW0603 - one a process
-    # In a namespace of its own the child may have its parent's number.
+    # In a PID namespace of its own the child may have the id of its parent.
     _process = 0
     _reset()
 

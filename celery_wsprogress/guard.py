@@ -1,4 +1,4 @@
-"""Calling what is not ours: it may raise anything, and lie about what it is. Pure."""
+"""Safe calls of code of the user, and type checks that run none of it. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ _BASES: Final[Any] = type.__dict__["__mro__"]
 
 
 def call_safely(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call code of somebody else's that may raise anything; None when it does.
+    """Call code of the user; return None if it raises an exception.
 
-    What is no ``Exception`` goes through: ``SystemExit``, ``KeyboardInterrupt``, the time-outs of
-    gevent and a cancelled coroutine are orders to the thread, which a signal or a hub delivers in
-    the middle of whatever it executes. So does Celery's soft time limit.
+    Exceptions that are meant for the thread are raised: ``SystemExit``, ``KeyboardInterrupt``, the
+    timeouts of gevent, the cancellation of a coroutine, and Celery's soft time limit.
     """
     try:
         return function(*arguments)
@@ -27,34 +26,34 @@ def call_safely(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def must_propagate(exc: BaseException) -> bool:
-    """Whether it only passes through: the task is to see it.
+    """Return whether this is Celery's soft time limit, which the task must see.
 
-    Celery delivers a soft time limit as an exception in the middle of whatever the task's
-    thread executes. (It is known by its name: nothing of Celery is imported here.)
+    Celery raises it from a signal handler, wherever the task is (billiard, pool.py).
     """
+    # Compared by name, since this module does not import Celery.
     return "SoftTimeLimitExceeded" in class_names(type(exc))
 
 
 def class_name(value: Any) -> str:
-    """The name of the value's class, whatever its metaclass says."""
+    """Return the name of a value's class, even if its metaclass overrides ``__name__``."""
     return str(_NAME.__get__(type(value)))
 
 
 def class_names(cls: type) -> list[str]:
-    """The names of a class and of what it derives from."""
+    """Return the names of a class and of its base classes."""
     return [_NAME.__get__(base) for base in _BASES.__get__(cls)]
 
 
 def safe_isinstance(value: Any, kind: type[Any] | tuple[type[Any], ...]) -> bool:
-    """``isinstance``, of a value that may be a lazy proxy: it runs the code of such a one."""
+    """Return ``isinstance``; False if the ``__class__`` of a lazy proxy raises."""
     return bool(call_safely(isinstance, value, kind))
 
 
 def has_type(value: Any, kind: type[Any] | tuple[type[Any], ...]) -> bool:
-    """Whether it is one indeed, whatever ``__class__`` says. Of classes, not of abstract ones."""
+    """Return whether a value has a type, whatever ``__class__`` says. Not for abstract classes."""
     return issubclass(type(value), kind)
 
 
 def placeholder(what: str, value: Any) -> str:
-    """What stands for a value that cannot be shown."""
+    """Return the text that replaces a value that cannot be shown."""
     return f"… [{what} {class_name(value)}]"

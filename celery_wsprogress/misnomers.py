@@ -1,8 +1,6 @@
-"""Settings under names that nobody reads, each with the one that was probably meant.
+"""Warnings for settings with an unknown name, with the name that was probably meant.
 
-Worker and sidecar share the names, so each side knows those of the other, too.
-
-Pure.
+Worker and sidecar read the same sources, so each side knows the names of the other, too. Pure.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ _ENVIRONMENT_ONLY: Final = frozenset(
         "forbid_skips",
     }  # the last one is of the tests
 )
-"""What options of commands are read from besides."""
+"""Variables that are no settings: defaults of command-line options."""
 
 _SERVICE_LINK: Final = re.compile(
     r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
@@ -45,7 +43,7 @@ _SERVICE_LINK: Final = re.compile(
 
 
 def in_environment(environ: Mapping[str, str]) -> list[str]:
-    """A sentence for each variable that begins like a setting and is none."""
+    """Return a sentence for each environment variable that begins like a setting and is none."""
     known = _SETTINGS | _ENVIRONMENT_ONLY
     return [
         _sentence(name, ENVIRONMENT_PREFIX, _nearest(suffix.lower(), known), str.upper)
@@ -57,12 +55,13 @@ def in_environment(environ: Mapping[str, str]) -> list[str]:
 
 
 def in_conf(conf: Any) -> list[str]:
-    """A sentence for each key of Celery's configuration that begins like a setting and is none.
+    """Return a sentence for each key of Celery's configuration that is an unknown setting.
 
     Args:
         conf: ``app.conf``, or any mapping.
     """
-    # What Celery has not read yet, it reads now (celery/app/base.py, PendingConfiguration).
+    # Celery reads its configuration now if it has not yet (celery/app/base.py,
+    # PendingConfiguration).
     conf = getattr(conf, "data", conf)
     namespace = getattr(conf, "prefix", None) or ""
     found: dict[str, str] = {}
@@ -72,7 +71,7 @@ def in_conf(conf: Any) -> list[str]:
             if not name.startswith(CONF_PREFIX):
                 continue
             suffix = name.removeprefix(CONF_PREFIX)
-            # A name that is right may be written so that nobody finds it, as in capitals.
+            # A known name may be written in a way that `conf.get` does not find, as in capitals.
             if (
                 suffix not in _SETTINGS
                 or conf.get(CONF_PREFIX + suffix) is None is not mapping[key]
@@ -87,7 +86,7 @@ def _with_prefix(prefix: str, names: Iterable[str]) -> Iterator[tuple[str, str]]
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
-    # As the hosts are in `allowed_hosts`.
+    # As `hosts` is contained in `allowed_hosts`.
     contained = [one for one in sorted(known) if f"_{one}_" in f"_{name}_"]
     return next(iter([*close, *contained]), None)
 

@@ -1,7 +1,4 @@
-"""Options of a broker's transport, as they are written in configuration, JSON and command lines.
-
-Pure.
-"""
+"""Parse the transport options of a broker, from configuration, JSON or command line. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-#: Values of these names are texts, also where they look like numbers.
+#: Options with these names are texts, even if they look like numbers.
 SECRET_NAMES: Final = re.compile(r"pass|secret|token|credential|access_key", re.IGNORECASE)
 
 _NAME: Final = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
@@ -19,10 +16,10 @@ _CONSTANTS: Final = {"true": True, "false": False, "null": None, "none": None}
 
 
 def transport_options(value: Any) -> dict[str, Any]:
-    """Read a mapping, a JSON object, or ``NAME=VALUE`` as often as is wanted.
+    """Parse a mapping, the text of a JSON object, or any number of ``NAME=VALUE``.
 
     Raises:
-        ValueError: it is none of these. Nothing of the value is in the text.
+        ValueError: it is none of these. The error does not contain the value.
     """
     if isinstance(value, Mapping):
         options = dict(value)
@@ -59,7 +56,7 @@ def _put(options: dict[str, Any], pair: str) -> None:
 
 
 def _value(text: str) -> Any:
-    """A number, a truth or a structure where it is clear that one is meant; else the text."""
+    """Return the number, constant or JSON structure that the text clearly is; else the text."""
     if text.lower() in _CONSTANTS:
         return _CONSTANTS[text.lower()]
     if _NUMBER.fullmatch(text) or text[:1] in {"{", "[", '"'}:
@@ -71,5 +68,5 @@ def _decode(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError:
-        # What it says quotes nothing, but keeps the whole text.
+        # JSONDecodeError keeps the whole text in `doc`.
         raise ValueError from None

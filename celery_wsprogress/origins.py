@@ -1,7 +1,4 @@
-"""Origins and host names as people write them, in the one way in which they are compared.
-
-Pure.
-"""
+"""Parse origins and host names of the settings into the form in which they are compared. Pure."""
 
 from __future__ import annotations
 
@@ -18,10 +15,10 @@ _SERVICE_LINK: Final = re.compile(r"(tcp|udp|sctp)://", re.IGNORECASE)
 
 
 def origin(text: str) -> str:
-    """An origin as browsers send it: in small letters, without a slash and a default port.
+    """Return an origin as browsers send it: lower case, without a slash and a default port.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not the origin of a page.
     """
     parts = urlsplit(text)
     extra = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
@@ -32,10 +29,10 @@ def origin(text: str) -> str:
 
 
 def host_name(text: str) -> str:
-    """A name of a server, which is compared without its port.
+    """Return the name of a server without its port.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a host name or an address.
     """
     if address_of(text) is not None:
         return text.strip("[]").lower()
@@ -47,10 +44,10 @@ def host_name(text: str) -> str:
 
 
 def listen_host(text: str) -> str:
-    """A name or address to listen on.
+    """Return a name or address to listen on.
 
     Raises:
-        ValueError: it is none, or has more than that.
+        ValueError: it has a scheme, a port or a path.
     """
     if address_of(text) is None and (re.search(r"[\s/:*?#@]", text)):
         raise ValueError(text)
@@ -58,9 +55,9 @@ def listen_host(text: str) -> str:
 
 
 def is_service_link(value: object) -> bool:
-    """Whether a value is an address that Kubernetes, or Docker, names for a service.
+    """Return whether a value is the address that Kubernetes or Docker sets for a service.
 
-    Every process of a namespace finds ``<SERVICE>_PORT=tcp://10.0.0.7:8765`` in its environment.
+    Every container has ``<SERVICE>_PORT=tcp://10.0.0.7:8765`` in its environment.
     """
     return isinstance(value, str) and _SERVICE_LINK.match(value) is not None
 
@@ -72,7 +69,7 @@ def _port(port: int | None, default: int | None) -> str:
 
 
 def _normalized(host: str) -> str:
-    """The host in the letters in which it travels."""
+    """Return a host as browsers send it: lower case, IDNA, IPv6 addresses in brackets."""
     address = address_of(host)
     if address is not None:
         return f"[{host}]" if ":" in host else host

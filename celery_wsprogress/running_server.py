@@ -1,7 +1,7 @@
-"""The WebSocket server that runs in this process, if one does.
+"""The WebSocket server that runs in this process, if any.
 
-:mod:`celery_wsprogress.sidecar.embedded.background` registers it, and
-:mod:`celery_wsprogress.standalone` asks it: neither imports the other.
+:mod:`celery_wsprogress.sidecar.embedded.background` registers it and
+:mod:`celery_wsprogress.standalone` calls it, so that neither imports the other.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def call(function: Callable[[Any], T], default: T) -> T:
 
     Args:
         function: Must be quick: it runs on the server's event loop.
-        default: Returned where no server runs, or none answers within two seconds.
+        default: Returned if no server runs, or it does not answer within two seconds.
     """
     return _registered[0][0](function, default) if _registered else default
 

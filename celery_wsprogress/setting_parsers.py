@@ -1,9 +1,7 @@
-"""Parsers for the values of settings: each takes what was set and returns the value, or raises.
+"""Parsers for the values of settings, from Celery's configuration, the environment or options.
 
-A parser raises ValueError, TypeError, AttributeError or OverflowError for what is not allowed; the
-setting says in words what is.
-
-Pure.
+A parser raises ValueError, TypeError, AttributeError or OverflowError for a value that is not
+allowed. The text for users is in :mod:`.settings`. Pure.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ _FALSE: Final = frozenset({"0", "false", "no", "off"})
 
 
 def switch(value: Any) -> bool:
-    """A truth value, or a word for one."""
+    """Parse a bool, or a text such as ``true``, ``0``, ``yes`` or ``off``."""
     if isinstance(value, bool):
         return value
     lowered = str(value).strip().lower()
@@ -32,16 +30,16 @@ def switch(value: Any) -> bool:
 
 
 def text(value: Any) -> str:
-    """A text that is not empty."""
+    """Parse a text that is not empty."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError(value)
     return value.strip()
 
 
 def exchange_name(value: Any) -> str:
-    """The name of an exchange."""
-    # Names are made of it with a dot, so that without dots none is made of two of them. Amazon's
-    # queues have 80 characters, among them the prefix that kombu puts before each.
+    """Parse the name of an exchange."""
+    # Names of queues are this name, a dot and a suffix. Without dots in it they are unique. Amazon
+    # SQS allows 80 characters, with the prefix that kombu adds.
     name = text(value)
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", name):
         raise ValueError(value)
@@ -49,13 +47,13 @@ def exchange_name(value: Any) -> str:
 
 
 def words(value: Any) -> tuple[str, ...]:
-    """A list of words, or one string with commas between them."""
+    """Parse a list of texts, or one text with commas between them."""
     words = value.split(",") if isinstance(value, str) else list(value)
     return tuple(text(item) for item in words if item != "")
 
 
 def each(parse: Callable[[str], str]) -> Parser:
-    """Words with commas or spaces between them, each of which is read by itself."""
+    """Return a parser for a list of texts, or one text with commas or spaces between them."""
 
     def parse_all(value: Any) -> tuple[str, ...]:
         return tuple(parse(one) for item in words(value) for one in item.split())
@@ -64,7 +62,7 @@ def each(parse: Callable[[str], str]) -> Parser:
 
 
 def page_address(value: Any) -> str:
-    """The address of a page, which is shown to people: it holds no secret."""
+    """Parse the URL of a page. It is shown to users, so it must not contain secrets."""
     address = text(value)
     found = urlsplit(address)
     plain = not (found.query or found.fragment or "@" in found.netloc or re.search(r"\s", address))
@@ -75,14 +73,14 @@ def page_address(value: Any) -> str:
 
 
 def task_selection(value: Any) -> str | tuple[str, ...]:
-    """``streaming``, ``all``, or globs for names of tasks."""
+    """Parse ``streaming``, ``all``, or globs for names of tasks."""
     if isinstance(value, str) and value.strip() in {"streaming", "all"}:
         return value.strip()
     return words(value)
 
 
 def between(low: float, high: float) -> Parser:
-    """A number in a range, its ends included."""
+    """Return a parser for a number in a range, its ends included."""
 
     def parse(value: Any) -> float:
         number = float(value)
@@ -94,7 +92,7 @@ def between(low: float, high: float) -> Parser:
 
 
 def whole(low: int, high: int) -> Parser:
-    """A whole number in a range, its ends included."""
+    """Return a parser for a whole number in a range, its ends included."""
 
     def parse(value: Any) -> int:
         number = int(value)
@@ -106,8 +104,8 @@ def whole(low: int, high: int) -> Parser:
 
 
 def signing_key(value: Any) -> str:
-    """A key for tokens."""
-    # RFC 7518, 3.2: an HS256 key must have at least the size of the hash.
+    """Parse the key for tokens."""
+    # RFC 7518, section 3.2: an HS256 key must have at least the size of the hash.
     key = text(value)
     if len(key.encode()) < MIN_KEY_BYTES:
         raise ValueError
@@ -117,17 +115,13 @@ def signing_key(value: Any) -> str:
 MIN_KEY_BYTES: Final = 32
 
 
-#: What leaves of a task's errors: all that they say, or no more than their type.
+#: The values of ``stream_errors``: the text of an error is published, or only its type.
 FULL: Final = "full"
 TYPE: Final = "type"
 
 
 def error_choice(value: Any) -> str:
-    """Read ``stream_errors``.
-
-    Raises:
-        ValueError: it is none of the two words.
-    """
+    """Parse ``stream_errors``."""
     lowered = text(value).lower()
     if lowered not in {FULL, TYPE}:
         raise ValueError(value)

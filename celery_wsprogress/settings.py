@@ -143,7 +143,7 @@ class WorkerSettings(Settings):
     stream_result: bool = setting(True, switch, "true or false")
     """Whether results are published. A task's own ``stream_result`` wins."""
     stream_errors: str | None = setting(None, error_choice, ERROR_CHOICES)
-    """What is published of an error: its type and text (``full``), or only its type (``type``). A
+    """Whether an error is published with its text (``full``) or as its type only (``type``). A
     task's own ``stream_errors`` wins. The default is ``type`` for tasks whose result is not
     published, else ``full``."""
     eager: bool | None = setting(None, switch, "true or false")
@@ -233,8 +233,8 @@ class ServeSettings(Settings):
     """Whether the sidecar also looks up unknown operations in the result backend when a client
     subscribes to one. It then shows how they ended, with their results."""
     stream_errors: str | None = setting(None, error_choice, ERROR_CHOICES)
-    """What is shown of an error of an unknown operation, from the result backend: its type and text
-    (``full``), or only its type (``type``, the default), since the task's own setting is not
+    """Whether an error of an unknown operation, from the result backend, is shown with its text
+    (``full``) or as its type only (``type``, the default), since the task's own setting is not
     known."""
     flower_url: str | None = setting(
         None,

@@ -1,7 +1,4 @@
-"""URLs: which host they lead to, and how they are shown without a password.
-
-Pure.
-"""
+"""URLs: their hosts, and their text without a password. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from typing import Final
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own, whatever the network."""
+    """Return whether a host name or address is a loopback one."""
     name = host.strip("[]").rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -20,7 +17,7 @@ def is_loopback(host: str) -> bool:
 
 
 def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The IP address that a host is written as, or None where it is a name."""
+    """Return the IP address of a host; None if the host is a name."""
     try:
         return ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
@@ -28,11 +25,10 @@ def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 def masked(url: str) -> str:
-    """The URL without its password, for logs and screens.
+    """Return a URL without its password, for logs and screens.
 
-    Several URLs separated by ``;`` (kombu's failover form) are masked one by one. What a
-    password should not hold unquoted (``@ / # ? ;``) does not bring it to light; where it is
-    not clear what belongs to it, too much is masked.
+    Several URLs separated by ``;`` (kombu's failover form) are masked one by one. A password may
+    contain unquoted ``@ / # ? ;``: if its end is not clear, too much is masked.
     """
     return ";".join(_masked(part) for part in _NEXT_URL.split(url))
 
@@ -41,13 +37,13 @@ def _masked(url: str) -> str:
     found = _SCHEME.match(url)
     scheme = found[0] if found else ""
     remainder = url.removeprefix(scheme)
-    # The last `@`, not the first: a password may hold one.
+    # The last `@`, not the first: a password may contain one.
     userinfo, at, location = remainder.rpartition("@")
     if not at and not _HOST_AND_PORT.match(location):
         return f"{scheme}**"
     user = userinfo.partition(":")[0]
     shown = f"{user}:**" if ":" in userinfo and _USER.fullmatch(user) else "**"
-    # A query may hold anything (kombu reads options from it): its values stay out.
+    # kombu reads options from the query, passwords among them: only their names are shown.
     location, _, query = location.partition("#")[0].partition("?")
     names = "&".join(f"{pair.partition('=')[0]}=**" for pair in query.split("&") if pair)
     return scheme + (shown + at if at else "") + location + (f"?{names}" if names else "")
@@ -57,4 +53,4 @@ _SCHEME: Final = re.compile(r"[A-Za-z][\w+.-]*://")
 _NEXT_URL: Final = re.compile(rf";(?={_SCHEME.pattern})")
 _USER: Final = re.compile(r"[^/?#]*")
 _HOST_AND_PORT: Final = re.compile(r"([^\s:/?#\[\]]*|\[[^\s/?#\]]*\])(:\d+)?(?=[/?#]|$)")
-"""A host with or without a port, and not the beginning of a user and a password."""
+"""A host with or without a port, but not a user with the beginning of a password."""

@@ -1,7 +1,3 @@
-"""The version of the package, in a module of its own.
-
-``pyproject.toml`` reads it from here, and so do the modules that report it: nobody has to import
-the package itself, which refers to nearly all of its modules.
-"""
+"""The version of the package, for ``pyproject.toml`` and for the modules that report it."""
 
 __version__ = "0.1.0"
