@@ -63,8 +63,11 @@ _MARKS = {
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not even import the other tests where only the pure ones are wanted: that takes long."""
-    only_pure = config.option.markexpr == "pure" and collection_path.name.startswith("test_")
-    return True if only_pure and collection_path not in _pure_tests(config.rootpath) else None
+    if config.option.markexpr != "pure":
+        return None
+    pure = _pure_tests(config.rootpath)
+    wanted = {*pure, *(file.parent for file in pure), config.rootpath}
+    return None if collection_path in wanted else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

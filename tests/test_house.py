@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "celery_wsprogress"
@@ -59,9 +61,69 @@ def path_of(file):
     return file.relative_to(ROOT).as_posix()
 
 
+class Facts(NamedTuple):
+    """What the rules ask of a file. Its syntax tree is not kept: collecting garbage takes longer
+    for each object that there is."""
+
+    has_docstring: bool
+    classes: list[str]
+    imports: list[tuple[str | None, list[str]]]
+    """The module of ``from … import``, or None, and the names."""
+    binds: set[str]
+    """Variables, attributes, functions and classes, wherever they are bound."""
+    uses: set[str]
+    """Attributes, but not of ``self`` and ``cls``; imported names; and those that are patched."""
+    patches: set[str]
+    """Names that are set in modules and objects."""
+
+
 @cache
-def tree_of(file):
-    return ast.parse(file.read_text(), str(file))
+def facts_of(file):
+    # Nothing in a tree is garbage while it is made.
+    gc.disable()
+    try:
+        tree = ast.parse(file.read_text(), str(file))
+        facts = Facts(bool(ast.get_docstring(tree)), [], [], set(), set(), set())
+        for node in ast.walk(tree):
+            add_to(facts, node)
+    finally:
+        gc.enable()
+    facts.uses.update(facts.patches)
+    return facts
+
+
+def add_to(facts, node):
+    match node:
+        case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+            facts.binds.add(node.name)
+            if isinstance(node, ast.ClassDef):
+                facts.classes.append(node.name)
+        case ast.Name(ctx=ast.Store()):
+            facts.binds.add(node.id)
+        case ast.Attribute():
+            add_attribute_to(facts, node)
+        case ast.Import():
+            facts.imports.append((None, [alias.name for alias in node.names]))
+        case ast.ImportFrom():
+            names = [alias.name for alias in node.names]
+            facts.imports.append((node.module, names))
+            facts.uses.update(names)
+        case ast.Call(func=ast.Attribute(attr="setattr" | "delattr") | ast.Name(id="setattr")):
+            facts.patches.update(
+                argument.value.rpartition(".")[2]
+                for argument in node.args[:2]
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+            )
+
+
+def add_attribute_to(facts, node):
+    owner = getattr(node.value, "id", None)
+    if owner not in {"self", "cls"}:
+        facts.uses.add(node.attr)
+    if isinstance(node.ctx, ast.Store):
+        facts.binds.add(node.attr)
+        if owner not in {None, "self"}:
+            facts.patches.add(node.attr)
 
 
 def test_no_module_is_named_by_a_verb_in_ing():
@@ -73,9 +135,8 @@ def test_no_module_is_named_by_a_verb_in_ing():
 def test_no_class_of_the_package_has_the_name_of_another():
     places = defaultdict(list)
     for file in python_files(PACKAGE):
-        for node in ast.walk(tree_of(file)):
-            if isinstance(node, ast.ClassDef):
-                places[node.name].append(path_of(file))
+        for name in facts_of(file).classes:
+            places[name].append(path_of(file))
     assert {name for name, where in places.items() if len(where) > 1} == set()
 
 
@@ -85,9 +146,7 @@ def test_no_file_of_the_package_is_long():
 
 
 def test_each_module_of_the_package_says_what_it_is_for():
-    silent = {
-        path_of(file) for file in python_files(PACKAGE) if not ast.get_docstring(tree_of(file))
-    }
+    silent = {path_of(file) for file in python_files(PACKAGE) if not facts_of(file).has_docstring}
     assert silent == set()
 
 
@@ -104,13 +163,13 @@ MODULES = {module_name(file): file for file in python_files(PACKAGE)}
 
 def imported_by(file):
     """The modules of the package that this file names in imports, wherever they stand in it."""
-    for node in ast.walk(tree_of(file)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in MODULES)
-        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
-            for alias in node.names:
-                name = f"{node.module}.{alias.name}"
-                yield name if name in MODULES else node.module
+    for module, names in facts_of(file).imports:
+        if module is None:
+            yield from (name for name in names if name in MODULES)
+        elif module in MODULES:
+            for name in names:
+                inner = f"{module}.{name}"
+                yield inner if inner in MODULES else module
 
 
 def reached_from(name, graph):
@@ -155,69 +214,26 @@ def mirrored_by(test):
     return None
 
 
-@cache
-def names_in(file):
-    """All that this module binds anywhere: variables, attributes, functions and classes."""
-    names = set()
-    for node in ast.walk(tree_of(file)):
-        match node:
-            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
-                names.add(node.name)
-            case ast.Name(ctx=ast.Store()):
-                names.add(node.id)
-            case ast.Attribute(ctx=ast.Store()):
-                names.add(node.attr)
-    return names
-
-
-def names_used_from_outside(tree):
-    """Attributes, but not of ``self`` and ``cls``; imported names; and those that are patched."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Attribute(value=ast.Name(id="self" | "cls")):
-                pass
-            case ast.Attribute():
-                yield node.attr
-            case ast.ImportFrom():
-                yield from (alias.name for alias in node.names)
-    yield from (name for name, _ in patches_in(tree))
-
-
-def patches_in(tree):
-    """The names that tests set in modules and objects, each with whether it is a constant."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Attribute(attr="setattr" | "delattr") | ast.Name(id="setattr")):
-                texts = [
-                    argument.value.rpartition(".")[2]
-                    for argument in node.args[:2]
-                    if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-                ]
-                yield from ((text, bool(CONSTANT.fullmatch(text))) for text in texts)
-            case ast.Attribute(ctx=ast.Store(), value=ast.Name(id=owner)) if owner != "self":
-                yield node.attr, bool(CONSTANT.fullmatch(node.attr))
-
-
 def by_file(find):
     """What is found in each file of tests, of the modules that it is not the mirror of."""
-    everywhere = set().union(*map(names_in, MODULES.values()))
+    everywhere = set().union(*(facts_of(file).binds for file in MODULES.values()))
     found = {}
     for file in python_files(TESTS):
         mirrored = mirrored_by(file)
-        own = names_in(mirrored) if mirrored else set()
-        found[path_of(file)] = {*find(tree_of(file))} & everywhere - own
+        own = facts_of(mirrored).binds if mirrored else set()
+        found[path_of(file)] = find(facts_of(file)) & everywhere - own
     return {name: names for name, names in found.items() if names}
 
 
 def test_only_the_tests_of_a_module_look_inside_it():
-    def private(tree):
-        return (name for name in names_used_from_outside(tree) if PRIVATE.fullmatch(name))
+    def private(facts):
+        return {name for name in facts.uses if PRIVATE.fullmatch(name)}
 
     assert by_file(private) == LOOKS_INSIDE
 
 
 def test_only_the_tests_of_a_module_patch_its_constants():
-    def constants(tree):
-        return (name for name, constant in patches_in(tree) if constant)
+    def constants(facts):
+        return {name for name in facts.patches if CONSTANT.fullmatch(name)}
 
     assert by_file(constants) == PATCHED_CONSTANTS
