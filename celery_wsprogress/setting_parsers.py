@@ -46,17 +46,17 @@ def exchange_name(value: Any) -> str:
     return name
 
 
-def words(value: Any) -> tuple[str, ...]:
+def text_list(value: Any) -> tuple[str, ...]:
     """Parse a list of texts, or one text with commas between them."""
-    words = value.split(",") if isinstance(value, str) else list(value)
-    return tuple(text(item) for item in words if item != "")
+    items = value.split(",") if isinstance(value, str) else list(value)
+    return tuple(text(item) for item in items if item != "")
 
 
 def each(parse: Callable[[str], str]) -> Parser:
     """Return a parser for a list of texts, or one text with commas or spaces between them."""
 
     def parse_all(value: Any) -> tuple[str, ...]:
-        return tuple(parse(one) for item in words(value) for one in item.split())
+        return tuple(parse(one) for item in text_list(value) for one in item.split())
 
     return parse_all
 
@@ -76,7 +76,7 @@ def task_selection(value: Any) -> str | tuple[str, ...]:
     """Parse ``streaming``, ``all``, or globs for names of tasks."""
     if isinstance(value, str) and value.strip() in {"streaming", "all"}:
         return value.strip()
-    return words(value)
+    return text_list(value)
 
 
 def between(low: float, high: float) -> Parser:
@@ -122,10 +122,10 @@ TYPE: Final = "type"
 
 def error_choice(value: Any) -> str:
     """Parse ``stream_errors``."""
-    lowered = text(value).lower()
-    if lowered not in {FULL, TYPE}:
+    choice = text(value).lower()
+    if choice not in {FULL, TYPE}:
         raise ValueError(value)
-    return lowered
+    return choice
 
 
 ERROR_CHOICES: Final = "'full' or 'type'"

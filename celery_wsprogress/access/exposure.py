@@ -43,5 +43,5 @@ def describe_exposure(settings: ServeSettings) -> str | None:
     if not is_exposed(settings):
         return None
     if settings.exact_only:
-        return "whoever reaches it may watch every operation whose id they know"
-    return "whoever reaches it may list and watch every operation, results included"
+        return "anyone who reaches it may watch every operation whose id they know"
+    return "anyone who reaches it may list and watch every operation, results included"

@@ -43,7 +43,7 @@ def create_token(
     """
     names = [ids] if isinstance(ids, str) else list(ids)
     if not all(isinstance(name, str) and name for name in names):
-        raise ConfigurationError("ids", names, "operation ids, which are texts that are not empty")
+        raise ConfigurationError("ids", names, "operation ids, as strings that are not empty")
     if not 0 < expires_in <= MAX_EXPIRES_IN:
         allowed = f"seconds above 0, and at most {MAX_EXPIRES_IN:.0f}"
         raise ConfigurationError("expires_in", expires_in, allowed)
@@ -58,5 +58,5 @@ def _key(given: str | None) -> str:
     keys = [{"key": source["key"]} for source in sources if source.get("key")]
     key = ServeSettings.load(*keys).key
     if key is None:
-        raise ConfigurationError("wsprogress_key", None, "set, to make tokens (WSPROGRESS_KEY)")
+        raise ConfigurationError("wsprogress_key", None, "set, to create tokens (WSPROGRESS_KEY)")
     return key

@@ -55,7 +55,7 @@ def read_token(key: str, token: object, *, timestamp: float) -> Grant:
         TokenError: it is malformed, signed with another key, or expired.
     """
     if not isinstance(token, str) or not token:
-        raise TokenError("The token is not a text")
+        raise TokenError("The token is not a string")
     try:
         # PyJWT reads the clock itself. Here the time is passed in, so it is checked below.
         claims = jwt.decode(
@@ -64,14 +64,13 @@ def read_token(key: str, token: object, *, timestamp: float) -> Grant:
     # Besides its own errors, PyJWT lets those of a text that is not ASCII, or nests too deep, pass.
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise TokenError("The token is not valid") from None
-    ids, expires_at = claims.get("ids"), claims.get("exp")
+    ids: Any = claims.get("ids")
+    expires_at: Any = claims.get("exp")
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
-        raise TokenError("The token names no operations (claim `ids`)")
-    if isinstance(expires_at, bool) or not isinstance(expires_at, (int, float)):
-        raise TokenError("The token has no end (claim `exp`)")
+        raise TokenError("The token has no valid claim `ids`")
     # `json.loads` accepts NaN, for which `expires_at <= timestamp` would never be true.
-    if not expires_at < _LATEST_END:
-        raise TokenError("The token has no end (claim `exp`)")
+    if type(expires_at) not in {int, float} or not expires_at < _LATEST_END:
+        raise TokenError("The token has no valid claim `exp`")
     if expires_at <= timestamp:
         raise TokenError("The token has expired")
     return Grant(frozenset(ids), float(expires_at))

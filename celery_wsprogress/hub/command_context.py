@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.errors import CommandError
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.hub.session import Session
+
+_AUTHENTICATE_FIRST: Final = "This server requires a token: send `authenticate` first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class CommandContext:
         """Return a required text field."""
         value = self.fields.get(name)
         if not isinstance(value, str) or not value:
-            raise CommandError("invalid_command", f"`{name}` must be a text that is not empty")
+            raise CommandError("invalid_command", f"`{name}` must be a string that is not empty")
         return value
 
     def optional_text(self, name: str) -> str | None:
@@ -62,7 +64,7 @@ class CommandContext:
             return
         if permit.may_count(self.timestamp):
             raise CommandError("forbidden", f"The token does not grant operation {operation_id}")
-        raise CommandError("unauthorized", "Watching needs a token here: send `authenticate` first")
+        raise CommandError("unauthorized", _AUTHENTICATE_FIRST)
 
     def check_may_list(self) -> None:
         """Refuse lists and selectors if no token of the client grants everything."""
@@ -74,4 +76,4 @@ class CommandContext:
             raise CommandError("forbidden", f"{who} may watch by exact id only")
         if permit.may_count(self.timestamp):
             raise CommandError("forbidden", "The token does not grant everything (`*`)")
-        raise CommandError("unauthorized", "This needs a token here: send `authenticate` first")
+        raise CommandError("unauthorized", _AUTHENTICATE_FIRST)

@@ -114,7 +114,7 @@ def _list_operations(context: CommandContext) -> dict[str, Any]:
 
 def _get_stats(context: CommandContext) -> dict[str, Any]:
     if not context.session.permit.may_count(context.timestamp):
-        raise CommandError("unauthorized", "Statistics need a token here")
+        raise CommandError("unauthorized", "Statistics require a token")
     return {"stats": context.stats()}
 
 

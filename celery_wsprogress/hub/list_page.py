@@ -94,7 +94,7 @@ def _parse_text(name: str, value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value:
-        raise CommandError("invalid_command", f"`{name}` must be a text that is not empty")
+        raise CommandError("invalid_command", f"`{name}` must be a string that is not empty")
     validate_glob(value)
     return value
 

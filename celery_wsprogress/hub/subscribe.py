@@ -171,7 +171,7 @@ def _check_room(context: CommandContext, ids: list[str]) -> None:
 def _ids(context: CommandContext) -> list[str]:
     ids = context.fields["operation_ids"]
     if not isinstance(ids, list) or not all(isinstance(one, str) and one for one in ids):
-        raise CommandError("invalid_command", "`operation_ids` must be a list of texts")
+        raise CommandError("invalid_command", "`operation_ids` must be a list of strings")
     if EVERYTHING in ids:
-        raise CommandError("invalid_command", "`*` stands alone, as `operation_id`")
+        raise CommandError("invalid_command", "`*` is allowed in `operation_id` only")
     return list(dict.fromkeys(ids))

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.json_values import nested, texts, values
 
@@ -293,19 +294,23 @@ WITHOUT_SENSE = {
 def test_a_forged_token_is_refused_and_not_repeated(forged):
     with pytest.raises(TokenError) as caught:
         read_token(KEY, forged, timestamp=NOW)
-    assert str(caught.value) in {"The token is not valid", "The token is not a text"}
+    assert str(caught.value) in {"The token is not valid", "The token is not a string"}
 
 
 @pytest.mark.parametrize("claims", WITHOUT_SENSE.values(), ids=WITHOUT_SENSE)
 def test_a_token_without_sense_is_refused(claims):
-    with pytest.raises(TokenError, match=r"names no operations|no end|expired"):
+    with pytest.raises(TokenError, match=r"no valid claim|expired"):
         read_token(KEY, signed_text(HEADER, json.dumps(claims)), timestamp=NOW)
 
 
 @given(texts | values | st.dictionaries(st.sampled_from(["ids", "exp"]), values).map(signed))
+@example(signed({"ids": [], "exp": NOW + 1}))
 def test_any_token_is_a_grant_or_refused(something):
-    with pytest.raises(TokenError):
-        read_token(KEY, something, timestamp=NOW)
+    with suppress(TokenError):
+        grant = read_token(KEY, something, timestamp=NOW)
+        payload = json.loads(jwt.utils.base64url_decode(something.split(".")[1]))
+        assert grant == (frozenset(payload["ids"]), payload["exp"])
+        assert grant.expires_at > NOW
 
 
 def test_times_that_a_library_would_check_by_its_own_clock_are_left_alone():

@@ -449,8 +449,11 @@ def test_a_public_address_with_a_key(serving):
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        ("--insecure", "whoever reaches it may list and watch every operation, results included"),
-        ("--exact-only", "whoever reaches it may watch every operation whose id they know"),
+        (
+            "--insecure",
+            "anyone who reaches it may list and watch every operation, results included",
+        ),
+        ("--exact-only", "anyone who reaches it may watch every operation whose id they know"),
     ],
 )
 @pytest.mark.parametrize("processes", ["1", "2"])
