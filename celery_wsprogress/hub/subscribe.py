@@ -126,6 +126,7 @@ def _subscribe_by(
     if selector not in selectors and len(selectors) == MAX_SELECTORS:
         text = f"A connection may watch by {MAX_SELECTORS} selectors"
         raise CommandError("too_many_subscriptions", text)
+    # Not `all` by default, as for an id: a selector may match every operation of the sidecar.
     context.hub.subscriptions.select(context.session, selector, replay=replay or "last")
     return {"status": "subscribed", selector.by.value: selector.value, "operation": None}
 
@@ -160,6 +161,7 @@ def _selector(context: CommandContext) -> Selector | None:
 
 
 def _check_room(context: CommandContext, ids: list[str]) -> None:
+    # Ids that are subscribed already take no room.
     subscribed = context.session.subscribed
     if len(subscribed) + sum(one not in subscribed for one in ids) > context.max_subscriptions:
         raise CommandError(

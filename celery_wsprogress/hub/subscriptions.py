@@ -101,9 +101,11 @@ class Subscriptions:
             replay: ``last``: the latest events of each operation that has not ended; ``all``: the
                 current run of each operation; ``none``: new events only.
         """
+        # A second replay would send the same events again.
         if selector in session.selectors:
             return
         found: Iterable[OperationRecord] = ()
+        # Before the index changes: afterwards all of them count as selected already.
         if replay != "none":
             found = self._newly_selected(selector, session, finished=replay == "all")
         self.index.add_selector(session, selector)
@@ -137,6 +139,7 @@ class Subscriptions:
         """End the subscription to an id, if there is one."""
         self.index.remove(session, operation_id)
         session.clear_max_rate(operation_id)
+        # A selector of the session may match the operation, too: then its unread entries are sent.
         if not self._is_selected(session, operation_id):
             session.discard({operation_id})
 

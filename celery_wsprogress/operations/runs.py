@@ -103,6 +103,7 @@ class RunSet(Struct, gc=False):
         if trigger is Trigger.QUEUE:
             return self._fold_queued(event)
         verdict = self._fold_in_run(event, trigger)
+        # After the fold, which has taken the run of the event out of `waiting`.
         if trigger is Trigger.START:
             self._retire_unstarted()
         if event.after and (trigger is Trigger.START or trigger in ENDS):
