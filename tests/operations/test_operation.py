@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.sample_events import OPERATION, completed, error, status
+from support.sample_events import OPERATION, completed, error, progress, status
 
 from celery_wsprogress.operations.operation import Operation
 
@@ -35,3 +35,13 @@ def test_a_task_that_is_replaced_may_withhold_the_errors_of_what_follows(operati
     withholding.fold(status("started", metadata={}))
     withholding.fold(status("replaced", publication="", stream_errors=False))
     assert not withholding.streams_errors
+
+
+@pytest.mark.parametrize(("end", "kept"), [("replaced", 0.4), ("retrying", None)])
+def test_progress_is_kept_over_a_replacement_and_not_over_a_retry(operation, end, kept):
+    operation.fold(progress(0.4))
+    operation.fold(status(end, publication=""))
+    operation.fold(status("started", run="r2", publication="p2", after="r1", metadata={}))
+    assert operation.is_current_run("r2")
+    last = operation.last_progress
+    assert (last and last.progress) == kept

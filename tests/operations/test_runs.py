@@ -16,6 +16,7 @@ from support.sample_events import (
     completed,
     doubted_logs,
     error,
+    given_back,
     interleavings,
     log,
     logs,
@@ -587,6 +588,14 @@ def with_place(event):
     number = int(event.run[1:])
     data = structs.replace(event.data, worker=f"w{number}", attempt=number + 1)
     return structs.replace(event, data=data)
+
+
+def test_only_a_run_that_is_silent_is_given_back():
+    _, delivered = fold([STARTED, given_back()])
+    assert words(delivered) == ["started"]
+    operation, delivered = fold([STARTED, stalled(), given_back()])
+    assert words(delivered) == ["started", "stalled", "retrying"]
+    assert operation.state is State.RETRYING
 
 
 def test_a_conclusion_about_a_run_of_which_nothing_was_read_is_dropped():
