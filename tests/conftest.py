@@ -43,6 +43,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile(
     "branches", hypothesis.settings.get_profile("tests"), max_examples=1, derandomize=True
 )
+# With `-m pure` alone, which is run many times a day.
+hypothesis.settings.register_profile(
+    "pure", hypothesis.settings.get_profile("tests"), max_examples=10
+)
 hypothesis.settings.load_profile("tests")
 
 # What a shell starts in the background ignores Ctrl-C; the programs that tests start and interrupt
@@ -59,6 +63,12 @@ _MARKS = {
         "rabbitmq_without_streams",
     },
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw fewer examples where only the pure tests are wanted, and no profile is named."""
+    if config.option.markexpr == "pure" and not config.getoption("--hypothesis-profile"):
+        hypothesis.settings.load_profile("pure")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
