@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.deliveries import process
 from support.frames import decoded
-from support.sample_events import queued
+from support.sample_events import queued, status
 
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
@@ -41,3 +41,11 @@ def test_the_end_of_a_selector_that_there_is_not_takes_nothing_back():
     hub.subscriptions.unselect(session, RED)
     assert session.selectors == {EVERYTHING}
     assert taken(session) == ["op-red", "op-blue"]
+
+
+def test_what_was_selected_when_it_came_is_sent_whatever_selector_there_is_not_ends():
+    hub, session = red_and_blue(RED)
+    changed = status("started", operation_id="op-red", tags=["blue"], metadata={})
+    process(hub, Batch("w", 2, [changed]), epoch="e", position="2", now=0.0)
+    hub.subscriptions.unselect(session, BLUE)
+    assert set(taken(session)) == {"op-red"}

@@ -598,9 +598,10 @@ def test_only_a_run_that_is_silent_is_given_back():
     assert operation.state is State.RETRYING
 
 
-def test_a_conclusion_about_a_run_of_which_nothing_was_read_is_dropped():
-    operation, delivered = fold([STARTED, stalled(run="r9"), lost(run="r9")])
-    assert words(delivered) == ["started"]
+@pytest.mark.parametrize("first", [STARTED, log("a")], ids=["started", "log"])
+def test_a_conclusion_about_a_run_of_which_nothing_was_read_is_dropped(first):
+    operation, delivered = fold([first, stalled(run="r9"), lost(run="r9")])
+    assert delivered == [first]
     assert operation.state is State.RUNNING
     assert operation.is_current_run("r1")
 

@@ -16,21 +16,23 @@ class SoftTimeLimitExceeded(Exception):
 
 
 class Meta(type):
-    """Of classes whose hash raises something."""
+    """Of classes whose hash raises something the first time."""
 
-    raises: type[Exception]
+    raises: list[type[Exception]]
 
     def __hash__(cls):
-        raise cls.raises
+        if cls.raises:
+            raise cls.raises.pop()
+        return 1
 
 
 def instance_of(raised):
-    return Meta("Odd", (), {"raises": raised})()
+    return Meta("Odd", (), {"raises": [raised], "__str__": lambda _: "odd"})()
 
 
 def test_a_class_that_raises_costs_no_more_than_the_short_way():
     encoded = encode([instance_of(RuntimeError)] * MANY)
-    assert json.loads(encoded.json) == ["… [unprintable Odd]"] * MANY
+    assert json.loads(encoded.json) == ["odd"] * MANY
     assert encoded.whole
 
 
