@@ -55,7 +55,7 @@ class AppPublishing:
         self._publishers: list[Publisher] = []
         self._by_name: dict[str, bool] = {}
         self.eager_runs = EagerRuns()
-        """Its active eager runs in this process."""
+        """The app's active eager runs in this process."""
 
     @property
     def app(self) -> Any:

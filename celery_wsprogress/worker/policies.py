@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class TaskPolicy(NamedTuple):
-    """What is published of a task."""
+    """The parts of a task's life cycle that are published."""
 
     publishing: AppPublishing
     always: bool

@@ -79,7 +79,7 @@ class Tracker:
         self.sink = sink
         self.parent = parent
         self.slot = ProgressSlot(run)
-        """Its progress, until the sink takes it."""
+        """The run's progress, until the sink takes it."""
         self._started = monotonic()
         self.emitted = 0
         """The number of events between the start and the end, without progress."""

@@ -1,1 +1,1 @@
-"""From what a task says to the log: events are encoded, queued, joined and written."""
+"""The way of events from a tracker to the broker: encoded, queued, put into batches and written."""

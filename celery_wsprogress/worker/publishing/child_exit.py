@@ -1,9 +1,9 @@
-"""Children of :mod:`multiprocessing`, and of billiard, which is Celery's.
+"""The exit of children of :mod:`multiprocessing` and of billiard, Celery's copy of it.
 
-They leave by ``os._exit``, without a word to :mod:`atexit`, but run the finalizers of their library
-before (Python 3.11, multiprocessing/process.py; billiard 4.3, process.py): there they wait until
-what they said is written. A child that is killed loses what it has not written, and so do those of
-a ``with multiprocessing.Pool()`` block, which ends by killing them.
+They end by ``os._exit``, without :mod:`atexit`, but run the finalizers of their library before
+(Python 3.11, multiprocessing/process.py; billiard 4.3, process.py). A finalizer waits until their
+events are written. A child that is killed loses those that are not written, as at the end of a
+``with multiprocessing.Pool()`` block.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DRAIN: Final = 2.0
-"""Seconds a child waits for its last events to leave: a task may wait for the child. 0 when the
-broker is known to be away."""
+"""Seconds that a child waits for its last events, as a task may wait for the child; 0 when the
+broker is known to be down."""
 
 _LIBRARIES: Final = ("multiprocessing.util", "billiard.util")
 
 _arranged_in = 0
-"""The process that was last arranged to wait at its end."""
+"""The id of the process that last got the finalizer."""
 
 
 class Children:
-    """Has the children of this process wait at their end.
+    """Makes the children of this process wait at their end.
 
     Args:
-        drain: Waits for so many seconds at the most until everything is written.
+        drain: Waits until everything is written, for this many seconds at most.
     """
 
     def __init__(self, drain: Callable[[float], None]) -> None:
@@ -37,17 +37,17 @@ class Children:
         self._known: set[str] = set()
 
     def prepare(self) -> None:
-        """Arrange it for those that are forked from now on. Called before each fork."""
+        """Register the finalizer for later children. Called before each fork."""
         for name in _LIBRARIES:
-            # Who forks by a library has loaded it.
+            # A library that forks is loaded.
             util: Any = sys.modules.get(name)
             if util is not None and name not in self._known:
                 self._known.add(name)
-                # A finalizer that is there at the fork is forgotten; what this calls is not.
+                # A child drops the finalizers of its parent, but calls these functions.
                 util.register_after_fork(self, lambda _, util=util: self._arrange(util))
 
     def arrange(self) -> None:
-        """Arrange it for this process, if it is such a child: one that was not forked, too."""
+        """Register the finalizer in this process, if it is a child, forked or spawned."""
         process: Any = sys.modules.get("multiprocessing.process")
         util: Any = sys.modules.get("multiprocessing.util")
         if util is not None and process is not None and process.parent_process() is not None:

@@ -1,8 +1,7 @@
 """Encode the events of a run.
 
-Each function makes one :class:`EncodedEvent`, ready for the queue. Values are converted here, in
-the thread of the caller; times are passed in. An event of the life cycle, whose values do not
-change any more, may be encoded later: :class:`.LazyEvent`.
+Each function returns one :class:`EncodedEvent` for the queue, and converts its values in the
+calling thread. Every ``timestamp`` is epoch seconds, every ``duration`` seconds since the start.
 """
 
 from __future__ import annotations
@@ -45,52 +44,40 @@ T = TypeVar("T")
 
 
 class RunOptions(TypedDict, total=False):
-    """How a run is worked on, as far as those must know who conclude how it ended."""
+    """The options of a run which a sidecar needs when it concludes how the run ended."""
 
     stream_result: bool
-    """False when the task's result must not leave its worker."""
+    """Whether events may contain the task's result."""
     stream_errors: bool
-    """False when of the task's errors no more than the type may leave it."""
+    """Whether events may contain more of the task's errors than their types."""
     acks_late: bool
     """Whether the message is acknowledged after the task has run."""
 
 
 def queued(run: RunInfo, timestamp: float) -> EncodedEvent:
-    """The message is with the broker. Said by the caller; ``run.run_id`` is empty."""
+    """Encode ``queued``: the broker has the message. ``run.run_id`` is empty."""
     metadata = run.metadata or UNSET
     return _status(run, timestamp, QUEUED, metadata=metadata, starts_at=run.starts_at)
 
 
 def received(run: RunInfo, timestamp: float, **options: Unpack[RunOptions]) -> EncodedEvent:
-    """A worker has the message.
-
-    Args:
-        run: The run.
-        timestamp: Epoch seconds.
-        **options: As :class:`RunOptions`.
-    """
+    """Encode ``received``: a worker has the message."""
     metadata = run.metadata or UNSET
     return _status(run, timestamp, RECEIVED, metadata=metadata, starts_at=run.starts_at, **options)
 
 
 def started(run: RunInfo, timestamp: float, **options: Unpack[RunOptions]) -> EncodedEvent:
-    """The task's code begins.
-
-    Args:
-        run: The run.
-        timestamp: Epoch seconds. When it is said again it is still the time it began.
-        **options: As :class:`RunOptions`.
-    """
+    """Encode ``started``. A repeated one has the time of the first."""
     return _status(run, timestamp, STARTED, metadata=run.metadata, **options)
 
 
 def replaced(run: RunInfo, timestamp: float, *, stream_errors: bool = True) -> EncodedEvent:
-    """This run is over, and a successor of the same id follows, maybe long after.
+    """Encode ``replaced``: a successor of the same id follows, maybe much later.
 
     Args:
-        run: The run that is over.
+        run: The run that is replaced.
         timestamp: Epoch seconds.
-        stream_errors: False when of the errors of all that follows no more than the type may leave.
+        stream_errors: Whether events of all successors may contain the texts of errors.
     """
     data = StatusData(
         status=REPLACED,
@@ -105,13 +92,13 @@ def replaced(run: RunInfo, timestamp: float, *, stream_errors: bool = True) -> E
 def retrying(
     run: RunInfo, timestamp: float, message: str, retry_in: float | None = None
 ) -> EncodedEvent:
-    """This run is over, another will follow.
+    """Encode ``retrying``: the run has ended, and another one follows.
 
     Args:
-        run: The run that is over.
+        run: The run that has ended.
         timestamp: Epoch seconds.
-        message: Why.
-        retry_in: Seconds until the next one, where known.
+        message: The reason.
+        retry_in: Seconds until the next run, where known.
     """
     data = StatusData(
         status=RETRYING,
@@ -132,7 +119,7 @@ def status(
     *,
     metadata: dict[str, Any] | UnsetType = UNSET,
 ) -> EncodedEvent:
-    """A status that the task has set, with what it says about the operation."""
+    """Encode a status that the task has set."""
     data = StatusData(status=name, message=message, details=details, metadata=metadata)
     return _encode(Priority.STATUS, run, Status(data=data, **_envelope(run, timestamp)))
 
@@ -140,14 +127,7 @@ def status(
 def progress(
     run: RunInfo, timestamp: float, data: ProgressData, *, last: bool = False
 ) -> EncodedEvent:
-    """How far the task is.
-
-    Args:
-        run: The run.
-        timestamp: Epoch seconds.
-        data: What is said.
-        last: No later one follows; it is kept as a result is.
-    """
+    """Encode progress; the last one has the priority of a result."""
     return _encode(
         Priority.RESULT if last else Priority.PROGRESS,
         run,
@@ -158,7 +138,7 @@ def progress(
 def log(
     run: RunInfo, timestamp: float, level: Level, message: Any, details: dict[str, Any]
 ) -> EncodedEvent:
-    """A line of the task."""
+    """Encode a log line of the task."""
     data = LogData(
         level=level,
         message=jsonable.to_text(message),
@@ -168,14 +148,14 @@ def log(
 
 
 def drop_notice(run: RunInfo, timestamp: float, count: int) -> EncodedEvent:
-    """A log line that says how many events of the run were dropped because the queue was full."""
+    """Encode a log line with the number of events that were dropped from a full queue."""
     message = f"{count} of this task's log lines and status words were dropped: the buffer was full"
     data = LogData(level="warning", message=message, logger="celery_wsprogress")
     return _encode(Priority.LOG, run, Log(data=data, **_envelope(run, timestamp)))
 
 
 def result(run: RunInfo, timestamp: float, value: Any) -> EncodedEvent:
-    """What the task returned."""
+    """Encode the task's result, cut to 24,000 bytes."""
     rendered = jsonable.to_result(value)
     data = ResultData(result=rendered.value, truncated=rendered.truncated or UNSET)
     event = Result(operation_id=run.operation_id, timestamp=timestamp, run=run.run_id, data=data)
@@ -185,14 +165,7 @@ def result(run: RunInfo, timestamp: float, value: Any) -> EncodedEvent:
 def completed(
     run: RunInfo, timestamp: float, duration: float | None = None, *, ignored: bool = False
 ) -> EncodedEvent:
-    """The run ended well.
-
-    Args:
-        run: The run.
-        timestamp: Epoch seconds.
-        duration: Seconds since its start, where known.
-        ignored: The task raised ``Ignore``: it left before the end of its progress.
-    """
+    """Encode ``completed``; ``ignored`` if the task raised ``Ignore``, maybe before 100 %."""
     data = CompletedData(
         status="completed",
         duration=_set(duration),
@@ -213,16 +186,16 @@ def failed(
     duration: float | None = None,
     unstarted: bool = False,
 ) -> EncodedEvent:
-    """The run ended otherwise.
+    """Encode ``error``.
 
     Args:
         run: The run.
         timestamp: Epoch seconds.
-        error: With what.
-        error_type: The name of that exception's class.
-        status: ``cancelled`` where somebody stopped it.
+        error: The text, cut to 2,000 bytes.
+        error_type: The name of the exception's class.
+        status: ``cancelled`` where the run was stopped from outside.
         duration: Seconds since its start, where known.
-        unstarted: Whether it never begins, since another task failed.
+        unstarted: Whether it never starts, because another task failed.
     """
     data = ErrorData(
         error=jsonable.to_text(error) or error_type,

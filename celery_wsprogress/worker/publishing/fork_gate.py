@@ -1,6 +1,6 @@
-"""Keep forks out of work during which a library holds locks of its own.
+"""A gate that keeps forks out of work during which a library holds a lock.
 
-A child that is forked meanwhile inherits such a lock locked, and nobody in it ever releases it.
+A child of a fork during it would inherit the lock held, and no thread of the child releases it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class ForkGate:
-    """A context manager for such work. It waits while the process forks."""
+    """A context manager for such work. Entering it waits while the process forks."""
 
     def __init__(self) -> None:
-        # Re-entrant: a signal handler may fork while its thread is in here.
+        # Re-entrant: a signal handler may fork while its thread holds the lock.
         self._changed = threading.Condition(threading.RLock())
         self._inside = 0
         self._closed = 0
@@ -37,17 +37,13 @@ class ForkGate:
             self._changed.notify_all()
 
     def close(self, timeout: float) -> None:
-        """Let nobody in, and wait until nobody is inside.
-
-        Args:
-            timeout: Seconds to wait at the most: what is done inside may hang.
-        """
+        """Let no thread in, and wait until none is inside, for ``timeout`` seconds at most."""
         with self._changed:
             self._closed += 1
             self._changed.wait_for(lambda: not self._inside, timeout)
 
     def open(self) -> None:
-        """Undo :meth:`close`, in the parent. The child makes a gate of its own."""
+        """Undo :meth:`close`, in the parent. The child has a new gate."""
         with self._changed:
             self._closed -= 1
             self._changed.notify_all()

@@ -1,15 +1,13 @@
-"""Heartbeats: a process with active runs says every few seconds that they are alive.
+"""Heartbeats: the ids of a process's active runs, sent every few seconds.
 
-A run that has said nothing for a minute may be busy, or its process may be gone and nobody left to
-say how it ended. So a process gives heartbeats for its runs: the main process of a worker for those
-of its pool (:mod:`.active_runs`), and a process with operations of its own for
-those. The main process can do so also while a child computes without ever releasing Python's lock.
+A silent run may be busy, or its process may have died. So the main process of a worker sends
+heartbeats for the runs of its pool (:mod:`.active_runs`), even while a child holds the GIL, and a
+process with standalone operations sends them for these (:mod:`celery_wsprogress.standalone`).
+``started`` of a run older than a minute is repeated about once a minute, since the log may have
+dropped it.
 
-A run that is older than a minute is announced again about once a minute: its ``started`` may be
-gone from the log, or the broker may have come back without its data.
-
-Used by the flusher thread; :meth:`HeartbeatSchedule.schedule` is called under the publisher's lock
-by any thread.
+The flusher thread calls everything here; :meth:`HeartbeatSchedule.schedule` is called by any
+thread, under the publisher's lock.
 """
 
 from __future__ import annotations
@@ -30,11 +28,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REPEAT_STARTED_INTERVAL: Final = 60.0
-"""Seconds after which a run is announced again."""
+"""Seconds after which the ``started`` of a run is repeated."""
 
 MIN_REPEAT_INTERVAL: Final = 0.1
-"""Seconds between two such announcements of a process, on average: of very many runs each one is
-announced less often than once a minute."""
+"""Mean seconds between two repeated ``started`` of a process: beyond 600 runs each is repeated less
+often."""
 
 _FIELDS_BYTES: Final = 50
 """Bytes of ``alive`` and ``at`` in a batch, besides the names."""
@@ -48,27 +46,27 @@ class ActiveRun(NamedTuple):
     operation_id: str
     run_id: str
     since: float
-    """When it started, epoch seconds."""
+    """The time of its start, epoch seconds."""
     started_event: Callable[[], EncodedEvent]
-    """Encodes its ``started`` again."""
+    """Encodes its ``started``."""
 
 
 ActiveRunSource: TypeAlias = Callable[[], Sequence[ActiveRun] | None]
-"""Returns the active runs. None: there are none, and none starts before an event is emitted.
-Called by the flusher thread, without the publisher's lock."""
+"""Returns the active runs, or None: there are none before the next event is emitted. Called by the
+flusher thread, without the publisher's lock."""
 
 
 class Heartbeat(NamedTuple):
-    """What one batch says of active runs."""
+    """The heartbeat of one batch."""
 
     events: Sequence[bytes]
     alive: Sequence[RunKey]
     at: float
-    """When the runs were found to be active, epoch seconds."""
+    """The time at which the runs were active, epoch seconds."""
 
 
 class HeartbeatSchedule:
-    """When the next heartbeat is due, and what it says.
+    """Knows the time of the next heartbeat, and makes it.
 
     Args:
         interval: Seconds between two heartbeats.
@@ -79,30 +77,30 @@ class HeartbeatSchedule:
         self._sent_at: float | None = None
         self.source: ActiveRunSource | None = None
         self.due: float | None = None
-        """By the clock of the publisher; None while no run is active."""
+        """The time of the next heartbeat, monotonic seconds; None while no run is active."""
 
     @property
     def idle(self) -> bool:
-        """Whether there is a source, and nothing to ask it for."""
+        """Whether there is a source, but no heartbeat is scheduled."""
         return self.due is None and self.source is not None
 
     def is_due(self, now: float) -> bool:
-        """Whether to give a heartbeat now."""
+        """Return whether to send a heartbeat now."""
         return self.due is not None and self.due <= now
 
     def schedule(self, now: float) -> None:
-        """An event was emitted: there may be active runs."""
+        """Schedule a heartbeat after an event was emitted: there may be active runs."""
         self.due = now + self._interval
 
     def next(self, now: float, timestamp: float, room: int) -> Sequence[Heartbeat]:
-        """Ask the source, and schedule the next heartbeat.
+        """Ask the source for the active runs, and schedule the next heartbeat.
 
         Args:
-            now: The time, by the clock of :attr:`due`.
-            timestamp: The same in epoch seconds.
-            room: Bytes that a batch may have besides the frame of its events.
+            now: Monotonic seconds.
+            timestamp: The same time in epoch seconds.
+            room: Bytes that the content of one batch may have.
         """
-        # Before it is asked: what is emitted meanwhile may be of a run that it did not see.
+        # First: an event that is emitted meanwhile may be of a run that the source did not see.
         self.due = None
         active = self.source() if self.source is not None else None
         if active is None:
@@ -112,11 +110,11 @@ class HeartbeatSchedule:
         return list(split_into_batches(active, repeated, timestamp, room - _FIELDS_BYTES))
 
     def mark_sent(self, timestamp: float) -> None:
-        """Record that it was written. Until then its announcements are made again."""
+        """Record that a heartbeat was written; its ``started`` are not repeated in the next one."""
         self._sent_at = timestamp
 
     def _repeated(self, active: Sequence[ActiveRun], timestamp: float) -> Iterable[EncodedEvent]:
-        """The ``started`` of the runs that have passed another minute since the last heartbeat."""
+        """Encode ``started`` of runs whose age passed a full minute since the last heartbeat."""
         every = max(REPEAT_STARTED_INTERVAL, MIN_REPEAT_INTERVAL * len(active))
         before = timestamp - self._interval if self._sent_at is None else self._sent_at
         for run in active:
@@ -136,13 +134,13 @@ def _started_again(run: ActiveRun) -> Iterable[EncodedEvent]:
 def split_into_batches(
     active: Sequence[ActiveRun], events: Iterable[EncodedEvent], timestamp: float, room: int
 ) -> Iterator[Heartbeat]:
-    """Fill batches with events and with the names of runs.
+    """Distribute events and the keys of runs over batches.
 
     Args:
-        active: The runs to name. One whose name no reader accepts is left out.
-        events: What is sent with them.
-        timestamp: When the runs were found to be active.
-        room: Bytes that names and events may have in one batch.
+        active: The runs. One whose id no reader accepts is left out.
+        events: The events to send with them.
+        timestamp: The time at which the runs were active, epoch seconds.
+        room: Bytes that events and keys may have in one batch.
     """
     taken: list[bytes] = []
     alive: list[RunKey] = []
@@ -163,7 +161,7 @@ def split_into_batches(
 def _pieces(
     active: Sequence[ActiveRun], events: Iterable[EncodedEvent]
 ) -> Iterator[tuple[bytes, RunKey | None, int]]:
-    """Each event or name, with its bytes and one for a comma."""
+    """Yield each event or key, and its size with one byte for a comma."""
     for event in events:
         yield event.event, None, len(event.event) + 1
     for run in active:
@@ -174,7 +172,7 @@ def _pieces(
 
 
 def _size(name: RunKey) -> int:
-    """Bytes of the name in a batch; 0 of one that cannot be written as UTF-8."""
+    """Return the bytes of a key in a batch; 0 if it cannot be encoded as UTF-8."""
     try:
         return len(_encode(name))
     except UnicodeError:

@@ -1,12 +1,10 @@
-"""Lookups in the result backend, whose answers are published.
+"""Lookups in the result backend, whose answers are published as events.
 
-A task that stores its result itself and then raises ``Ignore`` ends as the backend says. A backend
-may be slow, down or frozen, so threads of their own ask it: neither the task nor the flusher, which
-also sends the heartbeats of all other runs, ever waits for it.
+For instance, a task that stores its result itself and raises ``Ignore`` ends as the backend says.
+A backend may hang, so up to four threads ask it, and neither the task nor the flusher waits.
 
-A fork waits a moment for lookups that are under way: their thread may hold a lock of the backend's
-library. Such are the locks of kombu's ``cached_property``, one for all threads and backends
-(kombu 5.7, kombu/utils/objects.py), and those of modules that are being imported.
+A fork waits a moment for running lookups: their thread may hold a lock of the backend's library,
+such as that of kombu's ``cached_property`` (kombu 5.7, kombu/utils/objects.py) or of an import.
 """
 
 from __future__ import annotations
@@ -33,11 +31,11 @@ MAX_THREADS: Final = 4
 """Lookups at a time. A thread whose client library hangs counts until it returns."""
 
 MAX_LOOKUPS: Final = 1_000
-"""Lookups that wait or are under way."""
+"""Lookups that wait or run."""
 
 
 class Lookup(NamedTuple):
-    """A lookup, and what is published where it has no answer."""
+    """A lookup, and the events to publish if it has no answer."""
 
     fetch: Callable[[], Sequence[EncodedEvent]]
     """Returns the events to publish. May block, and may raise."""
@@ -46,12 +44,10 @@ class Lookup(NamedTuple):
 
 
 class LookupQueue:
-    """Runs lookups, a few at a time, and answers each once.
-
-    Thread-safe. Times are those of one monotonic clock.
+    """Runs lookups, a few at a time, and answers each once. Thread-safe; times are monotonic.
 
     Args:
-        publish: Takes the events of an answer; called by the thread that asked, without a lock.
+        publish: Takes the events of an answer; called by the thread of the lookup, without a lock.
         timeout: Seconds to wait for an answer.
     """
 
@@ -62,10 +58,10 @@ class LookupQueue:
         self._timeout = timeout
         self.gate = ForkGate()
         """Entered for each lookup."""
-        # Re-entrant: a signal handler may fork while its thread is in here.
+        # Re-entrant: a signal handler may fork while its thread holds the lock.
         self._lock = threading.RLock()
         self._open: dict[int, tuple[Lookup, float]] = {}
-        """Each with its deadline, the earliest first."""
+        """The open lookups with their deadlines, the earliest first."""
         self._waiting: deque[int] = deque()
         self._threads = 0
         self._serial = 0
@@ -75,15 +71,15 @@ class LookupQueue:
 
     @property
     def next_due(self) -> float | None:
-        """When :meth:`expire` has something to return; None while nothing is open."""
+        """The time of the first deadline; None while no lookup is open."""
         with self._lock:
             return next((deadline for _, deadline in self._open.values()), None)
 
     def submit(self, lookup: Lookup, now: float) -> Sequence[EncodedEvent]:
-        """Have a lookup run. Never waits.
+        """Start a lookup. Never waits.
 
         Returns:
-            The fallback, if too many are open or there is no thread to ask; else nothing.
+            Its fallback, if too many are open or no thread can start; else nothing.
         """
         with self._lock:
             taken = len(self._open) < MAX_LOOKUPS and self._start_thread()
@@ -94,7 +90,7 @@ class LookupQueue:
         return () if taken else lookup.fallback()
 
     def expire(self, now: float) -> list[EncodedEvent]:
-        """The fallbacks of the lookups that were not answered in time."""
+        """Close the lookups whose deadline has passed, and return their fallbacks."""
         expired: list[Lookup] = []
         with self._lock:
             for serial, (lookup, deadline) in list(self._open.items()):
@@ -105,17 +101,15 @@ class LookupQueue:
         return [event for lookup in expired for event in lookup.fallback()]
 
     def _start_thread(self) -> bool:
-        """Start one more thread, if there may be one; whether there is any.
-
-        It waits for the lock before it looks for a lookup.
-        """
+        """Start one more thread, up to the limit. Return whether any is running."""
+        # Called under the lock, for which the thread waits before it looks for a lookup.
         if self._threads >= MAX_THREADS:
             return True
         thread = threading.Thread(target=self._run, name="celery-wsprogress-ask", daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            # The interpreter is shutting down; since Python 3.12 that is so in `atexit`, too.
+            # The interpreter is shutting down, since Python 3.12 also in `atexit`.
             logger.debug("No thread for a lookup in the result backend", exc_info=True)
         else:
             self._threads += 1
@@ -125,9 +119,9 @@ class LookupQueue:
         while (serial := self._next()) is not None:
             events = self._fetch(serial)
             with self._lock:
-                # Else it has expired.
-                owed = self._open.pop(serial, None)
-            if owed is not None:
+                # None: it has expired, and its fallback was published.
+                unanswered = self._open.pop(serial, None)
+            if unanswered is not None:
                 self._publish(events)
 
     def _next(self) -> int | None:

@@ -1,9 +1,8 @@
-"""All that a process has to write to the log, and in which order.
+"""The outbox of a process: everything that its publisher writes to the broker, in order.
 
-First what could not be written before, then the heartbeats that are due, then what the queue holds.
-Heartbeats are made when they are written; the answers to lookups come into the queue.
-
-Not thread-safe, but for writing: the publisher calls the rest under its lock.
+First the batch that could not be written before, then heartbeats that are due, then the queue,
+which also gets the answers of lookups. The publisher calls it under its lock, except for the
+functions that write.
 """
 
 from __future__ import annotations
@@ -45,9 +44,9 @@ class Outbox:
     Args:
         settings: Intervals and the size of the queue.
         open_writer: Connects to the broker.
-        broker: The broker, as it may be logged.
-        secrets: What must not be logged of the broker's address.
-        publish_answer: Takes the events of a lookup, from whichever thread.
+        broker: The broker's address for the log.
+        secrets: The parts of the address that must not be logged.
+        publish_answer: Takes the events of a lookup; called by its thread.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class Outbox:
         )
         self.lookups = LookupQueue(publish_answer)
         self.heartbeats = HeartbeatSchedule(settings.sign_interval)
-        # OpenSSL holds locks of its own during a handshake.
+        # OpenSSL holds locks during a handshake, which a forked child would inherit.
         self._opening = ForkGate()
         self.batches = BatchWriter(
             open_writer,
@@ -78,11 +77,11 @@ class Outbox:
         )
 
     def __bool__(self) -> bool:
-        """Whether an event waits; heartbeats do not count."""
+        """Return whether an event or a lookup waits; heartbeats do not count."""
         return bool(self.queue or self.batches.pending or self.lookups)
 
     def report_undelivered(self) -> None:
-        """Log, once, how many events wait, if any."""
+        """Log the number of events that wait, if any, once."""
         count = self.queue.count + self.batches.pending_events
         reported, self._reported = self._reported, True
         if count and not reported:
@@ -94,7 +93,7 @@ class Outbox:
             )
 
     def next_due(self, *, immediate: bool) -> float | None:
-        """When something is to be written; None while nothing is.
+        """Return the time of the next write; None while there is nothing to write.
 
         Args:
             immediate: Do not rate-limit.
@@ -107,14 +106,14 @@ class Outbox:
         return min((due for due in known if due is not None), default=None)
 
     def prepare(self, now: float, *, immediate: bool) -> Callable[[], object] | None:
-        """Prepare what is to be written next.
+        """Prepare the next write.
 
         Args:
-            now: The time, by the clock of :func:`time.monotonic`.
+            now: Monotonic seconds.
             immediate: Do not rate-limit.
 
         Returns:
-            What writes it, to be called without the lock; None where there is nothing.
+            The function that writes, to be called without the lock; None if nothing is due.
         """
         if not self.batches.pending:
             if self.heartbeats.is_due(now):
@@ -133,17 +132,17 @@ class Outbox:
         self.batches.flush(time.monotonic())
 
     def _write_heartbeats(self) -> None:
-        """Write those of all active runs."""
+        """Write the heartbeats of all active runs."""
         timestamp, room = time.time(), MAX_BATCH_BYTES - self.batches.overhead
         for heartbeat in self.heartbeats.next(time.monotonic(), timestamp, room):
             self.batches.prepare(*heartbeat, confirm=False, perishable=True)
             if not self.batches.flush(time.monotonic()):
-                # What is left of it would be out of date when the broker is back.
+                # The other batches would be out of date when the broker is back.
                 return
         self.heartbeats.mark_sent(timestamp)
 
     def close_gates(self, lookup_timeout: float, connect_timeout: float) -> None:
-        """Wait for what must not be cut in two by a fork, and let nothing of the kind begin."""
+        """Wait for lookups and for opening a connection, and let none begin, before a fork."""
         self.lookups.gate.close(lookup_timeout)
         self._opening.close(connect_timeout)
 

@@ -1,6 +1,6 @@
-"""Which progress is sent when: the slots of a process, by the time when each is due.
+"""The schedule of a process's progress slots, by the time when each is due.
 
-Not thread-safe. Times are seconds of one monotonic clock, passed in.
+Not thread-safe: :class:`.EventQueue` calls it, and passes monotonic seconds.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
 
 MIN_OUTDATED: Final = 100
-"""So many outdated entries of the heap are never looked for."""
+"""Outdated entries below which the heap is not rebuilt."""
 
 
 class ProgressSchedule:
-    """The slots that wait.
+    """The slots whose progress waits.
 
     Args:
         interval: Seconds between two values of one slot.
@@ -34,7 +34,7 @@ class ProgressSchedule:
         return len(self._slots)
 
     def add(self, slot: ProgressSlot) -> None:
-        """Have the newest value of a slot taken when it is due: at once, or after the interval."""
+        """Schedule a slot, an interval after it was last sent."""
         if len(self._by_due) > 2 * len(self._slots) + MIN_OUTDATED:
             self._by_due = [one for one in self._by_due if one[0] == one[2].due]
             heapify(self._by_due)
@@ -44,7 +44,7 @@ class ProgressSchedule:
         heappush(self._by_due, (slot.due, self._serial, slot))
 
     def next_due(self) -> float:
-        """When the first slot is due. There must be one."""
+        """Return the time of the first slot. There must be one."""
         while self._by_due[0][0] != self._by_due[0][2].due:
             heappop(self._by_due)
         return self._by_due[0][0]
@@ -55,18 +55,18 @@ class ProgressSchedule:
         return self._take(self._by_due[0][2], now)
 
     def take(self, slot: ProgressSlot, now: float) -> EncodedEvent | None:
-        """Encode the value of this slot, whether or not it is due; None when it does not wait."""
+        """Encode the value of this slot, due or not; None when it is not scheduled."""
         return self._take(slot, now) if slot in self._slots else None
 
     def _take(self, slot: ProgressSlot, now: float) -> EncodedEvent | None:
         self._slots.discard(slot)
-        # In this order: a value that is set meanwhile is scheduled again.
+        # In this order: a value that the task sets meanwhile is scheduled again.
         slot.due = None
         slot.last_sent_at = now
         return slot.take()
 
     def detach(self) -> None:
-        """Drop all slots: their trackers schedule them in another queue."""
+        """Drop all slots; their trackers schedule them in another queue."""
         for slot in self._slots:
             slot.due = None
         self._slots.clear()

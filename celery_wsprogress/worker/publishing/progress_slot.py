@@ -1,7 +1,6 @@
-"""The progress of a run on its way to the queue: its newest value, and when that is sent.
+"""The progress slot of a run: its newest value, and the time at which to send it.
 
-The thread of the task stores values here, whichever thread takes a batch from the queue encodes the
-newest one. Values between two batches are replaced and cost nothing.
+The thread of the task stores values; the flusher encodes the newest one when it is due.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ Value: TypeAlias = tuple[
     float,
 ]
 """Epoch seconds, fraction, whether it is indeterminate, message, details, current, total, unit, and
-seconds of a clock that nobody sets. A plain tuple, which costs a task a third of a named one."""
+monotonic seconds. A plain tuple costs a task a third of a named one."""
 
 NO_DETAILS: Final[dict[str, Any]] = {}
 
@@ -40,11 +39,8 @@ NO_DETAILS: Final[dict[str, Any]] = {}
 class ProgressSlot:
     """The newest progress of one run.
 
-    The task schedules its slot unless that is scheduled already, so a value that comes soon after
-    another one costs neither a lock nor a system call. Only the queue changes the times.
-
-    Args:
-        run: Whose progress it is.
+    A task schedules its slot only if it is not scheduled yet, so a value soon after another one
+    costs neither a lock nor a system call. Only the queue changes the times, monotonic seconds.
     """
 
     __slots__ = ("_estimator", "_run", "_sent", "due", "ended", "last_sent_at", "latest")
@@ -54,17 +50,16 @@ class ProgressSlot:
         self.latest: Value | None = None
         """The newest value, set by the task."""
         self.ended = False
-        """Whether the run is over: a value that is still to be sent is its last one."""
+        """Whether the run has ended: a value that is sent later is its last one."""
         self.due: float | None = None
-        """When progress is to be sent, by the clock of the queue; None where it is not
-        scheduled."""
+        """The time at which to send progress; None where it is not scheduled."""
         self.last_sent_at = -inf
-        """When progress was last sent, by the same clock."""
+        """The time at which progress was last sent."""
         self._sent: Value | None = None
         self._estimator: RateEstimator | None = None
 
     def take(self) -> EncodedEvent | None:
-        """Encode the newest value for the log; None when it was sent before."""
+        """Encode the newest value; None when it was sent before."""
         latest = self.latest
         if latest is None or latest is self._sent:
             return None
@@ -76,8 +71,8 @@ class ProgressSlot:
 
         Args:
             value: The value.
-            rate: Units per second, if known.
-            eta: Seconds until the end, if known.
+            rate: Units per second, None if not known.
+            eta: Seconds until the end, None if not known.
         """
         at, fraction, indeterminate, message, details, current, total, unit, _ = value
         data = ProgressData(
@@ -94,7 +89,7 @@ class ProgressSlot:
         return encoded_events.progress(self._run, at, data, last=self.ended)
 
     def _estimate(self, value: Value) -> tuple[float | None, float | None]:
-        """The rate and the time left, as they are known with this value."""
+        """Add the value to the estimate; return rate and time left."""
         _, fraction, indeterminate, _, _, current, total, _, at = value
         if self._estimator is None:
             self._estimator = RateEstimator()

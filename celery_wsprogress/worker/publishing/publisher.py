@@ -1,17 +1,12 @@
-"""The publisher of a process: a queue, a lock, and one thread that writes to the log.
+"""The publisher of a process: a queue, a lock, and one thread that writes to the broker.
 
-The threads of tasks only put events into the queue: they make no socket call, and wait for nothing
-but the lock, which is never held during one. The *flusher* thread is started by the first event. It
-sleeps while nothing waits, is woken by the first event after a pause, and rate-limits itself after
-that. While runs are active it also gives their heartbeats, whatever their own threads are busy
-with.
+Threads of tasks only put events into the queue; they wait for the lock at most, and no socket call
+is made under it. The first event starts the *flusher* thread, which writes batches at limited rate,
+and the heartbeats of active runs (:mod:`.outbox`).
 
-A child of a fork starts with an empty queue, a lock of its own, no thread and no connection: what
-waited at the fork is for its parent to send. A process that forks takes the lock first
-(:mod:`.publishers`), so that nothing is copied half changed. Where it forks in C, and calls no
-hook, the child notices by itself (:mod:`celery_wsprogress.fork`).
-
-The same code serves pools of threads, of greenlets (whose sockets are patched) and callers.
+A forked child starts with an empty queue, a new lock, no thread and no connection: the parent
+writes what waited at the fork. :mod:`.publishers` takes the locks before a fork; a child of a fork
+in C, which calls no hook, notices it by itself (:mod:`celery_wsprogress.fork`).
 """
 
 from __future__ import annotations
@@ -42,24 +37,24 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_INTERVAL: Final = 1.0
-"""Seconds between two looks at an open connection."""
+"""Seconds between two calls of the client library while a connection is open."""
 
 LOOKUP_FORK_TIMEOUT: Final = 2.0
-"""Seconds that a fork waits for lookups in a result backend."""
+"""Seconds that a fork waits for lookups in the result backend."""
 
 CONNECT_FORK_TIMEOUT: Final = 0.25
-"""Seconds that a fork waits for a connection that is being opened: a mute broker may take long."""
+"""Seconds that a fork waits for a connection that is being opened."""
 
 
 class Publisher:
-    """Takes events from any thread and has them written by its own.
+    """Takes events from any thread, and writes them in its own.
 
     Args:
         open_writer: Connects to the broker; called by the flusher thread.
-        broker: The broker, as it may be logged.
+        broker: The broker's address for the log.
         settings: Intervals and the size of the queue.
-        secrets: What must not be logged of the broker's address.
-        trusted: Whether the broker is Celery's own, over which the tasks come.
+        secrets: The parts of the address that must not be logged.
+        trusted: Whether the broker is Celery's own, which delivers the tasks.
     """
 
     def __init__(
@@ -73,20 +68,20 @@ class Publisher:
     ) -> None:
         self._secrets = secrets
         self.trusted = trusted
-        """Whether the broker is known to answer, from more than its own events."""
+        """Whether the broker is known to answer."""
         self.streams_errors = settings.stream_errors != TYPE
-        """Whether the texts of errors are sent, and not only their types, where no task says."""
+        """Whether events contain the texts of errors, where no task decides."""
         self._open_writer = open_writer
         self._broker = broker
         self._settings = settings
+        # Writers of parent processes. Never collected here: some client libraries close a
+        # connection on the wire, which is still the parent's, when it is collected.
         self._inherited: list[BatchWriter] = []
-        """Those of the parents of this process. Their connections must not even be collected here:
-        some clients close a connection on the wire when they are."""
         self._reset()
 
     def _reset(self) -> None:
-        # Re-entrant: a signal handler or a destructor of the task may emit an event while its
-        # thread is in here.
+        # Re-entrant: a signal handler or destructor of the task may emit an event while its thread
+        # holds the lock.
         self._lock = threading.RLock()
         self._work = threading.Condition(self._lock)
         self._idle = threading.Condition(self._lock)
@@ -94,18 +89,17 @@ class Publisher:
             self._settings, self._open_writer, self._broker, self._secrets, self._publish_answer
         )
         self._thread: threading.Thread | None = None
-        self._wakes_at = inf
-        self._writing = False
-        self._draining = 0
+        self._wakes_at = inf  # monotonic; -inf while the flusher is awake
+        self._writing = False  # a batch has left the queue and is not written yet
+        self._draining = 0  # the number of threads in drain()
         self._drain_began_at = inf
         self._closed = False
-        self._must_stop_thread = False
-        """This process is going to fork in C, which its flusher must not be at work for."""
+        self._must_stop_thread = False  # this process is going to fork in C
 
     # Called by any thread.
 
     def schedule(self, slot: ProgressSlot) -> None:
-        """Have progress sent when it is due; see :meth:`.EventQueue.schedule`."""
+        """Send the progress of a slot when it is due."""
         fork.notice()
         with self._lock:
             self._outbox.queue.schedule(slot)
@@ -114,12 +108,7 @@ class Publisher:
             self._stop_thread_for_fork()
 
     def emit(self, events: Sequence[QueueEntry], *, after: ProgressSlot | None = None) -> None:
-        """Have events sent, in this order.
-
-        Args:
-            events: The events.
-            after: A slot whose value, if one waits, is sent before them.
-        """
+        """Send events, in this order, after the value of a slot if one waits."""
         fork.notice()
         with self._lock:
             if after is not None:
@@ -130,7 +119,7 @@ class Publisher:
             self._stop_thread_for_fork()
 
     def look_up(self, lookup: Lookup, *, after: ProgressSlot | None = None) -> None:
-        """Have the answer to a lookup sent, behind the value of a slot."""
+        """Send the answer to a lookup, after the value of a slot. Never waits for it."""
         fork.notice()
         with self._lock:
             self.emit(self._outbox.lookups.submit(lookup, time.monotonic()), after=after)
@@ -144,26 +133,27 @@ class Publisher:
 
     @property
     def heartbeat_source(self) -> ActiveRunSource | None:
-        """What names the active runs; None where nothing does yet."""
+        """The source of active runs for heartbeats; None before one is set."""
+        # Noticed first: a source that was copied by a fork names the parent's runs.
         fork.notice()
         return self._outbox.heartbeats.source
 
     @heartbeat_source.setter
     def heartbeat_source(self, source: ActiveRunSource) -> None:
-        """Have the source asked, from the next event on. It speaks for this process only."""
+        """Ask this source from the next event on; a forked child has none."""
         fork.notice()
         self._outbox.heartbeats.source = source
 
     def drain(self, timeout: float, stall_timeout: float = inf, *, since: float = inf) -> bool:
-        """Wait until everything is written.
+        """Wait until everything is written, unless the broker is known to be down.
 
         Args:
-            timeout: Seconds at the most. Not at all when the broker is known to be down.
-            stall_timeout: Seconds at the most while nothing is written.
-            since: When that began, if nothing was written before; the first call counts.
+            timeout: Seconds to wait.
+            stall_timeout: Seconds to wait while no batch is written.
+            since: The monotonic time from which these count; the earliest of all calls does.
 
         Returns:
-            Whether everything is.
+            Whether everything is written.
         """
         fork.notice()
         deadline = time.monotonic() + timeout
@@ -184,19 +174,20 @@ class Publisher:
         return True
 
     def report_undelivered(self) -> None:
-        """Log, once, how many events this process could not write."""
+        """Log the number of events that were not written, once."""
         with self._lock:
             self._outbox.report_undelivered()
 
     def close(self) -> None:
-        """Let the thread end after what it is doing. Nothing more is written then."""
+        """End the flusher thread after its current batch."""
         fork.notice()
         with self._lock:
             self._closed = True
             self._work.notify()
 
     def acquire_for_fork(self) -> None:
-        """Keep everybody else out while the process forks."""
+        """Keep other threads out while the process forks."""
+        # The gates first: closing them may take seconds, in which tasks still emit events.
         self._outbox.close_gates(LOOKUP_FORK_TIMEOUT, CONNECT_FORK_TIMEOUT)
         self._lock.acquire()
 
@@ -206,17 +197,17 @@ class Publisher:
         self._outbox.open_gates()
 
     def reset_after_fork(self) -> None:
-        """Start anew in the child. Only there."""
+        """Start with an empty queue, in the child."""
         self._outbox.queue.detach_slots()
         self._inherited.append(self._outbox.batches)
         self.trusted = self.trusted or self._outbox.batches.connected
         self._reset()
 
     def _stop_thread_for_fork(self) -> None:
-        """Write everything, for as long as a start may take, and let the thread end.
+        """Write everything, and end the thread, before a fork in C.
 
-        A fork in C during the work of a thread may leave a child that hangs: Python's own lock is
-        copied as it stands (CPython 3.11, Python/ceval_gil.h).
+        The child could hang otherwise: the GIL is copied as it is (CPython 3.11,
+        Python/ceval_gil.h).
         """
         self._must_stop_thread = False
         self.drain(uwsgi.DRAIN_TIMEOUT)
@@ -230,13 +221,13 @@ class Publisher:
                 self._thread, self._wakes_at = None, inf
 
     def _wake(self) -> None:
-        """Have the flusher wake up in time for what the queue holds now."""
+        """Wake the flusher in time for the next batch. Called under the lock."""
         if self._closed:
             return
         if self._thread is None:
             self._start_thread()
         due = self._outbox.next_due(immediate=self._draining > 0)
-        # Nearly always it is awake, or will be in time.
+        # Nearly always the flusher is awake, or will be in time: no system call.
         if due is not None and due < self._wakes_at:
             self._wakes_at = due
             self._work.notify()
@@ -246,7 +237,7 @@ class Publisher:
         try:
             thread.start()
         except RuntimeError:
-            # The interpreter is shutting down, or the machine has no more threads; the next event
+            # The interpreter is shutting down, or the system has no more threads. The next event
             # tries again.
             logger.debug("No thread for task events", exc_info=True)
         else:
@@ -262,18 +253,19 @@ class Publisher:
             try:
                 self._run_once()
             except Exception as exc:  # noqa: BLE001 - whatever it is
-                # A fault of ours must neither end the events nor fill the log.
+                # An error of ours must neither end the thread nor fill the log.
                 sentence = "Task events: unexpected error; trying again"
                 log_internal_error(logger, logging.ERROR, sentence, exc)
                 time.sleep(KEEP_ALIVE_INTERVAL)
         self._outbox.batches.close()
 
     def _run_once(self) -> None:
-        """Sleep until something is due, or for a second while a connection is open, and do it."""
+        """Wait for the next batch and write it, or let the client library work for a moment."""
         with self._lock:
             awake, now, immediate = self._sleep(), time.monotonic(), self._draining > 0
             write = self._outbox.prepare(now, immediate=immediate) if awake else None
             self._writing = write is not None
+        # Both without the lock: they make socket calls, and a task must not wait for these.
         if write is None:
             self._outbox.batches.tick(time.monotonic())
             return
@@ -284,7 +276,8 @@ class Publisher:
                 self._idle.notify_all()
 
     def _sleep(self) -> bool:
-        """Wait, releasing the lock, until something is due; False when nothing is, yet."""
+        """Wait, without the lock, until a batch is due; False when it is time for a tick."""
+        # A loop, since a nearer event only changes the time to wake.
         tick_at = time.monotonic() + KEEP_ALIVE_INTERVAL if self._outbox.batches.connected else inf
         while not self._closed:
             due = self._outbox.next_due(immediate=self._draining > 0)

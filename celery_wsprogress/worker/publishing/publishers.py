@@ -1,4 +1,4 @@
-"""All publishers of a process: locked while it forks, and drained when it ends."""
+"""All publishers of a process: locked while it forks, drained when it ends."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _forking = threading.Lock()
 """One fork at a time; taken before any publisher's lock."""
 
 STALL_TIMEOUT: Final = 1.8
-"""Seconds that the end of a process waits for a broker that takes nothing: about ten replies of one
-that is 150 ms away, which is what opening a connection takes."""
+"""Seconds that the end of a process waits for a broker that accepts nothing: opening a connection
+takes about ten round trips, of 150 ms to a remote one."""
 
 
 def open_publisher(address: BrokerAddress, settings: WorkerSettings) -> Publisher:
-    """Make a publisher for this process and its children. It connects with its first event.
+    """Return a publisher for this process and its children. It connects with its first event.
 
     Args:
         address: The broker.
@@ -50,12 +50,12 @@ def add(publisher: Publisher) -> Publisher:
 
 
 def drain_all(timeout: float, untrusted_timeout: float = STALL_TIMEOUT) -> None:
-    """Wait until all events of this process are written. A line in the log says what was not.
+    """Wait until all events of this process are written, and log the number of those that are not.
 
     Args:
-        timeout: Seconds at the most. A broker that takes nothing meanwhile, and may never do, is
-            waited for no longer than :data:`STALL_TIMEOUT`, however often this is called.
-        untrusted_timeout: The same for a broker of which nobody knows yet whether it answers.
+        timeout: Seconds to wait, and :data:`STALL_TIMEOUT` for a broker that accepts nothing,
+            however often this is called.
+        untrusted_timeout: Seconds for a broker that accepts nothing and has never answered.
     """
     began = time.monotonic()
     for publisher in list(_publishers):
@@ -83,7 +83,7 @@ def _release() -> None:
 
 
 def _reset() -> None:
-    global _forking  # noqa: PLW0603 - whoever held it is not in this process
+    global _forking  # noqa: PLW0603 - the thread that holds it is not in the child
     _forking = threading.Lock()
     _held.clear()
     for publisher in list(_publishers):

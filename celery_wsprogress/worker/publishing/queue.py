@@ -1,11 +1,8 @@
 """The queue of a process: events that wait to be written, bounded in bytes and rate-limited.
 
-There is one order for all events but progress. Events of the life cycle may be queued before they
-are encoded (:class:`.LazyEvent`): to encode many at a time costs a fraction of what each would cost
-its task. Progress waits in slots (:class:`.ProgressSlot`), by the time when each is due.
-
-Not thread-safe: the publisher calls it under its lock. Times are seconds of one monotonic clock,
-passed in.
+All events but progress keep their order. Progress waits in slots (:class:`.ProgressSlot`), by the
+time when each is due. Not thread-safe: the publisher calls it under its lock, and passes the time,
+in monotonic seconds.
 """
 
 from __future__ import annotations
@@ -33,10 +30,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ENTRY_OVERHEAD: Final = 200
-"""About how many bytes an entry takes besides its event."""
+"""Bytes that an entry takes besides its event, about."""
 
 LAZY_BYTES: Final = 600
-"""What a lazy event is counted as until it is encoded."""
+"""Bytes for which a lazy event counts until it is encoded."""
 
 LIMIT_FACTOR: Final = {
     Priority.PROGRESS: 1,
@@ -45,19 +42,18 @@ LIMIT_FACTOR: Final = {
     Priority.RESULT: 2,
     Priority.LIFECYCLE: 4,
 }
-"""How many times the limit the queue may reach before events of a priority are dropped, oldest
-first. Results, ends and the progress just before an end are kept beyond the limit, but not for
-ever: a worker whose events have a broker of their own works on for days while that one is down, and
-must not die of what it could not send."""
+"""The size of the queue, as a multiple of its limit, at which events of a priority are dropped, the
+oldest first. Even ends are dropped at last: a worker whose events have a broker of their own goes
+on for days while that is down, and must not run out of memory."""
 
 BUSY_BATCH_EVENTS: Final = 2
-"""With more events than this in a batch, the next one waits longer than the interval."""
+"""Events in a batch beyond which the next one waits longer than the interval."""
 
 MAX_INTERVAL_FACTOR: Final = 5.0
-"""How many times the interval it waits at the most."""
+"""The longest wait between two batches, as a multiple of the interval."""
 
 MAX_RUNS_WITH_DROPS: Final = 1_000
-"""Runs of which it is known how many events were dropped."""
+"""Runs whose dropped events are counted."""
 
 
 class OutgoingBatch(NamedTuple):
@@ -65,18 +61,14 @@ class OutgoingBatch(NamedTuple):
 
     events: list[bytes]
     confirm: bool
-    """Whether there is anything but progress in it."""
+    """Whether it contains more than progress, so that the broker should confirm it."""
 
 
 class EventQueue:
     """The events that wait for the flusher.
 
-    A batch costs about the same whatever it carries. So a process in which many short runs follow
-    each other sends their life cycle less often: the more a batch carried, the longer the next one
-    waits. What a task says itself does not wait for that.
-
     Args:
-        limit: Bytes that may wait.
+        limit: Bytes that may wait; see :data:`LIMIT_FACTOR`.
         event_interval: Seconds between two batches.
         progress_interval: Seconds between two values of one slot.
     """
@@ -85,29 +77,32 @@ class EventQueue:
         self._limit = limit
         self._event_interval = event_interval
         self._progress = ProgressSchedule(progress_interval)
+        # Keys increase in the order of sending; a prepended entry gets a key below all others.
         self._entries: OrderedDict[int, QueueEntry] = OrderedDict()
         self._of_priority: Sequence[deque[int]] = [deque() for _ in Priority]
-        """The keys of the entries of each priority, oldest first."""
+        """The keys of each priority, the oldest first, for the next one to drop."""
         self._last_key = 0
         self._first_key = 0
         self._last_batch_at = -inf
+        # A batch costs about the same whatever its size. So where many short runs follow each
+        # other, a batch of many events makes the next one wait longer; reports of a task do not.
         self._interval_factor = 1.0
         self._urgent = False
-        """Whether something waits that a task said itself."""
+        """Whether a report of a task itself waits: a log line or a status."""
         self._drops: OrderedDict[str, tuple[RunInfo, int]] = OrderedDict()
-        """By run: how many events were dropped since that was last reported."""
+        """The run, and its events dropped since the last notice, by run id."""
         self.size = 0
-        """About how many bytes wait."""
+        """Bytes that wait, about."""
 
     def __bool__(self) -> bool:
         return bool(self._entries or self._progress)
 
     @property
     def count(self) -> int:
-        """How many events wait."""
+        """The number of events that wait."""
         return len(self._entries) + len(self._progress)
 
-    # What comes in.
+    # Putting events in.
 
     def put(self, events: Iterable[QueueEntry]) -> None:
         """Append events."""
@@ -124,7 +119,7 @@ class EventQueue:
             self._entries.move_to_end(self._first_key, last=False)
 
     def schedule(self, slot: ProgressSlot) -> None:
-        """Have progress sent when it is due."""
+        """Send the progress of a slot when it is due."""
         self._progress.add(slot)
 
     def flush_progress(self, slot: ProgressSlot, now: float) -> None:
@@ -134,13 +129,13 @@ class EventQueue:
             self.put((event,))
 
     def detach_slots(self) -> None:
-        """Drop all progress: the trackers schedule their slots in another queue."""
+        """Drop all progress, in a forked child: trackers schedule their slots in its new queue."""
         self._progress.detach()
 
-    # What goes out.
+    # Taking batches out.
 
     def next_due(self, *, immediate: bool = False) -> float | None:
-        """When the next batch should be sent; None while nothing waits.
+        """Return the time to send the next batch; None while nothing waits.
 
         Args:
             immediate: Do not rate-limit.
@@ -157,16 +152,16 @@ class EventQueue:
     def next_batch(self, now: float, room: int, *, immediate: bool = False) -> OutgoingBatch:
         """Take the events of the next batch.
 
-        Progress comes last: it must not be sent before the ``started`` of its run.
-
         Args:
-            now: The time.
-            room: Bytes that the events may have together, each with one byte for a comma.
+            now: Monotonic seconds.
+            room: Bytes of all events, each with one byte for a comma.
             immediate: Take progress that is not due, too.
         """
         self._last_batch_at = now
         self._report_drops()
         events: list[bytes] = []
+        # Progress last, since it must not be sent before the `started` of its run; none at all
+        # while other entries found no room.
         left, confirm = self._take_entries(room, events)
         full = bool(self._entries)
         self._set_interval(len(events), full=full)
@@ -175,6 +170,7 @@ class EventQueue:
             if event is None:
                 continue
             left -= len(event.event) + 1
+            # Its slot counts it as sent already, so it waits among the entries.
             full = left < 0
             if full:
                 self.put((event,))
@@ -183,9 +179,10 @@ class EventQueue:
         return OutgoingBatch(events, confirm)
 
     def _take_entries(self, room: int, events: list[bytes]) -> tuple[int, bool]:
-        """Take events in their order; the room that is left, and whether to confirm the batch."""
+        """Take events in order. Return the room that is left, and whether to confirm the batch."""
         confirm = False
         while self._entries:
+            # Encoded before it is removed: an exception that propagates must not lose it.
             key, event = next(iter(self._entries.items()))
             encoded = _encoded(event) if isinstance(event, LazyEvent) else event
             if encoded is None:
@@ -202,13 +199,13 @@ class EventQueue:
         return room, confirm
 
     def _set_interval(self, count: int, *, full: bool) -> None:
-        """Decide how long the next batch waits after one of so many events."""
+        """Set the wait after a batch of this many events."""
         self._urgent = False
-        # What found no room does not wait at all.
+        # Entries that found no room are sent at once.
         factor = min(max(1.0, count / BUSY_BATCH_EVENTS), MAX_INTERVAL_FACTOR)
         self._interval_factor = 0.0 if full else factor
 
-    # Room.
+    # The limit of the size.
 
     def _insert(self, key: int, event: QueueEntry) -> None:
         if isinstance(event, EncodedEvent) and _has_invalid_id(event):
@@ -223,7 +220,7 @@ class EventQueue:
         event = self._entries.pop(key)
         self.size -= _size(event)
         keys = self._of_priority[_priority(event)]
-        # Nearly always it is the first one; a report of drops was added last.
+        # Nearly always the first; a notice of drops is prepended, but its key was added last.
         if keys[0] == key:
             keys.popleft()
         else:
@@ -245,7 +242,7 @@ class EventQueue:
             self._drops.popitem(last=False)
 
     def _report_drops(self) -> None:
-        """Queue a line for each run that lost events, before anything that was said after it."""
+        """Prepend a notice for each run that lost events: it stands before all later ones."""
         if self._drops:
             timestamp, drops = time.time(), self._drops.values()
             self._prepend([encoded_events.drop_notice(run, timestamp, n) for run, n in drops])
@@ -261,13 +258,13 @@ def _priority(event: QueueEntry) -> Priority:
 
 
 def _encoded(lazy: LazyEvent) -> EncodedEvent | None:
-    """Encode an event now; None where that cannot be done."""
+    """Return the event of a lazy entry; None if it cannot be encoded."""
     try:
         event = lazy.encode()
     except Exception as exc:
         if must_propagate(exc):
             raise
-        # A fault of ours must not hold up everything behind it.
+        # An error of ours must not block all later events.
         log_internal_error(logger, logging.ERROR, "Task events: an event cannot be encoded", exc)
         return None
     return None if _has_invalid_id(event) else event

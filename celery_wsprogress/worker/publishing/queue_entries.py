@@ -1,4 +1,4 @@
-"""What waits in the queue of a process, and what of it is dropped first when that is full."""
+"""The entries of a process's queue (:mod:`.queue`), and the order in which they are dropped."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from celery_wsprogress.worker.run_info import RunInfo
 
 
 class Priority(IntEnum):
-    """Which events are dropped first when the queue is full: those with the lowest priority."""
+    """The priority of an event. When the queue is full, the lowest are dropped first."""
 
     PROGRESS = 0
-    """A progress that had to be sent before a status of its run. Another one follows."""
+    """Progress sent before a status of its run; more follows."""
     LOG = 1
     STATUS = 2
     """A status or metadata that the task has set."""
@@ -26,7 +26,7 @@ class Priority(IntEnum):
 
 
 class EncodedEvent(Struct, frozen=True, gc=False):
-    """An event as JSON, on its way to the log."""
+    """An event as JSON."""
 
     priority: Priority
     event: bytes
@@ -34,14 +34,13 @@ class EncodedEvent(Struct, frozen=True, gc=False):
 
 
 class LazyEvent(Struct, frozen=True, gc=False):
-    """An event of the life cycle that is encoded when it is sent.
+    """An event of the life cycle that the flusher encodes when it is sent.
 
-    The flusher encodes many at a time, which costs a fraction of what each would cost its task in
-    the middle of other work.
+    Many at a time, with a warm cache, cost a fraction of what each would cost its task.
     """
 
     encode: Callable[[], EncodedEvent]
 
 
 QueueEntry: TypeAlias = EncodedEvent | LazyEvent
-"""What the queue keeps in order."""
+"""An entry of the queue."""

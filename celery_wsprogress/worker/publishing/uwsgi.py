@@ -1,4 +1,4 @@
-"""What uWSGI is doing with this process: it forks in C, and may run no threads of ours."""
+"""The state of uWSGI in this process: it forks in C, and may not run our threads."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ DRAIN_TIMEOUT: Final = 1.0
 
 
 def is_master() -> bool:
-    """Whether this is uWSGI while it imports the application of which it will fork its workers."""
+    """Return whether this is uWSGI's master, which imports the application and then forks."""
     module = sys.modules.get("uwsgi")
     try:
         return (
             module is not None
-            # A worker has a number from 1 on; so has a mule. A spooler has its master's id.
+            # Workers and mules are numbered from 1. A spooler is 0, too, but not its own master.
             and module.worker_id() == module.mule_id() == 0
             and module.masterpid() in {0, os.getpid()}
         )
     except AttributeError:
-        # Somebody else's module of this name.
+        # Another module of this name.
         return False
 
 
 def warn_without_threads() -> None:
-    """Warn where threads run only during a request: the last events of each request are late.
+    """Warn where threads run only during a request, which delays the last events of each.
 
-    uWSGI's worker keeps Python's lock while it waits, unless it was told that there are threads
-    (uWSGI 2.0, plugins/python; ``uwsgi.has_threads`` is what it was told).
+    Without ``enable-threads`` a worker of uWSGI 2.0 holds the GIL while it waits (plugins/python).
     """
     module = sys.modules.get("uwsgi")
     if module is not None and not getattr(module, "has_threads", True):
         logger.warning(
-            "Task events leave late: uWSGI runs without threads, and so none while it waits for "
+            "Task events leave late: uWSGI runs without threads, and none while it waits for "
             "requests; set `enable-threads = true`"
         )
