@@ -19,28 +19,8 @@ import type { Monitor, Watch } from "./types/client/handles.js";
 import type { Operation } from "./types/client/protocol.js";
 import type { GetToken } from "./types/client/tokens.js";
 import type { Words } from "./types/element/format.js";
-export type Display = {
-    /**
-     * A word or two.
-     */
-    status: string;
-    /**
-     * A sentence.
-     */
-    text?: string;
-    /**
-     * A sentence that says why there is nothing to show.
-     */
-    problem?: string;
-    connection?: string;
-};
-/**
- * @typedef {object} Display The texts that show where an operation is.
- * @property {string} status A word or two.
- * @property {string} [text] A sentence.
- * @property {string} [problem] A sentence that says why there is nothing to show.
- * @property {string} [connection]
- */
+export type Display = import("./types/element/display.js").Display;
+/** @typedef {import("./types/element/display.js").Display} Display */
 /** A server has no `HTMLElement`. @type {typeof HTMLElement} */
 declare const Base: typeof HTMLElement;
 export declare class CeleryProgress extends Base {

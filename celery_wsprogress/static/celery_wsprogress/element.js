@@ -17,20 +17,15 @@
  */
 
 import { sidecarOf } from "./client/address.js";
-import { connect } from "./client.js";
 import { NORMAL } from "./client/close_codes.js";
-import { exactResult } from "./client/exact_json.js";
+import { connect } from "./client.js";
 import { oncePerFrame } from "./element/animation_frame.js";
-import { hasEnded } from "./client/protocol.js";
-import { adoptStyles, buildShadow, isolateDirection } from "./element/shadow_dom.js";
-import {
-  formatFigures,
-  formatPercent,
-  formatResult,
-  formatStatus,
-  mergeWords,
-  WORDS,
-} from "./element/format.js";
+import { Announcer } from "./element/announcer.js";
+import { REFLECTED } from "./element/attributes.js";
+import { displayOf } from "./element/display.js";
+import { mergeWords, WORDS } from "./element/format.js";
+import { adoptStyles } from "./element/shadow_dom.js";
+import { View } from "./element/view.js";
 import { aggregate } from "./element/workflow.js";
 
 /** @import { Client } from "./client.js" */
@@ -41,17 +36,11 @@ import { aggregate } from "./element/workflow.js";
 
 const HERE = import.meta.url;
 
-/** Minimum milliseconds between two announcements, so that a screen reader can finish one. */
-const ANNOUNCE_INTERVAL = 5_000;
-
 /** Milliseconds after which an operation without events is reported as unknown. */
 const UNKNOWN_TIMEOUT = 10_000;
 
 /** Maximum number of dispatched event ids that are kept. */
 const MAX_DISPATCHED_IDS = 5_000;
-
-/** Attributes that the element sets on itself. */
-const STATES = ["state", "status", "indeterminate", "connection"];
 
 /** Warnings that were written to the console; each is written once. @type {Set<string>} */
 const warned = new Set();
@@ -63,19 +52,13 @@ function warn(text) {
   console.warn(`<celery-progress>: ${text}`);
 }
 
-/**
- * @typedef {object} Display The texts that show where an operation is.
- * @property {string} status A word or two.
- * @property {string} [text] A sentence.
- * @property {string} [problem] A sentence that says why there is nothing to show.
- * @property {string} [connection]
- */
+/** @typedef {import("./element/display.js").Display} Display */
 
 /** A server has no `HTMLElement`. @type {typeof HTMLElement} */
 const Base = globalThis.HTMLElement ?? /** @type {any} */ (class {});
 
 export class CeleryProgress extends Base {
-  static observedAttributes = ["task-id", "group-id", "url", "token", "label", ...STATES];
+  static observedAttributes = ["task-id", "group-id", "url", "token", "label", ...REFLECTED];
 
   /** The words that it shows; missing ones are in English. @type {Partial<Words>} */
   static words = WORDS;
@@ -96,16 +79,18 @@ export class CeleryProgress extends Base {
   /** The event with the result. @type {ProgressEvent | null} */
   #resultEvent = null;
   #isUnknown = false;
-  #paintSoon = oncePerFrame(() => this.#paint());
-  #announced = { step: "", at: -Infinity };
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #announceTimer;
+  #scheduleRender = oncePerFrame(() => this.#render());
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #unknownTimer;
 
+  #view;
+  #announcer;
+
   constructor() {
     super();
-    buildShadow(this.attachShadow({ mode: "open" }));
+    const root = this.attachShadow({ mode: "open" });
+    this.#view = new View(this);
+    this.#announcer = new Announcer(root);
   }
 
   /** The handle of what the element shows: `.done`, `.observe`, … */
@@ -139,7 +124,7 @@ export class CeleryProgress extends Base {
     adoptStyles(/** @type {ShadowRoot} */ (this.shadowRoot));
     // An element that is moved keeps its watch.
     if (!this.#handle) this.#restartSoon();
-    this.#paintSoon();
+    this.#scheduleRender();
   }
 
   disconnectedCallback() {
@@ -154,7 +139,7 @@ export class CeleryProgress extends Base {
   attributeChangedCallback(name, before, after) {
     if (before === after) return;
     // A page may remove the reflected attributes, as libraries that morph the DOM do.
-    if (name === "label" || STATES.includes(name)) this.#paintSoon();
+    if (name === "label" || REFLECTED.includes(name)) this.#scheduleRender();
     else this.#restartSoon();
   }
 
@@ -199,7 +184,7 @@ export class CeleryProgress extends Base {
     };
     handle.ready.then(() => handle === this.#handle && wait(), () => {});
     this.#client.observe(() => this.#observe());
-    this.#paintSoon();
+    this.#scheduleRender();
   }
 
   /**
@@ -216,12 +201,12 @@ export class CeleryProgress extends Base {
 
   #observe() {
     const { url, state, lost } = this.#client ?? {};
-    // 1000 is an intended close, as when a page is left.
+    // 1000: the client closed it itself, as when a page is left.
     if (lost && lost.code !== NORMAL && state !== "open") {
       const why = lost.reason || lost.code;
       warn(`no connection to ${url} (${why}); trying again. Is a sidecar there, and \`url\` right?`);
     }
-    this.#paintSoon();
+    this.#scheduleRender();
   }
 
   /** @param {string | null} id */
@@ -232,11 +217,11 @@ export class CeleryProgress extends Base {
       `nothing was heard of ${id}. Is it the id of a task with base=StreamingTask, and does its ` +
         "worker use the broker of the sidecar?",
     );
-    this.#paintSoon();
+    this.#scheduleRender();
   }
 
   #stop() {
-    clearTimeout(this.#announceTimer);
+    this.#announcer.stop();
     clearTimeout(this.#unknownTimer);
     this.#handle?.close();
     this.#client?.close();
@@ -250,7 +235,7 @@ export class CeleryProgress extends Base {
    * @param {boolean} replayed
    */
   #onChange(operation, event, replayed) {
-    this.#paintSoon();
+    this.#scheduleRender();
     if (event?.event_type === "result") this.#resultEvent = event;
     if (event?.event_type === "status" && event.data.status === "started") this.#resultEvent = null;
     const id = event?.event_id;
@@ -269,7 +254,7 @@ export class CeleryProgress extends Base {
     this.#error = error;
     warn(`it may not be shown: ${error.message}`);
     this.#dispatch("refused", { error });
-    this.#paintSoon();
+    this.#scheduleRender();
   }
 
   /**
@@ -277,164 +262,17 @@ export class CeleryProgress extends Base {
    * @param {object} detail
    */
   #dispatch(name, detail) {
-    const how = { bubbles: true, composed: true, detail };
-    this.dispatchEvent(new CustomEvent(`celery-${name}`, how));
+    const init = { bubbles: true, composed: true, detail };
+    this.dispatchEvent(new CustomEvent(`celery-${name}`, init));
   }
 
-  // Painting.
-
-  #paint() {
+  #render() {
     const { operation } = this;
     const words = mergeWords(/** @type {typeof CeleryProgress} */ (this.constructor).words);
-    const display = this.#displayOf(operation, words);
-    this.#reflect("state", operation?.state);
-    this.#reflect("status", operation?.status);
-    this.#reflect("connection", display.connection);
-    this.#setText("status", display.status);
-    this.#paintLabel(operation);
-    this.#paintBar(operation, words, display);
-    this.#paintEnd(operation, display);
-    this.#announce(operation, display);
-  }
-
-  /**
-   * Return the texts that show where the operation is.
-   *
-   * @param {Operation | null} operation
-   * @param {Words} words
-   * @returns {Display}
-   */
-  #displayOf(operation, words) {
-    const { state = "open", lost = null } = this.#client ?? {};
-    if (operation && hasEnded(operation)) return { status: formatStatus(operation, words) };
-    if (this.#error) {
-      return { status: words.refused, problem: words.refusedText, connection: "closed" };
-    }
-    if (state !== "open" && operation) return { status: words.reconnecting, connection: "reconnecting" };
-    if (state !== "open" && lost) {
-      return { status: words.unreachable, text: words.unreachableText, connection: state };
-    }
-    if (state !== "open") return { status: words.connecting };
-    if (operation || !this.#isUnknown) return { status: formatStatus(operation, words) };
-    return { status: words.unheard, text: words.unheardText };
-  }
-
-  /** @param {Operation | null} operation */
-  #paintLabel(operation) {
-    const given = this.getAttribute("label");
-    const slot = /** @type {HTMLElement} */ (this.#part("label").firstElementChild);
-    const label = given ?? (operation?.operation_type || this.getAttribute("task-id") || "");
-    if (slot.textContent !== label) slot.textContent = label;
-    const [slotted] = /** @type {HTMLSlotElement} */ (slot).assignedNodes();
-    this.#part("bar").setAttribute("aria-label", slotted?.textContent || label);
-  }
-
-  /**
-   * Return whether the bar is animated: the total is unknown, or the task runs and has not
-   * reported progress. A stalled task is not animated.
-   *
-   * @param {Operation} operation
-   */
-  #isIndeterminate({ state, status, indeterminate, progress, current, message }) {
-    const group = this.#handle && !("operation" in this.#handle);
-    const silent = progress === 0 && message === "" && (group || current == null);
-    return state === "running" && status !== "stalled" && (indeterminate || silent);
-  }
-
-  /**
-   * @param {Operation | null} operation
-   * @param {Words} words
-   * @param {Display} display
-   */
-  #paintBar(operation, words, { status, text = "" }) {
-    const { progress = 0, message = text } = operation ?? {};
-    const moving = operation !== null && this.#isIndeterminate(operation);
-    const figures = formatFigures(operation, words, this.#language);
-    const percent = formatPercent(progress, this.#language);
-    const begun = ["running", "retrying", "replaced"].includes(operation?.state ?? "");
-    if (begun && !moving && !operation?.indeterminate) figures.unshift(percent);
-    this.#reflect("indeterminate", moving ? "" : undefined);
-    this.#setText("message", message);
-    this.#part("message").title = message;
-    const rightToLeft = getComputedStyle(this).direction === "rtl";
-    this.#setText("figures", (rightToLeft ? figures.map(isolateDirection) : figures).join(" · "));
-    this.#part("fill").style.inlineSize = moving ? "" : `${progress * 100}%`;
-    const bar = this.#part("bar");
-    const said = [status, ...(moving ? [] : [percent]), message].filter(Boolean).join(", ");
-    if (moving || !operation) bar.removeAttribute("aria-valuenow");
-    else bar.setAttribute("aria-valuenow", String(Math.floor(progress * 100)));
-    bar.setAttribute("aria-valuetext", said);
-  }
-
-  /**
-   * @param {Operation | null} operation
-   * @param {Display} display
-   */
-  #paintEnd(operation, { problem = "" }) {
-    const { error, error_type: type } = operation ?? {};
-    if (error) problem = `${type}: ${error}`;
-    this.#setText("error", problem);
-    this.#part("error").hidden = !problem;
-    const gave = this.#resultEvent;
-    const slot = /** @type {HTMLSlotElement} */ (this.#part("result").firstElementChild);
-    const text = gave ? formatResult(gave.data.result, exactResult(gave)) : "";
-    if (slot.textContent !== text) slot.textContent = text;
-    const shown = operation?.state === "completed" && (text || slot.assignedNodes().length);
-    this.#part("result").hidden = !shown;
-  }
-
-  /**
-   * Announce a change of status or of a quarter of the progress to screen readers.
-   *
-   * @param {Operation | null} operation
-   * @param {Display} display
-   */
-  #announce(operation, { status, text, problem }) {
-    const quarter = Math.floor((operation?.progress ?? 0) * 4);
-    const step = `${status} ${operation?.indeterminate ? "" : quarter}`;
-    if (!(operation || text || problem) || step === this.#announced.step) return;
-    clearTimeout(this.#announceTimer);
-    const wait = Math.max(0, this.#announced.at + ANNOUNCE_INTERVAL - performance.now());
-    this.#announceTimer = setTimeout(() => {
-      const name = this.#part("bar").getAttribute("aria-label");
-      const said = this.#part("bar").getAttribute("aria-valuetext");
-      this.#setText("live", [`${name}: ${said}`, operation?.error ?? problem].filter(Boolean).join(". "));
-      this.#announced = { step, at: performance.now() };
-    }, wait);
-  }
-
-  /** The language of the nearest element with `lang`, also outside of shadow trees. */
-  get #language() {
-    for (let at = /** @type {any} */ (this); at; at = at.getRootNode().host) {
-      const found = at.closest("[lang]");
-      if (found) return found.getAttribute("lang") || undefined;
-    }
-  }
-
-  /**
-   * @param {string} name
-   * @returns {HTMLElement}
-   */
-  #part(name) {
-    return /** @type {HTMLElement} */ (this.shadowRoot?.querySelector(`[part=${name}]`));
-  }
-
-  /**
-   * @param {string} name
-   * @param {string} text
-   */
-  #setText(name, text) {
-    const part = this.#part(name);
-    if (part.textContent !== text) part.textContent = text;
-  }
-
-  /**
-   * @param {string} name
-   * @param {string | undefined} value
-   */
-  #reflect(name, value) {
-    if (value === undefined) this.removeAttribute(name);
-    else if (this.getAttribute(name) !== value) this.setAttribute(name, value);
+    const display = displayOf(operation, words, this.#client, this.#error, this.#isUnknown);
+    const isGroup = this.#handle !== null && !("operation" in this.#handle);
+    this.#view.render(operation, display, words, isGroup, this.#resultEvent);
+    this.#announcer.announce(operation, display);
   }
 }
 

@@ -27,17 +27,17 @@ export function isolateDirection(text) {
  */
 export function buildShadow(root) {
   adoptStyles(root);
-  const bar = part("bar", part("fill"));
+  const bar = createPart("bar", createPart("fill"));
   const attributes = { role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" };
   for (const [name, value] of Object.entries(attributes)) bar.setAttribute(name, value);
-  const live = part("live");
+  const live = createPart("live");
   live.setAttribute("aria-live", "polite");
   root.append(
-    part("head", part("label", slot("label")), part("status")),
+    createPart("head", createPart("label", createSlot("label")), createPart("status")),
     bar,
-    part("foot", part("message"), part("figures")),
-    part("error"),
-    part("result", slot("result")),
+    createPart("foot", createPart("message"), createPart("figures")),
+    createPart("error"),
+    createPart("result", createSlot("result")),
     live,
   );
 }
@@ -62,19 +62,40 @@ export function adoptStyles(root) {
 }
 
 /**
+ * Return a part.
+ *
+ * @param {ShadowRoot} root
+ * @param {string} name
+ * @returns {HTMLElement}
+ */
+export function part(root, name) {
+  return /** @type {HTMLElement} */ (root.querySelector(`[part=${name}]`));
+}
+
+/**
+ * Set the text of a node if it differs.
+ *
+ * @param {Node} node
+ * @param {string} text
+ */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/**
  * @param {string} name
  * @param {...HTMLElement} children
  */
-function part(name, ...children) {
-  const made = document.createElement("div");
-  made.setAttribute("part", name);
-  made.append(...children);
-  return made;
+function createPart(name, ...children) {
+  const div = document.createElement("div");
+  div.setAttribute("part", name);
+  div.append(...children);
+  return div;
 }
 
 /** @param {string} name */
-function slot(name) {
-  const made = document.createElement("slot");
-  made.name = name;
-  return made;
+function createSlot(name) {
+  const slot = document.createElement("slot");
+  slot.name = name;
+  return slot;
 }

@@ -24,3 +24,18 @@ export declare function buildShadow(root: ShadowRoot): void;
  * @param {ShadowRoot} root
  */
 export declare function adoptStyles(root: ShadowRoot): void;
+/**
+ * Return a part.
+ *
+ * @param {ShadowRoot} root
+ * @param {string} name
+ * @returns {HTMLElement}
+ */
+export declare function part(root: ShadowRoot, name: string): HTMLElement;
+/**
+ * Set the text of a node if it differs.
+ *
+ * @param {Node} node
+ * @param {string} text
+ */
+export declare function setText(node: Node, text: string): void;

@@ -1,0 +1,47 @@
+/**
+ * The texts of `<celery-progress>` for an operation and the state of its connection.
+ *
+ * Pure.
+ */
+import type { Client } from "../client.js";
+import type { Operation } from "../client/protocol.js";
+import type { Words } from "./format.js";
+export type Display = {
+    /**
+     * A word or two.
+     */
+    status: string;
+    /**
+     * A sentence, shown as the message while there is no operation.
+     */
+    text?: string;
+    /**
+     * A sentence, shown as the error if the operation has none.
+     */
+    problem?: string;
+    /**
+     * The value of the attribute `connection`.
+     */
+    connection?: string;
+};
+/** @import { Client } from "../client.js" */
+/** @import { Operation } from "../client/protocol.js" */
+/** @import { Words } from "./format.js" */
+/**
+ * @typedef {object} Display The texts that show the state of an operation and its connection.
+ * @property {string} status A word or two.
+ * @property {string} [text] A sentence, shown as the message while there is no operation.
+ * @property {string} [problem] A sentence, shown as the error if the operation has none.
+ * @property {string} [connection] The value of the attribute `connection`.
+ */
+/**
+ * Return the texts to show.
+ *
+ * @param {Operation | null} operation
+ * @param {Words} words
+ * @param {Client | null} client
+ * @param {Error | null} error The reason why the watch was rejected.
+ * @param {boolean} isUnknown The sidecar has sent nothing about the operation for some time.
+ * @returns {Display}
+ */
+export declare function displayOf(operation: Operation | null, words: Words, client: Client | null, error: Error | null, isUnknown: boolean): Display;
