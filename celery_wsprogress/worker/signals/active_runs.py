@@ -1,10 +1,8 @@
-"""In the worker's main process: which runs its pool is busy with.
+"""The active runs of a worker's pool, for the heartbeats of its main process.
 
-The truth is Celery's own set of active requests. A request enters it when a process or thread of
-the pool takes it, and leaves it with every end there is, also with those that have no signal: a
-pool process that died after its success was stored, or whose message went back into its queue.
-What is forked of this process, a child of the pool or of a task's own, is never asked:
-witnesses do not survive a fork.
+They come from Celery's own set of active requests. A request enters it when the pool takes it, and
+leaves it with every end, also with those that have no signal: a pool process that died after its
+success was stored, or whose message was requeued. Forked children have no such source.
 """
 
 from __future__ import annotations
@@ -28,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class ActiveRuns:
-    """Vouches for the runs of one app; a :data:`.ActiveRunSource`.
+    """The active runs of one app; a :data:`.ActiveRunSource`.
 
     Args:
-        reporting: Of the app.
-        received: Everything that was received and still exists. While there is something, a run
-            may begin without a word from this process.
-        terminations: Runs that Celery does not call active any more, and that may still go on.
+        publishing: The settings and the publisher of the app.
+        received: The received requests that still exist. While there are any, a run may start
+            without an event of this process.
+        terminations: Runs that Celery no longer calls active, but that may still be running.
     """
 
     def __init__(
@@ -47,7 +45,7 @@ class ActiveRuns:
         self._active: Iterable[Any] = import_module("celery.worker.state").active_requests
 
     def __call__(self) -> Sequence[ActiveRun] | None:
-        """Name the runs that go on."""
+        """Return the active runs; None if none can start before the next event."""
         active = [
             one for one in map(self.find, copy_of_changing_set(self._active)) if one is not None
         ]
@@ -56,7 +54,7 @@ class ActiveRuns:
         return active if active or self._received else None
 
     def find(self, request: Any) -> ActiveRun | None:
-        """What is said of a request that is being run; None where it is not this app's to say."""
+        """Return the active run of a request; None if it is not started or not of this app."""
         header = read_header(request.request_dict)
         run, since = header.get("run"), request.time_start
         if not run or since is None or publishing_for(request.task, header) is not self._by_app:
@@ -70,7 +68,7 @@ class ActiveRuns:
 
 
 def copy_of_changing_set(changing: Iterable[Any]) -> Sequence[Any]:
-    """What is in a set that another thread changes meanwhile."""
+    """Copy a set that another thread may change meanwhile."""
     while True:
         try:
             return tuple(changing)

@@ -1,4 +1,4 @@
-"""How a run ended, as the result backend tells it, in the words of a run's own process."""
+"""The events of a run's end, read from the result backend."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def events_from_backend(
     Args:
         task: The task, bound to its app.
         run: The run.
-        timestamp: When it ended, in epoch seconds.
-        otherwise: Makes what is said where the backend knows of no end, or cannot be asked.
-        streams_result: Whether the task's result may leave.
-        streams_errors: Whether the text of its error may.
-        duration: How long it ran, where that is known.
-        revoked: What is said of a revoked run, where more is known than the backend says.
+        timestamp: The time of the end, epoch seconds.
+        otherwise: Returns the events if the backend knows no end, or cannot be asked.
+        streams_result: Whether events may contain the task's result.
+        streams_errors: Whether events may contain the text of its error.
+        duration: Seconds since the start, where known.
+        revoked: The error of a revoked run, if it is better known than in the backend.
     """
     try:
         outcome = result_backend.fetch_outcome(task.backend, run.operation_id)

@@ -1,7 +1,7 @@
-"""Runs that no worker has received: of tasks that are called eagerly, in the process of the caller.
+"""Eager runs (``task_always_eager``, ``apply()``), which have no message and no worker.
 
-``task_always_eager`` and ``apply()`` publish no message. What they run begins with ``started``, and
-ends as its ``EagerResult`` says. The process that runs them vouches for them.
+They run in the process of the caller, which sends their events, from ``started`` on, and their
+heartbeats.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
     from celery_wsprogress.worker.run_info import RunInfo
 
-#: Left from outside, not failed.
+#: Exceptions that cancel a run from outside; it has not failed.
 CANCELLED: Final = (KeyboardInterrupt, GeneratorExit)
 
 
 def runs_in_tests() -> bool:
-    """Whether this process runs tests: by pytest, Django's runner, or ``python -m unittest``."""
+    """Return whether this process runs pytest, Django's tests, or ``python -m unittest``."""
     if "pytest" in sys.modules or "django.test.runner" in sys.modules:
         return True
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
@@ -32,35 +32,35 @@ def runs_in_tests() -> bool:
 
 
 def headers_of(request: Any) -> Mapping[str, Any]:
-    """What its message would have said: the caller's headers stand apart in an eager request."""
+    """Return the headers that a message would have; an eager request keeps the caller's apart."""
     headers = vars(request)
     return {**headers, HEADER: read_header(headers.get("headers") or {})}
 
 
 class EagerRuns:
-    """The eager runs of one app that go on; a :data:`.ActiveRunSource`."""
+    """The active eager runs of one app; a :data:`.ActiveRunSource`."""
 
     def __init__(self) -> None:
         self._active: dict[str, ActiveRun] = {}
 
     def begin(self, run: RunInfo, timestamp: float, announce: Callable[[], EncodedEvent]) -> None:
-        """This run goes on from now on."""
+        """Add a run, with its start in epoch seconds."""
         self._active[run.run_id] = ActiveRun(run.operation_id, run.run_id, timestamp, announce)
 
     def end(self, run: RunInfo) -> None:
-        """This one does not any more."""
+        """Remove a run."""
         self._active.pop(run.run_id, None)
 
     def forget(self) -> None:
-        """They are the parent's. Called in a child."""
+        """Remove all runs, which are the parent's, in a forked child."""
         self._active = {}
 
     def give_heartbeats_to(self, publisher: Publisher) -> None:
-        """Have this process vouch for them, where nobody vouches for the runs of a worker."""
+        """Send heartbeats for these runs, unless the publisher has another source: a worker's."""
         if publisher.heartbeat_source is None:
             self.forget()
             publisher.heartbeat_source = self
 
     def __call__(self) -> Sequence[ActiveRun] | None:
-        """Name the runs that go on."""
+        """Return the active runs; None if there are none."""
         return list(self._active.copy().values()) or None

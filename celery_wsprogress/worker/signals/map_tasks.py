@@ -51,7 +51,7 @@ def header_for(task: Any, kwargs: Any, header: Mapping[str, Any]) -> Mapping[str
 
 
 class MapTracker(Tracker):
-    """Of a task that calls another one for each of its items."""
+    """The tracker of a task that calls another one for each of its items."""
 
     __slots__ = ("_done", "_items")
 
@@ -65,7 +65,7 @@ class MapTracker(Tracker):
         kwargs["it"] = self._items
 
     def advance(self, done: int) -> None:
-        """So many items have been done."""
+        """Report the number of items done."""
         self._done = done
         if not self.ended:
             super().update_progress(None, "", done, len(self._items), _UNIT)
@@ -79,7 +79,7 @@ class MapTracker(Tracker):
         unit: Any = None,  # noqa: ARG002 - of an item's own
         details: Any = None,
     ) -> None:
-        """How far the item is."""
+        """Report the progress of the current item, as a share of all items."""
         fraction, indeterminate, _, _ = self._measure(progress, message, current, total)
         done = self._done if indeterminate else self._done + fraction
         super().update_progress(None, message, done, len(self._items), _UNIT, details)

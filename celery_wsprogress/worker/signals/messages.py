@@ -1,4 +1,4 @@
-"""Celery's exceptions in the words that watchers read. Never arguments, never tracebacks."""
+"""Celery's exceptions as texts for watchers, without arguments and tracebacks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from celery_wsprogress.protocol import jsonable
 
 
 def retry(reason: Any, *, full: bool) -> tuple[str, float | None]:
-    """Why a task is tried again, and in how many seconds, where that is known.
+    """Return the reason of a retry, and the seconds until then, None if not known.
 
     Args:
-        reason: Celery's ``Retry``, or None when the worker itself gives the message back.
-        full: Whether the texts of the task's errors may leave.
+        reason: Celery's ``Retry``; None when the worker itself requeues the message.
+        full: Whether events may contain the texts of the task's errors.
     """
     if reason is None:
         return "the worker gave the task back to its queue", None
@@ -42,12 +42,7 @@ def _cause(exception: Any, *, full: bool) -> str:
 
 
 def rejection(reject: Any, *, full: bool) -> tuple[str, str]:
-    """Why a task's message was thrown away.
-
-    Args:
-        reject: Celery's ``Reject``.
-        full: Whether the texts of the task's errors may leave.
-    """
+    """Return error and type of a task that rejects its message; ``full`` as in :func:`retry`."""
     reason = getattr(reject, "reason", None)
     if isinstance(reason, BaseException):
         message = _cause(reason, full=full)
@@ -58,7 +53,7 @@ def rejection(reject: Any, *, full: bool) -> tuple[str, str]:
 
 
 def revocation(signum: Any, *, terminated: Any, expired: Any) -> tuple[str, str]:
-    """How a task was called off."""
+    """Return error and type of a task that was revoked or has expired."""
     if expired:
         message = "the task expired before it could start"
     elif terminated:
@@ -69,21 +64,21 @@ def revocation(signum: Any, *, terminated: Any, expired: Any) -> tuple[str, str]
 
 
 def termination(signum: Any) -> str:
-    """What is said of a task that goes on though its process was sent a signal."""
+    """Return the message of a task that still runs although its process got a signal."""
     return f"asked to stop (signal {jsonable.to_text(signum)}), and not ended yet"
 
 
 def unknown(name: Any) -> tuple[str, str]:
-    """Why a worker threw the message of a task away whose name it does not know."""
+    """Return error and type of a task whose name its worker does not know."""
     return f"the worker does not know the task {jsonable.to_text(name)}", "NotRegistered"
 
 
 def unreadable(exc: Any) -> tuple[str, str]:
-    """Why a worker threw a message away that it could make nothing of."""
+    """Return error and type of a message that its worker could not read."""
     kind = "InvalidTaskError" if exc is None else type(exc).__name__
     return "the worker could not read the task's message, and threw it away", kind
 
 
 def shutdown() -> tuple[str, str]:
-    """How a task ended that its worker did not wait for."""
+    """Return error and type of a task for which its worker did not wait."""
     return "the worker was shut down while the task ran", "WorkerTerminate"

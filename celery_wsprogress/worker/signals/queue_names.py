@@ -44,7 +44,7 @@ def queue_of(app: Any, exchange: Any, routing_key: Any, *, consumed: bool = Fals
 
 
 def name_of(queue: Any) -> str:
-    """What the configuration calls a queue: that of a broadcast has a new name in each worker."""
+    """Return the configured name of a queue: a broadcast's own name is new in each worker."""
     return str(getattr(queue, "alias", None) or getattr(queue, "name", None) or "")
 
 

@@ -1,7 +1,7 @@
-"""In the worker's main process: the requests it has received, by task id, while they live.
+"""The requests that the worker's main process has received, by task id, while they exist.
 
-Some signals of an end come without their request, and Celery has dropped its own list by then.
-A request lives as long as it can still end, so it is not kept alive here.
+Some signals of an end come without their request, and Celery's own list has dropped it by then. A
+request exists as long as it can still end, so only weak references are kept.
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MIN_SWEEP_SIZE: Final = 200
-"""So many may be remembered before it is looked which of them are gone."""
+"""Entries beyond which those of collected requests are removed."""
 
 
 class ReceivedRequests:
-    """Requests by task id, while they live.
-
-    Not a ``WeakValueDictionary``: that is called back for each one that goes, which costs a task
-    more than all else that is done here.
-    """
+    """Requests by task id, while they exist."""
 
     def __init__(self) -> None:
+        # Not a WeakValueDictionary, whose callback for each collected request costs too much.
         self._by_id: dict[str, weakref.ref[Any]] = {}
         self._most = MIN_SWEEP_SIZE
 
@@ -39,7 +36,7 @@ class ReceivedRequests:
         return None if found is None else found()
 
     def __iter__(self) -> Iterator[Any]:
-        """Those that still live."""
+        """Iterate over the requests that still exist."""
         return (one for known in list(self._by_id.values()) if (one := known()) is not None)
 
     def __bool__(self) -> bool:
@@ -54,4 +51,4 @@ class ReceivedRequests:
 
 
 known: Final = ReceivedRequests()
-"""Those of this process."""
+"""The requests of this process."""

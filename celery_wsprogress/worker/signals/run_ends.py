@@ -1,4 +1,4 @@
-"""In the worker's main process: the ends of runs that are said there, each once."""
+"""The ends of runs that the worker's main process publishes, each once."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
     from celery_wsprogress.worker.run_info import RunInfo
 
-#: Runs whose end was said here: a hard time limit is signalled twice.
+#: Ids of runs whose end was published here: Celery signals a hard time limit twice.
 published: Final[deque[str]] = deque(maxlen=1_000)
 
 
 def publish(task: Any, request: Any, run: RunInfo, end: EncodedEvent) -> None:
-    """Say the end of a run.
+    """Publish the end of a run.
 
     Args:
         task: The task, bound to its app.
         request: Celery's request of it, or its headers.
         run: The run.
-        end: What is said.
+        end: Its last event.
     """
     publishing = publishing_for(task, read_header(request))
     if publishing is not None and run.run_id not in published:
@@ -38,14 +38,14 @@ def publish(task: Any, request: Any, run: RunInfo, end: EncodedEvent) -> None:
 def publish_from_backend(
     task: Any, request: Any, run: RunInfo, otherwise: EncodedEvent, revoked: str = ""
 ) -> None:
-    """Say the end of a run whose process is gone, which may have stored another one before.
+    """Publish the end of a run whose process is gone: what the backend has, else ``otherwise``.
 
     Args:
         task: The task, bound to its app.
         request: Celery's request of it, or its headers.
         run: The run.
-        otherwise: What is said where the backend knows of no end.
-        revoked: What is said of a revoked run, where more is known than the backend says.
+        otherwise: The event if the backend knows no end.
+        revoked: The error of a revoked run, if it is better known than in the backend.
     """
     header = read_header(request)
     publishing = publishing_for(task, header)

@@ -1,8 +1,8 @@
-"""What was to follow a task that failed: the rest of its chain, and the body of its chord.
+"""The successors of a task that failed: the rest of its chain, and the body of its chord.
 
 Celery stores the failure for each of them at once, and none of them ever runs
-(celery/backends/base.py, ``_fail_chain`` and ``chord_error_from_stack``). The process in which
-that happens says it, too, of those that are followed: nobody else will.
+(celery/backends/base.py, ``_fail_chain`` and ``chord_error_from_stack``). So the process in which
+that happens publishes their ends.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _names_in(signature: Any) -> Iterator[str]:
 
 
 def failed(request: Any, sender: Any = None, exception: Any = None, **_: Any) -> None:
-    """A task failed. Say it of the rest of its chain.
+    """Publish the ends of the rest of a failed task's chain.
 
     Args:
         request: Celery's request of it; None where that is gone.
@@ -101,7 +101,7 @@ def _with_bodies(signatures: Iterable[Any]) -> Iterator[Any]:
 
 
 def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) -> None:
-    """Say that they failed with what another task raised.
+    """Publish that tasks failed with the exception of another one.
 
     Args:
         app: The app.

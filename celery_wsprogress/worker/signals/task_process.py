@@ -102,7 +102,7 @@ def _tracker(
 
 
 def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
-    """Say ``result``, where it is wanted, and ``completed``."""
+    """Publish ``result``, where the policy allows it, and ``completed``."""
     # Of a plain task that is all, and costs it next to nothing.
     tracker = context.current_tracker.get() and _tracker_of(sender.request.id)
     if tracker is None or tracker.sink is None:
@@ -119,7 +119,7 @@ def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
 
 
 def failed(task_id: Any = None, exception: Any = None, **_: Any) -> bool:
-    """Say ``error``. False when it is not this process that runs the task."""
+    """Publish ``error``. False when this process does not run the task."""
     tracker = _tracker_of(task_id)
     if tracker is not None:
         _fail(tracker, *result_backend.describe_failure(exception, full=tracker.streams_errors))
@@ -127,7 +127,7 @@ def failed(task_id: Any = None, exception: Any = None, **_: Any) -> bool:
 
 
 def retried(request: Any = None, reason: Any = None, **_: Any) -> bool:
-    """Say ``retrying``. False when it is not this process that runs the task."""
+    """Publish ``retrying``. False when this process does not run the task."""
     tracker = _tracker_of(request.id)
     if tracker is not None:
         message, retry_in = messages.retry(reason, full=tracker.streams_errors)
@@ -177,7 +177,7 @@ def _finish_eagerly(tracker: Tracker, task: Any, state: Any) -> None:
 
 
 def _streams_result(task: Any) -> bool:
-    """As :func:`.apps.streams_result`, of the run that ends."""
+    """Return :func:`.policies.streams_result` of the run that ends."""
     request = task.request
     if not request.is_eager:
         return streams_result(task, read_header(request))
@@ -220,7 +220,7 @@ def _fail(
 
 
 def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
-    """Nothing is known of the end but that Celery will say nothing about it."""
+    """Publish the end of a task that raised ``Ignore``, as the backend has it."""
     if tracker.replaced or ignore.args[:1] == ("Replaced by new task",):
         # Its successor has the same id and goes on.
         tracker.replace()

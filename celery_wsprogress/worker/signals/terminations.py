@@ -40,11 +40,11 @@ class Termination(NamedTuple):
     request: Any
     """Celery's request in the main process."""
     active: ActiveRun
-    """What signs of life say of the run meanwhile."""
+    """The run in the heartbeats until then."""
     report_end: Callable[[], None]
-    """Says the end. Called by the thread that watches, once its process is gone."""
+    """Publishes the end. Called by the watching thread once the process is gone."""
     report_terminating: Callable[[], None]
-    """Says that it has not ended yet. Called once, by the same thread."""
+    """Publishes the status ``terminating``. Called once, by the same thread."""
 
 
 class Terminations:
