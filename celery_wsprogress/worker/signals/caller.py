@@ -1,6 +1,6 @@
-"""In the process that publishes a task: a web process, a script, beat, or a running task.
+"""Handlers in the process that publishes a task: a web process, a script, beat, or another task.
 
-The message is stamped before it leaves, and ``queued`` is said once the broker has it.
+They add our header to the message, and publish ``queued`` once the broker has it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.tracker import Tracker
 
 
-#: The id of the message that leaves here now, and the name of its queue, where Celery says it.
+#: The id of the message that is being published, and the name of its queue, if Celery passes it.
 _routed: ContextVar[tuple[Any, str]] = ContextVar("celery_wsprogress.routed", default=(None, ""))
 
 
@@ -44,7 +44,7 @@ def before_publish(  # noqa: PLR0917 - as Celery names them
     declare: Any = None,
     **_: Any,
 ) -> None:
-    """Stamp the message with a publication id, beside what the caller put there."""
+    """Add a publication id to the message's header, beside the caller's values."""
     if not _has_protocol_2(headers):
         return
     _routed.set((headers["id"], _declared(declare, exchange, routing_key)))
@@ -85,10 +85,10 @@ def after_publish(
     body: Any = None,
     **_: Any,
 ) -> None:
-    """Say ``queued``: the broker has the message.
+    """Publish ``queued``: the broker has the message.
 
-    Not for a retry (``retrying`` is said where it happens), nor when a running task publishes
-    its own id: it is being replaced, and goes on for those who watch it.
+    Not for a retry, whose run publishes ``retrying``, nor for the replacement of a running task,
+    whose operation continues.
     """
     if not _has_protocol_2(headers) or headers.get("retries"):
         return
@@ -143,14 +143,14 @@ def _inherit_in_dict(signature: Any, tracker: Tracker) -> None:
 
 
 def replacement_header(tracker: Tracker) -> dict[str, Any]:
-    """The stamp that a replacement gets from the run it replaces."""
+    """Return the header that a replacement gets from the run it replaces."""
     run = tracker.run
     header = {"metadata": run.metadata, "tags": list(run.tags), "follow": True, "after": run.run_id}
     return header if tracker.streams_errors else {**header, WITHHOLD_ERRORS: True}
 
 
 def _sanitized_header(header: Mapping[str, Any]) -> dict[str, Any]:
-    """A stamp that is fit to travel: plain values, of limited size; of a run's only ``after``."""
+    """Return a header of plain values of limited size; of a run's own keys only ``after``."""
     kept: dict[str, Any] = {}
     if header.get("metadata") is not None:
         kept["metadata"] = jsonable.to_object(header["metadata"])
@@ -182,7 +182,7 @@ def _publishing_of(sender: Any, header: Mapping[str, Any], body: Any) -> AppPubl
 
 
 def _retry_header(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a retry: the run that asks for it."""
+    """Return ``after`` of a retry: the run that asks for it."""
     tracker = context.find_tracker(headers["id"]) if headers.get("retries") else None
     return {} if tracker is None else {"after": tracker.run.run_id}
 

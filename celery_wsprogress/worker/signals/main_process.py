@@ -1,4 +1,4 @@
-"""In the worker's main process: what arrives, and the ends that no child can tell any more.
+"""Handlers in the worker's main process: received messages, and ends that no child can publish.
 
 In pools of threads or greenlets, and in the solo pool, the tasks run in this process, too.
 """
@@ -47,7 +47,7 @@ _terminations = Terminations()
 
 
 def received(request: Any = None, **_: Any) -> None:
-    """Give the run its id, and say that a worker has it."""
+    """Give the run its id, and publish ``received``."""
     headers = request.request_dict
     header = map_tasks.header_for(request.task, request.kwargs, read_header(headers))
     publishing = publishing_for(request.task, header)
@@ -79,14 +79,12 @@ def _receipt(task: Any, headers: Any, timestamp: float) -> EncodedEvent:
 
 
 def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: Any) -> None:
-    """A lost worker, or a time limit.
+    """Publish the end of a run whose process was lost, or exceeded its time limit.
 
-    A rejection is said by the process of the task, behind all that the task had to say.
-
-    The task may have stored its result before its process died, or was killed for its time: most
-    backends keep that then (celery/backends/base.py, ``_store_result``), and the signal comes all
-    the same, before Celery 5.7 of every process that was lost.
+    The task may have stored its result before: most backends keep it (celery/backends/base.py,
+    ``_store_result``), but the signal comes all the same, before Celery 5.7 of every lost process.
     """
+    # The process of the task publishes a rejection, after the task's own events.
     if isinstance(exception, Reject):
         return
     request = request_of(sender, task_id) or {"id": task_id}
@@ -98,7 +96,7 @@ def failed(sender: Any = None, task_id: Any = None, exception: Any = None, **_: 
 
 
 def request_of(task: Any, task_id: Any) -> Any:
-    """Celery's request of a task that failed; None where it is gone."""
+    """Return Celery's request of a task that failed; None if it was collected."""
     request = task.request
     if request.id == task_id:
         return request
@@ -108,10 +106,10 @@ def request_of(task: Any, task_id: Any) -> Any:
 
 
 def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: Any) -> None:
-    """A run that the worker gives up: its child was lost, or it shuts down coldly.
+    """Publish the end of a run that the worker gives up: a lost child, or a cold shutdown.
 
-    At a cold shutdown Celery says "retry" of every task that ran, but a message that was
-    acknowledged early has left its queue: nobody will run that one again.
+    At a cold shutdown Celery signals a retry of every active task, but a message that was
+    acknowledged early has left its queue, and never runs again.
     """
     run, timestamp = RunInfo.from_request(request, sender.name), time.time()
     found = received_requests.known.get(request.id)
@@ -132,9 +130,9 @@ def revoked(
     expired: Any = None,
     **_: Any,
 ) -> None:
-    """Called off, at whatever point of its life; or expired.
+    """Publish the end of a run that was revoked or has expired.
 
-    Where a signal was sent to its process, that is no end yet: see :mod:`.terminations`.
+    A run whose process was sent a signal has not ended yet: see :mod:`.terminations`.
     """
     run = RunInfo.from_request(request, sender.name)
     error, error_type = messages.revocation(signum, terminated=terminated, expired=expired)
@@ -168,11 +166,11 @@ def revoked(
 
 
 def patch_worker(**_: Any) -> None:
-    """Hear of what a worker does without a signal, before it takes its first message.
+    """Add callbacks where a worker sends no signal, before it receives its first message.
 
-    Since Celery 5.7 the result backend knows at once of the tasks that are revoked while they wait
-    for their time, or for the pool; the signal comes when it is their turn
-    (celery/worker/control.py). A message that cannot be decoded has none at all.
+    Since Celery 5.7 the result backend has tasks as revoked at once while they wait for their
+    ``eta`` or for the pool; the signal comes when it is their turn (celery/worker/control.py). A
+    message that cannot be decoded has no signal.
     """
     commands = import_module("celery.worker.control").Panel.data
     for name in ("revoke", "terminate"):
@@ -211,12 +209,12 @@ def _revoked_in_backend(task: Any, headers: Any) -> Sequence[EncodedEvent]:
 
 
 def unknown(sender: Any = None, message: Any = None, name: Any = None, **_: Any) -> None:
-    """A message of a task that this worker does not know. It is thrown away."""
+    """Publish the end of a task that this worker does not know; its message is discarded."""
     _publish_discarded(sender, message, *messages.unknown(name))
 
 
 def rejected(sender: Any = None, message: Any = None, exc: Any = None, **_: Any) -> None:
-    """A message that this worker can make nothing of. It is thrown away."""
+    """Publish the end of a task whose message this worker cannot read, and discards."""
     _publish_discarded(sender, message, *messages.unreadable(exc))
 
 
@@ -225,7 +223,7 @@ def _undecodable(consumer: Any, message: Any, exc: Any) -> None:
 
 
 def _publish_discarded(consumer: Any, message: Any, error: str, error_type: str) -> None:
-    """Say the end of what never becomes a request, where its caller has it followed."""
+    """Publish the end of a message without a request, if its caller published ``queued``."""
     headers = getattr(message, "headers", None)
     if not isinstance(headers, dict) or not read_header(headers).get("publication"):
         return

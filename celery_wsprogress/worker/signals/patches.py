@@ -1,8 +1,7 @@
-"""Hearing of what Celery does without a signal: its own functions, with one of ours behind each.
+"""Callbacks after functions of Celery that send no signal.
 
-Celery's function does what it did, gets what it got, and what it returns or raises is what its
-caller gets. However often ours is put behind it, by whichever copy of this package, it is called
-once.
+Arguments, return value and exceptions of Celery's function stay the same. A second callback for
+the same function, also of another copy of this package, is not added.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _MARK: Final = "_celery_wsprogress"
 
 
 def with_callback(function: Callable[..., Any], then: Callable[..., None]) -> Callable[..., Any]:
-    """The function, followed by another one.
+    """Return the function with a callback after it.
 
     Args:
         function: Celery's.

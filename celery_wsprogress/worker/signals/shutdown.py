@@ -1,4 +1,4 @@
-"""In the worker's main process: what becomes of the tasks that end with it.
+"""The ends of tasks that end together with the worker's main process.
 
 In pools of threads or greenlets, and in the solo pool, a task may end its process, too.
 """
@@ -27,10 +27,10 @@ _abandoned: dict[str, Any] = {}
 
 
 def shutting_down(how: Any = None, **_: Any) -> None:
-    """A cold shutdown has just cancelled what runs.
+    """Publish ``retrying`` of the tasks that a cold shutdown cancels and the broker redelivers.
 
-    Of a message that is acknowledged late Celery says nothing then, since the broker delivers it
-    again (celery/worker/consumer/consumer.py, ``cancel_active_requests``).
+    Celery sends no signal for messages that are acknowledged late
+    (celery/worker/consumer/consumer.py, ``cancel_active_requests``).
     """
     if how != "Cold":
         return
@@ -71,7 +71,7 @@ def record_abandoned(task: Any, tracker: Tracker) -> None:
 
 
 def worker_ended() -> None:
-    """The worker's main process ends. Say what becomes of the tasks that end with it, unheard."""
+    """Publish the ends of tasks that are still active when the worker's main process ends."""
     state = sys.modules.get("celery.worker.state")
     if state is None:
         return

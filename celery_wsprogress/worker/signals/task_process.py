@@ -1,4 +1,4 @@
-"""In the process, thread or greenlet that runs a task: its start, what it says, and its end."""
+"""Handlers in the process, thread or greenlet that runs a task: its start and its end."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _last_tracker: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.last",
 
 
 def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any) -> None:
-    """Make the run's tracker the current one, and say ``started``.
+    """Make the run's tracker the current one, and publish ``started``.
 
-    An eager run that is not published has a tracker, too, so that what it says is not taken for the
-    words of the task that runs it.
+    An eager run that is not published has a tracker, too, so that its reports are not taken for
+    those of the enclosing task.
     """
     request = task.request
     if request.is_eager:
@@ -143,10 +143,10 @@ def postrun(
     state: Any = None,
     **_: Any,
 ) -> Tracker | None:
-    """The task's code is left, whatever the way. Say the ends that have no signal of their own.
+    """Leave the run, and publish the ends that have no signal of their own.
 
     Returns:
-        The tracker, where this process cannot know what is to be said.
+        The tracker, if this process cannot know the end.
     """
     tracker = _tracker_of(task_id)
     if tracker is None:
@@ -187,7 +187,7 @@ def _streams_result(task: Any) -> bool:
 def internal_error(
     sender: Any = None, task_id: Any = None, request: Any = None, exception: Any = None, **_: Any
 ) -> None:
-    """Celery itself failed around the task, for instance because the result could not be stored."""
+    """Publish ``error``: Celery itself failed, for instance because it could not store a result."""
     request = request or {"id": task_id}
     publishing = publishing_for(sender, read_header(request))
     if publishing is None or request.get("is_eager"):
@@ -246,7 +246,7 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
 
 
 def _reject(tracker: Tracker, task: Any, reject: Any) -> None:
-    """The task threw its message away, or back into its queue."""
+    """Publish the end of a task that rejected its message, discarded or requeued."""
     error, error_type = messages.rejection(reject, full=tracker.streams_errors)
     # What was acknowledged early cannot go back.
     if reject.requeue and task.acks_late:
