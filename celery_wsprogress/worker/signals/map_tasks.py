@@ -92,7 +92,7 @@ def tracker_class(task: Any, kwargs: Any) -> type[Tracker]:
 
 
 class _Counted(list[Any]):
-    """The items, which say so when they are taken for the first time; to all else the list."""
+    """The list of items, which reports each item of its first iteration as done."""
 
     def __init__(self, items: list[Any], tracker: MapTracker) -> None:
         super().__init__(items)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.apps import AppPublishing
     from celery_wsprogress.worker.tracker import Tracker
 
-#: Requests whose code was left, with an end that is not told yet, by their runs.
+#: Requests whose code was left, and whose end is not published yet, by run id.
 _abandoned: dict[str, Any] = {}
 
 

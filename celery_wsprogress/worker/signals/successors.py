@@ -107,7 +107,7 @@ def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) ->
         app: The app.
         signatures: Which ones.
         exception: What was raised.
-        full: Whether its text may leave, as far as the task that raised it has a say.
+        full: Whether the task that raised it allows its text in events.
     """
     timestamp = time.time()
     for signature in signatures:

@@ -31,7 +31,7 @@ RESULT_TIMEOUT: Final = 0.2
 """Seconds in which the result of a task may still arrive whose process is gone."""
 
 TERMINATING_TIMEOUT: Final = 1.0
-"""Seconds after which it is said that a task goes on though it was sent a signal."""
+"""Seconds after which a task that still runs gets the status ``terminating``."""
 
 
 class Termination(NamedTuple):
@@ -96,7 +96,7 @@ class _WatchedTask:
         self._reported = False
 
     def check(self, now: float) -> bool:
-        """Say what is to be said. True when there is nothing more to look at."""
+        """Publish what is due. True when the watch is over."""
         if self._gone_since is None and not _is_child(self.termination.request.worker_pid):
             self._gone_since = now
         result = self._result
@@ -132,4 +132,4 @@ def _call_logged(report: Callable[[], None]) -> None:
     try:
         report()
     except Exception as exc:  # noqa: BLE001 - whatever goes wrong here
-        log_internal_error(logger, logging.ERROR, "Task events: an end could not be told", exc)
+        log_internal_error(logger, logging.ERROR, "Task events: an end cannot be published", exc)
