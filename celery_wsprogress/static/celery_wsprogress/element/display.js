@@ -7,7 +7,7 @@
 import { hasEnded } from "../client/protocol.js";
 import { formatStatus } from "./format.js";
 
-/** @import { Client } from "../client.js" */
+/** @import { ConnectionState, Loss } from "../client/connection.js" */
 /** @import { Operation } from "../client/protocol.js" */
 /** @import { Words } from "./format.js" */
 
@@ -24,7 +24,7 @@ import { formatStatus } from "./format.js";
  *
  * @param {Operation | null} operation
  * @param {Words} words
- * @param {Client | null} client
+ * @param {{ state: ConnectionState, lost: Loss | null } | null} client
  * @param {Error | null} error The reason why the watch was rejected.
  * @param {boolean} isUnknown The sidecar has sent nothing about the operation for some time.
  * @returns {Display}

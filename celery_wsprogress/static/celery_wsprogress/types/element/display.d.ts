@@ -3,7 +3,7 @@
  *
  * Pure.
  */
-import type { Client } from "../client.js";
+import type { ConnectionState, Loss } from "../client/connection.js";
 import type { Operation } from "../client/protocol.js";
 import type { Words } from "./format.js";
 export type Display = {
@@ -24,7 +24,7 @@ export type Display = {
      */
     connection?: string;
 };
-/** @import { Client } from "../client.js" */
+/** @import { ConnectionState, Loss } from "../client/connection.js" */
 /** @import { Operation } from "../client/protocol.js" */
 /** @import { Words } from "./format.js" */
 /**
@@ -39,9 +39,12 @@ export type Display = {
  *
  * @param {Operation | null} operation
  * @param {Words} words
- * @param {Client | null} client
+ * @param {{ state: ConnectionState, lost: Loss | null } | null} client
  * @param {Error | null} error The reason why the watch was rejected.
  * @param {boolean} isUnknown The sidecar has sent nothing about the operation for some time.
  * @returns {Display}
  */
-export declare function displayOf(operation: Operation | null, words: Words, client: Client | null, error: Error | null, isUnknown: boolean): Display;
+export declare function displayOf(operation: Operation | null, words: Words, client: {
+    state: ConnectionState;
+    lost: Loss | null;
+} | null, error: Error | null, isUnknown: boolean): Display;
