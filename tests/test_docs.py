@@ -18,11 +18,11 @@ from celery import Celery
 from celery.bin.celery import celery as celery_cli
 from celery.contrib.testing.worker import start_worker
 from click.testing import CliRunner
+from support.conditions import eventually
 from support.node import MODULES, bundle, require_packages
 from support.pages import web_server
 from support.ports import free_port
 from support.sidecars import SidecarThread
-from support.waiting import eventually
 
 from celery_wsprogress import settings
 from celery_wsprogress.brokers import BrokerAddress

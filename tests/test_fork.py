@@ -11,8 +11,8 @@ import pytest
 from support import process_state
 from support.asyncio_runner import run
 from support.c_forks import in_child
+from support.conditions import eventually
 from support.event_log import LogReader, spoken
-from support.waiting import eventually
 
 from celery_wsprogress import (
     fork,

@@ -26,9 +26,6 @@ SCRIPT_IMPORT = re.compile(r'(?:\bfrom|^import) "(\.[^"]+)";', re.MULTILINE)
 
 # What does not hold yet. An entry that is no longer needed fails its test: these only shrink.
 
-MODULES_IN_ING: set[str] = {
-    "tests/support/waiting.py",
-}
 LOOKS_INSIDE: dict[str, set[str]] = {
     "tests/hub/test_cursor.py": {"_log", "_numbers"},
     "tests/hub/test_hub.py": {"_first"},
@@ -133,7 +130,7 @@ def add_attribute_to(facts, node):
 def test_no_module_is_named_by_a_verb_in_ing():
     folders = [PACKAGE, TESTS, ROOT / "benchmarks"]
     found = {path_of(file) for folder in folders for file in python_files(folder)}
-    assert {name for name in found if name.endswith("ing.py")} == MODULES_IN_ING
+    assert {name for name in found if name.endswith("ing.py")} == set()
 
 
 def test_no_class_of_the_package_has_the_name_of_another():

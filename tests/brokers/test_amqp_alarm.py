@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
+from support.conditions import eventually
 from support.sample_events import lost, stalled
-from support.waiting import eventually
 
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.brokers import (

@@ -1,8 +1,8 @@
 import pytest
 from kombu.transport import TRANSPORT_ALIASES, memory
 from kombu.transport.virtual import BrokerState
+from support.conditions import eventually
 from support.sample_events import status
-from support.waiting import eventually
 
 from celery_wsprogress.brokers import (
     EXCHANGE,

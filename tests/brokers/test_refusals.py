@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 import redis
+from support.conditions import eventually
 from support.event_log import publish
 from support.ports import free_port
 from support.sidecars import SidecarThread
-from support.waiting import eventually
 from websockets.sync.client import connect
 
 from celery_wsprogress.brokers import BrokerAddress, open_writer

@@ -7,9 +7,9 @@ import urllib.request
 
 import pytest
 import redis
+from support.conditions import eventually
 from support.event_log import batches, publish, read_until
 from support.sidecars import SidecarProcess, SidecarThread
-from support.waiting import eventually
 from websockets.sync.client import connect
 
 from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_reader, open_writer

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 from conftest import skip_or_fail
 from kombu.transport import TRANSPORT_ALIASES
+from support.conditions import eventually
 from support.event_log import batches, publish, read_until
 from support.ports import free_port
 from support.sidecars import SidecarThread
-from support.waiting import eventually
 
 from celery_wsprogress.brokers import BrokerAddress, open_reader, open_writer, prepare
 from celery_wsprogress.brokers.transports import DRIVERS, module_of, transport_of

@@ -4,11 +4,11 @@ import json
 import subprocess
 
 import pytest
+from support.conditions import eventually
 from support.programs import CELERY, OURS, PROJECTS, Piped, environment, run, terminal
 from support.sample_events import completed, log, progress, status
 from support.sidecars import SidecarProcess
 from support.terminals import END_OF_INPUT, INTERRUPT
-from support.waiting import eventually
 
 
 @pytest.fixture

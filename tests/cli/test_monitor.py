@@ -4,11 +4,11 @@ import json
 import signal
 
 import pytest
+from support.conditions import eventually
 from support.programs import CELERY, OURS, Piped, run, terminal
 from support.sample_events import completed, log, progress, status
 from support.sidecars import SidecarThread
 from support.terminals import INTERRUPT
-from support.waiting import eventually
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress

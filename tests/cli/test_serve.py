@@ -18,9 +18,9 @@ import pytest
 import redis
 from celery import Celery
 from click.testing import CliRunner
+from support.conditions import eventually
 from support.ports import free_port
 from support.servers import Sentinel
-from support.waiting import eventually
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.conditions import eventually
 from support.programs import CELERY, OURS, run, terminal
 from support.sample_events import completed, status
-from support.waiting import eventually
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+from support.conditions import eventually
 from support.programs import CELERY, OURS, Piped, environment, run, terminal
 from support.sample_events import completed, error, log, progress, queued, result, status
 from support.sidecars import SidecarProcess, SidecarThread
 from support.terminals import INTERRUPT
-from support.waiting import eventually
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 from websockets.sync.server import serve

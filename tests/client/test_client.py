@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 from support import asyncio_runner
+from support.conditions import eventually
 from support.event_log import log_writer
 from support.proxies import Proxy
 from support.sample_events import completed, log, progress, queued, result, status
 from support.sidecars import SidecarProcess, SidecarThread, write_until_one_falls
-from support.waiting import eventually
 from websockets.asyncio.server import serve
 
 from celery_wsprogress import create_token

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from celery import Celery
 from subscribed_client import to_the_end, until, watching
+from support.conditions import eventually
 from support.sidecars import SidecarProcess
-from support.waiting import eventually
 from support.workers import Worker
 
 QUICK = {"WSPROGRESS_SIGN_INTERVAL": "0.2"}

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 import pytest
 from celery import Celery, group
+from support.conditions import eventually
 from support.sidecars import SidecarThread
-from support.waiting import eventually
 from support.workers import Worker
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect

@@ -7,8 +7,8 @@ import pytest
 import redis
 import scenario
 from subscribed_client import to_the_end, until, watching
+from support.conditions import eventually
 from support.sidecars import SidecarProcess
-from support.waiting import eventually
 from support.workers import Worker
 
 

@@ -10,8 +10,8 @@ import mixed
 import pytest
 from support import process_state
 from support.asyncio_runner import run
+from support.conditions import eventually
 from support.sidecars import SidecarProcess
-from support.waiting import eventually
 from support.workers import Worker
 from websockets.sync.client import connect
 

@@ -16,9 +16,9 @@ from typing import Final
 
 import celery
 import pytest
+from support.conditions import eventually
 from support.servers import RedisServer
 from support.sidecars import SidecarThread
-from support.waiting import eventually
 from websockets.sync.client import connect
 
 import celery_wsprogress

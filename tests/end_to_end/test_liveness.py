@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from celery import Celery, states
 from subscribed_client import to_the_end, until, watching
+from support.conditions import eventually
 from support.sidecars import SidecarProcess
-from support.waiting import eventually
 from support.workers import PROJECTS, Worker
 from websockets.sync.client import connect
 

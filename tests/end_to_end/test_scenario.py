@@ -14,8 +14,8 @@ import base_clients
 import pytest
 import scenario
 from celery.contrib.testing.worker import start_worker
+from support.conditions import eventually
 from support.sidecars import SidecarProcess, SidecarThread
-from support.waiting import eventually
 from support.workers import Worker
 from websockets.sync.client import connect
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from support.conditions import eventually
 from support.event_log import LogReader, end_of
 from support.ports import free_port
-from support.waiting import eventually
 
 PROJECTS = Path(__file__).parents[1] / "projects"
 BIN = Path(sys.executable).parent

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pytest
 import scenario
+from support.conditions import eventually
 from support.event_log import log_writer
 from support.programs import PROJECTS, Piped, environment
 from support.sample_events import completed, error, log, progress, status
 from support.sidecars import SidecarProcess, SidecarThread
-from support.waiting import eventually
 from support.workers import Worker
 
 from celery_wsprogress.brokers import BrokerAddress

@@ -10,9 +10,9 @@ import urllib.request
 import psutil
 import pytest
 from conftest import skip_or_fail
+from support.conditions import eventually
 from support.demos import Demo
 from support.servers import ServerMissingError, find_program
-from support.waiting import eventually
 
 from example_app.launch import broker
 from example_app.launch.ports import Ports, is_free

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import skip_or_fail
 from fastapi import HTTPException
+from support.conditions import eventually
 from support.demos import Demo
 from support.node import NODE_MODULES, require_packages
 from support.servers import ServerMissingError, find_program
-from support.waiting import eventually
 
 from example_app import web
 from example_app.work.fractal import WIDTH

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from support.waiting import eventually
+from support.conditions import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

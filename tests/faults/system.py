@@ -32,9 +32,9 @@ from log_tail import LogTail, whenever
 from oracle import Findings, check, has_ended_for, missing
 from recordings import read_records
 from restarted_worker import RestartedWorker
+from support.conditions import eventually
 from support.proxies import Proxy
 from support.sidecars import SidecarProcess
-from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

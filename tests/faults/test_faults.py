@@ -25,8 +25,8 @@ from faults import (
 )
 from log_tail import whenever
 from oracle import has_ended_for
+from support.conditions import eventually
 from support.servers import RabbitMQServer, RedisServer, ServerMissingError
-from support.waiting import eventually
 from system import System
 
 if TYPE_CHECKING:

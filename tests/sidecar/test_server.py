@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 from threading import Event, Thread
 
 import pytest
+from support.conditions import eventually
 from support.sample_events import completed, error, log, progress, queued, status
 from support.sidecars import SidecarThread, write_until_one_falls
-from support.waiting import eventually
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 

@@ -6,8 +6,8 @@ import uuid
 
 import pytest
 from support.asyncio_runner import run
+from support.conditions import eventually
 from support.event_log import end_of, result_of, spoken
-from support.waiting import eventually
 
 from celery_wsprogress import (
     operation,

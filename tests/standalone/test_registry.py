@@ -6,8 +6,8 @@ import os
 
 import pytest
 from support.asyncio_runner import run
+from support.conditions import eventually
 from support.event_log import end_of
-from support.waiting import eventually
 
 from celery_wsprogress import StreamingMixin, operation, ws_manager
 from celery_wsprogress.protocol.events import Status

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import scenario
+from support.conditions import eventually
 from support.event_log import log_writer
 from support.pages import web_server
 from support.sidecars import PATIENT, SidecarProcess, SidecarThread
-from support.waiting import eventually
 from support.workers import Worker
 
 from celery_wsprogress.brokers import BrokerAddress

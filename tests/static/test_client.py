@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 from msgspec import structs
 from support.clocks import Clock
+from support.conditions import eventually
 from support.node import MODULES, require_packages, run_node
 from support.ports import free_port
 from support.proxies import Proxy
 from support.sample_events import completed, error, log, progress, result, status
 from support.sidecars import PATIENT, SidecarThread
-from support.waiting import eventually
 from websockets.sync.server import serve
 
 from celery_wsprogress import create_token

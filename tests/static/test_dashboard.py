@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from dictation import Dictation
 from msgspec import structs
+from support.conditions import eventually
 from support.event_log import log_writer
 from support.node import NODE_MODULES, require_packages
 from support.proxies import Proxy
 from support.sample_events import completed, error, log, progress, queued, result, status
 from support.sidecars import SidecarThread
-from support.waiting import eventually
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress

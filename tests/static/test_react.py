@@ -7,9 +7,9 @@ import uuid
 
 import pytest
 from msgspec import structs
+from support.conditions import eventually
 from support.node import MODULES, bundle, require_packages, run_node
 from support.sample_events import completed, log, progress, result, status
-from support.waiting import eventually
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect

@@ -8,10 +8,10 @@ import uuid
 
 import pytest
 from msgspec import structs
+from support.conditions import eventually
 from support.ports import free_port
 from support.sample_events import completed, error, log, progress, result, status
 from support.sidecars import SidecarThread
-from support.waiting import eventually
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress

@@ -8,10 +8,10 @@ import uuid
 
 import pytest
 from msgspec import structs
+from support.conditions import eventually
 from support.node import MODULES, bundle, require_packages, run_node
 from support.sample_events import completed, log, progress, result, status
 from support.sidecars import SidecarThread
-from support.waiting import eventually
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress

@@ -10,10 +10,10 @@ import uuid
 import pytest
 from msgspec import structs
 from support.browsers import chromium_that_keeps_pages
+from support.conditions import eventually
 from support.pages import RawPage
 from support.proxies import Proxy
 from support.sample_events import log, status
-from support.waiting import eventually
 
 playwright = pytest.importorskip("playwright.sync_api")
 

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from support.waiting import eventually
+from support.conditions import eventually
 
 #: Not released while it forks: who forks in C and comes back to Python must hold Python's lock.
 _libc = ctypes.PyDLL(None)

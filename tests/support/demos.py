@@ -12,8 +12,8 @@ from typing import Self
 
 import psutil
 
+from support.conditions import eventually
 from support.ports import free_port
-from support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 

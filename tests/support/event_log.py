@@ -21,9 +21,9 @@ from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.protocol.batches import decode_batch, encode_event, join_batch
 from celery_wsprogress.protocol.events import Completed, Error, Result, Status
+from support.conditions import eventually
 from support.deliveries import process
 from support.frames import decoded
-from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support.conditions import eventually
 from support.ports import free_port
 from support.servers import find_program
-from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

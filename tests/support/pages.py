@@ -13,7 +13,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from support.waiting import eventually
+from support.conditions import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

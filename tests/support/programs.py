@@ -10,8 +10,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from support.conditions import eventually
 from support.terminals import Terminal
-from support.waiting import eventually
 
 if TYPE_CHECKING:
     import signal

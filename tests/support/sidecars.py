@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Self
 from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.embedded.thread import EmbeddedSidecar
 from celery_wsprogress.sidecar.server import SWEEP_INTERVAL, Sidecar
+from support.conditions import eventually
 from support.ports import free_port
-from support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import termios
 import threading
 from typing import TYPE_CHECKING, Final, Self
 
-from support.waiting import eventually
+from support.conditions import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

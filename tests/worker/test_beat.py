@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.conditions import eventually
 from support.event_log import LogReader
-from support.waiting import eventually
 
 from celery_wsprogress.protocol.events import Status
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 
 from celery import Celery
+from support.conditions import eventually
 from support.event_log import end_of, in_task, spoken
-from support.waiting import eventually
 from support.workers import Worker
 
 from celery_wsprogress import StreamingTask, brokers

@@ -6,8 +6,8 @@ import logging
 import threading
 
 import pytest
+from support.conditions import eventually
 from support.event_log import in_task
-from support.waiting import eventually
 from support.workers import Worker
 
 from celery_wsprogress.protocol.events import Log

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
+from support.conditions import eventually
 from support.event_log import LogReader, spoken
 from support.proxies import Proxy
-from support.waiting import eventually
 from support.workers import Worker
 
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ from contextlib import closing, suppress
 
 import pytest
 from celery import Celery
+from support.conditions import eventually
 from support.event_log import end_of, in_task, result_of
-from support.waiting import eventually
 from support.workers import Worker
 
 from celery_wsprogress import brokers

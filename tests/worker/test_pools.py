@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 
 import pytest
+from support.conditions import eventually
 from support.event_log import LogReader, end_of, in_task
-from support.waiting import eventually
 from support.workers import Worker
 
 from celery_wsprogress.protocol.events import Log, Progress

@@ -6,8 +6,8 @@ import time
 
 import pytest
 from celery import Celery
+from support.conditions import eventually
 from support.event_log import in_task, spoken
-from support.waiting import eventually
 from support.workers import Worker
 
 

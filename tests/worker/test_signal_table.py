@@ -15,9 +15,9 @@ import kombu
 import pytest
 import redis
 from msgspec import UNSET
+from support.conditions import eventually
 from support.event_log import end_of, in_task, result_of, spoken
 from support.servers import RedisServer
-from support.waiting import eventually
 from support.workers import Worker
 
 from celery_wsprogress import StreamingTask
@@ -138,7 +138,7 @@ def test_odd_values(life, worker, log):
     assert result_of(events).result == {"nan": None, "1": [2, 3]}
     [progress] = [e.data for e in events if isinstance(e, Progress)]
     assert progress.indeterminate is True
-    assert "life.odd: NaN and infinity say nothing" in worker.log
+    assert "life.odd: NaN and infinity are no progress" in worker.log
 
 
 def test_soft_time_limit(life, worker, log):

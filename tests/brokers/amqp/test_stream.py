@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import pytest
 from amqp.exceptions import ConsumerCancelled
+from support.conditions import eventually
 from support.event_log import batches, opened, publish, read_until
-from support.waiting import eventually
 
 from celery_wsprogress.brokers import (
     EXCHANGE,

@@ -1,9 +1,9 @@
 import os
 
 import pytest
+from support.conditions import eventually
 from support.event_log import batches, read_until
 from support.ports import free_port
-from support.waiting import eventually
 
 from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_reader, open_writer
 from celery_wsprogress.brokers.amqp import connection

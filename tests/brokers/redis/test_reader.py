@@ -7,10 +7,10 @@ import threading
 import pytest
 import redis
 from conftest import skip_or_fail
+from support.conditions import eventually
 from support.event_log import batches, publish, read_until
 from support.ports import free_port
 from support.servers import Sentinel
-from support.waiting import eventually
 
 from celery_wsprogress.brokers import (
     EXCHANGE,

@@ -12,8 +12,8 @@ import urllib.request
 import pytest
 from support import process_state
 from support.asyncio_runner import run
+from support.conditions import eventually
 from support.ports import free_port
-from support.waiting import eventually
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 

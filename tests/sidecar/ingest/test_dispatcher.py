@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
+from support.conditions import eventually
 from support.sample_events import status
 from support.sidecars import SidecarThread
-from support.waiting import eventually
 
 from celery_wsprogress.brokers import BrokerAddress, open_writer
 from celery_wsprogress.protocol import batches

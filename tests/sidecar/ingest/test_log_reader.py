@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from support.conditions import eventually
 from support.sample_events import stalled
-from support.waiting import eventually
 
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.sidecar.ingest import log_reader

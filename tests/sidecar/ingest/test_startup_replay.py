@@ -10,11 +10,11 @@ import urllib.request
 
 import pytest
 from support.asyncio_runner import run
+from support.conditions import eventually
 from support.event_log import log_writer
 from support.ports import free_port
 from support.sample_events import completed, status
 from support.sidecars import SidecarThread
-from support.waiting import eventually
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 

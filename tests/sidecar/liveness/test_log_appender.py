@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from support.conditions import eventually
 from support.sample_events import lost, result, stalled
-from support.waiting import eventually
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES, BrokerAddress, open_reader
 from celery_wsprogress.protocol import batches

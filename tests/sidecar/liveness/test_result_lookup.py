@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 from celery import Celery, states
+from support.conditions import eventually
 from support.ports import free_port
 from support.proxies import Proxy
-from support.waiting import eventually
 
 from celery_wsprogress.brokers.result_backend import Outcome, open_backend
 from celery_wsprogress.sidecar.liveness.result_lookup import (

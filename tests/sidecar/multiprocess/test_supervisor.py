@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
+from support.conditions import eventually
 from support.event_log import log_writer
 from support.sample_events import completed, log, progress, queued, status
 from support.sidecars import SidecarProcess
-from support.waiting import eventually
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import connect
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from support.waiting import eventually
+from support.conditions import eventually
 
 from celery_wsprogress.worker.publishing import encoded_events, lookups
 from celery_wsprogress.worker.publishing.lookups import MAX_THREADS, Lookup, LookupQueue

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from support.waiting import eventually
+from support.conditions import eventually
 
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.protocol import batches

@@ -9,8 +9,8 @@ import uuid
 import celery
 import pytest
 import redis
+from support.conditions import eventually
 from support.event_log import in_task
-from support.waiting import eventually
 from support.workers import Worker
 
 from celery_wsprogress.brokers import EXCHANGE

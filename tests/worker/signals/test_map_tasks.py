@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from msgspec import UNSET
+from support.conditions import eventually
 from support.event_log import end_of, in_task, result_of, spoken
-from support.waiting import eventually
 
 from celery_wsprogress.protocol.events import Progress, Result, Status
 

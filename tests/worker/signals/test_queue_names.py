@@ -12,7 +12,7 @@ import pytest
 from celery import Celery
 from kombu import Exchange, Queue, binding
 from kombu.common import Broadcast
-from support.waiting import eventually
+from support.conditions import eventually
 from support.workers import Worker
 
 from celery_wsprogress import brokers

@@ -6,8 +6,8 @@ import signal
 
 import celery
 import pytest
+from support.conditions import eventually
 from support.event_log import end_of, in_task
-from support.waiting import eventually
 from support.workers import Worker
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import celery
 import pytest
 from celery import chain, chord
+from support.conditions import eventually
 from support.event_log import ENDS
-from support.waiting import eventually
 
 ENDS_AS = {"SUCCESS": "completed", "FAILURE": "error"}
 
