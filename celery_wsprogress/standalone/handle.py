@@ -49,7 +49,7 @@ def new_run(
 
     Args:
         operation_type: Cut to 500 bytes.
-        metadata: A mapping, cut to 8,000 bytes.
+        metadata: A mapping; above 8,000 bytes a preview replaces it.
         tags: Up to 50 texts, each cut to 100 bytes.
         operation_id: 1 to 1,000 characters; None for a random UUID.
 

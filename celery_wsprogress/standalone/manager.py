@@ -46,7 +46,7 @@ class OperationManager:
 
         Args:
             operation_type: Cut to 500 bytes.
-            metadata: A mapping, cut to 8,000 bytes.
+            metadata: A mapping; above 8,000 bytes a preview replaces it.
 
         Returns:
             Its id: a random UUID.
@@ -62,7 +62,7 @@ class OperationManager:
             operation_id: The operation.
             progress: 0.0 to 1.0; a value outside is clamped.
             message: A text for people, cut to 2,000 bytes.
-            details: A mapping, cut to 8,000 bytes.
+            details: A mapping; above 8,000 bytes a preview replaces it.
 
         Raises:
             TypeError: ``progress`` is not a number.

@@ -58,7 +58,7 @@ class StreamingMixin:
 
         Args:
             operation_type: The kind of operation, cut to 500 bytes.
-            metadata: A mapping, cut to 8,000 bytes.
+            metadata: A mapping; above 8,000 bytes a preview replaces it.
         """
         return _StreamingContext(self, operation(operation_type, metadata))
 
@@ -68,7 +68,7 @@ class StreamingMixin:
         Args:
             progress: 0.0 to 1.0; a value outside is clamped.
             message: A text for people, cut to 2,000 bytes.
-            details: A mapping, cut to 8,000 bytes.
+            details: A mapping; above 8,000 bytes a preview replaces it.
 
         Raises:
             TypeError: ``progress`` is not a number.

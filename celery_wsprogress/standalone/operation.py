@@ -50,7 +50,7 @@ def operation(
 
     Args:
         name: The operation's type, cut to 500 bytes.
-        metadata: A mapping, cut to 8,000 bytes.
+        metadata: A mapping; above 8,000 bytes a preview replaces it.
         tags: Up to 50 texts, each cut to 100 bytes.
         operation_id: Its id; None for a random UUID.
 
