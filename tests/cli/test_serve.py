@@ -620,6 +620,6 @@ def test_an_address_that_never_works_ends_it_at_once(broker):
     refused(run("serve", "--broker", broker), "broker URL is")
 
 
-def test_the_number_of_a_database_is_asked_for_without_the_password():
+def test_a_database_number_is_asked_for_without_the_password():
     broker = f"redis://user:{PASSWORD}@localhost:1/zero"
-    refused(run("serve", "--broker", broker), "the number of a database")
+    refused(run("serve", "--broker", broker), "a database number")

@@ -43,10 +43,10 @@ def test_threads_that_ask_at_once_get_the_same_settings(monkeypatch):
 @pytest.mark.parametrize(
     ("conf", "words"),
     [
-        ({"broker_url": "redis://localhost/abc"}, "number of a database"),
+        ({"broker_url": "redis://localhost/abc"}, "database number"),
         ({"wsprogress_url": "redis://localhost:99999/0"}, "broker URL"),
         ({"wsprogress_url": "redis://:hunter2@localhost/0?foo=bar"}, "broker URL"),
-        ({"wsprogress_url": "rediss://localhost/-1"}, "number of a database"),
+        ({"wsprogress_url": "rediss://localhost/-1"}, "database number"),
         ({"wsprogress_progress_interval": "5s"}, "seconds from 0 to 60"),
         ({"wsprogress_buffer_bytes": b"1000000"}, "bytes from"),
     ],
