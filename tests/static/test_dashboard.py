@@ -212,7 +212,7 @@ def test_an_id_is_waited_for(dashboard, write):
     life.id = one
     life.say(status("started", operation_type=life.kind, metadata={}), log("there it is"))
     expect(detail.locator(".log")).to_contain_text("there it is")
-    expect(detail.get_by_text("Nobody has heard")).to_be_hidden()
+    expect(detail).not_to_contain_text("This id is unknown so far")
 
 
 def test_lines_go_on_over_a_killed_sidecar(stack, open_dashboard, tmp_path):
