@@ -188,9 +188,8 @@ class Session:
                 writer.close_too_slow()
                 return
             if not self._unread and not self.replies:
-                due = self.next_due
-                if due is not None:
-                    writer.flush_at(due)
+                if self._rate_limiter is not None and self._rate_limiter.next_due is not None:
+                    writer.flush_at(self._rate_limiter.next_due)
                 return
         writer.flush_soon()
 
@@ -233,7 +232,10 @@ class Session:
             if history.dropped_seq <= cursor:
                 frames = history.frames_after(cursor)
                 if len(frames) <= room or history.newest == cursor + 1:
-                    self._mark_read(record, cursor, now)
+                    if self._rate_limiter is None:
+                        del self._unread[record]
+                    else:
+                        self._mark_read(record, cursor, now)
                     return frames
             cursor = ReplayCursor(cursor)
         return self._take_with(record, cursor, room, now, timestamp)

@@ -96,6 +96,7 @@ class History:
         "_entries",
         "_last_end",
         "_last_status",
+        "_newest_entry",
         "_progress",
         "_shared",
         "_shared_after",
@@ -122,6 +123,7 @@ class History:
         """The latest progress. It is kept apart, since the next one of its run replaces it."""
         self._last_status: Entry | None = None
         self._last_end: Entry | None = None
+        self._newest_entry: Entry | None = None
         self._bytes = 0
         """Size of all entries but the latest progress."""
         self._shared_after = 0
@@ -141,13 +143,13 @@ class History:
     @property
     def position(self) -> LogPosition | None:
         """The log position of the newest entry."""
-        newest = self._newest()
+        newest = self._newest_entry
         return None if newest is None else newest.position
 
     @property
     def last_event_id(self) -> str:
         """The event id of the newest entry; empty if there is none."""
-        newest = self._newest()
+        newest = self._newest_entry
         return "" if newest is None else event_id_of_frame(newest.frame)
 
     def append(self, entry: Entry) -> int:
@@ -156,7 +158,7 @@ class History:
         Returns:
             The bytes by which the history has grown; negative if it has shrunk.
         """
-        self.newest = entry.seq
+        self.newest, self._newest_entry = entry.seq, entry
         self._shared = b""
         kind = entry.kind
         if kind is _PROGRESS:
@@ -195,7 +197,7 @@ class History:
 
     def frames_after(self, cursor: int) -> bytes:
         """Return the joined frames after a cursor."""
-        newest = self._newest()
+        newest = self._newest_entry
         # Most sessions are at the newest entry but one; the others share what the first one joined.
         if newest is not None and cursor == newest.seq - 1:
             return newest.frame
@@ -229,12 +231,6 @@ class History:
             [one for one in latest if one is not None and self.run_start_seq <= one.seq <= cursor],
             key=_seq,
         )
-
-    def _newest(self) -> Entry | None:
-        progress = self._progress
-        if progress is not None and progress.seq == self.newest:
-            return progress
-        return self._entries[-1] if self._entries else None
 
     def _drop_oldest(self) -> None:
         # A tenth more than needed, so that a full history is not walked for each event.

@@ -74,32 +74,32 @@ class ProgressConnection(ServerConnection):
         """Pass on what the client sent, and stop writing if that was a close frame."""
         super().data_received(data)
         if self.protocol.state > State.OPEN:
-            self.writer.open = False
+            self.writer.close()
 
     def eof_received(self) -> None:
         """Stop writing: after the end of file websockets closes the socket."""
-        self.writer.open = False
+        self.writer.close()
         super().eof_received()
 
     def pause_writing(self) -> None:
         """Stop writing, as the socket's buffer is full."""
         super().pause_writing()
-        self.writer.paused = True
+        self.writer.pause()
 
     def resume_writing(self) -> None:
         """Write what has come meanwhile, as the socket's buffer is empty again."""
         super().resume_writing()
-        self.writer.paused = False
+        self.writer.resume()
         self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop writing, as the socket is closed."""
         super().connection_lost(exc)
-        self.writer.open = False
+        self.writer.close()
 
     async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the WebSocket. No frame may follow the close frame, so writing stops first."""
-        self.writer.open = False
+        self.writer.close()
         await super().close(code, reason)
 
     def flush(self) -> None:

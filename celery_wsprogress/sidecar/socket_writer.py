@@ -57,11 +57,12 @@ class SocketWriter:
         "_file",
         "_flush",
         "_flush_at",
+        "_open",
+        "_paused",
         "_timer",
         "_transport",
         "close_too_slow",
-        "open",
-        "paused",
+        "ready",
         "sent_bytes",
         "sent_writes",
     )
@@ -79,10 +80,11 @@ class SocketWriter:
         self._transport = transport
         self._flush = flush
         self.close_too_slow = close_too_slow
-        self.open = True
-        """Whether frames may be sent: neither side has begun to close."""
-        self.paused = False
-        """Whether the transport holds bytes that the socket has not taken."""
+        self._open = True
+        self._paused = False
+        self.ready = True
+        """Whether a frame may be written now: neither side has begun to close, and the transport
+        holds no bytes that the socket has not taken."""
         self._timer: asyncio.TimerHandle | None = None
         self._flush_at = 0.0
         """When the timer fires, in monotonic seconds."""
@@ -93,10 +95,17 @@ class SocketWriter:
         self._acked_at = time.monotonic()
         """When a check last found progress, in monotonic seconds."""
 
-    @property
-    def ready(self) -> bool:
-        """Whether a frame may be written now."""
-        return self.open and not self.paused
+    def pause(self) -> None:
+        """Write nothing more: the transport holds bytes that the socket has not taken."""
+        self._paused, self.ready = True, False
+
+    def resume(self) -> None:
+        """Write again, unless the connection closes."""
+        self._paused, self.ready = False, self._open
+
+    def close(self) -> None:
+        """Write nothing any more: one side has begun to close."""
+        self._open = self.ready = False
 
     def flush_soon(self) -> None:
         """Flush the session in the next iteration of the event loop, after the others."""
