@@ -130,7 +130,7 @@ class SocketWriter:
         self.sent_bytes += len(data)
         self.sent_writes += 1
         try:
-            # `open` is false from `connection_lost` on, and only then the loop closes the socket:
+            # From `connection_lost` on nothing is written, and only then the loop closes the socket:
             # the descriptor cannot be that of another file.
             taken = os.write(self._file, data)
         except OSError:
