@@ -130,8 +130,8 @@ class SocketWriter:
         self.sent_bytes += len(data)
         self.sent_writes += 1
         try:
-            # From `connection_lost` on nothing is written, and only then the loop closes the socket:
-            # the descriptor cannot be that of another file.
+            # Nothing is written from `connection_lost` on, and only then the loop closes the
+            # socket: the descriptor cannot be that of another file.
             taken = os.write(self._file, data)
         except OSError:
             # The socket is full (EAGAIN) or broken. The transport handles both.
