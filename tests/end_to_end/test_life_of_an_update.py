@@ -35,7 +35,7 @@ ROOMS: Final = {
     "broker writer": ("brokers/batch_writer", "brokers/redis/writer", "brokers/redis/exchange"),
     "log reader": ("brokers/redis/reader", "brokers/redis/reply", "sidecar/ingest/"),
     "hub": ("hub/hub", "hub/store", "hub/log_cursor", "hub/rate_limit", "hub/subscription_index"),
-    "session": ("sidecar/fan_out", "hub/session", "hub/reply_queue"),
+    "session": ("sidecar/fan_out", "hub/session"),
     "socket writer": ("sidecar/socket_writer",),
 }
 """What the modules of each room begin with."""
