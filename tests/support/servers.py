@@ -25,8 +25,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+import psutil
 import redis
 
+from support.conditions import eventually
 from support.ports import free_port
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 #: Seconds a server may take to answer. RabbitMQ needs 20 s after a SIGKILL on a busy machine.
 PATIENCE: Final = 90.0
+
+
+_STOPPED: Final = frozenset({psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE})
 
 
 class ServerMissingError(Exception):
@@ -128,6 +133,9 @@ class Server:
     def pause(self) -> None:
         """SIGSTOP: connections stay open, nobody answers."""
         self._signal(signal.SIGSTOP)
+        # The signal reaches the group at once, but on a busy machine a thread of the server may
+        # still answer before all of them are stopped.
+        eventually(self._is_stopped)
 
     def resume(self) -> None:
         """Undo :meth:`pause`."""
@@ -137,6 +145,19 @@ class Server:
         """Kill it and delete its folder."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _is_stopped(self) -> bool:
+        if self._process is None:
+            return True
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            root = psutil.Process(self._process.pid)
+            group = [
+                one
+                for one in (root, *root.children(recursive=True))
+                if os.getpgid(one.pid) == root.pid
+            ]
+            return all(one.status() in _STOPPED for one in group)
+        return False
 
     def _command(self) -> list[str]:
         raise NotImplementedError
