@@ -55,7 +55,7 @@ class BatchVersionUnknown(WSProgressError):
         super().__init__(version)
 
     def __str__(self) -> str:
-        return f"batch format {self.version!r} is not known to this version"
+        return f"batch format {repr(self.version)[:40]} is not known to this version"
 
 
 class CommandError(WSProgressError):

@@ -22,7 +22,6 @@ This package passes raw bytes on and unpickles nothing. They are decoded by
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -37,16 +36,6 @@ if TYPE_CHECKING:
 
 #: Bytes of a batch. The limit bounds what the log costs the broker's memory.
 MAX_BATCH_BYTES: Final = 32_768
-
-#: Characters of an epoch.
-MAX_EPOCH_LENGTH: Final = 16
-
-_EPOCH: Final = re.compile(rf"[0-9A-Za-z]{{1,{MAX_EPOCH_LENGTH}}}")
-
-
-def is_epoch(text: str) -> bool:
-    """Return whether a text may be an epoch, and so a part of an event id."""
-    return _EPOCH.fullmatch(text) is not None
 
 
 class BrokerAddress(NamedTuple):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.errors import CommandError
+from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub.session import Session
 
 _AUTHENTICATE_FIRST: Final = "This server requires a token: send `authenticate` first"
+
+MAX_QUOTED_LENGTH: Final = 200
+"""Maximum number of characters of an id that an error quotes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,8 @@ class CommandContext:
         if permit.may_watch(operation_id, self.timestamp):
             return
         if permit.may_count(self.timestamp):
-            raise CommandError("forbidden", f"The token does not grant operation {operation_id}")
+            quoted = escape_control(operation_id, MAX_QUOTED_LENGTH)
+            raise CommandError("forbidden", f"The token does not grant operation {quoted}")
         raise CommandError("unauthorized", _AUTHENTICATE_FIRST)
 
     def check_may_list(self) -> None:

@@ -16,6 +16,7 @@ from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.hub.command_context import CommandContext
 from celery_wsprogress.hub.list_page import MAX_PAGE_BYTES, list_operations, parse_limit
 from celery_wsprogress.hub.subscribe import subscribe, unsubscribe
+from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.messages import (
     MAX_COMMAND_BYTES,
     command_size,
@@ -31,6 +32,15 @@ if TYPE_CHECKING:
 
 FEATURES: Final = ("resume", "resync", "history", "list", "wildcard", "selectors", "max_rate")
 """The extensions of the base protocol that the event ``connected`` names."""
+
+MAX_NAME_LENGTH: Final = 100
+"""Maximum number of characters of an unknown command that its reply quotes."""
+
+MAX_REQUEST_ID_LENGTH: Final = 1_000
+"""Maximum number of characters of a ``request_id``: it is repeated in the reply."""
+
+MAX_REQUEST_DIGITS: Final = 100
+"""Maximum number of digits of a ``request_id`` that is a number."""
 
 
 def answer(
@@ -51,6 +61,7 @@ def answer(
         size = command_size(frame)
         fields = decode_command(frame, too_large=size > MAX_COMMAND_BYTES)
         _check_size(fields, size)
+        _check_request_id(fields)
         context = CommandContext(
             fields=fields,
             session=session,
@@ -66,16 +77,29 @@ def answer(
         code = exc.code if isinstance(exc, CommandError) else "unauthorized"
         name = fields.get("command")
         # A client may have put anything in the place of the name: it is not sent back.
-        named = name[:100] if isinstance(name, str) else None
+        named = name[:MAX_NAME_LENGTH] if isinstance(name, str) else None
         reply = {"error": str(exc), "code": code, "command": named}
     session.replies.add(encode_reply(_as_reply(reply, fields.get("request_id"))))
 
 
 def _as_reply(reply: dict[str, Any], request_id: object) -> dict[str, Any]:
     frame: dict[str, Any] = {"event_type": "reply", "data": {}, **reply}
-    if isinstance(request_id, (str, int)) and not isinstance(request_id, bool):
+    if _is_request_id(request_id):
         frame["request_id"] = request_id
     return frame
+
+
+def _is_request_id(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= MAX_REQUEST_ID_LENGTH
+    return type(value) is int and abs(value) < 10**MAX_REQUEST_DIGITS
+
+
+def _check_request_id(fields: Mapping[str, Any]) -> None:
+    value = fields.get("request_id")
+    if isinstance(value, (str, int)) and not isinstance(value, bool) and not _is_request_id(value):
+        limits = f"{MAX_REQUEST_ID_LENGTH:,} characters or {MAX_REQUEST_DIGITS} digits"
+        raise CommandError("invalid_command", f"A `request_id` has at most {limits}")
 
 
 def _check_size(fields: Mapping[str, Any], size: int) -> None:
@@ -91,7 +115,9 @@ def _command(fields: Mapping[str, Any]) -> Callable[[CommandContext], dict[str, 
         raise CommandError("invalid_command", "A command is a JSON object with a `command`")
     command = COMMANDS.get(name)
     if command is None:
-        raise CommandError("unknown_command", f"Unknown command: {name[:100]}")
+        raise CommandError(
+            "unknown_command", f"Unknown command: {escape_control(name, MAX_NAME_LENGTH)}"
+        )
     return command
 
 

@@ -8,6 +8,7 @@ from celery_wsprogress.errors import CommandError
 from celery_wsprogress.operations.selector import FILTERS, Selector, validate_glob
 from celery_wsprogress.operations.states import State
 from celery_wsprogress.protocol.messages import MAX_FRAME_BYTES, cut, encode_frame
+from celery_wsprogress.protocol.whole_numbers import parse_whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -102,6 +103,7 @@ def _parse_text(name: str, value: object) -> str | None:
 def _parse_cursor(cursor: object) -> int | None:
     if cursor is None:
         return None
-    if not isinstance(cursor, str) or not cursor.isdecimal() or len(cursor) > 18:
+    number = parse_whole_number(cursor) if isinstance(cursor, str) else None
+    if number is None:
         raise CommandError("invalid_command", "`cursor` must be the `next` of a reply")
-    return int(cursor)
+    return number

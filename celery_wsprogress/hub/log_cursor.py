@@ -8,7 +8,7 @@ Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.protocol.batch_numbers import Arrival, BatchNumbers
 from celery_wsprogress.protocol.event_ids import BatchPosition, parse_event_id
@@ -16,6 +16,10 @@ from celery_wsprogress.protocol.event_ids import BatchPosition, parse_event_id
 if TYPE_CHECKING:
     from celery_wsprogress.protocol.batches import Batch
     from celery_wsprogress.protocol.event_ids import LogPosition
+
+
+MAX_EPOCHS: Final = 1_000
+"""Maximum number of epochs that are remembered; above it the oldest is forgotten."""
 
 
 class LogCursor:
@@ -26,6 +30,7 @@ class LogCursor:
         """The epoch that is being read."""
         self._epochs: dict[str, int] = {}
         """Numbers of the epochs, from 1."""
+        self._newest_epoch = 0
         self._numbers = BatchNumbers()
         self._first: LogPosition | None = None
         """The first position after the last gap; None if nothing was read since."""
@@ -40,7 +45,10 @@ class LogCursor:
 
     def start_epoch(self, epoch: str) -> None:
         """Begin to read another epoch of the log."""
-        self._epochs[epoch] = len(self._epochs) + 1
+        self._newest_epoch += 1
+        self._epochs[epoch] = self._newest_epoch
+        if len(self._epochs) > MAX_EPOCHS:
+            del self._epochs[next(iter(self._epochs))]
         self.epoch, self._first = epoch, None
 
     def advance(self, position: str) -> BatchPosition:
@@ -51,9 +59,12 @@ class LogCursor:
 
     def position_of(self, event_id: str | None) -> LogPosition | None:
         """Return the position of an event; None if its epoch was not read."""
-        epoch, position = parse_event_id(event_id or "")
+        parsed = parse_event_id(event_id or "")
+        if parsed is None:
+            return None
+        epoch, position = parsed
         number = self._epochs.get(epoch)
-        if position is None or number is None:
+        if number is None:
             return None
         return position._replace(batch=(number, *position.batch))
 

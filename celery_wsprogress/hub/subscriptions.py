@@ -7,10 +7,11 @@ Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from celery_wsprogress.hub.cursor import ReplayCursor
 from celery_wsprogress.hub.subscription_index import SubscriptionIndex, selects
+from celery_wsprogress.protocol.event_ids import parse_event_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from celery_wsprogress.operations.history import History
     from celery_wsprogress.operations.selector import Selector
     from celery_wsprogress.protocol.event_ids import LogPosition
-
-MAX_EVENT_ID_LENGTH: Final = 100
-"""Length above which an event id is not one of ours, and is not kept."""
 
 
 class Subscriptions:
@@ -176,4 +174,5 @@ def _start_cursor(
 
 def _id_of_unknown_epoch(event_id: str | None, position: LogPosition | None) -> str | None:
     """Return the event id if it must be kept until its epoch is read; else None."""
-    return event_id if position is None and len(event_id or "") <= MAX_EVENT_ID_LENGTH else None
+    is_ours = event_id is not None and parse_event_id(event_id) is not None
+    return event_id if position is None and is_ours else None

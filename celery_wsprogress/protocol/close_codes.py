@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from celery_wsprogress.protocol.whole_numbers import parse_whole_number
+
 UNSUPPORTED: Final = 1003
 """The peer sent a binary frame; frames are JSON text."""
 LOST: Final = 1006
@@ -52,7 +54,7 @@ def restart_delay(code: int, reason: str) -> float | None:
     try:
         asked = json.loads(reason)["retry_ms"]
         return _bounded(float(asked) / 1000)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 
@@ -65,10 +67,12 @@ def retry_after(status: int, header: str | None) -> float | None:
         status: HTTP status of the response.
         header: Its ``Retry-After``, in seconds.
     """
-    if status != UNAVAILABLE or header is None or not header.strip().isdecimal():
+    if status != UNAVAILABLE or header is None:
         return None
-    return _bounded(float(header))
+    seconds = parse_whole_number(header.strip())
+    return None if seconds is None else _bounded(float(seconds))
 
 
 def _bounded(seconds: float) -> float:
-    return min(max(seconds, 0.0), _MAX_RETRY_DELAY)
+    # In this order NaN, which `json.loads` accepts, becomes 0.
+    return min(max(0.0, seconds), _MAX_RETRY_DELAY)

@@ -5,15 +5,30 @@ in the log, and the index of the event in the batch. It depends only on the log,
 gives an event the same id. If a run that was presumed lost reports again, the sidecar sends an
 event of its own before that report; it has the id of the report with the suffix ``r``.
 
+Ids also come back from clients, so every part has a bound, and a text that exceeds one is no id.
+
 Pure.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
+
+from celery_wsprogress.protocol.whole_numbers import DIGITS
 
 SYNTHETIC_SUFFIX: Final = "r"
 """The suffix of the id of an event that the sidecar made, and that is not in the log."""
+
+MAX_EPOCH_LENGTH: Final = 16
+"""Maximum number of characters of an epoch."""
+
+_EPOCH: Final = rf"[0-9A-Za-z]{{1,{MAX_EPOCH_LENGTH}}}"
+_POSITION: Final = f"{DIGITS}(?:-{DIGITS})?"
+
+_is_epoch: Final = re.compile(_EPOCH).fullmatch
+_is_position: Final = re.compile(_POSITION).fullmatch
+_match: Final = re.compile(rf"({_EPOCH})\.({_POSITION})\.({DIGITS})({SYNTHETIC_SUFFIX}?)").fullmatch
 
 
 class LogPosition(NamedTuple):
@@ -57,16 +72,14 @@ class BatchPosition:
         return f"{self.prefix}{index}{SYNTHETIC_SUFFIX}"
 
 
-def parse_event_id(event_id: str) -> tuple[str, LogPosition | None]:
+def parse_event_id(event_id: str) -> tuple[str, LogPosition] | None:
     """Split an event id into the epoch and the position; None if it is not one of ours."""
-    epoch, _, remainder = event_id.partition(".")
-    position, _, index = remainder.rpartition(".")
-    synthetic = index.endswith(SYNTHETIC_SUFFIX)
-    try:
-        number = int(index.removesuffix(SYNTHETIC_SUFFIX))
-        return epoch, LogPosition(parse_position(position), number - 0.5 if synthetic else number)
-    except ValueError:
-        return epoch, None
+    found = _match(event_id)
+    if found is None:
+        return None
+    epoch, position, index, synthetic = found.groups()
+    number = int(index)
+    return epoch, LogPosition(parse_position(position), number - 0.5 if synthetic else number)
 
 
 def event_id_of_frame(frame: bytes) -> str:
@@ -77,13 +90,19 @@ def event_id_of_frame(frame: bytes) -> str:
 
 def position_of_frame(frame: bytes, epoch_number: int) -> LogPosition:
     """Return the position of the event in a frame of ours; its epoch has this number."""
-    _, position = parse_event_id(event_id_of_frame(frame))
-    assert position is not None  # noqa: S101 - see above
+    parsed = parse_event_id(event_id_of_frame(frame))
+    assert parsed is not None  # noqa: S101 - see above
+    _, position = parsed
     return position._replace(batch=(epoch_number, *position.batch))
 
 
 # Inside a JSON string these quotes would be escaped, so the first match is the field itself.
 _EVENT_ID: Final = b'"event_id":"'
+
+
+def is_epoch(text: str) -> bool:
+    """Return whether a text may be an epoch, and so a part of an event id."""
+    return _is_epoch(text) is not None
 
 
 def parse_position(position: str) -> tuple[int, ...]:
@@ -92,4 +111,6 @@ def parse_position(position: str) -> tuple[int, ...]:
     Raises:
         ValueError: it is not a position.
     """
+    if _is_position(position) is None:
+        raise ValueError("this is no position of a log")
     return tuple(int(part) for part in position.split("-"))

@@ -160,6 +160,24 @@ def test_the_request_id_is_echoed(client, request_id):
     assert client.ask("nonsense", request_id=request_id)["request_id"] == request_id
 
 
+@pytest.mark.parametrize("request_id", ["x" * 1_001, 10**100, -(10**100), 10**4_000])
+def test_a_request_id_that_is_too_long_is_refused_and_not_echoed(client, request_id):
+    reply = client.ask("ping", request_id=request_id)
+    assert refusal(reply) == "invalid_command"
+    assert "request_id" not in reply
+
+
+def test_what_an_error_quotes_is_bounded_and_escaped(hub):
+    client = Client(hub, key=KEY)
+    client.ask("authenticate", token=token("other"))
+    asked = client.ask("get_operation", operation_id="\x1b[31m\n" + "x" * 900)
+    assert refusal(asked) == "forbidden"
+    unknown = client.ask("\x1b[31m\n" + "x" * 900)
+    for text in (asked["error"], unknown["error"]):
+        assert text.isprintable()
+        assert len(text) < 300
+
+
 @pytest.mark.parametrize("request_id", [None, True, 1.5, [], {}, ["x"]])
 def test_what_is_no_request_id_is_not(client, request_id):
     assert "request_id" not in client.ask("ping", request_id=request_id)
@@ -437,7 +455,7 @@ def test_a_page_fits_a_frame(client, hub):
         {"operation_type": "*" * 201},
         {"tag": ["red"]},
         *({"limit": limit} for limit in (0, -1, 1001, "5", 5.0, True, [])),
-        *({"cursor": cursor} for cursor in ("", "-1", "1.5", "x", 7, "9" * 19)),
+        *({"cursor": cursor} for cursor in ("", "-1", "1.5", "x", 7, "9" * 21, "٣")),
     ],
     ids=repr,
 )

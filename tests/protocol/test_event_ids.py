@@ -10,6 +10,7 @@ from celery_wsprogress.protocol.event_ids import (
     BatchPosition,
     LogPosition,
     event_id_of_frame,
+    is_epoch,
     parse_event_id,
     parse_position,
     position_of_frame,
@@ -20,6 +21,10 @@ positions = st.one_of(
     st.tuples(st.integers(0, 10**13), st.integers(0, 999)).map(lambda two: f"{two[0]}-{two[1]}"),
 )
 indexes = st.integers(0, 10_000)
+
+
+def position_in(event_id):
+    return parse_event_id(event_id)[1]
 
 
 @given(positions, indexes)
@@ -34,9 +39,9 @@ def test_an_id_leads_back_to_the_position_of_its_event(position, index):
 @given(positions, indexes)
 def test_an_event_of_the_sidecar_stands_between_two_of_the_log(position, index):
     batch = BatchPosition("e1", 3, position)
-    _, before = parse_event_id(batch.event_id(index))
-    _, synthetic = parse_event_id(batch.synthetic_event_id(index + 1))
-    _, behind = parse_event_id(batch.event_id(index + 1))
+    before = position_in(batch.event_id(index))
+    synthetic = position_in(batch.synthetic_event_id(index + 1))
+    behind = position_in(batch.event_id(index + 1))
     assert before < synthetic < behind
 
 
@@ -50,17 +55,51 @@ def test_a_frame_holds_the_position_of_its_event(place, epoch_number):
     assert position_of_frame(frame, epoch_number) == expected
 
 
+NO_NUMBERS = ["", "x", "-1", "+1", " 1", "1_0", "1 ", "²", "٣", "9" * 21, "9" * 5000]
+
+
 @pytest.mark.parametrize(
-    "event_id", ["", "e1", "e1.5", "e1.5.x", "e1.5.1rr", "e1.five.1", "..", "e1.-.0"]
-)
+    "event_id",
+    [
+        "", "e1", "e1.5", "e1.5.1rr", "..", "e1.-.0", "e1.1-2-3.0", ".5.1", "e1.5.1.1", "é.5.1",
+        "e1.5.1\n", "e" * 17 + ".5.1", "e1." + "-".join("1" * 31_000) + ".0",
+        "e1.5." + "9" * 400 + "r",
+        *(f"e1.{number}.1" for number in NO_NUMBERS),
+        *(f"e1.5-{number}.1" for number in NO_NUMBERS),
+        *(f"e1.5.{number}" for number in NO_NUMBERS),
+        *(f"e1.5.{number}r" for number in NO_NUMBERS),
+    ],
+)  # fmt: skip
 def test_what_is_no_id_has_no_position(event_id):
-    assert parse_event_id(event_id) == (event_id.partition(".")[0], None)
+    assert parse_event_id(event_id) is None
 
 
-@pytest.mark.parametrize("position", ["", "-", "1-", "a", "1-b"])
+def test_the_largest_id_has_a_position():
+    number = 2**64 - 1
+    largest = f"{'Z' * 16}.{number}-{number}.{number}r"
+    assert parse_event_id(largest) == ("Z" * 16, LogPosition((number, number), number - 0.5))
+
+
+@given(st.text())
+def test_no_text_is_too_much(text):
+    parsed = parse_event_id(text)
+    assert parsed is None or text.startswith(f"{parsed[0]}.")
+
+
+@pytest.mark.parametrize("position", ["-", "1-", "1-b", "1-2-3", *NO_NUMBERS])
 def test_what_is_no_position_is_refused(position):
-    with pytest.raises(ValueError, match="invalid literal"):
+    with pytest.raises(ValueError, match="no position"):
         parse_position(position)
+
+
+@pytest.mark.parametrize("text", ["a", "0", "Az09" * 4])
+def test_letters_and_digits_are_an_epoch(text):
+    assert is_epoch(text)
+
+
+@pytest.mark.parametrize("text", ["", "a.b", "é", "²", "a\n", "a" * 17])
+def test_anything_else_is_none(text):
+    assert not is_epoch(text)
 
 
 def test_positions_compare_as_numbers_and_the_epoch_comes_first():

@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from amqp.basic_message import Message  # type: ignore[import-untyped]
 
-from celery_wsprogress.brokers import is_epoch
 from celery_wsprogress.brokers.amqp.connection import BlockedState, drain_until
 from celery_wsprogress.brokers.amqp.consumer import body_of
 from celery_wsprogress.brokers.amqp.stream_queue import (
@@ -27,6 +26,7 @@ from celery_wsprogress.brokers.amqp.stream_queue import (
 )
 from celery_wsprogress.brokers.amqp.topology import exists
 from celery_wsprogress.brokers.failure import BrokerBlocked
+from celery_wsprogress.protocol.event_ids import is_epoch
 
 #: Seconds to wait with a proposal for the end of an alarm: a connection that is given up stays open
 #: at the broker until then (see :class:`.BrokerBlocked`).

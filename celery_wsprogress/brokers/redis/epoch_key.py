@@ -13,9 +13,9 @@ from typing import Any
 
 import redis
 
-from celery_wsprogress.brokers import MAX_EPOCH_LENGTH, is_epoch
 from celery_wsprogress.brokers.failure import error_context
 from celery_wsprogress.brokers.redis.exchange import EXPIRY, new_epoch
+from celery_wsprogress.protocol.event_ids import MAX_EPOCH_LENGTH, is_epoch
 
 logger = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote
 from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.hub.list_page import list_operations
 from celery_wsprogress.protocol.messages import encode_frame
+from celery_wsprogress.protocol.whole_numbers import parse_whole_number
 from celery_wsprogress.sidecar.metrics.definitions import readiness, stats, to_prometheus
 
 if TYPE_CHECKING:
@@ -127,10 +128,10 @@ def _operations(context: RequestContext, query: str) -> HTTPAnswer:
     if not context.replay_done:
         return service_unavailable(STARTING)
     fields: dict[str, Any] = {name: values[-1] for name, values in parse_qs(query).items()}
-    limit = fields.get("limit", "")
-    # `int` raises for more than 4,300 digits (Python 3.11); the list rejects a string as limit.
-    if limit.isdecimal() and len(limit) < 10:
-        fields["limit"] = int(limit)
+    # The list rejects a string as limit.
+    limit = parse_whole_number(fields.get("limit", ""))
+    if limit is not None:
+        fields["limit"] = limit
     try:
         return _json(HTTPStatus.OK, list_operations(context.hub.store, fields))
     except CommandError as exc:

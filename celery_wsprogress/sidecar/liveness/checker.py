@@ -18,6 +18,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from celery_wsprogress.operations.states import FOLLOWED, State
+from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.batches import DEFAULT_HEARTBEAT_INTERVAL
 from celery_wsprogress.sidecar.liveness import inferred_events
 from celery_wsprogress.sidecar.liveness.inferred_events import SilentRun
@@ -161,7 +162,7 @@ class LivenessChecker:
             "%s gives a sign of life every %g seconds (its sign_interval), too seldom for "
             "lost_after = %g here: its runs are given up after %g seconds. Raise lost_after, or "
             "lower that sign_interval",
-            f"Worker {worker}" if worker else "A process that owns operations",
+            f"Worker {escape_control(worker, 200)}" if worker else "A process that owns operations",
             every,
             self._lost_after,
             timeout,

@@ -14,6 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from celery_wsprogress.guard import must_propagate
+from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
 from celery_wsprogress.worker.error_log import log_internal_error
 from celery_wsprogress.worker.publishing import encoded_events
@@ -274,5 +275,6 @@ def _has_invalid_id(event: EncodedEvent) -> bool:
     operation_id = event.run.operation_id
     if len(operation_id) <= MAX_ID_LENGTH:
         return False
-    logger.error("No reader accepts a task id that is so long: %.100s…", operation_id)
+    quoted = escape_control(operation_id, 100)
+    logger.error("No reader accepts a task id that is so long: %s", quoted)
     return True

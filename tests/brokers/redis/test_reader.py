@@ -16,7 +16,6 @@ from celery_wsprogress.brokers import (
     EXCHANGE,
     MAX_BATCH_BYTES,
     BrokerAddress,
-    is_epoch,
     open_reader,
     open_writer,
     prepare,
@@ -25,6 +24,7 @@ from celery_wsprogress.brokers.failure import describe
 from celery_wsprogress.brokers.redis import reader as redis_reader
 from celery_wsprogress.brokers.redis import reply, server_memory
 from celery_wsprogress.errors import ConfigurationError
+from celery_wsprogress.protocol.event_ids import is_epoch
 
 SHORT = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
 
