@@ -11,12 +11,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.origins import is_service_link
-from celery_wsprogress.settings import (
-    CONF_PREFIX,
-    ENVIRONMENT_PREFIX,
-    ServeSettings,
-    WorkerSettings,
-)
+from celery_wsprogress.setting_sources import CONF_PREFIX, ENVIRONMENT_PREFIX
+from celery_wsprogress.settings import ServeSettings, WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -52,13 +53,22 @@ def text_list(value: Any) -> tuple[str, ...]:
     return tuple(text(item) for item in items if item != "")
 
 
-def each(parse: Callable[[str], str]) -> Parser:
+def each(parse: Callable[[str], object]) -> Parser:
     """Return a parser for a list of texts, or one text with commas or spaces between them."""
 
-    def parse_all(value: Any) -> tuple[str, ...]:
+    def parse_all(value: Any) -> tuple[object, ...]:
         return tuple(parse(one) for item in text_list(value) for one in item.split())
 
     return parse_all
+
+
+def network(value: str) -> IPv4Network | IPv6Network:
+    """Parse a network such as ``10.0.0.0/8``, or a single address."""
+    found = ip_network(value)
+    # Of everybody nobody can be told apart: whoever connects would choose his address.
+    if found.prefixlen == 0:
+        raise ValueError(value)
+    return found
 
 
 def page_address(value: Any) -> str:

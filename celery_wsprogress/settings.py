@@ -14,19 +14,18 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.option_values import transport_options
-from celery_wsprogress.origins import host_name, is_service_link, listen_host, origin
+from celery_wsprogress.origins import host_name, listen_host, origin
 from celery_wsprogress.setting_parsers import (
     ERROR_CHOICES,
     MIN_KEY_BYTES,
-    Parser,
     between,
     each,
     error_choice,
     exchange_name,
+    network,
     page_address,
     signing_key,
     switch,
@@ -34,31 +33,19 @@ from celery_wsprogress.setting_parsers import (
     text,
     whole,
 )
+from celery_wsprogress.setting_sources import from_conf, from_environ, parse_value, setting
 from celery_wsprogress.urls import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+    from ipaddress import IPv4Network, IPv6Network
     from typing import Self
-
-CONF_PREFIX: Final = "wsprogress_"
-ENVIRONMENT_PREFIX: Final = "WSPROGRESS_"
 
 #: The default exchange of the events. The names of streams and queues begin with it.
 EXCHANGE: Final = "celery_wsprogress"
 
 #: The default size of the log on the broker, in bytes.
 LOG_BYTES: Final = 100_000_000
-
-T = TypeVar("T")
-
-
-def setting(default: Any, parse: Parser, allowed: str, *, secret: bool = False) -> Any:
-    """Declare a setting: its default, its parser, and a text that says what is allowed."""
-    return dataclasses.field(
-        default=default,
-        repr=not secret,
-        metadata={"parse": parse, "allowed": allowed, "secret": secret},
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +90,7 @@ class Settings:
         for source in sources:
             for name, value in source.items():
                 if name in known and value is not None and value != "":
-                    values[name] = _read(known[name], value)
+                    values[name] = parse_value(known[name], value)
         return cls(**values)
 
     @classmethod
@@ -114,16 +101,6 @@ class Settings:
         """
         conf = from_conf(app.conf, cls) if app is not None else {}
         return cls.load(conf, from_environ(environ, cls), *more)
-
-
-def _read(field: dataclasses.Field[Any], value: Any) -> Any:
-    try:
-        return field.metadata["parse"](value)
-    except (ValueError, TypeError, AttributeError, OverflowError):
-        shown = "(hidden)" if field.metadata["secret"] else value
-        raise ConfigurationError(
-            CONF_PREFIX + field.name, shown, field.metadata["allowed"]
-        ) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +178,13 @@ class ServeSettings(Settings):
         "host names such as progress.example.org, without a scheme, a path and wildcards",
     )
     """Host names that clients may use for this server, besides loopback names and ``host``."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
+        (),
+        each(network),
+        "addresses and networks such as 10.0.0.0/8, without bits behind the mask; not /0",
+    )
+    """Addresses of the proxies whose ``X-Forwarded-For`` says where a client is. From anyone else
+    the header is ignored."""
     monitor_unsubscribed: bool = setting(False, switch, "true or false")
     """Whether a connection that sends nothing for one second receives all events. Not with a
     key."""
@@ -252,47 +236,3 @@ class ServeSettings(Settings):
         """Whether the address may be served: a public one needs a key or an explicit choice."""
         closed = self.key is not None or self.insecure or self.exact_only
         return closed or is_loopback(self.host)
-
-
-def from_conf(conf: Mapping[str, Any], cls: type[Settings]) -> dict[str, Any]:
-    """Return the settings that Celery's configuration holds (``wsprogress_…``), without prefix."""
-    return _pick(((CONF_PREFIX + name, name) for name in _names(cls)), conf)
-
-
-def from_environ(environ: Mapping[str, str], cls: type[Settings]) -> dict[str, Any]:
-    """Return the settings that the environment holds (``WSPROGRESS_…``), without prefix.
-
-    For the sidecar, ``WEBSOCKET_PORT`` is the port if ``WSPROGRESS_PORT`` is not set.
-    """
-    # For a service `wsprogress`, Kubernetes sets `WSPROGRESS_PORT=tcp://…` in every container.
-    environ = {name: value for name, value in environ.items() if not is_service_link(value)}
-    found = _pick(((ENVIRONMENT_PREFIX + name.upper(), name) for name in _names(cls)), environ)
-    if issubclass(cls, ServeSettings) and environ.get("WEBSOCKET_PORT"):
-        found.setdefault("port", environ["WEBSOCKET_PORT"])
-    return found
-
-
-def websocket_enabled(environ: Mapping[str, str]) -> bool:
-    """Return whether ``ENABLE_WEBSOCKET`` lets a sidecar start: true unless it is set to false.
-
-    Raises:
-        ConfigurationError: The variable holds something else.
-    """
-    value = environ.get("ENABLE_WEBSOCKET", "")
-    try:
-        return switch(value) if value else True
-    except ValueError:
-        raise ConfigurationError("ENABLE_WEBSOCKET", value, "true or false") from None
-
-
-def _names(cls: type[Settings]) -> Iterable[str]:
-    return [field.name for field in dataclasses.fields(cls)]
-
-
-def _pick(names: Iterable[tuple[str, str]], source: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, name in names:
-        value = source.get(key)
-        if value is not None and value != "":
-            found[name] = value
-    return found

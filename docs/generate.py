@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from celery_wsprogress import settings
+from celery_wsprogress import setting_sources, settings
 from celery_wsprogress.cli import main
 from celery_wsprogress.operations.states import TRANSITIONS, State, Trigger, Verdict
 from celery_wsprogress.sidecar.metrics import definitions
@@ -73,7 +73,7 @@ def _settings_table(cls: type[settings.Settings]) -> str:
     told = dict([*_docs(settings.Settings), *_docs(cls)])
     rows = [
         [
-            f"`{settings.CONF_PREFIX}{field.name}`",
+            f"`{setting_sources.CONF_PREFIX}{field.name}`",
             _default(field.default),
             field.metadata["allowed"].replace("|", "\\|"),
             told.get(field.name, ""),

@@ -24,7 +24,7 @@ from support.pages import web_server
 from support.ports import free_port
 from support.sidecars import SidecarThread
 
-from celery_wsprogress import settings
+from celery_wsprogress import setting_sources, settings
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.brokers.address import broker_address
 from celery_wsprogress.cli import main
@@ -113,9 +113,9 @@ def check_variable(line):
     elif name == "WSPROGRESS_URL":
         assert value == DOCUMENTED_URL
     elif name == "ENABLE_WEBSOCKET":
-        assert settings.websocket_enabled({name: value})
+        assert setting_sources.websocket_enabled({name: value})
     else:
-        found = settings.from_environ({name: value}, settings.ServeSettings)
+        found = setting_sources.from_environ({name: value}, settings.ServeSettings)
         assert settings.ServeSettings.load(found).port == int(value)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import celery_wsprogress
-from celery_wsprogress import settings
+from celery_wsprogress import setting_sources, settings
 from celery_wsprogress.cli import client_options, main
 from celery_wsprogress.protocol import close_codes
 from celery_wsprogress.protocol.close_codes import KNOWN
@@ -124,7 +124,7 @@ def test_the_generated_parts_hold_every_setting_and_every_command(monkeypatch):
     tables = generate.settings_tables()
     for side in (settings.WorkerSettings, settings.ServeSettings):
         for field in dataclasses.fields(side):
-            assert f"`{settings.CONF_PREFIX}{field.name}`" in tables
+            assert f"`{setting_sources.CONF_PREFIX}{field.name}`" in tables
     assert all(
         f"## `celery-wsprogress {name}`" in generate.cli_reference()
         for name in main.list_commands(None)

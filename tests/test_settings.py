@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from ipaddress import ip_network
 
 import pytest
 from hypothesis import assume, given
@@ -10,14 +11,8 @@ from hypothesis import strategies as st
 from support.json_values import texts, values
 
 from celery_wsprogress.errors import ConfigurationError, WSProgressError
-from celery_wsprogress.settings import (
-    ServeSettings,
-    Settings,
-    WorkerSettings,
-    from_conf,
-    from_environ,
-    websocket_enabled,
-)
+from celery_wsprogress.setting_sources import from_conf, from_environ, websocket_enabled
+from celery_wsprogress.settings import ServeSettings, Settings, WorkerSettings
 from celery_wsprogress.urls import masked
 
 KEY = "a key that is long enough for HS256"
@@ -122,6 +117,8 @@ def test_a_bad_enable_websocket_is_named():
         (ServeSettings, "origins", "https://a.io, https://b.io,", ("https://a.io", "https://b.io")),
         (ServeSettings, "origins", ["https://a.example"], ("https://a.example",)),
         (ServeSettings, "hosts", ("a.example",), ("a.example",)),
+        (ServeSettings, "trusted_proxies", "10.0.0.0/8, ::1",
+         (ip_network("10.0.0.0/8"), ip_network("::1"))),
         (ServeSettings, "flower_url", " http://localhost:5555/ ", "http://localhost:5555"),
         (ServeSettings, "flower_url", "https://[::1]/flower", "https://[::1]/flower"),
         (ServeSettings, "key", KEY, KEY),
@@ -161,6 +158,11 @@ def test_a_value_is_taken(cls, name, given, taken):
         (ServeSettings, "origins", 7),
         (ServeSettings, "origins", [7]),
         (ServeSettings, "origins", "a, ,b"),
+        (ServeSettings, "trusted_proxies", "0.0.0.0/0"),
+        (ServeSettings, "trusted_proxies", ["::/0"]),
+        (ServeSettings, "trusted_proxies", "10.0.0.1/8"),
+        (ServeSettings, "trusted_proxies", "*"),
+        (ServeSettings, "trusted_proxies", [7]),
         (ServeSettings, "max_finished", -1),
         (WorkerSettings, "tasks", [7]),
         (WorkerSettings, "tasks", 7),

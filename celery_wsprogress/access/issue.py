@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.access.permissions import sign
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.settings import ServeSettings, from_conf, from_environ
+from celery_wsprogress.setting_sources import from_conf, from_environ
+from celery_wsprogress.settings import ServeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -21,7 +21,8 @@ from celery_wsprogress.cli.application import find_application
 from celery_wsprogress.cli.serve_options import EPILOG, serve_options
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.printable import escape_control, escape_control_lines
-from celery_wsprogress.settings import ServeSettings, websocket_enabled
+from celery_wsprogress.setting_sources import websocket_enabled
+from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:

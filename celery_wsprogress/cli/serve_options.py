@@ -94,6 +94,14 @@ _OPTIONS: Final = (
         "localhost are always allowed.",
     ),
     click.option(
+        "--trusted-proxy",
+        "trusted_proxies",
+        multiple=True,
+        metavar="NETWORK",
+        help="Address or network (10.0.0.0/8) of a proxy whose X-Forwarded-For is believed. "
+        "Repeatable.",
+    ),
+    click.option(
         "--insecure",
         is_flag=True,
         default=None,

@@ -150,6 +150,7 @@ def test_help_of_serve_names_every_setting():
             "url": "broker",
             "origins": "origin",
             "hosts": "allow-host",
+            "trusted_proxies": "trusted-proxy",
             "transport_options": "broker-option",
         }.get(name, name)
         shown = f"--{option.replace('_', '-')}" if name != "key" else "WSPROGRESS_KEY"

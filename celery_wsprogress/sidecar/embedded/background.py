@@ -26,7 +26,8 @@ from celery_wsprogress.brokers.discovery import (
     load_settings,
 )
 from celery_wsprogress.errors import ServerNotStarted
-from celery_wsprogress.settings import ServeSettings, websocket_enabled
+from celery_wsprogress.setting_sources import websocket_enabled
+from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.liveness.result_lookup import find_backend
 from celery_wsprogress.urls import masked
 

@@ -14,11 +14,14 @@ from urllib.parse import unquote
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from celery_wsprogress.access.addresses import client_address
 from celery_wsprogress.access.permissions import Permit, host_allowed, origin_allowed
 from celery_wsprogress.sidecar.http.refusals import RefusedHeader
 from celery_wsprogress.sidecar.http.routes import TEXT, HTTPAnswer, is_public
 
 if TYPE_CHECKING:
+    from websockets.asyncio.server import ServerConnection
+
     from celery_wsprogress.settings import ServeSettings
 
 LOST_UPGRADE: Final = (
@@ -80,6 +83,13 @@ def permit_for(request: Request | None, settings: ServeSettings) -> Permit:
     origin = request.headers.get("Origin") if request else None
     without_key = settings.exact_only and settings.key is None
     return Permit(settings.key, exact_only=origin == "null" or without_key)
+
+
+def address_of(connection: ServerConnection, request: Request, settings: ServeSettings) -> str:
+    """Return the address that a request comes from, behind the proxies that are listed."""
+    peer = connection.remote_address
+    forwarded_for = request.headers.get_all("X-Forwarded-For")
+    return client_address(peer[0] if peer else "", forwarded_for, settings.trusted_proxies)
 
 
 def operation_id_in_path(path: str) -> str:

@@ -52,8 +52,13 @@ class Refusals:
         self._since = clock()
         self._logged: set[RefusedHeader] = set()
 
-    def log_once(self, refused: RefusedHeader) -> None:
-        """Log a refusal, unless the same one was logged lately."""
+    def log_once(self, refused: RefusedHeader, address: str) -> None:
+        """Log a refusal, unless the same one was logged lately.
+
+        Args:
+            refused: What is not allowed.
+            address: Where the request came from.
+        """
         now = self._clock()
         if now - self._since > REPEAT_INTERVAL:
             self._since = now
@@ -61,16 +66,17 @@ class Refusals:
         if refused in self._logged or len(self._logged) >= MAX_LOGGED:
             return
         self._logged.add(refused)
-        logger.warning("%s", _describe(refused))
+        logger.warning("%s", _describe(refused, address))
         if len(self._logged) == MAX_LOGGED:
             logger.warning("Many different names are refused; for an hour no more are logged")
 
 
-def _describe(refused: RefusedHeader) -> str:
+def _describe(refused: RefusedHeader, address: str) -> str:
     what, option, name = refused
     if not name:
-        return f"Refused a request with no {what}, or more than one"
-    line = f"Refused a request with the {what} {escape_control(name, _MAX_NAME_LENGTH)}"
+        return f"Refused a request from {address} with no {what}, or more than one"
+    shown = escape_control(name, _MAX_NAME_LENGTH)
+    line = f"Refused a request from {address} with the {what} {shown}"
     if len(name) > _MAX_NAME_LENGTH or not _NAME.fullmatch(name):
         return line
     return f"{line}; {option} {name} would let it in"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from celery_wsprogress.sidecar.http.handshake import (
     LOST_UPGRADE,
+    address_of,
     permit_for,
     refused_header,
     reject_lost_upgrade,
@@ -79,13 +80,14 @@ class RequestHandler:
         self._refusals = Refusals()
         self._warned_of_lost_upgrade = False
 
-    async def process(self, _connection: ServerConnection, request: Request) -> Response | None:
+    async def process(self, connection: ServerConnection, request: Request) -> Response | None:
         """Return the response to a request; None lets the WebSocket handshake go on."""
         rejection = reject_reason(request, self._settings)
         if rejection is not None:
             header = refused_header(request, self._settings)
             if header is not None:
-                self._refusals.log_once(header)
+                address = address_of(connection, request, self._settings)
+                self._refusals.log_once(header, address)
             return to_http_response(rejection)
         if (single_header(request.headers, "Upgrade") or "").lower() != "websocket":
             return await self._respond(request)

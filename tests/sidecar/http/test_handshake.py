@@ -201,3 +201,14 @@ def test_an_upgrade_that_a_proxy_lost_is_said_once_in_the_log_and_in_the_answer(
     said = [one.getMessage() for one in caplog.records if "Upgrade" in one.getMessage()]
     assert len(said) == 1
     assert "proxy_set_header Upgrade $http_upgrade" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("proxies", "address"), [((), "127.0.0.1"), (("127.0.0.0/8",), "198.51.100.1")]
+)
+def test_the_log_names_the_client_behind_a_listed_proxy(caplog, proxies, address):
+    lines = ["GET / HTTP/1.1", "Host: evil.example", "X-Forwarded-For: 6.6.6.6, 198.51.100.1"]
+    with SidecarThread(BrokerAddress("memory://"), trusted_proxies=proxies) as sidecar:
+        assert "403" in first_line(sidecar.port, *lines)
+    said = [one.getMessage() for one in caplog.records if "Refused" in one.getMessage()]
+    assert [line.split(" ")[4] for line in said] == [address]

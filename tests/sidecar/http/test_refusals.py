@@ -30,9 +30,9 @@ def origin(name):
 def test_each_is_named_once_with_what_would_let_it_in(lines):
     seen = Refusals(Clock())
     for _ in range(3):
-        seen.log_once(origin("https://app.example"))
-        seen.log_once(RefusedHeader("host name", "--allow-host", "progress.example"))
-    said = "Refused a request with the {}; {} would let it in".format
+        seen.log_once(origin("https://app.example"), "192.0.2.7")
+        seen.log_once(RefusedHeader("host name", "--allow-host", "progress.example"), "192.0.2.7")
+    said = "Refused a request from 192.0.2.7 with the {}; {} would let it in".format
     assert lines() == [
         said("origin https://app.example", "--origin https://app.example"),
         said("host name progress.example", "--allow-host progress.example"),
@@ -50,7 +50,7 @@ def test_each_is_named_once_with_what_would_let_it_in(lines):
     ids=["shell", "terminal", "substitution", "long"],
 )
 def test_what_may_be_dangerous_is_shown_and_not_recommended(lines, name):
-    Refusals(Clock()).log_once(origin(name))
+    Refusals(Clock()).log_once(origin(name), "192.0.2.7")
     [line] = lines()
     assert "--origin" not in line
     assert line.isprintable()
@@ -58,17 +58,17 @@ def test_what_may_be_dangerous_is_shown_and_not_recommended(lines, name):
 
 
 def test_one_without_a_name_is_said_too(lines):
-    Refusals(Clock()).log_once(origin(""))
-    assert lines() == ["Refused a request with no origin, or more than one"]
+    Refusals(Clock()).log_once(origin(""), "192.0.2.7")
+    assert lines() == ["Refused a request from 192.0.2.7 with no origin, or more than one"]
 
 
 def test_who_makes_names_up_does_not_fill_the_log(lines):
     clock = Clock()
     seen = Refusals(clock)
     for number in range(10_000):
-        seen.log_once(origin(f"https://{number}.example"))
+        seen.log_once(origin(f"https://{number}.example"), "192.0.2.7")
     assert len(lines()) == refusals.MAX_LOGGED + 1
     assert "no more are logged" in lines()[-1]
     clock.now += refusals.REPEAT_INTERVAL + 1
-    seen.log_once(origin("https://0.example"))
+    seen.log_once(origin("https://0.example"), "192.0.2.7")
     assert len(lines()) == refusals.MAX_LOGGED + 2
