@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from celery_wsprogress.errors import CommandError
+from celery_wsprogress.protocol.globs import matches_glob
 
 if TYPE_CHECKING:
     from celery_wsprogress.operations.operation import Operation
@@ -41,7 +41,7 @@ class Selector(NamedTuple):
             case SelectorField.EVERYTHING:
                 return True
             case SelectorField.OPERATION_TYPE:
-                return fnmatchcase(operation.operation_type, self.value)
+                return matches_glob(operation.operation_type, self.value)
             case SelectorField.TAG:
                 return self.value in operation.tags
             case SelectorField.GROUP:
