@@ -216,6 +216,12 @@ class ServeSettings(Settings):
     answer_unknown: bool = setting(False, switch, "true or false")
     """Whether the sidecar also looks up unknown operations in the result backend when a client
     subscribes to one. It then shows how they ended, with their results."""
+    max_lookups: int = setting(1000, whole(1, 1_000_000), "a number from 1 to 1000000")
+    """Maximum number of unknown operations of all clients that wait to be looked up. When they are
+    as many, the client with most of them gives up a place to a client with fewer."""
+    max_client_lookups: int = setting(100, whole(1, 1_000_000), "a number from 1 to 1000000")
+    """Maximum number of unknown operations of one client that wait to be looked up. A further one
+    is not looked up."""
     stream_errors: str | None = setting(None, error_choice, ERROR_CHOICES)
     """Whether an error of an unknown operation, from the result backend, is shown with its text
     (``full``) or as its type only (``type``, the default), since the task's own setting is not

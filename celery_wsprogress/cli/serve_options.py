@@ -169,6 +169,16 @@ _OPTIONS: Final = (
         help="Ask the result backend about unknown ids, and show their results.",
     ),
     click.option(
+        "--max-lookups",
+        metavar="N",
+        help="Maximum number of unknown ids that wait to be asked about.  [default: 1000]",
+    ),
+    click.option(
+        "--max-client-lookups",
+        metavar="N",
+        help="Maximum number of unknown ids of one client that wait.  [default: 100]",
+    ),
+    click.option(
         "--stream-errors",
         metavar="WORD",
         help="What --answer-unknown shows of an error: 'type' or 'full'.  [default: type]",

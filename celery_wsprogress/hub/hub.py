@@ -69,7 +69,8 @@ class Hub:
     store: OperationStore = field(default_factory=OperationStore)
     counts: Counter[str] = field(default_factory=Counter)
     """Numbers of events: ``events``, ``delivered``, ``behind``, ``over``, ``resumed``,
-    ``malformed``; and of batches: ``repeats`` (written twice) and ``gaps`` (missing)."""
+    ``malformed``; of batches: ``repeats`` (written twice) and ``gaps`` (missing); and of questions
+    of clients about unknown operations: ``lookups_refused``."""
     progress_interval: float = 0.0
     """Minimum seconds between two progress events of one operation, for all sessions."""
     events_read: Counter[type[Event]] = field(default_factory=Counter)
@@ -278,4 +279,5 @@ def _pause_after(status: Status) -> float:
 _COUNTED: Final = {Verdict.DELIVER: "delivered", Verdict.STALE: "behind", Verdict.ENDED: "over"}
 _COUNTS: Final = (
     "events", "delivered", "behind", "over", "resumed", "malformed", "repeats", "gaps",
+    "lookups_refused",
 )  # fmt: skip

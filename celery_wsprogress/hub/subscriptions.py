@@ -30,17 +30,19 @@ class Subscriptions:
     Args:
         store: The operations.
         log: The position in the log.
-        on_unknown: Called with the id when a session subscribes to an operation that is not held.
+        on_unknown: Called when a session subscribes to an operation that is not held.
     """
 
     def __init__(
         self,
         store: OperationStore,
         log: LogCursor,
-        on_unknown: Callable[[str], None] | None = None,
+        on_unknown: Callable[[Session, str], None] | None = None,
     ) -> None:
         self.index = SubscriptionIndex()
         self.on_unknown = on_unknown
+        self.on_disconnect: Callable[[Session], None] | None = None
+        """Called with a session whose connection has ended."""
         self._store = store
         self._log = log
 
@@ -82,7 +84,7 @@ class Subscriptions:
     ) -> bool:
         """Subscribe to an operation that is not held."""
         if self.on_unknown is not None:
-            self.on_unknown(operation_id)
+            self.on_unknown(session, operation_id)
         # If the operation was evicted, the session may still have a cursor for its unread entries.
         if since is not None:
             cursor = session.expect(operation_id)
@@ -146,6 +148,8 @@ class Subscriptions:
 
     def disconnect(self, session: Session) -> None:
         """End all subscriptions of a session whose connection has ended."""
+        if self.on_disconnect is not None:
+            self.on_disconnect(session)
         session.clear()
         for selector in list(session.selectors):
             self.index.remove_selector(session, selector)

@@ -427,15 +427,24 @@ def test_what_comes_late_of_an_operation_that_ended_and_was_let_go_opens_nothing
 def test_what_the_result_backend_answers_to_who_asks_for_what_was_let_go_is_shown():
     asked = []
     hub = Hub(OperationStore(Limits(max_finished=0)))
-    hub.subscriptions.on_unknown = asked.append
+    hub.subscriptions.on_unknown = lambda client, unknown: asked.append((client, unknown))
     log_ = Log(hub)
     log_.write(status("started", run="a", metadata={}), completed(run="a"))
     reader = session()
     subscribe(hub, reader)
-    assert asked == ["op-1"]
+    assert asked == [(reader, "op-1")]
     outcome = Outcome(end="completed", result=7)
     log_.write(*ended_unknown("op-1", 100.0, outcome))
     assert kinds(read(reader)) == ["result", "completed"]
+
+
+def test_who_is_gone_is_told_to_whoever_asks_the_result_backend():
+    hub, gone = Hub(), []
+    hub.subscriptions.on_disconnect = gone.append
+    reader = session()
+    subscribe(hub, reader)
+    hub.subscriptions.disconnect(reader)
+    assert gone == [reader]
 
 
 def test_of_what_has_ended_not_more_than_so_many_are_remembered(monkeypatch):

@@ -2,7 +2,9 @@
 
 A run is alive while events of it or heartbeats of its process arrive. After half of ``lost_after``
 without either it is stalled. After all of it Celery's result backend is asked, if there is one: the
-outcome it knows is the end of the run, and otherwise the run is lost. Conclusions are written to
+outcome it knows is the end of the run, and otherwise the run is lost. Nothing is concluded from a
+lookup that was not made. A backend that does not answer is asked again, for ten minutes at least
+(:data:`MIN_OUTAGE`). Conclusions are written to
 the log and take effect when they are read back, here and in every other sidecar. So all of them
 agree, and a sidecar that cannot read the log gives up nothing.
 
@@ -22,7 +24,8 @@ from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.batches import DEFAULT_HEARTBEAT_INTERVAL
 from celery_wsprogress.sidecar.liveness import inferred_events
 from celery_wsprogress.sidecar.liveness.inferred_events import SilentRun
-from celery_wsprogress.sidecar.liveness.result_lookup import UNAVAILABLE
+from celery_wsprogress.sidecar.liveness.pending_lookups import Urgency
+from celery_wsprogress.sidecar.liveness.result_lookup import NOT_ASKED, UNAVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,8 +36,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOKUP_TIMEOUT_FACTOR: Final = 2.0
-"""Times ``lost_after`` after which a run is given up although the backend did not answer."""
+OUTAGE_FACTOR: Final = 2.0
+"""Times ``lost_after`` after which a run is given up although the backend does not answer."""
+
+MIN_OUTAGE: Final = 600.0
+"""Seconds of silence before which no run is given up although the backend does not answer."""
 
 MAX_SUCCESSOR_WAIT_FACTOR: Final = 5.0
 """Times ``lost_after`` after which the backend is asked again about a run that was replaced: what
@@ -52,7 +58,7 @@ MAX_QUEUED_LOOKUPS: Final = 20
 
 _WAITING: Final = (State.RECEIVED, *FOLLOWED)
 
-Request: TypeAlias = "Callable[[str, Callable[[LookupResult], None]], None]"
+Request: TypeAlias = "Callable[[str, Callable[[LookupResult], None], Urgency], None]"
 
 
 class LivenessChecker:
@@ -179,19 +185,30 @@ class LivenessChecker:
             self._conclude([inferred_events.stalled(silence)])
         elif silence.seconds < timeout:
             return
-        elif self._request is None or silence.seconds >= LOOKUP_TIMEOUT_FACTOR * timeout:
+        elif self._request is None:
             self._conclude([inferred_events.given_up(silence)])
         else:
-            self._request(silence.operation.operation_id, partial(self._on_answer, silence))
+            answer = partial(self._on_answer, silence, max(OUTAGE_FACTOR * timeout, MIN_OUTAGE))
+            self._request(silence.operation.operation_id, answer, Urgency.SILENT)
         # The log may not have taken it, or the backend not answer.
         self._next_check_at[silence.operation.operation_id] = now + timeout / 6
 
-    def _on_answer(self, silence: SilentRun, result: LookupResult) -> None:
+    def _on_answer(self, silence: SilentRun, max_outage: float, result: LookupResult) -> None:
+        """Conclude what follows from a lookup, or nothing if it was not made or not answered.
+
+        Args:
+            silence: The silent run.
+            max_outage: Seconds of silence after which a backend that does not answer counts as one
+                that knows nothing.
+            result: What the backend knows.
+        """
         if silence.operation.run is not silence.run or not silence.run.silent:
             return
         if result.outcome is not None:
             self._conclude(inferred_events.ended(silence, result.outcome))
-        elif result is not UNAVAILABLE:
+        elif result is NOT_ASKED or (result is UNAVAILABLE and silence.seconds < max_outage):
+            return
+        else:
             self._conclude([inferred_events.given_up(silence)])
 
     def _ask_about_waiting(self, request: Request, silence: SilentRun, now: float) -> None:
@@ -202,7 +219,8 @@ class LivenessChecker:
         """
         if silence.seconds < self._lost_after:
             return
-        request(silence.operation.operation_id, partial(self._on_waiting_answer, silence))
+        answer = partial(self._on_waiting_answer, silence)
+        request(silence.operation.operation_id, answer, Urgency.WAITING)
         # Each time when it has waited twice as long: there may be many of these.
         pause = silence.seconds
         if silence.run.state is State.REPLACED:
@@ -215,7 +233,8 @@ class LivenessChecker:
         A worker that knows neither its task nor this package discards it without an event, and
         stores ``NotRegistered`` (celery/worker/consumer/consumer.py, ``on_unknown_task``).
         """
-        request(silence.operation.operation_id, partial(self._on_queued_answer, silence))
+        answer = partial(self._on_queued_answer, silence)
+        request(silence.operation.operation_id, answer, Urgency.WAITING)
         self._next_check_at[silence.operation.operation_id] = now + silence.seconds
 
     def _on_queued_answer(self, silence: SilentRun, result: LookupResult) -> None:

@@ -1,9 +1,9 @@
 """Lookups in Celery's result backend: one thread, one lookup at a time.
 
-A backend's client library blocks and may hang, so a daemon thread calls it, and no task is looked
-up twice at the same time. A connection that failed is replaced, since a database may have ended its
-session. A thread that gets no answer in time is abandoned with its connection, since a proxy may
-have dropped an idle one, and another thread goes on.
+A backend's client library blocks and may hang, so a daemon thread calls it. What waits for it, and
+in which order, is in :mod:`.pending_lookups`. A connection that failed is replaced, since a
+database may have ended its session. A thread that gets no answer in time is abandoned with its
+connection, since a proxy may have dropped an idle one, and another thread goes on.
 """
 
 from __future__ import annotations
@@ -12,19 +12,23 @@ import logging
 import sys
 import threading
 import time
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from celery_wsprogress.sidecar.liveness.pending_lookups import (
+    MAX_CLIENT_LOOKUPS,
+    MAX_LOOKUPS,
+    PendingLookups,
+    Urgency,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable, Iterable
 
     from celery_wsprogress.brokers.result_backend import Outcome
+    from celery_wsprogress.sidecar.liveness.pending_lookups import Answer
 
 logger = logging.getLogger(__name__)
-
-MAX_WAITING: Final = 10_000
-"""Lookups that wait; a further one is answered with :data:`UNAVAILABLE` at once."""
 
 ANSWER_TIMEOUT: Final = 20.0
 """Seconds that one lookup may take."""
@@ -34,14 +38,17 @@ MAX_STUCK: Final = 8
 
 
 class LookupResult(NamedTuple):
-    """The answer to a lookup. :data:`UNAVAILABLE` is told from others by identity."""
+    """The answer to a lookup; :data:`UNAVAILABLE` and :data:`NOT_ASKED` are told by identity."""
 
     outcome: Outcome | None
     """The outcome; None if the backend knows no end of the task, or could not be asked."""
 
 
 UNAVAILABLE: Final = LookupResult(None)
-"""The backend could not be asked, or did not answer."""
+"""The backend was asked and did not answer, or cannot be reached."""
+
+NOT_ASKED: Final = LookupResult(None)
+"""Too many lookups wait. The backend was not asked, so nothing follows from this."""
 
 
 def find_backend(app: Any, url: str | None) -> ResultLookup | None:
@@ -63,6 +70,7 @@ def find_backend(app: Any, url: str | None) -> ResultLookup | None:
 
 class _Lookup(NamedTuple):
     task_id: str
+    answers: list[Answer]
     since: float
 
 
@@ -71,7 +79,7 @@ class ResultLookup:
 
     Args:
         open_backend: Makes a backend with a connection of its own; called by the thread that asks.
-        answer_timeout: Seconds that one question may take.
+        answer_timeout: Seconds that one lookup may take.
     """
 
     def __init__(
@@ -80,78 +88,107 @@ class ResultLookup:
         self._open_backend = open_backend
         self._answer_timeout = answer_timeout
         self._work = threading.Condition()
-        self._waiting: deque[str] = deque()
-        self._answers: dict[str, Callable[[LookupResult], None]] = {}
+        self._queue = PendingLookups()
         self._thread: threading.Thread | None = None
         self._current: _Lookup | None = None
         self._stuck: list[threading.Thread] = []
         self._reached = True
 
-    def request(self, task_id: str, answer: Callable[[LookupResult], None]) -> None:
-        """Look up how a task ended. Never blocks.
+    def limit_clients(
+        self, max_lookups: int = MAX_LOOKUPS, max_client_lookups: int = MAX_CLIENT_LOOKUPS
+    ) -> None:
+        """Set how many lookups of all clients, and of one, may wait. Before the first lookup."""
+        self._queue = PendingLookups(max_lookups, max_client_lookups)
+
+    @property
+    def refused(self) -> int:
+        """Number of lookups of clients that were not made, for want of room."""
+        return self._queue.refused
+
+    def request(self, task_id: str, answer: Answer, urgency: Urgency = Urgency.SILENT) -> None:
+        """Look up how a task ended, before everything that clients ask. Never blocks.
 
         Args:
-            task_id: Of the task. Nothing happens while a lookup of it is under way.
+            task_id: Of the task. Nothing happens while a lookup of it waits or is under way.
             answer: Called with the result, by another thread; at once where too many lookups wait.
+            urgency: Its place in the queue.
         """
-        given_up: Callable[[LookupResult], None] | None = None
+        refusal: LookupResult | None = None
         with self._work:
             given_up = self._give_up_stuck()
-            if task_id not in self._answers:
-                full = len(self._answers) >= MAX_WAITING or len(self._stuck) >= MAX_STUCK
-                if not full:
-                    self._answers[task_id] = answer
-                    self._waiting.append(task_id)
-                    self._work.notify()
-            else:
-                full = False
-            self._start_thread()
-        if given_up is not None:
-            given_up(UNAVAILABLE)
-        if full:
-            answer(UNAVAILABLE)
+            if len(self._stuck) >= MAX_STUCK:
+                # It was asked several times, and has not answered yet.
+                refusal = UNAVAILABLE
+            elif not self._is_current(task_id) and not self._queue.add(task_id, answer, urgency):
+                refusal = NOT_ASKED
+            self._wake_thread()
+        _call_all(given_up, UNAVAILABLE)
+        if refusal is not None:
+            answer(refusal)
 
-    def _start_thread(self) -> None:
-        if self._thread is None and self._waiting:
+    def request_for_client(self, client: Hashable, task_id: str, answer: Answer) -> None:
+        """Look up how a task ended for a client, when it is its turn. Never blocks.
+
+        ``answer`` is not called where too many lookups wait.
+        """
+        with self._work:
+            given_up = self._give_up_stuck()
+            if len(self._stuck) < MAX_STUCK:
+                self._queue.add_for_client(client, task_id, answer)
+            self._wake_thread()
+        _call_all(given_up, UNAVAILABLE)
+
+    def forget_client(self, client: Hashable) -> None:
+        """Drop the lookups of a client whose connection has ended."""
+        with self._work:
+            self._queue.forget(client)
+
+    def _is_current(self, task_id: str) -> bool:
+        return self._current is not None and self._current.task_id == task_id
+
+    def _wake_thread(self) -> None:
+        if self._thread is None and self._queue:
             self._thread = threading.Thread(
                 target=self._run, name="wsprogress-backend", daemon=True
             )
             self._thread.start()
+        self._work.notify()
 
-    def _give_up_stuck(self) -> Callable[[LookupResult], None] | None:
-        """Abandon a thread that waits for too long; return the callback of its lookup."""
+    def _give_up_stuck(self) -> list[Answer]:
+        """Abandon a thread that waits for too long; return the callbacks of its lookup."""
         self._stuck = [thread for thread in self._stuck if thread.is_alive()]
         asking, thread = self._current, self._thread
         if asking is None or thread is None:
-            return None
+            return []
         if time.monotonic() - asking.since < self._answer_timeout:
-            return None
+            return []
         self._stuck.append(thread)
         self._thread = self._current = None
         self._warn_once("no answer")
-        return self._answers.pop(asking.task_id)
+        return asking.answers
 
     # Called by the thread.
 
     def _run(self) -> None:
         backend: Any = None
-        while task_id := self._next():
-            found, backend = self._lookup(backend, task_id)
+        while (lookup := self._next()) is not None:
+            found, backend = self._lookup(backend, lookup.task_id)
             with self._work:
                 if threading.current_thread() is not self._thread:
                     return
                 self._current = None
-                answer = self._answers.pop(task_id)
-            answer(found)
+            _call_all(lookup.answers, found)
 
-    def _next(self) -> str:
-        """Wait for a lookup; return its task id, ``""`` for a thread that was abandoned."""
+    def _next(self) -> _Lookup | None:
+        """Wait for a lookup; None for a thread that was abandoned."""
         with self._work:
-            self._work.wait_for(lambda: self._waiting)
+            self._work.wait_for(lambda: self._queue)
             if threading.current_thread() is not self._thread:
-                return ""
-            self._current = _Lookup(self._waiting.popleft(), time.monotonic())
-            return self._current.task_id
+                return None
+            found = self._queue.pop()
+            assert found is not None  # noqa: S101 - waited for
+            self._current = _Lookup(*found, time.monotonic())
+            return self._current
 
     def _lookup(self, backend: Any, task_id: str) -> tuple[LookupResult, Any]:
         """Ask the backend, a second time with a new connection if the existing one fails.
@@ -184,6 +221,11 @@ class ResultLookup:
         if self._reached:
             self._reached = False
             logger.warning("The result backend cannot be asked (%s)", why)
+
+
+def _call_all(answers: Iterable[Answer], result: LookupResult) -> None:
+    for answer in answers:
+        answer(result)
 
 
 def forget_connections() -> None:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.setting_parsers import FULL
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress
     from celery_wsprogress.hub.hub import Hub
+    from celery_wsprogress.hub.session import Session
     from celery_wsprogress.settings import ServeSettings
     from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
+    from celery_wsprogress.sidecar.liveness.pending_lookups import Urgency
     from celery_wsprogress.sidecar.liveness.result_lookup import LookupResult, ResultLookup
 
 logger = logging.getLogger(__name__)
@@ -62,7 +65,9 @@ class LivenessService:
             hub.store, settings.lost_after, self._appender.append, self._request if lookup else None
         )
         if lookup is not None and settings.answer_unknown:
+            lookup.limit_clients(settings.max_lookups, settings.max_client_lookups)
             hub.subscriptions.on_unknown = self._ask_about_unknown
+            hub.subscriptions.on_disconnect = lookup.forget_client
         self._loop: asyncio.AbstractEventLoop
         self._task: asyncio.Task[None] | None = None
 
@@ -92,13 +97,18 @@ class LivenessService:
                 # A defect that one run meets must not leave all others without an end.
                 logger.exception("Silent runs could not be looked at; trying again")
 
-    def _request(self, operation_id: str, answer: Callable[[LookupResult], None]) -> None:
+    def _request(
+        self, operation_id: str, answer: Callable[[LookupResult], None], urgency: Urgency
+    ) -> None:
         assert self._lookup is not None  # noqa: S101 - else nobody calls this
-        loop = self._loop
-        self._lookup.request(operation_id, lambda found: _call(loop, answer, found))
+        self._lookup.request(operation_id, partial(_call, self._loop, answer), urgency)
 
-    def _ask_about_unknown(self, operation_id: str) -> None:
-        self._request(operation_id, lambda found: self._on_unknown_answer(operation_id, found))
+    def _ask_about_unknown(self, session: Session, operation_id: str) -> None:
+        assert self._lookup is not None  # noqa: S101 - as above
+        answer = partial(self._on_unknown_answer, operation_id)
+        answer_in_loop = partial(_call, self._loop, answer)
+        self._lookup.request_for_client(session, operation_id, answer_in_loop)
+        self._hub.counts["lookups_refused"] = self._lookup.refused
 
     def _on_unknown_answer(self, operation_id: str, found: LookupResult) -> None:
         if found.outcome is not None:

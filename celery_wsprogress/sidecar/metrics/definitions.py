@@ -76,6 +76,8 @@ METRICS: Final = (
     Metric("closed_total", "counter", sum, "Connections that are gone, by close code.",
            "closed_by_code"),
     Metric("subscriptions", "gauge", sum, "Operations and selectors that clients watch."),
+    Metric("lookups_refused_total", "counter", sum,
+           "Unknown operations that were not looked up, since too many waited."),
     Metric("sent_writes_total", "counter", sum, "Writes to clients, of one frame or of many."),
     Metric("sent_bytes_total", "counter", sum, "Bytes of them."),
     Metric("delivery_delay_seconds", "histogram", sum,
@@ -90,6 +92,7 @@ STATS: Final = (
     "connected_clients", "active_operations", "total_operations", "subscriptions",
     "held_operations", "history_bytes", "events_total", "delivered_total", "behind_total",
     "over_total", "resumed_total", "malformed_total", "repeats_total", "gaps_total", "processes",
+    "lookups_refused_total",
 )  # fmt: skip
 """The names that ``get_stats`` returns."""
 

@@ -16,7 +16,7 @@ from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.protocol.events import Completed, Error, Status
 from celery_wsprogress.protocol.jsonable import WITHHELD
 from celery_wsprogress.sidecar.liveness.checker import LivenessChecker
-from celery_wsprogress.sidecar.liveness.result_lookup import UNAVAILABLE, LookupResult
+from celery_wsprogress.sidecar.liveness.result_lookup import NOT_ASKED, UNAVAILABLE, LookupResult
 
 LOST_AFTER = 60.0
 RUN = ("op-1", "r1")
@@ -52,7 +52,7 @@ class Sidecar:
         if self.heard:
             self.write(*events, writer="sidecar")
 
-    def _ask(self, operation_id, answer):
+    def _ask(self, operation_id, answer, urgency):
         self.asked.append(operation_id)
         answer(self.backend)
 
@@ -309,24 +309,54 @@ def test_a_backend_that_knows_of_no_end_leaves_it_lost():
     assert sidecar.operation["error_type"] == "WorkerLost"
 
 
-def test_a_backend_that_cannot_be_asked_is_waited_for_but_not_for_ever():
+def test_a_backend_that_does_not_answer_is_waited_for_but_not_for_ever():
     sidecar = Sidecar(UNAVAILABLE)
     sidecar.write(status("started", metadata={}, worker="w"))
-    sidecar.wait(110)
+    sidecar.wait(590)
     assert sidecar.words == ["stalled"]
-    assert len(sidecar.asked) > 2
-    sidecar.wait(60)
+    assert len(sidecar.asked) > 20
+    sidecar.wait(30)
     assert sidecar.operation["error_type"] == "WorkerLost"
 
 
-def test_a_backend_that_never_answers_is_not_waited_for_either():
+def test_a_backend_that_is_back_in_time_tells_the_end():
     sidecar = Sidecar(UNAVAILABLE)
-    sidecar.liveness._request = lambda _id, _answer: None
     sidecar.write(status("started", metadata={}, worker="w"))
-    sidecar.wait(110)
+    sidecar.wait(500)
+    sidecar.backend = LookupResult(Outcome("completed", 7))
+    sidecar.wait(30)
+    assert sidecar.words == ["stalled", "Result", "Completed"]
+
+
+def test_nothing_is_concluded_from_a_question_that_was_not_asked():
+    sidecar = Sidecar(NOT_ASKED)
+    sidecar.write(status("started", metadata={}, worker="w"))
+    sidecar.wait(10_000)
     assert sidecar.words == ["stalled"]
-    sidecar.wait(60)
-    assert sidecar.words == ["stalled", "Error"]
+    sidecar.backend = LookupResult(Outcome("completed", 7))
+    sidecar.wait(30)
+    assert sidecar.words == ["stalled", "Result", "Completed"]
+
+
+def test_nothing_is_concluded_while_a_question_waits_for_its_turn():
+    sidecar = Sidecar(UNAVAILABLE)
+    answers = []
+    sidecar.liveness._request = lambda _id, answer, _urgency: answers.append(answer)
+    sidecar.write(status("started", metadata={}, worker="w"))
+    sidecar.wait(10_000)
+    assert sidecar.words == ["stalled"]
+    answers[-1](LookupResult(Outcome("completed", 7)))
+    assert sidecar.words == ["stalled", "Result", "Completed"]
+
+
+def test_runs_that_may_be_lost_are_asked_about_before_those_that_wait():
+    sidecar = Sidecar(UNAVAILABLE)
+    asked = {}
+    sidecar.liveness._request = lambda one, _answer, urgency: asked.setdefault(one, urgency)
+    sidecar.write(status("started", metadata={}, worker="w"))
+    sidecar.write(status("received", operation_id="op-2", worker="w"), queued(operation_id="op-3"))
+    sidecar.wait(200)
+    assert asked["op-1"] < asked["op-2"] == asked["op-3"]
 
 
 @pytest.mark.parametrize("word", ["received", "retrying"])
@@ -374,7 +404,7 @@ def test_what_was_concluded_of_a_message_does_not_hold_for_a_run_of_it():
 def test_no_conclusion_is_drawn_about_a_message_whose_run_began_meanwhile():
     sidecar = Sidecar(UNAVAILABLE)
     answers = []
-    sidecar.liveness._request = lambda _id, answer: answers.append(answer)
+    sidecar.liveness._request = lambda _id, answer, _urgency: answers.append(answer)
     sidecar.write(queued())
     sidecar.wait(100)
     sidecar.write(status("received", worker="w"))
@@ -399,7 +429,7 @@ def test_a_long_queue_is_asked_for_in_small_portions():
 def test_an_answer_that_comes_too_late_is_not_taken():
     sidecar = Sidecar(UNAVAILABLE)
     answers = []
-    sidecar.liveness._request = lambda _id, answer: answers.append(answer)
+    sidecar.liveness._request = lambda _id, answer, _urgency: answers.append(answer)
     sidecar.write(status("started", metadata={}))
     sidecar.wait(65)
     sidecar.write(progress(0.5))

@@ -13,8 +13,10 @@ from support.ports import free_port
 from support.proxies import Proxy
 
 from celery_wsprogress.brokers.result_backend import Outcome, open_backend
+from celery_wsprogress.sidecar.liveness.pending_lookups import MAX_WAITING
 from celery_wsprogress.sidecar.liveness.result_lookup import (
     MAX_STUCK,
+    NOT_ASKED,
     UNAVAILABLE,
     LookupResult,
     ResultLookup,
@@ -86,6 +88,48 @@ def test_an_operation_is_asked_for_once_at_a_time():
     assert [answer.outcome.result for answer in answers] == ["one", "other"]
     backend.request("one", answers.append)
     eventually(lambda: len(answers) == 3)
+
+
+def test_the_sidecar_s_own_questions_go_before_those_of_clients():
+    begun, release, answers = threading.Event(), threading.Event(), []
+
+    class Slow:
+        def get_task_meta(self, task_id, *, cache):
+            begun.set()
+            assert release.wait(60)
+            return {"status": states.SUCCESS, "result": task_id}
+
+    backend = ResultLookup(Slow)
+    backend.limit_clients(max_lookups=3, max_client_lookups=2)
+    backend.request_for_client("gone", "first", answers.append)
+    assert begun.wait(60)
+    for client, task_id in (("gone", "a"), ("gone", "b"), ("gone", "c"), ("alice", "hers")):
+        backend.request_for_client(client, task_id, answers.append)
+    backend.request("silent", answers.append)
+    backend.forget_client("gone")
+    release.set()
+    eventually(lambda: len(answers) == 3)
+    assert [answer.outcome.result for answer in answers] == ["first", "silent", "hers"]
+    assert backend.refused == 1
+
+
+def test_a_question_for_which_there_is_no_room_is_answered_as_not_asked():
+    begun, release, answers = threading.Event(), threading.Event(), []
+
+    class Slow:
+        def get_task_meta(self, task_id, *, cache):
+            begun.set()
+            assert release.wait(60)
+            return {"status": states.PENDING}
+
+    backend = ResultLookup(Slow)
+    backend.request("first", lambda _: None)
+    assert begun.wait(60)
+    for number in range(MAX_WAITING + 1):
+        backend.request(f"task {number}", answers.append)
+    assert len(answers) == 1
+    assert answers[0] is NOT_ASKED
+    release.set()
 
 
 @pytest.fixture
