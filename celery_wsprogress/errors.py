@@ -9,6 +9,8 @@
     ├── BatchVersionUnknown              a newer writer's: a batch format this reader does not know
     ├── CommandError                     a client's: answered on the socket, never fatal
     ├── TokenError                       a client's: a token that is not valid
+    │   ├── UnknownKey                   … signed with a key that may be new
+    │   └── TooManyTokens                … that adds more than a connection may hold
     └── NoConnection                     a client's: no sidecar, or one that refuses it for good
 
 Failures of the network are not in this tree: they are retried where they happen, and shown in the
@@ -80,6 +82,19 @@ class TokenError(WSProgressError):
 
     The message never contains the token.
     """
+
+    code = "unauthorized"
+    """The protocol's error code."""
+
+
+class UnknownKey(TokenError):
+    """A token is signed with a key that is not known. It may be new where keys are fetched."""
+
+
+class TooManyTokens(TokenError):
+    """The tokens of a connection are too many, or too large, for another one to be added."""
+
+    code = "too_many_tokens"
 
 
 class NoConnection(WSProgressError):

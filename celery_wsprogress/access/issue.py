@@ -1,17 +1,18 @@
 """Creation of tokens, in the web application that calls the tasks.
 
 Not pure: it reads the clock, the environment and, if Celery is loaded, its configuration. The
-format is in :mod:`celery_wsprogress.access.permissions`.
+format is in :mod:`celery_wsprogress.access.tokens`.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from celery_wsprogress.access.permissions import sign
+from celery_wsprogress.access.tokens import sign
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.setting_sources import from_conf, from_environ
 from celery_wsprogress.settings import ServeSettings
@@ -49,7 +50,12 @@ def create_token(
         allowed = f"seconds above 0, and at most {MAX_EXPIRES_IN:.0f}"
         raise ConfigurationError("expires_in", expires_in, allowed)
     timestamp = time.time()
-    return sign(_key(key), names, issued_at=timestamp, expires_at=timestamp + expires_in)
+    claims = {
+        "ids": sorted(set(names)),
+        "iat": int(timestamp),
+        "exp": math.ceil(timestamp + expires_in),
+    }
+    return sign(_key(key), claims)
 
 
 def _key(given: str | None) -> str:

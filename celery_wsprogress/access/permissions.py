@@ -1,129 +1,143 @@
-"""The rights of a connection, tokens, and the checks of ``Host`` and ``Origin``. Pure.
+"""The rights of a connection, and the checks of ``Host`` and ``Origin``. Pure.
 
-Without a key the sidecar serves loopback addresses only, and every client may watch everything. A
+Without keys the sidecar serves loopback addresses only, and every client may watch everything. A
 page opened from disk (``Origin: null``), and every client with the setting ``exact_only``, may
-watch by exact id only. With a key a client needs a token; ``*``, lists and selectors need a token
-that grants ``*``. ``Host`` and ``Origin`` are checked first, against DNS rebinding and pages of
-other sites.
-
-A token is a JWT signed with HS256 (RFC 7519). Its claims are ``ids`` (operation ids, or ``*``) and
-``exp``. It is sent in a command or in an ``Authorization`` header, never in a URL.
+watch by exact id only. With keys a client needs tokens (:mod:`.tokens`), and may do what one of
+them grants. ``Host`` and ``Origin`` are checked first, against DNS rebinding and pages of other
+sites.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
-import jwt
-
-from celery_wsprogress.errors import TokenError
+from celery_wsprogress.access.grants import ALL_OPERATIONS, Grant, Pattern, Right, View
+from celery_wsprogress.access.held_grants import HeldGrants
 from celery_wsprogress.urls import address_of, is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-ALGORITHM: Final = "HS256"
-EVERYTHING: Final = "*"
-MAX_GRANTS: Final = 100
-"""Maximum number of tokens of a connection; above it the oldest is dropped."""
+    from celery_wsprogress.access.grants import OperationFields
+    from celery_wsprogress.access.tokens import TokenVerifier
 
-
-class Grant(NamedTuple):
-    """The rights that one token gives, until ``expires_at`` (epoch seconds)."""
-
-    ids: frozenset[str]
-    expires_at: float
-
-    def covers(self, operation_id: str) -> bool:
-        """Return whether its holder may watch this operation."""
-        return operation_id in self.ids or EVERYTHING in self.ids
+_UNLIMITED: Final = Grant(frozenset({ALL_OPERATIONS}), math.inf, frozenset(Right))
 
 
-def sign(key: str, ids: Iterable[str], *, issued_at: float, expires_at: float) -> str:
-    """Create a token. Times are epoch seconds; ``exp`` is rounded up to a whole second."""
-    claims = {"ids": sorted(set(ids)), "iat": int(issued_at), "exp": math.ceil(expires_at)}
-    return jwt.encode(claims, key, algorithm=ALGORITHM)
-
-
-def read_token(key: str, token: object, *, timestamp: float) -> Grant:
-    """Verify a token; ``timestamp`` is epoch seconds now.
-
-    Raises:
-        TokenError: it is malformed, signed with another key, or expired.
-    """
-    if not isinstance(token, str) or not token:
-        raise TokenError("The token is not a string")
-    try:
-        # PyJWT reads the clock itself. Here the time is passed in, so it is checked below.
-        claims = jwt.decode(
-            token, key, algorithms=[ALGORITHM], options=_CLAIMS_CHECKED_HERE, audience=None
-        )
-    # Besides its own errors, PyJWT lets those of a text that is not ASCII, or nests too deep, pass.
-    except (jwt.PyJWTError, ValueError, RecursionError):
-        raise TokenError("The token is not valid") from None
-    ids: Any = claims.get("ids")
-    expires_at: Any = claims.get("exp")
-    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
-        raise TokenError("The token has no valid claim `ids`")
-    # `json.loads` accepts NaN, for which `expires_at <= timestamp` would never be true.
-    if type(expires_at) not in {int, float} or not expires_at < _LATEST_END:
-        raise TokenError("The token has no valid claim `exp`")
-    if expires_at <= timestamp:
-        raise TokenError("The token has expired")
-    return Grant(frozenset(ids), float(expires_at))
-
-
-_LATEST_END: Final = 1e11
-"""Maximum of ``exp``, in epoch seconds: a larger number does not count seconds."""
-
-_CLAIMS_CHECKED_HERE: Final[Any] = {
-    "verify_exp": False,
-    "verify_iat": False,
-    "verify_nbf": False,
-    "verify_aud": False,
-}
-
-
-@dataclass(slots=True)
 class Permit:
-    """The rights of one connection. Times are epoch seconds."""
+    """The rights of one connection. Times are epoch seconds.
 
-    key: str | None = field(repr=False)
-    exact_only: bool = False
-    """Whether it may only watch by exact id: for ``Origin: null``, and for the setting."""
-    grants: list[Grant] = field(default_factory=list)
+    Args:
+        verifier: Verifies its tokens; None where everything is allowed without one.
+        exact_only: Whether it may only watch by exact id: for ``Origin: null``, and for the
+            setting.
+    """
+
+    __slots__ = ("_grants", "exact_only", "verifier")
+
+    def __init__(self, verifier: TokenVerifier | None, *, exact_only: bool = False) -> None:
+        self.verifier = verifier
+        self.exact_only = exact_only
+        self._grants = HeldGrants()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it needs no token."""
+        return self.verifier is None
+
+    @property
+    def grants(self) -> list[Grant]:
+        """What its tokens grant."""
+        return [*self._grants]
+
+    @property
+    def earliest_end(self) -> float:
+        """The time at which the next grant ends, so that :meth:`drop_ended` is due."""
+        return self._grants.earliest_end
 
     def add(self, token: object, *, timestamp: float) -> Grant:
         """Verify a token and add its rights. Without a key any value is accepted, and ignored.
 
         Raises:
-            TokenError: the token is not valid.
+            TokenError: the token is not valid, or there are too many.
         """
-        if self.key is None:
-            return Grant(frozenset(), float("inf"))
-        grant = read_token(self.key, token, timestamp=timestamp)
-        self.grants = [*self.grants, grant][-MAX_GRANTS:]
+        if self.verifier is None:
+            return _UNLIMITED
+        grant = self.verifier.read(token, timestamp=timestamp)
+        self.add_grant(grant, timestamp=timestamp)
         return grant
 
-    def may_watch(self, operation_id: str, timestamp: float) -> bool:
-        """Return whether it may watch and read the operation with this id."""
-        return self.key is None or any(
-            grant.covers(operation_id) for grant in self._valid(timestamp)
-        )
+    def add_grant(self, grant: Grant, *, timestamp: float) -> None:
+        """Add rights that were verified.
 
-    def may_list(self, timestamp: float) -> bool:
-        """Return whether it may watch all operations, and list them."""
-        return not self.exact_only and self.may_watch(EVERYTHING, timestamp)
+        Raises:
+            TooManyTokens: the connection has too many already.
+        """
+        self._grants.drop_ended(timestamp)
+        self._grants.add(grant)
+
+    def drop_ended(self, timestamp: float) -> bool:
+        """Drop the rights of tokens that have expired. Return whether there were any."""
+        return self._grants.drop_ended(timestamp)
+
+    def drop_if(self, is_over: Callable[[Grant], bool]) -> bool:
+        """Drop the grants of which a function returns true. Return whether there were any."""
+        return self._grants.drop_if(is_over)
+
+    def may_watch(
+        self, operation_id: str, timestamp: float, operation: OperationFields | None = None
+    ) -> bool:
+        """Return whether it may watch and read an operation.
+
+        Args:
+            operation_id: Its id.
+            timestamp: Now.
+            operation: What is known of it; without it a token grants it by its id only.
+        """
+        if operation is not None:
+            return self._has(self._grants.covering(operation), Right.WATCH, timestamp)
+        return self._has(self._grants.covering_id(operation_id), Right.WATCH, timestamp)
+
+    def view_of(self, operation: OperationFields, timestamp: float) -> View:
+        """Return what it may see of an operation: the widest view that a token of it grants."""
+        if self.verifier is None:
+            return View.FULL
+        grants = self._valid(self._grants.covering(operation), Right.WATCH, timestamp)
+        return View.FULL if any(one.view is View.FULL for one in grants) else View.PROGRESS
+
+    def may_select(self, selector: Pattern, timestamp: float) -> bool:
+        """Return whether it may watch all operations that a pattern selects."""
+        return self._may_use(selector, Right.WATCH, timestamp)
+
+    def may_list(self, timestamp: float, filters: Iterable[Pattern] = ()) -> bool:
+        """Return whether it may list the operations that match all filters; all without any."""
+        return any(self._may_use(one, Right.LIST, timestamp) for one in (ALL_OPERATIONS, *filters))
 
     def may_count(self, timestamp: float) -> bool:
         """Return whether it may read the statistics."""
-        return self.key is None or any(self._valid(timestamp))
+        return self._has(self._grants, Right.STATS, timestamp)
 
-    def _valid(self, timestamp: float) -> Iterable[Grant]:
-        return (grant for grant in self.grants if grant.expires_at > timestamp)
+    def is_authenticated(self, timestamp: float) -> bool:
+        """Return whether it has any rights, so that another token is needed for more."""
+        return self.verifier is None or self._has(self._grants, None, timestamp)
+
+    def _may_use(self, selector: Pattern, right: Right, timestamp: float) -> bool:
+        grants = self._grants.covering_selector(selector)
+        return not self.exact_only and self._has(grants, right, timestamp)
+
+    def _has(self, grants: Iterable[Grant], right: Right | None, timestamp: float) -> bool:
+        return self.verifier is None or any(self._valid(grants, right, timestamp))
+
+    def _valid(
+        self, grants: Iterable[Grant], right: Right | None, timestamp: float
+    ) -> Iterable[Grant]:
+        return (
+            one
+            for one in grants
+            if one.expires_at > timestamp and (right is None or right in one.rights)
+        )
 
 
 def host_allowed(header: str | None, names: Iterable[str]) -> bool:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from celery_wsprogress.access.grants import Pattern, PatternKind
 from celery_wsprogress.errors import CommandError
+from celery_wsprogress.operations.selector import SelectorField
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.hub.session import Session
+    from celery_wsprogress.operations.selector import Selector
 
+_EXACT_ONLY: Final = (
+    "A page opened from disk, or a client of a public address without a key, may watch by exact "
+    "id only"
+)
+_NOT_SELECTED: Final = (
+    "The token does not grant all that this may select: it needs `*`, or the pattern itself"
+)
 _AUTHENTICATE_FIRST: Final = "This server requires a token: send `authenticate` first"
 
 MAX_QUOTED_LENGTH: Final = 200
@@ -63,22 +73,44 @@ class CommandContext:
         """Refuse an operation that no token of the client grants."""
         if len(operation_id) > MAX_ID_LENGTH:
             raise CommandError("invalid_command", f"An id has at most {MAX_ID_LENGTH} characters")
-        permit = self.session.permit
-        if permit.may_watch(operation_id, self.timestamp):
-            return
-        if permit.may_count(self.timestamp):
+        record = self.hub.store.get(operation_id)
+        operation = None if record is None else record.operation
+        if not self.session.permit.may_watch(operation_id, self.timestamp, operation):
+            # The same answer for an id that nobody has heard of: who may not know learns nothing.
             quoted = escape_control(operation_id, MAX_QUOTED_LENGTH)
-            raise CommandError("forbidden", f"The token does not grant operation {quoted}")
-        raise CommandError("unauthorized", _AUTHENTICATE_FIRST)
+            self._refuse(f"The token does not grant operation {quoted}")
 
-    def check_may_list(self) -> None:
-        """Refuse lists and selectors if no token of the client grants everything."""
-        permit = self.session.permit
-        if permit.may_list(self.timestamp):
-            return
-        if permit.exact_only:
-            who = "A page opened from disk, or a client of a public address without a key,"
-            raise CommandError("forbidden", f"{who} may watch by exact id only")
-        if permit.may_count(self.timestamp):
-            raise CommandError("forbidden", "The token does not grant everything (`*`)")
-        raise CommandError("unauthorized", _AUTHENTICATE_FIRST)
+    def check_may_select(self, selector: Selector) -> None:
+        """Refuse a selector of which no token of the client grants all that it may match."""
+        if not self.session.permit.may_select(pattern_of(selector), self.timestamp):
+            self._refuse(_EXACT_ONLY if self.session.permit.exact_only else _NOT_SELECTED)
+
+    def check_may_list(self, filters: Sequence[Selector]) -> None:
+        """Refuse a list of which no token of the client grants all that it may show."""
+        patterns = [pattern_of(one) for one in filters]
+        if not self.session.permit.may_list(self.timestamp, patterns):
+            self._refuse(_EXACT_ONLY if self.session.permit.exact_only else _NOT_SELECTED)
+
+    def check_may_count(self) -> None:
+        """Refuse the statistics if no token of the client grants them."""
+        if not self.session.permit.may_count(self.timestamp):
+            self._refuse("The token does not grant the statistics (`can`)")
+
+    def _refuse(self, reason: str) -> NoReturn:
+        if not self.session.permit.is_authenticated(self.timestamp):
+            raise CommandError("unauthorized", _AUTHENTICATE_FIRST)
+        raise CommandError("forbidden", reason)
+
+
+_KINDS: Final = {
+    SelectorField.EVERYTHING: PatternKind.ID,
+    SelectorField.OPERATION_TYPE: PatternKind.TYPE,
+    SelectorField.TAG: PatternKind.TAG,
+    SelectorField.GROUP: PatternKind.GROUP,
+    SelectorField.ROOT: PatternKind.ROOT,
+}
+
+
+def pattern_of(selector: Selector) -> Pattern:
+    """Return the pattern that a token has to cover for a selector."""
+    return Pattern(_KINDS[selector.by], selector.value)

@@ -14,7 +14,12 @@ from msgspec import Raw
 
 from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.hub.command_context import CommandContext
-from celery_wsprogress.hub.list_page import MAX_PAGE_BYTES, list_operations, parse_limit
+from celery_wsprogress.hub.list_page import (
+    MAX_PAGE_BYTES,
+    list_operations,
+    parse_filters,
+    parse_limit,
+)
 from celery_wsprogress.hub.subscribe import subscribe, unsubscribe
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.messages import (
@@ -74,11 +79,10 @@ def answer(
         )
         reply = _command(fields)(context)
     except (CommandError, TokenError) as exc:
-        code = exc.code if isinstance(exc, CommandError) else "unauthorized"
         name = fields.get("command")
         # A client may have put anything in the place of the name: it is not sent back.
         named = name[:MAX_NAME_LENGTH] if isinstance(name, str) else None
-        reply = {"error": str(exc), "code": code, "command": named}
+        reply = {"error": str(exc), "code": exc.code, "command": named}
     session.replies.add(encode_reply(_as_reply(reply, fields.get("request_id"))))
 
 
@@ -134,13 +138,12 @@ def _get_history(context: CommandContext) -> dict[str, Any]:
 
 
 def _list_operations(context: CommandContext) -> dict[str, Any]:
-    context.check_may_list()
+    context.check_may_list(parse_filters(context.fields))
     return list_operations(context.hub.store, context.fields)
 
 
 def _get_stats(context: CommandContext) -> dict[str, Any]:
-    if not context.session.permit.may_count(context.timestamp):
-        raise CommandError("unauthorized", "Statistics require a token")
+    context.check_may_count()
     return {"stats": context.stats()}
 
 

@@ -37,11 +37,7 @@ def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> dict[st
         CommandError: a field has a value that is not allowed.
     """
     state = _parse_state(fields.get("state"))
-    selectors = [
-        Selector(by, value)
-        for by in FILTERS
-        if (value := _parse_text(by, fields.get(by))) is not None
-    ]
+    selectors = parse_filters(fields)
     found = (
         record
         for record in store.newest_first(
@@ -51,6 +47,19 @@ def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> dict[st
         and all(selector.matches(record.operation) for selector in selectors)
     )
     return _page(found, parse_limit(fields.get("limit")))
+
+
+def parse_filters(fields: Mapping[str, Any]) -> list[Selector]:
+    """Return the selectors among the fields of a list.
+
+    Raises:
+        CommandError: one has a value that is not allowed.
+    """
+    return [
+        Selector(by, value)
+        for by in FILTERS
+        if (value := _parse_text(by, fields.get(by))) is not None
+    ]
 
 
 def _page(found: Iterable[OperationRecord], limit: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.access.permissions import EVERYTHING
+from celery_wsprogress.access.grants import EVERYTHING
 from celery_wsprogress.errors import CommandError
 from celery_wsprogress.operations import selector as selectors
 from celery_wsprogress.operations.selector import Selector
@@ -118,7 +118,7 @@ def _subscribe_to_several(context: CommandContext, replay: str | None) -> dict[s
 def _subscribe_by(
     context: CommandContext, selector: Selector, replay: str | None
 ) -> dict[str, Any]:
-    context.check_may_list()
+    context.check_may_select(selector)
     if context.fields.get("since") is not None:
         text = "`since` names an event of one operation: it goes with ids"
         raise CommandError("invalid_command", text)

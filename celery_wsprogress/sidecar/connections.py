@@ -16,7 +16,9 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.access.grants import ALL_OPERATIONS
 from celery_wsprogress.hub import commands
+from celery_wsprogress.hub.command_context import pattern_of
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.protocol.batches import VERSION
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request
 
+    from celery_wsprogress.access.tokens import TokenVerifier
     from celery_wsprogress.hub.hub import Hub
+    from celery_wsprogress.hub.store import OperationStore
     from celery_wsprogress.settings import ServeSettings
     from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
     from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
@@ -47,6 +51,7 @@ class Connections:
     Args:
         by_session: Where the open ones are kept. The metrics read it.
         settings: How the sidecar serves.
+        verifier: Verifies tokens; None where none is needed.
         hub: The operations that clients subscribe to.
         broker: The state of the connection to the broker, for replies.
         metrics: Counts what is opened and closed.
@@ -59,6 +64,7 @@ class Connections:
         by_session: dict[Session, ProgressConnection],
         *,
         settings: ServeSettings,
+        verifier: TokenVerifier | None,
         hub: Hub,
         broker: BrokerStatus,
         metrics: MetricsCollector,
@@ -67,6 +73,7 @@ class Connections:
     ) -> None:
         self._by_session = by_session
         self._settings = settings
+        self._verifier = verifier
         self._hub = hub
         self._broker = broker
         self._metrics = metrics
@@ -77,7 +84,7 @@ class Connections:
         """Serve one connection from its welcome to its end."""
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see Sidecar._serve
         request = connection.request
-        permit = permit_for(request, self._settings)
+        permit = permit_for(request, self._settings, self._verifier)
         session = Session(next(self._client_ids), permit, connection.writer)
         connection.session = session
         self._by_session[session] = connection
@@ -102,7 +109,7 @@ class Connections:
             timestamp: Now, in epoch seconds.
         """
         for session, connection in list(self._by_session.items()):
-            if _exceeds_permissions(session, timestamp):
+            if _exceeds_permissions(session, self._hub.store, timestamp):
                 connection.schedule_close(TOKEN_EXPIRED, "the token has expired")
             elif connection.writer.is_stalled(self._settings.heartbeat):
                 connection.schedule_close(TOO_SLOW, "too slow: reads nothing of what is sent")
@@ -131,7 +138,11 @@ class Connections:
     def _monitor_if_silent(self, session: Session) -> None:
         """Subscribe a client to everything if it has sent no command."""
         connected = session in self._by_session
-        if connected and session.commands == 0 and session.permit.may_list(time.time()):
+        if (
+            connected
+            and session.commands == 0
+            and session.permit.may_select(ALL_OPERATIONS, time.time())
+        ):
             self._hub.subscriptions.select(session, EVERYTHING, replay="none")
 
     def _welcome(self, session: Session) -> dict[str, Any]:
@@ -143,7 +154,7 @@ class Connections:
             "protocol": VERSION,
             "server": f"celery-wsprogress/{__version__}",
             "heartbeat": self._settings.heartbeat,
-            "auth_required": self._settings.key is not None,
+            "auth_required": not session.permit.is_open,
             "features": commands.FEATURES,
             **({"broker_error": error} if error else {}),
             "limits": {
@@ -159,11 +170,17 @@ class Connections:
         }
 
 
-def _exceeds_permissions(session: Session, timestamp: float) -> bool:
+def _exceeds_permissions(session: Session, store: OperationStore, timestamp: float) -> bool:
     """Return whether it is subscribed to something that no valid token of it covers."""
     permit = session.permit
-    if permit.key is None:
+    if permit.is_open:
         return False
-    if session.selectors and not permit.may_list(timestamp):
+    selectors = (pattern_of(one) for one in session.selectors)
+    if not all(permit.may_select(one, timestamp) for one in selectors):
         return True
-    return any(not permit.may_watch(one, timestamp) for one in session.subscribed)
+    for operation_id in session.subscribed:
+        record = store.get(operation_id)
+        operation = None if record is None else record.operation
+        if not permit.may_watch(operation_id, timestamp, operation):
+            return True
+    return False

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from websockets.asyncio.server import Server, serve
 
 from celery_wsprogress.access.exposure import check_exposure
+from celery_wsprogress.access.keys import HS256, KeySet, VerificationKey
+from celery_wsprogress.access.tokens import TokenVerifier
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.protocol.messages import MAX_MESSAGE_BYTES
@@ -109,9 +111,11 @@ class Sidecar:
         )
         self._link = link
         self._sweep_interval = sweep_interval
+        verifier = _verifier(settings)
         self._connections = Connections(
             self._by_session,
             settings=settings,
+            verifier=verifier,
             hub=self.hub,
             broker=broker,
             metrics=self._metrics,
@@ -120,6 +124,7 @@ class Sidecar:
         )
         self._requests = RequestHandler(
             settings,
+            verifier=verifier,
             hub=self.hub,
             startup_replay=self._startup_replay,
             metrics=self._metrics,
@@ -239,6 +244,12 @@ def _limits(settings: ServeSettings) -> Limits:
         max_age=settings.max_age,
         max_history_bytes=settings.max_history_bytes,
     )
+
+
+def _verifier(settings: ServeSettings) -> TokenVerifier | None:
+    if settings.key is None:
+        return None
+    return TokenVerifier(KeySet([VerificationKey(HS256, settings.key)]))
 
 
 def _library_logger() -> logging.Logger:

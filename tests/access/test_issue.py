@@ -7,10 +7,10 @@ import jwt
 import pytest
 from celery import Celery, current_app
 from celery._state import _set_current_app
+from support.tokens import verifier
 
 from celery_wsprogress import create_token
 from celery_wsprogress.access.issue import DEFAULT_EXPIRES_IN, MAX_EXPIRES_IN
-from celery_wsprogress.access.permissions import read_token
 from celery_wsprogress.errors import ConfigurationError
 
 KEY = "a key that is long enough for HS256"
@@ -33,7 +33,8 @@ def app():
 
 
 def granted(token, key=KEY):
-    return read_token(key, token, timestamp=time.time()).ids
+    patterns = verifier(key).read(token, timestamp=time.time()).patterns
+    return {one.value for one in patterns}
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,14 @@ from support.deliveries import process
 from support.frames import decoded, unframed
 from support.json_values import nested, objects, texts, values
 from support.sample_events import completed, progress, queued, status
+from support.tokens import KEY, NOW, token, verifier
 
-from celery_wsprogress.access.permissions import Permit, sign
+from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub import commands
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.protocol import batches, messages
 
-KEY = "a key that is long enough for HS256"
-NOW = 1_700_000_000.0
 MAX_SUBSCRIPTIONS = 5
 
 
@@ -31,7 +30,7 @@ class Client:
     def __init__(self, hub, *, key=None, exact_only=False, replayable=True):
         self.hub = hub
         self.replayable = replayable
-        self.session = Session(7, Permit(key, exact_only=exact_only))
+        self.session = Session(7, Permit(key and verifier(key), exact_only=exact_only))
 
     def send(self, frame):
         """Send one frame and take everything that comes of it."""
@@ -87,10 +86,6 @@ def hub():
 @pytest.fixture
 def client(hub):
     return Client(hub)
-
-
-def token(*ids, lasting=60.0):
-    return sign(KEY, ids, issued_at=NOW, expires_at=NOW + lasting)
 
 
 def refusal(reply):
@@ -630,6 +625,59 @@ def sized(size, **fields):
     return json.dumps({**fields, "padding": "x" * (size - len(empty)), "request_id": 7})
 
 
+def grouped(hub):
+    """A hub with one more operation, which is of a group, a tag, a type and a root."""
+    fields = {"group_id": "g", "root_id": "r", "tags": ["t"], "operation_type": "grp.add"}
+    write(hub, queued(at=7.0, operation_id="member", publication="p3", **fields))
+    return Client(hub, key=KEY)
+
+
+SELECTORS = [
+    ("group:g", {"group_id": "g"}),
+    ("root:r", {"root_id": "r"}),
+    ("tag:t", {"tag": "t"}),
+    ("type:grp.*", {"operation_type": "grp.*"}),
+    ("type:grp.*", {"operation_type": "grp.add"}),
+]
+
+
+@pytest.mark.parametrize(("pattern", "selector"), SELECTORS)
+def test_a_token_for_a_pattern_opens_every_path_to_its_operations_and_no_other(
+    hub, pattern, selector
+):
+    client = grouped(hub)
+    client.ask("authenticate", token=token(ops=[pattern]))
+    assert client.ask("list_operations", **selector)["operations"][0]["operation_id"] == "member"
+    for command in ("get_operation", "get_history", "subscribe"):
+        assert "error" not in client.ask(command, operation_id="member")
+        assert refusal(client.ask(command, operation_id="live")) == "forbidden"
+        assert refusal(client.ask(command, operation_id="unheard")) == "forbidden"
+    assert client.ask("subscribe", **selector)["status"] == "subscribed"
+    for other in ({"operation_id": "*"}, {"tag": "red"}, {"operation_type": "*"}):
+        assert refusal(client.ask("subscribe", **other)) == "forbidden"
+        if "operation_id" not in other:
+            assert refusal(client.ask("list_operations", **other)) == "forbidden"
+    assert refusal(client.ask("list_operations")) == "forbidden"
+
+
+def test_a_token_says_what_it_may_be_used_for(hub):
+    client = grouped(hub)
+    client.ask("authenticate", token=token(ops=["group:g"], can=["list"]))
+    assert client.ask("list_operations", group_id="g")["operations"]
+    assert refusal(client.ask("subscribe", group_id="g")) == "forbidden"
+    assert refusal(client.ask("get_operation", operation_id="member")) == "forbidden"
+    assert refusal(client.ask("get_stats")) == "forbidden"
+
+
+def test_too_many_tokens_are_named(hub):
+    client = grouped(hub)
+    globs = [f"type:{number}.*" for number in range(60)]
+    assert client.ask("authenticate", token=token(ops=globs))["status"] == "authenticated"
+    more = token(ops=[f"type:more.{one}" for one in globs])
+    assert refusal(client.ask("authenticate", token=more)) == "too_many_tokens"
+    assert "error" not in client.ask("subscribe", operation_type="7.*")
+
+
 @pytest.mark.parametrize("name", ["ping", "authenticate", "dance"])
 def test_a_command_that_is_too_large_is_answered_and_not_taken(client, name):
     largest, larger = (
@@ -657,7 +705,7 @@ def test_what_is_too_large_and_no_command_is_answered_in_few_words(client, frame
 
 def test_a_token_for_thousands_of_ids_is_taken(hub):
     ids = [f"{number:036}" for number in range(4_900)]
-    token = sign(KEY, ids, issued_at=NOW, expires_at=NOW + 60)
+    large = token(*ids)
     client = Client(hub, key=KEY)
-    assert client.ask("authenticate", token=token)["status"] == "authenticated"
+    assert client.ask("authenticate", token=large)["status"] == "authenticated"
     assert client.ask("subscribe", operation_id=ids[-1])["status"] == "subscribed"

@@ -22,6 +22,7 @@ from celery_wsprogress.sidecar.http.routes import TEXT, HTTPAnswer, is_public
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
 
+    from celery_wsprogress.access.tokens import TokenVerifier
     from celery_wsprogress.settings import ServeSettings
 
 LOST_UPGRADE: Final = (
@@ -75,14 +76,16 @@ def reject_lost_upgrade(request: Request) -> HTTPAnswer | None:
     return HTTPAnswer(HTTPStatus.UPGRADE_REQUIRED, LOST_UPGRADE.encode(), TEXT)
 
 
-def permit_for(request: Request | None, settings: ServeSettings) -> Permit:
+def permit_for(
+    request: Request | None, settings: ServeSettings, verifier: TokenVerifier | None
+) -> Permit:
     """Return the permit that a request begins with, before any token.
 
     A page from disk (``Origin: null``) may only watch exact ids.
     """
     origin = request.headers.get("Origin") if request else None
-    without_key = settings.exact_only and settings.key is None
-    return Permit(settings.key, exact_only=origin == "null" or without_key)
+    without_key = settings.exact_only and verifier is None
+    return Permit(verifier, exact_only=origin == "null" or without_key)
 
 
 def address_of(connection: ServerConnection, request: Request, settings: ServeSettings) -> str:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
 
+    from celery_wsprogress.access.tokens import TokenVerifier
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.settings import ServeSettings
     from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
@@ -54,6 +55,7 @@ class RequestHandler:
 
     Args:
         settings: How the sidecar serves.
+        verifier: Verifies tokens; None where none is needed.
         hub: The operations, for ``/operations``.
         startup_replay: Handshakes wait until it is done.
         metrics: Says whether the sidecar stops.
@@ -65,6 +67,7 @@ class RequestHandler:
         self,
         settings: ServeSettings,
         *,
+        verifier: TokenVerifier | None,
         hub: Hub,
         startup_replay: StartupReplay,
         metrics: MetricsCollector,
@@ -72,6 +75,7 @@ class RequestHandler:
         link: SupervisorLink | None,
     ) -> None:
         self._settings = settings
+        self._verifier = verifier
         self._hub = hub
         self._startup_replay = startup_replay
         self._metrics = metrics
@@ -110,7 +114,7 @@ class RequestHandler:
             await self._link.refresh()
         context = RequestContext(
             hub=self._hub,
-            permit=permit_for(request, self._settings),
+            permit=permit_for(request, self._settings, self._verifier),
             timestamp=time.time(),
             report=self._report,
             replay_done=self._startup_replay.done,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote
 
 from celery_wsprogress.errors import CommandError, TokenError
-from celery_wsprogress.hub.list_page import list_operations
+from celery_wsprogress.hub.command_context import pattern_of
+from celery_wsprogress.hub.list_page import list_operations, parse_filters
 from celery_wsprogress.protocol.messages import encode_frame
 from celery_wsprogress.protocol.whole_numbers import parse_whole_number
 from celery_wsprogress.sidecar.metrics.definitions import readiness, stats, to_prometheus
@@ -75,7 +76,7 @@ def route(target: str, authorization: str | None, context: RequestContext) -> HT
         try:
             context.permit.add(_bearer(authorization), timestamp=context.timestamp)
         except TokenError as exc:
-            return _json(HTTPStatus.UNAUTHORIZED, {"error": str(exc), "code": "unauthorized"})
+            return _json(HTTPStatus.UNAUTHORIZED, {"error": str(exc), "code": exc.code})
     if path in _AUTHORIZED_ROUTES:
         return _AUTHORIZED_ROUTES[path](context, query)
     prefix, _, operation_id = path.partition("/operations/")
@@ -123,11 +124,15 @@ def _metrics(context: RequestContext, _query: str) -> HTTPAnswer:
 
 
 def _operations(context: RequestContext, query: str) -> HTTPAnswer:
-    if not context.permit.may_list(context.timestamp):
+    fields: dict[str, Any] = {name: values[-1] for name, values in parse_qs(query).items()}
+    try:
+        filters = [pattern_of(one) for one in parse_filters(fields)]
+    except CommandError as exc:
+        return _bad_request(exc)
+    if not context.permit.may_list(context.timestamp, filters):
         return _not_permitted(context)
     if not context.replay_done:
         return service_unavailable(STARTING)
-    fields: dict[str, Any] = {name: values[-1] for name, values in parse_qs(query).items()}
     # The list rejects a string as limit.
     limit = parse_whole_number(fields.get("limit", ""))
     if limit is not None:
@@ -135,11 +140,17 @@ def _operations(context: RequestContext, query: str) -> HTTPAnswer:
     try:
         return _json(HTTPStatus.OK, list_operations(context.hub.store, fields))
     except CommandError as exc:
-        return _json(HTTPStatus.BAD_REQUEST, {"error": str(exc), "code": exc.code})
+        return _bad_request(exc)
+
+
+def _bad_request(exc: CommandError) -> HTTPAnswer:
+    return _json(HTTPStatus.BAD_REQUEST, {"error": str(exc), "code": exc.code})
 
 
 def _operation(context: RequestContext, operation_id: str) -> HTTPAnswer:
-    if not context.permit.may_watch(operation_id, context.timestamp):
+    record = context.hub.store.get(operation_id)
+    operation = None if record is None else record.operation
+    if not context.permit.may_watch(operation_id, context.timestamp, operation):
         return _not_permitted(context)
     if not context.replay_done:
         return service_unavailable(STARTING)
@@ -154,7 +165,7 @@ def service_unavailable(reason: str) -> HTTPAnswer:
 
 
 def _not_permitted(context: RequestContext) -> HTTPAnswer:
-    if context.permit.may_count(context.timestamp):
+    if context.permit.is_authenticated(context.timestamp):
         body = {"error": "The token does not grant this", "code": "forbidden"}
         return _json(HTTPStatus.FORBIDDEN, body)
     body = {"error": "This needs `Authorization: Bearer <token>`", "code": "unauthorized"}

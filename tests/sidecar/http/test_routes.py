@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.deliveries import process
 from support.sample_events import completed, queued, status
+from support.tokens import KEY, NOW, token, verifier
 
-from celery_wsprogress.access.permissions import Permit, sign
+from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.protocol import batches
 from celery_wsprogress.sidecar.http.routes import (
@@ -22,8 +23,6 @@ from celery_wsprogress.sidecar.http.routes import (
 )
 from celery_wsprogress.sidecar.metrics.definitions import STATS
 
-KEY = "a key that is long enough for HS256"
-NOW = 1_700_000_000.0
 REPORT = {**dict.fromkeys(STATS, 0), "connected_clients": 3, "gaps_total": 2, "processes": 1}
 STATE = {"broker_connected": True, "rebuilt": True, "replayable": False, "stopping": False}
 
@@ -47,7 +46,7 @@ def get(hub):
     def get(target, authorization=None, *, key=None, exact_only=False, ready=True):
         context = RequestContext(
             hub=hub,
-            permit=Permit(key, exact_only=exact_only),
+            permit=Permit(key and verifier(key), exact_only=exact_only),
             timestamp=NOW,
             report=lambda: {**REPORT, **STATE, "ready": ready},
         )
@@ -61,7 +60,7 @@ def get(hub):
 
 
 def bearer(*ids, lasting=60.0, scheme="Bearer"):
-    return f"{scheme} {sign(KEY, ids, issued_at=NOW, expires_at=NOW + lasting)}"
+    return f"{scheme} {token(*ids, lasting=lasting)}"
 
 
 def test_health(get):
