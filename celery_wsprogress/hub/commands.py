@@ -1,14 +1,14 @@
 """The commands of clients, one function for each.
 
-A command is a JSON object with a ``command``. :func:`answer` executes it and queues the reply on
-the session. An error is answered with a text and a code; the connection stays open.
+A command is a JSON object with a ``command``. :func:`execute` executes it in steps and queues the
+reply on the session. An error is answered with a text and a code; the connection stays open.
 
 Runs in: the event loop. Pure: the time is passed in.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from msgspec import Raw
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.hub.session import Session
+    from celery_wsprogress.hub.steps import Steps
 
 FEATURES: Final = ("resume", "resync", "history", "list", "wildcard", "selectors", "max_rate")
 """The extensions of the base protocol that the event ``connected`` names."""
@@ -48,7 +49,11 @@ MAX_REQUEST_DIGITS: Final = 100
 """Maximum number of digits of a ``request_id`` that is a number."""
 
 
-def answer(
+Command: TypeAlias = "Callable[[CommandContext], dict[str, Any] | Steps[dict[str, Any]]]"
+"""Executes a command and returns its reply, at once or in steps."""
+
+
+def execute(
     frame: str | bytes,
     session: Session,
     hub: Hub,
@@ -58,8 +63,8 @@ def answer(
     stats: Callable[[], Mapping[str, Any]],
     replayable: bool,
     broker_error: str = "",
-) -> None:
-    """Execute the command in a frame of a client, and queue the reply on its session."""
+) -> Steps[None]:
+    """Execute the command in a frame of a client, in steps, and queue the reply on its session."""
     session.commands += 1
     fields: Mapping[str, Any] = {}
     try:
@@ -77,7 +82,8 @@ def answer(
             replayable=replayable,
             broker_error=broker_error,
         )
-        reply = _command(fields)(context)
+        made = _command(fields)(context)
+        reply = made if isinstance(made, dict) else (yield from made)
     except (CommandError, TokenError) as exc:
         name = fields.get("command")
         # A client may have put anything in the place of the name: it is not sent back.
@@ -113,7 +119,7 @@ def _check_size(fields: Mapping[str, Any], size: int) -> None:
         raise CommandError("too_large", f"{limits}: send {less}")
 
 
-def _command(fields: Mapping[str, Any]) -> Callable[[CommandContext], dict[str, Any]]:
+def _command(fields: Mapping[str, Any]) -> Command:
     name = fields.get("command")
     if not isinstance(name, str):
         raise CommandError("invalid_command", "A command is a JSON object with a `command`")
@@ -137,7 +143,7 @@ def _get_history(context: CommandContext) -> dict[str, Any]:
     return {"operation_id": operation_id, "events": events, "complete": complete}
 
 
-def _list_operations(context: CommandContext) -> dict[str, Any]:
+def _list_operations(context: CommandContext) -> Steps[dict[str, Any]]:
     context.check_may_list(parse_filters(context.fields))
     return list_operations(context.hub.store, context.fields)
 
@@ -157,7 +163,7 @@ def _ping(context: CommandContext) -> dict[str, Any]:
     return {"status": "pong", "timestamp": context.timestamp} | context.broker()
 
 
-COMMANDS: Final[Mapping[str, Callable[[CommandContext], dict[str, Any]]]] = {
+COMMANDS: Final[Mapping[str, Command]] = {
     "subscribe": subscribe,
     "unsubscribe": unsubscribe,
     "get_operation": _get_operation,

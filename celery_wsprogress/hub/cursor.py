@@ -8,6 +8,7 @@ A session (:mod:`.session`) replaces the number by a :class:`ReplayCursor` in th
   saw there are skipped.
 * Entries that the client has not read were dropped, since a history is bounded. The client needs a
   snapshot.
+* The client has selected very many operations at once: they share a :class:`SelectionCursor`.
 * A snapshot was sent. Log lines, results and the terminal event, which it does not contain, are
   still sent; earlier statuses and progress are not.
 
@@ -16,7 +17,7 @@ Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from celery_wsprogress.operations.history import Kind
 from celery_wsprogress.protocol.frames import text_frame
@@ -44,6 +45,31 @@ class SnapshotMark(NamedTuple):
         # A snapshot of an operation that has ended does not replace the terminal event: clients
         # wait for that. But the end of an earlier run would look like the end of this one.
         return entry.kind is Kind.TERMINAL and entry.seq >= self.run_start_seq
+
+
+class SelectionCursor(NamedTuple):
+    """The position of a client in each history that it has selected at once, and not begun to read.
+
+    All of them share one, since a selector may match very many operations.
+    """
+
+    position: LogPosition
+    """The log position when the client subscribed."""
+    whole_run: bool
+    """Whether the current run is replayed from its start, instead of its latest events."""
+
+    def open(self, history: History) -> ReplayCursor:
+        """Return the cursor to read one of the histories with."""
+        seq = history.cursor_at(self.position)
+        if self.whole_run:
+            seq = min(seq, history.run_start_seq - 1)
+        cursor = ReplayCursor(seq, send_latest=not self.whole_run)
+        cursor.attach(history)
+        dropped = history.dropped_position
+        if dropped is not None and dropped > self.position:
+            # Entries that came after the subscription were dropped: the client has missed them.
+            cursor.lost_before = 0
+        return cursor
 
 
 class ReplayCursor:
@@ -112,6 +138,23 @@ class ReplayCursor:
             return False
         return self.snapshot is None or self.snapshot.still_needs(entry)
 
+    def take(self, record: OperationRecord, room: int, timestamp: float) -> tuple[bytes, bool]:
+        """Take the next frames: about ``room`` bytes, but at least one frame.
+
+        Returns:
+            The joined frames, and whether none is left.
+        """
+        # No cursor stands between these frames, so they are sent together.
+        frames = self.take_latest(record, timestamp)
+        room -= sum(map(len, frames))
+        for entry in self.pending_entries(record.history):
+            if room <= 0:
+                return b"".join(frames), False
+            frames.append(entry.frame)
+            room -= len(entry.frame)
+            self.mark_sent(entry)
+        return b"".join(frames), True
+
     def take_latest(self, record: OperationRecord, timestamp: float) -> list[bytes]:
         """Take the frames that show the state of the operation: a snapshot, or the latest events.
 
@@ -167,3 +210,14 @@ class ReplayCursor:
         # `Hub._start_epoch` may still turn `unknown_since` into a position, if the sidecar comes to
         # the epoch of that event.
         return self.skip_until is not None or self.unknown_since is not None
+
+
+Cursor: TypeAlias = int | ReplayCursor | SelectionCursor
+"""A cursor in one history. A number is the ``seq`` of the last entry that the client was sent."""
+
+
+def seq_of(cursor: Cursor) -> int:
+    """Return the ``seq`` of the last entry that the client was sent; 0 if that is not known yet."""
+    if isinstance(cursor, SelectionCursor):
+        return 0
+    return cursor if isinstance(cursor, int) else cursor.seq

@@ -11,9 +11,11 @@ from celery_wsprogress.protocol.messages import MAX_FRAME_BYTES, cut, encode_fra
 from celery_wsprogress.protocol.whole_numbers import parse_whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
+    from celery_wsprogress.hub.steps import Steps
     from celery_wsprogress.hub.store import OperationRecord, OperationStore
+    from celery_wsprogress.operations.operation import Operation
 
 MAX_LISTED: Final = 1_000
 """Maximum number of operations or events in one reply."""
@@ -22,8 +24,15 @@ MAX_PAGE_BYTES: Final = MAX_FRAME_BYTES - 100_000
 """Maximum bytes of operations or events in one reply."""
 
 
-def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one page of the operations that match all filters.
+MAX_RECORDS_PER_STEP: Final = 500
+"""Records that one step looks at: half a millisecond."""
+
+MAX_ADDED_PER_STEP: Final = 50
+"""Operations that one step adds to the page, each encoded: a millisecond."""
+
+
+def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> Steps[dict[str, Any]]:
+    """Make one page of the operations that match all filters, in steps.
 
     Args:
         store: The operations.
@@ -36,17 +45,32 @@ def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> dict[st
     Raises:
         CommandError: a field has a value that is not allowed.
     """
+    matches = _filter(fields)
+    before = _parse_cursor(fields.get("cursor"))
+    page = _Page(parse_limit(fields.get("limit")))
+    while records := store.newest_first(before, MAX_RECORDS_PER_STEP):
+        for record in records:
+            before = record.serial
+            if not matches(record.operation):
+                continue
+            if not page.add(record):
+                return page.reply(more=True)
+            if len(page.operations) % MAX_ADDED_PER_STEP == 0:
+                yield
+        yield
+    return page.reply(more=False)
+
+
+def _filter(fields: Mapping[str, Any]) -> Callable[[Operation], bool]:
     state = _parse_state(fields.get("state"))
-    selectors = parse_filters(fields)
-    found = (
-        record
-        for record in store.newest_first(
-            _parse_cursor(fields.get("cursor")), finished=state is None or state.ended
-        )
-        if (state is None or record.operation.state == state)
-        and all(selector.matches(record.operation) for selector in selectors)
-    )
-    return _page(found, parse_limit(fields.get("limit")))
+    matchers = [selector.matcher() for selector in parse_filters(fields)]
+
+    def matches(operation: Operation) -> bool:
+        if state is not None and operation.state != state:
+            return False
+        return all(matcher(operation) for matcher in matchers)
+
+    return matches
 
 
 def parse_filters(fields: Mapping[str, Any]) -> list[Selector]:
@@ -62,21 +86,31 @@ def parse_filters(fields: Mapping[str, Any]) -> list[Selector]:
     ]
 
 
-def _page(found: Iterable[OperationRecord], limit: int) -> dict[str, Any]:
-    operations: list[dict[str, Any]] = []
-    room = MAX_PAGE_BYTES
-    last: OperationRecord | None = None
-    for record in found:
+class _Page:
+    """The operations of one reply, bounded in number and bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.operations: list[dict[str, Any]] = []
+        self._limit = limit
+        self._room = MAX_PAGE_BYTES
+        self._last_serial = 0
+
+    def add(self, record: OperationRecord) -> bool:
+        """Add an operation; return False if the page is full."""
+        if len(self.operations) == self._limit:
+            return False
         snapshot = record.snapshot()
         size = len(encode_frame(snapshot))
-        room -= size
-        if size > MAX_PAGE_BYTES:
-            snapshot = cut(snapshot, size)
-        if len(operations) == limit or (room < 0 and operations):
-            return {"operations": operations, "next": str(last.serial) if last else None}
-        operations.append(snapshot)
-        last = record
-    return {"operations": operations, "next": None}
+        self._room -= size
+        if self._room < 0 and self.operations:
+            return False
+        self.operations.append(cut(snapshot, size) if size > MAX_PAGE_BYTES else snapshot)
+        self._last_serial = record.serial
+        return True
+
+    def reply(self, *, more: bool) -> dict[str, Any]:
+        """Return the fields of the reply."""
+        return {"operations": self.operations, "next": str(self._last_serial) if more else None}
 
 
 def parse_limit(value: object) -> int:

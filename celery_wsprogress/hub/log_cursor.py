@@ -8,6 +8,7 @@ Pure.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.protocol.batch_numbers import Arrival, BatchNumbers
@@ -34,6 +35,12 @@ class LogCursor:
         self._numbers = BatchNumbers()
         self._first: LogPosition | None = None
         """The first position after the last gap; None if nothing was read since."""
+        self._at: BatchPosition | None = None
+
+    @property
+    def position(self) -> LogPosition | None:
+        """The position after everything that was read; None if nothing was."""
+        return None if self._at is None else self._at.of_event(math.inf)
 
     def arrival_of(self, batch: Batch) -> Arrival:
         """Record a batch. The caller processes everything but a repeat."""
@@ -55,6 +62,7 @@ class LogCursor:
         """Move to a batch of the current epoch."""
         at = BatchPosition(self.epoch, self._epochs[self.epoch], position)
         self._first = self._first or at.of_event(0)
+        self._at = at
         return at
 
     def position_of(self, event_id: str | None) -> LogPosition | None:

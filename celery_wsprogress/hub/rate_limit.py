@@ -75,6 +75,10 @@ class ProgressRateLimiter(Generic[K, V]):
             self._serial += 1
             heappush(self._queue, (due, self._serial, key))
 
+    def get(self, key: K) -> V | None:
+        """Return the value that is held back of a key; None if there is none."""
+        return self._held_back.get(key)
+
     def resume(self, key: K) -> V | None:
         """Return the value that is held back of a key, and hold it back no longer."""
         # The heap keeps its entry: it may be valid again when the next value is held back.

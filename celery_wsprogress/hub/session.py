@@ -15,17 +15,20 @@ Pure: times are passed in. ``now`` is seconds of the monotonic clock, for the ra
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from celery_wsprogress.hub.cursor import ReplayCursor
+from celery_wsprogress.hub.cursor import ReplayCursor, SelectionCursor, seq_of
 from celery_wsprogress.hub.frame_writer import NULL_WRITER, FrameWriter
 from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
 from celery_wsprogress.hub.reply_queue import ReplyQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from celery_wsprogress.access.permissions import Permit
+    from celery_wsprogress.hub.cursor import Cursor
     from celery_wsprogress.hub.store import OperationRecord
     from celery_wsprogress.operations.selector import Selector
 
@@ -34,6 +37,9 @@ WRITE_BYTES: Final = 65_536
 
 MAX_WRITES_PER_FLUSH: Final = 4
 """Maximum number of writes before other sessions have their turn."""
+
+MAX_OPERATIONS_PER_WRITE: Final = 1_000
+"""Maximum number of operations whose unread entries are joined in one write."""
 
 
 class Session:
@@ -80,13 +86,13 @@ class Session:
         """Whether the client has sent ``resync: true``."""
         self.too_slow = False
         """Whether unread entries were dropped, so that the connection must be closed."""
-        self._unread: dict[OperationRecord, int | ReplayCursor] = {}
+        self._unread: dict[OperationRecord, Cursor] = {}
         """Cursors of the operations that it has not read to the end."""
         self._notified = False
         """Whether :meth:`notify` was called since the last :meth:`take`."""
         self.replies = ReplyQueue()
         """The replies to its commands."""
-        self._rate_limiter: ProgressRateLimiter[OperationRecord, int | ReplayCursor] | None = None
+        self._rate_limiter: ProgressRateLimiter[OperationRecord, Cursor] | None = None
         self.max_rates: dict[str | None, float] = {}
         """Minimum seconds between two progress frames by operation id; None: for all selected."""
 
@@ -113,16 +119,17 @@ class Session:
         self._rate_limiter.max_interval = max(self._rate_limiter.max_interval, interval)
         self._unread.update(self._rate_limiter.resume_all())
 
-    def clear_max_rate(self, operation_id: str) -> None:
-        """Remove the limit of an operation; that of selected operations applies instead."""
+    def clear_max_rates(self, operation_ids: Iterable[str]) -> None:
+        """Remove the limits of operations; that of selected operations applies instead."""
         if self._rate_limiter is not None:
-            self.max_rates.pop(operation_id, None)
+            for operation_id in operation_ids:
+                self.max_rates.pop(operation_id, None)
             self._unread.update(self._rate_limiter.resume_all())
 
     def reading(self) -> set[str]:
         """Return the ids of the operations that it has a cursor for."""
         held_back = self._rate_limiter.held_back() if self._rate_limiter else ()
-        return self.cursors.keys() | {one.operation_id for one in (*self._unread, *held_back)}
+        return {*self.cursors, *[one.operation.operation_id for one in (*self._unread, *held_back)]}
 
     def read(self, record: OperationRecord, cursor: ReplayCursor) -> None:
         """Begin to read an operation, or go back to another cursor of it."""
@@ -130,20 +137,28 @@ class Session:
         self.cursors[record.operation_id] = cursor
         self._unread[record] = cursor
 
+    def read_all(self, records: Iterable[OperationRecord], cursor: SelectionCursor) -> None:
+        """Begin to read operations that were selected at once."""
+        self._unread.update(dict.fromkeys(records, cursor))
+
     def expect(self, operation_id: str) -> ReplayCursor:
         """Return the cursor for an operation that is not held yet."""
         return self.cursors.setdefault(operation_id, ReplayCursor(0))
 
-    def discard(self, operation_ids: Container[str]) -> None:
+    def discard(self, operation_ids: AbstractSet[str]) -> None:
         """Drop the unread entries of these operations."""
-        for operation_id in [one for one in self.cursors if one in operation_ids]:
+        if not operation_ids:
+            return
+        for operation_id in operation_ids & self.cursors.keys():
             del self.cursors[operation_id]
-        for record in [one for one in self._unread if one.operation_id in operation_ids]:
-            del self._unread[record]
-        limiter = self._rate_limiter
-        if limiter is not None:
-            for record in [one for one in limiter.held_back() if one.operation_id in operation_ids]:
-                limiter.resume(record)
+        if self._rate_limiter is not None:
+            for record in self._rate_limiter.held_back():
+                if record.operation_id in operation_ids:
+                    self._rate_limiter.resume(record)
+        # Not looked up by the id: an operation that was evicted may still have unread entries.
+        unread = self._unread
+        for record in [one for one in unread if one.operation.operation_id in operation_ids]:
+            del unread[record]
 
     def clear(self) -> None:
         """Drop everything that is unsent, when the connection has ended."""
@@ -160,12 +175,17 @@ class Session:
             cursor: ``seq`` of the last entry before the new ones.
 
         Returns:
-            Whether this is the first notification since the last :meth:`take`.
+            Whether the session must be flushed, and was not notified since the last :meth:`take`.
         """
         if record not in self._unread:
-            held_back = None if self._rate_limiter is None else self._rate_limiter.resume(record)
-            if held_back is not None:
+            limiter = self._rate_limiter
+            held_back = None if limiter is None else limiter.get(record)
+            if limiter is not None and held_back is not None:
+                if record.history.only_progress_after(seq_of(held_back)):
+                    # It is due later, and then the newest progress is sent.
+                    return False
                 self._unread[record] = held_back
+                limiter.resume(record)
             elif self.cursors:
                 self._unread[record] = self.cursors.get(record.operation_id, cursor)
             else:
@@ -213,32 +233,37 @@ class Session:
         if self._rate_limiter is not None:
             self._unread.update(self._rate_limiter.take_due(now))
             self._hold_back_progress(self._rate_limiter, now)
-        if len(self._unread) == 1 and not self.replies:
-            # Nearly always one operation has new entries, so there is nothing to join.
-            return self._take_next(limit, now, timestamp)
-        parts = self.replies.take(limit)
+        parts = self.replies.take(limit) if self.replies else []
         room = limit - sum(map(len, parts))
-        while self._unread and room > 0 and not self.too_slow:
-            parts.append(self._take_next(room, now, timestamp))
+        # Copied at once: each look for the first entry passes over all that were deleted before it.
+        for record, cursor in list(islice(self._unread.items(), MAX_OPERATIONS_PER_WRITE)):
+            if room <= 0 or self.too_slow:
+                break
+            parts.append(self._take_from(record, cursor, room, now, timestamp))
             room -= len(parts[-1])
-        return b"".join(parts)
+        if not self._unread:
+            self._unread.clear()  # An emptied dictionary keeps the memory of its largest size.
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _hold_back_progress(
-        self, limiter: ProgressRateLimiter[OperationRecord, int | ReplayCursor], now: float
+        self, limiter: ProgressRateLimiter[OperationRecord, Cursor], now: float
     ) -> None:
         selected = self.max_rates.get(None, 0.0)
         for record, cursor in list(self._unread.items()):
             interval = self.max_rates.get(record.operation_id, selected)
             if limiter.is_due(record, interval, now):
                 continue
-            if record.history.only_progress_after(_seq_of(cursor)):
+            if record.history.only_progress_after(seq_of(cursor)):
                 limiter.hold_back(record, cursor, interval)
                 del self._unread[record]
 
-    def _take_next(self, room: int, now: float, timestamp: float) -> bytes:
-        """Take the unread entries of the operation that has waited longest."""
-        record, cursor = next(iter(self._unread.items()))
-        if isinstance(cursor, int):
+    def _take_from(
+        self, record: OperationRecord, cursor: Cursor, room: int, now: float, timestamp: float
+    ) -> bytes:
+        """Take the unread entries of one operation, as far as there is room."""
+        if isinstance(cursor, SelectionCursor):
+            cursor = cursor.open(record.history)
+        elif isinstance(cursor, int):
             history = record.history
             if history.dropped_seq <= cursor:
                 frames = history.frames_after(cursor)
@@ -257,34 +282,19 @@ class Session:
             self._rate_limiter.mark_sent(record, now)
 
     def _take_with(
-        self,
-        record: OperationRecord,
-        cursor: ReplayCursor,
-        room: int,
-        now: float,
-        timestamp: float,
+        self, record: OperationRecord, cursor: ReplayCursor, room: int, now: float, timestamp: float
     ) -> bytes:
         history, before = record.history, cursor.seq
         self._unread[record] = cursor
         if cursor.has_gap(history):
-            cursor.needs_snapshot = self.accepts_snapshots
-            self.too_slow = not self.accepts_snapshots
-            if self.too_slow:
+            if not self.accepts_snapshots:
+                self.too_slow = True
                 return b""
-        # No cursor stands between these frames, so they are sent together.
-        frames = cursor.take_latest(record, timestamp)
-        room -= sum(map(len, frames))
-        for entry in cursor.pending_entries(history):
-            if room <= 0:
-                return b"".join(frames)
-            frames.append(entry.frame)
-            room -= len(entry.frame)
-            cursor.mark_sent(entry)
+            cursor.needs_snapshot = True
+        frames, is_finished = cursor.take(record, room, timestamp)
+        if not is_finished:
+            return frames
         self._mark_read(record, before, now)
         if not cursor.finish(history):
             self.cursors.pop(record.operation_id, None)
-        return b"".join(frames)
-
-
-def _seq_of(cursor: int | ReplayCursor) -> int:
-    return cursor if isinstance(cursor, int) else cursor.seq
+        return frames

@@ -14,9 +14,13 @@ from celery_wsprogress.operations.selector import Selector
 
 if TYPE_CHECKING:
     from celery_wsprogress.hub.command_context import CommandContext
+    from celery_wsprogress.hub.steps import Steps
 
 MAX_SELECTORS: Final = 100
 """Maximum number of selectors of a connection: each is matched with every operation."""
+
+SUBSCRIPTIONS_PER_STEP: Final = 200
+"""Operations that one step of a command subscribes to: a millisecond."""
 
 MIN_RATE: Final = 0.01
 """Minimum of ``max_rate``, in progress frames per second and operation."""
@@ -24,7 +28,7 @@ MIN_RATE: Final = 0.01
 _REPLAYS: Final = frozenset({"all", "last", "none"})
 
 
-def subscribe(context: CommandContext) -> dict[str, Any]:
+def subscribe(context: CommandContext) -> Steps[dict[str, Any]]:
     """Begin a subscription and return the reply."""
     # Before everything else: the token may grant what the other fields name.
     if context.fields.get("token") is not None:
@@ -34,7 +38,8 @@ def subscribe(context: CommandContext) -> dict[str, Any]:
         raise CommandError("invalid_command", "`replay` must be one of: all, last, none")
     _note_resync(context)
     max_rate = _max_rate(context)
-    reply = _subscribe(context, replay) | {"replayable": context.replayable} | context.broker()
+    subscribed = yield from _subscribe(context, replay)
+    reply = subscribed | {"replayable": context.replayable} | context.broker()
     # Checked before, but applied after: a subscription that was refused leaves no limit behind.
     if max_rate is not None:
         for target in _targets(context):
@@ -42,12 +47,12 @@ def subscribe(context: CommandContext) -> dict[str, Any]:
     return reply
 
 
-def _subscribe(context: CommandContext, replay: str | None) -> dict[str, Any]:
+def _subscribe(context: CommandContext, replay: str | None) -> Steps[dict[str, Any]]:
     if context.fields.get("operation_ids") is not None:
-        return _subscribe_to_several(context, replay)
+        return (yield from _subscribe_to_several(context, replay))
     selector = _selector(context)
     if selector is not None:
-        return _subscribe_by(context, selector, replay)
+        return (yield from _subscribe_by(context, selector, replay))
     operation_id = context.text("operation_id")
     since = context.optional_text("since")
     reply = {"status": "subscribed", "operation_id": operation_id}
@@ -95,7 +100,7 @@ def _subscribe_to_one(
     return reply
 
 
-def _subscribe_to_several(context: CommandContext, replay: str | None) -> dict[str, Any]:
+def _subscribe_to_several(context: CommandContext, replay: str | None) -> Steps[dict[str, Any]]:
     ids = _ids(context)
     since = context.fields.get("since") or {}
     if not isinstance(since, dict) or not all(isinstance(one, str) for one in since.values()):
@@ -105,19 +110,20 @@ def _subscribe_to_several(context: CommandContext, replay: str | None) -> dict[s
     for operation_id in ids:
         context.check_may_watch(operation_id)
     _check_room(context, ids)
-    recovered = {
-        one: context.hub.subscriptions.subscribe(
+    recovered: dict[str, bool] = {}
+    for number, one in enumerate(ids, 1):
+        recovered[one] = context.hub.subscriptions.subscribe(
             context.session, one, replay=replay, since=since.get(one)
         )
-        for one in ids
-    }
+        if number % SUBSCRIPTIONS_PER_STEP == 0:
+            yield
     reply = {"status": "subscribed", "operation_ids": ids, "operation": None}
     return reply | ({"recovered": {one: recovered[one] for one in since}} if since else {})
 
 
 def _subscribe_by(
     context: CommandContext, selector: Selector, replay: str | None
-) -> dict[str, Any]:
+) -> Steps[dict[str, Any]]:
     context.check_may_select(selector)
     if context.fields.get("since") is not None:
         text = "`since` names an event of one operation: it goes with ids"
@@ -127,24 +133,23 @@ def _subscribe_by(
         text = f"A connection may watch by {MAX_SELECTORS} selectors"
         raise CommandError("too_many_subscriptions", text)
     # Not `all` by default, as for an id: a selector may match every operation of the sidecar.
-    context.hub.subscriptions.select(context.session, selector, replay=replay or "last")
+    yield from context.hub.subscriptions.select(context.session, selector, replay=replay or "last")
     return {"status": "subscribed", selector.by.value: selector.value, "operation": None}
 
 
-def unsubscribe(context: CommandContext) -> dict[str, Any]:
+def unsubscribe(context: CommandContext) -> Steps[dict[str, Any]]:
     """End the subscription that the same fields of ``subscribe`` began."""
     # Without checks of rights: a token that granted the subscription may have expired.
     if context.fields.get("operation_ids") is not None:
         ids = _ids(context)
-        for one in ids:
-            context.hub.subscriptions.unsubscribe(context.session, one)
+        context.hub.subscriptions.unsubscribe(context.session, ids)
         return {"status": "unsubscribed", "operation_ids": ids}
     selector = _selector(context)
     if selector is not None:
-        context.hub.subscriptions.unselect(context.session, selector)
+        yield from context.hub.subscriptions.unselect(context.session, selector)
         return {"status": "unsubscribed", selector.by.value: selector.value}
     operation_id = context.text("operation_id")
-    context.hub.subscriptions.unsubscribe(context.session, operation_id)
+    context.hub.subscriptions.unsubscribe(context.session, [operation_id])
     return {"status": "unsubscribed", "operation_id": operation_id}
 
 

@@ -1,13 +1,28 @@
-"""The index from operations to the sessions that are subscribed to them. Pure."""
+"""The index from operations to the sessions that are subscribed to them.
+
+An id, a tag, a group and a root are looked up. Globs are matched once with each type of operation,
+not with each operation: so hundreds of them cost nothing when an operation is new.
+
+Pure.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from celery_wsprogress.operations.selector import exact_selectors
+from celery_wsprogress.protocol.globs import glob_matcher
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.hub.store import OperationRecord
+    from celery_wsprogress.operations.operation import Operation
     from celery_wsprogress.operations.selector import Selector
+
+MAX_KNOWN_TYPES: Final = 1_000
+"""Number of types of operations whose globs are remembered."""
 
 K = TypeVar("K")
 
@@ -18,6 +33,7 @@ class SubscriptionIndex:
     def __init__(self) -> None:
         self._by_id: dict[str, dict[Session, None]] = {}
         self._by_selector: dict[Selector, dict[Session, None]] = {}
+        self._globs = GlobIndex()
         self._version = 0
         """Number of changes of the set of selectors."""
 
@@ -39,14 +55,18 @@ class SubscriptionIndex:
         session.selectors.add(selector)
         if selector not in self._by_selector:
             self._version += 1
+            if selector.is_glob:
+                self._globs.add(selector)
         self._by_selector.setdefault(selector, {})[session] = None
 
     def remove_selector(self, session: Session, selector: Selector) -> bool:
         """End a subscription by a selector. Return whether there was one."""
         session.selectors.discard(selector)
         found = _remove(self._by_selector, selector, session)
-        if selector not in self._by_selector:
+        if found and selector not in self._by_selector:
             self._version += 1
+            if selector.is_glob:
+                self._globs.remove(selector)
         return found
 
     def of(self, record: OperationRecord) -> tuple[Session, ...]:
@@ -59,23 +79,61 @@ class SubscriptionIndex:
             found |= self._by_selector[selector]
         return tuple(found)
 
+    def selects(self, session: Session, record: OperationRecord | None) -> bool:
+        """Return whether a session is subscribed to an operation by a selector."""
+        if record is None or not session.selectors:
+            return False
+        return not session.selectors.isdisjoint(self._selected_by(record))
+
     def _selected_by(self, record: OperationRecord) -> tuple[Selector, ...]:
         # Selectors are matched again only if their set or the fields of the operation changed.
         if record.selector_version != self._version:
             record.selector_version = self._version
-            record.selected_by = tuple(
-                one for one in self._by_selector if one.matches(record.operation)
-            )
+            record.selected_by = tuple(self._matching(record.operation))
         return record.selected_by
+
+    def _matching(self, operation: Operation) -> list[Selector]:
+        exact = [one for one in exact_selectors(operation) if one in self._by_selector]
+        return [*exact, *self._globs.matching(operation.operation_type)]
 
     def by_id(self) -> set[Session]:
         """Return the sessions that are subscribed to any id."""
         return set().union(*self._by_id.values())
 
 
-def selects(session: Session, record: OperationRecord | None) -> bool:
-    """Return whether a session is subscribed to an operation by a selector."""
-    return record is not None and any(one.matches(record.operation) for one in session.selectors)
+class GlobIndex:
+    """The globs for types of operations, each matched once with each type."""
+
+    def __init__(self) -> None:
+        self._matchers: dict[Selector, Callable[[str], bool]] = {}
+        self._by_type: dict[str, dict[Selector, None]] = {}
+        """The globs that match a type, for types that were asked about."""
+
+    def add(self, glob: Selector) -> None:
+        """Add a glob."""
+        matches = self._matchers[glob] = glob_matcher(glob.value)
+        for name, matching in self._by_type.items():
+            if matches(name):
+                matching[glob] = None
+
+    def remove(self, glob: Selector) -> None:
+        """Remove a glob."""
+        del self._matchers[glob]
+        for matching in self._by_type.values():
+            matching.pop(glob, None)
+
+    def matching(self, operation_type: str) -> Iterable[Selector]:
+        """Return the globs that match a type."""
+        if not self._matchers:
+            return ()
+        found = self._by_type.get(operation_type)
+        if found is None:
+            if len(self._by_type) >= MAX_KNOWN_TYPES:
+                self._by_type.clear()
+            matchers = self._matchers.items()
+            found = {glob: None for glob, matches in matchers if matches(operation_type)}
+            self._by_type[operation_type] = found
+        return found
 
 
 def _remove(index: dict[K, dict[Session, None]], key: K, session: Session) -> bool:

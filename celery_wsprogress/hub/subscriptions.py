@@ -7,21 +7,28 @@ Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from celery_wsprogress.hub.cursor import ReplayCursor
-from celery_wsprogress.hub.subscription_index import SubscriptionIndex, selects
+from celery_wsprogress.hub.cursor import ReplayCursor, SelectionCursor
+from celery_wsprogress.hub.subscription_index import SubscriptionIndex
+from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.protocol.event_ids import parse_event_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from celery_wsprogress.hub.log_cursor import LogCursor
     from celery_wsprogress.hub.session import Session
+    from celery_wsprogress.hub.steps import Steps
     from celery_wsprogress.hub.store import OperationRecord, OperationStore
     from celery_wsprogress.operations.history import History
     from celery_wsprogress.operations.selector import Selector
     from celery_wsprogress.protocol.event_ids import LogPosition
+
+T = TypeVar("T")
+
+RECORDS_PER_STEP: Final = 500
+"""Operations that one step looks at: a millisecond."""
 
 
 class Subscriptions:
@@ -61,7 +68,7 @@ class Subscriptions:
             With ``since``: whether exactly the missing events follow.
         """
         record = self._store.get(operation_id)
-        again = operation_id in session.subscribed or selects(session, record)
+        again = operation_id in session.subscribed or self.index.selects(session, record)
         self.index.add(session, operation_id)
         # A client that subscribes once more must not get again what it was sent.
         if again and since is None and replay is None:
@@ -92,7 +99,7 @@ class Subscriptions:
             cursor.unknown_since = _id_of_unknown_epoch(since, position)
         return self._log.can_recover(position, self._store.evicted_up_to)
 
-    def select(self, session: Session, selector: Selector, *, replay: str) -> None:
+    def select(self, session: Session, selector: Selector, *, replay: str) -> Steps[None]:
         """Subscribe to every operation that a selector matches, now or later.
 
         Args:
@@ -104,47 +111,74 @@ class Subscriptions:
         # A second replay would send the same events again.
         if selector in session.selectors:
             return
-        found: Iterable[OperationRecord] = ()
-        # Before the index changes: afterwards all of them count as selected already.
-        if replay != "none":
-            found = self._newly_selected(selector, session, finished=replay == "all")
+        if replay == "none":
+            self.index.add_selector(session, selector)
+            return
+        last_serial = self._store.total
+        selected = yield from self._selected_records(session)
+        # From here on without a step: between the cursors and the subscription nothing may come.
+        found = self._matching(selector, session, finished=replay == "all")
+        if selected:
+            found = [one for one in found if one not in selected]
+        if session.selectors and self._store.total > last_serial:
+            found = [one for one in found if not self._came_after(last_serial, session, one)]
+        position = self._log.position
+        if position is not None:
+            session.read_all(found, SelectionCursor(position, whole_run=replay == "all"))
         self.index.add_selector(session, selector)
-        for record in found:
-            history = record.history
-            if replay == "all":
-                session.read(record, ReplayCursor(history.run_start_seq - 1))
-            else:
-                session.read(record, ReplayCursor(history.newest, send_latest=True))
 
-    def _newly_selected(
+    def _came_after(self, serial: int, session: Session, record: OperationRecord) -> bool:
+        """Return whether a record is newer, and was selected when it came."""
+        return record.serial > serial and self.index.selects(session, record)
+
+    def _selected_records(self, session: Session) -> Steps[set[OperationRecord]]:
+        """Return the records that a session is already subscribed to by a selector."""
+        selected: set[OperationRecord] = set()
+        if session.selectors:
+            records = self._store.oldest_first()
+            for some in _chunks(records):
+                selected.update(one for one in some if self.index.selects(session, one))
+                yield
+        return selected
+
+    def _matching(
         self, selector: Selector, session: Session, *, finished: bool
     ) -> list[OperationRecord]:
-        """Return the records that only the new selector matches, oldest first."""
-        return [
-            record
-            for record in self._store.oldest_first(finished=finished)
-            if selector.matches(record.operation)
-            and record.operation_id not in session.subscribed
-            and not selects(session, record)
-        ]
+        """Return the records that a selector matches, but not those watched by id."""
+        # Without a call for each record where that is possible: there may be very many.
+        records = self._store.oldest_first(finished=finished)
+        if selector != EVERYTHING:
+            matches = selector.matcher()
+            records = [one for one in records if matches(one.operation)]
+        if session.subscribed:
+            records = [one for one in records if one.operation_id not in session.subscribed]
+        return records
 
-    def unselect(self, session: Session, selector: Selector) -> None:
+    def unselect(self, session: Session, selector: Selector) -> Steps[None]:
         """End a subscription by a selector."""
         if self.index.remove_selector(session, selector):
             # Other subscriptions of the session may match the same operations.
-            unread = session.reading() - session.subscribed
-            session.discard({one for one in unread if not self._is_selected(session, one)})
+            ended: set[str] = set()
+            for some in _chunks(list(session.reading())):
+                ended.update(one for one in some if not self._is_subscribed(session, one))
+                yield
+            session.discard(ended)
 
-    def unsubscribe(self, session: Session, operation_id: str) -> None:
-        """End the subscription to an id, if there is one."""
-        self.index.remove(session, operation_id)
-        session.clear_max_rate(operation_id)
-        # A selector of the session may match the operation, too: then its unread entries are sent.
-        if not self._is_selected(session, operation_id):
-            session.discard({operation_id})
+    def unsubscribe(self, session: Session, operation_ids: Iterable[str]) -> None:
+        """End the subscriptions to these ids, where there are any."""
+        ended = session.subscribed.intersection(operation_ids)
+        if not ended:
+            return
+        for operation_id in ended:
+            self.index.remove(session, operation_id)
+        session.clear_max_rates(ended)
+        # A selector of the session may match them, too: then their unread entries are sent.
+        session.discard({one for one in ended if not self._is_subscribed(session, one)})
 
-    def _is_selected(self, session: Session, operation_id: str) -> bool:
-        return bool(session.selectors) and selects(session, self._store.get(operation_id))
+    def _is_subscribed(self, session: Session, operation_id: str) -> bool:
+        if operation_id in session.subscribed:
+            return True
+        return self.index.selects(session, self._store.get(operation_id))
 
     def disconnect(self, session: Session) -> None:
         """End all subscriptions of a session whose connection has ended."""
@@ -155,6 +189,11 @@ class Subscriptions:
             self.index.remove_selector(session, selector)
         for operation_id in list(session.subscribed):
             self.index.remove(session, operation_id)
+
+
+def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Divide items into parts that one step works on."""
+    return (items[at : at + RECORDS_PER_STEP] for at in range(0, len(items), RECORDS_PER_STEP))
 
 
 def _start_cursor(

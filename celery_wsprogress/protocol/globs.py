@@ -25,6 +25,12 @@ def matches_glob(text: str, pattern: str) -> bool:
     return _compile(pattern)(text) is not None
 
 
+def glob_matcher(pattern: str) -> Callable[[str], bool]:
+    """Return :func:`matches_glob` for one pattern, whose compiled form the caller keeps."""
+    match = re.compile(translate(pattern)).match
+    return lambda text: match(text) is not None
+
+
 @lru_cache(maxsize=MAX_COMPILED)
 def _compile(pattern: str) -> Callable[[str], re.Match[str] | None]:
     return re.compile(translate(pattern)).match

@@ -20,6 +20,7 @@ from celery_wsprogress.access.grants import ALL_OPERATIONS
 from celery_wsprogress.hub import commands
 from celery_wsprogress.hub.command_context import pattern_of
 from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.protocol.batches import VERSION
 from celery_wsprogress.protocol.close_codes import TOKEN_EXPIRED, TOO_SLOW
@@ -117,8 +118,8 @@ class Connections:
     def _answer(self, frame: str, session: Session) -> None:
         if session.commands == 0 and session.selectors:
             # `_monitor_if_silent` has subscribed it to everything, until its first command.
-            self._hub.subscriptions.unselect(session, EVERYTHING)
-        commands.answer(
+            take_all(self._hub.subscriptions.unselect(session, EVERYTHING))
+        steps = commands.execute(
             frame,
             session,
             self._hub,
@@ -128,6 +129,7 @@ class Connections:
             replayable=self._broker.replayable,
             broker_error=self._broker.error,
         )
+        take_all(steps)
 
     def _subscribe_by_path(self, request: Request | None, session: Session) -> None:
         operation_id = operation_id_in_path(request.path if request else "")
@@ -143,7 +145,7 @@ class Connections:
             and session.commands == 0
             and session.permit.may_select(ALL_OPERATIONS, time.time())
         ):
-            self._hub.subscriptions.select(session, EVERYTHING, replay="none")
+            take_all(self._hub.subscriptions.select(session, EVERYTHING, replay="none"))
 
     def _welcome(self, session: Session) -> dict[str, Any]:
         timestamp, error = time.time(), self._broker.error

@@ -158,8 +158,8 @@ def _has_ended(served: dict[str, Any]) -> bool:
 
 
 def _active(sidecar: Any) -> list[dict[str, Any]]:
-    found = (one.snapshot() for one in sidecar.hub.store.newest_first(finished=False))
-    return list(islice(found, MAX_LISTED))
+    unfinished = sidecar.hub.store.oldest_first(finished=False)
+    return [one.snapshot() for one in islice(reversed(unfinished), MAX_LISTED)]
 
 
 ws_manager: Final = OperationManager()

@@ -15,6 +15,7 @@ from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub import commands
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.protocol import batches, messages
 
 MAX_SUBSCRIPTIONS = 5
@@ -34,14 +35,16 @@ class Client:
 
     def send(self, frame):
         """Send one frame and take everything that comes of it."""
-        commands.answer(
-            frame,
-            self.session,
-            self.hub,
-            timestamp=NOW,
-            max_subscriptions=MAX_SUBSCRIPTIONS,
-            stats=lambda: {"connected_clients": 3, **self.hub.stats()},
-            replayable=self.replayable,
+        take_all(
+            commands.execute(
+                frame,
+                self.session,
+                self.hub,
+                timestamp=NOW,
+                max_subscriptions=MAX_SUBSCRIPTIONS,
+                stats=lambda: {"connected_clients": 3, **self.hub.stats()},
+                replayable=self.replayable,
+            )
         )
         taken = unframed(self.session.take(10**9, 200.0, 0.0))
         assert all(len(one) <= messages.MAX_FRAME_BYTES for one in taken)

@@ -34,6 +34,7 @@ from support.sample_events import (
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.operations import history
 from celery_wsprogress.operations.operation import Operation
@@ -336,8 +337,8 @@ def test_what_was_seen_is_passed_over_also_when_only_a_selector_is_left():
     client = watching(ahead, 3)
     behind.read(1)
     client.move(behind)
-    behind.hub.subscriptions.select(client.session, EVERYTHING, replay="last")
-    behind.hub.subscriptions.unsubscribe(client.session, "op-1")
+    take_all(behind.hub.subscriptions.select(client.session, EVERYTHING, replay="last"))
+    behind.hub.subscriptions.unsubscribe(client.session, ["op-1"])
     for _ in range(3):
         behind.read(1)
         client.read_all()
@@ -530,7 +531,7 @@ def test_what_is_watched_with_everything_is_told_as_well():
         sidecar = Sidecar(written)
         session = Session(1, Permit(None))
         session.accepts_snapshots = True
-        sidecar.hub.subscriptions.select(session, EVERYTHING, replay="last")
+        take_all(sidecar.hub.subscriptions.select(session, EVERYTHING, replay="last"))
         sidecar.read()
         frames = decoded(session.take(1_000_000, NOW, 0.0))
     assert frames[0]["event_type"] == "snapshot"

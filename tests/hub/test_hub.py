@@ -27,6 +27,7 @@ from celery_wsprogress.brokers.result_backend import Outcome
 from celery_wsprogress.hub import store as store_module
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.operations.history import MAX_ENTRIES
 from celery_wsprogress.operations.operation import Operation
@@ -129,7 +130,7 @@ def test_a_client_sees_what_was_delivered_in_order_and_once(events, data):
         if number == join_at:
             joined = len(owed)
             if by != "id":
-                log_.hub.subscriptions.select(reader, EVERYTHING, replay="all")
+                take_all(log_.hub.subscriptions.select(reader, EVERYTHING, replay="all"))
             if by != "everything":
                 subscribe(log_.hub, reader)
         log_.write(event)
@@ -224,7 +225,7 @@ def test_replay_last_is_whole_wherever_a_write_ends(room):
             status("started", metadata={}, operation_id=name), progress(0.5, operation_id=name)
         )
     reader = session()
-    log_.hub.subscriptions.select(reader, EVERYTHING, replay="last")
+    take_all(log_.hub.subscriptions.select(reader, EVERYTHING, replay="last"))
     assert kinds(read(reader, room)) == ["started", "progress"] * 3
 
 
@@ -253,7 +254,7 @@ def test_everything_begins_with_how_the_unfinished_stand():
         status("started", operation_id="op-2", metadata={}), progress(0.5, operation_id="op-2")
     )
     reader = session()
-    log_.hub.subscriptions.select(reader, EVERYTHING, replay="last")
+    take_all(log_.hub.subscriptions.select(reader, EVERYTHING, replay="last"))
     frames = read(reader)
     assert {frame["operation_id"] for frame in frames} == {"op-2"}
     assert kinds(frames) == ["started", "progress"]
@@ -263,11 +264,11 @@ def test_after_unsubscribing_nothing_comes():
     log_ = Log()
     reader = session()
     subscribe(log_.hub, reader)
-    log_.hub.subscriptions.select(reader, EVERYTHING, replay="none")
-    log_.hub.subscriptions.unsubscribe(reader, "op-1")
+    take_all(log_.hub.subscriptions.select(reader, EVERYTHING, replay="none"))
+    log_.hub.subscriptions.unsubscribe(reader, ["op-1"])
     log_.write(queued())
     assert kinds(read(reader)) == ["queued"]  # everything is still watched
-    log_.hub.subscriptions.unselect(reader, EVERYTHING)
+    take_all(log_.hub.subscriptions.unselect(reader, EVERYTHING))
     log_.write(status("received"))
     assert read(reader) == []
 
@@ -275,9 +276,9 @@ def test_after_unsubscribing_nothing_comes():
 def test_an_exact_subscription_outlives_that_of_everything():
     log_ = Log()
     reader = session()
-    log_.hub.subscriptions.select(reader, EVERYTHING, replay="none")
+    take_all(log_.hub.subscriptions.select(reader, EVERYTHING, replay="none"))
     subscribe(log_.hub, reader)
-    log_.hub.subscriptions.unselect(reader, EVERYTHING)
+    take_all(log_.hub.subscriptions.unselect(reader, EVERYTHING))
     log_.write(queued())
     assert kinds(read(reader)) == ["queued"]
 
@@ -286,7 +287,7 @@ def test_a_session_that_left_is_forgotten():
     log_ = Log()
     reader = session()
     subscribe(log_.hub, reader)
-    log_.hub.subscriptions.select(reader, EVERYTHING, replay="none")
+    take_all(log_.hub.subscriptions.select(reader, EVERYTHING, replay="none"))
     log_.hub.subscriptions.disconnect(reader)
     assert log_.write(queued()) == []
     assert log_.hub.stats()["subscriptions"] == 0
@@ -613,7 +614,7 @@ def test_progress_that_is_held_back_goes_with_its_operation():
     log_.write(log("x" * 5_000, **large), progress(0.1, **large), progress(0.2, **large), now=100.5)
     assert hub.get("op-1") is None
     hub.take_deliveries()
-    hub.subscriptions.select(session(), EVERYTHING, replay="none")
+    take_all(hub.subscriptions.select(session(), EVERYTHING, replay="none"))
     hub.flush_due(102.0)
     assert [one.record.operation_id for one in hub.take_deliveries()] == ["large"]
     assert hub.stats()["held_operations"] == 1
@@ -687,13 +688,13 @@ def test_a_selector_shows_what_it_matches_and_nothing_else(selector):
     log_.write(completed(operation_id="old"))
     log_.write(status("started", operation_id="going", metadata={}, **CHOSEN))
     reader = session()
-    log_.hub.subscriptions.select(reader, selector, replay="last")
+    take_all(log_.hub.subscriptions.select(reader, selector, replay="last"))
     assert [frame["operation_id"] for frame in read(reader)] == ["going"]
     log_.write(queued(operation_id="new", **CHOSEN), queued(operation_id="other"))
     log_.write(completed(operation_id="going"), completed(operation_id="other"))
     frames = read(reader)
     assert [frame["operation_id"] for frame in frames] == ["new", "going"]
-    log_.hub.subscriptions.unselect(reader, selector)
+    take_all(log_.hub.subscriptions.unselect(reader, selector))
     log_.write(completed(operation_id="new"))
     assert read(reader) == []
 
@@ -701,7 +702,7 @@ def test_a_selector_shows_what_it_matches_and_nothing_else(selector):
 def test_an_operation_that_becomes_known_as_one_of_a_kind_is_shown_from_then_on():
     log_ = Log()
     reader = session()
-    log_.hub.subscriptions.select(reader, OF_A_KIND[SelectorField.TAG], replay="last")
+    take_all(log_.hub.subscriptions.select(reader, OF_A_KIND[SelectorField.TAG], replay="last"))
     log_.write(queued())
     log_.write(status("started", metadata={}, tags=["nightly"]), log("after"))
     assert kinds(read(reader)) == ["started", "log"]
@@ -711,15 +712,15 @@ def test_what_is_watched_in_several_ways_comes_once_and_until_the_last_of_them_e
     log_ = Log()
     reader = session()
     for selector in (OF_A_KIND[SelectorField.TAG], EVERYTHING):
-        log_.hub.subscriptions.select(reader, selector, replay="last")
+        take_all(log_.hub.subscriptions.select(reader, selector, replay="last"))
     subscribe(log_.hub, reader)
     log_.write(queued(**CHOSEN))
     assert kinds(read(reader)) == ["queued"]
-    log_.hub.subscriptions.unselect(reader, EVERYTHING)
-    log_.hub.subscriptions.unsubscribe(reader, "op-1")
+    take_all(log_.hub.subscriptions.unselect(reader, EVERYTHING))
+    log_.hub.subscriptions.unsubscribe(reader, ["op-1"])
     log_.write(status("received"))
     assert kinds(read(reader)) == ["received"]
-    log_.hub.subscriptions.unselect(reader, OF_A_KIND[SelectorField.TAG])
+    take_all(log_.hub.subscriptions.unselect(reader, OF_A_KIND[SelectorField.TAG]))
     log_.write(completed())
     assert read(reader) == []
     assert log_.hub.stats()["subscriptions"] == 0
@@ -743,7 +744,7 @@ def test_a_session_that_left_holds_on_to_nothing():
     log_ = Log()
     log_.write(*LIFE)
     reader = session()
-    log_.hub.subscriptions.select(reader, EVERYTHING, replay="all")
+    take_all(log_.hub.subscriptions.select(reader, EVERYTHING, replay="all"))
     reader.replies.add(b"{}")
     log_.hub.subscriptions.disconnect(reader)
     assert not reader.has_unread
@@ -834,7 +835,7 @@ def test_sidecars_that_read_the_same_log_name_everything_alike(count, data):
     readers, logs_ = [], [Log() for _ in range(count)]
     for log_ in logs_:
         readers.append(session())
-        log_.hub.subscriptions.select(readers[-1], EVERYTHING, replay="all")
+        take_all(log_.hub.subscriptions.select(readers[-1], EVERYTHING, replay="all"))
         for event in events:
             log_.write(event)
     [first, *others] = [

@@ -13,6 +13,7 @@ from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
 from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.protocol.batches import Batch
 
@@ -87,7 +88,7 @@ def test_the_snapshot_does_not_wait(sidecar):
 
 
 def test_operations_do_not_wait_for_each_other(sidecar):
-    sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none")
+    take_all(sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none"))
     sidecar.write(*(progress(0.1, operation_id=f"op-{number}") for number in range(3)))
     assert told(sidecar.read()) == [0.1] * 3
 
@@ -99,7 +100,7 @@ def test_at_whatever_pace_nothing_else_is_missing_and_the_order_is_that_of_the_l
     paced, whole = Sidecar(data.draw(st.sampled_from([0.5, 3.0]))), Sidecar(0.0)
     seen, all_ = [], []
     for one in (paced, whole):
-        one.hub.subscriptions.select(one.session, EVERYTHING, replay="none")
+        take_all(one.hub.subscriptions.select(one.session, EVERYTHING, replay="none"))
     for event in events:
         for one in (paced, whole):
             one.write(event)
@@ -131,7 +132,7 @@ def test_a_client_may_ask_to_be_told_less_often(by):
         sidecar.hub.subscriptions.subscribe(sidecar.session, "op-1", replay=None, since=None)
         sidecar.session.set_max_rate("op-1", 0.5)
     else:
-        sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none")
+        take_all(sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none"))
         sidecar.session.set_max_rate(None, 0.5)
     seen = []
     sidecar.write(status("started", metadata={}))
@@ -169,17 +170,17 @@ def test_who_stops_watching_is_not_told_what_rests():
     for value in (0.1, 0.2):
         sidecar.write(progress(value))
         sidecar.read()
-    sidecar.hub.subscriptions.unsubscribe(sidecar.session, "op-1")
+    sidecar.hub.subscriptions.unsubscribe(sidecar.session, ["op-1"])
     sidecar.wait(5.0)
     assert sidecar.read() == []
 
 
 def test_whoever_no_longer_asks_by_id_is_told_as_often_as_of_what_is_selected():
     sidecar = Sidecar(interval=0.0)
-    sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none")
+    take_all(sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none"))
     sidecar.hub.subscriptions.subscribe(sidecar.session, "op-1", replay=None, since=None)
     sidecar.session.set_max_rate("op-1", 0.01)
-    sidecar.hub.subscriptions.unsubscribe(sidecar.session, "op-1")
+    sidecar.hub.subscriptions.unsubscribe(sidecar.session, ["op-1"])
     for value in (0.1, 0.2):
         sidecar.write(progress(value))
         assert told(sidecar.read()) == [value]
@@ -188,7 +189,7 @@ def test_whoever_no_longer_asks_by_id_is_told_as_often_as_of_what_is_selected():
 @pytest.mark.parametrize("how", ["by id", "as all that is selected"])
 def test_who_wants_more_often_what_rests_already_is_told_it_in_time(how):
     sidecar = Sidecar(interval=0.0)
-    sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none")
+    take_all(sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none"))
     sidecar.hub.subscriptions.subscribe(sidecar.session, "op-1", replay=None, since=None)
     sidecar.session.set_max_rate("op-1", 0.01)
     for value, seen in ((0.1, [0.1]), (0.2, [])):
@@ -198,7 +199,7 @@ def test_who_wants_more_often_what_rests_already_is_told_it_in_time(how):
         sidecar.session.set_max_rate("op-1", 2.0)
     else:
         sidecar.session.set_max_rate(None, 2.0)
-        sidecar.hub.subscriptions.unsubscribe(sidecar.session, "op-1")
+        sidecar.hub.subscriptions.unsubscribe(sidecar.session, ["op-1"])
     assert told(sidecar.read()) == []
     assert sidecar.session.next_due == 0.5
     sidecar.wait(0.5)
@@ -207,7 +208,7 @@ def test_who_wants_more_often_what_rests_already_is_told_it_in_time(how):
 
 def test_what_did_not_fit_was_not_told_and_does_not_rest():
     sidecar = Sidecar(interval=0.0)
-    sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none")
+    take_all(sidecar.hub.subscriptions.select(sidecar.session, EVERYTHING, replay="none"))
     sidecar.session.set_max_rate(None, 0.01)
     sidecar.write(*(progress(0.1, operation_id=f"op-{number}") for number in range(3)))
     frames = []

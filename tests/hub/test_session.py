@@ -11,6 +11,7 @@ from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub import session as session_module
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import MAX_WRITES_PER_FLUSH, Session
+from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.operations.history import MAX_ENTRIES
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.protocol.batches import Batch
@@ -55,7 +56,7 @@ class Sidecar:
         self.hub = Hub()
         self.socket = Socket(**socket)
         self.session = Session(1, Permit(None), self.socket)
-        self.hub.subscriptions.select(self.session, EVERYTHING, replay="none")
+        take_all(self.hub.subscriptions.select(self.session, EVERYTHING, replay="none"))
         self.count = 0
 
     def write(self, *events):
@@ -153,7 +154,7 @@ def test_after_the_end_of_a_subscription_nothing_that_was_to_be_replayed_is_sent
     sidecar.write(status("started", metadata={}), log("a"))
     sidecar.hub.subscriptions.subscribe(reader, "op-1", replay="all", since=None)
     assert reader.reading() == {"op-1"}
-    sidecar.hub.subscriptions.unsubscribe(reader, "op-1")
+    sidecar.hub.subscriptions.unsubscribe(reader, ["op-1"])
     assert (reader.reading(), reader.cursors) == (set(), {})
     assert reader.take(1_000_000, NOW, 0.0) == b""
 
@@ -165,7 +166,7 @@ def test_after_the_end_of_a_selector_no_progress_that_was_held_back_is_sent():
         sidecar.write(progress(value))
         sidecar.flush()
     assert sidecar.session.next_due == NOW + 2.0
-    sidecar.hub.subscriptions.unselect(sidecar.session, EVERYTHING)
+    take_all(sidecar.hub.subscriptions.unselect(sidecar.session, EVERYTHING))
     assert sidecar.session.next_due is None
     sidecar.flush(NOW + 2.0)
     assert [one["data"]["progress"] for one in sidecar.socket.frames()] == [0.1]

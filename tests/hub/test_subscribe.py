@@ -11,7 +11,8 @@ from celery_wsprogress.errors import CommandError
 from celery_wsprogress.hub.command_context import CommandContext
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
-from celery_wsprogress.hub.subscribe import subscribe
+from celery_wsprogress.hub.steps import take_all
+from celery_wsprogress.hub.subscribe import SUBSCRIPTIONS_PER_STEP, subscribe
 from celery_wsprogress.protocol.batches import Batch
 
 
@@ -20,7 +21,7 @@ def session():
     return Session(1, Permit(None))
 
 
-def context(session, **fields):
+def context(session, *, max_subscriptions=5, **fields):
     hub = Hub()
     process(hub, Batch("w", 1, [log("a")]), epoch="e", position="1", now=0.0)
     return CommandContext(
@@ -28,7 +29,7 @@ def context(session, **fields):
         session=session,
         hub=hub,
         timestamp=0.0,
-        max_subscriptions=5,
+        max_subscriptions=max_subscriptions,
         stats=dict,
         replayable=True,
     )
@@ -37,23 +38,33 @@ def context(session, **fields):
 @pytest.mark.parametrize("resync", ["yes", 1, [], {}])
 def test_resync_is_true_or_false_and_nothing_is_subscribed_otherwise(session, resync):
     with pytest.raises(CommandError, match="`resync` must be true or false") as refusal:
-        subscribe(context(session, operation_id="op-1", resync=resync))
+        take_all(subscribe(context(session, operation_id="op-1", resync=resync)))
     assert refusal.value.code == "invalid_command"
     assert session.subscribed == set()
     assert not session.accepts_snapshots
 
 
 def test_what_one_subscription_accepts_holds_for_the_session(session):
-    subscribe(context(session, operation_id="op-1", resync=True))
-    subscribe(context(session, operation_id="op-2", resync=False))
-    subscribe(context(session, operation_id="op-3"))
+    take_all(subscribe(context(session, operation_id="op-1", resync=True)))
+    take_all(subscribe(context(session, operation_id="op-2", resync=False)))
+    take_all(subscribe(context(session, operation_id="op-3")))
     assert session.accepts_snapshots
 
 
 @pytest.mark.parametrize("field", [{"operation_id": "*"}, {"tag": "red"}, {"group_id": "g"}])
 def test_since_goes_with_ids_and_not_with_a_selector(session, field):
     with pytest.raises(CommandError, match="it goes with ids") as refusal:
-        subscribe(context(session, **field, since="e.1.0"))
+        take_all(subscribe(context(session, **field, since="e.1.0")))
     assert refusal.value.code == "invalid_command"
     assert session.selectors == set()
-    assert subscribe(context(session, operation_id="op-1", since="e.1.0"))["recovered"] is True
+    assert (
+        take_all(subscribe(context(session, operation_id="op-1", since="e.1.0")))["recovered"]
+        is True
+    )
+
+
+def test_several_ids_are_subscribed_in_steps_and_all_of_them(session):
+    ids = [f"op-{number}" for number in range(2 * SUBSCRIPTIONS_PER_STEP)]
+    command = context(session, operation_ids=ids, max_subscriptions=len(ids))
+    assert sum(1 for _ in subscribe(command)) == 2
+    assert session.subscribed == set(ids)

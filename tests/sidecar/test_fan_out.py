@@ -14,6 +14,7 @@ from support.sample_events import doubted_logs, log, progress, status
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Delivery, Hub
 from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.hub.store import OperationStore
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.protocol.batches import Batch
@@ -187,7 +188,7 @@ def test_what_is_unread_is_not_sent_after_the_subscription_has_ended():
     gone.paused = True
     watched.write(log("a"))
     assert gone.session.reading() == {"op-1"}
-    watched.hub.subscriptions.unsubscribe(gone.session, "op-1")
+    watched.hub.subscriptions.unsubscribe(gone.session, ["op-1"])
     assert not gone.session.has_unread
 
 
@@ -197,7 +198,7 @@ def test_a_paused_socket_gets_the_same_bytes_in_the_same_order(events, data):
     watched = Watched()
     one, plain = Socket(), Session(2, Permit(None))
     for session in (one.session, plain):
-        watched.hub.subscriptions.select(session, EVERYTHING, replay="none")
+        take_all(watched.hub.subscriptions.select(session, EVERYTHING, replay="none"))
     taken = b""
     for event in [*events, progress(0.5, operation_id="op-2")]:
         one.paused = data.draw(st.booleans())

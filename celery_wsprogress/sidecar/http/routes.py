@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote
 from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.hub.command_context import pattern_of
 from celery_wsprogress.hub.list_page import list_operations, parse_filters
+from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.protocol.messages import encode_frame
 from celery_wsprogress.protocol.whole_numbers import parse_whole_number
 from celery_wsprogress.sidecar.metrics.definitions import readiness, stats, to_prometheus
@@ -138,7 +139,7 @@ def _operations(context: RequestContext, query: str) -> HTTPAnswer:
     if limit is not None:
         fields["limit"] = limit
     try:
-        return _json(HTTPStatus.OK, list_operations(context.hub.store, fields))
+        return _json(HTTPStatus.OK, take_all(list_operations(context.hub.store, fields)))
     except CommandError as exc:
         return _bad_request(exc)
 
