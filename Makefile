@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-versions lint pack docs bench soak clean system-packages
+.PHONY: help demo test test-versions lint pack docs bench soak fuzz clean system-packages
 
 help: ## Show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -42,6 +42,9 @@ bench: $(VENV)/.test system-packages ## Measure
 
 soak: $(VENV)/.test system-packages ## Break everything again and again while operations run
 	@PYTHONPATH=.:tests:tests/projects:tests/faults $(BIN)/python -m soak $(SOAK_OPTIONS)
+
+fuzz: $(VENV)/.test ## Send what reads strangers' bytes inputs that are wrong, or nearly right
+	@PYTHONPATH=.:tests $(BIN)/python -m fuzz $(FUZZ_OPTIONS)
 
 clean: ## Remove the virtual environment and all caches
 	@rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""A fuzzer: seeded inputs of several kinds for everything that reads what strangers send."""

@@ -1,0 +1,144 @@
+"""Batches of the log, as a worker of another version, or a stranger with the broker's password,
+may write them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fuzz.values import CANARY, OPERATIONS, dump, mapping, number, some, text, value
+
+if TYPE_CHECKING:
+    from random import Random
+
+WRITERS = ["w1", "w2", "w3", "", "w" * 300]
+RUNS = ["r1", "r1", "r2", "r3", ""]
+STATUSES = [
+    "queued", "received", "started", "started", "retrying", "replaced", "stalled", "own word", "",
+]  # fmt: skip
+
+
+def identity(rng: Random) -> Any:
+    """An operation's id."""
+    kind = rng.random()
+    if kind < 0.2:
+        return f"job-{rng.randrange(1_000)}"
+    return some(rng, OPERATIONS) if kind < 0.98 else text(rng)
+
+
+def written_text(rng: Random) -> str:
+    """A text that the task's author writes."""
+    return f"{CANARY} {text(rng)}"
+
+
+def details(rng: Random) -> Any:
+    """An object that the task's author writes."""
+    return {CANARY: value(rng, 1), "more": CANARY}
+
+
+def time_of(rng: Random) -> Any:
+    """Epoch seconds."""
+    return rng.uniform(0, 2e9) if rng.random() < 0.9 else number(rng)
+
+
+def fraction(rng: Random) -> Any:
+    """A part of 1."""
+    return rng.random() if rng.random() < 0.9 else number(rng)
+
+
+STATUS = {
+    "operation_type": lambda rng: some(rng, ["proj.add", "proj.index", "x" * 2_000]),
+    "metadata": details,
+    "tags": lambda rng: some(rng, [["red"], ["blue", "red"], []]),
+    "attempt": lambda rng: some(rng, [1, 2, number(rng)]),
+    "worker": lambda rng: "celery@host",
+    "queue": lambda rng: "celery",
+    "retry_in": number,
+    "starts_at": time_of,
+    "parent_id": identity,
+    "root_id": identity,
+    "group_id": lambda rng: "g1",
+    "stream_result": lambda rng: False,
+    "stream_errors": lambda rng: some(rng, ["type", "full"]),
+    "acks_late": lambda rng: True,
+}
+PROGRESS = {
+    "current": number,
+    "total": number,
+    "unit": lambda rng: "rows",
+    "rate": number,
+    "eta": number,
+    "indeterminate": lambda rng: some(rng, [True, False]),
+}
+END = {
+    "duration": number,
+    "attempt": lambda rng: some(rng, [1, 2, number(rng)]),
+}
+
+
+def data_of(rng: Random, kind: str) -> dict[str, Any]:
+    """The ``data`` of an event."""
+    described = {"message": written_text(rng), "details": details(rng)}
+    if kind == "status":
+        return {"status": some(rng, STATUSES)} | described | mapping(rng, STATUS, 0.4)
+    if kind == "progress":
+        return {"progress": fraction(rng)} | described | mapping(rng, PROGRESS, 0.3)
+    if kind == "log":
+        return (
+            {"level": some(rng, ["info", "error"])}
+            | described
+            | mapping(rng, {"logger": text}, 0.3)
+        )
+    if kind == "result":
+        return {"result": [CANARY, value(rng)]}
+    if kind == "completed":
+        ignored = {"ignored": lambda rng: True}
+        return {"status": "completed"} | mapping(rng, {**END, **ignored}, 0.4)
+    failure = {"error": written_text(rng), "error_type": "ValueError"}
+    return failure | mapping(rng, {**END, "status": lambda rng: "cancelled"}, 0.4)
+
+
+KINDS = ["status", "status", "progress", "progress", "log", "result", "completed", "error"]
+
+
+def event(rng: Random) -> Any:
+    """One event."""
+    if rng.random() < 0.02:
+        return value(rng)
+    kind = some(rng, KINDS)
+    found = {
+        "event_type": kind,
+        "operation_id": identity(rng),
+        "timestamp": time_of(rng),
+        "run": some(rng, RUNS),
+        "data": data_of(rng, kind),
+    }
+    more = {"after": lambda rng: some(rng, RUNS), "inferred": lambda rng: True, "event_id": text}
+    found |= mapping(rng, {**more, "publication": lambda rng: "p1"}, 0.1)
+    if rng.random() < 0.02:
+        found["data"] = value(rng)
+    if rng.random() < 0.03:
+        del found[some(rng, [*found])]
+    return found
+
+
+def batch(rng: Random, counter: int) -> bytes:
+    """One batch, of a writer that counts."""
+    alive = [[identity(rng), some(rng, RUNS)] for _ in range(some(rng, [0, 0, 1, 3]))]
+    found = {
+        "v": 1 if rng.random() < 0.99 else number(rng),
+        "writer": some(rng, WRITERS) if rng.random() < 0.2 else f"w{counter % 50}",
+        "n": counter if rng.random() < 0.995 else number(rng),
+        "events": [event(rng) for _ in range(some(rng, [0, 1, 1, 2, 5]))],
+    }
+    found |= {"alive": alive} | mapping(rng, {"at": time_of, "every": number, "sent": time_of}, 0.3)
+    if rng.random() < 0.02:
+        return b"[" * some(rng, [10, 1_000, 100_000])
+    written = dump(rng, found).encode(errors="surrogatepass")
+    return _flipped(rng, written) if rng.random() < 0.1 else written
+
+
+def _flipped(rng: Random, written: bytes) -> bytes:
+    found = bytearray(written)
+    for _ in range(rng.randrange(1, 6)):
+        found[rng.randrange(len(found))] = rng.randrange(256)
+    return bytes(found)

@@ -1,0 +1,381 @@
+"""The kinds of inputs: how one is drawn, and what must hold when it is taken.
+
+A kind is made anew for each round of inputs. So an input depends on those of its round before it,
+and on nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from support.frames import unframed
+from support.tokens import KEY, NOW, verifier
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
+from celery_wsprogress.hub.commands import execute
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.steps import take_all
+from celery_wsprogress.hub.store import Limits, OperationStore
+from celery_wsprogress.protocol.batches import Batch, decode_batch
+from celery_wsprogress.protocol.messages import MAX_FRAME_BYTES
+from celery_wsprogress.settings import ServeSettings
+from celery_wsprogress.sidecar.http.handshake import operation_id_in_path, permit_for
+from celery_wsprogress.sidecar.http.request_handler import RequestHandler
+from celery_wsprogress.sidecar.http.routes import JSON
+from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
+from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
+from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
+from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
+from fuzz import batches, commands, requests
+from fuzz.tokens import Token, token
+from fuzz.values import OPERATIONS, some
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from celery_wsprogress.access.permissions import Permit
+    from celery_wsprogress.access.tokens import TokenVerifier
+
+OPEN = ServeSettings()
+EXACT = ServeSettings(exact_only=True)
+LOCKED = ServeSettings.load({"key": KEY, "trusted_proxies": "127.0.0.1"})
+SETTINGS = [OPEN, EXACT, LOCKED]
+
+MAX_SUBSCRIPTIONS = 1_000
+LIMITS = Limits(max_finished=3, max_waiting=5, max_history_bytes=50_000)
+
+
+class Kind(Protocol):
+    """One kind of inputs."""
+
+    def draw(self, rng: Random) -> Any:
+        """Draw the next input."""
+
+    def run(self, drawn: Any) -> object:
+        """Take it. Raises for whatever should not be."""
+
+
+def refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
+
+
+def strict(written: bytes) -> Any:
+    """The value of strict JSON."""
+    return json.loads(written.decode(), parse_constant=refuse)
+
+
+def verifier_of(settings: ServeSettings) -> TokenVerifier | None:
+    """What verifies tokens."""
+    return verifier() if settings is LOCKED else None
+
+
+def permit_of(request: Request | None, settings: ServeSettings) -> Permit:
+    """The first permit of a connection."""
+    return permit_for(request, settings, verifier_of(settings))
+
+
+class Client:
+    """A client of a hub, which reads all that it is sent."""
+
+    def __init__(self, hub: Hub, settings: ServeSettings) -> None:
+        self.hub = hub
+        self.session = Session(1, permit_of(None, settings))
+
+    def send(self, frame: str) -> list[Any]:
+        """Send a command; what is read then. The reply to it comes first."""
+        steps = execute(
+            frame,
+            self.session,
+            self.hub,
+            timestamp=NOW,
+            max_subscriptions=MAX_SUBSCRIPTIONS,
+            stats=lambda: {"connected_clients": 1, **self.hub.stats()},
+            replayable=True,
+        )
+        take_all(steps)
+        found = self.read()
+        assert found, "a command is answered"
+        assert found[0]["event_type"] == "reply", found[0]
+        return found
+
+    def read(self, now: float = 0.0) -> list[Any]:
+        """All that there is to read."""
+        frames = []
+        while self.session.has_unread and not self.session.too_slow:
+            frames += unframed(self.session.take(65_536, now, NOW))
+        assert all(len(one) <= MAX_FRAME_BYTES for one in frames), "a frame is too large"
+        found = [strict(one) for one in frames]
+        assert all(type(one.get("event_type")) is str for one in found), "each has its type"
+        assert all(type(one.get("data")) is dict for one in found), "each has its data"
+        return found
+
+    def leave(self) -> None:
+        """End the connection; nothing of it may be left."""
+        self.hub.subscriptions.disconnect(self.session)
+        assert len(self.hub.subscriptions.index) == 0, "no subscription is left"
+        assert not self.session.has_unread, "nothing unread is left"
+        assert not self.session.reading(), "no cursor is left"
+        assert not self.session.subscribed
+        assert not self.session.selectors
+
+
+def written_hub() -> Hub:
+    """A hub with operations in all states."""
+    hub = Hub()
+    events = []
+    for number, name in enumerate(OPERATIONS):
+        common = {"operation_id": name, "timestamp": NOW, "run": "r1"}
+        described = {"message": "", "details": {}}
+        started = {
+            "status": "queued" if number == 0 else "started",
+            "operation_type": f"proj.task{number % 3}",
+            "metadata": {},
+            "tags": [some_tag(number)],
+            "root_id": OPERATIONS[0],
+            "group_id": "g1",
+        }
+        events.append({"event_type": "status", "data": started | described} | common)
+        for step in range(number * 3):
+            data = {"progress": step / 100} | described
+            events.append({"event_type": "progress", "data": data} | common)
+            data = {"level": "info", "message": "x" * 50}
+            events.append({"event_type": "log", "data": data} | common)
+        if number % 3 == 2:
+            events.append({"event_type": "completed", "data": {"status": "completed"}} | common)
+    written = json.dumps({"v": 1, "writer": "w", "n": 1, "events": events}).encode()
+    hub.process_batch(decode_batch(written), epoch="e1", position="5-0", now=0.0)
+    hub.take_deliveries()
+    return hub
+
+
+def some_tag(number: int) -> str:
+    """The tag of an operation."""
+    return "red" if number % 2 else "blue"
+
+
+class Commands:
+    """A command of a client that has sent none before."""
+
+    def __init__(self) -> None:
+        self._hub = written_hub()
+
+    def draw(self, rng: Random) -> tuple[ServeSettings, str]:
+        return some(rng, SETTINGS), commands.command(rng)
+
+    def run(self, drawn: tuple[ServeSettings, str]) -> bool:
+        """Send it; whether it was taken."""
+        settings, frame = drawn
+        client = Client(self._hub, settings)
+        reply, *_ = client.send(frame)
+        client.leave()
+        return "error" not in reply
+
+
+class Sessions:
+    """A connection: commands, batches of the log, reads, and the end, in any order."""
+
+    def draw(self, rng: Random) -> list[tuple[str, Any]]:
+        steps: list[tuple[str, Any]] = [("settings", some(rng, [OPEN, OPEN, EXACT]))]
+        steps.append(("interval", some(rng, [0.0, 0.05])))
+        for counter in range(1, rng.randrange(3, 16)):
+            kind = rng.random()
+            if kind < 0.45:
+                steps.append(("command", commands.command(rng)))
+            elif kind < 0.8:
+                steps.append(("batch", batches.batch(rng, counter)))
+            elif kind < 0.9:
+                steps.append(("read", rng.random()))
+            elif kind < 0.96:
+                steps.append(("wait", some(rng, [0.01, 1.0, 100_000.0])))
+            else:
+                steps.append(("epoch", some(rng, ["e1", "e2", "e9"])))
+        return steps
+
+    def run(self, drawn: list[tuple[str, Any]]) -> None:
+        (_, settings), (_, interval), *steps = drawn
+        hub = Hub(OperationStore(LIMITS), progress_interval=interval)
+        connection = Connection(hub, settings)
+        for name, value in steps:
+            connection.take(name, value)
+        connection.client.read(connection.now)
+        connection.client.leave()
+        check_bounds(hub)
+
+
+class Connection:
+    """What goes on with one hub and one client."""
+
+    def __init__(self, hub: Hub, settings: ServeSettings) -> None:
+        self.hub = hub
+        self.client = Client(hub, settings)
+        self.now = 0.0
+        self._epoch = "e1"
+        self._positions = count(1)
+
+    def take(self, name: str, value: Any) -> None:
+        """Take one step."""
+        if name == "command":
+            self.client.send(value)
+        elif name == "batch":
+            found = decoded(value)
+            if found is not None:
+                position = f"{next(self._positions)}-0"
+                self.hub.process_batch(found, epoch=self._epoch, position=position, now=self.now)
+                self._deliver()
+        elif name == "read":
+            self.client.read(self.now)
+        elif name == "wait":
+            self.now += value
+            self.hub.store.expire(self.now)
+            self.hub.flush_due(self.now)
+            self._deliver()
+        else:
+            self._epoch = value
+
+    def _deliver(self) -> None:
+        for record, cursor, sessions, _ in self.hub.take_deliveries():
+            for session in sessions:
+                session.notify(record, cursor)
+
+
+def decoded(written: bytes) -> Batch | None:
+    """The batch; None where it is refused, as it may be."""
+    try:
+        return decode_batch(written)
+    except (MalformedBatch, BatchVersionUnknown):
+        return None
+
+
+def check_bounds(hub: Hub) -> None:
+    """What a hub holds is within its limits."""
+    store = hub.store
+    records = list(store.oldest_first())
+    assert len(records) == len(store)
+    assert store.history_bytes == sum(one.history.size for one in records), "bytes are counted"
+    assert store.history_bytes <= LIMITS.max_history_bytes or len(records) == 1
+    for record in records:
+        strict(json.dumps(record.snapshot(), allow_nan=False, default=dict).encode())
+
+
+class Batches:
+    """A batch of the log, read by a hub that has read others before."""
+
+    def __init__(self) -> None:
+        self._hub = Hub(OperationStore(LIMITS), progress_interval=0.05)
+        self._counter = count(1)
+
+    def draw(self, rng: Random) -> tuple[int, bytes]:
+        counter = next(self._counter)
+        return counter, batches.batch(rng, counter)
+
+    def run(self, drawn: tuple[int, bytes]) -> None:
+        counter, written = drawn
+        found = decoded(written)
+        if found is None:
+            return
+        now = counter / 100
+        self._hub.process_batch(found, epoch="e1", position=str(counter), now=now)
+        self._hub.flush_due(now)
+        self._hub.take_deliveries()
+        check_bounds(self._hub)
+
+
+class Tokens:
+    """A token, in a command and in a header."""
+
+    def __init__(self) -> None:
+        self._hub = written_hub()
+
+    def draw(self, rng: Random) -> Token:
+        return token(rng)
+
+    def run(self, drawn: Token) -> None:
+        client = Client(self._hub, LOCKED)
+        command = {"command": "authenticate", "token": drawn.text}
+        [reply] = client.send(json.dumps(command))
+        assert ("error" in reply) != (reply.get("status") == "authenticated")
+        permit = client.session.permit
+        if not drawn.signed:
+            assert "error" in reply, "a bad signature grants nothing"
+            assert not permit.may_count(NOW)
+        assert drawn.text not in reply.get("error", "") or len(drawn.text) < 9, "nothing is quoted"
+        client.leave()
+
+
+class Peer:
+    """The connection that a request came over."""
+
+    remote_address = ("127.0.0.1", 4321)
+
+
+class Requests:
+    """The head of a request, from the bytes to the response."""
+
+    def __init__(self) -> None:
+        self._handlers = {id(settings): handler(settings) for settings in SETTINGS}
+        self._loop = asyncio.new_event_loop()
+
+    def draw(self, rng: Random) -> tuple[ServeSettings, bytes]:
+        return some(rng, SETTINGS), requests.head(rng)
+
+    def run(self, drawn: tuple[ServeSettings, bytes]) -> None:
+        settings, head = drawn
+        protocol = ServerProtocol()
+        protocol.receive_data(head)
+        for request in protocol.events_received():
+            assert isinstance(request, Request)
+            self._respond(request, settings)
+
+    def _respond(self, request: Request, settings: ServeSettings) -> None:
+        process = self._handlers[id(settings)].process
+        response = self._loop.run_until_complete(process(Peer(), request))
+        if response is None:
+            Client(Hub(), settings).send(
+                json.dumps(
+                    {"command": "subscribe", "operation_id": operation_id_in_path(request.path)}
+                )
+            )
+            permit_of(request, settings)
+            return
+        for name, value in response.headers.raw_items():
+            assert not {"\r", "\n"} & {*name, *value}, "no header begins another one"
+        if response.headers.get("Content-Type") == JSON:
+            strict(response.body)
+        allowed = response.headers.get("Access-Control-Allow-Origin")
+        if allowed not in {None, "null", "*"}:
+            assert urlsplit(allowed).hostname, allowed
+
+    def __del__(self) -> None:
+        self._loop.close()
+
+
+def handler(settings: ServeSettings) -> RequestHandler:
+    """What answers requests, with a hub that has read its log."""
+    hub, broker, replay = written_hub(), BrokerStatus(), StartupReplay()
+    replay.complete()
+    metrics = MetricsCollector(hub, broker, replay, {}, LatencyHistogram())
+    return RequestHandler(
+        settings,
+        verifier=verifier_of(settings),
+        hub=hub,
+        startup_replay=replay,
+        metrics=metrics,
+        report=metrics.report,
+        link=None,
+    )
+
+
+KINDS: dict[str, type[Kind]] = {
+    "commands": Commands,
+    "sessions": Sessions,
+    "batches": Batches,
+    "tokens": Tokens,
+    "requests": Requests,
+}
