@@ -3,11 +3,9 @@
 A session writes to a :class:`FrameWriter`. The fan-out notifies it of operations with new entries
 (:meth:`Session.notify`) and has it write (:meth:`Session.flush`). In between it holds one cursor
 for each operation that it has not read to the end, so a slow client misses replaced progress and
-costs no memory. If unread entries were dropped, it gets a snapshot, provided that it accepts
-snapshots; otherwise its connection is closed.
+costs no memory. If unread entries were dropped, it gets a snapshot if it accepts one, or is closed.
 
-Replies to commands are sent before events, so that a subscription is confirmed before its first
-event.
+Replies are sent before events, so that a subscription is confirmed before its first event.
 
 Pure: times are passed in. ``now`` is seconds of the monotonic clock, for the rate limit;
 ``timestamp`` is epoch seconds, for snapshots.
@@ -67,6 +65,7 @@ class Session:
         "selectors",
         "subscribed",
         "too_slow",
+        "valid_until",
         "writer",
     )
 
@@ -86,6 +85,8 @@ class Session:
         """Whether the client has sent ``resync: true``."""
         self.too_slow = False
         """Whether unread entries were dropped, so that the connection must be closed."""
+        self.valid_until = float("inf")
+        """Epoch seconds from which on nothing is written before its rights were checked again."""
         self._unread: dict[OperationRecord, Cursor] = {}
         """Cursors of the operations that it has not read to the end."""
         self._notified = False
@@ -198,11 +199,10 @@ class Session:
         """Write unread entries while the socket accepts them. Never waits."""
         writer = self.writer
         for _ in range(MAX_WRITES_PER_FLUSH):
-            if not writer.ready:
+            if not writer.ready or timestamp >= self.valid_until:
                 return
             if len(self._unread) == 1 and self._rate_limiter is None and not self.replies:
-                # Nearly always: one operation, and entries that are joined once for all sessions.
-                # Each call that is saved here counts per client, and wakes the client less often.
+                # Nearly always. A call that is saved counts per client, and wakes it less often.
                 [(record, cursor)] = self._unread.items()
                 if type(cursor) is int and record.history.dropped_seq <= cursor:
                     frames = record.history.frames_after(cursor)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
 from datetime import UTC, datetime
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.access.grants import ALL_OPERATIONS
@@ -27,6 +27,7 @@ from celery_wsprogress.protocol.close_codes import TOKEN_EXPIRED, TOO_SLOW
 from celery_wsprogress.protocol.messages import MAX_COMMAND_BYTES, encode_frame
 from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path, permit_for
+from celery_wsprogress.sidecar.token_expiry import TokenExpiry
 from celery_wsprogress.version import __version__
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ UNSUBSCRIBED_AFTER: Final = 1.0
 """Seconds without a command after which a client gets everything, with ``monitor_unsubscribed``."""
 
 
+CLIENT_ID_BITS: Final = 53
+"""Bits of a client's random number: those of an integer of JavaScript."""
+
+
 class Connections:
     """The connections of one process.
 
@@ -57,7 +62,6 @@ class Connections:
         broker: The state of the connection to the broker, for replies.
         metrics: Counts what is opened and closed.
         stats: Makes the reply to ``get_stats``.
-        first_client_id: The number of the first client. The next ones count on from there.
     """
 
     def __init__(
@@ -70,7 +74,6 @@ class Connections:
         broker: BrokerStatus,
         metrics: MetricsCollector,
         stats: Callable[[], Mapping[str, Any]],
-        first_client_id: int,
     ) -> None:
         self._by_session = by_session
         self._settings = settings
@@ -79,14 +82,14 @@ class Connections:
         self._broker = broker
         self._metrics = metrics
         self._stats = stats
-        self._client_ids = count(first_client_id)
+        self._expiry = TokenExpiry(self._close_if_forbidden)
 
     async def serve(self, connection: ServerConnection) -> None:
         """Serve one connection from its welcome to its end."""
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see Sidecar._serve
         request = connection.request
         permit = permit_for(request, self._settings, self._verifier)
-        session = Session(next(self._client_ids), permit, connection.writer)
+        session = Session(secrets.randbits(CLIENT_ID_BITS), permit, connection.writer)
         connection.session = session
         self._by_session[session] = connection
         self._metrics.opened()
@@ -99,21 +102,32 @@ class Connections:
                 loop.call_later(UNSUBSCRIBED_AFTER, self._monitor_if_silent, session)
             await connection.read_commands(lambda frame: self._answer(frame, session))
         finally:
+            self._expiry.forget(session)
             self._hub.subscriptions.disconnect(session)
             del self._by_session[session]
             self._metrics.closed(connection)
 
     def sweep(self, timestamp: float) -> None:
-        """Close the connections whose token has expired, and those that take nothing.
+        """Close the connections that take nothing, and look for tokens that have expired.
 
         Args:
             timestamp: Now, in epoch seconds.
         """
         for session, connection in list(self._by_session.items()):
-            if _exceeds_permissions(session, self._hub.store, timestamp):
-                connection.schedule_close(TOKEN_EXPIRED, "the token has expired")
-            elif connection.writer.is_stalled(self._settings.heartbeat):
+            if timestamp >= session.valid_until:
+                self._expiry.check(session)
+            if connection.writer.is_stalled(self._settings.heartbeat):
                 connection.schedule_close(TOO_SLOW, "too slow: reads nothing of what is sent")
+
+    def _close_if_forbidden(self, session: Session) -> None:
+        """Close a connection that is subscribed to something that no token grants any more."""
+        connection = self._by_session[session]
+        if _exceeds_permissions(session, self._hub.store, time.time()):
+            # Before the close frame is written: nothing may come between.
+            self._hub.subscriptions.disconnect(session)
+            connection.schedule_close(TOKEN_EXPIRED, "the token has expired")
+        else:
+            connection.flush()
 
     def _answer(self, frame: str, session: Session) -> None:
         if session.commands == 0 and session.selectors:
@@ -130,6 +144,7 @@ class Connections:
             broker_error=self._broker.error,
         )
         take_all(steps)
+        self._expiry.watch(session)
 
     def _subscribe_by_path(self, request: Request | None, session: Session) -> None:
         operation_id = operation_id_in_path(request.path if request else "")

@@ -120,7 +120,6 @@ class Sidecar:
             broker=broker,
             metrics=self._metrics,
             stats=self.stats,
-            first_client_id=1 if link is None else link.first_client_id,
         )
         self._requests = RequestHandler(
             settings,

@@ -73,6 +73,17 @@ def one_frame_per_write(monkeypatch):
     monkeypatch.setattr(session_module, "WRITE_BYTES", 1)
 
 
+def test_from_the_end_of_its_rights_on_a_session_writes_nothing():
+    sidecar = Sidecar()
+    sidecar.session.valid_until = 100.0
+    sidecar.write(log("a"))
+    sidecar.session.flush(NOW, 100.0)
+    assert sidecar.socket.written == []
+    sidecar.session.valid_until = 200.0
+    sidecar.session.flush(NOW, 100.0)
+    assert len(sidecar.socket.written) == 1
+
+
 def test_a_flush_writes_all_that_is_unread_in_one_piece():
     sidecar = Sidecar()
     sidecar.write(*(log("a", operation_id=f"op-{number}") for number in range(3)))

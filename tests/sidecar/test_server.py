@@ -11,6 +11,7 @@ import urllib.request
 from contextlib import ExitStack, contextmanager
 from threading import Event, Thread
 
+import jwt
 import pytest
 from support.conditions import eventually
 from support.sample_events import completed, error, log, progress, queued, status
@@ -74,6 +75,15 @@ class Client:
         while frames[-1]["event_type"] != kind:
             frames.append(self.receive())
         return frames
+
+    def rest(self):
+        """All frames until the connection closes, and the code of that."""
+        frames = []
+        try:
+            while True:
+                frames.append(self.receive())
+        except ConnectionClosed as closed:
+            return frames, closed.rcvd.code
 
     def close_code(self):
         try:
@@ -444,11 +454,62 @@ def test_a_token_shows_what_it_names_and_nothing_else(address, write):
         assert get(sidecar, "/operations", **bearer)[0] == 403
 
 
-def test_a_token_that_expires_closes_the_connection(address):
-    with SidecarThread(address, key=KEY) as sidecar, client(sidecar) as one:
-        token = create_token("op-1", 2, key=KEY)
+def end_of(token):
+    """The time at which a token ends."""
+    return jwt.decode(token, options={"verify_signature": False})["exp"]
+
+
+def test_a_token_that_expires_closes_the_connection_and_nothing_comes_after_its_end(address, write):
+    # Without the sweep, which is not in time.
+    with SidecarThread(address, key=KEY, sweep_interval=3600) as sidecar, client(sidecar) as one:
+        token = create_token("op-1", 1, key=KEY)
         assert one.ask("subscribe", operation_id="op-1", token=token)["status"] == "subscribed"
+        over = Event()
+        writing = Thread(target=write_until, args=(over, write))
+        writing.start()
+        frames, code = one.rest()
+        over.set()
+        writing.join()
+        assert code == 4001
+        assert frames
+        assert all(frame["timestamp"] < end_of(token) for frame in frames)
+
+
+def write_until(over, write):
+    while not over.wait(0.01):
+        write(log("still there", at=time.time()))
+
+
+@pytest.mark.parametrize("command", ["authenticate", "subscribe"])
+def test_a_new_token_before_the_end_keeps_everything(address, write, command):
+    with SidecarThread(address, key=KEY, sweep_interval=0.1) as sidecar, client(sidecar) as one:
+        first = create_token("op-1", 1, key=KEY)
+        one.ask("subscribe", operation_id="op-1", token=first)
+        second = create_token(["op-1", "op-2"], 60, key=KEY)
+        assert "error" not in one.ask(command, operation_id="op-1", token=second)
+        eventually(lambda: time.time() > end_of(first) + 0.3)
+        write(log("after the end of the first", at=9.0))
+        assert one.until("log")[-1]["data"]["message"] == "after the end of the first"
+
+
+def test_the_clock_that_is_set_forward_ends_a_token(address, write, monkeypatch):
+    with SidecarThread(address, key=KEY, sweep_interval=0.1) as sidecar, client(sidecar) as one:
+        token = create_token("op-1", 3600, key=KEY)
+        assert one.ask("subscribe", operation_id="op-1", token=token)["status"] == "subscribed"
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + 7200)
         assert one.close_code()[0] == 4001
+
+
+def test_one_socket_takes_a_token_for_each_of_many_bars(address, write):
+    ids = [f"bar-{number}" for number in range(130)]
+    with SidecarThread(address, key=KEY) as sidecar, client(sidecar) as one:
+        for operation_id in ids:
+            token = create_token(operation_id, 60, key=KEY)
+            reply = one.ask("subscribe", operation_id=operation_id, token=token)
+            assert reply["status"] == "subscribed"
+        write(*(log("there", operation_id=one, at=1.0) for one in ids))
+        assert {one.until("log")[-1]["operation_id"] for _ in ids} == set(ids)
 
 
 def test_a_page_from_disk_watches_by_exact_id_only(served, write):

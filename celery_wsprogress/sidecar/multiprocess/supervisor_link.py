@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -35,10 +34,6 @@ connections."""
 
 REFRESH_TIMEOUT: Final = 2.0
 """Seconds to wait for the supervisor's answer; after that its last one is used."""
-
-CLIENT_BITS: Final = 28
-"""Bits of a client's number. With the process id above them (22 bits at the most) JavaScript can
-hold it."""
 
 MAX_LINE_BYTES: Final = 1_000_000
 
@@ -77,8 +72,6 @@ class SupervisorLink:
         """The merged report of all other processes, including those that have ended."""
         self.parent_gone = asyncio.Event()
         """Set when the supervisor has ended."""
-        self.first_client_id = (os.getpid() << CLIENT_BITS) + 1
-        """The first client id of this process; no other process uses it or the following ones."""
         self._socket = socket.socket(fileno=descriptor)
         self._own: Callable[[], Samples]
         self._writer: asyncio.StreamWriter

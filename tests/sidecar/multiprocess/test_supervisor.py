@@ -24,7 +24,6 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import connect
 
 from celery_wsprogress.sidecar.multiprocess.supervisor import MetricsLedger
-from celery_wsprogress.sidecar.multiprocess.supervisor_link import CLIENT_BITS
 
 LINES = 300
 
@@ -45,6 +44,17 @@ def children(sidecar):
     return psutil.Process(sidecar.pid).children() if sidecar.pid else []
 
 
+def process_of(socket):
+    """The process at the other end of a connection to this machine."""
+    _, port, *_ = socket.socket.getsockname()
+    [found] = [
+        one.pid
+        for one in psutil.net_connections("tcp")
+        if one.raddr and one.raddr.port == port and one.laddr.port == socket.socket.getpeername()[1]
+    ]
+    return found
+
+
 class Client:
     """A client that keeps what it gets, and comes back to where it was."""
 
@@ -62,14 +72,11 @@ class Client:
         self._closes.close()
         self._socket = self._closes.enter_context(connect(self._url, compression=None))
         self.client_id = self._receive()["data"]["client_id"]
+        self.process = process_of(self._socket)
+        """The process that serves it."""
 
     def _receive(self):
         return json.loads(self._socket.recv(timeout=30))
-
-    @property
-    def process(self):
-        """The process that serves it."""
-        return self.client_id >> CLIENT_BITS
 
     def ask(self, command, **fields):
         self._socket.send(json.dumps({"command": command, **fields}))
