@@ -9,7 +9,6 @@
     ├── BatchVersionUnknown              a newer writer's: a batch format this reader does not know
     ├── CommandError                     a client's: answered on the socket, never fatal
     ├── TokenError                       a client's: a token that is not valid
-    │   ├── UnknownKey                   … signed with a key that may be new
     │   └── TooManyTokens                … that adds more than a connection may hold
     └── NoConnection                     a client's: no sidecar, or one that refuses it for good
 
@@ -85,10 +84,6 @@ class TokenError(WSProgressError):
 
     code = "unauthorized"
     """The protocol's error code."""
-
-
-class UnknownKey(TokenError):
-    """A token is signed with a key that is not known. It may be new where keys are fetched."""
 
 
 class TooManyTokens(TokenError):

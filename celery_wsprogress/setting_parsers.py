@@ -6,6 +6,7 @@ allowed. The text for users is in :mod:`.settings`. Pure.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -117,9 +118,36 @@ def signing_key(value: Any) -> str:
     """Parse the key for tokens."""
     # RFC 7518, section 3.2: an HS256 key must have at least the size of the hash.
     key = text(value)
-    if len(key.encode()) < MIN_KEY_BYTES:
+    # A public key is known to everybody, so it must not become a secret.
+    if len(key.encode()) < MIN_KEY_BYTES or key.startswith("-----BEGIN"):
         raise ValueError
     return key
+
+
+def named_keys(value: Any) -> dict[str, str] | None:
+    """Parse keys for tokens by their names: a mapping, or the text of a JSON object."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError:
+            # JSONDecodeError keeps the whole text in `doc`.
+            raise ValueError from None
+    return {text(name): signing_key(key) for name, key in dict(value).items()} or None
+
+
+def key_place(value: str) -> str:
+    """Parse the place of public keys: a path, or the URL of a JWKS, without a password."""
+    if "://" in value:
+        page_address(value.partition("?")[0])
+    return value
+
+
+def cookie_name(value: Any) -> str:
+    """Parse the name of a cookie (RFC 6265, section 4.1.1)."""
+    name = text(value)
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", name):
+        raise ValueError(value)
+    return name
 
 
 MIN_KEY_BYTES: Final = 32

@@ -22,15 +22,19 @@ from celery_wsprogress.setting_parsers import (
     ERROR_CHOICES,
     MIN_KEY_BYTES,
     between,
+    cookie_name,
     each,
     error_choice,
     exchange_name,
+    key_place,
+    named_keys,
     network,
     page_address,
     signing_key,
     switch,
     task_selection,
     text,
+    text_list,
     whole,
 )
 from celery_wsprogress.setting_sources import from_conf, from_environ, parse_value, setting
@@ -160,6 +164,29 @@ class ServeSettings(Settings):
         None, signing_key, f"a secret of at least {MIN_KEY_BYTES} bytes", secret=True
     )
     """Key for tokens. If it is set, each client needs a token signed with it (``create_token``)."""
+    keys: Mapping[str, str] | None = setting(
+        None,
+        named_keys,
+        f"a mapping, or as JSON an object, of names to secrets of at least {MIN_KEY_BYTES} bytes",
+        secret=True,
+    )
+    """Several keys for tokens, by the name that their tokens give (``kid``), so that they can be
+    changed one after the other. ``create_token`` signs with the first one."""
+    public_keys: tuple[str, ...] = setting(
+        (), each(key_place), "files (PEM or JWKS), or http and https URLs of a JWKS"
+    )
+    """Public keys for tokens that others sign with RS256, ES256 or EdDSA. They are read again every
+    5 minutes, and when a token names a new one."""
+    token_issuers: tuple[str, ...] = setting((), text_list, "a list of texts")
+    """Accepted issuers of tokens (``iss``). By default any that signs with one of the keys."""
+    token_audiences: tuple[str, ...] = setting((), text_list, "a list of texts")
+    """Names of this service in tokens (``aud``): a token must have one of them. By default it must
+    not have any, since it would be for another service."""
+    token_cookie: str | None = setting(None, cookie_name, "the name of a cookie")
+    """Name of a cookie that may bring a token, on pages of this host and of the listed origins."""
+    revoked_tokens: str | None = setting(None, text, "a path")
+    """File of revoked tokens, with lines ``jti:<id>`` and ``sub:<name>``. When it changes, the
+    connections of these tokens are closed."""
     insecure: bool = setting(False, switch, "true or false")
     """Whether a public address may be served without a key."""
     exact_only: bool = setting(False, switch, "true or false")
@@ -238,7 +265,12 @@ class ServeSettings(Settings):
     """Seconds over which a sidecar that stops spreads the closing of its connections."""
 
     @property
+    def needs_tokens(self) -> bool:
+        """Whether clients need tokens: a key is set."""
+        return self.key is not None or bool(self.keys or self.public_keys)
+
+    @property
     def may_be_served(self) -> bool:
         """Whether the address may be served: a public one needs a key or an explicit choice."""
-        closed = self.key is not None or self.insecure or self.exact_only
+        closed = self.needs_tokens or self.insecure or self.exact_only
         return closed or is_loopback(self.host)

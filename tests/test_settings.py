@@ -353,3 +353,47 @@ def test_an_exchange_has_a_name_that_every_broker_takes(name):
 def test_any_other_name_of_an_exchange_is_refused(name):
     with pytest.raises(ConfigurationError, match="wsprogress_exchange"):
         WorkerSettings.load({"exchange": name})
+
+
+# Keys of tokens.
+
+
+def test_keys_have_names_and_an_order():
+    for value in ({"b": KEY, "a": KEY[::-1]}, f'{{"b": "{KEY}", "a": "{KEY[::-1]}"}}'):
+        settings = ServeSettings.load({"keys": value})
+        assert list(settings.keys.items()) == [("b", KEY), ("a", KEY[::-1])]
+        assert KEY not in repr(settings)
+
+
+@pytest.mark.parametrize("value", ["x", "[]x", "[1]", '{"a": "short"}', {"": KEY}, {7: KEY}, 7])
+def test_keys_that_are_none_are_not_shown(value):
+    with pytest.raises(ConfigurationError, match="hidden") as caught:
+        ServeSettings.load({"keys": value})
+    assert "short" not in str(caught.value)
+
+
+def test_a_public_key_is_no_secret():
+    with pytest.raises(ConfigurationError):
+        ServeSettings.load({"key": "-----BEGIN PUBLIC KEY-----" + KEY})
+
+
+def test_places_of_public_keys():
+    places = "/etc/a.pem https://id.example/jwks?v=1,http://localhost:1/keys"
+    settings = ServeSettings.load({"public_keys": places})
+    assert settings.public_keys == tuple(places.replace(",", " ").split())
+    assert settings.needs_tokens
+    assert settings.may_be_served
+
+
+@pytest.mark.parametrize("place", ["ftp://x/keys", "https://user:pass@x/keys", "https://"])
+def test_places_that_are_none(place):
+    with pytest.raises(ConfigurationError, match="wsprogress_public_keys"):
+        ServeSettings.load({"public_keys": place})
+
+
+@pytest.mark.parametrize("name", ["a b", "a;b", "a=b", "", "x" * 101])
+def test_names_of_cookies(name):
+    assert ServeSettings.load({"token_cookie": "__Host-progress"}).token_cookie
+    if name:
+        with pytest.raises(ConfigurationError, match="wsprogress_token_cookie"):
+            ServeSettings.load({"token_cookie": name})

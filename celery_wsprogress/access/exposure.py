@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def is_exposed(settings: ServeSettings) -> bool:
     """Return whether clients on other machines can connect without a token."""
-    return settings.key is None and not is_loopback(settings.host)
+    return not settings.needs_tokens and not is_loopback(settings.host)
 
 
 def check_exposure(settings: ServeSettings) -> None:
@@ -34,7 +34,7 @@ def check_exposure(settings: ServeSettings) -> None:
             "a loopback address unless a key (WSPROGRESS_KEY) is set, or --exact-only or "
             "--insecure is given",
         )
-    if settings.monitor_unsubscribed and settings.key is not None:
+    if settings.monitor_unsubscribed and settings.needs_tokens:
         raise ConfigurationError("wsprogress_monitor_unsubscribed", True, "off once a key is set")
 
 

@@ -161,7 +161,23 @@ def origin_allowed(origin: str | None, host: str | None, origins: Iterable[str])
     page = _site(origin.removesuffix("/"))
     if page is None:
         return False
-    if is_loopback(page.name) or page in (_site(one.removesuffix("/")) for one in origins):
+    return is_loopback(page.name) or _is_known(page, host, origins)
+
+
+def cookies_allowed(origin: str | None, host: str | None, origins: Iterable[str]) -> bool:
+    """Return whether a cookie counts for a request, which browsers add to it by themselves.
+
+    It counts without an origin (no browser, or a request whose answer no other page can read), for
+    pages of ``host``, and for the listed origins. It does not for pages from disk, nor for another
+    page of a loopback host: any website can be the former, any program of the machine the latter.
+    """
+    page = None if origin is None else _site(origin.removesuffix("/"))
+    return origin is None or (page is not None and _is_known(page, host, origins))
+
+
+def _is_known(page: _Site, host: str | None, origins: Iterable[str]) -> bool:
+    """Return whether a page is of ``host`` or of a listed origin."""
+    if page in (_site(one.removesuffix("/")) for one in origins):
         return True
     requested = _site(f"{page.scheme}://{host or ''}")
     return (

@@ -34,7 +34,8 @@ from celery_wsprogress.access.grants import (
     parse_pattern,
 )
 from celery_wsprogress.access.keys import HS256, KeySet, VerificationKey
-from celery_wsprogress.errors import TokenError, UnknownKey
+from celery_wsprogress.access.revocations import NOTHING_REVOKED, Revocations
+from celery_wsprogress.errors import TokenError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,21 +76,31 @@ class TokenVerifier:
     """The values of ``iss`` that are accepted; all if it is empty."""
     audiences: Sequence[str] = ()
     """The values of ``aud`` that this sidecar goes by. One without any is nobody's audience."""
+    revocations: Revocations = NOTHING_REVOKED
+    """Replaced as a whole when the file of them has changed."""
 
     def read(self, token: object, *, timestamp: float) -> Grant:
         """Verify a token; ``timestamp`` is epoch seconds now.
 
         Raises:
             TokenError: it is malformed, signed with another key, expired, or for somebody else.
-            UnknownKey: no key has its ``kid``, and no key without a name has signed it.
         """
         if not isinstance(token, str) or not token:
             raise TokenError("The token is not a string")
-        if len(token) > MAX_TOKEN_LENGTH or token.find(".") > MAX_HEADER_LENGTH:
-            raise TokenError("The token is too long")
         claims = self._claims(token)
         self._check_parties(claims)
-        return read_claims(claims, timestamp=timestamp)
+        grant = read_claims(claims, timestamp=timestamp)
+        if self.revocations.cover(grant):
+            raise TokenError("The token is revoked")
+        return grant
+
+    def needs_new_key(self, token: object) -> bool:
+        """Return whether a token names a key that is not known."""
+        try:
+            kid = _header(token).get("kid") if isinstance(token, str) else None
+        except TokenError:
+            return False
+        return kid is not None and not self.keys.knows(kid)
 
     def _claims(self, token: str) -> Mapping[str, Any]:
         header = _header(token)
@@ -100,7 +111,7 @@ class TokenVerifier:
             except jwt.InvalidSignatureError:
                 continue
         if kid is not None and not self.keys.knows(kid):
-            raise UnknownKey("The token is signed with a key that is not known here")
+            raise TokenError("The token is signed with a key that is not known here")
         raise TokenError(_NOT_VALID)
 
     def _check_parties(self, claims: Mapping[str, Any]) -> None:
@@ -123,6 +134,8 @@ _CLAIMS_CHECKED_HERE: Final[Any] = {
 
 
 def _header(token: str) -> dict[str, Any]:
+    if len(token) > MAX_TOKEN_LENGTH or token.find(".") > MAX_HEADER_LENGTH:
+        raise TokenError("The token is too long")
     try:
         header = jwt.get_unverified_header(token)
     # Besides its own errors, PyJWT lets those of a text that is not ASCII, or nests too deep, pass.

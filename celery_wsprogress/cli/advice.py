@@ -35,7 +35,7 @@ def log_advice(app: Any, settings: ServeSettings) -> None:
             settings.lost_after,
             interval,
         )
-    if settings.key is not None and (settings.insecure or settings.exact_only):
+    if settings.needs_tokens and (settings.insecure or settings.exact_only):
         name = "insecure" if settings.insecure else "exact_only"
         logger.warning("wsprogress_%s changes nothing, because a key is set", name)
 

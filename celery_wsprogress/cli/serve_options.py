@@ -20,9 +20,9 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 EPILOG: Final = """\
 Every option can also be set in the environment (WSPROGRESS_PORT, WSPROGRESS_HOST, …) and, with
 -A, in Celery's configuration (wsprogress_port, …). The command line overrides the environment,
-which overrides the configuration. The key that signs tokens is read from WSPROGRESS_KEY or
-wsprogress_key only, never from the command line. WEBSOCKET_PORT is read where
-WSPROGRESS_PORT is not set. With ENABLE_WEBSOCKET=false this command does nothing.
+which overrides the configuration. The keys that sign tokens are read from WSPROGRESS_KEY and
+WSPROGRESS_KEYS, or wsprogress_key and wsprogress_keys, never from the command line. WEBSOCKET_PORT
+is read where WSPROGRESS_PORT is not set. With ENABLE_WEBSOCKET=false this command does nothing.
 """
 
 _OPTIONS: Final = (
@@ -100,6 +100,38 @@ _OPTIONS: Final = (
         metavar="NETWORK",
         help="Address or network (10.0.0.0/8) of a proxy whose X-Forwarded-For is believed. "
         "Repeatable.",
+    ),
+    click.option(
+        "--public-key",
+        "public_keys",
+        multiple=True,
+        metavar="PLACE",
+        help="File (PEM or JWKS) or URL (JWKS) of public keys for tokens. Repeatable.",
+    ),
+    click.option(
+        "--token-issuer",
+        "token_issuers",
+        multiple=True,
+        metavar="NAME",
+        help="Accept tokens of this issuer (iss) only. Repeatable.",
+    ),
+    click.option(
+        "--token-audience",
+        "token_audiences",
+        multiple=True,
+        metavar="NAME",
+        help="Accept tokens for this audience (aud) only. Repeatable.",
+    ),
+    click.option(
+        "--token-cookie",
+        metavar="NAME",
+        help="Cookie that may bring a token, on pages of this host and of --origin.",
+    ),
+    click.option(
+        "--revoked-tokens",
+        metavar="FILE",
+        help="File of revoked tokens, with lines jti:<id> and sub:<name>; read again when it "
+        "changes.",
     ),
     click.option(
         "--insecure",

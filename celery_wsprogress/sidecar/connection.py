@@ -30,8 +30,9 @@ from celery_wsprogress.protocol.close_codes import (
 from celery_wsprogress.sidecar.socket_writer import SocketWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
+    from celery_wsprogress.access.permissions import Permit
     from celery_wsprogress.hub.session import Session
 
 CLOSE_TIMEOUT: Final = 3.0
@@ -51,6 +52,8 @@ class ProgressConnection(ServerConnection):
         super().__init__(*args, ping_interval=ping_interval, **options)
         self.writer: SocketWriter
         """Set by :meth:`connection_made`."""
+        self.permit: Permit
+        """Set before the handshake is answered."""
         self.session: Session | None = None
         """None until the handshake is done."""
         self._closing: asyncio.Task[None] | None = None
@@ -107,8 +110,12 @@ class ProgressConnection(ServerConnection):
         if self.session is not None:
             self.session.flush(time.monotonic(), time.time())
 
-    async def read_commands(self, on_command: Callable[[str], None]) -> None:
-        """Pass each frame of the client to ``on_command`` until the connection closes.
+    async def read_commands(
+        self,
+        on_command: Callable[[str], None],
+        before_command: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Pass each frame of the client to both functions until the connection closes.
 
         A client that does not read its replies gets no further command processed.
         """
@@ -117,6 +124,7 @@ class ProgressConnection(ServerConnection):
                 if isinstance(message, bytes):
                     await self.close_or_abort(UNSUPPORTED, "frames are JSON text")
                     return
+                await before_command(message)
                 on_command(message)
                 self.flush()
                 await self._drain_replies()

@@ -26,7 +26,7 @@ from celery_wsprogress.protocol.batches import VERSION
 from celery_wsprogress.protocol.close_codes import TOKEN_EXPIRED, TOO_SLOW
 from celery_wsprogress.protocol.messages import MAX_COMMAND_BYTES, encode_frame
 from celery_wsprogress.sidecar.connection import ProgressConnection
-from celery_wsprogress.sidecar.http.handshake import operation_id_in_path, permit_for
+from celery_wsprogress.sidecar.http.handshake import operation_id_in_path
 from celery_wsprogress.sidecar.token_expiry import TokenExpiry
 from celery_wsprogress.version import __version__
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request
 
-    from celery_wsprogress.access.tokens import TokenVerifier
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.hub.store import OperationStore
     from celery_wsprogress.settings import ServeSettings
+    from celery_wsprogress.sidecar.access.authorizer import Authorizer
     from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
     from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 
@@ -57,7 +57,7 @@ class Connections:
     Args:
         by_session: Where the open ones are kept. The metrics read it.
         settings: How the sidecar serves.
-        verifier: Verifies tokens; None where none is needed.
+        authorizer: Has given each connection its permit.
         hub: The operations that clients subscribe to.
         broker: The state of the connection to the broker, for replies.
         metrics: Counts what is opened and closed.
@@ -69,7 +69,7 @@ class Connections:
         by_session: dict[Session, ProgressConnection],
         *,
         settings: ServeSettings,
-        verifier: TokenVerifier | None,
+        authorizer: Authorizer,
         hub: Hub,
         broker: BrokerStatus,
         metrics: MetricsCollector,
@@ -77,7 +77,7 @@ class Connections:
     ) -> None:
         self._by_session = by_session
         self._settings = settings
-        self._verifier = verifier
+        self._authorizer = authorizer
         self._hub = hub
         self._broker = broker
         self._metrics = metrics
@@ -88,19 +88,21 @@ class Connections:
         """Serve one connection from its welcome to its end."""
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see Sidecar._serve
         request = connection.request
-        permit = permit_for(request, self._settings, self._verifier)
-        session = Session(secrets.randbits(CLIENT_ID_BITS), permit, connection.writer)
+        session = Session(secrets.randbits(CLIENT_ID_BITS), connection.permit, connection.writer)
         connection.session = session
         self._by_session[session] = connection
         self._metrics.opened()
         try:
+            self._expiry.watch(session)
             session.replies.add(encode_frame(self._welcome(session)))
             self._subscribe_by_path(request, session)
             connection.flush()
             if self._settings.monitor_unsubscribed:
                 loop = asyncio.get_running_loop()
                 loop.call_later(UNSUBSCRIBED_AFTER, self._monitor_if_silent, session)
-            await connection.read_commands(lambda frame: self._answer(frame, session))
+            await connection.read_commands(
+                lambda frame: self._answer(frame, session), self._authorizer.prepare
+            )
         finally:
             self._expiry.forget(session)
             self._hub.subscriptions.disconnect(session)
@@ -118,6 +120,14 @@ class Connections:
                 self._expiry.check(session)
             if connection.writer.is_stalled(self._settings.heartbeat):
                 connection.schedule_close(TOO_SLOW, "too slow: reads nothing of what is sent")
+
+    def close_revoked(self) -> None:
+        """Close the connections that hold a token which was revoked."""
+        is_revoked = self._authorizer.verifier.revocations.cover
+        for session, connection in list(self._by_session.items()):
+            if session.permit.drop_if(is_revoked):
+                self._hub.subscriptions.disconnect(session)
+                connection.schedule_close(TOKEN_EXPIRED, "the token is revoked")
 
     def _close_if_forbidden(self, session: Session) -> None:
         """Close a connection that is subscribed to something that no token grants any more."""

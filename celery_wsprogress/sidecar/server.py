@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 from websockets.asyncio.server import Server, serve
 
 from celery_wsprogress.access.exposure import check_exposure
-from celery_wsprogress.access.keys import HS256, KeySet, VerificationKey
-from celery_wsprogress.access.tokens import TokenVerifier
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.protocol.messages import MAX_MESSAGE_BYTES
+from celery_wsprogress.sidecar.access.authorizer import Authorizer
 from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, ProgressConnection
 from celery_wsprogress.sidecar.connections import Connections
 from celery_wsprogress.sidecar.fan_out import FanOut
@@ -111,11 +110,11 @@ class Sidecar:
         )
         self._link = link
         self._sweep_interval = sweep_interval
-        verifier = _verifier(settings)
+        self._authorizer = Authorizer(settings)
         self._connections = Connections(
             self._by_session,
             settings=settings,
-            verifier=verifier,
+            authorizer=self._authorizer,
             hub=self.hub,
             broker=broker,
             metrics=self._metrics,
@@ -123,7 +122,7 @@ class Sidecar:
         )
         self._requests = RequestHandler(
             settings,
-            verifier=verifier,
+            authorizer=self._authorizer,
             hub=self.hub,
             startup_replay=self._startup_replay,
             metrics=self._metrics,
@@ -153,6 +152,7 @@ class Sidecar:
             self._servers.append(await self._serve(one))
         self._sweeper = self._loop.create_task(self._sweep())
         self._loop.call_later(NO_EVENTS_WARNING_AFTER, self._warn_if_no_events)
+        self._authorizer.start(self._connections.close_revoked)
         self._liveness.start()
         self._dispatcher.start()
         self.ingest.start()
@@ -208,6 +208,7 @@ class Sidecar:
             await server.wait_closed()
         await asyncio.to_thread(self.ingest.stop)
         await self._liveness.stop()
+        await self._authorizer.stop()
 
     def _report(self) -> Samples:
         """Return the figures of this process as they are now, and the latest of the others."""
@@ -243,12 +244,6 @@ def _limits(settings: ServeSettings) -> Limits:
         max_age=settings.max_age,
         max_history_bytes=settings.max_history_bytes,
     )
-
-
-def _verifier(settings: ServeSettings) -> TokenVerifier | None:
-    if settings.key is None:
-        return None
-    return TokenVerifier(KeySet([VerificationKey(HS256, settings.key)]))
 
 
 def _library_logger() -> logging.Logger:

@@ -15,7 +15,12 @@ from celery_wsprogress.access.grants import (
     PatternKind,
     View,
 )
-from celery_wsprogress.access.permissions import Permit, host_allowed, origin_allowed
+from celery_wsprogress.access.permissions import (
+    Permit,
+    cookies_allowed,
+    host_allowed,
+    origin_allowed,
+)
 from celery_wsprogress.errors import TokenError
 from celery_wsprogress.operations.operation import Operation
 
@@ -197,6 +202,30 @@ def test_a_page_of_another_port_or_name_may_not(origin, host):
 def test_a_listed_origin_may_name_its_default_port(listed):
     assert origin_allowed("https://listed.example", "progress.example", [listed])
     assert not origin_allowed("http://listed.example", "progress.example", [listed])
+
+
+# Cookies.
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        (None, True),
+        ("https://progress.example", True),
+        ("https://listed.example", True),
+        ("null", False),
+        ("file://", False),
+        ("http://localhost:3000", False),
+        ("https://evil.example", False),
+        ("", False),
+    ],
+)
+def test_a_cookie_counts_for_pages_that_are_known(origin, allowed):
+    assert cookies_allowed(origin, "progress.example", ["https://listed.example"]) == allowed
+
+
+def test_a_cookie_counts_for_a_page_of_the_sidecar_itself():
+    assert cookies_allowed("http://localhost:8765", "localhost:8765", ())
 
 
 # Permits.

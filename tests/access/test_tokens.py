@@ -12,6 +12,7 @@ from support.tokens import KEY, NOW, OTHER_KEY, token, verifier
 
 from celery_wsprogress.access.grants import DEFAULT_RIGHTS, Pattern, PatternKind, Right, View
 from celery_wsprogress.access.keys import HS256, KeySet, VerificationKey
+from celery_wsprogress.access.revocations import parse_revocations
 from celery_wsprogress.access.tokens import (
     MAX_NAME_LENGTH,
     MAX_TOKEN_LENGTH,
@@ -20,7 +21,7 @@ from celery_wsprogress.access.tokens import (
     read_claims,
     sign,
 )
-from celery_wsprogress.errors import TokenError, UnknownKey
+from celery_wsprogress.errors import TokenError
 
 
 def read(one, *, timestamp=NOW, **more):
@@ -272,15 +273,32 @@ def test_keys_are_rotated_by_their_names():
         assert both.read(sign(key, claims, kid=kid), timestamp=NOW)
     with pytest.raises(TokenError, match="not valid"):
         both.read(sign(KEY, claims, kid="new"), timestamp=NOW)
-    with pytest.raises(UnknownKey, match="not known"):
+    with pytest.raises(TokenError, match="not known"):
         TokenVerifier(KeySet([new])).read(sign(KEY, claims, kid="old"), timestamp=NOW)
 
 
 def test_a_key_without_a_name_verifies_tokens_of_any():
     claims = {"ids": ["op"], "exp": NOW + 60}
     assert read(sign(KEY, claims, kid="any"))
-    with pytest.raises(UnknownKey):
+    with pytest.raises(TokenError, match="not known"):
         read(sign(OTHER_KEY, claims, kid="any"))
+
+
+def test_a_token_may_name_a_key_that_is_still_to_be_fetched():
+    named = TokenVerifier(KeySet([VerificationKey(HS256, KEY, "known")]))
+    claims = {"ids": [], "exp": NOW + 60}
+    assert named.needs_new_key(sign(KEY, claims, kid="new"))
+    for one in (sign(KEY, claims, kid="known"), sign(KEY, claims), "nonsense", None, 7):
+        assert not named.needs_new_key(one)
+
+
+def test_a_token_that_is_revoked_is_refused():
+    revoked = parse_revocations("jti:t1\nsub:user")
+    for claims in ({"jti": "t1"}, {"sub": "user", "jti": "t2"}):
+        with pytest.raises(TokenError, match="revoked"):
+            read(token("op", **claims), revocations=revoked)
+    assert read(token("op", jti="user", sub="t1"), revocations=revoked)
+    assert read(token("op"), revocations=revoked)
 
 
 def test_the_name_of_a_key_is_a_text():

@@ -152,8 +152,12 @@ def test_help_of_serve_names_every_setting():
             "hosts": "allow-host",
             "trusted_proxies": "trusted-proxy",
             "transport_options": "broker-option",
+            "public_keys": "public-key",
+            "token_issuers": "token-issuer",
+            "token_audiences": "token-audience",
         }.get(name, name)
-        shown = f"--{option.replace('_', '-')}" if name != "key" else "WSPROGRESS_KEY"
+        secret = name in {"key", "keys"}
+        shown = f"WSPROGRESS_{name.upper()}" if secret else f"--{option.replace('_', '-')}"
         assert shown in done.stdout, name
     for word in ("-A", "WEBSOCKET_PORT", "ENABLE_WEBSOCKET", "8765"):
         assert word in done.stdout

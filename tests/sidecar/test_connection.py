@@ -43,6 +43,9 @@ class Served:
         self.ended = asyncio.Event()
         self.url = ""
 
+    async def prepare(self, frame):
+        """Nothing."""
+
     def take(self, frame):
         """As a command is taken: count it, and reply where the client asks for bytes."""
         self.taken.append(frame)
@@ -54,7 +57,7 @@ class Served:
         connection.session, self.session.writer = self.session, connection.writer
         self.connection = connection
         try:
-            await connection.read_commands(self.take)
+            await connection.read_commands(self.take, self.prepare)
         finally:
             self.ended.set()
 

@@ -179,7 +179,7 @@ def _settings(host: str, port: int) -> ServeSettings:
         changes["port"] = port
     if not isinstance(host, DefaultHost):
         changes["host"] = host
-    elif settings.host == ServeSettings().host and settings.key is not None:
+    elif settings.host == ServeSettings().host and settings.needs_tokens:
         changes["host"] = str(host)
     return _restrict_public(_with_changes(settings, changes))
 
@@ -206,7 +206,7 @@ def _log_startup(server: EmbeddedSidecar, address: BrokerAddress) -> None:
             server.sidecar.port,
             open_to,
         )
-    elif settings.key is None:
+    elif not settings.needs_tokens:
         logger.info(
             "No key is set, so only this machine can connect; set WSPROGRESS_KEY to serve others"
         )

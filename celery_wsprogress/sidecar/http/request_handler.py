@@ -13,10 +13,12 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.errors import TokenError
+from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.http.handshake import (
     LOST_UPGRADE,
     address_of,
-    permit_for,
     refused_header,
     reject_lost_upgrade,
     reject_reason,
@@ -27,9 +29,11 @@ from celery_wsprogress.sidecar.http.refusals import Refusals
 from celery_wsprogress.sidecar.http.routes import (
     STARTING,
     RequestContext,
+    is_public,
     needs_all_processes,
     route,
     service_unavailable,
+    unauthorized,
 )
 from celery_wsprogress.sidecar.http.static_files import respond_with_file
 
@@ -39,9 +43,9 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
 
-    from celery_wsprogress.access.tokens import TokenVerifier
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.settings import ServeSettings
+    from celery_wsprogress.sidecar.access.authorizer import Authorizer
     from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
     from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
     from celery_wsprogress.sidecar.metrics.definitions import Samples
@@ -55,7 +59,7 @@ class RequestHandler:
 
     Args:
         settings: How the sidecar serves.
-        verifier: Verifies tokens; None where none is needed.
+        authorizer: Gives each request its permit.
         hub: The operations, for ``/operations``.
         startup_replay: Handshakes wait until it is done.
         metrics: Says whether the sidecar stops.
@@ -67,7 +71,7 @@ class RequestHandler:
         self,
         settings: ServeSettings,
         *,
-        verifier: TokenVerifier | None,
+        authorizer: Authorizer,
         hub: Hub,
         startup_replay: StartupReplay,
         metrics: MetricsCollector,
@@ -75,7 +79,7 @@ class RequestHandler:
         link: SupervisorLink | None,
     ) -> None:
         self._settings = settings
-        self._verifier = verifier
+        self._authorizer = authorizer
         self._hub = hub
         self._startup_replay = startup_replay
         self._metrics = metrics
@@ -86,6 +90,7 @@ class RequestHandler:
 
     async def process(self, connection: ServerConnection, request: Request) -> Response | None:
         """Return the response to a request; None lets the WebSocket handshake go on."""
+        assert isinstance(connection, ProgressConnection)  # noqa: S101 - see Sidecar._serve
         rejection = reject_reason(request, self._settings)
         if rejection is not None:
             header = refused_header(request, self._settings)
@@ -98,7 +103,13 @@ class RequestHandler:
         replay_done = await self._startup_replay.wait()
         if self._metrics.stopping:
             return to_http_response(service_unavailable("Stopping"))
-        return None if replay_done else to_http_response(service_unavailable(STARTING))
+        if not replay_done:
+            return to_http_response(service_unavailable(STARTING))
+        try:
+            connection.permit = await self._authorizer.permit_for(request)
+        except TokenError as exc:
+            return to_http_response(unauthorized(exc))
+        return None
 
     async def _respond(self, request: Request) -> Response:
         """Answer a request that is not for a WebSocket."""
@@ -109,17 +120,22 @@ class RequestHandler:
         file = respond_with_file(request, self._settings.flower_url)
         if file is not None:
             return file
-        authorization = single_header(request.headers, "Authorization")
+        permit = Permit(None)
+        if not is_public(request.path):
+            try:
+                permit = await self._authorizer.permit_for(request)
+            except TokenError as exc:
+                return to_http_response(unauthorized(exc))
         if self._link is not None and needs_all_processes(request.path):
             await self._link.refresh()
         context = RequestContext(
             hub=self._hub,
-            permit=permit_for(request, self._settings, self._verifier),
+            permit=permit,
             timestamp=time.time(),
             report=self._report,
             replay_done=self._startup_replay.done,
         )
-        return to_http_response(route(request.path, authorization, context))
+        return to_http_response(route(request.path, context))
 
     def _warn_of_lost_upgrade(self) -> None:
         if not self._warned_of_lost_upgrade:

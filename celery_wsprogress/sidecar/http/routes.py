@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, unquote
 
-from celery_wsprogress.errors import CommandError, TokenError
+from celery_wsprogress.errors import CommandError
 from celery_wsprogress.hub.command_context import pattern_of
 from celery_wsprogress.hub.list_page import list_operations, parse_filters
 from celery_wsprogress.hub.steps import take_all
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from celery_wsprogress.access.permissions import Permit
+    from celery_wsprogress.errors import TokenError
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.sidecar.metrics.definitions import Samples
 
@@ -62,22 +63,16 @@ class RequestContext:
     """Whether the log was read; before that no operation is shown, as it may be out of date."""
 
 
-def route(target: str, authorization: str | None, context: RequestContext) -> HTTPAnswer:
+def route(target: str, context: RequestContext) -> HTTPAnswer:
     """Answer a GET that asks for no WebSocket.
 
     Args:
         target: The request's path with its query.
-        authorization: The header, for a ``Bearer`` token.
         context: What to answer from.
     """
     path, _, query = target.partition("?")
     if path in _PUBLIC_ROUTES:
         return _PUBLIC_ROUTES[path](context, query)
-    if authorization is not None:
-        try:
-            context.permit.add(_bearer(authorization), timestamp=context.timestamp)
-        except TokenError as exc:
-            return _json(HTTPStatus.UNAUTHORIZED, {"error": str(exc), "code": exc.code})
     if path in _AUTHORIZED_ROUTES:
         return _AUTHORIZED_ROUTES[path](context, query)
     prefix, _, operation_id = path.partition("/operations/")
@@ -94,11 +89,6 @@ def needs_all_processes(target: str) -> bool:
 def is_public(target: str) -> bool:
     """Return whether a path needs neither a token nor a known host."""
     return target.partition("?")[0] in _PUBLIC_ROUTES
-
-
-def _bearer(authorization: str) -> str:
-    scheme, _, token = authorization.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _health(_context: RequestContext, _query: str) -> HTTPAnswer:
@@ -163,6 +153,11 @@ def _operation(context: RequestContext, operation_id: str) -> HTTPAnswer:
 def service_unavailable(reason: str) -> HTTPAnswer:
     """Return the answer for a sidecar that starts or stops."""
     return HTTPAnswer(HTTPStatus.SERVICE_UNAVAILABLE, f"{reason}\n".encode(), TEXT, RETRY_AFTER)
+
+
+def unauthorized(exc: TokenError) -> HTTPAnswer:
+    """Return the answer to a request with a token that is not valid."""
+    return _json(HTTPStatus.UNAUTHORIZED, {"error": str(exc), "code": exc.code})
 
 
 def _not_permitted(context: RequestContext) -> HTTPAnswer:

@@ -1,0 +1,127 @@
+"""The permit that a request or a connection begins with, and what keeps it up to date.
+
+A request may bring a token in an ``Authorization`` header or in the cookie that the settings name.
+A connection may add tokens in its commands.
+
+Runs in: the event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+
+from celery_wsprogress.access.permissions import cookies_allowed
+from celery_wsprogress.access.tokens import TokenVerifier
+from celery_wsprogress.errors import CommandError, TokenError
+from celery_wsprogress.protocol.messages import decode_command
+from celery_wsprogress.sidecar.access.key_store import KeyStore
+from celery_wsprogress.sidecar.access.revocation_file import RevocationFile
+from celery_wsprogress.sidecar.http.handshake import permit_for, single_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from websockets.http11 import Request
+
+    from celery_wsprogress.access.permissions import Permit
+    from celery_wsprogress.settings import ServeSettings
+
+
+class Authorizer:
+    """Gives permits.
+
+    Args:
+        settings: How the sidecar serves.
+
+    Raises:
+        ConfigurationError: a file that the settings name cannot be used.
+    """
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._settings = settings
+        self.verifier = TokenVerifier(
+            issuers=settings.token_issuers, audiences=settings.token_audiences
+        )
+        """Verifies the tokens, where any are needed."""
+        self._keys = KeyStore(settings, self.verifier)
+        self._revoked = (
+            None
+            if settings.revoked_tokens is None
+            else RevocationFile(settings.revoked_tokens, self.verifier)
+        )
+
+    def start(self, on_revoked: Callable[[], None]) -> None:
+        """Begin to keep keys and revocations up to date.
+
+        Args:
+            on_revoked: Called when other tokens are revoked than before.
+        """
+        self._keys.start()
+        if self._revoked is not None:
+            self._revoked.start(on_revoked)
+
+    async def stop(self) -> None:
+        """End the work in the background."""
+        await self._keys.stop()
+        if self._revoked is not None:
+            await self._revoked.stop()
+
+    async def permit_for(self, request: Request) -> Permit:
+        """Return the permit that a request begins with.
+
+        Raises:
+            TokenError: the token in the ``Authorization`` header is not valid.
+        """
+        guarded = self._settings.needs_tokens
+        permit = permit_for(request, self._settings, self.verifier if guarded else None)
+        if guarded:
+            await self._add_tokens(permit, request)
+        return permit
+
+    async def _add_tokens(self, permit: Permit, request: Request) -> None:
+        authorization = single_header(request.headers, "Authorization")
+        if authorization is not None:
+            await self._add(permit, _bearer(authorization))
+        cookie = self._cookie(request)
+        if cookie is not None:
+            # Browsers send cookies by themselves, and show no page the answer to a handshake: who
+            # has an old one connects without rights, and learns from the replies what is missing.
+            with contextlib.suppress(TokenError):
+                await self._add(permit, cookie)
+
+    async def _add(self, permit: Permit, token: str) -> None:
+        await self._find_key(token)
+        permit.add(token, timestamp=time.time())
+
+    def _cookie(self, request: Request) -> str | None:
+        """Return the token in the cookie; None without one, or if the page may not use it."""
+        name, headers = self._settings.token_cookie, request.headers
+        if name is None:
+            return None
+        origin, host = single_header(headers, "Origin"), single_header(headers, "Host")
+        if not cookies_allowed(origin, host, self._settings.origins):
+            return None
+        for header in headers.get_all("Cookie"):
+            with contextlib.suppress(CookieError):
+                found = SimpleCookie(header).get(name)
+                if found is not None:
+                    return found.value
+        return None
+
+    async def prepare(self, frame: str) -> None:
+        """Fetch the public keys before a command is executed whose token needs a new one."""
+        if self._settings.public_keys and '"token"' in frame:
+            with contextlib.suppress(CommandError):
+                await self._find_key(decode_command(frame).get("token"))
+
+    async def _find_key(self, token: object) -> None:
+        if self.verifier.needs_new_key(token):
+            await self._keys.refresh()
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

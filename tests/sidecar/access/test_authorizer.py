@@ -1,0 +1,161 @@
+"""Tokens of requests and connections, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from support.conditions import eventually
+from support.sidecars import SidecarThread
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from celery_wsprogress import create_token
+from celery_wsprogress.brokers import BrokerAddress
+
+KEY = "a key that is long enough for HS256"
+OTHER_KEY = "another key that is long enough too"
+
+
+@pytest.fixture
+def address(redis_url):
+    return BrokerAddress(redis_url)
+
+
+@contextmanager
+def client(sidecar, **headers):
+    with connect(sidecar.url, compression=None, additional_headers=headers) as websocket:
+        websocket.recv(timeout=30)
+
+        def ask(command, **fields):
+            websocket.send(json.dumps({"command": command, **fields}))
+            return json.loads(websocket.recv(timeout=30))
+
+        ask.websocket = websocket
+        yield ask
+
+
+def status(sidecar, path, **headers):
+    request = urllib.request.Request(sidecar.http + path, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status
+    except urllib.error.HTTPError as exc:
+        return exc.code
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+def token():
+    return create_token("op", key=KEY)
+
+
+def test_a_header_of_the_handshake_grants_what_its_token_does(address, token):
+    with SidecarThread(address, key=KEY) as sidecar:
+        with client(sidecar, **bearer(token)) as ask:
+            assert ask("subscribe", operation_id="op")["status"] == "subscribed"
+            assert ask("subscribe", operation_id="other")["code"] == "forbidden"
+        with client(sidecar) as ask:
+            assert ask("subscribe", operation_id="op")["code"] == "unauthorized"
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer nonsense", "Basic dTpw", "Token {}", "{}"]
+)
+def test_a_header_that_is_no_token_is_refused(address, token, authorization):
+    header = {"Authorization": authorization.format(token)}
+    with SidecarThread(address, key=KEY) as sidecar:
+        with pytest.raises(InvalidStatus) as refused, client(sidecar, **header):
+            pass
+        assert refused.value.response.status_code == 401
+        assert status(sidecar, "/status", **header) == 401
+        assert status(sidecar, "/healthz", **header) == 200
+
+
+def test_http_takes_the_same_header(address, token):
+    with SidecarThread(address, key=KEY) as sidecar:
+        assert status(sidecar, "/status", **bearer(token)) == 200
+        assert status(sidecar, "/operations", **bearer(token)) == 403
+        assert status(sidecar, "/status", Authorization=f"bearer  {token}") == 200
+        assert status(sidecar, "/status") == 401
+
+
+def test_a_token_in_a_url_is_no_token(address, token):
+    with SidecarThread(address, key=KEY) as sidecar:
+        assert status(sidecar, f"/status?token={token}&access_token={token}") == 401
+
+
+def test_a_cookie_counts_where_the_settings_name_it(address, token):
+    cookie = {"Cookie": f"other=1; progress={token}"}
+    with SidecarThread(address, key=KEY, token_cookie="progress") as sidecar:
+        with client(sidecar, **cookie) as ask:
+            assert ask("subscribe", operation_id="op")["status"] == "subscribed"
+        assert status(sidecar, "/status", **cookie) == 200
+        for origin in ("null", "http://localhost:3000"):
+            with client(sidecar, Origin=origin, **cookie) as ask:
+                assert ask("subscribe", operation_id="op")["code"] == "unauthorized"
+        with client(sidecar, Origin=f"http://localhost:{sidecar.port}", **cookie) as ask:
+            assert ask("subscribe", operation_id="op")["status"] == "subscribed"
+        with client(sidecar, Cookie="progress=nonsense") as ask:
+            assert ask("subscribe", operation_id="op", token=token)["status"] == "subscribed"
+        assert status(sidecar, "/status", Cookie="progress=nonsense") == 401
+        assert status(sidecar, "/status", Cookie='progress="\\; @@=[') == 401
+        assert status(sidecar, "/status", Cookie="other=1") == 401
+    with SidecarThread(address, key=KEY) as sidecar:
+        assert status(sidecar, "/status", **cookie) == 401
+
+
+def test_keys_are_changed_one_after_the_other(address):
+    keys = {"new": OTHER_KEY, "old": KEY}
+    with SidecarThread(address, keys=keys) as sidecar, client(sidecar) as ask:
+        for kid, key in keys.items():
+            one = jwt.encode({"ids": [kid], "exp": 4e9}, key, headers={"kid": kid})
+            assert ask("subscribe", operation_id=kid, token=one)["status"] == "subscribed"
+        wrong = jwt.encode({"ids": ["x"], "exp": 4e9}, KEY, headers={"kid": "new"})
+        assert ask("subscribe", operation_id="x", token=wrong)["code"] == "unauthorized"
+
+
+def test_a_token_of_a_new_public_key_is_taken_at_once(address, tmp_path):
+    def publish(private, kid):
+        entry = json.loads(jwt.get_algorithm_by_name("ES256").to_jwk(private.public_key()))
+        file.write_text(json.dumps({"keys": [{**entry, "kid": kid}]}))
+        return jwt.encode({"ids": ["op"], "exp": 4e9}, private, "ES256", headers={"kid": kid})
+
+    file = tmp_path / "jwks.json"
+    first = publish(ec.generate_private_key(ec.SECP256R1()), "first")
+    with SidecarThread(address, public_keys=str(file)) as sidecar, client(sidecar) as ask:
+        assert ask("authenticate", token=first)["status"] == "authenticated"
+        second = publish(ec.generate_private_key(ec.SECP256R1()), "second")
+        assert ask("authenticate", token=second)["status"] == "authenticated"
+        assert ask("authenticate", token="nonsense")["code"] == "unauthorized"
+
+
+@pytest.mark.parametrize("line", ["jti:t1", "sub:user"])
+def test_a_token_that_is_revoked_ends_its_connection_and_no_other(address, tmp_path, line):
+    file = tmp_path / "revoked"
+    file.write_text("# nothing yet\n")
+    claims = {"ids": ["op"], "exp": 4e9}
+    one = jwt.encode({**claims, "jti": "t1", "sub": "user"}, KEY)
+    other = jwt.encode({**claims, "jti": "t2", "sub": "other"}, KEY)
+    settings = {"key": KEY, "revoked_tokens": str(file)}
+    with SidecarThread(address, **settings) as sidecar, client(sidecar, **bearer(other)) as stays:
+        with client(sidecar) as ask:
+            assert ask("subscribe", operation_id="op", token=one)["status"] == "subscribed"
+            file.write_text(f"{line}\n")
+            with pytest.raises(ConnectionClosed) as closed:
+                ask.websocket.recv(timeout=30)
+            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
+                4001,
+                "the token is revoked",
+            )
+        assert stays("subscribe", operation_id="op")["status"] == "subscribed"
+        assert stays("authenticate", token=one)["error"] == "The token is revoked"
+        eventually(lambda: stays("get_stats")["stats"]["connected_clients"] == 1)
