@@ -229,9 +229,10 @@ class ServeSettings(Settings):
     """Seconds for which an operation is kept after its last event. One that has not ended is kept
     for at least a day after its last event, or after its ETA."""
     max_history_bytes: int = setting(
-        256_000_000, whole(1_000_000, 1_000_000_000_000), "bytes from 1000000"
+        512_000_000, whole(1_000_000, 1_000_000_000_000), "bytes from 1000000"
     )
-    """Maximum size of the histories of all operations together, in bytes."""
+    """Maximum memory of all operations with their histories, in bytes. It is counted as it is,
+    within a third; the process itself takes some 60 MB, and its connections are not in it."""
     lost_after: float = setting(60.0, between(1, 86_400), "seconds from 1 to 86400")
     """Seconds without a heartbeat after which a run is presumed lost. After half of them it is
     ``stalled``. Must be at least three times the workers' ``sign_interval``."""

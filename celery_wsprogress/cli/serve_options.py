@@ -186,7 +186,7 @@ _OPTIONS: Final = (
     click.option(
         "--max-history-bytes",
         metavar="BYTES",
-        help="Maximum size of all histories together.  [default: 256000000]",
+        help="Maximum memory of all operations with their histories.  [default: 512000000]",
     ),
     click.option(
         "--lost-after",

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 MAX_EVICTED_IDS: Final = 50_000
 """Maximum number of ids of evicted finished operations that are remembered."""
 
+RECORD_BYTES: Final = 1_500
+"""Bytes of an operation besides its values and the entries of its history, as
+``benchmarks/counted_memory.py`` measures them on CPython 3.11."""
+
 LRU_TOUCH_INTERVAL: Final = 10.0
 """Minimum seconds between two moves of a record within its queue."""
 
@@ -65,7 +69,7 @@ class Limits:
     max_waiting: int = 100_000
     max_age: float = 86_400.0
     """Maximum age of finished operations; of others at least :data:`MIN_UNFINISHED_AGE`."""
-    max_history_bytes: int = 256_000_000
+    max_history_bytes: int = 512_000_000
 
 
 class OperationRecord:
@@ -78,6 +82,7 @@ class OperationRecord:
     """
 
     __slots__ = (
+        "counted_size",
         "history",
         "last_event_at",
         "last_heartbeat_at",
@@ -94,6 +99,8 @@ class OperationRecord:
         self.operation = operation
         self.history = history
         self.serial = serial
+        self.counted_size = 0
+        """Bytes of the operation that :attr:`OperationStore.history_bytes` contains."""
         self.phase = Phase.WAITING
         self.last_event_at = 0.0
         self.lru_touched_at = 0.0
@@ -130,14 +137,14 @@ class OperationStore:
     total: int = 0
     """Number of records ever created."""
     history_bytes: int = 0
-    """Size of all histories."""
+    """Bytes of memory of all operations and their histories, about."""
     evicted_up_to: LogPosition | None = None
     """The log position of the newest evicted event."""
     _appended: int = 0
     """Number of entries ever appended. A new history counts on from it, see :class:`History`."""
     _records: dict[str, OperationRecord] = field(default_factory=dict)
-    _evicted_finished: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    """Ids of evicted finished operations, the newest last."""
+    _evicted_finished: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    """Hashes of the ids of evicted finished operations, the newest last: an id may be long."""
     _lru: list[OrderedDict[str, OperationRecord]] = field(
         default_factory=lambda: [OrderedDict() for _ in Phase]
     )
@@ -162,15 +169,16 @@ class OperationStore:
 
     def was_evicted_finished(self, operation_id: str) -> bool:
         """Return whether an operation ended and was evicted: a late event must not create it."""
-        return operation_id in self._evicted_finished
+        return hash(operation_id) in self._evicted_finished
 
     def create(self, operation_id: str, first_seen_at: float) -> OperationRecord:
         """Create the record of an operation; ``first_seen_at`` is epoch seconds of its event."""
         self.total += 1
-        self._evicted_finished.pop(operation_id, None)
+        self._evicted_finished.pop(hash(operation_id), None)
         operation = Operation(operation_id, first_seen_at=first_seen_at)
         history = History(self.evicted_up_to, self._appended)
         record = OperationRecord(operation, history, self.total)
+        self.history_bytes += RECORD_BYTES
         self._records[operation_id] = self._lru[record.phase][operation_id] = record
         self._by_serial.append(record)
         return record
@@ -183,6 +191,9 @@ class OperationStore:
     def touch(self, record: OperationRecord, now: float) -> None:
         """Record that an event of the operation was processed, and evict others if needed."""
         record.last_event_at = now
+        if record.operation.size != record.counted_size:
+            self.history_bytes += record.operation.size - record.counted_size
+            record.counted_size = record.operation.size
         phase = PHASE_OF_STATE[record.operation.runs.state]
         if record.phase is not phase:
             self._set_phase(record, phase, now)
@@ -211,12 +222,12 @@ class OperationStore:
         del self._records[operation_id]
         del self._lru[record.phase][operation_id]
         self._by_serial.remove(record)
-        self.history_bytes -= history.size
+        self.history_bytes -= history.size + record.counted_size + RECORD_BYTES
         newest = history.position
         if newest is not None and (self.evicted_up_to is None or newest > self.evicted_up_to):
             self.evicted_up_to = newest
         if record.phase is Phase.FINISHED:
-            self._evicted_finished[operation_id] = None
+            self._evicted_finished[hash(operation_id)] = None
             if len(self._evicted_finished) > MAX_EVICTED_IDS:
                 self._evicted_finished.popitem(last=False)
 

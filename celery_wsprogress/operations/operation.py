@@ -13,6 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
+from celery_wsprogress.operations.held_values import (
+    SHORT_BYTES,
+    SHORT_LENGTH,
+    bounded_texts_size,
+    merge_metadata,
+    size_of,
+    to_held_data,
+)
 from celery_wsprogress.operations.runs import RunSet
 from celery_wsprogress.operations.states import State, Trigger, Verdict, trigger_of
 from celery_wsprogress.protocol.events import (
@@ -87,6 +95,11 @@ class Operation(Struct, gc=False):
     """Whether the task raised ``Ignore``: then its progress is not complete."""
 
     runs: RunSet = field(default_factory=RunSet)
+    size: int = 0
+    """Bytes of memory of its values, besides those that every operation has."""
+    _progress_size: int = 0
+    _message_size: int = 0
+    _metadata_size: int = 0
 
     @property
     def run(self) -> Run | None:
@@ -116,6 +129,7 @@ class Operation(Struct, gc=False):
             self._apply(event, trigger)
         elif verdict is Verdict.STALE and isinstance(event, Status):
             self._fill_in(event, late=True)
+            self._measure()
         return verdict, event
 
     def is_current_run(self, run: str) -> bool:
@@ -172,6 +186,7 @@ class Operation(Struct, gc=False):
         """Reset the values of the run before; those of a ``replaced`` one are carried on."""
         if not replaced:
             self.last_progress = self.last_message = None
+            self._progress_size = self._message_size = 0
         self.started_at = self.finished_at = self.duration = None
         self.error = self.error_type = None
         self.ignored = False
@@ -186,18 +201,35 @@ class Operation(Struct, gc=False):
 
     def _apply(self, event: Event, trigger: Trigger) -> None:
         if isinstance(event, Progress):
-            self.last_progress, self.last_message = event.data, None
+            self._apply_progress(event.data)
         elif isinstance(event, Status):
             # Another publication of the id says nothing of the run that is current.
             waits = trigger is Trigger.QUEUE and self.state is not State.QUEUED
             other_run = waits or not self.is_current_run(event.run)
             self._apply_status(event, trigger, other_run=other_run)
+            self._measure()
         elif isinstance(event, Completed):
             self._apply_end(event)
             self.ignored = event.data.ignored is True
         elif isinstance(event, Error):
             self._apply_end(event)
             self.error, self.error_type = event.data.error, event.data.error_type
+            self._measure()
+
+    def _apply_progress(self, data: ProgressData) -> None:
+        # Nearly always the message is short, and there are no details.
+        size = SHORT_BYTES
+        if data.details or len(data.message) > SHORT_LENGTH:
+            data, size = to_held_data(data)
+        self.last_progress, self.last_message = data, None
+        if size != self._progress_size or self._message_size:
+            self._progress_size, self._message_size = size, 0
+            self._measure()
+
+    def _measure(self) -> None:
+        """Work out the size anew, and cut texts that are too large."""
+        values = self._metadata_size + self._progress_size + self._message_size
+        self.size = bounded_texts_size(self) + values + self.runs.size
 
     def _apply_status(self, event: Status, trigger: Trigger, *, other_run: bool) -> None:
         data = event.data
@@ -211,7 +243,7 @@ class Operation(Struct, gc=False):
         if data.attempt is not UNSET:
             self.attempt = data.attempt
         if data.status not in LIFE_CYCLE or trigger is Trigger.RETRY:
-            self.last_message = data
+            self.last_message, self._message_size = to_held_data(data)
 
     def _apply_end(self, event: Completed | Error) -> None:
         data = event.data
@@ -242,8 +274,8 @@ class Operation(Struct, gc=False):
         self.operation_type = none_if_unset(data.operation_type) or self.operation_type
         if data.metadata is not UNSET and data.metadata:
             # A late status does not undo what the task has set since.
-            old, new = self.metadata, data.metadata
-            self.metadata = {**new, **old} if late else {**old, **new}
+            self.metadata = merge_metadata(self.metadata, data.metadata, prefer_older=late)
+            self._metadata_size = size_of(self.metadata)
         self.tags = none_if_unset(data.tags) or self.tags
         # `received` of a waiting run does not say where the current one runs.
         self.worker = _choose(self.worker, none_if_unset(data.worker), late=late)

@@ -23,6 +23,7 @@ Pure.
 
 from __future__ import annotations
 
+from sys import getsizeof
 from typing import Final
 
 from msgspec import Struct, field
@@ -40,6 +41,9 @@ from celery_wsprogress.protocol.events import BACKEND_RUN, LOST, Error, Event, L
 
 MAX_PAST_RUNS: Final = 32
 """Maximum number of past runs that are remembered, to recognize their late events."""
+
+RUN_BYTES: Final = 250
+"""Bytes of memory of a past or waiting run, besides its ids."""
 
 # Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
 _WORK: Final = Trigger.WORK
@@ -109,6 +113,14 @@ class RunSet(Struct, gc=False):
         if event.after and (trigger is Trigger.START or trigger in ENDS):
             self._mark_past(event.after)
         return verdict
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory of the past and the waiting runs."""
+        if not self.past and not self.waiting:
+            return 0
+        runs = (*self.past.values(), *self.waiting.values())
+        return sum([RUN_BYTES + getsizeof(run.id) + getsizeof(run.publication) for run in runs])
 
     def reopen(self, run: Run) -> None:
         """Take the current run back to RUNNING: its process is alive."""

@@ -39,6 +39,9 @@ MAX_DEPTH: Final = 400
 """Maximum nesting of lists and objects in an event. What can be decoded at a greater depth could
 not be encoded a few calls deeper in the stack."""
 
+MAX_WRITER_ID_LENGTH: Final = 255
+"""Maximum number of characters of ``writer``: a sidecar remembers 10,000 of them."""
+
 DEFAULT_HEARTBEAT_INTERVAL: Final = 10.0
 """Seconds between two heartbeats of a writer that sends no ``every``."""
 
@@ -46,6 +49,7 @@ RunKey: TypeAlias = tuple[OperationId, ShortText]
 """The ids of an operation and of one of its runs."""
 
 
+WriterId: TypeAlias = Annotated[str, Meta(max_length=MAX_WRITER_ID_LENGTH)]
 Interval: TypeAlias = Annotated[float, Meta(gt=0.0, le=3_600.0)]
 
 
@@ -66,7 +70,7 @@ class Batch(NamedTuple):
 
 class _Batch(Struct):
     v: int
-    writer: str
+    writer: WriterId
     n: int
     events: list[Event]
     alive: tuple[RunKey, ...] = ()
@@ -80,7 +84,7 @@ class _Version(Struct):
 
 
 class _RawBatch(Struct):
-    writer: str
+    writer: WriterId
     n: int
     events: list[Raw]
     alive: Raw = Raw(b"[]")

@@ -465,3 +465,12 @@ def test_the_head_of_a_batch_names_its_writer_and_its_number():
 )  # fmt: skip
 def test_what_another_program_wrote_has_no_head(body):
     assert batches.head_of(body) is None
+
+
+@pytest.mark.parametrize("count", [256, 30_000])
+def test_a_writer_with_a_long_name_is_none(count):
+    body = batches.join_batch("w" * count, 1, [encoded(log("hello")).encode()])
+    with pytest.raises(MalformedBatch):
+        batches.decode_batch(body)
+    named = batches.join_batch("w" * 255, 1, [encoded(log("hello")).encode()])
+    assert batches.decode_batch(named).writer == "w" * 255

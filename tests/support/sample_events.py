@@ -26,7 +26,7 @@ OPERATION = "op-1"
 
 def status(word, *, run="r1", publication="p1", at=0.0, operation_id=OPERATION, **more):
     names = {"run": run, "publication": publication, "after": more.pop("after", "")}
-    data = StatusData(status=word, message=more.pop("message", ""), details={}, **more)
+    data = StatusData(status=word, **{"message": "", "details": {}} | more)
     return Status(operation_id=operation_id, timestamp=at, data=data, **names)
 
 
@@ -52,7 +52,7 @@ def given_back(*, run="r1", at=0.0):
 
 
 def progress(fraction, *, run="r1", at=0.0, operation_id=OPERATION, **more):
-    data = ProgressData(progress=fraction, message=more.pop("message", ""), details={}, **more)
+    data = ProgressData(progress=fraction, **{"message": "", "details": {}} | more)
     return Progress(operation_id=operation_id, timestamp=at, run=run, data=data)
 
 

@@ -69,7 +69,7 @@ METRICS: Final = (
     Metric("operations_total", "counter", max, "Operations heard of.", "total_operations"),
     Metric("active_operations", "gauge", max, "Operations held that have not ended."),
     Metric("held_operations", "gauge", max, "Operations held."),
-    Metric("history_bytes", "gauge", sum, "What the histories take in all processes."),
+    Metric("history_bytes", "gauge", sum, "Memory of the operations in all processes."),
     # Of the clients.
     Metric("connected_clients", "gauge", sum, "Connections that are open."),
     Metric("connections_total", "counter", sum, "Connections that were opened."),
