@@ -142,6 +142,14 @@ def key_place(value: str) -> str:
     return value
 
 
+def function_path(value: Any) -> str:
+    """Parse the path of a function: ``module:function``."""
+    path = text(value)
+    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", path):
+        raise ValueError(value)
+    return path
+
+
 def cookie_name(value: Any) -> str:
     """Parse the name of a cookie (RFC 6265, section 4.1.1)."""
     name = text(value)

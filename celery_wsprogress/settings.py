@@ -26,6 +26,7 @@ from celery_wsprogress.setting_parsers import (
     each,
     error_choice,
     exchange_name,
+    function_path,
     key_place,
     named_keys,
     network,
@@ -187,6 +188,9 @@ class ServeSettings(Settings):
     revoked_tokens: str | None = setting(None, text, "a path")
     """File of revoked tokens, with lines ``jti:<id>`` and ``sub:<name>``. When it changes, the
     connections of these tokens are closed."""
+    permit: str | None = setting(None, function_path, "module:function")
+    """Function that decides for each request and handshake, from its headers and cookies, what the
+    client may do. It returns the claims of a token, or None. Clients need no token then."""
     insecure: bool = setting(False, switch, "true or false")
     """Whether a public address may be served without a key."""
     exact_only: bool = setting(False, switch, "true or false")
@@ -267,7 +271,12 @@ class ServeSettings(Settings):
 
     @property
     def needs_tokens(self) -> bool:
-        """Whether clients need tokens: a key is set."""
+        """Whether clients need tokens, or another permit: a key or a function is set."""
+        return self.has_keys or self.permit is not None
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether there is a key for tokens."""
         return self.key is not None or bool(self.keys or self.public_keys)
 
     @property

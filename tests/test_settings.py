@@ -397,3 +397,11 @@ def test_names_of_cookies(name):
     if name:
         with pytest.raises(ConfigurationError, match="wsprogress_token_cookie"):
             ServeSettings.load({"token_cookie": name})
+
+
+@pytest.mark.parametrize("path", ["module", "a:", ":b", "a b:c", "a:b()"])
+def test_paths_of_functions(path):
+    assert ServeSettings.load({"permit": "a.b:c.d"}).needs_tokens
+    assert not ServeSettings.load({"permit": "a.b:c.d"}).has_keys
+    with pytest.raises(ConfigurationError, match="wsprogress_permit"):
+        ServeSettings.load({"permit": path})

@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "watch": ("celery_wsprogress.cli.watch", "Show operations until all of them have ended."),
     "monitor": ("celery_wsprogress.cli.monitor", "Show every operation, until Ctrl-C."),
     "stats": ("celery_wsprogress.cli.stats", "Print the statistics of the sidecar."),
+    "token": ("celery_wsprogress.cli.token", "Create a token for clients of the sidecar."),
     "interactive": (
         "celery_wsprogress.cli.interactive",
         "Type commands, and see events as they come.",

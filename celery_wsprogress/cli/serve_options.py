@@ -134,6 +134,12 @@ _OPTIONS: Final = (
         "changes.",
     ),
     click.option(
+        "--permit",
+        metavar="MODULE:FUNCTION",
+        help="Function that decides from the headers and cookies of each request what the client "
+        "may do.",
+    ),
+    click.option(
         "--insecure",
         is_flag=True,
         default=None,

@@ -181,7 +181,7 @@ class Connections:
             "protocol": VERSION,
             "server": f"celery-wsprogress/{__version__}",
             "heartbeat": self._settings.heartbeat,
-            "auth_required": not session.permit.is_open,
+            "auth_required": not session.permit.is_authenticated(timestamp),
             "features": commands.FEATURES,
             **({"broker_error": error} if error else {}),
             "limits": {

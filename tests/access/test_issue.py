@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import time
 
@@ -112,3 +113,76 @@ def test_a_key_that_is_too_short_is_not_shown(environment):
         create_token("op")
     assert "at least 32 bytes" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def claims_of(token):
+    return jwt.decode(token, options={"verify_signature": False})
+
+
+def test_patterns_rights_view_and_names_are_claims():
+    token = create_token(
+        "op",
+        ops=["tag:t", "group:g"],
+        can=["watch"],
+        view="progress",
+        sub="user",
+        jti="t1",
+        key=KEY,
+    )
+    claims = claims_of(token)
+    del claims["iat"], claims["exp"]
+    assert claims == {
+        "ids": ["op"],
+        "ops": ["group:g", "tag:t"],
+        "can": ["watch"],
+        "view": "progress",
+        "sub": "user",
+        "jti": "t1",
+    }
+    assert verifier(KEY).read(token, timestamp=time.time()).view == "progress"
+
+
+def test_nothing_is_granted_by_an_empty_list():
+    token = create_token(ops="group:g", can=[], key=KEY)
+    assert claims_of(token)["can"] == []
+    assert "ids" not in claims_of(token)
+    assert verifier(KEY).read(token, timestamp=time.time()).rights == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ({"ops": "workflow:w"}, "ops"),
+        ({"ops": ["group:"]}, "ops"),
+        ({"ops": [7]}, "ops"),
+        ({"can": ["fly"]}, "can"),
+        ({"view": "some"}, "view"),
+        ({"sub": ""}, "sub"),
+        ({"jti": "x" * 300}, "jti"),
+        ({"jti": 7}, "jti"),
+    ],
+)
+def test_a_claim_that_is_none_is_named(what, name):
+    with pytest.raises(ConfigurationError, match=f"{name} is"):
+        create_token("op", key=KEY, **what)
+
+
+def test_the_first_of_several_keys_signs_with_its_name(environment):
+    environment.setenv("WSPROGRESS_KEY", OTHER_KEY)
+    environment.setenv("WSPROGRESS_KEYS", json.dumps({"new": KEY, "old": OTHER_KEY}))
+    token = create_token("op")
+    assert jwt.get_unverified_header(token)["kid"] == "new"
+    assert granted(token) == {"op"}
+
+
+def test_a_key_that_is_given_has_the_name_that_is_given(environment):
+    environment.setenv("WSPROGRESS_KEYS", json.dumps({"new": OTHER_KEY}))
+    assert "kid" not in jwt.get_unverified_header(create_token("op", key=KEY))
+    assert jwt.get_unverified_header(create_token("op", key=KEY, kid="k"))["kid"] == "k"
+
+
+def test_issuer_and_audience_are_those_of_the_settings(environment):
+    environment.setenv("WSPROGRESS_TOKEN_ISSUERS", "https://shop.example,other")
+    environment.setenv("WSPROGRESS_TOKEN_AUDIENCES", "progress")
+    claims = claims_of(create_token("op", key=KEY))
+    assert (claims["iss"], claims["aud"]) == ("https://shop.example", "progress")

@@ -18,6 +18,7 @@ from celery_wsprogress.access.tokens import TokenVerifier
 from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.protocol.messages import decode_command
 from celery_wsprogress.sidecar.access.key_store import KeyStore
+from celery_wsprogress.sidecar.access.permit_function import PermitFunction
 from celery_wsprogress.sidecar.access.revocation_file import RevocationFile
 from celery_wsprogress.sidecar.http.handshake import permit_for, single_header
 
@@ -47,6 +48,7 @@ class Authorizer:
         )
         """Verifies the tokens, where any are needed."""
         self._keys = KeyStore(settings, self.verifier)
+        self._function = None if settings.permit is None else PermitFunction(settings.permit)
         self._revoked = (
             None
             if settings.revoked_tokens is None
@@ -66,6 +68,8 @@ class Authorizer:
     async def stop(self) -> None:
         """End the work in the background."""
         await self._keys.stop()
+        if self._function is not None:
+            self._function.stop()
         if self._revoked is not None:
             await self._revoked.stop()
 
@@ -73,19 +77,38 @@ class Authorizer:
         """Return the permit that a request begins with.
 
         Raises:
-            TokenError: the token in the ``Authorization`` header is not valid.
+            TokenError: the token in the ``Authorization`` header is not valid, or the function of
+                the application refuses, and there are no keys.
         """
         guarded = self._settings.needs_tokens
         permit = permit_for(request, self._settings, self.verifier if guarded else None)
+        if self._function is not None and await self._ask(self._function, permit, request):
+            return permit
         if guarded:
             await self._add_tokens(permit, request)
         return permit
+
+    async def _ask(self, function: PermitFunction, permit: Permit, request: Request) -> bool:
+        """Add what the function grants. Return whether it grants anything."""
+        cookies = self._cookies(request)
+        headers = {
+            name.lower(): ", ".join(request.headers.get_all(name))
+            for name in request.headers
+            if name.lower() != "cookie"
+        }
+        grant = await function.grant(headers, cookies)
+        if grant is None:
+            if not self._settings.has_keys:
+                raise TokenError("Refused")
+            return False
+        permit.add_grant(grant, timestamp=time.time())
+        return True
 
     async def _add_tokens(self, permit: Permit, request: Request) -> None:
         authorization = single_header(request.headers, "Authorization")
         if authorization is not None:
             await self._add(permit, _bearer(authorization))
-        cookie = self._cookie(request)
+        cookie = self._cookies(request).get(self._settings.token_cookie or "")
         if cookie is not None:
             # Browsers send cookies by themselves, and show no page the answer to a handshake: who
             # has an old one connects without rights, and learns from the replies what is missing.
@@ -96,20 +119,17 @@ class Authorizer:
         await self._find_key(token)
         permit.add(token, timestamp=time.time())
 
-    def _cookie(self, request: Request) -> str | None:
-        """Return the token in the cookie; None without one, or if the page may not use it."""
-        name, headers = self._settings.token_cookie, request.headers
-        if name is None:
-            return None
+    def _cookies(self, request: Request) -> dict[str, str]:
+        """Return the cookies of a request; none of a page that may not use them."""
+        headers = request.headers
         origin, host = single_header(headers, "Origin"), single_header(headers, "Host")
-        if not cookies_allowed(origin, host, self._settings.origins):
-            return None
-        for header in headers.get_all("Cookie"):
-            with contextlib.suppress(CookieError):
-                found = SimpleCookie(header).get(name)
-                if found is not None:
-                    return found.value
-        return None
+        found: dict[str, str] = {}
+        if cookies_allowed(origin, host, self._settings.origins):
+            for header in headers.get_all("Cookie"):
+                with contextlib.suppress(CookieError):
+                    cookies = SimpleCookie(header)
+                    found.update({name: cookie.value for name, cookie in cookies.items()})
+        return found
 
     async def prepare(self, frame: str) -> None:
         """Fetch the public keys before a command is executed whose token needs a new one."""

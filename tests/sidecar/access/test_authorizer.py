@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import ClassVar
 
 import jwt
 import pytest
@@ -159,3 +162,55 @@ def test_a_token_that_is_revoked_ends_its_connection_and_no_other(address, tmp_p
         assert stays("subscribe", operation_id="op")["status"] == "subscribed"
         assert stays("authenticate", token=one)["error"] == "The token is revoked"
         eventually(lambda: stays("get_stats")["stats"]["connected_clients"] == 1)
+
+
+class Decider:
+    """A function of an application, as ``serve --permit`` finds it."""
+
+    seen: ClassVar[list] = []
+
+    @classmethod
+    async def decide(cls, headers, cookies):
+        cls.seen.append((headers, cookies))
+        user = cookies.get("session") or headers.get("x-user")
+        return {"ops": [f"id:of-{user}"], "sub": user} if user else None
+
+
+@pytest.fixture
+def permit(monkeypatch):
+    monkeypatch.setitem(sys.modules, "decider", SimpleNamespace(decide=Decider.decide))
+    Decider.seen.clear()
+    return "decider:decide"
+
+
+def test_a_function_decides_in_the_place_of_tokens(address, permit):
+    with SidecarThread(address, permit=permit) as sidecar:
+        with client(sidecar, Cookie="session=anna") as ask:
+            assert ask("subscribe", operation_id="of-anna")["status"] == "subscribed"
+            assert ask("subscribe", operation_id="of-eva")["code"] == "forbidden"
+        assert status(sidecar, "/operations/of-eva", **{"X-User": "eva"}) == 404
+        assert status(sidecar, "/operations/of-eva", **{"X-User": "anna"}) == 403
+        assert status(sidecar, "/operations/of-eva") == 401
+        with pytest.raises(InvalidStatus) as refused, client(sidecar):
+            pass
+        assert refused.value.response.status_code == 401
+
+
+def test_the_function_sees_no_cookie_that_a_foreign_page_made_the_browser_send(address, permit):
+    with SidecarThread(address, permit=permit) as sidecar:
+        for origin in ("null", "http://localhost:3000"):
+            with (
+                pytest.raises(InvalidStatus),
+                client(sidecar, Origin=origin, Cookie="session=anna"),
+            ):
+                pass
+    assert [("cookie" in headers, cookies) for headers, cookies in Decider.seen] == [
+        (False, {}),
+        (False, {}),
+    ]
+
+
+def test_beside_keys_who_is_refused_may_bring_a_token(address, permit, token):
+    with SidecarThread(address, permit=permit, key=KEY) as sidecar, client(sidecar) as ask:
+        assert ask("subscribe", operation_id="op")["code"] == "unauthorized"
+        assert ask("subscribe", operation_id="op", token=token)["status"] == "subscribed"
