@@ -163,15 +163,16 @@ MIN_KEY_BYTES: Final = 32
 
 #: The values of ``stream_errors``: the text of an error is published, or only its type.
 FULL: Final = "full"
+TRACEBACK: Final = "traceback"
 TYPE: Final = "type"
 
 
 def error_choice(value: Any) -> str:
     """Parse ``stream_errors``."""
     choice = text(value).lower()
-    if choice not in {FULL, TYPE}:
+    if choice not in {FULL, TYPE, TRACEBACK}:
         raise ValueError(value)
     return choice
 
 
-ERROR_CHOICES: Final = "'full' or 'type'"
+ERROR_CHOICES: Final = "'full' or 'type' or 'traceback'"

@@ -125,9 +125,12 @@ class WorkerSettings(Settings):
     stream_result: bool = setting(True, switch, "true or false")
     """Whether results are published. A task's own ``stream_result`` wins."""
     stream_errors: str | None = setting(None, error_choice, ERROR_CHOICES)
-    """Whether an error is published with its text (``full``) or as its type only (``type``). A
-    task's own ``stream_errors`` wins. The default is ``type`` for tasks whose result is not
-    published, else ``full``."""
+    """Whether an error is published with its text (``full``), as its type only (``type``), or with
+    its text and its traceback (``traceback``). A task's own ``stream_errors`` wins. The default is
+    ``type`` for tasks whose result is not published, else ``full``."""
+    redact: tuple[str, ...] = setting((), each(text), "names such as password or *token*")
+    """Names, also with ``*``, whose values are hidden in details, metadata and results of all
+    tasks, besides those of a task's own ``redact``."""
     eager: bool | None = setting(None, switch, "true or false")
     """Whether tasks that run eagerly (``task_always_eager``, ``apply()``) are published, too. By
     default they are, except in tests (pytest, Django's test runner, unittest)."""

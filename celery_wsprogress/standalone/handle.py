@@ -120,7 +120,9 @@ class OperationHandle:
         if result is NO_RESULT:
             self._end(end)
         else:
-            self._end(encoded_events.result(run, timestamp, result), end)
+            redactor = self.tracker.redactor
+            shown = result if redactor is None else redactor.result(result)
+            self._end(encoded_events.result(run, timestamp, shown), end)
 
     def fail(self, error: Any, error_type: Any = None) -> None:
         """Publish ``error``.

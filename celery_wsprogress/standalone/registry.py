@@ -12,6 +12,8 @@ from collections import OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from celery_wsprogress import fork
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.standalone.handle import OperationHandle
@@ -143,7 +145,11 @@ def start(run: RunInfo) -> OperationHandle:
     # An operation inside a task sends the texts of errors where that task does.
     streams = parent or publisher
     full = streams is None or streams.streams_errors
-    handle = OperationHandle(Tracker(run, publisher, parent, streams_errors=full), remove)
+    redactor = None if streams is None else streams.redactor
+    if redactor is not None:
+        run = structs.replace(run, metadata=redactor.to_object(run.metadata))
+    tracker = Tracker(run, publisher, parent, streams_errors=full, redactor=redactor)
+    handle = OperationHandle(tracker, remove)
     add(handle)
     if publisher is not None:
         publisher.heartbeat_source = active_runs

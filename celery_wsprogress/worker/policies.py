@@ -9,10 +9,13 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from msgspec import structs
+
 from celery_wsprogress.protocol import jsonable
-from celery_wsprogress.setting_parsers import ERROR_CHOICES, FULL, TYPE, error_choice
+from celery_wsprogress.setting_parsers import ERROR_CHOICES, FULL, TRACEBACK, TYPE, error_choice
 from celery_wsprogress.worker.apps import publishing_of
-from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS
+from celery_wsprogress.worker.redaction import Redactor, exposed_arguments, find_redactor
+from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS, RunInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +35,8 @@ class TaskPolicy(NamedTuple):
     """Whether it is published whatever the header of its message says."""
     streams_result: bool
     streams_errors: bool
+    streams_tracebacks: bool
+    redactor: Redactor | None
 
 
 _POLICY_ATTRIBUTE: Final = "_wsprogress_policy"
@@ -45,11 +50,16 @@ def policy_of(task: Any) -> TaskPolicy:
         publishing = publishing_of(task.app)
         streaming = getattr(task, "_streams_progress", False)
         always = publishing.publishes(task.name, streaming=streaming, header={})
-        result, errors = (
-            _streams_result(publishing.settings, task),
-            _streams_errors(publishing.settings, task),
+        settings = publishing.settings
+        errors = _error_choice(settings, task)
+        found = TaskPolicy(
+            publishing,
+            always,
+            _streams_result(settings, task),
+            errors != TYPE,
+            errors == TRACEBACK,
+            find_redactor(task, settings.redact),
         )
-        found = TaskPolicy(publishing, always, result, errors)
         setattr(task, _POLICY_ATTRIBUTE, found)
     return found
 
@@ -82,10 +92,29 @@ def streams_errors(task: Any, header: Mapping[str, Any]) -> bool:
 def run_options_of(task: Any, header: Mapping[str, Any]) -> RunOptions:
     """Return the options in a run's ``received`` and ``started``; arguments as above."""
     return {
-        "stream_result": streams_result(task, header),
+        # A sidecar that reads a result from the backend cannot redact it.
+        "stream_result": streams_result(task, header) and policy_of(task).redactor is None,
         "stream_errors": streams_errors(task, header),
         "acks_late": bool(task.acks_late),
     }
+
+
+def run_of(task: Any, request: Any) -> RunInfo:
+    """Return the run of a request, as :meth:`.RunInfo.from_request`, with redacted metadata."""
+    run, redactor = RunInfo.from_request(request, task.name), policy_of(task).redactor
+    if redactor is None or not run.metadata:
+        return run
+    return structs.replace(run, metadata=redactor.to_object(run.metadata))
+
+
+def with_exposed_arguments(
+    task: Any, header: Mapping[str, Any], args: Any, kwargs: Any
+) -> Mapping[str, Any]:
+    """Return a header whose metadata contain the arguments that the task shows."""
+    exposed = exposed_arguments(task, args, kwargs)
+    if not exposed:
+        return header
+    return {**header, "metadata": {**jsonable.to_object(header.get("metadata")), **exposed}}
 
 
 def _streams_result(settings: WorkerSettings, task: Any) -> bool:
@@ -93,9 +122,9 @@ def _streams_result(settings: WorkerSettings, task: Any) -> bool:
     return settings.stream_result if own is None else bool(own)
 
 
-def _streams_errors(settings: WorkerSettings, task: Any) -> bool:
+def _error_choice(settings: WorkerSettings, task: Any) -> str:
     choice = _own_choice(task) or settings.stream_errors
-    return _streams_result(settings, task) if choice is None else choice == FULL
+    return choice or (FULL if _streams_result(settings, task) else TYPE)
 
 
 def _own_choice(task: Any) -> str | None:

@@ -46,9 +46,18 @@ class StreamingTask(Task):
     """Whether the events contain the task's result. None uses ``wsprogress_stream_result``."""
 
     stream_errors: str | None = None
-    """The part of the task's errors in the events: ``"full"`` (type and text) or ``"type"``. None
-    uses ``wsprogress_stream_errors``; if that is unset, too, ``"full"`` where the result is sent,
-    else ``"type"``."""
+    """The part of the task's errors in the events: ``"full"`` (type and text), ``"type"`` or
+    ``"traceback"`` (all of it). None uses ``wsprogress_stream_errors``; if that is unset, too,
+    ``"full"`` where the result is sent, else ``"type"``."""
+
+    expose_args: Any = ()
+    """Names of the arguments that are shown as metadata of the operation. Others never leave the
+    worker."""
+
+    redact: Any = None
+    """What hides parts of details, metadata and results: names, also with ``*``, whose values are
+    replaced at any depth, or a function that takes such a value, as plain builtins, and returns
+    what may be shown. If it raises an exception, nothing of the value is published."""
 
     _streams_progress = True
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent, QueueEntry
+    from celery_wsprogress.worker.redaction import Redactor
     from celery_wsprogress.worker.run_info import RunInfo
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Tracker:
         sink: Receives the events; None to check arguments only (an eager run, a direct call).
         parent: The tracker of the enclosing run (of an eager ``apply``).
         streams_errors: Whether events contain the texts of its errors, and not only their types.
+        redactor: Hides parts of details, metadata and results; None to publish them as they are.
     """
 
     __slots__ = (
@@ -56,9 +58,11 @@ class Tracker:
         "_replacement_announced",
         "_started",
         "_status",
+        "_to_object",
         "_warned",
         "emitted",
         "parent",
+        "redactor",
         "replaced",
         "run",
         "sink",
@@ -73,8 +77,11 @@ class Tracker:
         parent: Tracker | None = None,
         *,
         streams_errors: bool = True,
+        redactor: Redactor | None = None,
     ) -> None:
         self.run = run
+        self.redactor = redactor
+        self._to_object = jsonable.to_object if redactor is None else redactor.to_object
         self.streams_errors = streams_errors
         self.sink = sink
         self.parent = parent
@@ -139,7 +146,7 @@ class Tracker:
             # Here: the event is encoded in another thread, where the object may have changed.
             unit = jsonable.to_text(unit, jsonable.MAX_NAME_BYTES)
         if details is not None:
-            details = jsonable.to_object(details)
+            details = self._to_object(details)
         # A slot that is scheduled already gets the value without a lock or a system call.
         slot = self.slot
         slot.latest = (
@@ -189,12 +196,12 @@ class Tracker:
             )
             status = status.capitalize()
         self._status = status
-        self._last_status = (time(), jsonable.to_text(message), jsonable.to_object(details))
+        self._last_status = (time(), jsonable.to_text(message), self._to_object(details))
         self._emit_status()
 
     def set_metadata(self, **metadata: Any) -> None:
         """Add metadata, as :meth:`StreamingTask.set_metadata`."""
-        self._metadata = jsonable.to_object({**self._metadata, **metadata})
+        self._metadata = self._to_object({**self._metadata, **metadata})
         self._emit_status(self._metadata)
 
     def _emit_status(self, metadata: dict[str, Any] | None = None) -> None:
@@ -218,6 +225,8 @@ class Tracker:
         if known is None:
             shown = jsonable.to_text(level, 100)
             self._warn_once("level", "%r is no log level; it is taken for info", shown)
+        if self.redactor is not None:
+            details = self.redactor.to_object(details)
         self._emit(encoded_events.log(self.run, time(), known or "info", message, details))
 
     def steps(self, total: Any, finish: Callable[[Any], None] | None = None) -> Steps:

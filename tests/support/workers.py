@@ -69,7 +69,8 @@ class Worker:
         ]  # fmt: skip
         self._environment = {
             **os.environ,
-            "PYTHONPATH": str(PROJECTS),
+            # The package of this tree, whichever one is installed.
+            "PYTHONPATH": os.pathsep.join((str(PROJECTS), str(PROJECTS.parents[1]))),
             "PYTHONUNBUFFERED": "1",
             # What a killed process leaves behind goes with the folder.
             "TMPDIR": str(self.folder),

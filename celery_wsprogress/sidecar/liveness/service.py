@@ -12,7 +12,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.setting_parsers import FULL
+from celery_wsprogress.setting_parsers import FULL, TRACEBACK
 from celery_wsprogress.sidecar.liveness import inferred_events
 from celery_wsprogress.sidecar.liveness.checker import LivenessChecker
 from celery_wsprogress.sidecar.liveness.log_appender import LogAppender
@@ -59,7 +59,7 @@ class LivenessService:
         self._hub = hub
         self._broker = broker
         self._lookup = lookup
-        self._full_errors = settings.stream_errors == FULL
+        self._full_errors = settings.stream_errors in {FULL, TRACEBACK}
         self._appender = LogAppender(address)
         self._checker = LivenessChecker(
             hub.store, settings.lost_after, self._appender.append, self._request if lookup else None

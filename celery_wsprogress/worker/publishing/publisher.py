@@ -22,6 +22,7 @@ from celery_wsprogress.setting_parsers import TYPE
 from celery_wsprogress.worker.error_log import log_internal_error
 from celery_wsprogress.worker.publishing import uwsgi
 from celery_wsprogress.worker.publishing.outbox import Outbox
+from celery_wsprogress.worker.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,6 +71,8 @@ class Publisher:
         self.trusted = trusted
         """Whether the broker is known to answer."""
         self.streams_errors = settings.stream_errors != TYPE
+        self.redactor = Redactor("operation", settings.redact) if settings.redact else None
+        """Hides parts of details, metadata and results, where no task decides."""
         """Whether events contain the texts of errors, where no task decides."""
         self._open_writer = open_writer
         self._broker = broker

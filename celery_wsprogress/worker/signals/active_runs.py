@@ -11,10 +11,10 @@ import functools
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from celery_wsprogress.worker.policies import publishing_for, run_options_of
+from celery_wsprogress.worker.policies import publishing_for, run_of, run_options_of
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.heartbeats import ActiveRun
-from celery_wsprogress.worker.run_info import RunInfo, read_header
+from celery_wsprogress.worker.run_info import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,7 +62,7 @@ class ActiveRuns:
         return ActiveRun(request.id, run, since, functools.partial(self._announce, request))
 
     def _announce(self, request: Any) -> EncodedEvent:
-        run = RunInfo.from_request(request.request_dict, request.task.name)
+        run = run_of(request.task, request.request_dict)
         options = run_options_of(request.task, read_header(request.request_dict))
         return encoded_events.started(run, request.time_start, **options)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celery_wsprogress.brokers import result_backend
+from celery_wsprogress.worker.policies import policy_of
 from celery_wsprogress.worker.publishing import encoded_events
 
 if TYPE_CHECKING:
@@ -54,4 +55,6 @@ def events_from_backend(
     completed = encoded_events.completed(run, timestamp, duration)
     if not streams_result:
         return (completed,)
-    return encoded_events.result(run, timestamp, outcome.result), completed
+    result, redactor = outcome.result, policy_of(task).redactor
+    shown = result if redactor is None else redactor.result(result)
+    return encoded_events.result(run, timestamp, shown), completed

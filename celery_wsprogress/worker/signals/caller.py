@@ -16,6 +16,7 @@ from celery_wsprogress.guard import call_safely
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.apps import publishing_of
+from celery_wsprogress.worker.policies import policy_of
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.queue_entries import LazyEvent
 from celery_wsprogress.worker.run_info import HEADER, WITHHOLD_ERRORS, RunInfo, new_id, read_header
@@ -58,7 +59,7 @@ def before_publish(  # noqa: PLR0917 - as Celery names them
         # A new value: the old one may be a constant of the caller's or, when a task is
         # retried, its request.
         headers[HEADER] = {
-            **_sanitized_header(header),
+            **_sanitized_header(_redacted(sender, header)),
             "publication": new_id(),
             **_retry_header(headers),
         }
@@ -162,6 +163,16 @@ def _sanitized_header(header: Mapping[str, Any]) -> dict[str, Any]:
         if header.get(flag):
             kept[flag] = True
     return kept
+
+
+def _redacted(sender: Any, header: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a header with redacted metadata, if the task of this name is loaded here."""
+    found = app_publishing(str(sender), str(sender))
+    task = None if found is None else found[0].tasks.get(str(sender))
+    redactor = None if task is None else policy_of(task).redactor
+    if redactor is None or header.get("metadata") is None:
+        return header
+    return {**header, "metadata": redactor.to_object(header["metadata"])}
 
 
 def _has_protocol_2(headers: Any) -> bool:

@@ -16,9 +16,11 @@ from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker.apps import publishing_of
 from celery_wsprogress.worker.policies import (
     publishing_for,
+    run_of,
     run_options_of,
     streams_errors,
     streams_result,
+    with_exposed_arguments,
 )
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.lookups import Lookup
@@ -60,6 +62,7 @@ def received(request: Any = None, **_: Any) -> None:
     queue = queue_of(
         request.task.app, delivery.get("exchange"), delivery.get("routing_key"), consumed=True
     )
+    header = with_exposed_arguments(request.task, header, request.args, request.kwargs)
     headers[HEADER] = {**header, "run": new_id(), "queue": queue}
     received_requests.known.add(request)
     publisher = publishing.publisher
@@ -74,7 +77,7 @@ def _active_runs(publishing: AppPublishing) -> ActiveRuns:
 
 
 def _receipt(task: Any, headers: Any, timestamp: float) -> EncodedEvent:
-    run = RunInfo.from_request(headers, task.name)
+    run = run_of(task, headers)
     return encoded_events.received(run, timestamp, **run_options_of(task, read_header(headers)))
 
 

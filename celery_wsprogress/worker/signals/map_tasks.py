@@ -38,15 +38,21 @@ def called_by(name: str, kwargs: Any) -> str:
     return called if isinstance(called, str) else ""
 
 
+def called_task(task: Any, kwargs: Any) -> Any:
+    """The task that this one calls for each item; None where it is none of these, or not known."""
+    name = called_by(task.name, kwargs)
+    return task.app.tasks.get(name) if name else None
+
+
 def header_for(task: Any, kwargs: Any, header: Mapping[str, Any]) -> Mapping[str, Any]:
     """The header of its message, with what follows from the task that it calls."""
-    name = called_by(task.name, kwargs)
-    called = task.app.tasks.get(name) if name else None
+    called = called_task(task, kwargs)
     if called is None:
         return header
     policy = policy_of(called)
     follow = {"follow": True} if policy.always else {}
-    kept = {WITHHOLD: not policy.streams_result, WITHHOLD_ERRORS: not policy.streams_errors}
+    hidden = policy.redactor is not None or not policy.streams_result
+    kept = {WITHHOLD: hidden, WITHHOLD_ERRORS: not policy.streams_errors}
     return {**header, **follow, **{name: True for name, holds in kept.items() if holds}}
 
 

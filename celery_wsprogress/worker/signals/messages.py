@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from traceback import format_tb
+from typing import Any, Final
 
 from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.protocol import jsonable
+
+TRACEBACK: Final = "Traceback (most recent call last)"
+"""The message of the log line with a traceback in its details."""
+
+MAX_TRACEBACK: Final = 6_000
+"""Characters of a traceback; the frames nearest to the error are kept."""
 
 
 def retry(reason: Any, *, full: bool) -> tuple[str, float | None]:
@@ -61,6 +68,14 @@ def revocation(signum: Any, *, terminated: Any, expired: Any) -> tuple[str, str]
     else:
         message = "the task was revoked"
     return message, "TaskRevokedError"
+
+
+def traceback(found: Any) -> str:
+    """Return the end of a traceback: files, lines and source, without the exception's text."""
+    lines = format_tb(found)
+    while len(lines) > 1 and sum(map(len, lines)) > MAX_TRACEBACK:
+        del lines[0]
+    return "".join(lines)
 
 
 def termination(signum: Any) -> str:

@@ -15,14 +15,16 @@ from celery_wsprogress.worker import context
 from celery_wsprogress.worker.policies import (
     policy_of,
     publishing_for,
+    run_of,
     run_options_of,
     streams_errors,
     streams_result,
+    with_exposed_arguments,
 )
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.publishing.queue_entries import LazyEvent
-from celery_wsprogress.worker.run_info import RunInfo, read_header
+from celery_wsprogress.worker.run_info import HEADER, RunInfo, read_header
 from celery_wsprogress.worker.signals import eager_runs, map_tasks, messages
 from celery_wsprogress.worker.signals.backend_outcome import events_from_backend
 from celery_wsprogress.worker.tracker import Tracker
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
 _last_tracker: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.last", default=None)
 
 
-def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any) -> None:
+def started(
+    task_id: Any = None, task: Any = None, args: Any = (), kwargs: Any = None, **_: Any
+) -> None:
     """Make the run's tracker the current one, and publish ``started``.
 
     An eager run that is not published has a tracker, too, so that its reports are not taken for
@@ -46,20 +50,20 @@ def started(task_id: Any = None, task: Any = None, kwargs: Any = None, **_: Any)
     """
     request = task.request
     if request.is_eager:
-        _start_eagerly(task_id, task, kwargs)
+        _start_eagerly(task_id, task, args, kwargs)
         return
     header = read_header(request)
     publishing = publishing_for(task, header)
     if publishing is None:
         return
-    run, publisher = RunInfo.from_request(request, task.name), publishing.publisher
+    run, publisher = run_of(task, request), publishing.publisher
     options = run_options_of(task, header)
     context.enter(_tracker(task, kwargs, run, publisher, streams_errors=options["stream_errors"]))
     make = partial(encoded_events.started, run, time.time(), **options)
     publisher.emit((LazyEvent(make),))
 
 
-def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
+def _start_eagerly(task_id: Any, task: Any, args: Any, kwargs: Any) -> None:
     outer, headers = context.current_tracker.get(), eager_runs.headers_of(task.request)
     header = map_tasks.header_for(task, kwargs, read_header(headers))
     publishing = publishing_for(task, header)
@@ -69,11 +73,9 @@ def _start_eagerly(task_id: Any, task: Any, kwargs: Any) -> None:
             full = streams_errors(task, header)
             context.enter(Tracker(unpublished, None, outer, streams_errors=full))
         return
-    run, timestamp, publisher = (
-        RunInfo.from_request(headers, task.name),
-        time.time(),
-        publishing.publisher,
-    )
+    shown = with_exposed_arguments(task, read_header(headers), args, kwargs or {})
+    run, timestamp = run_of(task, {**headers, HEADER: shown}), time.time()
+    publisher = publishing.publisher
     options = run_options_of(task, header)
     # There is no message to be acknowledged.
     options["acks_late"] = False
@@ -95,7 +97,8 @@ def _tracker(
     streams_errors: bool,
 ) -> Tracker:
     cls = map_tasks.tracker_class(task, kwargs)
-    tracker = cls(run, publisher, outer, streams_errors=streams_errors)
+    redactor = policy_of(map_tasks.called_task(task, kwargs) or task).redactor
+    tracker = cls(run, publisher, outer, streams_errors=streams_errors, redactor=redactor)
     if isinstance(tracker, map_tasks.MapTracker):
         tracker.count(kwargs["it"], kwargs)
     return tracker
@@ -115,13 +118,22 @@ def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
         # There is nothing to render, or to change.
         tracker.end(LazyEvent(partial(encoded_events.result, run, timestamp, None)), end)
     else:
-        tracker.end(encoded_events.result(run, timestamp, result), end)
+        shown = result if tracker.redactor is None else tracker.redactor.result(result)
+        tracker.end(encoded_events.result(run, timestamp, shown), end)
 
 
-def failed(task_id: Any = None, exception: Any = None, **_: Any) -> bool:
+def failed(
+    sender: Any = None,
+    task_id: Any = None,
+    exception: Any = None,
+    traceback: Any = None,
+    **_: Any,
+) -> bool:
     """Publish ``error``. False when this process does not run the task."""
     tracker = _tracker_of(task_id)
     if tracker is not None:
+        if tracker.streams_errors and policy_of(sender).streams_tracebacks:
+            tracker.log("error", messages.TRACEBACK, traceback=messages.traceback(traceback))
         _fail(tracker, *result_backend.describe_failure(exception, full=tracker.streams_errors))
     return tracker is not None
 
