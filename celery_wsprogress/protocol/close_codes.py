@@ -24,7 +24,8 @@ UNREADABLE: Final = 1007
 RESTARTING: Final = 1012
 """The sidecar stops. The reason is JSON: ``{"retry_ms": …}``, when the client is to come back."""
 TOKEN_EXPIRED: Final = 4001
-"""All tokens of the connection have expired. The client comes back with a new token."""
+"""A token that the connection needs has expired or was revoked. The client comes back with a new
+one."""
 TOO_SLOW: Final = 4008
 """The client did not read fast enough and has missed events, or reads nothing at all."""
 

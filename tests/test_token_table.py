@@ -1,0 +1,145 @@
+"""The table of what a token grants, in docs/reference/tokens.md, is what the code does."""
+
+from __future__ import annotations
+
+import json
+import re
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from support.deliveries import process
+from support.frames import decoded
+from support.sample_events import log, progress, queued, status
+from support.tokens import NOW, guarded, token
+
+from celery_wsprogress.hub import commands
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.steps import take_all
+from celery_wsprogress.protocol.batches import Batch
+from celery_wsprogress.sidecar.http.routes import RequestContext, route
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "tokens.md"
+ROW = re.compile(r"^\| `(\{.*?\})` \| (.*) \|$", re.MULTILINE)
+ROWS = [
+    pytest.param(json.loads(claims), cells.split(" | "), id=claims)
+    for claims, cells in ROW.findall(PAGE.read_text())
+]
+MEMBER = {
+    "group_id": "G",
+    "root_id": "R",
+    "tags": ["nightly"],
+    "operation_type": "shop.export",
+}
+
+
+class Holder:
+    """A client with one token, over WebSocket and over HTTP."""
+
+    def __init__(self, claims):
+        self.hub = Hub()
+        self.count = 0
+        self.write(
+            *(
+                event
+                for name, fields in (("member", MEMBER), ("other", {}))
+                for event in (
+                    queued(operation_id=name, publication=name, **fields),
+                    status("started", operation_id=name, publication=name, metadata={}),
+                    progress(0.5, operation_id=name),
+                )
+            )
+        )
+        self.permit = guarded()
+        self.permit.add(token(**{"ids": None, **claims}), timestamp=NOW)
+        self.session = Session(1, self.permit)
+
+    def write(self, *events):
+        self.count += 1
+        batch = Batch("w", self.count, events)
+        process(self.hub, batch, epoch="e", position=str(self.count), now=NOW)
+
+    def ask(self, command, **fields):
+        """The reply, and the operations of the events that came with it."""
+        steps = commands.execute(
+            json.dumps({"command": command, **fields}),
+            self.session,
+            self.hub,
+            timestamp=NOW,
+            max_subscriptions=100,
+            stats=dict,
+            replayable=True,
+        )
+        take_all(steps)
+        reply, *events = decoded(self.session.take(10**9, 200.0, 0.0))
+        return "error" not in reply, {one["operation_id"] for one in events}
+
+    def http(self, target):
+        context = RequestContext(hub=self.hub, permit=self.permit, timestamp=NOW, report=dict)
+        return route(target, context).status is HTTPStatus.OK
+
+    def live(self, name):
+        """Whether something that happens now is told."""
+        self.write(log("now", operation_id=name))
+        for record, cursor, sessions, _ in self.hub.take_deliveries():
+            for one in sessions:
+                one.notify(record, cursor)
+        events = decoded(self.session.take(10**9, 300.0, 0.0))
+        return {one["operation_id"] for one in events} == {name}
+
+    def open(self, name):
+        """What is seen of an operation, if every way to it agrees."""
+        self.live(name)
+        ways = [
+            self.http(f"/operations/{name}"),
+            self.ask("get_operation", operation_id=name)[0],
+            self.ask("get_history", operation_id=name)[0],
+            self.ask("subscribe", operation_id=name, since="e.0-0.0", resync=True)[0],
+            self.ask("subscribe", operation_ids=[name], replay="all") == (True, {name}),
+            self.live(name),
+        ]
+        self.ask("unsubscribe", operation_id=name)
+        assert len(set(ways)) == 1, ways
+        if not ways[0]:
+            return "no"
+        record = self.hub.store.get(name)
+        return self.permit.view_of(record.operation, NOW).value
+
+    def select(self, shown, **selector):
+        """Whether a selector is granted: then it shows its operations, and no other."""
+        granted, found = self.ask("subscribe", replay="all", **selector)
+        assert found == (shown if granted else set())
+        self.ask("unsubscribe", **selector)
+        return "yes" if granted else "no"
+
+    def list(self, query, **filters):
+        """Whether a list is granted, over WebSocket and HTTP alike."""
+        granted = self.ask("list_operations", **filters)[0]
+        assert self.http(f"/operations{query}") == granted
+        return "yes" if granted else "no"
+
+    def statistics(self):
+        granted = self.ask("get_stats")[0]
+        return "yes" if granted else "no"
+
+
+@pytest.mark.parametrize(("claims", "cells"), ROWS)
+def test_a_token_grants_what_the_table_says(claims, cells):
+    holder = Holder(claims)
+    assert cells == [
+        holder.open("member"),
+        holder.open("other"),
+        holder.select({"member"}, group_id="G"),
+        holder.select({"member", "other"}, operation_id="*"),
+        holder.list("?group_id=G", group_id="G"),
+        holder.list(""),
+        holder.statistics(),
+    ]
+
+
+def test_the_table_has_a_row_for_each_kind_of_claim():
+    assert len(ROWS) > 10
+    text = PAGE.read_text()
+    for word in ("ids", "ops", "can", "view", "id:", "group:", "root:", "tag:", "type:"):
+        assert word in text
