@@ -127,6 +127,7 @@ class TokenVerifier:
 
 
 _NOT_VALID: Final = "The token is not valid"
+_ANOTHER_PURPOSE: Final = "The token is for another purpose (`typ`)"
 
 _CLAIMS_CHECKED_HERE: Final[Any] = {
     f"verify_{name}": False for name in ("exp", "iat", "nbf", "aud", "iss", "sub", "jti")
@@ -144,7 +145,7 @@ def _header(token: str) -> dict[str, Any]:
     # PyJWT has checked that `kid` is a string. Versions before 2.12 pass over `crit`.
     kind = header.get("typ", "JWT")
     if "crit" in header or not isinstance(kind, str) or kind.lower() not in TOKEN_TYPES:
-        raise TokenError("The token is for another purpose (`typ`)")
+        raise TokenError(_NOT_VALID if "crit" in header else _ANOTHER_PURPOSE)
     return header
 
 

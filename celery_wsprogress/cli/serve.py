@@ -157,11 +157,11 @@ def _as_child(setup: Setup, child_of: int) -> Coroutine[Any, Any, None]:
 
 def _in_processes(setup: Setup) -> Coroutine[Any, Any, None]:
     from celery_wsprogress.brokers import lacks_fanout  # noqa: PLC0415 - see the module
-    from celery_wsprogress.sidecar.access.key_store import read_key_files  # noqa: PLC0415
+    from celery_wsprogress.sidecar.access.authorizer import Authorizer  # noqa: PLC0415
 
     # Here, so that the error is shown once and not by each process.
     check_exposure(setup.settings)
-    read_key_files(setup.settings.public_keys)
+    Authorizer(setup.settings)
     if lacks_fanout(setup.address):
         raise ConfigurationError(
             "wsprogress_processes",

@@ -23,7 +23,7 @@ from celery_wsprogress.printable import escape_control
 from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import IO
 
     from celery_wsprogress.access.tokens import TokenVerifier
@@ -171,14 +171,3 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 _OPENER: Final = urllib.request.build_opener(_NoRedirect)
-
-
-def read_key_files(places: Iterable[str]) -> None:
-    """Check the files of public keys before processes are started that need them.
-
-    Raises:
-        ConfigurationError: a file cannot be read, or holds no public key.
-    """
-    for place in places:
-        if not _is_url(place):
-            _read_checked(place)

@@ -14,6 +14,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.conditions import eventually
+from support.event_log import log_writer
+from support.sample_events import log, queued
 from support.sidecars import SidecarThread
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -214,3 +216,27 @@ def test_beside_keys_who_is_refused_may_bring_a_token(address, permit, token):
     with SidecarThread(address, permit=permit, key=KEY) as sidecar, client(sidecar) as ask:
         assert ask("subscribe", operation_id="op")["code"] == "unauthorized"
         assert ask("subscribe", operation_id="op", token=token)["status"] == "subscribed"
+
+
+def test_a_page_of_another_origin_sees_the_group_of_its_token_and_nothing_else(address, redis_url):
+    token = create_token(ops="group:g", can=["watch", "list"], key=KEY)
+    page = {"Origin": "https://shop.example"}
+    settings = {"key": KEY, "origins": "https://shop.example"}
+    with log_writer(redis_url) as write, SidecarThread(address, **settings) as sidecar:
+        write(queued(operation_id="member", publication="p1", group_id="g"))
+        write(queued(operation_id="other", publication="p2", group_id="h"))
+        eventually(lambda: sidecar.sidecar.hub.get("other"))
+        with client(sidecar, **page) as ask:
+            assert ask("subscribe", group_id="g", token=token)["status"] == "subscribed"
+            assert json.loads(ask.websocket.recv(timeout=30))["operation_id"] == "member"
+            write(log("unseen", operation_id="other"), log("seen", operation_id="member"))
+            assert json.loads(ask.websocket.recv(timeout=30))["data"]["message"] == "seen"
+            [listed] = ask("list_operations", group_id="g")["operations"]
+            assert listed["operation_id"] == "member"
+            for fields in ({"group_id": "h"}, {"operation_id": "*"}, {"operation_id": "other"}):
+                assert ask("subscribe", **fields)["code"] == "forbidden"
+            assert ask("list_operations")["code"] == "forbidden"
+            assert ask("get_history", operation_id="other")["code"] == "forbidden"
+            assert ask("get_stats")["code"] == "forbidden"
+        with pytest.raises(InvalidStatus), client(sidecar, Origin="https://evil.example"):
+            pass

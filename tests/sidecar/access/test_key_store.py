@@ -19,7 +19,6 @@ from celery_wsprogress.sidecar.access.key_store import (
     MAX_DOCUMENT_BYTES,
     MIN_REFRESH_INTERVAL,
     KeyStore,
-    read_key_files,
 )
 
 SECRET = "a secret that is long enough for HS256"
@@ -165,9 +164,6 @@ def test_a_file_that_cannot_be_used_is_named_at_the_start(tmp_path, content):
     file = tmp_path / "keys.pem"
     if content is not None:
         file.write_text(content)
-    for check in (
-        lambda: KeyStore(ServeSettings.load({"public_keys": str(file)}), TokenVerifier()),
-        lambda: read_key_files(["http://127.0.0.1:1/keys", str(file)]),
-    ):
-        with pytest.raises(ConfigurationError, match="wsprogress_public_keys is"):
-            check()
+    settings = ServeSettings.load({"public_keys": ["http://127.0.0.1:1/keys", str(file)]})
+    with pytest.raises(ConfigurationError, match="wsprogress_public_keys is"):
+        KeyStore(settings, TokenVerifier())
