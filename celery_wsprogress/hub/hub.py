@@ -34,6 +34,8 @@ from celery_wsprogress.protocol.frames import payload_of, text_frame
 from celery_wsprogress.protocol.messages import encode_event_frame
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.hub.store import OperationRecord
     from celery_wsprogress.operations.runs import Run
@@ -79,6 +81,8 @@ class Hub:
     subscriptions: Subscriptions = field(init=False)
     _unsent: dict[OperationRecord, tuple[int, float | None]] = field(default_factory=dict)
     """``cursor`` and ``since`` of the :class:`Delivery` that is due, by operation."""
+    _joined: Iterable[OperationRecord] = ()
+    """The operations of the last deliveries, whose frames may be joined for several sessions."""
     _limiter: ProgressRateLimiter[OperationRecord, _HeldBack] = field(init=False)
     _heartbeat_interval: float = 0.0
     """Seconds between two heartbeats of the writer whose batch is being processed."""
@@ -86,6 +90,7 @@ class Hub:
     def __post_init__(self) -> None:
         self.subscriptions = Subscriptions(self.store, self._log)
         self._limiter = ProgressRateLimiter(self.progress_interval)
+        self.store.evicted.on_forgotten = self._close_slow_readers
 
     # From the log.
 
@@ -221,11 +226,22 @@ class Hub:
     def take_deliveries(self) -> list[Delivery]:
         """Return the deliveries since the last call, for operations with a subscription."""
         unsent, self._unsent = self._unsent, {}
+        for record in self._joined:
+            record.history.forget_joined()
+        self._joined = unsent
         return [
             Delivery(record, cursor, sessions, since)
             for record, (cursor, since) in unsent.items()
             if (sessions := self.subscriptions.index.of(record))
         ]
+
+    def _close_slow_readers(self, record: OperationRecord) -> None:
+        """Close the sessions that have not read an evicted operation whose memory is needed."""
+        for session in self.subscriptions.index.of(record):
+            if record.operation_id in session.reading():
+                session.too_slow = True
+                session.clear()
+                session.writer.close_too_slow()
 
     # For commands.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.hub.evicted_records import EvictedRecords
 from celery_wsprogress.hub.serial_index import SerialIndex
 from celery_wsprogress.operations.history import History
 from celery_wsprogress.operations.operation import Operation
@@ -82,6 +83,7 @@ class OperationRecord:
     """
 
     __slots__ = (
+        "__weakref__",
         "counted_size",
         "history",
         "last_event_at",
@@ -142,6 +144,8 @@ class OperationStore:
     """The log position of the newest evicted event."""
     _appended: int = 0
     """Number of entries ever appended. A new history counts on from it, see :class:`History`."""
+    evicted: EvictedRecords[OperationRecord] = field(default_factory=EvictedRecords)
+    """The evicted records that sessions may still read: an eighth of the memory."""
     _records: dict[str, OperationRecord] = field(default_factory=dict)
     _evicted_finished: OrderedDict[int, None] = field(default_factory=OrderedDict)
     """Hashes of the ids of evicted finished operations, the newest last: an id may be long."""
@@ -222,7 +226,9 @@ class OperationStore:
         del self._records[operation_id]
         del self._lru[record.phase][operation_id]
         self._by_serial.remove(record)
-        self.history_bytes -= history.size + record.counted_size + RECORD_BYTES
+        size = history.size + record.counted_size + RECORD_BYTES
+        self.history_bytes -= size
+        self.evicted.add(record, size, self.limits.max_history_bytes // 8)
         newest = history.position
         if newest is not None and (self.evicted_up_to is None or newest > self.evicted_up_to):
             self.evicted_up_to = newest

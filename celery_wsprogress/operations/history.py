@@ -30,6 +30,9 @@ MAX_ENTRIES: Final = 1_000
 MAX_BYTES: Final = 512_000
 """Bytes held for one operation, besides its latest progress: about a thousand log lines."""
 
+MAX_JOINED_BYTES: Final = 16_384
+"""Maximum size of joined frames that are kept for other sessions, until the next delivery."""
+
 ENTRY_OVERHEAD: Final = 150
 """Bytes of an entry besides its frame, measured on CPython 3.11."""
 
@@ -202,9 +205,15 @@ class History:
         if newest is not None and cursor == newest.seq - 1:
             return newest.frame
         if not self._shared or self._shared_after != cursor:
-            self._shared = b"".join([entry.frame for entry in self.after(cursor)])
-            self._shared_after = cursor
+            joined = b"".join([entry.frame for entry in self.after(cursor)])
+            if len(joined) > MAX_JOINED_BYTES:
+                return joined
+            self._shared, self._shared_after = joined, cursor
         return self._shared
+
+    def forget_joined(self) -> None:
+        """Free the joined frames: the sessions that read at once have written them."""
+        self._shared = b""
 
     @property
     def progress_seq(self) -> int:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
+from support.sample_events import completed, log
 
 from benchmarks.counted_memory import KINDS, fill, traced
+from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.store import Limits, OperationStore
+from celery_wsprogress.operations.selector import EVERYTHING
+from celery_wsprogress.protocol.batches import Batch
 
 LIMIT = 4_000_000
 
@@ -27,3 +34,34 @@ def test_what_is_evicted_is_counted_no_longer(life):
     assert hub.store.history_bytes <= 100_000 or len(hub.store) == 1
     hub.store.expire(1e9)
     assert (len(hub.store), hub.store.history_bytes) == (0, 0)
+
+
+def test_a_client_that_does_not_read_holds_a_bounded_number_of_evicted_operations():
+    class Writer:
+        ready = False
+        closed = False
+
+        def close_too_slow(self):
+            self.closed = True
+
+    hub = Hub(OperationStore(Limits(max_finished=10, max_history_bytes=1_000_000)))
+    slow, other = (Session(number, Permit(None), Writer()) for number in (1, 2))
+    hub.subscriptions.index.add_selector(slow, EVERYTHING)
+    hub.subscriptions.index.add_selector(other, EVERYTHING)
+    slow.accepts_snapshots = True
+    held = 0
+    for number in range(1_000):
+        events = [one(operation_id=f"op-{number}") for one in (partial(log, "x"), completed)]
+        batch = Batch("w", number + 1, events)
+        hub.process_batch(batch, epoch="e", position=f"{number}-0", now=1.0)
+        for record, cursor, sessions, _ in hub.take_deliveries():
+            for session in sessions:
+                session.notify(record, cursor)
+        other.take(1_000_000, 1.0, 1.0)
+        held = max(held, len(slow.reading()))
+        if slow.writer.closed:
+            break
+    assert slow.too_slow
+    assert 100 < held < 1_000
+    assert len(slow.reading()) <= 1
+    assert not other.too_slow

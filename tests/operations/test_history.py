@@ -9,6 +9,7 @@ from celery_wsprogress.operations.history import (
     ENTRY_OVERHEAD,
     MAX_BYTES,
     MAX_ENTRIES,
+    MAX_JOINED_BYTES,
     Entry,
     History,
     Kind,
@@ -111,3 +112,15 @@ def test_frames_are_joined_once_for_all_readers_at_a_cursor():
     assert history.frames_after(0) == b"".join(one.frame for one in history.after(0))
     history.append(entry(4))
     assert history.frames_after(1) == joined + entry(4).frame
+
+
+def test_frames_are_joined_once_for_all_until_they_are_forgotten_and_only_if_they_are_few():
+    history = filled(*(entry(seq) for seq in (1, 2, 3)))
+    joined = history.frames_after(1)
+    assert history.frames_after(1) is joined
+    history.forget_joined()
+    assert history.frames_after(1) == joined
+    history.append(entry(4, frame=b"x" * MAX_JOINED_BYTES))
+    large = history.frames_after(1)
+    assert large.startswith(joined)
+    assert history.frames_after(1) is not large
