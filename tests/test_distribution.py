@@ -85,7 +85,8 @@ def test_its_entry_points(wheel):
 
 
 def test_what_it_needs_and_what_it_offers(metadata):
-    assert set(metadata.get_all("Provides-Extra")) == {"speed", "flower", "demo", "test", "docs"}
+    extras = {"speed", "crypto", "flower", "demo", "test", "docs"}
+    assert set(metadata.get_all("Provides-Extra")) == extras
     needed = [one for one in metadata.get_all("Requires-Dist") if "extra ==" not in one]
     # Celery needs billiard anyway; it is named for the versions that do not run on Python 3.13.
     names = {re.match(r"[\w-]+", one)[0] for one in needed if not one.startswith("billiard")}

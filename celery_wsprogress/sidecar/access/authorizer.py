@@ -97,7 +97,7 @@ class Authorizer:
             if name.lower() != "cookie"
         }
         grant = await function.grant(headers, cookies)
-        if grant is None:
+        if grant is None or self.verifier.revocations.cover(grant):
             if not self._settings.has_keys:
                 raise TokenError("Refused")
             return False

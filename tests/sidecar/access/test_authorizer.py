@@ -212,6 +212,19 @@ def test_the_function_sees_no_cookie_that_a_foreign_page_made_the_browser_send(a
     ]
 
 
+def test_a_holder_who_is_revoked_is_refused_by_the_function_as_well(address, permit, tmp_path):
+    file = tmp_path / "revoked"
+    file.write_text("sub:anna\n")
+    with SidecarThread(address, permit=permit, revoked_tokens=str(file)) as sidecar:
+        assert status(sidecar, "/status", **{"X-User": "anna"}) == 401
+        with client(sidecar, **{"X-User": "eva"}) as ask:
+            assert ask("subscribe", operation_id="of-eva")["status"] == "subscribed"
+            file.write_text("sub:anna\nsub:eva\n")
+            with pytest.raises(ConnectionClosed) as closed:
+                ask.websocket.recv(timeout=30)
+            assert closed.value.rcvd.code == 4001
+
+
 def test_beside_keys_who_is_refused_may_bring_a_token(address, permit, token):
     with SidecarThread(address, permit=permit, key=KEY) as sidecar, client(sidecar) as ask:
         assert ask("subscribe", operation_id="op")["code"] == "unauthorized"

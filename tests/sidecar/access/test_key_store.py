@@ -11,8 +11,11 @@ from threading import Thread
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from support.sidecars import SidecarThread
+from websockets.sync.client import connect
 
 from celery_wsprogress.access.tokens import TokenVerifier
+from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.access.key_store import (
@@ -167,3 +170,35 @@ def test_a_file_that_cannot_be_used_is_named_at_the_start(tmp_path, content):
     settings = ServeSettings.load({"public_keys": ["http://127.0.0.1:1/keys", str(file)]})
     with pytest.raises(ConfigurationError, match="wsprogress_public_keys is"):
         KeyStore(settings, TokenVerifier())
+
+
+def test_a_sidecar_takes_tokens_of_new_keys_and_is_not_made_to_fetch(issuer, redis_url):
+    """Over real sockets; a client that names keys at random makes it fetch once at the most."""
+    keys = {kid: ed25519.Ed25519PrivateKey.generate() for kid in ("first", "second")}
+
+    def publish(*kids):
+        to_jwk = jwt.get_algorithm_by_name("EdDSA").to_jwk
+        entries = [{**json.loads(to_jwk(keys[kid].public_key())), "kid": kid} for kid in kids]
+        issuer.document = json.dumps({"keys": entries})
+
+    def token(kid, named=None):
+        claims, headers = {"ids": ["op"], "exp": 4e9}, {"kid": named or kid}
+        return jwt.encode(claims, keys[kid], "EdDSA", headers=headers)
+
+    publish("first")
+    serving = SidecarThread(BrokerAddress(redis_url), public_keys=issuer.url)
+    with serving as sidecar, connect(sidecar.url, compression=None) as websocket:
+        websocket.recv(timeout=30)
+
+        def code(one):
+            websocket.send(json.dumps({"command": "authenticate", "token": one}))
+            return json.loads(websocket.recv(timeout=30)).get("code")
+
+        assert code(token("first")) is None
+        publish("first", "second")
+        assert code(token("second")) is None
+        assert code(token("first")) is None
+        asked = issuer.asked
+        for number in range(50):
+            assert code(token("first", f"random-{number}")) == "unauthorized"
+        assert issuer.asked == asked <= 2
