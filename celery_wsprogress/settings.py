@@ -206,6 +206,9 @@ class ServeSettings(Settings):
         "is not the default one; no path and no wildcard",
     )
     """Origins of the pages that may connect, besides pages of loopback hosts and of this server."""
+    file_pages: bool = setting(True, switch, "true or false")
+    """Whether pages opened from disk may connect. Most browsers do not tell them from a sandboxed
+    frame of any website, so they may watch by exact id only."""
     hosts: tuple[str, ...] = setting(
         (),
         each(host_name),

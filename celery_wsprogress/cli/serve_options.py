@@ -86,6 +86,12 @@ _OPTIONS: Final = (
         "machine are always allowed.",
     ),
     click.option(
+        "--file-pages/--no-file-pages",
+        default=None,
+        help="Whether pages opened from disk may connect; they may watch by exact id only.  "
+        "[default: they may]",
+    ),
+    click.option(
         "--allow-host",
         "hosts",
         multiple=True,

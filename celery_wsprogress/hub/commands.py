@@ -149,8 +149,19 @@ def _list_operations(context: CommandContext) -> Steps[dict[str, Any]]:
 
 
 def _get_stats(context: CommandContext) -> dict[str, Any]:
+    session = context.session
+    if session.permit.untrusted and session.permit.is_authenticated(context.timestamp):
+        return {"stats": _own_stats(len(session.subscribed))}
     context.check_may_count()
     return {"stats": context.stats()}
+
+
+def _own_stats(subscriptions: int) -> dict[str, int]:
+    """Return the statistics for a page that must not learn those of others."""
+    watched = dict.fromkeys(
+        ("active_operations", "total_operations", "subscriptions"), subscriptions
+    )
+    return {"connected_clients": 1, **watched}
 
 
 def _authenticate(context: CommandContext) -> dict[str, Any]:

@@ -28,10 +28,11 @@ def refuse(constant):
 class Client:
     """A client of one hub: commands in, decoded frames out."""
 
-    def __init__(self, hub, *, key=None, exact_only=False, replayable=True):
+    def __init__(self, hub, *, key=None, exact_only=False, untrusted=False, replayable=True):
         self.hub = hub
         self.replayable = replayable
-        self.session = Session(7, Permit(key and verifier(key), exact_only=exact_only))
+        permit = Permit(key and verifier(key), exact_only=exact_only, untrusted=untrusted)
+        self.session = Session(7, permit)
 
     def send(self, frame):
         """Send one frame and take everything that comes of it."""
@@ -469,6 +470,21 @@ def test_get_stats(client):
     assert stats["active_operations"] == 1
     assert stats["total_operations"] == 2
     assert stats["subscriptions"] == 1
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_a_page_of_any_website_gets_the_statistics_of_its_own_connection(hub, key):
+    page = Client(hub, key=key, untrusted=True)
+    if key is not None:
+        assert refusal(page.ask("get_stats")) == "unauthorized"
+        page.ask("authenticate", token=token("live"))
+    page.ask("subscribe", operation_id="live")
+    assert page.ask("get_stats")["stats"] == {
+        "connected_clients": 1,
+        "active_operations": 1,
+        "total_operations": 1,
+        "subscriptions": 1,
+    }
 
 
 def test_ping(client):

@@ -517,9 +517,20 @@ def test_a_page_from_disk_watches_by_exact_id_only(served, write):
     with client(served, origin="null") as one:
         assert one.ask("subscribe", operation_id="*")["code"] == "forbidden"
         assert one.ask("list_operations")["code"] == "forbidden"
-        assert one.ask("get_stats")["stats"]["connected_clients"] == 1
         assert one.ask("subscribe", operation_id="op-1")["status"] == "subscribed"
         assert one.until("completed")
+
+
+def test_a_page_that_may_be_of_any_website_learns_nothing_of_others(served, write):
+    """A sandboxed frame sends the same origin as a page from disk."""
+    write(*LIFE)
+    with client(served), client(served, origin="null") as page:
+        page.ask("subscribe", operation_id="op-1")
+        page.until("completed")
+        own = {"connected_clients", "active_operations", "total_operations", "subscriptions"}
+        assert page.ask("get_stats")["stats"] == dict.fromkeys(own, 1)
+        for path in ("/status", "/metrics", "/operations"):
+            assert get(served, path, Origin="null")[0] in {401, 403}
 
 
 @pytest.mark.parametrize("header", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}])

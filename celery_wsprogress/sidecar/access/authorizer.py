@@ -13,7 +13,7 @@ import time
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
-from celery_wsprogress.access.permissions import cookies_allowed
+from celery_wsprogress.access.pages import cookies_allowed
 from celery_wsprogress.access.tokens import TokenVerifier
 from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.protocol.messages import decode_command

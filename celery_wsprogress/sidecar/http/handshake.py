@@ -15,7 +15,14 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from celery_wsprogress.access.addresses import client_address
-from celery_wsprogress.access.permissions import Permit, host_allowed, origin_allowed
+from celery_wsprogress.access.pages import (
+    FILE_PAGES,
+    OPAQUE,
+    host_allowed,
+    may_read,
+    origin_allowed,
+)
+from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.sidecar.http.refusals import RefusedHeader
 from celery_wsprogress.sidecar.http.routes import TEXT, HTTPAnswer, is_public
 
@@ -42,6 +49,8 @@ def reject_reason(request: Request, settings: ServeSettings) -> HTTPAnswer | Non
     if header is not None:
         text = f"{_REASONS[header.option]} ({header.option})\n"
         return HTTPAnswer(HTTPStatus.FORBIDDEN, text.encode(), TEXT)
+    if not _may_read(request.headers):
+        return HTTPAnswer(HTTPStatus.FORBIDDEN, b"Pages of other sites may not load this\n", TEXT)
     if request.method != "GET":
         return HTTPAnswer(HTTPStatus.METHOD_NOT_ALLOWED, b"Only GET is served here\n", TEXT)
     return None
@@ -54,14 +63,21 @@ def refused_header(request: Request, settings: ServeSettings) -> RefusedHeader |
         name = re.sub(r":\d*$", "", host or "")
         return RefusedHeader("host name", "--allow-host", name)
     origin = single_header(request.headers, "Origin")
-    if not origin_allowed(origin, host, settings.origins):
-        return RefusedHeader("origin", "--origin", origin or "")
+    if not origin_allowed(origin, host, settings.origins, file_pages=settings.file_pages):
+        option = "--file-pages" if origin in FILE_PAGES else "--origin"
+        return RefusedHeader("origin", option, origin or "")
     return None
+
+
+def _may_read(headers: Headers) -> bool:
+    names = ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest")
+    return may_read(*(single_header(headers, name) for name in names))
 
 
 _REASONS: Final = {
     "--allow-host": "This host name is not served here",
     "--origin": "Pages of this origin may not connect here",
+    "--file-pages": "Pages from disk may not connect here",
 }
 
 
@@ -81,11 +97,14 @@ def permit_for(
 ) -> Permit:
     """Return the permit that a request begins with, before any token.
 
-    A page from disk (``Origin: null``) may only watch exact ids.
+    A page from disk may only watch exact ids, and one that may as well be a frame of any website
+    (``Origin: null``) is not trusted.
     """
     origin = request.headers.get("Origin") if request else None
     without_key = settings.exact_only and verifier is None
-    return Permit(verifier, exact_only=origin == "null" or without_key)
+    return Permit(
+        verifier, exact_only=origin in FILE_PAGES or without_key, untrusted=origin == OPAQUE
+    )
 
 
 def address_of(connection: ServerConnection, request: Request, settings: ServeSettings) -> str:

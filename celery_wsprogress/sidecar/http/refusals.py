@@ -24,6 +24,8 @@ MAX_LOGGED: Final = 100
 REPEAT_INTERVAL: Final = 3600.0
 """Seconds after which a name is logged again, if it is still refused."""
 
+_WITHOUT_NAME: Final = frozenset({"--file-pages"})
+"""Options that name nothing: they let in all that are refused for their sake."""
 _MAX_NAME_LENGTH: Final = 200
 _NAME: Final = re.compile(r"[A-Za-z0-9.:/\[\]_-]+")
 """A name that is safe to paste into a command line."""
@@ -79,4 +81,5 @@ def _describe(refused: RefusedHeader, address: str) -> str:
     line = f"Refused a request from {address} with the {what} {shown}"
     if len(name) > _MAX_NAME_LENGTH or not _NAME.fullmatch(name):
         return line
-    return f"{line}; {option} {name} would let it in"
+    advice = option if option in _WITHOUT_NAME else f"{option} {name}"
+    return f"{line}; {advice} would let it in"

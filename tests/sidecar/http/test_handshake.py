@@ -13,6 +13,7 @@ from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.http.handshake import (
     operation_id_in_path,
+    permit_for,
     reject_reason,
     single_header,
     to_http_response,
@@ -41,6 +42,8 @@ SETTINGS = ServeSettings.load({"origins": "https://listed.example", "hosts": "pr
         [("Host", "progress.example")],
         [HOST, ("Origin", "http://localhost:3000")],
         [HOST, ("Origin", "null")],
+        [HOST, ("Origin", "file://")],
+        [HOST, ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Mode", "no-cors")],
         [HOST, ("Origin", "https://listed.example")],
         [("Host", "progress.example"), ("Origin", "https://progress.example")],
     ],
@@ -72,6 +75,37 @@ def test_who_is_refused_and_what_would_help(headers, hint):
     answer = reject_reason(request(*headers), SETTINGS)
     assert answer.status == HTTPStatus.FORBIDDEN
     assert hint in answer.body.decode()
+
+
+@pytest.mark.parametrize("origin", ["null", "file://"])
+def test_pages_from_disk_may_be_kept_out(origin):
+    settings = ServeSettings.load({"file_pages": False})
+    answer = reject_reason(request(HOST, ("Origin", origin)), settings)
+    assert answer.status == HTTPStatus.FORBIDDEN
+    assert "--file-pages" in answer.body.decode()
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_an_element_of_a_page_elsewhere_loads_nothing(site):
+    headers = [HOST, ("Sec-Fetch-Site", site), ("Sec-Fetch-Mode", "no-cors")]
+    assert reject_reason(request(*headers), SETTINGS).status == HTTPStatus.FORBIDDEN
+    twice = [HOST, ("Sec-Fetch-Site", "none"), ("Sec-Fetch-Site", site)]
+    assert reject_reason(request(*twice), SETTINGS).status == HTTPStatus.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    ("origin", "exact_only", "untrusted"),
+    [
+        (None, False, False),
+        ("http://localhost:3000", False, False),
+        ("file://", True, False),
+        ("null", True, True),
+    ],
+)
+def test_what_a_page_may_do_by_its_origin(origin, exact_only, untrusted):
+    headers = [HOST] if origin is None else [HOST, ("Origin", origin)]
+    permit = permit_for(request(*headers), ServeSettings(), None)
+    assert (permit.exact_only, permit.untrusted) == (exact_only, untrusted)
 
 
 @pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "PUT", "DELETE", "get"])

@@ -39,6 +39,13 @@ def test_each_is_named_once_with_what_would_let_it_in(lines):
     ]
 
 
+def test_pages_from_disk_are_let_in_by_an_option_without_a_name(lines):
+    Refusals(Clock()).log_once(RefusedHeader("origin", "--file-pages", "null"), "192.0.2.7")
+    assert lines() == [
+        "Refused a request from 192.0.2.7 with the origin null; --file-pages would let it in"
+    ]
+
+
 @pytest.mark.parametrize(
     "name",
     [
