@@ -22,10 +22,12 @@ from celery_wsprogress.hub.commands import execute
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
-from celery_wsprogress.hub.store import Limits, OperationStore
+from celery_wsprogress.hub.store import RECORD_BYTES, Limits, OperationStore
 from celery_wsprogress.protocol.batches import Batch, decode_batch
 from celery_wsprogress.protocol.messages import MAX_FRAME_BYTES
 from celery_wsprogress.settings import ServeSettings
+from celery_wsprogress.sidecar.access.authorizer import Authorizer
+from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path, permit_for
 from celery_wsprogress.sidecar.http.request_handler import RequestHandler
 from celery_wsprogress.sidecar.http.routes import JSON
@@ -258,7 +260,8 @@ def check_bounds(hub: Hub) -> None:
     store = hub.store
     records = list(store.oldest_first())
     assert len(records) == len(store)
-    assert store.history_bytes == sum(one.history.size for one in records), "bytes are counted"
+    sizes = (one.history.size + one.counted_size + RECORD_BYTES for one in records)
+    assert store.history_bytes == sum(sizes), "bytes are counted"
     assert store.history_bytes <= LIMITS.max_history_bytes or len(records) == 1
     for record in records:
         strict(json.dumps(record.snapshot(), allow_nan=False, default=dict).encode())
@@ -309,10 +312,13 @@ class Tokens:
         client.leave()
 
 
-class Peer:
-    """The connection that a request came over."""
+class Peer(ProgressConnection):
+    """The connection that a request came over, without a socket."""
 
     remote_address = ("127.0.0.1", 4321)
+
+    def __init__(self) -> None:
+        """Nothing: there is no protocol behind it."""
 
 
 class Requests:
@@ -363,7 +369,7 @@ def handler(settings: ServeSettings) -> RequestHandler:
     metrics = MetricsCollector(hub, broker, replay, {}, LatencyHistogram())
     return RequestHandler(
         settings,
-        verifier=verifier_of(settings),
+        authorizer=Authorizer(settings),
         hub=hub,
         startup_replay=replay,
         metrics=metrics,
