@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from celery_wsprogress.access.tokens import TokenVerifier
     from celery_wsprogress.settings import ServeSettings
 
+METHODS: Final = ("GET", "HEAD", "OPTIONS")
+ALLOW: Final = ", ".join(METHODS)
+
+PREFLIGHT_MAX_AGE: Final = 600
+"""Seconds for which a browser keeps the answer to a preflight."""
+
 LOST_UPGRADE: Final = (
     "This WebSocket handshake came without its Upgrade header: the proxy before this server does "
     "not pass it on. For nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; "
@@ -51,8 +57,8 @@ def reject_reason(request: Request, settings: ServeSettings) -> HTTPAnswer | Non
         return HTTPAnswer(HTTPStatus.FORBIDDEN, text.encode(), TEXT)
     if not _may_read(request.headers):
         return HTTPAnswer(HTTPStatus.FORBIDDEN, b"Pages of other sites may not load this\n", TEXT)
-    if request.method != "GET":
-        return HTTPAnswer(HTTPStatus.METHOD_NOT_ALLOWED, b"Only GET is served here\n", TEXT)
+    if request.method not in METHODS:
+        return HTTPAnswer(HTTPStatus.METHOD_NOT_ALLOWED, f"{ALLOW} only\n".encode(), TEXT)
     return None
 
 
@@ -114,6 +120,12 @@ def address_of(connection: ServerConnection, request: Request, settings: ServeSe
     return client_address(peer[0] if peer else "", forwarded_for, settings.trusted_proxies)
 
 
+def is_handshake(request: Request) -> bool:
+    """Return whether a request asks for a WebSocket."""
+    upgrade = single_header(request.headers, "Upgrade") or ""
+    return request.method == "GET" and upgrade.lower() == "websocket"
+
+
 def operation_id_in_path(path: str) -> str:
     """Return the id in ``/ws/<operation_id>``; an empty string for any other path."""
     prefix, _, operation_id = path.partition("?")[0].partition("/ws/")
@@ -138,9 +150,45 @@ def to_http_response(answer: HTTPAnswer) -> Response:
     headers["Content-Length"] = str(len(answer.body))
     headers["Cache-Control"] = "no-store"
     headers["X-Content-Type-Options"] = "nosniff"
+    # Without it an element of any page could load the answer (Fetch standard, section 3.7).
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
     headers["Connection"] = "close"
+    if answer.status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ALLOW
     if answer.status is HTTPStatus.UPGRADE_REQUIRED:
         headers["Upgrade"] = "websocket"
     if answer.retry_after is not None:
         headers["Retry-After"] = str(answer.retry_after)
     return Response(answer.status, answer.status.phrase, headers, answer.body)
+
+
+def without_body(response: Response) -> Response:
+    """Return the response to ``HEAD``: the headers alone, with the length of the body."""
+    response.body = b""
+    return response
+
+
+def options_response() -> Response:
+    """Return the response to ``OPTIONS``, which is also that to a preflight of CORS."""
+    headers = Headers()
+    headers["Allow"] = ALLOW
+    headers["Access-Control-Allow-Methods"] = ALLOW
+    headers["Access-Control-Allow-Headers"] = "Authorization"
+    headers["Access-Control-Max-Age"] = str(PREFLIGHT_MAX_AGE)
+    headers["Content-Length"] = "0"
+    headers["Connection"] = "close"
+    return Response(HTTPStatus.NO_CONTENT, HTTPStatus.NO_CONTENT.phrase, headers)
+
+
+def share_with_page(response: Response, headers: Headers) -> None:
+    """Let the page that sent a request read the response, as CORS has it.
+
+    Its origin was allowed. One that may be any website's (``null``) is not told apart from others,
+    so it reads nothing.
+    """
+    if "Access-Control-Allow-Origin" in response.headers:
+        return
+    response.headers["Vary"] = "Origin"
+    origin = single_header(headers, "Origin")
+    if origin and origin not in FILE_PAGES:
+        response.headers["Access-Control-Allow-Origin"] = origin

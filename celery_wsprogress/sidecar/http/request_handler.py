@@ -19,11 +19,14 @@ from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.http.handshake import (
     LOST_UPGRADE,
     address_of,
+    is_handshake,
+    options_response,
     refused_header,
     reject_lost_upgrade,
     reject_reason,
-    single_header,
+    share_with_page,
     to_http_response,
+    without_body,
 )
 from celery_wsprogress.sidecar.http.refusals import Refusals
 from celery_wsprogress.sidecar.http.routes import (
@@ -97,9 +100,12 @@ class RequestHandler:
             if header is not None:
                 address = address_of(connection, request, self._settings)
                 self._refusals.log_once(header, address)
-            return to_http_response(rejection)
-        if (single_header(request.headers, "Upgrade") or "").lower() != "websocket":
-            return await self._respond(request)
+            response = to_http_response(rejection)
+            return without_body(response) if request.method == "HEAD" else response
+        if not is_handshake(request):
+            response = await self._respond(request)
+            share_with_page(response, request.headers)
+            return without_body(response) if request.method == "HEAD" else response
         replay_done = await self._startup_replay.wait()
         if self._metrics.stopping:
             return to_http_response(service_unavailable("Stopping"))
@@ -113,6 +119,8 @@ class RequestHandler:
 
     async def _respond(self, request: Request) -> Response:
         """Answer a request that is not for a WebSocket."""
+        if request.method == "OPTIONS":
+            return options_response()
         rejection = reject_lost_upgrade(request)
         if rejection is not None:
             self._warn_of_lost_upgrade()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import http.client
 import logging
 import socket
 from http import HTTPStatus
@@ -108,10 +109,11 @@ def test_what_a_page_may_do_by_its_origin(origin, exact_only, untrusted):
     assert (permit.exact_only, permit.untrusted) == (exact_only, untrusted)
 
 
-@pytest.mark.parametrize("method", ["POST", "HEAD", "OPTIONS", "PUT", "DELETE", "get"])
-def test_only_get_is_served(method):
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "CONNECT", "get"])
+def test_only_requests_that_read_are_served(method):
     answer = reject_reason(request(HOST, method=method), SETTINGS)
     assert answer.status == HTTPStatus.METHOD_NOT_ALLOWED
+    assert to_http_response(answer).headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
 def test_a_foreign_page_learns_nothing_whatever_its_method():
@@ -163,6 +165,7 @@ def test_a_response_says_what_it_is_and_ends():
     assert headers["Content-Length"] == "3"
     assert headers["Cache-Control"] == "no-store"
     assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert headers["Connection"] == "close"
 
 
@@ -246,3 +249,41 @@ def test_the_log_names_the_client_behind_a_listed_proxy(caplog, proxies, address
         assert "403" in first_line(sidecar.port, *lines)
     said = [one.getMessage() for one in caplog.records if "Refused" in one.getMessage()]
     assert [line.split(" ")[4] for line in said] == [address]
+
+
+def whole_answer(port, method, path, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request(method, path, headers=headers)
+    with connection.getresponse() as answer:
+        return answer.status, answer.headers, answer.read()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/", "/client.js", "/status", "/nowhere"])
+def test_head_is_answered_as_get_without_the_body(port, path):
+    status, headers, body = whole_answer(port, "GET", path)
+    head_status, head_headers, nothing = whole_answer(port, "HEAD", path)
+    assert (head_status, head_headers["Content-Length"], nothing) == (status, str(len(body)), b"")
+    assert head_headers.items() == headers.items()
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1"])
+@pytest.mark.parametrize("path", ["/status", "/operations", "/operations/a", "/readyz"])
+def test_a_page_that_may_connect_reads_the_answers(port, path, origin):
+    for method in ("GET", "OPTIONS"):
+        _, headers, _ = whole_answer(port, method, path, Origin=origin)
+        assert headers["Access-Control-Allow-Origin"] == origin
+        assert headers["Vary"] == "Origin"
+    assert headers["Access-Control-Allow-Headers"] == "Authorization"
+    assert "GET" in headers["Access-Control-Allow-Methods"]
+
+
+@pytest.mark.parametrize("origin", ["null", "file://", "https://evil.example"])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+def test_no_other_page_reads_them(port, method, origin):
+    _, headers, _ = whole_answer(port, method, "/operations/a", Origin=origin)
+    assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_no_handshake_begins_with_head(port):
+    lines = ["HEAD /healthz HTTP/1.1", *UPGRADE]
+    assert "426" in first_line(port, *lines)
