@@ -154,6 +154,9 @@ class WorkerSettings(Settings):
 class ServeSettings(Settings):
     """The settings of the sidecar."""
 
+    url_file: str | None = setting(None, text, "the path of a file that holds a broker URL")
+    """File that holds the URL of the broker, which wins over ``url``: other users of the machine
+    see the command line in the list of processes, and not the file."""
     host: str = setting(
         "localhost",
         lambda value: listen_host(text(value)),
@@ -251,6 +254,8 @@ class ServeSettings(Settings):
     )
     """URL of Celery's result backend, where the sidecar looks up how a lost run ended. The default
     is the result backend of the Celery application, if the sidecar has one (``--app``)."""
+    result_backend_file: str | None = setting(None, text, "the path of a file that holds a URL")
+    """File that holds the URL of the result backend, which wins over ``result_backend``."""
     answer_unknown: bool = setting(False, switch, "true or false")
     """Whether the sidecar also looks up unknown operations in the result backend when a client
     subscribes to one. It then shows how they ended, with their results."""

@@ -18,6 +18,7 @@ from celery_wsprogress.access.exposure import check_exposure
 from celery_wsprogress.cli import serve_runner
 from celery_wsprogress.cli.advice import log_advice
 from celery_wsprogress.cli.application import find_application
+from celery_wsprogress.cli.secret_files import read_url
 from celery_wsprogress.cli.serve_options import EPILOG, serve_options
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.printable import escape_control, escape_control_lines
@@ -134,9 +135,13 @@ def configure(
     if ctx.params.get("child_of") is None:
         # Only once: child processes load the same settings.
         log_advice(app, settings)
+    if broker is None and settings.url_file is not None:
+        broker = read_url("wsprogress_url_file", settings.url_file)
     addresses = choose_broker(app, settings, broker)
     if addresses is None:
-        raise click.UsageError("Name the application with -A, or the broker with --broker")
+        raise click.UsageError(
+            "Name the application with -A, or the broker with --broker or --broker-file"
+        )
     prepare(addresses.read)
     if is_in_one_process(addresses.read.url):
         raise ConfigurationError(
@@ -145,7 +150,13 @@ def configure(
             "a broker that other processes can reach: this one works within one process only, "
             "where you can use start_websocket_background()",
         )
-    return Setup(settings, *addresses, find_backend(app, settings.result_backend))
+    return Setup(settings, *addresses, find_backend(app, _backend_url(settings)))
+
+
+def _backend_url(settings: ServeSettings) -> str | None:
+    if settings.result_backend_file is None:
+        return settings.result_backend
+    return read_url("wsprogress_result_backend_file", settings.result_backend_file)
 
 
 def _as_child(setup: Setup, child_of: int) -> Coroutine[Any, Any, None]:

@@ -38,7 +38,14 @@ _OPTIONS: Final = (
         "--broker",
         envvar="WSPROGRESS_BROKER",
         metavar="URL",
-        help="Broker to read events from, if it is not the application's.",
+        help="Broker to read events from, if it is not the application's. A password in it is "
+        "shown in the list of processes: use --broker-file, or WSPROGRESS_BROKER.",
+    ),
+    click.option(
+        "--broker-file",
+        "url_file",
+        metavar="FILE",
+        help="File that holds the URL of that broker.",
     ),
     click.option(
         "--broker-option",
@@ -64,7 +71,13 @@ _OPTIONS: Final = (
     click.option(
         "--result-backend",
         metavar="URL",
-        help="Result backend to ask how silent runs ended, if it is not the application's.",
+        help="Result backend to ask how silent runs ended, if it is not the application's. A "
+        "password in it is shown in the list of processes: use --result-backend-file.",
+    ),
+    click.option(
+        "--result-backend-file",
+        metavar="FILE",
+        help="File that holds the URL of that result backend.",
     ),
     click.option(
         "--host",

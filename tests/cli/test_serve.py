@@ -148,6 +148,7 @@ def test_help_of_serve_names_every_setting():
     for name in ServeSettings.__dataclass_fields__:
         option = {
             "url": "broker",
+            "url_file": "broker-file",
             "origins": "origin",
             "hosts": "allow-host",
             "trusted_proxies": "trusted-proxy",
