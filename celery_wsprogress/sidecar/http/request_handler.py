@@ -93,6 +93,15 @@ class RequestHandler:
 
     async def process(self, connection: ServerConnection, request: Request) -> Response | None:
         """Return the response to a request; None lets the WebSocket handshake go on."""
+        response = await self._decide(connection, request)
+        if connection.protocol.eof_sent:
+            # More came before the response, and was no frame: a second request, or garbage.
+            # websockets (17.4) has closed its side, and would fail to write the response.
+            connection.transport.abort()
+            await connection.wait_closed()
+        return response
+
+    async def _decide(self, connection: ServerConnection, request: Request) -> Response | None:
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see Sidecar._serve
         rejection = reject_reason(request, self._settings)
         if rejection is not None:
