@@ -533,6 +533,24 @@ def test_a_page_that_may_be_of_any_website_learns_nothing_of_others(served, writ
             assert get(served, path, Origin="null")[0] in {401, 403}
 
 
+@pytest.mark.parametrize("granted", [None, "other"])
+def test_who_may_not_watch_an_id_does_not_learn_whether_it_is_there(address, write, granted):
+    write(*LIFE)
+    with SidecarThread(address, key=KEY) as sidecar, client(sidecar) as one:
+        eventually(lambda: sidecar.sidecar.hub.get("op-1"))
+        headers = {}
+        if granted is not None:
+            headers = {"Authorization": f"Bearer {create_token(granted, key=KEY)}"}
+            one.ask("authenticate", token=create_token(granted, key=KEY))
+        there, nowhere = (
+            get(sidecar, f"/operations/{name}", **headers) for name in ("op-1", "op-2")
+        )
+        assert there == nowhere
+        for command in ("get_operation", "get_history", "subscribe"):
+            there, nowhere = (one.ask(command, operation_id=name) for name in ("op-1", "op-2"))
+            assert json.dumps(there).replace("op-1", "op-2") == json.dumps(nowhere)
+
+
 @pytest.mark.parametrize("header", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}])
 def test_foreign_pages_and_foreign_names_do_not_get_in(served, header):
     assert get(served, "/", **header)[0] == 403
