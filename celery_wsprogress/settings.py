@@ -226,12 +226,21 @@ class ServeSettings(Settings):
     """Addresses of the proxies whose ``X-Forwarded-For`` says where a client is. From anyone else
     the header is ignored."""
     monitor_unsubscribed: bool = setting(False, switch, "true or false")
-    """Whether a connection that sends nothing for one second receives all events. Not with a
-    key."""
+    """Whether a connection that sends nothing for a second receives all events; not with a key."""
     heartbeat: float = setting(20.0, between(1, 600), "seconds from 1 to 600")
     """Seconds between two pings, and the time that a client has to answer one."""
     max_subscriptions: int = setting(10_000, whole(1, 1_000_000), "a number from 1 to 1000000")
     """Maximum number of operations that one connection may watch by id."""
+    max_connections: int = setting(10_000, whole(1, 1_000_000), "a number from 1 to 1000000")
+    """Maximum number of WebSockets of one process, if its limit on open files allows so many."""
+    address_connections: int = setting(5_000, whole(1, 1_000_000), "a number from 1 to 1000000")
+    """The same for one address; an IPv6 address counts as its /64. See ``trusted_proxies``."""
+    auth_timeout: float = setting(10.0, between(0.1, 600), "seconds from 0.1 to 600")
+    """Seconds that a client has to send a valid token, if one is needed."""
+    client_share: float = setting(0.25, between(0.01, 1), "a number from 0.01 to 1")
+    """Share of one processor for what one client sends; eight seconds of it may be used at once."""
+    address_share: float = setting(0.5, between(0.01, 1), "a number from 0.01 to 1")
+    """The same for all clients of one address together."""
     max_finished: int = setting(1000, whole(0, 1_000_000), "a number from 0 to 1000000")
     """Maximum number of finished operations that are kept in memory."""
     max_waiting: int = setting(100_000, whole(1, 10_000_000), "a number from 1 to 10000000")
@@ -244,8 +253,7 @@ class ServeSettings(Settings):
     max_history_bytes: int = setting(
         512_000_000, whole(1_000_000, 1_000_000_000_000), "bytes from 1000000"
     )
-    """Maximum memory of all operations with their histories, in bytes. It is counted as it is,
-    within a third; the process itself takes some 60 MB, and its connections are not in it."""
+    """Maximum memory of all operations with their histories, in bytes, within a third."""
     lost_after: float = setting(60.0, between(1, 86_400), "seconds from 1 to 86400")
     """Seconds without a heartbeat after which a run is presumed lost. After half of them it is
     ``stalled``. Must be at least three times the workers' ``sign_interval``."""

@@ -85,6 +85,7 @@ def execute(
         made = _command(fields)(context)
         reply = made if isinstance(made, dict) else (yield from made)
     except (CommandError, TokenError) as exc:
+        session.failed_tokens += isinstance(exc, TokenError)
         name = fields.get("command")
         # A client may have put anything in the place of the name: it is not sent back.
         named = name[:MAX_NAME_LENGTH] if isinstance(name, str) else None

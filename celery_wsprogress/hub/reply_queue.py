@@ -5,12 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-from typing import Final
-
 from celery_wsprogress.protocol.frames import text_frame
-
-MAX_BYTES: Final = 1_000_000
-"""Bytes of unsent replies above which the server reads no more commands of the client."""
 
 
 class ReplyQueue(list[bytes]):
@@ -25,11 +20,6 @@ class ReplyQueue(list[bytes]):
     def __init__(self) -> None:
         self.size = 0
         """Bytes of all frames."""
-
-    @property
-    def backlogged(self) -> bool:
-        """Whether the server must read no command now."""
-        return self.size > MAX_BYTES
 
     def add(self, text: bytes) -> None:
         """Queue a reply, given as JSON."""

@@ -59,6 +59,7 @@ class Session:
         "client_id",
         "commands",
         "cursors",
+        "failed_tokens",
         "max_rates",
         "permit",
         "replies",
@@ -81,6 +82,7 @@ class Session:
         """Cursors by operation id, where a number is not enough."""
         self.commands = 0
         """Number of commands processed."""
+        self.failed_tokens = 0
         self.accepts_snapshots = False
         """Whether the client has sent ``resync: true``."""
         self.too_slow = False
@@ -180,11 +182,9 @@ class Session:
         """
         if record not in self._unread:
             limiter = self._rate_limiter
-            held_back = None if limiter is None else limiter.get(record)
-            if limiter is not None and held_back is not None:
+            if limiter is not None and (held_back := limiter.get(record)) is not None:
                 if record.history.only_progress_after(seq_of(held_back)):
-                    # It is due later, and then the newest progress is sent.
-                    return False
+                    return False  # It is due later, and then the newest progress is sent.
                 self._unread[record] = held_back
                 limiter.resume(record)
             elif self.cursors:

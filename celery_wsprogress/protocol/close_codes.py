@@ -23,6 +23,8 @@ UNREADABLE: Final = 1007
 """The peer sent text that is not JSON."""
 RESTARTING: Final = 1012
 """The sidecar stops. The reason is JSON: ``{"retry_ms": …}``, when the client is to come back."""
+TRY_AGAIN_LATER: Final = 1013
+"""The sidecar has no memory for the client's message now. The client comes back later."""
 TOKEN_EXPIRED: Final = 4001
 """A token that the connection needs has expired or was revoked. The client comes back with a new
 one."""
@@ -30,7 +32,7 @@ TOO_SLOW: Final = 4008
 """The client did not read fast enough and has missed events, or reads nothing at all."""
 
 KNOWN: Final = frozenset(
-    {1000, 1001, 1002, UNSUPPORTED, 1005, LOST, UNREADABLE, 1009, 1011, RESTARTING}
+    {1000, 1001, 1002, UNSUPPORTED, 1005, LOST, UNREADABLE, 1009, 1011, RESTARTING, TRY_AGAIN_LATER}
     | {TOKEN_EXPIRED, TOO_SLOW}
 )
 """Codes that the metrics count one by one. Clients may send any others."""

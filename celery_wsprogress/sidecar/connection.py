@@ -1,10 +1,13 @@
 """One WebSocket connection of the sidecar.
 
 websockets creates a :class:`ProgressConnection` for each handshake; :mod:`.connections` gives it a
-session and reads its commands. A session has encoded frames that all clients share, so one client
-costs one write. websockets would encode each frame for each client, because extensions may
-differ; here none is ever negotiated (``compression=None``), so a :class:`.SocketWriter` writes the
-bytes to the socket. The overridden methods are the callbacks of :class:`asyncio.Protocol`.
+session. What the client sends goes through a :class:`.ClientInput`, which has it processed in fair
+turns: websockets itself would parse all bytes of a read at once, and hold what it parsed.
+
+A session has encoded frames that all clients share, so one client costs one write. websockets would
+encode each frame for each client, because extensions may differ; here none is ever negotiated
+(``compression=None``), so a :class:`.SocketWriter` writes the bytes to the socket. The overridden
+methods are the callbacks of :class:`asyncio.Protocol`.
 
 Runs in: the event loop.
 """
@@ -15,25 +18,29 @@ import asyncio
 import contextlib
 import random
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
-from websockets.frames import CloseCode
+from websockets.frames import DATA_OPCODES, CloseCode, Frame
 from websockets.protocol import State
 
+from celery_wsprogress.access.addresses import address_key
 from celery_wsprogress.protocol.close_codes import (
     LOST,
     TOO_SLOW,
-    UNSUPPORTED,
 )
+from celery_wsprogress.sidecar.buffered_reader import BufferedReader
+from celery_wsprogress.sidecar.client_input import ClientInput
 from celery_wsprogress.sidecar.socket_writer import SocketWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
 
     from celery_wsprogress.access.permissions import Permit
     from celery_wsprogress.hub.session import Session
+    from celery_wsprogress.hub.steps import Steps
+    from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
 
 CLOSE_TIMEOUT: Final = 3.0
 """Seconds a client has to take the close frame and answer it."""
@@ -42,11 +49,24 @@ MIN_PING_FACTOR: Final = 0.75
 """The shortest ping interval, as a part of the heartbeat. Each connection has a random interval,
 so that connections which were opened together are not pinged together."""
 
+MAX_HEAD_BYTES: Final = 65_536
+"""Maximum size of the head of a request: websockets alone allows 128 headers of 8 KiB."""
+
 
 class ProgressConnection(ServerConnection):
-    """A WebSocket connection that writes the frames of its session."""
+    """A WebSocket connection that writes the frames of its session.
 
-    def __init__(self, *args: Any, ping_interval: float | None = None, **options: Any) -> None:
+    Args:
+        limits: The limits of all clients.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        limits: ClientLimits,
+        ping_interval: float | None = None,
+        **options: Any,
+    ) -> None:
         if ping_interval is not None:
             ping_interval *= random.uniform(MIN_PING_FACTOR, 1.0)  # noqa: S311
         super().__init__(*args, ping_interval=ping_interval, **options)
@@ -56,6 +76,14 @@ class ProgressConnection(ServerConnection):
         """Set before the handshake is answered."""
         self.session: Session | None = None
         """None until the handshake is done."""
+        self.input: ClientInput
+        """Set by :meth:`connection_made`."""
+        self.limits = limits
+        self.opened_at = time.monotonic()
+        """When the socket was accepted, in monotonic seconds."""
+        self._on_command: Callable[[str], Steps[None]]
+        self._reading = True
+        self._head_bytes = 0
         self._closing: asyncio.Task[None] | None = None
 
     @property
@@ -69,20 +97,122 @@ class ProgressConnection(ServerConnection):
         """Create the writer, as there is a socket now."""
         super().connection_made(transport)
         # The transport of a TCP socket both reads and writes, with asyncio and with uvloop.
-        self.writer = SocketWriter(
-            cast("asyncio.Transport", transport), self.flush, self._close_too_slow
-        )
+        socket = cast("asyncio.Transport", transport)
+        self.writer = SocketWriter(socket, self.flush, self.flush_in_turn, self._close_too_slow)
+        limits, address = self.limits, address_key(_host(transport))
+        self.input = ClientInput(self, address, limits.new_budget(), limits.memory)
+        socket.set_protocol(BufferedReader(self, limits.read_buffer))
+        limits.admission.begin(self, address, time.monotonic())
+
+    # Input, in turns.
 
     def data_received(self, data: bytes) -> None:
-        """Pass on what the client sent, and stop writing if that was a close frame."""
+        """Have what the client sent processed in its turn."""
+        self.input.add(data)
+        self._take_turns()
+
+    def _take_turns(self) -> None:
+        if self.input.has_work:
+            self.limits.turns.add(self.input)
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether one side has begun to close."""
+        return self.protocol.state > State.OPEN or self.protocol.close_expected()
+
+    @property
+    def may_parse(self) -> bool:
+        """Whether bytes may be parsed: not between a request and the end of its handshake."""
+        return self.request is None or self.session is not None or self.is_closing
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the client does not take what was written to it."""
+        return self.paused
+
+    @property
+    def owes_replies(self) -> bool:
+        """Whether replies are unsent, or no command can be executed yet."""
+        return self.session is None or bool(self.session.replies)
+
+    @property
+    def unparsed_bytes(self) -> int:
+        """Bytes of an unfinished frame."""
+        return len(self.protocol.reader.buffer)
+
+    def parse(self, data: bytes) -> None:
+        """Have websockets parse bytes of the client."""
+        if self.request is None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.is_closing:
+                self._reject_head()
         super().data_received(data)
-        if self.protocol.state > State.OPEN:
+        if self.is_closing:
+            # No frame may follow the close frame.
             self.writer.close()
+
+    def _reject_head(self) -> None:
+        text = f"The head of a request has at most {MAX_HEAD_BYTES:,} bytes\n"
+        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        self.protocol.send_response(self.protocol.reject(status, text))
+        self.send_data()
+
+    def process_event(self, event: Any) -> None:
+        """Take a request, or a frame; the frames of commands go to the input."""
+        if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
+            self.input.add_frame(event)
+            return
+        super().process_event(event)
+        if self.request is event:
+            self.limits.admission.end_head(self)
+
+    def execute(self, message: str) -> Steps[None]:
+        """Execute a command."""
+        return self._on_command(message)
+
+    def serve_commands(self, on_command: Callable[[str], Steps[None]]) -> None:
+        """Begin to execute the commands of the client; there is a session now."""
+        self._on_command = on_command
+        self._take_turns()
+
+    def wait_for(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Take no turn before a coroutine has ended."""
+        task = self.loop.create_task(coroutine)
+        self.input.is_waiting = True
+        task.add_done_callback(self._end_wait)
+
+    def _end_wait(self, _task: asyncio.Task[None]) -> None:
+        self.input.is_waiting = False
+        self._take_turns()
+
+    def set_reading(self, reading: bool, /) -> None:
+        """Read the socket, or let it wait."""
+        if reading is not self._reading and not self.transport.is_closing():
+            self._reading = reading
+            if reading:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
+
+    def refuse(self, code: int, reason: str) -> None:
+        """Begin to close the connection because of what the client has sent."""
+        self.schedule_close(code, reason)
+
+    def abort(self) -> None:
+        """Close the connection at once, without a close frame."""
+        self.transport.abort()
+
+    def charge(self, seconds: float) -> None:
+        """Charge processor time to the client that no turn has measured."""
+        self.limits.turns.charge(self.input, seconds)
 
     def eof_received(self) -> None:
         """Stop writing: after the end of file websockets closes the socket."""
+        self.input.end()
         self.writer.close()
         super().eof_received()
+
+    # Output.
 
     def pause_writing(self) -> None:
         """Stop writing, as the socket's buffer is full."""
@@ -93,12 +223,15 @@ class ProgressConnection(ServerConnection):
         """Write what has come meanwhile, as the socket's buffer is empty again."""
         super().resume_writing()
         self.writer.resume()
+        self.input.resume()
         self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop writing, as the socket is closed."""
         super().connection_lost(exc)
         self.writer.close()
+        self.input.clear()
+        self.limits.admission.end(self)
 
     async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the WebSocket. No frame may follow the close frame, so writing stops first."""
@@ -109,30 +242,13 @@ class ProgressConnection(ServerConnection):
         """Write what is unread in the session, as far as the socket takes it. Never waits."""
         if self.session is not None:
             self.session.flush(time.monotonic(), time.time())
+            # The client may have taken the replies that its next command waits for.
+            self._take_turns()
 
-    async def read_commands(
-        self,
-        on_command: Callable[[str], None],
-        before_command: Callable[[str], Awaitable[None]],
-    ) -> None:
-        """Pass each frame of the client to both functions until the connection closes.
-
-        A client that does not read its replies gets no further command processed.
-        """
-        with contextlib.suppress(ConnectionClosed):
-            async for message in self:
-                if isinstance(message, bytes):
-                    await self.close_or_abort(UNSUPPORTED, "frames are JSON text")
-                    return
-                await before_command(message)
-                on_command(message)
-                self.flush()
-                await self._drain_replies()
-
-    async def _drain_replies(self) -> None:
-        session = self.session
-        while session is not None and session.replies.backlogged and self.state is State.OPEN:
-            await self._drain_some()
+    def flush_in_turn(self) -> None:
+        """Go on with a long flush in a turn of the client, since it is the client that is far."""
+        self.input.wants_flush = True
+        self._take_turns()
 
     async def _drain(self) -> None:
         session = self.session
@@ -171,3 +287,9 @@ class ProgressConnection(ServerConnection):
                 await self.close(code, reason)
         except TimeoutError:
             self.transport.abort()
+
+
+def _host(transport: asyncio.BaseTransport) -> str:
+    """Return the address of the peer; an empty text if the socket is closed already."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if peer else ""

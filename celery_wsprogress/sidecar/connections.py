@@ -27,6 +27,7 @@ from celery_wsprogress.protocol.close_codes import TOKEN_EXPIRED, TOO_SLOW
 from celery_wsprogress.protocol.messages import MAX_COMMAND_BYTES, encode_frame
 from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path
+from celery_wsprogress.sidecar.limits.client_limits import FAILED_TOKEN_COST
 from celery_wsprogress.sidecar.token_expiry import TokenExpiry
 from celery_wsprogress.version import __version__
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Request
 
     from celery_wsprogress.hub.hub import Hub
+    from celery_wsprogress.hub.steps import Steps
     from celery_wsprogress.hub.store import OperationStore
     from celery_wsprogress.settings import ServeSettings
     from celery_wsprogress.sidecar.access.authorizer import Authorizer
@@ -95,14 +97,13 @@ class Connections:
         try:
             self._expiry.watch(session)
             session.replies.add(encode_frame(self._welcome(session)))
-            self._subscribe_by_path(request, session)
+            self._subscribe_by_path(request, session, connection)
             connection.flush()
             if self._settings.monitor_unsubscribed:
                 loop = asyncio.get_running_loop()
                 loop.call_later(UNSUBSCRIBED_AFTER, self._monitor_if_silent, session)
-            await connection.read_commands(
-                lambda frame: self._answer(frame, session), self._authorizer.prepare
-            )
+            connection.serve_commands(lambda frame: self._answer(frame, session, connection))
+            await connection.wait_closed()
         finally:
             self._expiry.forget(session)
             self._hub.subscriptions.disconnect(session)
@@ -118,7 +119,9 @@ class Connections:
         for session, connection in list(self._by_session.items()):
             if timestamp >= session.valid_until:
                 self._expiry.check(session)
-            if connection.writer.is_stalled(self._settings.heartbeat):
+            if self._is_late(session, connection, timestamp):
+                connection.schedule_close(TOKEN_EXPIRED, "no valid token in time")
+            elif connection.writer.is_stalled(self._settings.heartbeat):
                 connection.schedule_close(TOO_SLOW, "too slow: reads nothing of what is sent")
 
     def close_revoked(self) -> None:
@@ -139,11 +142,21 @@ class Connections:
         else:
             connection.flush()
 
-    def _answer(self, frame: str, session: Session) -> None:
+    def _is_late(self, session: Session, connection: ProgressConnection, timestamp: float) -> bool:
+        """Return whether it has had long enough to send a token, and has none."""
+        if session.permit.is_authenticated(timestamp):
+            return False
+        return time.monotonic() - connection.opened_at > self._settings.auth_timeout
+
+    def _answer(self, frame: str, session: Session, connection: ProgressConnection) -> Steps[None]:
         if session.commands == 0 and session.selectors:
             # `_monitor_if_silent` has subscribed it to everything, until its first command.
-            take_all(self._hub.subscriptions.unselect(session, EVERYTHING))
-        steps = commands.execute(
+            yield from self._hub.subscriptions.unselect(session, EVERYTHING)
+        if self._authorizer.may_need_key(frame):
+            connection.wait_for(self._authorizer.prepare(frame))
+            yield
+        failed_tokens = session.failed_tokens
+        yield from commands.execute(
             frame,
             session,
             self._hub,
@@ -153,14 +166,17 @@ class Connections:
             replayable=self._broker.replayable,
             broker_error=self._broker.error,
         )
-        take_all(steps)
+        if session.failed_tokens > failed_tokens:
+            connection.charge(FAILED_TOKEN_COST)
         self._expiry.watch(session)
 
-    def _subscribe_by_path(self, request: Request | None, session: Session) -> None:
+    def _subscribe_by_path(
+        self, request: Request | None, session: Session, connection: ProgressConnection
+    ) -> None:
         operation_id = operation_id_in_path(request.path if request else "")
         if operation_id:
             command = {"command": "subscribe", "operation_id": operation_id}
-            self._answer(json.dumps(command), session)
+            take_all(self._answer(json.dumps(command), session, connection))
 
     def _monitor_if_silent(self, session: Session) -> None:
         """Subscribe a client to everything if it has sent no command."""

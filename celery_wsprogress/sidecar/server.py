@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from websockets.asyncio.server import Server, serve
 
@@ -30,6 +31,9 @@ from celery_wsprogress.sidecar.http.request_handler import RequestHandler
 from celery_wsprogress.sidecar.ingest.dispatcher import Dispatcher
 from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus, LogReaderThread
 from celery_wsprogress.sidecar.ingest.startup_replay import HANDSHAKE_HOLD, StartupReplay
+from celery_wsprogress.sidecar.limits.admission import MAX_UNFINISHED_REQUESTS, ConnectionLimits
+from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
+from celery_wsprogress.sidecar.limits.open_files import max_connections, raise_limit
 from celery_wsprogress.sidecar.liveness.service import LivenessService
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import merge, readiness, stats
@@ -39,6 +43,8 @@ from celery_wsprogress.sidecar.sockets import display_address, listen
 
 if TYPE_CHECKING:
     import socket
+
+    from websockets.asyncio.server import ServerConnection
 
     from celery_wsprogress.brokers import BrokerAddress
     from celery_wsprogress.hub.session import Session
@@ -105,8 +111,14 @@ class Sidecar:
         self.sockets: list[socket.socket] = []
         """The sockets it listens on, after :meth:`start`."""
         self._by_session: dict[Session, ProgressConnection] = {}
+        self.limits = _client_limits(settings)
         self._metrics = MetricsCollector(
-            self.hub, broker, self._startup_replay, self._by_session, latency
+            self.hub,
+            broker,
+            self._startup_replay,
+            self._by_session,
+            latency,
+            limits=self.limits,
         )
         self._link = link
         self._sweep_interval = sweep_interval
@@ -163,13 +175,13 @@ class Sidecar:
         return await serve(
             self._connections.serve,
             sock=sock,
-            create_connection=ProgressConnection,
+            create_connection=cast(
+                "type[ServerConnection]", partial(ProgressConnection, limits=self.limits)
+            ),
             process_request=self._requests.process,
             # The frames are shared by all clients, so no extension may change them.
             compression=None,
             max_size=MAX_MESSAGE_BYTES,
-            # The commands that are held of a client that does not read its replies.
-            max_queue=4,
             # While the log is read at the start, the handshake waits for it.
             open_timeout=HANDSHAKE_HOLD + 10,
             close_timeout=CLOSE_TIMEOUT,
@@ -226,7 +238,10 @@ class Sidecar:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._sweep_interval)
-            self.hub.store.expire(time.monotonic())
+            now = time.monotonic()
+            self.hub.store.expire(now)
+            self.limits.turns.forget(now)
+            self.limits.admission.abort_late(now)
             self._connections.sweep(time.time())
 
     def _warn_if_no_events(self) -> None:
@@ -235,6 +250,24 @@ class Sidecar:
                 "No event in the first minute. Is a worker running on this broker, and do its "
                 "tasks say @app.task(base=StreamingTask)?"
             )
+
+
+def _client_limits(settings: ServeSettings) -> ClientLimits:
+    files = raise_limit()
+    total = max_connections(settings.max_connections, files, MAX_UNFINISHED_REQUESTS)
+    if total < settings.max_connections:
+        logger.warning(
+            "At most %d connections instead of wsprogress_max_connections = %d: this process may "
+            "open %d files",
+            total,
+            settings.max_connections,
+            files,
+        )
+    return ClientLimits(
+        ConnectionLimits(total, min(total, settings.address_connections)),
+        client_share=settings.client_share,
+        address_share=settings.address_share,
+    )
 
 
 def _limits(settings: ServeSettings) -> Limits:

@@ -48,6 +48,7 @@ class SocketWriter:
             protocol whenever it holds bytes back; while it is not paused, a write to the socket
             overtakes nothing.
         flush: Flushes the session.
+        flush_in_turn: Has the session flushed in the next turn of its client.
         close_too_slow: Closes the connection; called when its client has missed events.
     """
 
@@ -62,6 +63,7 @@ class SocketWriter:
         "_timer",
         "_transport",
         "close_too_slow",
+        "flush_soon",
         "ready",
         "sent_bytes",
         "sent_writes",
@@ -71,6 +73,7 @@ class SocketWriter:
         self,
         transport: asyncio.Transport,
         flush: Callable[[], None],
+        flush_in_turn: Callable[[], None],
         close_too_slow: Callable[[], None],
     ) -> None:
         transport.set_write_buffer_limits(high=0)
@@ -79,6 +82,8 @@ class SocketWriter:
         self._file = sock.fileno()
         self._transport = transport
         self._flush = flush
+        self.flush_soon = flush_in_turn
+        """Schedules a flush of the session, after the other sessions."""
         self.close_too_slow = close_too_slow
         self._open = True
         self._paused = False
@@ -106,10 +111,6 @@ class SocketWriter:
     def close(self) -> None:
         """Write nothing any more: one side has begun to close."""
         self._open = self.ready = False
-
-    def flush_soon(self) -> None:
-        """Flush the session in the next iteration of the event loop, after the others."""
-        asyncio.get_running_loop().call_soon(self._flush)
 
     def flush_at(self, due: float) -> None:
         """Flush the session at a monotonic time; an earlier request stands."""

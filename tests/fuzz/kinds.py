@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from support.frames import unframed
 from support.tokens import KEY, NOW, verifier
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
@@ -27,12 +27,15 @@ from celery_wsprogress.protocol.batches import Batch, decode_batch
 from celery_wsprogress.protocol.messages import MAX_FRAME_BYTES
 from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.access.authorizer import Authorizer
+from celery_wsprogress.sidecar.client_input import ClientInput
 from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path, permit_for
 from celery_wsprogress.sidecar.http.request_handler import RequestHandler
 from celery_wsprogress.sidecar.http.routes import JSON
 from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
 from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
+from celery_wsprogress.sidecar.limits.admission import ConnectionLimits
+from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
 from fuzz import batches, commands, requests
@@ -313,12 +316,13 @@ class Tokens:
 
 
 class Peer(ProgressConnection):
-    """The connection that a request came over, without a socket."""
+    """The connection that a request came over."""
 
     remote_address = ("127.0.0.1", 4321)
 
-    def __init__(self) -> None:
-        """Nothing: there is no protocol behind it."""
+    def __init__(self, limits: ClientLimits) -> None:
+        super().__init__(ServerProtocol(), None, limits=limits)
+        self.input = ClientInput(self, "", limits.new_budget(), limits.memory)
 
 
 class Requests:
@@ -339,9 +343,12 @@ class Requests:
             assert isinstance(request, Request)
             self._respond(request, settings)
 
+    async def _process(self, request: Request, settings: ServeSettings) -> Response | None:
+        limits = client_limits()
+        return await self._handlers[id(settings)].process(Peer(limits), request)
+
     def _respond(self, request: Request, settings: ServeSettings) -> None:
-        process = self._handlers[id(settings)].process
-        response = self._loop.run_until_complete(process(Peer(), request))
+        response = self._loop.run_until_complete(self._process(request, settings))
         if response is None:
             Client(Hub(), settings).send(
                 json.dumps(
@@ -362,11 +369,16 @@ class Requests:
         self._loop.close()
 
 
+def client_limits() -> ClientLimits:
+    """Limits that no request reaches."""
+    return ClientLimits(ConnectionLimits(total=10, per_address=10))
+
+
 def handler(settings: ServeSettings) -> RequestHandler:
     """What answers requests, with a hub that has read its log."""
     hub, broker, replay = written_hub(), BrokerStatus(), StartupReplay()
     replay.complete()
-    metrics = MetricsCollector(hub, broker, replay, {}, LatencyHistogram())
+    metrics = MetricsCollector(hub, broker, replay, {}, LatencyHistogram(), limits=client_limits())
     return RequestHandler(
         settings,
         authorizer=Authorizer(settings),

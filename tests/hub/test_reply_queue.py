@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.frames import unframed
 
-from celery_wsprogress.hub.reply_queue import MAX_BYTES, ReplyQueue
+from celery_wsprogress.hub.reply_queue import ReplyQueue
 
 
 def test_replies_are_taken_in_order_about_as_many_as_there_is_room_for():
@@ -17,15 +17,12 @@ def test_replies_are_taken_in_order_about_as_many_as_there_is_room_for():
     assert not queue
 
 
-def test_a_client_that_reads_no_replies_is_backlogged_until_it_reads_some():
+def test_the_bytes_of_replies_are_counted_with_their_headers():
     queue = ReplyQueue()
-    queue.add(b"x" * MAX_BYTES)
-    # Its header counts, too.
-    assert queue.backlogged
-    queue.take(1)
-    assert not queue.backlogged
+    queue.add(b"x" * 100)
     queue.add(b"x")
-    assert not queue.backlogged
-    queue.add(b"x" * MAX_BYTES)
+    assert queue.size == 102 + 3
+    queue.take(1)
+    assert queue.size == 3
     queue.clear()
-    assert (queue.backlogged, queue.size, bool(queue)) == (False, 0, False)
+    assert (queue.size, bool(queue)) == (0, False)

@@ -6,6 +6,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from support.deliveries import process
@@ -16,16 +17,19 @@ from websockets.exceptions import ConnectionClosed
 
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
-from celery_wsprogress.hub.reply_queue import MAX_BYTES as MAX_REPLY_BYTES
 from celery_wsprogress.hub.session import WRITE_BYTES, Session
 from celery_wsprogress.operations import history
 from celery_wsprogress.protocol import batches, messages
 from celery_wsprogress.protocol.close_codes import TOO_SLOW, UNSUPPORTED
 from celery_wsprogress.sidecar import connection as module
 from celery_wsprogress.sidecar.connection import MIN_PING_FACTOR, ProgressConnection
+from celery_wsprogress.sidecar.limits.admission import ConnectionLimits
+from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
 from celery_wsprogress.sidecar.socket_writer import MAX_KERNEL_BUFFER
 
 TIMEOUT = 30
+
+CONNECTIONS = ConnectionLimits(total=100, per_address=100)
 
 
 # Connections.
@@ -43,11 +47,9 @@ class Served:
         self.ended = asyncio.Event()
         self.url = ""
 
-    async def prepare(self, frame):
-        """Nothing."""
-
     def take(self, frame):
         """As a command is taken: count it, and reply where the client asks for bytes."""
+        yield
         self.taken.append(frame)
         if frame.isdecimal():
             self.session.replies.add(b"x" * int(frame))
@@ -57,7 +59,8 @@ class Served:
         connection.session, self.session.writer = self.session, connection.writer
         self.connection = connection
         try:
-            await connection.read_commands(self.take, self.prepare)
+            connection.serve_commands(self.take)
+            await connection.wait_closed()
         finally:
             self.ended.set()
 
@@ -89,7 +92,7 @@ async def connected(*, ping_interval=None, **options):
             served.accept,
             "127.0.0.1",
             0,
-            create_connection=ProgressConnection,
+            create_connection=partial(ProgressConnection, limits=ClientLimits(CONNECTIONS)),
             max_size=messages.MAX_COMMAND_BYTES,
             write_limit=(65_536, 16_384),
             **how,
@@ -167,19 +170,19 @@ def test_a_client_that_does_not_read_costs_a_bounded_number_of_bytes_and_misses_
 
 
 def test_the_commands_of_a_client_that_does_not_read_wait():
-    size = MAX_REPLY_BYTES // 4
+    size = 250_000
     asked = 200
 
     async def scenario():
         async with connected(max_queue=1) as (served, client):
             asking = asyncio.create_task(_send(client, [str(size)] * asked))
-            await until(lambda: served.session.replies.backlogged and served.connection.paused)
+            await until(lambda: served.connection.paused)
             assert len(served.taken) < asked
             for _ in range(asked):
                 assert len(await client.recv()) == size
             await asking
             assert len(served.taken) == asked
-            assert MAX_REPLY_BYTES < served.owed <= MAX_REPLY_BYTES + size
+            assert size <= served.owed < size + 100, "one reply at a time"
 
     run(scenario())
 

@@ -131,11 +131,14 @@ class Authorizer:
                     found.update({name: cookie.value for name, cookie in cookies.items()})
         return found
 
+    def may_need_key(self, frame: str) -> bool:
+        """Return whether :meth:`prepare` must run before a command."""
+        return bool(self._settings.public_keys) and '"token"' in frame
+
     async def prepare(self, frame: str) -> None:
         """Fetch the public keys before a command is executed whose token needs a new one."""
-        if self._settings.public_keys and '"token"' in frame:
-            with contextlib.suppress(CommandError):
-                await self._find_key(decode_command(frame).get("token"))
+        with contextlib.suppress(CommandError):
+            await self._find_key(decode_command(frame).get("token"))
 
     async def _find_key(self, token: object) -> None:
         if self.verifier.needs_new_key(token):

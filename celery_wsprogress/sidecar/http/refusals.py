@@ -52,7 +52,7 @@ class Refusals:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since = clock()
-        self._logged: set[RefusedHeader] = set()
+        self._logged: set[RefusedHeader | str] = set()
 
     def log_once(self, refused: RefusedHeader, address: str) -> None:
         """Log a refusal, unless the same one was logged lately.
@@ -61,14 +61,22 @@ class Refusals:
             refused: What is not allowed.
             address: Where the request came from.
         """
+        self._log_once(refused, _describe(refused, address))
+
+    def log_limit_once(self, setting: str, address: str) -> None:
+        """Log that a limit on connections is reached, unless that was logged lately."""
+        text = f"Refused a connection from {address}: wsprogress_{setting} is reached"
+        self._log_once(setting, text)
+
+    def _log_once(self, key: RefusedHeader | str, line: str) -> None:
         now = self._clock()
         if now - self._since > REPEAT_INTERVAL:
             self._since = now
             self._logged.clear()
-        if refused in self._logged or len(self._logged) >= MAX_LOGGED:
+        if key in self._logged or len(self._logged) >= MAX_LOGGED:
             return
-        self._logged.add(refused)
-        logger.warning("%s", _describe(refused, address))
+        self._logged.add(key)
+        logger.warning("%s", line)
         if len(self._logged) == MAX_LOGGED:
             logger.warning("Many different names are refused; for an hour no more are logged")
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from celery_wsprogress.access.addresses import address_key
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.errors import TokenError
+from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.http.handshake import (
     LOST_UPGRADE,
@@ -31,6 +33,7 @@ from celery_wsprogress.sidecar.http.handshake import (
 from celery_wsprogress.sidecar.http.refusals import Refusals
 from celery_wsprogress.sidecar.http.routes import (
     STARTING,
+    HTTPAnswer,
     RequestContext,
     is_public,
     needs_all_processes,
@@ -39,6 +42,8 @@ from celery_wsprogress.sidecar.http.routes import (
     unauthorized,
 )
 from celery_wsprogress.sidecar.http.static_files import respond_with_file
+from celery_wsprogress.sidecar.limits.client_limits import FAILED_TOKEN_COST
+from celery_wsprogress.sidecar.limits.stepped_work import SteppedWork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +60,16 @@ if TYPE_CHECKING:
     from celery_wsprogress.sidecar.multiprocess.supervisor_link import SupervisorLink
 
 logger = logging.getLogger(__name__)
+
+_SETTINGS: Final = {
+    "connections": "max_connections",
+    "address": "address_connections",
+}
+"""The setting of each limit that :class:`.Admission` names."""
+_FULL: Final = {
+    "connections": "Too many connections",
+    "address": "Too many connections of this address",
+}
 
 
 class RequestHandler:
@@ -112,21 +127,41 @@ class RequestHandler:
             response = to_http_response(rejection)
             return without_body(response) if request.method == "HEAD" else response
         if not is_handshake(request):
-            response = await self._respond(request)
+            response = await self._respond(connection, request)
             share_with_page(response, request.headers)
             return without_body(response) if request.method == "HEAD" else response
-        replay_done = await self._startup_replay.wait()
-        if self._metrics.stopping:
-            return to_http_response(service_unavailable("Stopping"))
-        if not replay_done:
-            return to_http_response(service_unavailable(STARTING))
+        refusal = self._admit(connection, request)
+        if refusal is not None:
+            return to_http_response(refusal)
+        unavailable = await self._wait_for_replay()
+        if unavailable is not None:
+            return to_http_response(unavailable)
         try:
             connection.permit = await self._authorizer.permit_for(request)
         except TokenError as exc:
+            connection.charge(FAILED_TOKEN_COST)
             return to_http_response(unauthorized(exc))
         return None
 
-    async def _respond(self, request: Request) -> Response:
+    async def _wait_for_replay(self) -> HTTPAnswer | None:
+        """Wait until the log was read. Return the response to a handshake that cannot be served."""
+        replay_done = await self._startup_replay.wait()
+        if self._metrics.stopping:
+            return service_unavailable("Stopping")
+        return None if replay_done else service_unavailable(STARTING)
+
+    def _admit(self, connection: ProgressConnection, request: Request) -> HTTPAnswer | None:
+        """Let a WebSocket in, or return the response that refuses it for now."""
+        address = address_of(connection, request, self._settings)
+        # The turns of who comes through a listed proxy count for the client's own address.
+        connection.input.address = address_key(address)
+        limit = connection.limits.admission.admit(connection, connection.input.address)
+        if limit is None:
+            return None
+        self._refusals.log_limit_once(_SETTINGS[limit], address)
+        return service_unavailable(_FULL[limit])
+
+    async def _respond(self, connection: ProgressConnection, request: Request) -> Response:
         """Answer a request that is not for a WebSocket."""
         if request.method == "OPTIONS":
             return options_response()
@@ -142,6 +177,7 @@ class RequestHandler:
             try:
                 permit = await self._authorizer.permit_for(request)
             except TokenError as exc:
+                connection.charge(FAILED_TOKEN_COST)
                 return to_http_response(unauthorized(exc))
         if self._link is not None and needs_all_processes(request.path):
             await self._link.refresh()
@@ -152,7 +188,13 @@ class RequestHandler:
             report=self._report,
             replay_done=self._startup_replay.done,
         )
-        return to_http_response(route(request.path, context))
+        steps = route(request.path, context)
+        if is_public(request.path):
+            # Whether the sidecar is alive must be seen also while clients use up their budgets.
+            return to_http_response(take_all(steps))
+        client = connection.input
+        work = SteppedWork(steps, client.address, client.budget)
+        return to_http_response(await work.run(connection.limits.turns))
 
     def _warn_of_lost_upgrade(self) -> None:
         if not self._warned_of_lost_upgrade:

@@ -15,7 +15,6 @@ from urllib.parse import parse_qs, unquote
 from celery_wsprogress.errors import CommandError
 from celery_wsprogress.hub.command_context import pattern_of
 from celery_wsprogress.hub.list_page import list_operations, parse_filters
-from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.protocol.messages import encode_frame
 from celery_wsprogress.protocol.whole_numbers import parse_whole_number
 from celery_wsprogress.sidecar.metrics.definitions import readiness, stats, to_prometheus
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.access.permissions import Permit
     from celery_wsprogress.errors import TokenError
     from celery_wsprogress.hub.hub import Hub
+    from celery_wsprogress.hub.steps import Steps
     from celery_wsprogress.sidecar.metrics.definitions import Samples
 
 TEXT: Final = "text/plain; charset=utf-8"
@@ -63,8 +63,8 @@ class RequestContext:
     """Whether the log was read; before that no operation is shown, as it may be out of date."""
 
 
-def route(target: str, context: RequestContext) -> HTTPAnswer:
-    """Answer a GET that asks for no WebSocket.
+def route(target: str, context: RequestContext) -> Steps[HTTPAnswer]:
+    """Answer a GET that asks for no WebSocket, in steps.
 
     Args:
         target: The request's path with its query.
@@ -74,7 +74,8 @@ def route(target: str, context: RequestContext) -> HTTPAnswer:
     if path in _PUBLIC_ROUTES:
         return _PUBLIC_ROUTES[path](context, query)
     if path in _AUTHORIZED_ROUTES:
-        return _AUTHORIZED_ROUTES[path](context, query)
+        answer = _AUTHORIZED_ROUTES[path](context, query)
+        return answer if isinstance(answer, HTTPAnswer) else (yield from answer)
     prefix, _, operation_id = path.partition("/operations/")
     if not prefix and operation_id:
         return _operation(context, unquote(operation_id))
@@ -114,7 +115,7 @@ def _metrics(context: RequestContext, _query: str) -> HTTPAnswer:
     return HTTPAnswer(HTTPStatus.OK, to_prometheus(context.report()).encode(), PROMETHEUS)
 
 
-def _operations(context: RequestContext, query: str) -> HTTPAnswer:
+def _operations(context: RequestContext, query: str) -> Steps[HTTPAnswer]:
     fields: dict[str, Any] = {name: values[-1] for name, values in parse_qs(query).items()}
     try:
         filters = [pattern_of(one) for one in parse_filters(fields)]
@@ -129,7 +130,7 @@ def _operations(context: RequestContext, query: str) -> HTTPAnswer:
     if limit is not None:
         fields["limit"] = limit
     try:
-        return _json(HTTPStatus.OK, take_all(list_operations(context.hub.store, fields)))
+        return _json(HTTPStatus.OK, (yield from list_operations(context.hub.store, fields)))
     except CommandError as exc:
         return _bad_request(exc)
 
@@ -177,7 +178,9 @@ _PUBLIC_ROUTES: Final[Mapping[str, Callable[[RequestContext, str], HTTPAnswer]]]
     "/readyz": _ready,
 }
 
-_AUTHORIZED_ROUTES: Final[Mapping[str, Callable[[RequestContext, str], HTTPAnswer]]] = {
+_AUTHORIZED_ROUTES: Final[
+    Mapping[str, Callable[[RequestContext, str], HTTPAnswer | Steps[HTTPAnswer]]]
+] = {
     "/status": _status,
     "/metrics": _metrics,
     "/operations": _operations,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.sidecar.connection import ProgressConnection
     from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
     from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
+    from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
     from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
 
 
@@ -37,6 +38,7 @@ class MetricsCollector:
         startup_replay: Whether the retained log has been read.
         connections: The open connections.
         latency: The histogram of delivery latencies.
+        limits: Counts what was refused.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class MetricsCollector:
         startup_replay: StartupReplay,
         connections: Mapping[Session, ProgressConnection],
         latency: LatencyHistogram,
+        *,
+        limits: ClientLimits,
     ) -> None:
         self.stopping = False
         """Whether the sidecar is shutting down."""
@@ -54,6 +58,7 @@ class MetricsCollector:
         self._startup_replay = startup_replay
         self._connections = connections
         self._latency = latency
+        self._limits = limits
         self._opened = 0
         self._closed: Counter[str] = Counter()
         self._writes = 0
@@ -97,6 +102,11 @@ class MetricsCollector:
                 definitions.labelled("closed_by_code", code=code): count
                 for code, count in self._closed.items()
             },
+            **{
+                definitions.labelled("refused_by_limit", limit=limit): count
+                for limit, count in self._limits.admission.refused.items()
+            },
+            "delayed_inputs_total": self._limits.turns.delayed,
             "sent_writes_total": self._writes + sum(one.writer.sent_writes for one in open_ones),
             "sent_bytes_total": self._bytes + sum(one.writer.sent_bytes for one in open_ones),
             **self._latency.samples(),

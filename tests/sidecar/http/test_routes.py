@@ -12,6 +12,7 @@ from support.tokens import KEY, NOW, token, verifier
 
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.protocol import batches
 from celery_wsprogress.sidecar.http.routes import (
     JSON,
@@ -53,7 +54,7 @@ def get(hub):
             timestamp=NOW,
             report=lambda: {**REPORT, **STATE, "ready": ready},
         )
-        answer = route(target, context)
+        answer = take_all(route(target, context))
         if answer.content_type == JSON:
             return answer.status, json.loads(answer.body)
         assert answer.content_type == (PROMETHEUS if target == "/metrics" else TEXT)

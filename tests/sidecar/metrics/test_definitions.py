@@ -15,6 +15,8 @@ from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.protocol import batches
 from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
 from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
+from celery_wsprogress.sidecar.limits.admission import ConnectionLimits
+from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import (
     METRICS,
@@ -56,8 +58,14 @@ class Process:
     def __init__(self):
         self.hub, self.broker, self.rebuilding = Hub(), BrokerStatus(), StartupReplay()
         self.connections, self.delays = {}, LatencyHistogram()
+        self.limits = ClientLimits(ConnectionLimits(total=10, per_address=10))
         self.accounts = MetricsCollector(
-            self.hub, self.broker, self.rebuilding, self.connections, self.delays
+            self.hub,
+            self.broker,
+            self.rebuilding,
+            self.connections,
+            self.delays,
+            limits=self.limits,
         )
 
     def read(self, *events, counter=1):
@@ -86,6 +94,7 @@ def families(report):
 def test_every_figure_of_a_process_is_a_metric_of_the_table(process):
     process.read(*LIFE)
     process.accounts.closed(Wrote(1, 1))
+    process.limits.admission.refused["address"] += 1
     shown = text_string_to_metric_families(to_prometheus(process.report()))
     kinds = {family.name: (family.type, family.documentation) for family in shown}
     # The parser leaves the end out of a counter's name.

@@ -1,0 +1,132 @@
+"""Which connections may be open: limits in all, of one address, and on unfinished requests.
+
+A connection begins with a request that is not finished: bytes of an HTTP head, an answer that is
+not taken, or a handshake. If there are too many, the address that has most of them loses its
+newest one. So a flood from some addresses takes no place away from others. A WebSocket counts as
+open from its handshake on; over a limit the handshake gets 503.
+
+Pure: ``now`` is seconds of the monotonic clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+REQUEST_TIMEOUT: Final = 5.0
+"""Seconds that a client has to send the whole head of its request."""
+
+MAX_UNFINISHED_REQUESTS: Final = 500
+"""Maximum number of connections that are not WebSockets yet."""
+
+
+class Abortable(Protocol):
+    """A connection."""
+
+    def abort(self) -> None:
+        """Close it at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Maximum numbers of open connections."""
+
+    total: int
+    per_address: int
+    unfinished: int = MAX_UNFINISHED_REQUESTS
+
+
+class Admission:
+    """The connections of a sidecar by their addresses.
+
+    Args:
+        limits: The limits.
+    """
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.limits = limits
+        self.refused: Counter[str] = Counter()
+        """Connections that were refused, by the limit: ``connections``, ``address``,
+        ``unfinished`` and ``timeout``."""
+        self._deadlines: dict[str, dict[Abortable, float]] = {}
+        """The unfinished requests by address, oldest first, with the time for their heads."""
+        self._unfinished: dict[Abortable, str] = {}
+        self._open: dict[Abortable, str] = {}
+        self._open_by_address: Counter[str] = Counter()
+
+    @property
+    def unfinished(self) -> int:
+        """Number of connections that are not WebSockets yet."""
+        return len(self._unfinished)
+
+    def begin(self, one: Abortable, address: str, now: float) -> None:
+        """Add a new connection. If there are too many, abort one."""
+        self._unfinished[one] = address
+        self._deadlines.setdefault(address, {})[one] = now + REQUEST_TIMEOUT
+        if len(self._unfinished) > self.limits.unfinished:
+            most = max(self._deadlines.values(), key=len)
+            self._abort(next(reversed(most)), "unfinished")
+
+    def end_head(self, one: Abortable) -> None:
+        """Record that the head of its request was read: it has no deadline any more."""
+        address = self._unfinished.get(one)
+        if address is not None:
+            self._deadlines[address][one] = math.inf
+
+    def admit(self, one: Abortable, address: str) -> str | None:
+        """Open a WebSocket, if that is allowed.
+
+        Args:
+            one: The connection.
+            address: The key of the client's address, which may be behind a proxy.
+
+        Returns:
+            The limit that does not allow it; None if it is open now.
+        """
+        limit = self._exceeded(address)
+        if limit is not None:
+            self.refused[limit] += 1
+            return limit
+        self._end_request(one)
+        self._open[one] = address
+        self._open_by_address[address] += 1
+        return None
+
+    def _exceeded(self, address: str) -> str | None:
+        if len(self._open) >= self.limits.total:
+            return "connections"
+        return "address" if self._open_by_address[address] >= self.limits.per_address else None
+
+    def end(self, one: Abortable) -> None:
+        """Remove a connection that is closed."""
+        self._end_request(one)
+        address = self._open.pop(one, None)
+        if address is not None:
+            self._open_by_address[address] -= 1
+            if not self._open_by_address[address]:
+                del self._open_by_address[address]
+
+    def abort_late(self, now: float) -> None:
+        """Abort the connections that have not sent their whole head in time."""
+        late = [
+            one
+            for deadlines in self._deadlines.values()
+            for one, deadline in deadlines.items()
+            if deadline <= now
+        ]
+        for one in late:
+            self._abort(one, "timeout")
+
+    def _abort(self, one: Abortable, limit: str) -> None:
+        self.refused[limit] += 1
+        self._end_request(one)
+        one.abort()
+
+    def _end_request(self, one: Abortable) -> None:
+        address = self._unfinished.pop(one, None)
+        if address is not None:
+            del self._deadlines[address][one]
+            if not self._deadlines[address]:
+                del self._deadlines[address]

@@ -1,0 +1,179 @@
+"""Clients that send more than their share: others are served meanwhile, and memory is bounded."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import urllib.request
+from contextlib import ExitStack
+
+import psutil
+import pytest
+from support.conditions import eventually
+from support.event_log import publish
+from support.sample_events import log, queued
+from support.sidecars import SidecarProcess
+from websockets.sync.client import connect
+
+from celery_wsprogress.brokers import BrokerAddress
+from celery_wsprogress.protocol.batches import encode_event, join_batch
+
+ATTACKERS = 5
+HELD = 2_000
+MAX_GROWTH = 80_000_000
+"""Bytes by which the memory of the sidecar may grow under any of these attacks."""
+
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+def frame(opcode, payload=b"", *, fin=True):
+    """A frame of a client, with a mask of zeros."""
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
+    return bytes([(0x80 if fin else 0) | opcode]) + length + bytes(4) + payload
+
+
+def command(name, **fields):
+    return frame(1, json.dumps({"command": name, **fields}).encode())
+
+
+FLOODS = {
+    "lists": command("list_operations"),
+    "lists without a match": command("list_operations", tag="none"),
+    "histories": command("get_history", operation_id="op-0"),
+    "statistics": command("get_stats"),
+    "selections": command("subscribe", operation_id="*", replay="all")
+    + command("unsubscribe", operation_id="*"),
+    "globs": b"".join(command("subscribe", operation_type=f"*{one}*") for one in range(50)),
+    "ids": command("subscribe", operation_ids=[f"x-{one}" for one in range(500)])
+    + command("unsubscribe", operation_ids=[f"x-{one}" for one in range(500)]),
+    "bad tokens": command("authenticate", token="x" * 100),
+    "no commands": frame(1, b"{"),
+    "pings": frame(9),
+    "pings that want long pongs": frame(9, b"x" * 125),
+    "pongs": frame(10),
+    "fragments": frame(1, b"x", fin=False) + frame(0, b"x", fin=False) * 100,
+    "fragments without an end": frame(1, b" ", fin=False) + frame(0, b" " * 1_000, fin=False) * 900,
+}
+
+
+class Attacker:
+    """A client that sends and reads nothing, as fast as the sidecar lets it."""
+
+    def __init__(self, port, flood):
+        self._socket = socket.create_connection(("localhost", port))
+        self._socket.sendall(UPGRADE)
+        assert b" 101 " in self._socket.recv(4_096)
+        self._socket.setblocking(False)
+        self._flood = flood * (200_000 // len(flood) + 1)
+        self._rest = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self._socket.close()
+
+    def send(self):
+        """Send what the socket takes."""
+        try:
+            for _ in range(10):
+                self._rest = self._rest or self._flood
+                self._rest = self._rest[self._socket.send(self._rest) :]
+        except OSError:
+            # The socket is full, or the sidecar has closed it.
+            return
+
+
+def events(url, *batch, number):
+    publish(BrokerAddress(url), join_batch("w", number, [encode_event(one) for one in batch]))
+
+
+@pytest.fixture
+def sidecar(redis_url):
+    with SidecarProcess(redis_url, environment={"WSPROGRESS_HEARTBEAT": "600"}) as made:
+        held = [queued(operation_id=f"op-{one}", operation_type=f"t.{one}") for one in range(HELD)]
+        events(redis_url, *held, *[log("x" * 500, operation_id="op-0")] * 900, number=1)
+        eventually(lambda: stats(made)["held_operations"] == HELD)
+        yield made
+
+
+def stats(sidecar):
+    with urllib.request.urlopen(f"{sidecar.http}/status", timeout=60) as reply:
+        return json.load(reply)["stats"]
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_others_are_served_and_memory_is_bounded(sidecar, redis_url, flood):
+    process = psutil.Process(sidecar.process.pid)
+    with (
+        ExitStack() as stack,
+        connect(sidecar.url, compression=None) as honest,
+    ):
+        honest.recv()
+        honest.send(json.dumps({"command": "subscribe", "operation_id": "honest"}))
+        assert json.loads(honest.recv())["status"] == "subscribed"
+        before = process.memory_info().rss
+        attackers = [stack.enter_context(Attacker(sidecar.port, flood)) for _ in range(ATTACKERS)]
+        for number in range(2, 32):
+            for one in attackers:
+                one.send()
+            events(redis_url, log(f"{number}", operation_id="honest"), number=number)
+            assert json.loads(honest.recv(timeout=60))["data"]["message"] == f"{number}"
+            honest.send(json.dumps({"command": "ping"}))
+            assert json.loads(honest.recv(timeout=60))["status"] == "pong"
+            with urllib.request.urlopen(f"{sidecar.http}/healthz", timeout=60) as reply:
+                assert reply.read() == b"ok\n"
+        with connect(sidecar.url, compression=None, open_timeout=60) as late:
+            assert json.loads(late.recv(timeout=60))["event_type"] == "connected"
+        assert process.memory_info().rss - before < MAX_GROWTH
+    eventually(lambda: stats(sidecar)["connected_clients"] == 0)
+    assert "Traceback" not in sidecar.output
+
+
+def test_a_head_that_does_not_end_is_refused(sidecar):
+    with socket.create_connection(("localhost", sidecar.port), timeout=60) as attacker:
+        attacker.sendall(b"GET / HTTP/1.1\r\n" + (b"A: " + b"x" * 8_000 + b"\r\n") * 20)
+        assert b" 431 " in attacker.recv(4_096)
+
+
+def test_a_head_that_does_not_come_is_not_waited_for(sidecar):
+    with socket.create_connection(("localhost", sidecar.port), timeout=120) as attacker:
+        attacker.sendall(b"GET / HTTP/1.1\r\n")
+        try:
+            assert attacker.recv(4_096) == b""
+        except ConnectionResetError:
+            return
+
+
+def test_over_the_limit_handshakes_get_503_and_health_is_told(redis_url):
+    limits = {"WSPROGRESS_MAX_CONNECTIONS": "3", "WSPROGRESS_ADDRESS_CONNECTIONS": "2"}
+    with SidecarProcess(redis_url, environment=limits) as sidecar, ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(connect(sidecar.url, compression=None))
+        with socket.create_connection(("localhost", sidecar.port), timeout=60) as third:
+            third.sendall(UPGRADE)
+            answer = third.recv(4_096)
+        assert b" 503 " in answer
+        assert b"Retry-After: " in answer
+        assert b"Too many connections of this address" in answer
+        with urllib.request.urlopen(f"{sidecar.http}/healthz", timeout=60) as reply:
+            assert reply.status == 200
+        with urllib.request.urlopen(f"{sidecar.http}/metrics", timeout=60) as reply:
+            assert 'refused_connections_total{limit="address"} 1' in reply.read().decode()
+        assert "wsprogress_address_connections is reached" in sidecar.output
+
+
+def test_who_sends_no_token_in_time_is_closed(redis_url):
+    given = {"WSPROGRESS_KEY": "k" * 32, "WSPROGRESS_AUTH_TIMEOUT": "0.1"}
+    with (
+        SidecarProcess(redis_url, environment={**os.environ, **given}) as sidecar,
+        connect(sidecar.url, compression=None) as client,
+    ):
+        json.loads(client.recv(timeout=60))
+        with pytest.raises(Exception, match="4001"):
+            client.recv(timeout=60)
