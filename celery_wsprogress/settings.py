@@ -139,9 +139,7 @@ class WorkerSettings(Settings):
     event_interval: float = setting(0.01, between(0, 10), "seconds from 0 to 10")
     """Minimum time between two batches of other events, in seconds. While a process starts and ends
     many tasks per second, life-cycle events are collected for up to five times as long."""
-    buffer_bytes: int = setting(
-        8_000_000, whole(100_000, 1_000_000_000), "bytes from 100000 to 1000000000"
-    )
+    buffer_bytes: int = setting(8_000_000, whole(100_000, 10**9), "bytes from 100000 to 1000000000")
     """Maximum size of the events that a process buffers while the broker is unavailable, in
     bytes."""
     idle_time: float = setting(60.0, between(0, 86_400), "seconds from 0 to 86400")
@@ -250,9 +248,7 @@ class ServeSettings(Settings):
     max_age: float = setting(86_400.0, between(1, 31_536_000), "seconds from 1 to 31536000")
     """Seconds for which an operation is kept after its last event. One that has not ended is kept
     for at least a day after its last event, or after its ETA."""
-    max_history_bytes: int = setting(
-        512_000_000, whole(1_000_000, 1_000_000_000_000), "bytes from 1000000"
-    )
+    max_history_bytes: int = setting(512_000_000, whole(1_000_000, 10**12), "bytes from 1000000")
     """Maximum memory of all operations with their histories, in bytes, within a third."""
     lost_after: float = setting(60.0, between(1, 86_400), "seconds from 1 to 86400")
     """Seconds without a heartbeat after which a run is presumed lost. After half of them it is
@@ -275,8 +271,7 @@ class ServeSettings(Settings):
     is not looked up."""
     stream_errors: str | None = setting(None, error_choice, ERROR_CHOICES)
     """Whether an error of an unknown operation, from the result backend, is shown with its text
-    (``full``) or as its type only (``type``, the default), since the task's own setting is not
-    known."""
+    (``full``) or as its type only (``type``, the default): the task's own is not known."""
     flower_url: str | None = setting(
         None,
         page_address,

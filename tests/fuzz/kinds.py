@@ -359,7 +359,7 @@ class Requests:
             return
         for name, value in response.headers.raw_items():
             assert not {"\r", "\n"} & {*name, *value}, "no header begins another one"
-        if response.headers.get("Content-Type") == JSON:
+        if response.headers.get("Content-Type") == JSON and request.method != "HEAD":
             strict(response.body)
         allowed = response.headers.get("Access-Control-Allow-Origin")
         if allowed not in {None, "null", "*"}:
