@@ -11,6 +11,7 @@ from threading import Thread
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from support import asyncio_runner
 from support.sidecars import SidecarThread
 from websockets.sync.client import connect
 
@@ -93,7 +94,7 @@ def test_secrets_have_names_or_none():
             named = [one.kid for one in verifier.keys.candidates("HS256", None)]
             assert named == ["new", None]
 
-    asyncio.run(run())
+    asyncio_runner.run(run())
 
 
 def test_keys_are_fetched_and_new_ones_when_they_are_asked_for(issuer):
@@ -112,7 +113,7 @@ def test_keys_are_fetched_and_new_ones_when_they_are_asked_for(issuer):
             assert verifier.keys.knows("second")
             assert not verifier.keys.knows("first")
 
-    asyncio.run(run())
+    asyncio_runner.run(run())
 
 
 @pytest.mark.parametrize("document", ["nonsense", " " * (MAX_DOCUMENT_BYTES + 1), jwks(*"ab" * 20)])
@@ -126,7 +127,7 @@ def test_what_cannot_be_used_leaves_the_keys_as_they_were(issuer, document, capl
             assert issuer.asked == 2
             assert verifier.keys.knows("first")
 
-    asyncio.run(run())
+    asyncio_runner.run(run())
     assert "keys" in caplog.text
 
 
@@ -140,7 +141,7 @@ def test_no_redirect_is_followed(issuer, caplog):
         other.server.shutdown()
         other.server.server_close()
 
-    asyncio.run(run())
+    asyncio_runner.run(run())
     assert "302" in caplog.text
 
 
@@ -159,7 +160,7 @@ def test_a_file_is_read_at_once_and_read_again(tmp_path):
             await one.refresh()
             assert verifier.keys.knows("second")
 
-    asyncio.run(run())
+    asyncio_runner.run(run())
 
 
 @pytest.mark.parametrize("content", [None, "nonsense"])

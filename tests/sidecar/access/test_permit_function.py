@@ -7,6 +7,7 @@ from threading import Event
 from types import SimpleNamespace
 
 import pytest
+from support import asyncio_runner
 
 from celery_wsprogress.access.grants import Right
 from celery_wsprogress.errors import ConfigurationError
@@ -19,7 +20,7 @@ def ask(monkeypatch, function, **options):
     monkeypatch.setitem(sys.modules, "decider", SimpleNamespace(function=function))
     one = PermitFunction("decider:function", **options)
     try:
-        return asyncio.run(one.grant(HEADERS, COOKIES))
+        return asyncio_runner.run(one.grant(HEADERS, COOKIES))
     finally:
         one.stop()
 

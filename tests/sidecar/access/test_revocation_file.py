@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from support import asyncio_runner
 
 from celery_wsprogress.access.tokens import TokenVerifier
 from celery_wsprogress.errors import ConfigurationError
@@ -48,7 +49,7 @@ def test_the_file_is_read_again_when_it_has_changed_and_keeps_what_it_cannot_rea
         await until(lambda: changes == [{"user"}, {"other"}])
         await one.stop()
 
-    asyncio.run(run())
+    asyncio_runner.run(run())
     assert caplog.text.count("line 1") == 1
 
 
@@ -64,4 +65,4 @@ def test_a_file_that_cannot_be_used_is_named_at_the_start(tmp_path, text):
 def test_one_that_was_never_started_can_be_stopped(tmp_path):
     file = tmp_path / "revoked"
     file.touch()
-    asyncio.run(RevocationFile(str(file), TokenVerifier()).stop())
+    asyncio_runner.run(RevocationFile(str(file), TokenVerifier()).stop())
