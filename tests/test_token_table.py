@@ -77,7 +77,7 @@ class Holder:
 
     def http(self, target):
         context = RequestContext(hub=self.hub, permit=self.permit, timestamp=NOW, report=dict)
-        return route(target, context).status is HTTPStatus.OK
+        return take_all(route(target, context)).status is HTTPStatus.OK
 
     def live(self, name):
         """Whether something that happens now is told."""
