@@ -81,11 +81,12 @@ class Holder:
 
     def live(self, name):
         """Whether something that happens now is told."""
-        self.write(log("now", operation_id=name))
+        self.write(log("now", operation_id=name), progress(0.6, operation_id=name))
         for record, cursor, sessions, _ in self.hub.take_deliveries():
             for one in sessions:
                 one.notify(record, cursor)
         events = decoded(self.session.take(10**9, 300.0, 0.0))
+        self.kinds = {one["event_type"] for one in events}
         return {one["operation_id"] for one in events} == {name}
 
     def open(self, name):
@@ -99,12 +100,12 @@ class Holder:
             self.ask("subscribe", operation_ids=[name], replay="all") == (True, {name}),
             self.live(name),
         ]
+        kinds = self.kinds
         self.ask("unsubscribe", operation_id=name)
         assert len(set(ways)) == 1, ways
         if not ways[0]:
             return "no"
-        record = self.hub.store.get(name)
-        return self.permit.view_of(record.operation, NOW).value
+        return "full" if "log" in kinds else "progress"
 
     def select(self, shown, **selector):
         """Whether a selector is granted: then it shows its operations, and no other."""

@@ -33,7 +33,7 @@ class Permit:
             statistics of others, and little of the sidecar's time.
     """
 
-    __slots__ = ("_grants", "exact_only", "untrusted", "verifier")
+    __slots__ = ("_grants", "exact_only", "may_hide", "untrusted", "verifier")
 
     def __init__(
         self,
@@ -45,6 +45,8 @@ class Permit:
         self.verifier = verifier
         self.exact_only = exact_only
         self.untrusted = untrusted
+        self.may_hide = exact_only
+        """Whether anything of what it may watch may be hidden from it; see :meth:`view_of`."""
         self._grants = HeldGrants()
 
     @property
@@ -82,6 +84,7 @@ class Permit:
         """
         self._grants.drop_ended(timestamp)
         self._grants.add(grant)
+        self.may_hide = self.may_hide or grant.view is not View.FULL
 
     def drop_ended(self, timestamp: float) -> bool:
         """Drop the rights of tokens that have expired. Return whether there were any."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from celery_wsprogress.access.grants import Pattern, PatternKind
 from celery_wsprogress.errors import CommandError
+from celery_wsprogress.hub.disclosure import shown_snapshot
 from celery_wsprogress.operations.selector import SelectorField
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
@@ -68,6 +69,13 @@ class CommandContext:
         operation_id = self.text("operation_id")
         self.check_may_watch(operation_id)
         return operation_id
+
+    def snapshot(self, operation_id: str) -> dict[str, Any] | None:
+        """Return what the client is shown of an operation; None if it is not held."""
+        record = self.hub.store.get(operation_id)
+        if record is None:
+            return None
+        return shown_snapshot(record, self.session.permit, self.timestamp)
 
     def check_may_watch(self, operation_id: str) -> None:
         """Refuse an operation that no token of the client grants."""

@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.hub.command_context import CommandContext
+from celery_wsprogress.hub.disclosure import disclosure_to
 from celery_wsprogress.hub.list_page import (
     MAX_PAGE_BYTES,
     list_operations,
@@ -133,20 +134,27 @@ def _command(fields: Mapping[str, Any]) -> Command:
 
 
 def _get_operation(context: CommandContext) -> dict[str, Any]:
-    return {"operation": context.hub.get(context.operation_id())}
+    return {"operation": context.snapshot(context.operation_id())}
 
 
 def _get_history(context: CommandContext) -> dict[str, Any]:
     operation_id = context.operation_id()
     limit = parse_limit(context.fields.get("limit"))
-    frames, complete = context.hub.history(operation_id, limit, MAX_PAGE_BYTES)
-    events = [Raw(frame) for frame in frames]
+    texts, complete = context.hub.history(operation_id, limit, MAX_PAGE_BYTES)
+    record = context.hub.store.get(operation_id)
+    permit, timestamp = context.session.permit, context.timestamp
+    shown = None if record is None else disclosure_to(permit, record.operation, timestamp)
+    if shown is not None:
+        texts = [text for one in texts if (text := shown.of_event(one))]
+    events = [Raw(text) for text in texts]
     return {"operation_id": operation_id, "events": events, "complete": complete}
 
 
 def _list_operations(context: CommandContext) -> Steps[dict[str, Any]]:
     context.check_may_list(parse_filters(context.fields))
-    return list_operations(context.hub.store, context.fields)
+    return list_operations(
+        context.hub.store, context.fields, context.session.permit, context.timestamp
+    )
 
 
 def _get_stats(context: CommandContext) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from celery_wsprogress.protocol.frames import text_frame
 from celery_wsprogress.protocol.messages import encode_snapshot_frame
 
 if TYPE_CHECKING:
+    from celery_wsprogress.hub.disclosure import Disclosure
     from celery_wsprogress.hub.store import OperationRecord
     from celery_wsprogress.operations.history import Entry, History
     from celery_wsprogress.protocol.event_ids import LogPosition
@@ -138,24 +139,34 @@ class ReplayCursor:
             return False
         return self.snapshot is None or self.snapshot.still_needs(entry)
 
-    def take(self, record: OperationRecord, room: int, timestamp: float) -> tuple[bytes, bool]:
+    def take(
+        self, record: OperationRecord, room: int, timestamp: float, shown: Disclosure | None
+    ) -> tuple[bytes, bool]:
         """Take the next frames: about ``room`` bytes, but at least one frame.
+
+        Args:
+            record: The operation.
+            room: Bytes.
+            timestamp: Epoch seconds now.
+            shown: What the client is shown of the operation; None if that is everything.
 
         Returns:
             The joined frames, and whether none is left.
         """
         # No cursor stands between these frames, so they are sent together.
-        frames = self.take_latest(record, timestamp)
+        frames = self.take_latest(record, timestamp, shown)
         room -= sum(map(len, frames))
         for entry in self.pending_entries(record.history):
             if room <= 0:
                 return b"".join(frames), False
-            frames.append(entry.frame)
+            frames.append(entry.frame if shown is None else shown.of_frame(entry.frame))
             room -= len(entry.frame)
             self.mark_sent(entry)
         return b"".join(frames), True
 
-    def take_latest(self, record: OperationRecord, timestamp: float) -> list[bytes]:
+    def take_latest(
+        self, record: OperationRecord, timestamp: float, shown: Disclosure | None = None
+    ) -> list[bytes]:
         """Take the frames that show the state of the operation: a snapshot, or the latest events.
 
         There are none for a client that is sent every event. ``timestamp`` is epoch seconds now.
@@ -163,10 +174,12 @@ class ReplayCursor:
         # A snapshot contains what the latest events say, so it comes instead of them.
         if self.needs_snapshot:
             missed = self.mark_snapshot_sent(record.history)
-            return [text_frame(encode_snapshot_frame(record.snapshot(), missed, timestamp))]
+            snapshot = record.snapshot() if shown is None else shown.of_snapshot(record.snapshot())
+            return [text_frame(encode_snapshot_frame(snapshot, missed, timestamp))]
         if self.send_latest:
             self.send_latest = False
-            return [entry.frame for entry in record.history.latest_of_run(self.seq)]
+            latest = [entry.frame for entry in record.history.latest_of_run(self.seq)]
+            return latest if shown is None else [shown.of_frame(one) for one in latest]
         return []
 
     def mark_sent(self, entry: Entry) -> None:

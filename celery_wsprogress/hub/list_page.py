@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.errors import CommandError
+from celery_wsprogress.hub.disclosure import shown_snapshot
 from celery_wsprogress.operations.selector import FILTERS, Selector, validate_glob
 from celery_wsprogress.operations.states import State
 from celery_wsprogress.protocol.messages import MAX_FRAME_BYTES, cut, encode_frame
@@ -13,6 +14,7 @@ from celery_wsprogress.protocol.whole_numbers import parse_whole_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from celery_wsprogress.access.permissions import Permit
     from celery_wsprogress.hub.steps import Steps
     from celery_wsprogress.hub.store import OperationRecord, OperationStore
     from celery_wsprogress.operations.operation import Operation
@@ -31,13 +33,17 @@ MAX_ADDED_PER_STEP: Final = 50
 """Operations that one step adds to the page, each encoded: a millisecond."""
 
 
-def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> Steps[dict[str, Any]]:
+def list_operations(
+    store: OperationStore, fields: Mapping[str, Any], permit: Permit, timestamp: float
+) -> Steps[dict[str, Any]]:
     """Make one page of the operations that match all filters, in steps.
 
     Args:
         store: The operations.
         fields: ``state``, the fields of selectors, ``limit`` and ``cursor``, as JSON values; each
             may be left out or null.
+        permit: What the client may see of each.
+        timestamp: Epoch seconds now.
 
     Returns:
         ``operations``, as snapshots, and ``next``: the ``cursor`` of the next page, or None.
@@ -53,7 +59,7 @@ def list_operations(store: OperationStore, fields: Mapping[str, Any]) -> Steps[d
             before = record.serial
             if not matches(record.operation):
                 continue
-            if not page.add(record):
+            if not page.add(record, shown_snapshot(record, permit, timestamp)):
                 return page.reply(more=True)
             if len(page.operations) % MAX_ADDED_PER_STEP == 0:
                 yield
@@ -95,11 +101,10 @@ class _Page:
         self._room = MAX_PAGE_BYTES
         self._last_serial = 0
 
-    def add(self, record: OperationRecord) -> bool:
+    def add(self, record: OperationRecord, snapshot: dict[str, Any]) -> bool:
         """Add an operation; return False if the page is full."""
         if len(self.operations) == self._limit:
             return False
-        snapshot = record.snapshot()
         size = len(encode_frame(snapshot))
         self._room -= size
         if self._room < 0 and self.operations:

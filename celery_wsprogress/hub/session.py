@@ -17,6 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.hub.cursor import ReplayCursor, SelectionCursor, seq_of
+from celery_wsprogress.hub.disclosure import disclosure_to
 from celery_wsprogress.hub.frame_writer import NULL_WRITER, FrameWriter
 from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
 from celery_wsprogress.hub.reply_queue import ReplyQueue
@@ -159,9 +160,8 @@ class Session:
                 if record.operation_id in operation_ids:
                     self._rate_limiter.resume(record)
         # Not looked up by the id: an operation that was evicted may still have unread entries.
-        unread = self._unread
-        for record in [one for one in unread if one.operation.operation_id in operation_ids]:
-            del unread[record]
+        for record in [one for one in self._unread if one.operation_id in operation_ids]:
+            del self._unread[record]
 
     def clear(self) -> None:
         """Drop everything that is unsent, when the connection has ended."""
@@ -204,8 +204,9 @@ class Session:
             if len(self._unread) == 1 and self._rate_limiter is None and not self.replies:
                 # Nearly always. A call that is saved counts per client, and wakes it less often.
                 [(record, cursor)] = self._unread.items()
-                if type(cursor) is int and record.history.dropped_seq <= cursor:
-                    frames = record.history.frames_after(cursor)
+                history, hides = record.history, self.permit.may_hide
+                if type(cursor) is int and history.dropped_seq <= cursor and not hides:
+                    frames = history.frames_after(cursor)
                     if len(frames) <= WRITE_BYTES:
                         self._notified = False
                         self._unread.clear()
@@ -261,11 +262,12 @@ class Session:
         self, record: OperationRecord, cursor: Cursor, room: int, now: float, timestamp: float
     ) -> bytes:
         """Take the unread entries of one operation, as far as there is room."""
+        shown = disclosure_to(self.permit, record.operation, timestamp)
         if isinstance(cursor, SelectionCursor):
             cursor = cursor.open(record.history)
         elif isinstance(cursor, int):
             history = record.history
-            if history.dropped_seq <= cursor:
+            if history.dropped_seq <= cursor and shown is None:
                 frames = history.frames_after(cursor)
                 if len(frames) <= room or history.newest == cursor + 1:
                     if self._rate_limiter is None:
@@ -274,27 +276,25 @@ class Session:
                         self._mark_read(record, cursor, now)
                     return frames
             cursor = ReplayCursor(cursor)
-        return self._take_with(record, cursor, room, now, timestamp)
+        if not self._prepare(record, cursor):
+            return b""
+        before = cursor.seq
+        frames, is_finished = cursor.take(record, room, timestamp, shown)
+        if is_finished:
+            self._mark_read(record, before, now)
+            if not cursor.finish(record.history):
+                self.cursors.pop(record.operation_id, None)
+        return frames
 
     def _mark_read(self, record: OperationRecord, before: int, now: float) -> None:
         del self._unread[record]
         if self._rate_limiter is not None and record.history.progress_seq > before:
             self._rate_limiter.mark_sent(record, now)
 
-    def _take_with(
-        self, record: OperationRecord, cursor: ReplayCursor, room: int, now: float, timestamp: float
-    ) -> bytes:
-        history, before = record.history, cursor.seq
+    def _prepare(self, record: OperationRecord, cursor: ReplayCursor) -> bool:
+        """Begin to take with a cursor. Return False if the client has missed events for good."""
         self._unread[record] = cursor
-        if cursor.has_gap(history):
-            if not self.accepts_snapshots:
-                self.too_slow = True
-                return b""
-            cursor.needs_snapshot = True
-        frames, is_finished = cursor.take(record, room, timestamp)
-        if not is_finished:
-            return frames
-        self._mark_read(record, before, now)
-        if not cursor.finish(history):
-            self.cursors.pop(record.operation_id, None)
-        return frames
+        if cursor.has_gap(record.history):
+            self.too_slow = not self.accepts_snapshots
+            cursor.needs_snapshot = self.accepts_snapshots
+        return not self.too_slow

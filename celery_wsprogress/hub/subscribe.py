@@ -91,7 +91,7 @@ def _subscribe_to_one(
     context.check_may_watch(operation_id)
     _check_room(context, [operation_id])
     # Nothing awaits between the snapshot and the cursor, so no event falls between them.
-    reply: dict[str, Any] = {"operation": context.hub.get(operation_id)}
+    reply: dict[str, Any] = {"operation": context.snapshot(operation_id)}
     recovered = context.hub.subscriptions.subscribe(
         context.session, operation_id, replay=replay, since=since
     )

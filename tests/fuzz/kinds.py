@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -331,6 +332,8 @@ class Requests:
     def __init__(self) -> None:
         self._handlers = {id(settings): handler(settings) for settings in SETTINGS}
         self._loop = asyncio.new_event_loop()
+        # Playwright, where a test has used it, leaves its loop running in the thread of the tests.
+        self._thread = ThreadPoolExecutor(1)
 
     def draw(self, rng: Random) -> tuple[ServeSettings, bytes]:
         return some(rng, SETTINGS), requests.head(rng)
@@ -348,7 +351,8 @@ class Requests:
         return await self._handlers[id(settings)].process(Peer(limits), request)
 
     def _respond(self, request: Request, settings: ServeSettings) -> None:
-        response = self._loop.run_until_complete(self._process(request, settings))
+        work = self._process(request, settings)
+        response = self._thread.submit(self._loop.run_until_complete, work).result()
         if response is None:
             Client(Hub(), settings).send(
                 json.dumps(
@@ -366,6 +370,7 @@ class Requests:
             assert urlsplit(allowed).hostname, allowed
 
     def __del__(self) -> None:
+        self._thread.shutdown()
         self._loop.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub import list_page
 from celery_wsprogress.hub.list_page import list_operations
 from celery_wsprogress.hub.steps import take_all
@@ -28,18 +29,18 @@ def steps_of(steps):
 
 def test_a_search_that_finds_nothing_looks_at_so_many_records_in_a_step():
     few, many = (filled(count * list_page.MAX_RECORDS_PER_STEP) for count in (2, 20))
-    assert steps_of(list_operations(few, {"tag": "none"})) == 2
-    assert steps_of(list_operations(many, {"tag": "none"})) == 20
+    assert steps_of(list_operations(few, {"tag": "none"}, Permit(None), 0.0)) == 2
+    assert steps_of(list_operations(many, {"tag": "none"}, Permit(None), 0.0)) == 20
 
 
 def test_so_many_operations_are_added_in_a_step():
     held = filled(4 * list_page.MAX_ADDED_PER_STEP)
-    assert steps_of(list_operations(held, {})) == 4 + 1
+    assert steps_of(list_operations(held, {}, Permit(None), 0.0)) == 4 + 1
 
 
 def test_operations_may_come_and_go_between_two_steps():
     held = filled(3 * list_page.MAX_RECORDS_PER_STEP)
-    steps = list_operations(held, {"limit": 10, "operation_type": "new"})
+    steps = list_operations(held, {"limit": 10, "operation_type": "new"}, Permit(None), 0.0)
     next(steps)
     oldest, *_ = held.oldest_first()
     oldest.operation.operation_type = "new"
@@ -54,7 +55,9 @@ def test_the_pages_show_each_operation_once_newest_first(count, held, limit):
     full = filled(count, max_waiting=held)
     seen, cursor = [], None
     while True:
-        page = take_all(list_operations(full, {"limit": limit, "cursor": cursor}))
+        page = take_all(
+            list_operations(full, {"limit": limit, "cursor": cursor}, Permit(None), 0.0)
+        )
         seen += ids(page)
         cursor = page["next"]
         if cursor is None:

@@ -141,6 +141,8 @@ class RequestHandler:
         except TokenError as exc:
             connection.charge(FAILED_TOKEN_COST)
             return to_http_response(unauthorized(exc))
+        if connection.permit.untrusted:
+            connection.input.budget = connection.limits.new_budget(trusted=False)
         return None
 
     async def _wait_for_replay(self) -> HTTPAnswer | None:

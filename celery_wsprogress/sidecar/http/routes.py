@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote
 
 from celery_wsprogress.errors import CommandError
 from celery_wsprogress.hub.command_context import pattern_of
+from celery_wsprogress.hub.disclosure import shown_snapshot
 from celery_wsprogress.hub.list_page import list_operations, parse_filters
 from celery_wsprogress.protocol.messages import encode_frame
 from celery_wsprogress.protocol.whole_numbers import parse_whole_number
@@ -130,7 +131,8 @@ def _operations(context: RequestContext, query: str) -> Steps[HTTPAnswer]:
     if limit is not None:
         fields["limit"] = limit
     try:
-        return _json(HTTPStatus.OK, (yield from list_operations(context.hub.store, fields)))
+        listed = list_operations(context.hub.store, fields, context.permit, context.timestamp)
+        return _json(HTTPStatus.OK, (yield from listed))
     except CommandError as exc:
         return _bad_request(exc)
 
@@ -146,9 +148,11 @@ def _operation(context: RequestContext, operation_id: str) -> HTTPAnswer:
         return _not_permitted(context)
     if not context.replay_done:
         return service_unavailable(STARTING)
-    snapshot = context.hub.get(operation_id)
-    status = HTTPStatus.NOT_FOUND if snapshot is None else HTTPStatus.OK
-    return _json(status, {"operation": snapshot})
+    record = context.hub.store.get(operation_id)
+    if record is None:
+        return _json(HTTPStatus.NOT_FOUND, {"operation": None})
+    snapshot = shown_snapshot(record, context.permit, context.timestamp)
+    return _json(HTTPStatus.OK, {"operation": snapshot})
 
 
 def service_unavailable(reason: str) -> HTTPAnswer:
