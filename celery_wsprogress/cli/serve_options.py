@@ -193,6 +193,31 @@ _OPTIONS: Final = (
         help="Maximum number of operations that one connection watches by id.  [default: 10000]",
     ),
     click.option(
+        "--max-connections",
+        metavar="N",
+        help="Maximum number of WebSockets of a process.  [default: 10000]",
+    ),
+    click.option(
+        "--address-connections",
+        metavar="N",
+        help="Maximum number of WebSockets of one address.  [default: 5000]",
+    ),
+    click.option(
+        "--auth-timeout",
+        metavar="SECONDS",
+        help="Time that a client has to send a token, if one is needed.  [default: 10]",
+    ),
+    click.option(
+        "--client-share",
+        metavar="NUMBER",
+        help="Share of a processor for what one client sends, from 0.01 to 1.  [default: 0.25]",
+    ),
+    click.option(
+        "--address-share",
+        metavar="NUMBER",
+        help="Share of a processor for what the clients of one address send.  [default: 0.5]",
+    ),
+    click.option(
         "--max-finished",
         metavar="N",
         help="Maximum number of finished operations in memory.  [default: 1000]",

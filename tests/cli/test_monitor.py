@@ -58,4 +58,4 @@ def test_a_token_that_does_not_grant_everything(redis_url):
     with SidecarThread(BrokerAddress(redis_url), key=KEY) as sidecar:
         done = run("monitor", "--url", sidecar.url, WSPROGRESS_TOKEN=token)
     assert done.returncode == 2
-    assert done.stderr.startswith("Error: The token does not grant everything (`*`)")
+    assert done.stderr.startswith("Error: The token does not grant all that this may select")

@@ -521,6 +521,9 @@ def test_who_takes_events_too_slowly_gets_a_snapshot_if_it_asked_for_it(served, 
 
     write(status("started", at=2.0, metadata={}))
     events = run(work())
-    [told] = [one for one in events if one["event_type"] == "snapshot"]
-    assert served.sidecar.hub.get("op-1")["event_count"] == len(events) - 1 + told["missed"]
+    # It may fall behind more than once.
+    told = [one for one in events if one["event_type"] == "snapshot"]
+    assert told
+    missed = sum(one["missed"] for one in told)
+    assert served.sidecar.hub.get("op-1")["event_count"] == len(events) - len(told) + missed
     assert [type(one) for one in changes] == [Connected]

@@ -37,15 +37,13 @@ def told(redis_server):
         environment.setenv("RESULT_BACKEND", url)
         project = importlib.import_module("discreet")
         header = {"wsprogress": {"metadata": {"password": CANARY, "customer": 7}}}
-        ids = {
-            name: getattr(project, name)
-            .apply_async([4711], {"secret": CANARY}, headers=header if name == "by_name" else None)
-            .id
-            for name in TASKS
-        }
-        log = LogReader(url)
-        for one in ids.values():
-            log.wait_for_end(one)
+        log, ids = LogReader(url), {}
+        for name in TASKS:
+            headers = header if name == "by_name" else None
+            task = getattr(project, name)
+            ids[name] = task.apply_async([4711], {"secret": CANARY}, headers=headers).id
+            # One at a time: the process that dies takes with it what it has not written yet.
+            log.wait_for_end(ids[name])
         frames = {}
         for name, one in ids.items():
             with watching(sidecar, one) as found:

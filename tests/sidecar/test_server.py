@@ -301,6 +301,7 @@ def test_what_was_read_before_the_stop_reaches_the_clients(address, write, monke
     monkeypatch.setattr(Dispatcher, "submit", noticed)
     with SidecarThread(address) as served, client(served) as one:
         one.ask("subscribe", operation_id="op-1")
+        eventually(lambda: served.sidecar.readiness()["ready"])
         busy = Event()
         served.sidecar._loop.call_soon_threadsafe(busy.wait)
         write(*LIFE)

@@ -21,7 +21,8 @@ from websockets.sync.server import serve
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.sidecar import connections, server, socket_writer
+from celery_wsprogress.sidecar import connections, server, socket_writer, token_expiry
+from celery_wsprogress.sidecar.access import authorizer
 from celery_wsprogress.sidecar.http import request_handler
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -35,7 +36,7 @@ KEY = "a key that is long enough for HS256"
 def clock(monkeypatch):
     """That by which tokens expire."""
     clock = Clock()
-    for module in (server, connections, request_handler):
+    for module in (server, connections, request_handler, token_expiry, authorizer):
         monkeypatch.setattr(module, "time", clock)
     return clock
 
