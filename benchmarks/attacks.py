@@ -1,0 +1,146 @@
+"""How much later honest clients are served while others flood the sidecar.
+
+200 clients watch 20 operations, of which log lines tell the time. In turns with quiet rounds,
+attackers send one kind of flood each as fast as the sidecar lets them, and read nothing. The
+sidecar has a processor for itself. Run it with
+
+    python -m benchmarks.attacks [--attackers 20] [--addresses] [--seconds 5] [KIND ...]
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import select
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import click
+from websockets.sync.client import connect
+
+from benchmarks import machine, sample_events
+from benchmarks.load import load
+from benchmarks.log_writer import log
+from benchmarks.machine import LOAD, pin
+from benchmarks.sidecar import Sidecar, sidecar
+from tests.support.floods import FLOODS, Attacker
+from tests.support.servers import RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.load import Load
+    from benchmarks.log_writer import Log
+
+CLIENTS: Final = 200
+OPERATIONS: Final = 20
+HELD: Final = 10_000
+"""Operations that the sidecar holds, for lists and selections."""
+
+PAUSE: Final = 0.02
+"""Seconds between two lines."""
+
+LINES_A_PROBE: Final = 10
+"""After so many lines the health is asked for, and a client connects."""
+
+
+class Served(NamedTuple):
+    """How honest clients were served in a round. Times are seconds."""
+
+    p50: float
+    p99: float
+    latest: float
+    health: float
+    """The slowest answer of ``/healthz``."""
+    connect: float
+    """The slowest handshake with its welcome."""
+    memory: int
+    """Bytes of the sidecar afterwards."""
+
+
+def flood(port: int, kind: str, addresses: list[str]) -> None:
+    """Attack until the process is killed."""
+    pin(os.getpid(), LOAD)
+    attackers = [Attacker(port, FLOODS[kind], one) for one in addresses]
+    while True:
+        for one in select.select([], attackers, [], 1.0)[1]:
+            one.send()
+
+
+@contextmanager
+def attack(port: int, kind: str, addresses: list[str]) -> Iterator[None]:
+    """Have attackers in a process of their own."""
+    process = multiprocessing.get_context("spawn").Process(
+        target=flood, args=(port, kind, addresses), daemon=True
+    )
+    process.start()
+    try:
+        time.sleep(2.0)
+        yield
+    finally:
+        process.kill()
+        process.join()
+
+
+def serve(ours: Sidecar, clients: Load, written: Log, seconds: float) -> Served:
+    """Write lines for a time, and take how they and others were served."""
+    lines, health, connected = round(seconds / PAUSE), [0.0], [0.0]
+    clients.count()
+    for number in range(lines):
+        time.sleep(PAUSE)
+        line = sample_events.log(number % OPERATIONS, f"at {time.time():.6f}")
+        written.publish(written.batch([line]))
+        if number % LINES_A_PROBE == 0:
+            health.append(timed(lambda: ours.get("/healthz")))
+            connected.append(timed(lambda: welcome(ours.url)))
+    count = clients.wait(lines * CLIENTS // OPERATIONS)
+    return Served(count.p50, count.p99, count.max, max(health), max(connected), ours.memory)
+
+
+def welcome(url: str) -> None:
+    """Connect, and take the first frame."""
+    with connect(url, compression=None, open_timeout=60, close_timeout=0.1) as client:
+        client.recv(timeout=60)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that it takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+@click.command()
+@click.argument("kinds", nargs=-1, type=click.Choice(list(FLOODS)))
+@click.option("--attackers", default=20, help="How many attack at once.")
+@click.option("--addresses", is_flag=True, help="Each has an address of its own.")
+@click.option("--seconds", default=5.0, help="Of each round.")
+def main(kinds: tuple[str, ...], attackers: int, addresses: bool, seconds: float) -> None:
+    """Attack a sidecar, one kind after the other, with a quiet round before each."""
+    click.echo("\n".join(f"{name}: {value}" for name, value in machine.description().items()))
+    sources = [f"127.0.0.{number + 2}" if addresses else "" for number in range(attackers)]
+    header = ("kind", "p50", "p99", "quiet", "latest", "health", "connect", "MB")
+    click.echo(("{:28}" + "{:>9}" * 7).format(*header))
+    machine.allow_many_files()
+    pin(os.getpid(), LOAD)
+    with ExitStack() as stack:
+        url = stack.enter_context(RedisServer()).url
+        ours = stack.enter_context(sidecar(url))
+        ours.become_ready()
+        written = stack.enter_context(log(url))
+        written.fill(sample_events.started(number) for number in range(HELD))
+        watch = sample_events.watch("%d")
+        honest = load(ours.port, CLIENTS, watch, numbers=OPERATIONS, key="at ")
+        clients = stack.enter_context(honest)
+        for kind in kinds or FLOODS:
+            quiet = serve(ours, clients, written, seconds)
+            with attack(ours.port, kind, sources):
+                found = serve(ours, clients, written, seconds)
+            times = (found.p50, found.p99, quiet.p99, found.latest, found.health, found.connect)
+            shown = "".join(f"{1e3 * one:9.1f}" for one in times)
+            click.echo(f"{kind:28}{shown}{found.memory / 1e6:9.0f}")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks.attacks")
