@@ -4,13 +4,14 @@
 attackers send one kind of flood each as fast as the sidecar lets them, and read nothing. The
 sidecar has a processor for itself. Run it with
 
-    python -m benchmarks.attacks [--attackers 20] [--addresses] [--seconds 5] [KIND ...]
+    python -m benchmarks.attacks [--attackers 20] [--addresses] [--key] [--rabbitmq] [KIND ...]
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import secrets
 import select
 import time
 from contextlib import ExitStack, contextmanager
@@ -24,8 +25,9 @@ from benchmarks.load import load
 from benchmarks.log_writer import log
 from benchmarks.machine import LOAD, pin
 from benchmarks.sidecar import Sidecar, sidecar
+from celery_wsprogress import create_token
 from tests.support.floods import FLOODS, Attacker
-from tests.support.servers import RedisServer
+from tests.support.servers import RabbitMQServer, RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,8 +117,18 @@ def timed(work: Callable[[], object]) -> float:
 @click.argument("kinds", nargs=-1, type=click.Choice(list(FLOODS)))
 @click.option("--attackers", default=20, help="How many attack at once.")
 @click.option("--addresses", is_flag=True, help="Each has an address of its own.")
+@click.option("--key", is_flag=True, help="Everybody needs a token, and the attackers have none.")
+@click.option("--rabbitmq", is_flag=True, help="On RabbitMQ instead of Redis.")
 @click.option("--seconds", default=5.0, help="Of each round.")
-def main(kinds: tuple[str, ...], attackers: int, addresses: bool, seconds: float) -> None:
+def main(
+    kinds: tuple[str, ...],
+    attackers: int,
+    seconds: float,
+    *,
+    addresses: bool,
+    key: bool,
+    rabbitmq: bool,
+) -> None:
     """Attack a sidecar, one kind after the other, with a quiet round before each."""
     click.echo("\n".join(f"{name}: {value}" for name, value in machine.description().items()))
     sources = [f"127.0.0.{number + 2}" if addresses else "" for number in range(attackers)]
@@ -124,13 +136,17 @@ def main(kinds: tuple[str, ...], attackers: int, addresses: bool, seconds: float
     click.echo(("{:28}" + "{:>9}" * 7).format(*header))
     machine.allow_many_files()
     pin(os.getpid(), LOAD)
+    if key:
+        os.environ["WSPROGRESS_KEY"] = secrets.token_urlsafe(40)
     with ExitStack() as stack:
-        url = stack.enter_context(RedisServer()).url
+        url = stack.enter_context(RabbitMQServer() if rabbitmq else RedisServer()).url
         ours = stack.enter_context(sidecar(url))
         ours.become_ready()
         written = stack.enter_context(log(url))
         written.fill(sample_events.started(number) for number in range(HELD))
-        watch = sample_events.watch("%d")
+        watch: dict[str, str] = sample_events.watch("%d")
+        if key:
+            watch["token"] = create_token("*")
         honest = load(ours.port, CLIENTS, watch, numbers=OPERATIONS, key="at ")
         clients = stack.enter_context(honest)
         for kind in kinds or FLOODS:

@@ -203,8 +203,8 @@ class ProgressConnection(ServerConnection):
         self.transport.abort()
 
     def charge(self, seconds: float) -> None:
-        """Charge processor time to the client that no turn has measured."""
-        self.limits.turns.charge(self.input, seconds)
+        """Charge processor time to the connection that it has not used, and not to its address."""
+        self.input.budget.charge(seconds, time.monotonic())
 
     def eof_received(self) -> None:
         """Stop writing: after the end of file websockets closes the socket."""

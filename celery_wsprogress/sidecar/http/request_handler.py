@@ -42,7 +42,6 @@ from celery_wsprogress.sidecar.http.routes import (
     unauthorized,
 )
 from celery_wsprogress.sidecar.http.static_files import respond_with_file
-from celery_wsprogress.sidecar.limits.client_limits import FAILED_TOKEN_COST
 from celery_wsprogress.sidecar.limits.stepped_work import SteppedWork
 
 if TYPE_CHECKING:
@@ -139,7 +138,6 @@ class RequestHandler:
         try:
             connection.permit = await self._authorizer.permit_for(request)
         except TokenError as exc:
-            connection.charge(FAILED_TOKEN_COST)
             return to_http_response(unauthorized(exc))
         if connection.permit.untrusted:
             connection.input.budget = connection.limits.new_budget(trusted=False)
@@ -179,7 +177,6 @@ class RequestHandler:
             try:
                 permit = await self._authorizer.permit_for(request)
             except TokenError as exc:
-                connection.charge(FAILED_TOKEN_COST)
                 return to_http_response(unauthorized(exc))
         if self._link is not None and needs_all_processes(request.path):
             await self._link.refresh()

@@ -16,7 +16,7 @@ BURST_FACTOR: Final = 8.0
 """Seconds of a share that may be used at once."""
 
 FAILED_TOKEN_COST: Final = 0.05
-"""Seconds of processor time that a token that is not valid is charged as."""
+"""Seconds of processor time that a token which is not valid is charged as, to its connection."""
 
 UNTRUSTED_SHARE: Final = 0.1
 """The part of the share that a page of an unknown origin gets."""

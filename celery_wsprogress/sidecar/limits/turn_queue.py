@@ -82,12 +82,6 @@ class TurnQueue:
             self._added.add(one)
             self._append(one)
 
-    def charge(self, one: TurnTaker, seconds: float) -> None:
-        """Charge processor time to the budgets of a client and its address."""
-        now = time.monotonic()
-        one.budget.charge(seconds, now)
-        self._address(one.address).budget.charge(seconds, now)
-
     def forget(self, now: float) -> None:
         """Forget the addresses that have nothing to do, and have their whole budget."""
         self._addresses = {

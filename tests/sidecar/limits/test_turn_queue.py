@@ -115,16 +115,15 @@ def test_whose_budget_is_used_up_waits_and_the_others_go_on(whose):
     run(scenario())
 
 
-def test_what_a_client_is_charged_otherwise_counts_for_both_budgets():
-    taken = []
-    one = Client("one", "a", 2, taken, burst=1.0)
+def test_an_address_is_forgotten_once_it_has_its_whole_budget():
+    one = Client("one", "a", 1, [], processor=Processor(), cost=1.0)
 
     async def scenario():
-        turns = queue(Processor())
-        turns.charge(one, 5.0)
+        turns = queue(one.processor)
         turns.add(one)
         await settled(turns)
-        assert one.left == 1, "its first turn finds out that it has nothing left"
+        turns.forget(0.0)
+        assert set(turns._addresses) == {"a"}
         turns.forget(float("inf"))
         assert set(turns._addresses) == set()
 
