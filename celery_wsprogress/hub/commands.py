@@ -67,6 +67,7 @@ def execute(
 ) -> Steps[None]:
     """Execute the command in a frame of a client, in steps, and queue the reply on its session."""
     session.commands += 1
+    session.is_answering = True
     fields: Mapping[str, Any] = {}
     try:
         size = command_size(frame)
@@ -92,6 +93,7 @@ def execute(
         named = name[:MAX_NAME_LENGTH] if isinstance(name, str) else None
         reply = {"error": str(exc), "code": exc.code, "command": named}
     session.replies.add(encode_reply(_as_reply(reply, fields.get("request_id"))))
+    session.is_answering = False
 
 
 def _as_reply(reply: dict[str, Any], request_id: object) -> dict[str, Any]:

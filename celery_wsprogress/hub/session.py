@@ -61,6 +61,7 @@ class Session:
         "commands",
         "cursors",
         "failed_tokens",
+        "is_answering",
         "max_rates",
         "permit",
         "replies",
@@ -84,6 +85,7 @@ class Session:
         self.commands = 0
         """Number of commands processed."""
         self.failed_tokens = 0
+        self.is_answering = False  # Events wait for the reply to the command that is executed.
         self.accepts_snapshots = False
         """Whether the client has sent ``resync: true``."""
         self.too_slow = False
@@ -151,8 +153,6 @@ class Session:
 
     def discard(self, operation_ids: AbstractSet[str]) -> None:
         """Drop the unread entries of these operations."""
-        if not operation_ids:
-            return
         for operation_id in operation_ids & self.cursors.keys():
             del self.cursors[operation_id]
         if self._rate_limiter is not None:
@@ -199,7 +199,7 @@ class Session:
         """Write unread entries while the socket accepts them. Never waits."""
         writer = self.writer
         for _ in range(MAX_WRITES_PER_FLUSH):
-            if not writer.ready or timestamp >= self.valid_until:
+            if not writer.ready or self.is_answering or timestamp >= self.valid_until:
                 return
             if len(self._unread) == 1 and self._rate_limiter is None and not self.replies:
                 # Nearly always. A call that is saved counts per client, and wakes it less often.

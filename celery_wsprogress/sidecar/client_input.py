@@ -123,8 +123,8 @@ class ClientInput:
     def _has_command(self) -> bool:
         if self._steps is not None:
             return not self.is_waiting
-        handler = self._handler
-        return bool(self._messages) and not handler.owes_replies and not handler.is_paused
+        # Also while events are unsent: a client on a slow line always has some of those.
+        return bool(self._messages) and not self._handler.owes_replies
 
     @property
     def _has_bytes(self) -> bool:

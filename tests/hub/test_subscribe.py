@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from support.deliveries import process
+from support.frames import decoded
 from support.sample_events import log
 
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.errors import CommandError
 from celery_wsprogress.hub.command_context import CommandContext
+from celery_wsprogress.hub.commands import execute
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
@@ -68,3 +72,40 @@ def test_several_ids_are_subscribed_in_steps_and_all_of_them(session):
     command = context(session, operation_ids=ids, max_subscriptions=len(ids))
     assert sum(1 for _ in subscribe(command)) == 2
     assert session.subscribed == set(ids)
+
+
+class Socket:
+    """A socket that takes everything."""
+
+    ready = True
+
+    def __init__(self):
+        self.taken = b""
+
+    def write(self, frames):
+        self.taken += frames
+
+
+def test_the_reply_comes_before_the_events_also_where_a_command_takes_steps():
+    hub, socket = Hub(), Socket()
+    session = Session(1, Permit(None), socket)
+    ids = [f"op-{number}" for number in range(SUBSCRIPTIONS_PER_STEP + 1)]
+    frame = json.dumps({"command": "subscribe", "operation_ids": ids})
+    steps = execute(
+        frame,
+        session,
+        hub,
+        timestamp=0.0,
+        max_subscriptions=len(ids),
+        stats=dict,
+        replayable=True,
+    )
+    next(steps)
+    process(hub, Batch("w", 1, [log("a", operation_id="op-0")]), epoch="e", position="1", now=0.0)
+    for record, cursor, sessions, _ in hub.take_deliveries():
+        assert [one.notify(record, cursor) for one in sessions] == [True]
+    session.flush(0.0, 0.0)
+    assert socket.taken == b""
+    take_all(steps)
+    session.flush(0.0, 0.0)
+    assert [one["event_type"] for one in decoded(socket.taken)] == ["reply", "log"]
