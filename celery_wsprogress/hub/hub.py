@@ -188,6 +188,7 @@ class Hub:
         for record, held_back in self._limiter.take_due(now).items():
             if self.store.holds(record):
                 self._send_held_back(record, held_back, now)
+        self.store.evict_excess()  # It may be larger than the progress that it replaces.
 
     def _deliver_held_back(self, record: OperationRecord, now: float) -> None:
         held_back = self._limiter.resume(record)

@@ -15,17 +15,11 @@ class ReplyQueue(list[bytes]):
     the time of that.
     """
 
-    __slots__ = ("size",)
-
-    def __init__(self) -> None:
-        self.size = 0
-        """Bytes of all frames."""
+    __slots__ = ()
 
     def add(self, text: bytes) -> None:
         """Queue a reply, given as JSON."""
-        frame = text_frame(text)
-        self.append(frame)
-        self.size += len(frame)
+        self.append(text_frame(text))
 
     def take(self, limit: int) -> list[bytes]:
         """Remove and return the oldest frames: about ``limit`` bytes, but at least one frame."""
@@ -35,10 +29,4 @@ class ReplyQueue(list[bytes]):
             count += 1
         taken = self[:count]
         del self[:count]
-        self.size -= limit - room
         return taken
-
-    def clear(self) -> None:
-        """Drop all frames."""
-        super().clear()
-        self.size = 0

@@ -204,6 +204,10 @@ class OperationStore:
         elif now - record.lru_touched_at >= LRU_TOUCH_INTERVAL:
             record.lru_touched_at = now
             self._lru[phase].move_to_end(record.operation_id)
+        self.evict_excess()
+
+    def evict_excess(self) -> None:
+        """Evict operations while a limit is exceeded."""
         limits = self.limits
         finished, waiting, _ = self._lru
         while len(finished) > limits.max_finished:

@@ -620,6 +620,18 @@ def test_progress_that_is_held_back_goes_with_its_operation():
     assert hub.stats()["held_operations"] == 1
 
 
+def test_progress_that_was_held_back_does_not_exceed_the_limit_of_memory():
+    limit = 21_000
+    hub = Hub(OperationStore(Limits(max_history_bytes=limit)), progress_interval=1.0)
+    log_ = Log(hub)
+    log_.write(log("x" * 14_000, operation_id="other"), now=100.0)
+    log_.write(progress(0.1), progress(0.2, message="x" * 2_000), now=100.0)
+    before = hub.stats()
+    hub.flush_due(101.0)
+    assert before["held_operations"] == 2
+    assert hub.stats()["history_bytes"] <= limit
+
+
 def test_an_event_id_of_an_unknown_epoch_is_kept_until_the_log_is_in_that_epoch():
     log_ = Log()
     reader = session()

@@ -53,7 +53,7 @@ class Served:
         self.taken.append(frame)
         if frame.isdecimal():
             self.session.replies.add(b"x" * int(frame))
-            self.owed = max(self.owed, self.session.replies.size)
+            self.owed = max(self.owed, sum(map(len, self.session.replies)))
 
     async def accept(self, connection):
         connection.session, self.session.writer = self.session, connection.writer
