@@ -113,6 +113,7 @@ class ClientInput:
         self._message_bytes = 0
         self._steps: Steps[None] | None = None
         self._parsed_while_paused = 0
+        self._is_over = False
 
     @property
     def has_work(self) -> bool:
@@ -164,6 +165,9 @@ class ClientInput:
 
     def take_turn(self) -> bool:
         """Do the next thing; see the module. Return whether there is more to do now."""
+        if self._is_over:
+            # The connection was closed while this turn waited: nothing may be counted again.
+            return False
         if self.wants_flush:
             self.wants_flush = False
             self._handler.flush()
@@ -214,6 +218,7 @@ class ClientInput:
         self.wants_flush = False
         self._memory.change(self._held, 0)
         self._held = 0
+        self._is_over = True
 
     def _drop_commands(self) -> None:
         if self._steps is not None:
