@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub.store import OperationRecord
     from celery_wsprogress.operations.operation import Operation
 
-MAX_REMEMBERED_FRAMES: Final = 500
-"""Frames whose shown form is kept for the next client: half a megabyte, mostly."""
+MAX_REMEMBERED_EVENTS: Final = 500
+"""Events whose shown form is kept for the next client."""
+
+MAX_REMEMBERED_BYTES: Final = 4_000
+"""Size above which that of an event is not kept: so all take some 4 MB at the most."""
 
 _RELATIONS: Final = frozenset({"parent_id", "root_id", "group_id"})
 
@@ -85,12 +88,13 @@ class Disclosure(NamedTuple):
 
     def of_frame(self, frame: bytes) -> bytes:
         """Return what is shown of the frame of an event; nothing if it is not sent."""
-        text = _shown_event(payload_of(frame), self)
+        text = self.of_event(payload_of(frame))
         return text_frame(text) if text else b""
 
     def of_event(self, text: bytes) -> bytes:
         """Return what is shown of the JSON of an event; nothing if it is not shown."""
-        return _shown_event(text, self)
+        show = _remembered if len(text) <= MAX_REMEMBERED_BYTES else _shown_event
+        return show(text, self)
 
 
 def disclosure_to(permit: Permit, operation: Operation, timestamp: float) -> Disclosure | None:
@@ -114,7 +118,6 @@ def shown_snapshot(record: OperationRecord, permit: Permit, timestamp: float) ->
     return record.snapshot() if shown is None else shown.of_snapshot(record.snapshot())
 
 
-@lru_cache(maxsize=MAX_REMEMBERED_FRAMES)
 def _shown_event(text: bytes, disclosure: Disclosure) -> bytes:
     event = _decode(text)
     data = event["data"]
@@ -133,3 +136,6 @@ def _shown_event(text: bytes, disclosure: Disclosure) -> bytes:
     if disclosure.hides_relations:
         data = {name: value for name, value in data.items() if name not in _RELATIONS}
     return encode_frame({**event, "data": data})
+
+
+_remembered: Final = lru_cache(maxsize=MAX_REMEMBERED_EVENTS)(_shown_event)

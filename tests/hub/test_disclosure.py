@@ -14,7 +14,7 @@ from support.sample_events import completed, error, log, progress, queued, resul
 from celery_wsprogress.access.grants import Grant, Pattern, PatternKind, Right, View
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.access.tokens import TokenVerifier
-from celery_wsprogress.hub import commands
+from celery_wsprogress.hub import commands, disclosure
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
@@ -191,3 +191,15 @@ def test_why_a_task_is_retried_is_not_shown():
     shown = json.loads(reply)["operation"]
     assert (shown["state"], shown["message"]) == ("retrying", "")
     assert CANARY not in "".join(client.ask("subscribe", operation_id="op-1", replay="all"))
+
+
+def test_large_events_are_hidden_too_and_not_kept():
+    hub = Hub()
+    large = result(CANARY * 10_000)
+    for number, event in enumerate([EVENTS["started"], large, EVENTS["completed"]], 1):
+        written(hub, number, event)
+    before = disclosure._remembered.cache_info().currsize
+    client = Client(hub, permit())
+    shown = client.ask("subscribe", operation_id="op-1", replay="all")
+    assert kinds(shown) == ["reply", "status", "completed"]
+    assert disclosure._remembered.cache_info().currsize <= before + 2
