@@ -27,6 +27,8 @@ from celery_wsprogress.protocol.event_ids import BatchPosition
 from celery_wsprogress.protocol.events import (
     STARTED,
     Event,
+    LogEvent,
+    Plan,
     Progress,
     Status,
 )
@@ -75,7 +77,7 @@ class Hub:
     of clients about unknown operations: ``lookups_refused``."""
     progress_interval: float = 0.0
     """Minimum seconds between two progress events of one operation, for all sessions."""
-    events_read: Counter[type[Event]] = field(default_factory=Counter)
+    events_read: Counter[type[LogEvent]] = field(default_factory=Counter)
     """Numbers of events read, by type."""
     _log: LogCursor = field(default_factory=LogCursor)
     subscriptions: Subscriptions = field(init=False)
@@ -116,6 +118,8 @@ class Hub:
         self.events_read.update(map(type, batch.events))
         self._heartbeat_interval = batch.every
         for index, event in enumerate(batch.events):
+            if isinstance(event, Plan):
+                continue
             self._process(event, at, index, now)
         for index, (operation_id, run) in enumerate(batch.alive, len(batch.events)):
             record = self.store.get(operation_id)

@@ -27,7 +27,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
-from celery_wsprogress.protocol.events import Event, OperationId, ShortText, Timestamp
+from celery_wsprogress.protocol.events import LogEvent, OperationId, ShortText, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -58,7 +58,7 @@ class Batch(NamedTuple):
 
     writer: str
     counter: int
-    events: Sequence[Event]
+    events: Sequence[LogEvent]
     malformed: int = 0
     """Number of malformed events, which are not in :attr:`events`."""
     alive: Sequence[RunKey] = ()
@@ -72,7 +72,7 @@ class _Batch(Struct):
     v: int
     writer: WriterId
     n: int
-    events: list[Event]
+    events: list[LogEvent]
     alive: tuple[RunKey, ...] = ()
     at: Timestamp = 0.0
     every: Interval = DEFAULT_HEARTBEAT_INTERVAL
@@ -97,7 +97,7 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode_batch: Final = msgspec.json.Decoder(_Batch).decode
 _decode_version: Final = msgspec.json.Decoder(_Version).decode
 _decode_loose: Final = msgspec.json.Decoder(_RawBatch).decode
-_decode_event: Final = msgspec.json.Decoder(Event).decode
+_decode_event: Final = msgspec.json.Decoder(LogEvent).decode
 _decode_alive: Final = msgspec.json.Decoder(tuple[RunKey, ...]).decode
 _decode_every: Final = msgspec.json.Decoder(Interval).decode
 _decode_at: Final = msgspec.json.Decoder(Timestamp).decode
@@ -108,12 +108,12 @@ _HEAD: Final = re.compile(rb'\{"v":\d+,"writer":"([\w-]{1,64})","n":(\d{1,18}),'
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
-def encode_event(event: Event) -> bytes:
+def encode_event(event: LogEvent) -> bytes:
     """Encode an event as JSON for a batch."""
     return _encode(event)
 
 
-def decode_event(text: bytes) -> Event | None:
+def decode_event(text: bytes) -> LogEvent | None:
     """Decode an event of a batch; None if it is malformed."""
     return _read_event(Raw(text))
 
@@ -197,7 +197,7 @@ def _read_or(otherwise: float, decode: Callable[[Raw], float], raw: Raw) -> floa
         return otherwise
 
 
-def _read_event(raw: Raw) -> Event | None:
+def _read_event(raw: Raw) -> LogEvent | None:
     try:
         event = _decode_event(raw)
         return None if _is_too_deep(bytes(raw)) else event

@@ -27,6 +27,8 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from celery_wsprogress.protocol.plans import PlanData
+
 T = TypeVar("T")
 
 MAX_ID_LENGTH: Final = 1_000
@@ -214,11 +216,20 @@ class Error(_Envelope, frozen=True, kw_only=True, gc=False, tag="error"):
     data: ErrorData
 
 
+class Plan(_Envelope, frozen=True, kw_only=True, gc=False, tag="plan"):
+    """A part of the plan of a workflow (:mod:`.plans`). Clients do not get it."""
+
+    data: PlanData
+
+
 Event: TypeAlias = Status | Progress | Log | Result | Completed | Error
-"""Any event of the protocol, version 1, that a writer can send."""
+"""Any event of an operation, protocol version 1."""
+
+LogEvent: TypeAlias = Event | Plan
+"""Any event that a writer can send."""
 
 
-def event_type(kind: type[Event]) -> str:
+def event_type(kind: type[LogEvent]) -> str:
     """Return the ``event_type`` of a class of events."""
     return str(kind.__struct_config__.tag)
 

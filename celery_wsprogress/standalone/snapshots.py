@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from celery_wsprogress.operations.operation import Operation
 from celery_wsprogress.operations.snapshot import snapshot_of
 from celery_wsprogress.protocol import batches
+from celery_wsprogress.protocol.events import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ def handle_snapshot(
     operation = Operation(handle.operation_id, handle.began)
     for report in reports:
         event = batches.decode_event(report.event)
-        if event is not None:
+        if event is not None and not isinstance(event, Plan):
             operation.fold(event)
     own = {**snapshot_of(operation), "event_count": handle.count, "last_event_id": ""}
     if served is None or served["run"] != own["run"]:

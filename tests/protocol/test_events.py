@@ -6,15 +6,15 @@ from typing import get_args
 
 import msgspec
 import pytest
-from support.sample_events import completed, error, log, progress, result, status
+from support.sample_events import completed, error, log, plan, progress, result, status
 
-from celery_wsprogress.protocol.events import Event, event_type
+from celery_wsprogress.protocol.events import Event, Plan, event_type
 
-SAMPLES = [status("busy"), progress(0.5), log("a"), result(1), completed(), error()]
+SAMPLES = [status("busy"), progress(0.5), log("a"), result(1), completed(), error(), plan()]
 
 
 def test_there_is_a_sample_of_every_class():
-    assert {type(one) for one in SAMPLES} == {*get_args(Event)}
+    assert {type(one) for one in SAMPLES} == {*get_args(Event), Plan}
 
 
 @pytest.mark.parametrize("event", SAMPLES, ids=lambda one: type(one).__name__)

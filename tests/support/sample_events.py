@@ -13,6 +13,7 @@ from celery_wsprogress.protocol.events import (
     Event,
     Log,
     LogData,
+    Plan,
     Progress,
     ProgressData,
     Result,
@@ -20,6 +21,7 @@ from celery_wsprogress.protocol.events import (
     Status,
     StatusData,
 )
+from celery_wsprogress.protocol.plans import PlanData, PlanNode, workflow_operation_id
 
 OPERATION = "op-1"
 
@@ -73,6 +75,16 @@ def completed(*, run="r1", at=0.0, operation_id=OPERATION, **more):
 def error(text="broke", *, run="r1", at=0.0, operation_id=OPERATION, **more):
     data = ErrorData(error=text, error_type="ValueError", **more)
     return Error(operation_id=operation_id, timestamp=at, run=run, data=data)
+
+
+def plan(*nodes, held="c", first=0, at=0.0, **more):
+    """A part of a plan; by default of a chain of the tasks ``a``, ``b`` and ``c``."""
+    nodes = nodes or (("chain", -1), *[("task", 0, one, f"tasks.{one}") for one in "abc"])
+    if not first:
+        tasks = sum(kind == "task" for kind, *_ in nodes)
+        more = {"tasks": tasks, "operation_type": f"celery.{nodes[0][0]}"} | more
+    data = PlanData(nodes=[PlanNode(*one) for one in nodes], first=first, **more)
+    return Plan(operation_id=workflow_operation_id(held), timestamp=at, data=data)
 
 
 def unstarted(*, run="r2", at=0.0):

@@ -21,7 +21,7 @@ from celery_wsprogress.protocol.events import LATEST, Status
 
 if TYPE_CHECKING:
     from celery_wsprogress.protocol.batches import Batch
-    from celery_wsprogress.protocol.events import Event
+    from celery_wsprogress.protocol.events import LogEvent
 
 TOLERANCE: Final = 5.0
 """Seconds of difference below which no time is corrected: clocks drift, and writing takes time."""
@@ -72,7 +72,7 @@ class Clocks:
         return min(before, behind)
 
 
-def _moved(event: Event, seconds: float) -> Event:
+def _moved(event: LogEvent, seconds: float) -> LogEvent:
     timestamp = _in_range(event.timestamp + seconds)
     if not isinstance(event, Status) or event.data.starts_at is UNSET:
         return structs.replace(event, timestamp=timestamp)
