@@ -15,6 +15,7 @@ from msgspec import Raw
 from celery_wsprogress.errors import CommandError, TokenError
 from celery_wsprogress.hub.command_context import CommandContext
 from celery_wsprogress.hub.disclosure import disclosure_to
+from celery_wsprogress.hub.history_page import newest_events
 from celery_wsprogress.hub.list_page import (
     MAX_PAGE_BYTES,
     list_operations,
@@ -142,8 +143,9 @@ def _get_operation(context: CommandContext) -> dict[str, Any]:
 def _get_history(context: CommandContext) -> dict[str, Any]:
     operation_id = context.operation_id()
     limit = parse_limit(context.fields.get("limit"))
-    texts, complete = context.hub.history(operation_id, limit, MAX_PAGE_BYTES)
     record = context.hub.store.get(operation_id)
+    history = None if record is None else record.history
+    texts, complete = newest_events(history, limit, MAX_PAGE_BYTES)
     permit, timestamp = context.session.permit, context.timestamp
     shown = None if record is None else disclosure_to(permit, record.operation, timestamp)
     if shown is not None:

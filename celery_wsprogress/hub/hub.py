@@ -32,7 +32,7 @@ from celery_wsprogress.protocol.events import (
     Progress,
     Status,
 )
-from celery_wsprogress.protocol.frames import payload_of, text_frame
+from celery_wsprogress.protocol.frames import text_frame
 from celery_wsprogress.protocol.messages import encode_event_frame
 
 if TYPE_CHECKING:
@@ -254,27 +254,6 @@ class Hub:
         """Return the snapshot of an operation; None if it is not held."""
         record = self.store.get(operation_id)
         return record.snapshot() if record else None
-
-    def history(self, operation_id: str, limit: int, max_bytes: int) -> tuple[list[bytes], bool]:
-        """Return the newest events of an operation, of all its runs, as JSON, oldest first.
-
-        Args:
-            operation_id: Id of the operation.
-            limit: Maximum number of events.
-            max_bytes: Maximum size of all events.
-
-        Returns:
-            The events, and whether none is missing before them (but replaced progress).
-        """
-        record = self.store.get(operation_id)
-        if record is None:
-            return [], False
-        texts = [payload_of(entry.frame) for entry in record.history.after(0)]
-        first = len(texts)
-        while first and len(texts) - first < limit and max_bytes >= len(texts[first - 1]):
-            first -= 1
-            max_bytes -= len(texts[first])
-        return texts[first:], first == 0 and record.history.dropped_seq == 0
 
     def stats(self) -> dict[str, int]:
         """Return the figures for ``get_stats``."""

@@ -9,6 +9,7 @@ from support.sample_events import OPERATION, logs
 
 from celery_wsprogress.brokers import batch_order
 from celery_wsprogress.brokers.batch_order import GAP_TIMEOUT, MAX_GAP_TIMEOUT, BatchOrder
+from celery_wsprogress.hub.history_page import newest_events
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.protocol import batches
 
@@ -50,7 +51,7 @@ def outcome_of(order):
     hub = Hub()
     for number, body in enumerate(order, 1):
         process(hub, batches.decode_batch(body), epoch="e", position=str(number), now=0.0)
-    frames, _ = hub.history(OPERATION, 1_000, 1_000_000)
+    frames, _ = newest_events(hub.store.get(OPERATION).history, 1_000, 1_000_000)
     delivered = {name: count for name, count in hub.counts.items() if name != "repeats"}
     snapshot = {name: value for name, value in hub.get(OPERATION).items() if "event_id" not in name}
     return [frame.partition(b'"event_id"')[0] for frame in frames], delivered, snapshot

@@ -738,20 +738,6 @@ def test_what_is_watched_in_several_ways_comes_once_and_until_the_last_of_them_e
     assert log_.hub.stats()["subscriptions"] == 0
 
 
-def test_the_history_holds_earlier_runs_and_says_when_it_is_not_all():
-    log_ = Log()
-    log_.write(status("started", run="a", metadata={}), error(run="a"))
-    log_.write(status("started", run="b", metadata={}), completed(run="b"))
-    frames, complete = log_.hub.history("op-1", 100, 100_000)
-    assert kinds(map(msgspec.json.decode, frames)) == ["started", "error", "started", "completed"]
-    assert complete
-    frames, complete = log_.hub.history("op-1", 2, 100_000)
-    assert kinds(map(msgspec.json.decode, frames)) == ["started", "completed"]
-    assert not complete
-    assert log_.hub.history("op-1", 100, 10) == ([], False)
-    assert log_.hub.history("unheard of", 100, 100_000) == ([], False)
-
-
 def test_a_session_that_left_holds_on_to_nothing():
     log_ = Log()
     log_.write(*LIFE)
