@@ -12,12 +12,12 @@ Pure: the callers pass the mappings in. Nothing is read at import.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from celery_wsprogress.option_values import transport_options
+from celery_wsprogress.common_settings import Settings
 from celery_wsprogress.origins import host_name, listen_host, origin
+from celery_wsprogress.serve_limits import ServeLimits
 from celery_wsprogress.setting_parsers import (
     ERROR_CHOICES,
     MIN_KEY_BYTES,
@@ -25,7 +25,6 @@ from celery_wsprogress.setting_parsers import (
     cookie_name,
     each,
     error_choice,
-    exchange_name,
     function_path,
     key_place,
     named_keys,
@@ -38,74 +37,12 @@ from celery_wsprogress.setting_parsers import (
     text_list,
     whole,
 )
-from celery_wsprogress.setting_sources import from_conf, from_environ, parse_value, setting
+from celery_wsprogress.setting_sources import setting
 from celery_wsprogress.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from ipaddress import IPv4Network, IPv6Network
-    from typing import Self
-
-#: The default exchange of the events. The names of streams and queues begin with it.
-EXCHANGE: Final = "celery_wsprogress"
-
-#: The default size of the log on the broker, in bytes.
-LOG_BYTES: Final = 100_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The settings that workers and sidecar have in common."""
-
-    url: str | None = setting(None, text, "a broker URL that kombu knows", secret=True)
-    """URL of the broker for the events, if it is not Celery's own."""
-    transport_options: Mapping[str, Any] | None = setting(
-        None,
-        lambda value: transport_options(value) or None,
-        "a mapping, or as JSON an object, or NAME=VALUE, such as master_name=mymaster; a dot in a "
-        "NAME leads into a mapping: sentinel_kwargs.password=…",
-        secret=True,
-    )
-    """Transport options of the broker for the events, such as a Sentinel's ``master_name`` or a
-    ``global_keyprefix``. With ``url`` these are the only options. Without it they are merged into
-    Celery's ``broker_transport_options`` and win over them."""
-    exchange: str = setting(
-        EXCHANGE, exchange_name, "a name of up to 60 letters, digits, '_' and '-'"
-    )
-    """Name of the exchange for the events. Projects that share a broker can use different
-    exchanges: a sidecar sees only the tasks of its own exchange."""
-    log_bytes: int | None = setting(
-        None, whole(1_000_000, 1_000_000_000_000), "bytes from 1000000 to 1000000000000"
-    )
-    """Maximum size of the log, in bytes: memory of a Redis server, disk of a RabbitMQ. The default
-    depends on the broker; on a Redis with a ``maxmemory`` it is at most a quarter of that.
-    Workers, processes that call tasks, and the sidecar need the same value."""
-
-    @classmethod
-    def load(cls, *sources: Mapping[str, Any]) -> Self:
-        """Build the settings from mappings of setting names without a prefix; later ones win.
-
-        An empty string and None count as not set. Unknown names are ignored.
-
-        Raises:
-            ConfigurationError: A value is not allowed. Raised for the first one.
-        """
-        known = {field.name: field for field in dataclasses.fields(cls)}
-        values: dict[str, Any] = {}
-        for source in sources:
-            for name, value in source.items():
-                if name in known and value is not None and value != "":
-                    values[name] = parse_value(known[name], value)
-        return cls(**values)
-
-    @classmethod
-    def read(cls, app: Any, environ: Mapping[str, str], *more: Mapping[str, Any]) -> Self:
-        """Build the settings from Celery's configuration, the environment and ``more``.
-
-        ``app`` is the Celery application or None; ``more`` are, for instance, a command's options.
-        """
-        conf = from_conf(app.conf, cls) if app is not None else {}
-        return cls.load(conf, from_environ(environ, cls), *more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +86,8 @@ class WorkerSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServeSettings(Settings):
-    """The settings of the sidecar."""
+class ServeSettings(ServeLimits):
+    """The settings of the sidecar, with its :class:`.ServeLimits`."""
 
     url_file: str | None = setting(None, text, "the path of a file that holds a broker URL")
     """File that holds the URL of the broker, which wins over ``url``: other users of the machine
@@ -227,18 +164,6 @@ class ServeSettings(Settings):
     """Whether a connection that sends nothing for a second receives all events; not with a key."""
     heartbeat: float = setting(20.0, between(1, 600), "seconds from 1 to 600")
     """Seconds between two pings, and the time that a client has to answer one."""
-    max_subscriptions: int = setting(10_000, whole(1, 1_000_000), "a number from 1 to 1000000")
-    """Maximum number of operations that one connection may watch by id."""
-    max_connections: int = setting(10_000, whole(1, 1_000_000), "a number from 1 to 1000000")
-    """Maximum number of WebSockets of one process, if its limit on open files allows so many."""
-    address_connections: int = setting(5_000, whole(1, 1_000_000), "a number from 1 to 1000000")
-    """The same for one address; an IPv6 address counts as its /64. See ``trusted_proxies``."""
-    auth_timeout: float = setting(10.0, between(0.1, 600), "seconds from 0.1 to 600")
-    """Seconds that a client has to send a valid token, if one is needed."""
-    client_share: float = setting(0.25, between(0.01, 1), "a number from 0.01 to 1")
-    """Share of one processor for what one client sends; eight seconds of it may be used at once."""
-    address_share: float = setting(0.5, between(0.01, 1), "a number from 0.01 to 1")
-    """The same for all clients of one address together."""
     max_finished: int = setting(1000, whole(0, 1_000_000), "a number from 0 to 1000000")
     """Maximum number of finished operations that are kept in memory."""
     max_waiting: int = setting(100_000, whole(1, 10_000_000), "a number from 1 to 10000000")
@@ -263,12 +188,6 @@ class ServeSettings(Settings):
     answer_unknown: bool = setting(False, switch, "true or false")
     """Whether the sidecar also looks up unknown operations in the result backend when a client
     subscribes to one. It then shows how they ended, with their results."""
-    max_lookups: int = setting(1000, whole(1, 1_000_000), "a number from 1 to 1000000")
-    """Maximum number of unknown operations of all clients that wait to be looked up. When they are
-    as many, the client with most of them gives up a place to a client with fewer."""
-    max_client_lookups: int = setting(100, whole(1, 1_000_000), "a number from 1 to 1000000")
-    """Maximum number of unknown operations of one client that wait to be looked up. A further one
-    is not looked up."""
     stream_errors: str | None = setting(None, error_choice, ERROR_CHOICES)
     """Whether an error of an unknown operation, from the result backend, is shown with its text
     (``full``) or as its type only (``type``, the default): the task's own is not known."""

@@ -20,6 +20,8 @@ from celery_wsprogress.sidecar.metrics import definitions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from celery_wsprogress.common_settings import Settings
+
 
 def states_table() -> str:
     """Return the transitions of a run: states down, kinds of events across."""
@@ -69,8 +71,8 @@ def _help(name: str) -> str:
     )
 
 
-def _settings_table(cls: type[settings.Settings]) -> str:
-    told = dict([*_docs(settings.Settings), *_docs(cls)])
+def _settings_table(cls: type[Settings]) -> str:
+    told = dict(one for base in cls.__mro__[-2::-1] for one in _docs(base))
     rows = [
         [
             f"`{setting_sources.CONF_PREFIX}{field.name}`",

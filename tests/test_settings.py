@@ -10,9 +10,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.json_values import texts, values
 
+from celery_wsprogress.common_settings import Settings
 from celery_wsprogress.errors import ConfigurationError, WSProgressError
 from celery_wsprogress.setting_sources import from_conf, from_environ, websocket_enabled
-from celery_wsprogress.settings import ServeSettings, Settings, WorkerSettings
+from celery_wsprogress.settings import ServeSettings, WorkerSettings
 from celery_wsprogress.urls import masked
 
 KEY = "a key that is long enough for HS256"

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from celery_wsprogress.brokers.failure import secrets_of
 from celery_wsprogress.brokers.transports import module_of
-from celery_wsprogress.settings import EXCHANGE as EXCHANGE
+from celery_wsprogress.common_settings import EXCHANGE as EXCHANGE
 from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.brokers.address import broker_address, broker_settings
+from celery_wsprogress.common_settings import Settings
 from celery_wsprogress.setting_sources import from_conf
-from celery_wsprogress.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import threading
 from typing import Any, Final, NamedTuple
 
 from celery_wsprogress.brokers import MAX_BATCH_BYTES
-from celery_wsprogress.settings import LOG_BYTES
+from celery_wsprogress.common_settings import LOG_BYTES
 
 logger = logging.getLogger(__name__)
 

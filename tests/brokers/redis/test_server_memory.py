@@ -25,7 +25,7 @@ from celery_wsprogress.brokers.redis.server_memory import (
     max_log_bytes,
     parse_memory,
 )
-from celery_wsprogress.settings import LOG_BYTES
+from celery_wsprogress.common_settings import LOG_BYTES
 
 LARGE = b"x" * 30_000
 
