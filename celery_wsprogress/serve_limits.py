@@ -22,6 +22,8 @@ class ServeLimits(Settings):
     """Maximum number of WebSockets of one process, if its limit on open files allows so many."""
     address_connections: int = setting(5_000, whole(1, 1_000_000), "a number from 1 to 1000000")
     """The same for one address; an IPv6 address counts as its /64. See ``trusted_proxies``."""
+    subject_connections: int = setting(1_000, whole(1, 1_000_000), "a number from 1 to 1000000")
+    """The same for one holder of tokens (their claim ``sub``)."""
     auth_timeout: float = setting(10.0, between(0.1, 600), "seconds from 0.1 to 600")
     """Seconds that a client has to send a valid token, if one is needed."""
     client_share: float = setting(0.25, between(0.01, 1), "a number from 0.01 to 1")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -49,11 +50,24 @@ class _HeldGrant:
 class HeldGrants:
     """The grants of one connection. Times are epoch seconds."""
 
-    __slots__ = ("_by_pattern", "_ends", "_globs", "_held", "_serial", "_size", "earliest_end")
+    __slots__ = (
+        "_by_pattern",
+        "_by_subject",
+        "_ends",
+        "_globs",
+        "_held",
+        "_serial",
+        "_size",
+        "earliest_end",
+        "subjects",
+    )
 
     def __init__(self) -> None:
         self.earliest_end = math.inf
         """The end of the grant that ends first."""
+        self.subjects: frozenset[str] = frozenset()
+        """Who holds them (``sub``). Another object only when it has changed."""
+        self._by_subject: Counter[str] = Counter()
         self._held: dict[Grant, _HeldGrant] = {}
         self._by_pattern: dict[Pattern, dict[_HeldGrant, None]] = {}
         self._globs: set[str] = set()
@@ -98,7 +112,17 @@ class HeldGrants:
         held = self._held[_identity(grant)] = _HeldGrant(grant)
         for pattern in grant.patterns:
             self._by_pattern.setdefault(pattern, {})[held] = None
+        self._count_subject(grant.subject, 1)
         return held
+
+    def _count_subject(self, subject: str | None, change: int) -> None:
+        if subject is None:
+            return
+        self._by_subject[subject] += change
+        if not self._by_subject[subject]:
+            del self._by_subject[subject]
+        if len(self._by_subject) != len(self.subjects):
+            self.subjects = frozenset(self._by_subject)
 
     def drop_ended(self, timestamp: float) -> bool:
         """Drop the grants that have ended. Return whether there were any."""
@@ -120,6 +144,7 @@ class HeldGrants:
         grant = held.grant
         del self._held[_identity(grant)]
         self._size -= grant.size
+        self._count_subject(grant.subject, -1)
         for pattern in grant.patterns:
             among = self._by_pattern[pattern]
             del among[held]

@@ -64,6 +64,11 @@ class Permit:
         """The time at which the next grant ends, so that :meth:`drop_ended` is due."""
         return self._grants.earliest_end
 
+    @property
+    def subjects(self) -> frozenset[str]:
+        """Who holds its tokens (``sub``). Another object only when it has changed."""
+        return self._grants.subjects
+
     def add(self, token: object, *, timestamp: float) -> Grant:
         """Verify a token and add its rights. Without a key any value is accepted, and ignored.
 

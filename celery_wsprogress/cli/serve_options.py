@@ -203,6 +203,11 @@ _OPTIONS: Final = (
         help="Maximum number of WebSockets of one address.  [default: 5000]",
     ),
     click.option(
+        "--subject-connections",
+        metavar="N",
+        help="Maximum number of WebSockets of one holder of tokens (sub).  [default: 1000]",
+    ),
+    click.option(
         "--auth-timeout",
         metavar="SECONDS",
         help="Time that a client has to send a token, if one is needed.  [default: 10]",

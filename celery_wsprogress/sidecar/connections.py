@@ -23,7 +23,7 @@ from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.protocol.batches import VERSION
-from celery_wsprogress.protocol.close_codes import TOKEN_EXPIRED, TOO_SLOW
+from celery_wsprogress.protocol.close_codes import TOKEN_EXPIRED, TOO_SLOW, TRY_AGAIN_LATER
 from celery_wsprogress.protocol.messages import MAX_COMMAND_BYTES, encode_frame
 from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path
@@ -135,6 +135,7 @@ class Connections:
     def _close_if_forbidden(self, session: Session) -> None:
         """Close a connection that is subscribed to something that no token grants any more."""
         connection = self._by_session[session]
+        connection.limits.admission.hold_subjects(connection, session.permit.subjects)
         if _exceeds_permissions(session, self._hub.store, time.time()):
             # Before the close frame is written: nothing may come between.
             self._hub.subscriptions.disconnect(session)
@@ -168,7 +169,16 @@ class Connections:
         )
         if session.failed_tokens > failed_tokens:
             connection.charge(FAILED_TOKEN_COST)
+        if not connection.limits.admission.hold_subjects(connection, session.permit.subjects):
+            self._refuse_subject(session, connection)
         self._expiry.watch(session)
+
+    def _refuse_subject(self, session: Session, connection: ProgressConnection) -> None:
+        """Close a connection whose token is of somebody who has too many connections."""
+        # It may have sent more commands: they are refused, and nothing that it watches is sent.
+        session.permit.drop_if(lambda _grant: True)
+        self._hub.subscriptions.disconnect(session)
+        connection.schedule_close(TRY_AGAIN_LATER, "too many connections of the token's holder")
 
     def _subscribe_by_path(
         self, request: Request | None, session: Session, connection: ProgressConnection

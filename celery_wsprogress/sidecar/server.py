@@ -264,7 +264,11 @@ def _client_limits(settings: ServeSettings) -> ClientLimits:
             files,
         )
     return ClientLimits(
-        ConnectionLimits(total, min(total, settings.address_connections)),
+        ConnectionLimits(
+            total,
+            per_address=min(total, settings.address_connections),
+            per_subject=settings.subject_connections,
+        ),
         client_share=settings.client_share,
         address_share=settings.address_share,
     )

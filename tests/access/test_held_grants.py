@@ -54,6 +54,21 @@ def holding(*grants):
     return held
 
 
+def test_the_holders_are_those_of_the_grants_that_are_held():
+    held = holding(grant(subject="anna", until=10.0), grant(ALL_OPERATIONS, subject="anna"))
+    first = held.subjects
+    assert first == {"anna"}
+    held.add(grant(subject="anna", until=20.0))
+    held.add(grant())
+    assert held.subjects is first
+    held.add(grant(subject="eva", until=50.0))
+    assert held.subjects == {"anna", "eva"}
+    held.drop_ended(60.0)
+    assert held.subjects == {"anna"}
+    held.drop_if(lambda one: one.subject == "anna")
+    assert held.subjects == frozenset()
+
+
 @pytest.mark.parametrize("pattern", COVERING)
 def test_patterns_that_cover_an_operation(pattern):
     one = grant(pattern)

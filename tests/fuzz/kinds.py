@@ -376,7 +376,7 @@ class Requests:
 
 def client_limits() -> ClientLimits:
     """Limits that no request reaches."""
-    return ClientLimits(ConnectionLimits(total=10, per_address=10))
+    return ClientLimits(ConnectionLimits(total=10, per_address=10, per_subject=10))
 
 
 def handler(settings: ServeSettings) -> RequestHandler:

@@ -29,7 +29,7 @@ from celery_wsprogress.sidecar.socket_writer import MAX_KERNEL_BUFFER
 
 TIMEOUT = 30
 
-CONNECTIONS = ConnectionLimits(total=100, per_address=100)
+CONNECTIONS = ConnectionLimits(total=100, per_address=100, per_subject=100)
 
 
 # Connections.

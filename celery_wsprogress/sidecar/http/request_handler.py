@@ -63,11 +63,13 @@ logger = logging.getLogger(__name__)
 _SETTINGS: Final = {
     "connections": "max_connections",
     "address": "address_connections",
+    "subject": "subject_connections",
 }
 """The setting of each limit that :class:`.Admission` names."""
 _FULL: Final = {
     "connections": "Too many connections",
     "address": "Too many connections of this address",
+    "subject": "Too many connections of the holder of this token",
 }
 
 
@@ -129,16 +131,20 @@ class RequestHandler:
             response = await self._respond(connection, request)
             share_with_page(response, request.headers)
             return without_body(response) if request.method == "HEAD" else response
-        refusal = self._admit(connection, request)
-        if refusal is not None:
-            return to_http_response(refusal)
-        unavailable = await self._wait_for_replay()
-        if unavailable is not None:
-            return to_http_response(unavailable)
+        refusal = self._admit(connection, request) or await self._wait_for_replay()
+        refusal = refusal or await self._give_permit(connection, request)
+        return None if refusal is None else to_http_response(refusal)
+
+    async def _give_permit(
+        self, connection: ProgressConnection, request: Request
+    ) -> HTTPAnswer | None:
+        """Give a WebSocket its first permit, or return the response that refuses it."""
         try:
             connection.permit = await self._authorizer.permit_for(request)
         except TokenError as exc:
-            return to_http_response(unauthorized(exc))
+            return unauthorized(exc)
+        if not connection.limits.admission.hold_subjects(connection, connection.permit.subjects):
+            return self._refuse("subject", connection, request)
         if connection.permit.untrusted:
             connection.input.budget = connection.limits.new_budget(trusted=False)
         return None
@@ -156,8 +162,10 @@ class RequestHandler:
         # The turns of who comes through a listed proxy count for the client's own address.
         connection.input.address = address_key(address)
         limit = connection.limits.admission.admit(connection, connection.input.address)
-        if limit is None:
-            return None
+        return None if limit is None else self._refuse(limit, connection, request)
+
+    def _refuse(self, limit: str, connection: ProgressConnection, request: Request) -> HTTPAnswer:
+        address = address_of(connection, request, self._settings)
         self._refusals.log_limit_once(_SETTINGS[limit], address)
         return service_unavailable(_FULL[limit])
 

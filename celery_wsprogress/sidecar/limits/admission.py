@@ -1,9 +1,10 @@
-"""Which connections may be open: limits in all, of one address, and on unfinished requests.
+"""Which connections may be open: limits in all, of an address, of a holder, on unfinished requests.
 
 A connection begins with a request that is not finished: bytes of an HTTP head, an answer that is
 not taken, or a handshake. If there are too many, the address that has most of them loses its
 newest one. So a flood from some addresses takes no place away from others. A WebSocket counts as
-open from its handshake on; over a limit the handshake gets 503.
+open from its handshake on; over a limit the handshake gets 503. From its first valid token on it
+counts for who holds that token.
 
 Pure: ``now`` is seconds of the monotonic clock.
 """
@@ -35,6 +36,7 @@ class ConnectionLimits:
 
     total: int
     per_address: int
+    per_subject: int
     unfinished: int = MAX_UNFINISHED_REQUESTS
 
 
@@ -49,12 +51,14 @@ class Admission:
         self.limits = limits
         self.refused: Counter[str] = Counter()
         """Connections that were refused, by the limit: ``connections``, ``address``,
-        ``unfinished`` and ``timeout``."""
+        ``subject``, ``unfinished`` and ``timeout``."""
         self._deadlines: dict[str, dict[Abortable, float]] = {}
         """The unfinished requests by address, oldest first, with the time for their heads."""
         self._unfinished: dict[Abortable, str] = {}
         self._open: dict[Abortable, str] = {}
         self._open_by_address: Counter[str] = Counter()
+        self._subjects: dict[Abortable, frozenset[str]] = {}
+        self._open_by_subject: Counter[str] = Counter()
 
     @property
     def unfinished(self) -> int:
@@ -99,14 +103,34 @@ class Admission:
             return "connections"
         return "address" if self._open_by_address[address] >= self.limits.per_address else None
 
+    def hold_subjects(self, one: Abortable, subjects: frozenset[str]) -> bool:
+        """Count an open WebSocket for those who hold its tokens now, and for nobody else.
+
+        Returns:
+            False if one of them has too many already. Then nothing has changed.
+        """
+        before = self._subjects.get(one, _NOBODY)
+        # A connection that is closed counts no more, whatever it has begun.
+        if subjects is before or one not in self._open:
+            return True
+        added, limit = subjects - before, self.limits.per_subject
+        if any(self._open_by_subject[subject] >= limit for subject in added):
+            self.refused["subject"] += 1
+            return False
+        self._open_by_subject.update(added)
+        for subject in before - subjects:
+            _discount(self._open_by_subject, subject)
+        self._subjects[one] = subjects
+        return True
+
     def end(self, one: Abortable) -> None:
         """Remove a connection that is closed."""
         self._end_request(one)
         address = self._open.pop(one, None)
         if address is not None:
-            self._open_by_address[address] -= 1
-            if not self._open_by_address[address]:
-                del self._open_by_address[address]
+            _discount(self._open_by_address, address)
+        for subject in self._subjects.pop(one, _NOBODY):
+            _discount(self._open_by_subject, subject)
 
     def abort_late(self, now: float) -> None:
         """Abort the connections that have not sent their whole head in time."""
@@ -130,3 +154,12 @@ class Admission:
             del self._deadlines[address][one]
             if not self._deadlines[address]:
                 del self._deadlines[address]
+
+
+_NOBODY: Final[frozenset[str]] = frozenset()
+
+
+def _discount(counts: Counter[str], key: str) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]

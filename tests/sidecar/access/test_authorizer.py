@@ -6,7 +6,7 @@ import json
 import sys
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -229,6 +229,63 @@ def test_beside_keys_who_is_refused_may_bring_a_token(address, permit, token):
     with SidecarThread(address, permit=permit, key=KEY) as sidecar, client(sidecar) as ask:
         assert ask("subscribe", operation_id="op")["code"] == "unauthorized"
         assert ask("subscribe", operation_id="op", token=token)["status"] == "subscribed"
+
+
+def until_closed(websocket):
+    """The codes of the errors, and of nothing else, that come before it is closed."""
+    found = []
+    with suppress(ConnectionClosed):
+        found += (json.loads(one)["code"] for one in websocket)
+    return found
+
+
+def test_one_holder_may_have_so_many_connections_however_the_token_comes(address):
+    def of(subject):
+        return create_token("op", key=KEY, sub=subject)
+
+    settings = {"key": KEY, "subject_connections": 1, "token_cookie": "t"}
+    with SidecarThread(address, **settings) as sidecar, client(sidecar, **bearer(of("eva"))) as eva:
+        with client(sidecar) as first:
+            assert first("subscribe", operation_id="op", token=of("anna"))["status"] == "subscribed"
+            # Another token of hers, or of somebody else, on the same connection.
+            assert first("authenticate", token=of("anna"))["status"] == "authenticated"
+            for headers in (bearer(of("anna")), {"Cookie": f"t={of('anna')}"}):
+                with pytest.raises(InvalidStatus) as refused, client(sidecar, **headers):
+                    pass
+                assert refused.value.response.status_code == 503
+                assert refused.value.response.headers["Retry-After"]
+            for command in ("authenticate", "subscribe"):
+                with client(sidecar) as second:
+                    ask = {"command": command, "operation_id": "op", "token": of("anna")}
+                    # What comes behind it is not answered with what the token grants.
+                    second.websocket.send(json.dumps(ask))
+                    second.websocket.send(json.dumps({**ask, "command": "get_operation"}))
+                    assert until_closed(second.websocket) in ([], ["unauthorized"])
+                    assert second.websocket.close_code == 1013
+        eventually(lambda: eva("get_stats")["stats"]["connected_clients"] == 1)
+        with client(sidecar, **bearer(of("anna"))) as ask:
+            assert ask("subscribe", operation_id="op")["status"] == "subscribed"
+        metrics = urllib.request.Request(f"{sidecar.http}/metrics", headers=bearer(of("eva")))
+        with urllib.request.urlopen(metrics, timeout=30) as response:
+            assert b'refused_connections_total{limit="subject"} 4' in response.read()
+
+
+def test_a_holder_counts_again_from_none_when_the_token_has_ended(address):
+    token = create_token("op", key=KEY, sub="anna", expires_in=1)
+    later = create_token("op", key=KEY, sub="anna")
+    with (
+        SidecarThread(address, key=KEY, subject_connections=1) as sidecar,
+        client(sidecar, **bearer(token)),
+    ):
+
+        def connects():
+            try:
+                with client(sidecar, **bearer(later)) as ask:
+                    return ask("subscribe", operation_id="op")["status"] == "subscribed"
+            except InvalidStatus:
+                return False
+
+        eventually(connects)
 
 
 def test_a_page_of_another_origin_sees_the_group_of_its_token_and_nothing_else(address, redis_url):

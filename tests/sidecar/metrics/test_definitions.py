@@ -58,7 +58,7 @@ class Process:
     def __init__(self):
         self.hub, self.broker, self.rebuilding = Hub(), BrokerStatus(), StartupReplay()
         self.connections, self.delays = {}, LatencyHistogram()
-        self.limits = ClientLimits(ConnectionLimits(total=10, per_address=10))
+        self.limits = ClientLimits(ConnectionLimits(10, 10, 10))
         self.accounts = MetricsCollector(
             self.hub,
             self.broker,
