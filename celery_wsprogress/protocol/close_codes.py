@@ -37,6 +37,9 @@ KNOWN: Final = frozenset(
 )
 """Codes that the metrics count one by one. Clients may send any others."""
 
+NORMAL: Final = frozenset({1000, 1001, 1005, RESTARTING})
+"""Codes of connections that are closed though nothing is wrong with them."""
+
 UNAVAILABLE: Final = 503
 """HTTP status of a handshake that a sidecar refuses for now."""
 

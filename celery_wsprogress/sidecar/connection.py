@@ -18,20 +18,18 @@ import asyncio
 import contextlib
 import random
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from websockets.asyncio.server import ServerConnection
 from websockets.frames import DATA_OPCODES, CloseCode, Frame
 from websockets.protocol import State
 
 from celery_wsprogress.access.addresses import address_key
-from celery_wsprogress.protocol.close_codes import (
-    LOST,
-    TOO_SLOW,
-)
+from celery_wsprogress.protocol.close_codes import TOO_SLOW
 from celery_wsprogress.sidecar.buffered_reader import BufferedReader
 from celery_wsprogress.sidecar.client_input import ClientInput
+from celery_wsprogress.sidecar.closable_connection import ClosableConnection
+from celery_wsprogress.sidecar.http.request_head import RequestHead
+from celery_wsprogress.sidecar.refusal_log import describe_client
 from celery_wsprogress.sidecar.socket_writer import SocketWriter
 
 if TYPE_CHECKING:
@@ -42,18 +40,12 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub.steps import Steps
     from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
 
-CLOSE_TIMEOUT: Final = 3.0
-"""Seconds a client has to take the close frame and answer it."""
-
 MIN_PING_FACTOR: Final = 0.75
 """The shortest ping interval, as a part of the heartbeat. Each connection has a random interval,
 so that connections which were opened together are not pinged together."""
 
-MAX_HEAD_BYTES: Final = 65_536
-"""Maximum size of the head of a request: websockets alone allows 128 headers of 8 KiB."""
 
-
-class ProgressConnection(ServerConnection):
+class ProgressConnection(ClosableConnection):
     """A WebSocket connection that writes the frames of its session.
 
     Args:
@@ -79,19 +71,26 @@ class ProgressConnection(ServerConnection):
         self.input: ClientInput
         """Set by :meth:`connection_made`."""
         self.limits = limits
+        self.address = ""
+        """The address of the client. Behind a listed proxy, that of the proxy at first."""
+        self._subjects: frozenset[str] = frozenset()
         self.opened_at = time.monotonic()
         """When the socket was accepted, in monotonic seconds."""
         self._on_command: Callable[[str], Steps[None]]
         self._reading = True
-        self._head_bytes = 0
-        self._closing: asyncio.Task[None] | None = None
+        self._head = RequestHead(self.protocol)
 
     @property
-    def first_close_code(self) -> int:
-        """The close code of the side that closed first; 1006 without a close frame."""
-        ours, theirs = self.protocol.close_sent, self.protocol.close_rcvd
-        first = theirs if self.protocol.close_rcvd_then_sent else ours or theirs
-        return LOST if first is None else first.code
+    def who(self) -> str:
+        """The client, for the log."""
+        return describe_client(self.address, self._subjects)
+
+    def hold_subjects(self) -> bool:
+        """Count for those who hold its tokens now. Return False if that is one too many."""
+        subjects = self.permit.subjects
+        # Those before are still named if the connection is closed now, for want of a token.
+        self._subjects = subjects or self._subjects
+        return self.limits.admission.hold_subjects(self, subjects)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Create the writer, as there is a socket now."""
@@ -99,7 +98,8 @@ class ProgressConnection(ServerConnection):
         # The transport of a TCP socket both reads and writes, with asyncio and with uvloop.
         socket = cast("asyncio.Transport", transport)
         self.writer = SocketWriter(socket, self.flush, self.flush_in_turn, self._close_too_slow)
-        limits, address = self.limits, address_key(_host(transport))
+        self.address = _host(transport)
+        limits, address = self.limits, address_key(self.address)
         self.input = ClientInput(self, address, limits.new_budget(), limits.memory)
         socket.set_protocol(BufferedReader(self, limits.read_buffer))
         limits.admission.begin(self, address, time.monotonic())
@@ -142,20 +142,27 @@ class ProgressConnection(ServerConnection):
 
     def parse(self, data: bytes) -> None:
         """Have websockets parse bytes of the client."""
-        if self.request is None:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES and not self.is_closing:
-                self._reject_head()
+        if self.request is None and not self.is_closing and self._head.is_too_large(len(data)):
+            self._refuse_head("head")
+            self.send_data()
         super().data_received(data)
+        if self.request is None and (limit := self._head.refused_as()) is not None:
+            self._refuse_head(limit)
         if self.is_closing:
             # No frame may follow the close frame.
             self.writer.close()
 
-    def _reject_head(self) -> None:
-        text = f"The head of a request has at most {MAX_HEAD_BYTES:,} bytes\n"
-        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        self.protocol.send_response(self.protocol.reject(status, text))
-        self.send_data()
+    def _refuse_head(self, limit: str) -> None:
+        self.limits.admission.refused[limit] += 1
+        self._log_refusal(limit)
+
+    def _log_refusal(self, limit: str) -> None:
+        self.limits.log.write(limit, f"Refused a request from {self.who}: {_REASONS[limit]}")
+
+    def drop(self, limit: str) -> None:
+        """Close it at once: its request is not finished, and may not be."""
+        self._log_refusal(limit)
+        self.abort()
 
     def process_event(self, event: Any) -> None:
         """Take a request, or a frame; the frames of commands go to the input."""
@@ -197,10 +204,6 @@ class ProgressConnection(ServerConnection):
     def refuse(self, code: int, reason: str) -> None:
         """Begin to close the connection because of what the client has sent."""
         self.schedule_close(code, reason)
-
-    def abort(self) -> None:
-        """Close the connection at once, without a close frame."""
-        self.transport.abort()
 
     def charge(self, seconds: float) -> None:
         """Charge processor time to the connection that it has not used, and not to its address."""
@@ -250,7 +253,8 @@ class ProgressConnection(ServerConnection):
         self.input.wants_flush = True
         self._take_turns()
 
-    async def _drain(self) -> None:
+    async def write_unsent(self) -> None:
+        """Write what is unsent for the client, as it takes it."""
         session = self.session
         while session is not None and session.has_unread and self.state is State.OPEN:
             await self._drain_some()
@@ -265,28 +269,13 @@ class ProgressConnection(ServerConnection):
     def _close_too_slow(self) -> None:
         self.schedule_close(TOO_SLOW, "too slow: missed events that are no longer held")
 
-    def schedule_close(self, code: int, reason: str) -> None:
-        """Begin to close, once. Never waits."""
-        if self._closing is None:
-            self._closing = self.loop.create_task(self.close_or_abort(code, reason))
 
-    async def close_or_abort(self, code: int, reason: str, *, flush: bool = False) -> None:
-        """Close the connection; abort it if the client does not take the close frame in time.
-
-        ``close`` alone waits without a limit for the socket to take the close frame.
-
-        Args:
-            code: The close code.
-            reason: The text in the close frame.
-            flush: Write first what is unsent for the client.
-        """
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                if flush:
-                    await self._drain()
-                await self.close(code, reason)
-        except TimeoutError:
-            self.transport.abort()
+_REASONS: Final = {
+    "head": "its head is too large",
+    "malformed": "it is no HTTP",
+    "unfinished": "too many requests are not finished",
+    "timeout": "its head did not come in time",
+}
 
 
 def _host(transport: asyncio.BaseTransport) -> str:

@@ -23,7 +23,12 @@ from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.protocol.batches import VERSION
-from celery_wsprogress.protocol.close_codes import TOKEN_EXPIRED, TOO_SLOW, TRY_AGAIN_LATER
+from celery_wsprogress.protocol.close_codes import (
+    NORMAL,
+    TOKEN_EXPIRED,
+    TOO_SLOW,
+    TRY_AGAIN_LATER,
+)
 from celery_wsprogress.protocol.messages import MAX_COMMAND_BYTES, encode_frame
 from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path
@@ -109,6 +114,7 @@ class Connections:
             self._hub.subscriptions.disconnect(session)
             del self._by_session[session]
             self._metrics.closed(connection)
+            _log_close(connection)
 
     def sweep(self, timestamp: float) -> None:
         """Close the connections that take nothing, and look for tokens that have expired.
@@ -135,7 +141,7 @@ class Connections:
     def _close_if_forbidden(self, session: Session) -> None:
         """Close a connection that is subscribed to something that no token grants any more."""
         connection = self._by_session[session]
-        connection.limits.admission.hold_subjects(connection, session.permit.subjects)
+        connection.hold_subjects()
         if _exceeds_permissions(session, self._hub.store, time.time()):
             # Before the close frame is written: nothing may come between.
             self._hub.subscriptions.disconnect(session)
@@ -169,7 +175,9 @@ class Connections:
         )
         if session.failed_tokens > failed_tokens:
             connection.charge(FAILED_TOKEN_COST)
-        if not connection.limits.admission.hold_subjects(connection, session.permit.subjects):
+            text = f"Refused a token of {connection.who}: it is not valid, or there are too many"
+            connection.limits.log.write("token", text)
+        if not connection.hold_subjects():
             self._refuse_subject(session, connection)
         self._expiry.watch(session)
 
@@ -221,6 +229,13 @@ class Connections:
             "timestamp": timestamp,
             "data": data,
         }
+
+
+def _log_close(connection: ProgressConnection) -> None:
+    close = connection.own_close
+    if close is not None and close.code not in NORMAL:
+        text = f"Closed the connection of {connection.who} with {close.code}: {close.reason}"
+        connection.limits.log.write(f"close {int(close.code)}", text)
 
 
 def _exceeds_permissions(session: Session, store: OperationStore, timestamp: float) -> bool:

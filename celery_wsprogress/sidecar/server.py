@@ -24,7 +24,8 @@ from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.protocol.messages import MAX_MESSAGE_BYTES
 from celery_wsprogress.sidecar.access.authorizer import Authorizer
-from celery_wsprogress.sidecar.connection import CLOSE_TIMEOUT, ProgressConnection
+from celery_wsprogress.sidecar.closable_connection import CLOSE_TIMEOUT
+from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.connections import Connections
 from celery_wsprogress.sidecar.fan_out import FanOut
 from celery_wsprogress.sidecar.http.request_handler import RequestHandler
@@ -241,7 +242,8 @@ class Sidecar:
             now = time.monotonic()
             self.hub.store.expire(now)
             self.limits.turns.forget(now)
-            self.limits.admission.abort_late(now)
+            self.limits.admission.drop_late(now)
+            self.limits.log.write_left_out()
             self._connections.sweep(time.time())
 
     def _warn_if_no_events(self) -> None:

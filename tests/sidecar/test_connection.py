@@ -21,7 +21,6 @@ from celery_wsprogress.hub.session import WRITE_BYTES, Session
 from celery_wsprogress.operations import history
 from celery_wsprogress.protocol import batches, messages
 from celery_wsprogress.protocol.close_codes import TOO_SLOW, UNSUPPORTED
-from celery_wsprogress.sidecar import connection as module
 from celery_wsprogress.sidecar.connection import MIN_PING_FACTOR, ProgressConnection
 from celery_wsprogress.sidecar.limits.admission import ConnectionLimits
 from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
@@ -83,7 +82,7 @@ async def until(condition):
 
 
 @asynccontextmanager
-async def connected(*, ping_interval=None, **options):
+async def connected(*, ping_interval=None, patience=10, **options):
     """A server of one session and its client."""
     served = Served()
     how = {"compression": None, "ping_interval": ping_interval}
@@ -94,6 +93,7 @@ async def connected(*, ping_interval=None, **options):
             0,
             create_connection=partial(ProgressConnection, limits=ClientLimits(CONNECTIONS)),
             max_size=messages.MAX_COMMAND_BYTES,
+            close_timeout=patience,
             write_limit=(65_536, 16_384),
             **how,
         ) as server,
@@ -342,11 +342,9 @@ def test_a_client_may_take_what_there_is_before_it_is_dismissed():
     run(scenario())
 
 
-def test_a_client_that_takes_nothing_is_dismissed_all_the_same(monkeypatch):
-    monkeypatch.setattr(module, "CLOSE_TIMEOUT", 0.1)
-
+def test_a_client_that_takes_nothing_is_dismissed_all_the_same():
     async def scenario():
-        async with connected(max_queue=1, close_timeout=0.1) as (served, _):
+        async with connected(patience=0.1, max_queue=1, close_timeout=0.1) as (served, _):
             for _ in range(400):
                 served.session.replies.add(b"x" * 50_000)
             await served.connection.close_or_abort(1012, "bye", flush=True)

@@ -30,7 +30,7 @@ from celery_wsprogress.sidecar.http.handshake import (
     to_http_response,
     without_body,
 )
-from celery_wsprogress.sidecar.http.refusals import Refusals
+from celery_wsprogress.sidecar.http.refusals import describe_refusal
 from celery_wsprogress.sidecar.http.routes import (
     STARTING,
     HTTPAnswer,
@@ -46,6 +46,7 @@ from celery_wsprogress.sidecar.limits.stepped_work import SteppedWork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from http import HTTPStatus
 
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
@@ -104,7 +105,6 @@ class RequestHandler:
         self._metrics = metrics
         self._report = report
         self._link = link
-        self._refusals = Refusals()
         self._warned_of_lost_upgrade = False
 
     async def process(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -119,19 +119,17 @@ class RequestHandler:
 
     async def _decide(self, connection: ServerConnection, request: Request) -> Response | None:
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see Sidecar._serve
+        connection.address = address_of(connection, request, self._settings)
         rejection = reject_reason(request, self._settings)
         if rejection is not None:
-            header = refused_header(request, self._settings)
-            if header is not None:
-                address = address_of(connection, request, self._settings)
-                self._refusals.log_once(header, address)
+            self._log_rejection(connection, request, rejection.status)
             response = to_http_response(rejection)
             return without_body(response) if request.method == "HEAD" else response
         if not is_handshake(request):
             response = await self._respond(connection, request)
             share_with_page(response, request.headers)
             return without_body(response) if request.method == "HEAD" else response
-        refusal = self._admit(connection, request) or await self._wait_for_replay()
+        refusal = self._admit(connection) or await self._wait_for_replay()
         refusal = refusal or await self._give_permit(connection, request)
         return None if refusal is None else to_http_response(refusal)
 
@@ -142,9 +140,9 @@ class RequestHandler:
         try:
             connection.permit = await self._authorizer.permit_for(request)
         except TokenError as exc:
-            return unauthorized(exc)
-        if not connection.limits.admission.hold_subjects(connection, connection.permit.subjects):
-            return self._refuse("subject", connection, request)
+            return _unauthorized(connection, exc)
+        if not connection.hold_subjects():
+            return self._refuse("subject", connection)
         if connection.permit.untrusted:
             connection.input.budget = connection.limits.new_budget(trusted=False)
         return None
@@ -156,18 +154,30 @@ class RequestHandler:
             return service_unavailable("Stopping")
         return None if replay_done else service_unavailable(STARTING)
 
-    def _admit(self, connection: ProgressConnection, request: Request) -> HTTPAnswer | None:
+    def _admit(self, connection: ProgressConnection) -> HTTPAnswer | None:
         """Let a WebSocket in, or return the response that refuses it for now."""
-        address = address_of(connection, request, self._settings)
         # The turns of who comes through a listed proxy count for the client's own address.
-        connection.input.address = address_key(address)
+        connection.input.address = address_key(connection.address)
         limit = connection.limits.admission.admit(connection, connection.input.address)
-        return None if limit is None else self._refuse(limit, connection, request)
+        return None if limit is None else self._refuse(limit, connection)
 
-    def _refuse(self, limit: str, connection: ProgressConnection, request: Request) -> HTTPAnswer:
-        address = address_of(connection, request, self._settings)
-        self._refusals.log_limit_once(_SETTINGS[limit], address)
+    def _refuse(self, limit: str, connection: ProgressConnection) -> HTTPAnswer:
+        text = (
+            f"Refused a connection from {connection.who}: wsprogress_{_SETTINGS[limit]} is reached"
+        )
+        connection.limits.log.write(limit, text, level=logging.WARNING)
         return service_unavailable(_FULL[limit])
+
+    def _log_rejection(
+        self, connection: ProgressConnection, request: Request, status: HTTPStatus
+    ) -> None:
+        header = refused_header(request, self._settings)
+        log, client = connection.limits.log, connection.who
+        if header is not None:
+            text = describe_refusal(header, client)
+            log.write(header.option, text, level=logging.WARNING)
+        else:
+            log.write(f"{status:d}", f"Refused a request from {client}: {status:d} {status.phrase}")
 
     async def _respond(self, connection: ProgressConnection, request: Request) -> Response:
         """Answer a request that is not for a WebSocket."""
@@ -185,7 +195,7 @@ class RequestHandler:
             try:
                 permit = await self._authorizer.permit_for(request)
             except TokenError as exc:
-                return to_http_response(unauthorized(exc))
+                return to_http_response(_unauthorized(connection, exc))
         if self._link is not None and needs_all_processes(request.path):
             await self._link.refresh()
         context = RequestContext(
@@ -207,3 +217,8 @@ class RequestHandler:
         if not self._warned_of_lost_upgrade:
             self._warned_of_lost_upgrade = True
             logger.warning(LOST_UPGRADE.strip())
+
+
+def _unauthorized(connection: ProgressConnection, exc: TokenError) -> HTTPAnswer:
+    connection.limits.log.write("401", f"Refused a request from {connection.who}: {exc}")
+    return unauthorized(exc)

@@ -23,11 +23,11 @@ MAX_UNFINISHED_REQUESTS: Final = 500
 """Maximum number of connections that are not WebSockets yet."""
 
 
-class Abortable(Protocol):
+class Droppable(Protocol):
     """A connection."""
 
-    def abort(self) -> None:
-        """Close it at once."""
+    def drop(self, limit: str) -> None:
+        """Close it at once, because of a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,14 @@ class Admission:
         self.limits = limits
         self.refused: Counter[str] = Counter()
         """Connections that were refused, by the limit: ``connections``, ``address``,
-        ``subject``, ``unfinished`` and ``timeout``."""
-        self._deadlines: dict[str, dict[Abortable, float]] = {}
+        ``subject``, ``unfinished``, ``timeout``; ``head`` and ``malformed`` are requests whose head
+        is too large, or none."""
+        self._deadlines: dict[str, dict[Droppable, float]] = {}
         """The unfinished requests by address, oldest first, with the time for their heads."""
-        self._unfinished: dict[Abortable, str] = {}
-        self._open: dict[Abortable, str] = {}
+        self._unfinished: dict[Droppable, str] = {}
+        self._open: dict[Droppable, str] = {}
         self._open_by_address: Counter[str] = Counter()
-        self._subjects: dict[Abortable, frozenset[str]] = {}
+        self._subjects: dict[Droppable, frozenset[str]] = {}
         self._open_by_subject: Counter[str] = Counter()
 
     @property
@@ -65,21 +66,21 @@ class Admission:
         """Number of connections that are not WebSockets yet."""
         return len(self._unfinished)
 
-    def begin(self, one: Abortable, address: str, now: float) -> None:
-        """Add a new connection. If there are too many, abort one."""
+    def begin(self, one: Droppable, address: str, now: float) -> None:
+        """Add a new connection. If there are too many, close one."""
         self._unfinished[one] = address
         self._deadlines.setdefault(address, {})[one] = now + REQUEST_TIMEOUT
         if len(self._unfinished) > self.limits.unfinished:
             most = max(self._deadlines.values(), key=len)
-            self._abort(next(reversed(most)), "unfinished")
+            self._drop(next(reversed(most)), "unfinished")
 
-    def end_head(self, one: Abortable) -> None:
+    def end_head(self, one: Droppable) -> None:
         """Record that the head of its request was read: it has no deadline any more."""
         address = self._unfinished.get(one)
         if address is not None:
             self._deadlines[address][one] = math.inf
 
-    def admit(self, one: Abortable, address: str) -> str | None:
+    def admit(self, one: Droppable, address: str) -> str | None:
         """Open a WebSocket, if that is allowed.
 
         Args:
@@ -103,7 +104,7 @@ class Admission:
             return "connections"
         return "address" if self._open_by_address[address] >= self.limits.per_address else None
 
-    def hold_subjects(self, one: Abortable, subjects: frozenset[str]) -> bool:
+    def hold_subjects(self, one: Droppable, subjects: frozenset[str]) -> bool:
         """Count an open WebSocket for those who hold its tokens now, and for nobody else.
 
         Returns:
@@ -123,7 +124,7 @@ class Admission:
         self._subjects[one] = subjects
         return True
 
-    def end(self, one: Abortable) -> None:
+    def end(self, one: Droppable) -> None:
         """Remove a connection that is closed."""
         self._end_request(one)
         address = self._open.pop(one, None)
@@ -132,8 +133,8 @@ class Admission:
         for subject in self._subjects.pop(one, _NOBODY):
             _discount(self._open_by_subject, subject)
 
-    def abort_late(self, now: float) -> None:
-        """Abort the connections that have not sent their whole head in time."""
+    def drop_late(self, now: float) -> None:
+        """Close the connections that have not sent their whole head in time."""
         late = [
             one
             for deadlines in self._deadlines.values()
@@ -141,14 +142,14 @@ class Admission:
             if deadline <= now
         ]
         for one in late:
-            self._abort(one, "timeout")
+            self._drop(one, "timeout")
 
-    def _abort(self, one: Abortable, limit: str) -> None:
+    def _drop(self, one: Droppable, limit: str) -> None:
         self.refused[limit] += 1
         self._end_request(one)
-        one.abort()
+        one.drop(limit)
 
-    def _end_request(self, one: Abortable) -> None:
+    def _end_request(self, one: Droppable) -> None:
         address = self._unfinished.pop(one, None)
         if address is not None:
             del self._deadlines[address][one]

@@ -8,6 +8,7 @@ from celery_wsprogress.sidecar.limits.admission import Admission, ConnectionLimi
 from celery_wsprogress.sidecar.limits.budget import Budget
 from celery_wsprogress.sidecar.limits.input_memory import InputMemory
 from celery_wsprogress.sidecar.limits.turn_queue import TurnQueue
+from celery_wsprogress.sidecar.refusal_log import RefusalLog
 
 READ_BYTES: Final = 16_384
 """Bytes that are read from a socket at once."""
@@ -41,6 +42,7 @@ class ClientLimits:
         self.admission = Admission(connections)
         self.turns = TurnQueue(lambda: Budget(address_share, BURST_FACTOR * address_share))
         self.memory = InputMemory()
+        self.log = RefusalLog()
         self.read_buffer = memoryview(bytearray(READ_BYTES))
         """The sockets are read into it, one after the other."""
         self._client_share = client_share

@@ -13,13 +13,13 @@ from celery_wsprogress.sidecar.limits.admission import (
 
 
 class Connection:
-    """A connection that knows whether it was aborted."""
+    """A connection that knows for which limit it was closed."""
 
     def __init__(self):
-        self.aborted = False
+        self.dropped_for = None
 
-    def abort(self):
-        self.aborted = True
+    def drop(self, limit):
+        self.dropped_for = limit
 
 
 def begun(admission, address, count, now=0.0):
@@ -33,9 +33,9 @@ def test_over_the_limit_the_address_with_most_unfinished_requests_loses_its_newe
     admission = Admission(ConnectionLimits(10, 10, 10, unfinished=4))
     many, few = begun(admission, "a", 3), begun(admission, "b", 1)
     [late] = begun(admission, "b", 1)
-    assert [one.aborted for one in many] == [False, False, True]
-    assert not few[0].aborted
-    assert not late.aborted
+    assert [one.dropped_for for one in many] == [None, None, "unfinished"]
+    assert not few[0].dropped_for
+    assert not late.dropped_for
     assert admission.unfinished == 4
     assert admission.refused == {"unfinished": 1}
 
@@ -52,17 +52,22 @@ def test_handshakes_are_refused_over_the_limits_and_a_closed_connection_makes_ro
     assert admission.refused == {"address": 2, "connections": 1}
 
 
-def test_who_has_not_sent_the_head_of_the_request_in_time_is_aborted():
+def test_who_has_not_sent_the_head_of_the_request_in_time_is_dropped():
     admission = Admission(ConnectionLimits(10, 10, 10))
     slow, served, opened, late = (begun(admission, "a", 1)[0] for _ in range(4))
     admission.end_head(served)
     assert admission.admit(opened, "a") is None
     admission.end_head(opened)
-    admission.abort_late(REQUEST_TIMEOUT - 0.1)
-    assert not slow.aborted
+    admission.drop_late(REQUEST_TIMEOUT - 0.1)
+    assert not slow.dropped_for
     admission.end(late)
-    admission.abort_late(REQUEST_TIMEOUT)
-    assert [one.aborted for one in (slow, served, opened, late)] == [True, False, False, False]
+    admission.drop_late(REQUEST_TIMEOUT)
+    assert [one.dropped_for for one in (slow, served, opened, late)] == [
+        "timeout",
+        None,
+        None,
+        None,
+    ]
     assert admission.refused == {"timeout": 1}
 
 
@@ -104,12 +109,12 @@ def test_whatever_happens_the_limits_hold_and_nothing_is_left(steps):
     begun_ones, open_ones, held = set(), set(), {}
     for what, number in steps:
         one, address = made[number], "ab"[number % 2]
-        if what == "begin" and number not in begun_ones and not one.aborted:
+        if what == "begin" and number not in begun_ones and not one.dropped_for:
             admission.begin(one, address, 0.0)
             begun_ones.add(number)
         elif what == "head":
             admission.end_head(one)
-        elif what == "admit" and number in begun_ones - open_ones and not one.aborted:
+        elif what == "admit" and number in begun_ones - open_ones and not one.dropped_for:
             if admission.admit(one, address) is None:
                 open_ones.add(number)
         elif what == "hold":
