@@ -65,11 +65,16 @@ def execute(
     stats: Callable[[], Mapping[str, Any]],
     replayable: bool,
     broker_error: str = "",
-) -> Steps[None]:
-    """Execute the command in a frame of a client, in steps, and queue the reply on its session."""
+) -> Steps[CommandError | TokenError | None]:
+    """Execute the command in a frame of a client, in steps, and queue the reply on its session.
+
+    Returns:
+        The error that the reply tells; None if there is none.
+    """
     session.commands += 1
     session.is_answering = True
     fields: Mapping[str, Any] = {}
+    error: CommandError | TokenError | None = None
     try:
         size = command_size(frame)
         fields = decode_command(frame, too_large=size > MAX_COMMAND_BYTES)
@@ -88,13 +93,14 @@ def execute(
         made = _command(fields)(context)
         reply = made if isinstance(made, dict) else (yield from made)
     except (CommandError, TokenError) as exc:
-        session.failed_tokens += isinstance(exc, TokenError)
+        error = exc
         name = fields.get("command")
         # A client may have put anything in the place of the name: it is not sent back.
         named = name[:MAX_NAME_LENGTH] if isinstance(name, str) else None
         reply = {"error": str(exc), "code": exc.code, "command": named}
     session.replies.add(encode_reply(_as_reply(reply, fields.get("request_id"))))
     session.is_answering = False
+    return error
 
 
 def _as_reply(reply: dict[str, Any], request_id: object) -> dict[str, Any]:

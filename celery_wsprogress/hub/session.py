@@ -60,7 +60,6 @@ class Session:
         "client_id",
         "commands",
         "cursors",
-        "failed_tokens",
         "is_answering",
         "max_rates",
         "permit",
@@ -84,7 +83,6 @@ class Session:
         """Cursors by operation id, where a number is not enough."""
         self.commands = 0
         """Number of commands processed."""
-        self.failed_tokens = 0
         self.is_answering = False  # Events wait for the reply to the command that is executed.
         self.accepts_snapshots = False
         """Whether the client has sent ``resync: true``."""

@@ -1,8 +1,8 @@
 """Work in steps: what may take long yields between its parts, so that others have their turn.
 
 A command whose cost grows with the number of operations returns a generator; the sidecar takes one
-step at a time (:mod:`celery_wsprogress.sidecar.turns`). Between two steps operations may come,
-change and be evicted.
+step at a time (:mod:`celery_wsprogress.sidecar.limits.turn_queue`). Between two steps operations
+may come, change and be evicted.
 
 Pure.
 """

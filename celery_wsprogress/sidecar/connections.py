@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.access.grants import ALL_OPERATIONS
+from celery_wsprogress.errors import TokenError
 from celery_wsprogress.hub import commands
 from celery_wsprogress.hub.command_context import pattern_of
 from celery_wsprogress.hub.session import Session
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request
 
+    from celery_wsprogress.errors import CommandError
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.hub.steps import Steps
     from celery_wsprogress.hub.store import OperationStore
@@ -53,6 +55,9 @@ if TYPE_CHECKING:
 UNSUBSCRIBED_AFTER: Final = 1.0
 """Seconds without a command after which a client gets everything, with ``monitor_unsubscribed``."""
 
+
+LIMIT_CODES: Final = frozenset({"too_many_subscriptions", "too_large"})
+"""Codes of the commands that a limit refuses: the log names who has sent them."""
 
 CLIENT_ID_BITS: Final = 53
 """Bits of a client's random number: those of an integer of JavaScript."""
@@ -162,8 +167,7 @@ class Connections:
         if self._authorizer.may_need_key(frame):
             connection.wait_for(self._authorizer.prepare(frame))
             yield
-        failed_tokens = session.failed_tokens
-        yield from commands.execute(
+        error = yield from commands.execute(
             frame,
             session,
             self._hub,
@@ -173,13 +177,24 @@ class Connections:
             replayable=self._broker.replayable,
             broker_error=self._broker.error,
         )
-        if session.failed_tokens > failed_tokens:
-            connection.charge(FAILED_TOKEN_COST)
-            text = f"Refused a token of {connection.who}: it is not valid, or there are too many"
-            connection.limits.log.write("token", text)
+        if error is not None:
+            self._count_error(error, connection)
         if not connection.hold_subjects():
             self._refuse_subject(session, connection)
         self._expiry.watch(session)
+
+    def _count_error(
+        self, error: CommandError | TokenError, connection: ProgressConnection
+    ) -> None:
+        self._metrics.refused_commands[error.code] += 1
+        is_token = isinstance(error, TokenError)
+        if is_token:
+            connection.charge(FAILED_TOKEN_COST)
+        if is_token or error.code in LIMIT_CODES:
+            what = "token" if is_token else "command"
+            connection.limits.log.write(
+                f"{what} {error.code}", f"Refused a {what} of {connection.who}: {error}"
+            )
 
     def _refuse_subject(self, session: Session, connection: ProgressConnection) -> None:
         """Close a connection whose token is of somebody who has too many connections."""

@@ -43,6 +43,14 @@ def test_with_a_key_nothing_is_allowed_before_a_token():
     assert not permit.may_count(NOW)
 
 
+def test_it_tells_who_holds_its_tokens():
+    permit = guarded()
+    permit.add(token("op", sub="anna"), timestamp=NOW)
+    permit.add(token("op"), timestamp=NOW)
+    assert permit.subjects == {"anna"}
+    assert Permit(None).subjects == frozenset()
+
+
 def test_a_token_grants_its_ids_until_it_ends():
     permit = guarded()
     permit.add(token("op"), timestamp=NOW)

@@ -17,6 +17,7 @@ from support.sample_events import log, queued
 from support.sidecars import SidecarProcess
 from websockets.sync.client import connect
 
+from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.protocol.batches import encode_event, join_batch
 
@@ -103,6 +104,49 @@ def test_over_the_limit_handshakes_get_503_and_health_is_told(redis_url):
         with urllib.request.urlopen(f"{sidecar.http}/metrics", timeout=60) as reply:
             assert 'refused_connections_total{limit="address"} 1' in reply.read().decode()
         assert "wsprogress_address_connections is reached" in sidecar.output
+
+
+def test_what_a_limit_refuses_is_counted_and_logged(redis_url):
+    def error(client, **command):
+        client.send(json.dumps(command))
+        while "code" not in (reply := json.loads(client.recv(timeout=60))):
+            pass
+        return reply["code"]
+
+    key = "k" * 32
+    options = {"WSPROGRESS_KEY": key, "WSPROGRESS_MAX_SUBSCRIPTIONS": "1"}
+    globs = [
+        create_token(ops=[f"type:{one}{two}.*" for two in range(60)], key=key, sub="anna")
+        for one in "ab"
+    ]
+    bearer = {"Authorization": f"Bearer {globs[0]}"}
+    with (
+        SidecarProcess(redis_url, environment=options) as sidecar,
+        connect(sidecar.url, compression=None, additional_headers=bearer) as client,
+    ):
+        token = create_token(["one", "two"], key=key)
+        ids = {"operation_ids": ["one", "two"], "token": token}
+        codes = [
+            error(client, command="authenticate", token=globs[1]),
+            error(client, command="subscribe", **ids),
+            error(client, command="ping", more="x" * 300_000),
+        ]
+        assert codes == ["too_many_tokens", "too_many_subscriptions", "too_large"]
+        with socket.create_connection(("localhost", sidecar.port), timeout=60) as attacker:
+            attacker.sendall(b"GET / HTTP/1.1\r\nA: " + b"x" * 10_000 + b"\r\n")
+            assert b" 431 " in attacker.recv(4_096)
+        request = urllib.request.Request(f"{sidecar.http}/metrics", headers=bearer)
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            figures = reply.read().decode()
+        assert 'refused_connections_total{limit="head"} 1' in figures
+        for code in codes:
+            assert f'refused_commands_total{{code="{code}"}} 1' in figures
+        for told in ("token of", "command of"):
+            eventually(lambda told=told: f"Refused a {told} ::1 (sub anna): " in output_of(sidecar))
+
+
+def output_of(sidecar):
+    return sidecar.output.replace("127.0.0.1", "::1")
 
 
 def test_who_sends_no_token_in_time_is_closed(redis_url):

@@ -16,6 +16,7 @@ from support.sample_events import (
     log,
     logs,
     lost,
+    plan,
     progress,
     queued,
     stalled,
@@ -301,6 +302,12 @@ def test_a_batch_written_twice_counts_once_and_a_missing_one_is_a_gap():
     assert log_.hub.counts["repeats"] == 1
     assert log_.hub.counts["gaps"] == 1
     assert log_.hub.counts["delivered"] == 2
+
+
+def test_the_plan_of_a_workflow_is_no_event_of_an_operation():
+    log_ = Log()
+    log_.write(plan(), queued())
+    assert log_.hub.counts["delivered"] == 1
 
 
 def test_resuming_across_a_gap_does_not_claim_that_nothing_is_missing():

@@ -53,6 +53,8 @@ class MetricsCollector:
     ) -> None:
         self.stopping = False
         """Whether the sidecar is shutting down."""
+        self.refused_commands: Counter[str] = Counter()
+        """Commands that were answered with an error, by its code."""
         self._hub = hub
         self._broker = broker
         self._startup_replay = startup_replay
@@ -105,6 +107,10 @@ class MetricsCollector:
             **{
                 definitions.labelled("refused_by_limit", limit=limit): count
                 for limit, count in self._limits.admission.refused.items()
+            },
+            **{
+                definitions.labelled("refused_by_code", code=code): count
+                for code, count in self.refused_commands.items()
             },
             "delayed_inputs_total": self._limits.turns.delayed,
             "sent_writes_total": self._writes + sum(one.writer.sent_writes for one in open_ones),

@@ -77,6 +77,8 @@ METRICS: Final = (
            "closed_by_code"),
     Metric("refused_connections_total", "counter", sum,
            "Connections that were refused, by the limit.", "refused_by_limit"),
+    Metric("refused_commands_total", "counter", sum,
+           "Commands that were answered with an error, by its code.", "refused_by_code"),
     Metric("delayed_inputs_total", "counter", sum,
            "Times that a client or an address had used up its share of the processor."),
     Metric("subscriptions", "gauge", sum, "Operations and selectors that clients watch."),

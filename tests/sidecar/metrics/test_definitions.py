@@ -95,6 +95,7 @@ def test_every_figure_of_a_process_is_a_metric_of_the_table(process):
     process.read(*LIFE)
     process.accounts.closed(Wrote(1, 1))
     process.limits.admission.refused["address"] += 1
+    process.accounts.refused_commands["too_large"] += 1
     shown = text_string_to_metric_families(to_prometheus(process.report()))
     kinds = {family.name: (family.type, family.documentation) for family in shown}
     # The parser leaves the end out of a counter's name.
