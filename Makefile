@@ -45,6 +45,7 @@ soak: $(VENV)/.test system-packages ## Break everything again and again while op
 
 fuzz: $(VENV)/.test ## Send what reads strangers' bytes inputs that are wrong, or nearly right
 	@PYTHONPATH=.:tests $(BIN)/python -m fuzz $(FUZZ_OPTIONS)
+	@$(BIN)/python -m pytest -q -n auto -m pure --hypothesis-profile=thorough
 
 clean: ## Remove the virtual environment and all caches
 	@rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -43,9 +43,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile(
     "branches", hypothesis.settings.get_profile("tests"), max_examples=1, derandomize=True
 )
-# With `-m pure` alone, which is run many times a day.
+# Where only pure tests are asked for, which is done many times a day.
 hypothesis.settings.register_profile(
     "pure", hypothesis.settings.get_profile("tests"), max_examples=10
+)
+# With `make fuzz`.
+hypothesis.settings.register_profile(
+    "thorough", hypothesis.settings.get_profile("tests"), max_examples=1_000
 )
 hypothesis.settings.load_profile("tests")
 
@@ -66,8 +70,13 @@ _MARKS = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Draw fewer examples where only the pure tests are wanted, and no profile is named."""
-    if config.option.markexpr == "pure" and not config.getoption("--hypothesis-profile"):
+    """Draw fewer examples where only pure tests are wanted, and no profile is named."""
+    if config.getoption("--hypothesis-profile"):
+        return
+    pure = _pure_tests(config.rootpath)
+    folders = {file.parent for file in pure} - {config.rootpath / "tests"}
+    asked = {config.invocation_params.dir / name.partition("::")[0] for name in config.args}
+    if config.option.markexpr == "pure" or asked <= pure | folders:
         hypothesis.settings.load_profile("pure")
 
 

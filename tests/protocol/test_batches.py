@@ -15,6 +15,9 @@ from celery_wsprogress.errors import BatchVersionUnknown, CommandError, Malforme
 from celery_wsprogress.protocol import batches, messages
 from celery_wsprogress.protocol import events as ev
 
+#: As many examples as other tests draw would take long here.
+HALF = max(1, with_settings.default.max_examples // 2)
+
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 seconds = st.floats(0, 1e9)
 
@@ -115,7 +118,7 @@ def result_of(text):
 @pytest.mark.parametrize("kind", EVENTS)
 def test_every_event_comes_back_as_it_was(kind):
     @given(st.lists(EVENTS[kind], max_size=3), st.integers(1, 2**62))
-    @with_settings(max_examples=15)
+    @with_settings(max_examples=HALF)
     def comes_back(events, counter):
         body = batches.join_batch(
             "9f3c2a1b", counter, [batches.encode_event(one) for one in events]
@@ -335,7 +338,7 @@ def test_no_frame_is_above_the_bound_and_a_cut_one_is_still_an_event(make, lette
 
 
 @given(st.data())
-@with_settings(max_examples=15)
+@with_settings(max_examples=HALF)
 def test_no_frame_of_any_event_is_above_the_bound(data):
     size = data.draw(st.sampled_from([0, 900, 5_000, 300_000, 999_800, 1_000_001]))
     make = data.draw(st.sampled_from(list(HUGE.values())))

@@ -103,7 +103,7 @@ def size(value):
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-@settings(max_examples=60)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(values)
 def test_anything_becomes_strict_json_of_a_bounded_size(value):
     plain = jsonable.to_builtins(value)
