@@ -36,7 +36,7 @@ from celery_wsprogress.operations.selector import EVERYTHING, Selector, Selector
 from celery_wsprogress.operations.states import State, Verdict
 from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.protocol.event_ids import parse_event_id
-from celery_wsprogress.protocol.events import LATEST, Progress
+from celery_wsprogress.protocol.events import LATEST, Plan, Progress
 from celery_wsprogress.sidecar.liveness.inferred_events import ended_unknown
 
 EPOCH = "e1"
@@ -462,6 +462,14 @@ def test_of_what_has_ended_not_more_than_so_many_are_remembered(monkeypatch):
         log_.write(completed(operation_id=f"op-{number}"))
     known = [log_.hub.store.was_evicted_finished(f"op-{number}") for number in range(3)]
     assert known == [False, True, True]
+
+
+def test_a_plan_of_a_workflow_is_counted_and_no_client_gets_it():
+    log_, reader = Log(), session()
+    take_all(log_.hub.subscriptions.select(reader, EVERYTHING, replay="none"))
+    log_.write(plan(), status("started", metadata={}))
+    assert log_.hub.events_read[Plan] == 1
+    assert [frame["operation_id"] for frame in read(reader)] == ["op-1"]
 
 
 def test_waiting_operations_are_bounded_by_number():

@@ -230,6 +230,11 @@ def test_a_value_says_whether_all_of_it_was_looked_at():
     assert jsonable.to_object(shared(5)) == shared(5)
 
 
+def test_what_json_has_a_word_for_is_copied_as_it_is():
+    words = [None, True, False]
+    assert BoundedCopy().of(words) == words
+
+
 def test_each_value_is_asked_once():
     one = Counting()
     assert jsonable.to_object({"one": one}) == {"one": "printed"}
