@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from celery_wsprogress.standalone.mixin import StreamingMixin as StreamingMixin
     from celery_wsprogress.standalone.operation import operation as operation
     from celery_wsprogress.version import __version__ as __version__
+    from celery_wsprogress.worker.cancel.checks import is_cancelled as is_cancelled
+    from celery_wsprogress.worker.cancel.checks import raise_if_cancelled as raise_if_cancelled
+    from celery_wsprogress.worker.cancel.task_cancelled import TaskCancelled as TaskCancelled
     from celery_wsprogress.worker.context import log as log
     from celery_wsprogress.worker.context import steps as steps
     from celery_wsprogress.worker.context import update_progress as update_progress
@@ -50,6 +53,7 @@ _HOMES: Final = {
     "ProgressTracker": "celery_wsprogress.standalone.callbacks",
     "StreamingMixin": "celery_wsprogress.standalone.mixin",
     "StreamingTask": "celery_wsprogress.worker.task",
+    "TaskCancelled": "celery_wsprogress.worker.cancel.task_cancelled",
     "WEBSOCKETS_AVAILABLE": "celery_wsprogress.sidecar.embedded.background",
     "__version__": "celery_wsprogress.version",
     "create_log_callback": "celery_wsprogress.standalone.callbacks",
@@ -57,9 +61,11 @@ _HOMES: Final = {
     "create_token": "celery_wsprogress.access.issue",
     "get_websocket_status": "celery_wsprogress.sidecar.embedded.background",
     "install": "celery_wsprogress.worker.signals.handlers",
+    "is_cancelled": "celery_wsprogress.worker.cancel.checks",
     "is_websocket_running": "celery_wsprogress.sidecar.embedded.background",
     "log": "celery_wsprogress.worker.context",
     "operation": "celery_wsprogress.standalone.operation",
+    "raise_if_cancelled": "celery_wsprogress.worker.cancel.checks",
     "start_websocket_background": "celery_wsprogress.sidecar.embedded.background",
     "steps": "celery_wsprogress.worker.context",
     "stop_websocket_background": "celery_wsprogress.sidecar.embedded.background",
@@ -73,15 +79,18 @@ __all__ = [
     "ProgressTracker",
     "StreamingMixin",
     "StreamingTask",
+    "TaskCancelled",
     "__version__",
     "create_log_callback",
     "create_progress_callback",
     "create_token",
     "get_websocket_status",
     "install",
+    "is_cancelled",
     "is_websocket_running",
     "log",
     "operation",
+    "raise_if_cancelled",
     "start_websocket_background",
     "steps",
     "stop_websocket_background",

@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "tutorial" / "without-a-task.md"
 FIRST_BAR = ROOT / "docs" / "tutorial" / "first-bar.md"
 TASKS = ROOT / "docs" / "howto" / "report-progress.md"
+CANCEL = ROOT / "docs" / "howto" / "cancel.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative_to(ROOT).parts}]
 TOKENS = {"authenticate.md", "monitor.md"}
@@ -153,6 +154,28 @@ def test_the_tasks_of_the_documentation_run():
         assert hub.counts["malformed"] == 0
 
 
+def test_the_tasks_of_the_documentation_can_be_cancelled():
+    page = {"__name__": "page"}
+    exec(compile(python_of(CANCEL), str(CANCEL), "exec"), page)
+    app = page["app"]
+    app.conf.broker_transport_options = {"polling_interval": 0.02}
+    ends = {}
+    with (
+        start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
+        SidecarThread(broker_address(app)) as sidecar,
+    ):
+        hub = sidecar.sidecar.hub
+        for name in ("import_rows", "collect"):
+            result = page[name].delay(list(range(10_000)))
+            eventually(lambda: (seen := hub.get(result.id)) and seen["state"] == "running")  # noqa: B023
+            result.revoke()
+            ends[name] = eventually(
+                lambda: (seen := hub.get(result.id)) and seen["finished_at"] and seen["state"]  # noqa: B023
+            )
+    assert ends["import_rows"] == "cancelled"
+    assert ends["collect"] in {"completed", "cancelled"}
+
+
 @pytest.mark.parametrize("name", sorted(TOKENS))
 def test_the_token_of_the_documentation_holds(monkeypatch, name):
     monkeypatch.setenv("WSPROGRESS_KEY", "k" * 40)
@@ -162,7 +185,7 @@ def test_the_token_of_the_documentation_holds(monkeypatch, name):
 
 
 def test_no_other_page_holds_python_that_nothing_runs():
-    run = {"README.md", FIRST_BAR.name, TASKS.name, *STANDALONE}
+    run = {"README.md", FIRST_BAR.name, TASKS.name, CANCEL.name, *STANDALONE}
     assert {page.name for page in PAGES if python_of(page)} == run
 
 

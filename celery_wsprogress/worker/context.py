@@ -78,7 +78,7 @@ def tracker_of(task: Any) -> Tracker | None:
     return None
 
 
-def _current(function: str) -> Tracker | None:
+def tracker_in_context(function: str) -> Tracker | None:
     """Return the tracker of the context, for a function without ``self``."""
     tracker = current_tracker.get()
     if tracker is None and _active_trackers:
@@ -121,7 +121,7 @@ def update_progress(
 
     See :meth:`celery_wsprogress.StreamingTask.update_progress`.
     """
-    tracker = _current("update_progress")
+    tracker = tracker_in_context("update_progress")
     if tracker is None:
         parse_progress(progress, message, current, total)
     else:
@@ -133,7 +133,7 @@ def update_status(status: Any, message: Any = "", details: Any = None) -> None:
 
     See :meth:`celery_wsprogress.StreamingTask.update_status`.
     """
-    tracker = _current("update_status")
+    tracker = tracker_in_context("update_status")
     if tracker is not None:
         tracker.update_status(status, message, details)
 
@@ -143,7 +143,7 @@ def set_metadata(**metadata: Any) -> None:
 
     See :meth:`celery_wsprogress.StreamingTask.set_metadata`.
     """
-    tracker = _current("set_metadata")
+    tracker = tracker_in_context("set_metadata")
     if tracker is not None:
         tracker.set_metadata(**metadata)
 
@@ -153,7 +153,7 @@ def log(level: Any, message: Any, **details: Any) -> None:
 
     See :meth:`celery_wsprogress.StreamingTask.log`.
     """
-    tracker = _current("log")
+    tracker = tracker_in_context("log")
     if tracker is not None:
         tracker.log(level, message, **details)
 
@@ -163,5 +163,5 @@ def steps(total: Any) -> Steps:
 
     See :meth:`celery_wsprogress.StreamingTask.steps`.
     """
-    tracker = _current("steps")
+    tracker = tracker_in_context("steps")
     return Steps(total) if tracker is None else tracker.steps(total)

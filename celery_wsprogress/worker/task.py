@@ -12,6 +12,7 @@ from celery import Task
 
 from celery_wsprogress.worker import context, sending_apps
 from celery_wsprogress.worker.bind_self import bind_self
+from celery_wsprogress.worker.cancel.checks import raise_cancelled, reason_of_id, reason_of_run
 from celery_wsprogress.worker.default_base import add_default_base
 from celery_wsprogress.worker.progress_args import parse_progress
 from celery_wsprogress.worker.signals import caller, handlers
@@ -182,3 +183,31 @@ class StreamingTask(Task):
         tracker = _tracker_of(self)
         if tracker is not None:
             tracker.set_metadata(**metadata)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the task was cancelled while it runs, by ``cancel`` or Celery's ``revoke()``.
+
+        It costs a fraction of a microsecond, and is true within a second in every pool.
+
+        .. code-block:: python
+
+            while not self.cancelled:
+                ...
+        """
+        return self._cancel_reason() is not None
+
+    def raise_if_cancelled(self) -> None:
+        """End the task if it was cancelled. Call it where stopping leaves nothing half done.
+
+        Raises:
+            TaskCancelled: The task was cancelled. If the task lets it pass, watchers are told
+                ``cancelled``, and the result backend has ``REVOKED``.
+        """
+        reason = self._cancel_reason()
+        if reason is not None:
+            raise_cancelled(reason)
+
+    def _cancel_reason(self) -> str | None:
+        tracker = _current() or _tracker_of(self)
+        return reason_of_id(self.request.id) if tracker is None else reason_of_run(tracker)

@@ -23,6 +23,7 @@ from celery_wsprogress.worker.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from celery_wsprogress.worker.cancel.checks import CancelCheck
     from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent, QueueEntry
     from celery_wsprogress.worker.redaction import Redactor
     from celery_wsprogress.worker.run_info import RunInfo
@@ -60,6 +61,7 @@ class Tracker:
         "_status",
         "_to_object",
         "_warned",
+        "cancel_check",
         "emitted",
         "parent",
         "redactor",
@@ -85,6 +87,8 @@ class Tracker:
         self.streams_errors = streams_errors
         self.sink = sink
         self.parent = parent
+        self.cancel_check: CancelCheck | None = None
+        """Whether the run was cancelled, once it was asked."""
         self.slot = ProgressSlot(run)
         """The run's progress, until the sink takes it."""
         self._started = monotonic()

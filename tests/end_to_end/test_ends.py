@@ -94,6 +94,15 @@ def terminate_by_header(result, _worker):
     eventually(is_terminated, timeout=90)
 
 
+def revoke_late(result, _worker):
+    result.get(timeout=90)
+    result.revoke()
+
+
+def revoke_by_header(result, _worker):
+    result.app.control.revoke_by_stamped_headers(result.order)
+
+
 def revoked_by_header_before(send):
     order = uuid.uuid4().hex
     send.app.control.revoke_by_stamped_headers({"order": [order]}, reply=True, timeout=60, limit=1)
@@ -179,6 +188,20 @@ WAYS = [
     # The backend knows of that only when its turn has come, too.
     Way("the same by a stamped header, told at its time", "life.add", "cancelled", "REVOKED",
         revoked_by_header_before),
+    Way("revoked while it runs, and does not look", "ends.never_looks", "completed", "SUCCESS",
+        then=revoke()),
+    Way("revoked while it runs, and `raise_if_cancelled()`", "ends.looks_whether_it_is_cancelled",
+        "cancelled", "REVOKED", then=revoke()),
+    Way("the same in a function without `self`", "ends.is_cancelled_in_its_helper", "cancelled",
+        "REVOKED", then=revoke()),
+    Way("the same in code that holds the interpreter's lock", "ends.looks_between_long_calls",
+        "cancelled", "REVOKED", then=revoke()),
+    Way("the same by a stamped header, while it runs", "ends.looks_whether_it_is_cancelled",
+        "cancelled", "REVOKED", stamped, revoke_by_header),
+    Way("revoked while it runs, and returns when it is `cancelled`", "ends.returns_what_it_has",
+        "completed", "SUCCESS", then=revoke()),
+    Way("revoked when it has just succeeded", "ends.blocks", "completed", "SUCCESS",
+        then=revoke_late),
     Way("no worker knows it", "life.newer", "error", "FAILURE"),
     # Celery stores nothing of a message that it can make nothing of.
     Way("its message is of a type that is not accepted", "life.add", "error", "PENDING",

@@ -1,6 +1,7 @@
 """The project ``life`` with more ways to end."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -8,7 +9,7 @@ import time
 from celery.exceptions import SoftTimeLimitExceeded
 from life import app
 
-from celery_wsprogress import StreamingTask
+from celery_wsprogress import StreamingTask, raise_if_cancelled
 
 
 class Unpicklable(Exception):
@@ -135,3 +136,63 @@ def blocks(self):
 @app.task
 def mourns(request, exc, traceback):
     """A callback for errors."""
+
+
+@app.task(base=StreamingTask)
+def looks_whether_it_is_cancelled(self):
+    """Works, and looks now and then."""
+    self.log("info", "ready")
+    while not self.cancelled:
+        time.sleep(0.01)
+    self.raise_if_cancelled()
+
+
+@app.task(base=StreamingTask)
+def is_cancelled_in_its_helper(self):
+    """Does not look itself, and its helper does."""
+    self.log("info", "ready")
+    while True:
+        raise_if_cancelled()
+        time.sleep(0.01)
+
+
+@app.task(base=StreamingTask)
+def returns_what_it_has(self):
+    """Looks, and returns in order."""
+    self.log("info", "ready")
+    while not self.cancelled:
+        time.sleep(0.01)
+    return "half of it"
+
+
+@app.task(base=StreamingTask)
+def looks_between_long_calls(self):
+    """Calls C code that holds the interpreter's lock, for some tenths of a second each time."""
+    self.log("info", "ready")
+    while True:
+        re.match(r"(a+)+$", "a" * 22 + "b")
+        # Greenlets of others run here only.
+        time.sleep(0.01)
+        self.raise_if_cancelled()
+
+
+@app.task(base=StreamingTask)
+def never_looks(self):
+    """Works, and has no time to look."""
+    self.log("info", "ready")
+    time.sleep(2)
+    return "all of it"
+
+
+@app.task(base=StreamingTask)
+def collects(*_):
+    """Takes whatever it is given."""
+
+
+@app.task(bind=True)
+def plain_and_cancelled(self, _unique):
+    """A task of Celery's own class, which revokes itself."""
+    self.app.control.revoke(self.request.id)
+    while True:
+        raise_if_cancelled()
+        time.sleep(0.01)

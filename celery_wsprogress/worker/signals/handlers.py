@@ -22,6 +22,7 @@ from celery_wsprogress.worker.signals import (
     caller,
     main_process,
     shutdown,
+    solo_control,
     successors,
     task_process,
 )
@@ -121,6 +122,7 @@ _HANDLERS: Final[tuple[tuple[Any, Callable[..., Any]], ...]] = (
     (signals.before_task_publish, caller.before_publish),
     (signals.after_task_publish, caller.after_publish),
     (signals.worker_init, main_process.patch_worker),
+    (signals.worker_ready, solo_control.worker_ready),
     (signals.task_received, main_process.received),
     (signals.task_prerun, task_process.started),
     (signals.task_success, task_process.succeeded),

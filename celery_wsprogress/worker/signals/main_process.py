@@ -14,6 +14,7 @@ from celery.exceptions import Reject
 
 from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker.apps import publishing_of
+from celery_wsprogress.worker.cancel import table
 from celery_wsprogress.worker.policies import (
     publishing_for,
     run_of,
@@ -30,6 +31,7 @@ from celery_wsprogress.worker.signals import (
     map_tasks,
     messages,
     received_requests,
+    revoke_commands,
     run_ends,
     successors,
 )
@@ -138,7 +140,12 @@ def revoked(
     A run whose process was sent a signal has not ended yet: see :mod:`.terminations`.
     """
     run = RunInfo.from_request(request, sender.name)
-    error, error_type = messages.revocation(signum, terminated=terminated, expired=expired)
+    error, error_type = messages.revocation(
+        signum,
+        terminated=terminated,
+        expired=expired,
+        reason=revoke_commands.reason_for(request.id),
+    )
     end = partial(
         encoded_events.failed, run, error=error, error_type=error_type, status="cancelled"
     )
@@ -171,23 +178,38 @@ def revoked(
 def patch_worker(**_: Any) -> None:
     """Add callbacks where a worker sends no signal, before it receives its first message.
 
+    It has not forked its pool yet, which will read the table of cancelled tasks.
+
     Since Celery 5.7 the result backend has tasks as revoked at once while they wait for their
     ``eta`` or for the pool; the signal comes when it is their turn (celery/worker/control.py). A
     message that cannot be decoded has no signal.
     """
     commands = import_module("celery.worker.control").Panel.data
-    for name in ("revoke", "terminate"):
-        commands[name] = with_callback(commands[name], _look_up_revoked)
+    table.renew()
+    for name in revoke_commands.COMMANDS:
+        # A pool that cannot terminate a task raises an exception.
+        commands[name] = with_callback(
+            commands[name],
+            _revoked_by_command,
+            first=revoke_commands.remember_reasons,
+            after_errors=True,
+        )
     consumer = import_module("celery.worker.consumer.consumer").Consumer
     consumer.on_decode_error = with_callback(consumer.on_decode_error, _undecodable)
 
 
-def _look_up_revoked(*_: Any, **__: Any) -> None:
+def _revoked_by_command(*arguments: Any, **named: Any) -> None:
+    revoke_commands.mark_revoked(*arguments, **named)
+    _look_up_revoked()
+
+
+def _look_up_revoked() -> None:
     revoked_ids = import_module("celery.worker.state").revoked
     for request in received_requests.known:
         publishing = publishing_for(request.task, read_header(request.request_dict))
-        # What the pool has already is run, or has its signal: see revoked().
-        waits = request._apply_result is None  # noqa: SLF001 - nothing public tells it
+        # What the pool has already is run, or has its signal: see revoked(). A solo pool has no
+        # result of it.
+        waits = request._apply_result is None and request.time_start is None  # noqa: SLF001 - nothing public tells it
         if waits and request.id in revoked_ids and publishing is not None:
             ask = partial(_revoked_in_backend, request.task, request.request_dict)
             publishing.publisher.look_up(Lookup(ask, tuple))

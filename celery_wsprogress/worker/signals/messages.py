@@ -15,6 +15,9 @@ TRACEBACK: Final = "Traceback (most recent call last)"
 MAX_TRACEBACK: Final = 6_000
 """Characters of a traceback; the frames nearest to the error are kept."""
 
+REVOKED: Final = "TaskRevokedError"
+"""The type of the error in the result backend of a task that was revoked."""
+
 
 def retry(reason: Any, *, full: bool) -> tuple[str, float | None]:
     """Return the reason of a retry, and the seconds until then, None if not known.
@@ -59,15 +62,37 @@ def rejection(reject: Any, *, full: bool) -> tuple[str, str]:
     return f"rejected: {message}" if message else "the task rejected its message", "Reject"
 
 
-def revocation(signum: Any, *, terminated: Any, expired: Any) -> tuple[str, str]:
-    """Return error and type of a task that was revoked or has expired."""
+def revocation(signum: Any, *, terminated: Any, expired: Any, reason: str = "") -> tuple[str, str]:
+    """Return error and type of a task that was revoked (``reason``: why) or has expired."""
     if expired:
-        message = "the task expired before it could start"
-    elif terminated:
+        return "the task expired before it could start", REVOKED
+    if terminated:
         message = f"the task was terminated (signal {jsonable.to_text(signum)})"
     else:
         message = "the task was revoked"
-    return message, "TaskRevokedError"
+    return with_reason(message, reason), REVOKED
+
+
+def with_reason(message: str, reason: str) -> str:
+    """Return a message with the reason that was given, if there is one."""
+    return f"{message}: {reason}" if reason else message
+
+
+def cancelling(reason: str, terminate: bool) -> str:
+    """Return the message of a task that was asked to stop while it runs.
+
+    Args:
+        reason: Why; empty if nobody said so.
+        terminate: Whether its process should have been ended: then the pool cannot do that.
+    """
+    asked = "its pool cannot terminate it, so it is asked to stop" if terminate else "asked to stop"
+    return with_reason(asked, reason)
+
+
+def cancellation(exception: BaseException) -> str:
+    """Return the error of a task that was cancelled and has stopped itself."""
+    reason = jsonable.to_text(exception.args[0]) if exception.args else ""
+    return with_reason("the task was cancelled while it ran", reason)
 
 
 def traceback(found: Any) -> str:

@@ -20,24 +20,43 @@ logger = logging.getLogger(__name__)
 _MARK: Final = "_celery_wsprogress"
 
 
-def with_callback(function: Callable[..., Any], then: Callable[..., None]) -> Callable[..., Any]:
+def with_callback(
+    function: Callable[..., Any],
+    then: Callable[..., None],
+    *,
+    first: Callable[..., None] | None = None,
+    after_errors: bool = False,
+) -> Callable[..., Any]:
     """Return the function with a callback after it.
 
     Args:
         function: Celery's.
         then: Called with the same arguments once that has returned. What it raises is logged.
+        first: Called with the same arguments before, as ``then``.
+        after_errors: Whether ``then`` is also called when that has raised an exception.
     """
     if hasattr(function, _MARK):
         return function
 
     @functools.wraps(function)
     def run(*arguments: Any, **named: Any) -> Any:
-        returned = function(*arguments, **named)
+        if first is not None:
+            _call_logged(first, arguments, named)
         try:
-            then(*arguments, **named)
-        except Exception as exc:  # noqa: BLE001 - whatever goes wrong here
-            log_internal_error(logger, logging.ERROR, f"Task events: {then.__name__} failed", exc)
+            returned = function(*arguments, **named)
+        except Exception:
+            if after_errors:
+                _call_logged(then, arguments, named)
+            raise
+        _call_logged(then, arguments, named)
         return returned
 
     setattr(run, _MARK, True)
     return run
+
+
+def _call_logged(callback: Callable[..., None], arguments: Any, named: Any) -> None:
+    try:
+        callback(*arguments, **named)
+    except Exception as exc:  # noqa: BLE001 - whatever goes wrong here
+        log_internal_error(logger, logging.ERROR, f"Task events: {callback.__name__} failed", exc)

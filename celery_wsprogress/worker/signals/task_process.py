@@ -12,6 +12,7 @@ from celery import states
 
 from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker import context
+from celery_wsprogress.worker.cancel.task_cancelled import TaskCancelled
 from celery_wsprogress.worker.policies import (
     policy_of,
     publishing_for,
@@ -25,7 +26,7 @@ from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.publishing.queue_entries import LazyEvent
 from celery_wsprogress.worker.run_info import HEADER, RunInfo, read_header
-from celery_wsprogress.worker.signals import eager_runs, map_tasks, messages
+from celery_wsprogress.worker.signals import cancelled_runs, eager_runs, map_tasks, messages
 from celery_wsprogress.worker.signals.backend_outcome import events_from_backend
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -161,6 +162,8 @@ def postrun(
         The tracker, if this process cannot know the end.
     """
     tracker = _tracker_of(task_id)
+    if isinstance(retval, TaskCancelled) and state == states.IGNORED:
+        _cancel(tracker, task, retval)
     if tracker is None:
         return None
     if isinstance(tracker, map_tasks.MapTracker):
@@ -255,6 +258,13 @@ def _ignore(tracker: Tracker, task: Any, ignore: Any) -> None:
         duration=duration,
     )
     policy_of(task).publishing.publisher.look_up(Lookup(ask, ignored), after=tracker.slot)
+
+
+def _cancel(tracker: Tracker | None, task: Any, exception: TaskCancelled) -> None:
+    """Publish the end of a task that was cancelled, once the result backend has it."""
+    error = cancelled_runs.store_revoked(task, exception)
+    if tracker is not None:
+        _fail(tracker, error, messages.REVOKED, "cancelled")
 
 
 def _reject(tracker: Tracker, task: Any, reject: Any) -> None:

@@ -68,6 +68,17 @@ def test_what_celery_raises_is_raised_and_not_followed():
     assert heard == []
 
 
+def test_what_celery_raises_may_be_followed():
+    heard = []
+
+    def function():
+        raise KeyError("celery's")
+
+    with pytest.raises(KeyError, match="celery's"):
+        with_callback(function, ours(heard), after_errors=True)()
+    assert heard == [("ours", (), {})]
+
+
 def test_what_ours_raises_is_logged_without_its_text(caplog):
     def then(_argument):
         raise ValueError("a secret")

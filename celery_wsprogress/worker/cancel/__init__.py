@@ -1,0 +1,1 @@
+"""Cancel, in the worker: what a running task is told, and how it stops itself."""
