@@ -23,7 +23,7 @@ from celery_wsprogress.worker.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from celery_wsprogress.worker.cancel.checks import CancelCheck
+    from celery_wsprogress.worker.cancel.cancel_check import CancelCheck
     from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent, QueueEntry
     from celery_wsprogress.worker.redaction import Redactor
     from celery_wsprogress.worker.run_info import RunInfo

@@ -9,37 +9,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from celery_wsprogress.worker.cancel.table import current_table, key_of
+from celery_wsprogress.worker.cancel.cancel_check import CancelCheck
+from celery_wsprogress.worker.cancel.table import current_table
 from celery_wsprogress.worker.context import tracker_in_context
 
 if TYPE_CHECKING:
     from celery_wsprogress.worker.tracker import Tracker
-
-
-class CancelCheck:
-    """Whether one task was cancelled; made in the process that runs it. Any thread may call it."""
-
-    __slots__ = ("_changes", "_key", "_reason", "_seen", "_table")
-
-    def __init__(self, task_id: str) -> None:
-        self._table = current_table()
-        self._changes = (0,) if self._table is None else self._table.changes
-        self._key = key_of(task_id)
-        self._seen = 0
-        self._reason: str | None = None
-
-    def __call__(self) -> str | None:
-        """Return why it was cancelled, maybe an empty text; None if it was not.
-
-        Once it was, that holds.
-        """
-        changes = self._changes[0]
-        if changes != self._seen:
-            # The number first: what is added during the look is seen by the next one.
-            self._seen = changes
-            if self._reason is None and self._table is not None:
-                self._reason = self._table.reason(self._key)
-        return self._reason
 
 
 def reason_of_run(tracker: Tracker) -> str | None:
@@ -48,7 +23,7 @@ def reason_of_run(tracker: Tracker) -> str | None:
     while run is not None:
         check = run.cancel_check
         if check is None:
-            check = run.cancel_check = CancelCheck(run.run.operation_id)
+            check = run.cancel_check = CancelCheck(run.run.operation_id, current_table())
         if (reason := check()) is not None:
             return reason
         run = run.parent
@@ -57,7 +32,7 @@ def reason_of_run(tracker: Tracker) -> str | None:
 
 def reason_of_id(task_id: str | None) -> str | None:
     """Return why a task was cancelled whose life cycle is not published; None if it was not."""
-    return CancelCheck(task_id)() if task_id else None
+    return CancelCheck(task_id, current_table())() if task_id else None
 
 
 def is_cancelled() -> bool:

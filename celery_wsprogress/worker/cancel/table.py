@@ -108,13 +108,14 @@ class CancelTable:
 _current: CancelTable | None = None
 
 
-def renew() -> None:
-    """Make the table of this worker, in its main process and before it forks.
+def renew() -> CancelTable:
+    """Make and return the table of this worker, in its main process and before it forks.
 
     A table that it inherited belongs to another worker.
     """
     global _current  # noqa: PLW0603 - one a process
     _current = CancelTable()
+    return _current
 
 
 def current_table() -> CancelTable | None:

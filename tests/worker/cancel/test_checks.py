@@ -15,7 +15,6 @@ from celery_wsprogress import (
 )
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.cancel import table as tables
-from celery_wsprogress.worker.cancel.checks import CancelCheck
 from celery_wsprogress.worker.run_info import RunInfo
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -28,10 +27,10 @@ def works(self):
 
 
 @pytest.fixture
-def table(monkeypatch):
-    monkeypatch.setattr(tables, "_current", None)
+def table():
+    """The table of this process, as if it were a worker."""
+    yield tables.renew()
     tables.renew()
-    return tables.current_table()
 
 
 @pytest.fixture
@@ -47,38 +46,6 @@ def enter():
     yield enter_run
     for tracker in reversed(entered):
         context.leave(tracker)
-
-
-def test_a_check_looks_again_when_something_changed(table):
-    check = CancelCheck("a")
-    assert check() is None
-    table.add("b", "")
-    assert check() is None
-    table.add("a", "enough")
-    assert check() == "enough"
-
-
-def test_a_check_that_is_new_sees_what_was_added_before(table):
-    table.add("a", "")
-    assert CancelCheck("a")() == ""
-
-
-def test_what_was_cancelled_stays_cancelled(table):
-    table.add("a", "enough")
-    check = CancelCheck("a")
-    assert check() == "enough"
-    table.keep({})
-    table.add("b", "")
-    assert check() == "enough"
-
-
-def test_outside_of_a_worker_nothing_is_cancelled(monkeypatch, enter):
-    monkeypatch.setattr(tables, "_current", None)
-    enter("a")
-    assert not works.cancelled
-    assert not is_cancelled()
-    works.raise_if_cancelled()
-    raise_if_cancelled()
 
 
 def test_a_task_is_told_with_self_and_without(table, enter):

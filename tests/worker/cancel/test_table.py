@@ -88,11 +88,8 @@ def test_a_forked_process_sees_what_is_added_after_the_fork():
         os.close(end)
 
 
-def test_a_worker_has_a_table_of_its_own(monkeypatch):
-    monkeypatch.setattr(tables, "_current", None)
-    tables.renew()
-    first = tables.current_table()
+def test_a_worker_has_a_table_of_its_own():
+    first = tables.renew()
     first.add("a", "")
-    tables.renew()
-    assert tables.current_table() is not first
+    assert tables.renew() is tables.current_table() is not first
     assert len(tables.current_table()) == 0
