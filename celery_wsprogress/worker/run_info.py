@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 HEADER: Final = "wsprogress"
 """The message header. The caller sets ``metadata`` and ``tags``, this package ``publication``,
 ``after`` (the run that this one retries or replaces), ``follow`` (publish this run whatever the
-settings of its task) and, inside the worker only, ``run`` and ``queue``."""
+settings of its task), ``workflow`` (the id of the workflow that it is part of) and, inside the
+worker only, ``run`` and ``queue``. In a signature of a canvas the caller also sets ``weight``."""
+
+FOLLOW: Final = "follow"
+"""A key of :data:`HEADER`."""
+
+WORKFLOW: Final = "workflow"
+"""A key of :data:`HEADER`."""
 
 WITHHOLD: Final = "withhold"
 """A key of :data:`HEADER`, inside the worker: no event contains the result."""

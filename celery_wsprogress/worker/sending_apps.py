@@ -14,6 +14,7 @@ from celery_wsprogress.worker.apps import unproxied
 
 _streaming: dict[str, weakref.WeakSet[Any]] = {}
 _registered_apps: weakref.WeakSet[Any] = weakref.WeakSet()
+_apps_with_streaming_tasks: weakref.WeakSet[Any] = weakref.WeakSet()
 
 #: The app that publishes in this context, and the name of the task.
 _publishing: ContextVar[tuple[Any, str] | None] = ContextVar(
@@ -25,6 +26,7 @@ def register_task(name: str, app: Any) -> None:
     """Record that the app has a ``StreamingTask`` of this name."""
     app = unproxied(app)
     _streaming.setdefault(name, weakref.WeakSet()).add(app)
+    _apps_with_streaming_tasks.add(app)
     register_app(app)
 
 
@@ -67,8 +69,27 @@ def app_publishing(sender: str, name: str) -> tuple[Any, bool] | None:
     Returns:
         The app, and whether ``name`` is a ``StreamingTask`` of it.
     """
+    app = sending_app(sender)
+    return None if app is None else (app, streams(app, name))
+
+
+def sending_app(sender: str) -> Any:
+    """Return the app that publishes a message of this task; None for one that is not registered."""
     found = _publishing.get()
     # Another app may publish in between, for instance from a handler of the signals.
-    if found is None or found[1] != sender:
-        return None
-    return found[0], found[0] in _streaming.get(name, ())
+    return found[0] if found is not None and found[1] == sender else None
+
+
+def is_registered(app: Any) -> bool:
+    """Return whether the messages of an app are known."""
+    return unproxied(app) in _registered_apps
+
+
+def streams(app: Any, name: str) -> bool:
+    """Return whether a registered app has a ``StreamingTask`` of this name."""
+    return unproxied(app) in _streaming.get(name, ())
+
+
+def has_streaming_tasks(app: Any) -> bool:
+    """Return whether an app has any ``StreamingTask``."""
+    return unproxied(app) in _apps_with_streaming_tasks

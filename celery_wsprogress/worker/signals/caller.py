@@ -16,11 +16,21 @@ from celery_wsprogress.guard import call_safely
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.apps import publishing_of
+from celery_wsprogress.worker.plans.hooks import canvas_sent
+from celery_wsprogress.worker.plans.start_request import pending_start
 from celery_wsprogress.worker.policies import policy_of
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.queue_entries import LazyEvent
-from celery_wsprogress.worker.run_info import HEADER, WITHHOLD_ERRORS, RunInfo, new_id, read_header
-from celery_wsprogress.worker.sending_apps import app_publishing
+from celery_wsprogress.worker.run_info import (
+    FOLLOW,
+    HEADER,
+    WITHHOLD_ERRORS,
+    WORKFLOW,
+    RunInfo,
+    new_id,
+    read_header,
+)
+from celery_wsprogress.worker.sending_apps import app_publishing, sending_app
 from celery_wsprogress.worker.signals import successors
 from celery_wsprogress.worker.signals.map_tasks import called_by
 from celery_wsprogress.worker.signals.queue_names import name_of, queue_of
@@ -29,11 +39,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from celery_wsprogress.worker.apps import AppPublishing
+    from celery_wsprogress.worker.plans.canvases import Canvas
     from celery_wsprogress.worker.tracker import Tracker
 
 
-#: The id of the message that is being published, and the name of its queue, if Celery passes it.
-_routed: ContextVar[tuple[Any, str]] = ContextVar("celery_wsprogress.routed", default=(None, ""))
+#: The id of the message that is being published, the name of its queue, if Celery passes it, and
+#: its canvas.
+_routed: ContextVar[tuple[Any, str, Canvas | None]] = ContextVar(
+    "celery_wsprogress.routed", default=(None, "", None)
+)
 
 
 def before_publish(  # noqa: PLR0917 - as Celery names them
@@ -48,8 +62,9 @@ def before_publish(  # noqa: PLR0917 - as Celery names them
     """Add a publication id to the message's header, beside the caller's values."""
     if not _has_protocol_2(headers):
         return
-    _routed.set((headers["id"], _declared(declare, exchange, routing_key)))
-    header = read_header(headers)
+    canvas = _canvas_of(sender, headers, body)
+    _routed.set((headers["id"], _declared(declare, exchange, routing_key), canvas))
+    header = _header_of(headers, canvas)
     _notice_replacement(body)
     replaced = _replaced_tracker(sender, headers)
     if replaced is not None:
@@ -63,6 +78,21 @@ def before_publish(  # noqa: PLR0917 - as Celery names them
             "publication": new_id(),
             **_retry_header(headers),
         }
+
+
+def _canvas_of(sender: Any, headers: Any, body: Any) -> Canvas | None:
+    app = sending_app(str(sender))
+    return None if app is None else canvas_sent(app, str(sender), headers, body)
+
+
+def _header_of(headers: Mapping[str, Any], canvas: Canvas | None) -> Mapping[str, Any]:
+    """The caller's values, and what the message gets from its canvas or from ``start()``."""
+    header = read_header(headers)
+    if canvas is not None:
+        return {**header, **canvas.header} if canvas.header else header
+    start = pending_start()
+    started = None if start is None else start.take_header()
+    return header if started is None else {**header, **started, FOLLOW: True}
 
 
 def _declared(queues: Any, exchange: Any, routing_key: Any) -> str:
@@ -93,9 +123,11 @@ def after_publish(
     """
     if not _has_protocol_2(headers) or headers.get("retries"):
         return
+    task_id, queue, canvas = _routed.get()
+    if canvas is not None and task_id == headers["id"]:
+        canvas.publish_plan()
     publishing = _publishing_of(sender, read_header(headers), body)
     if publishing is not None and _replaced_tracker(sender, headers) is None:
-        task_id, queue = _routed.get()
         if not queue or task_id != headers["id"]:
             queue = queue_of(publishing.app, exchange, routing_key)
         run = RunInfo.from_publish_headers(headers, str(sender), queue)
@@ -151,15 +183,16 @@ def replacement_header(tracker: Tracker) -> dict[str, Any]:
 
 
 def _sanitized_header(header: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a header of plain values of limited size; of a run's own keys only ``after``."""
+    """Return a header of plain values of limited size; without a run's own keys."""
     kept: dict[str, Any] = {}
     if header.get("metadata") is not None:
         kept["metadata"] = jsonable.to_object(header["metadata"])
     if header.get("tags") is not None:
         kept["tags"] = jsonable.to_tags(header["tags"])
-    if isinstance(header.get("after"), str):
-        kept["after"] = header["after"]
-    for flag in ("follow", WITHHOLD_ERRORS):
+    for name in ("after", WORKFLOW):
+        if isinstance(header.get(name), str):
+            kept[name] = header[name]
+    for flag in (FOLLOW, WITHHOLD_ERRORS):
         if header.get(flag):
             kept[flag] = True
     return kept

@@ -17,6 +17,7 @@ from celery import signals
 
 from celery_wsprogress.worker import apps, sending_apps
 from celery_wsprogress.worker.error_log import log_internal_error
+from celery_wsprogress.worker.plans.hooks import patch_canvases
 from celery_wsprogress.worker.publishing.publishers import drain_all
 from celery_wsprogress.worker.signals import (
     caller,
@@ -63,6 +64,7 @@ def connect() -> None:
             _log_errors(handler), weak=False, dispatch_uid=f"celery_wsprogress.{signal.name}"
         )
     successors.patch_chords()
+    patch_canvases()
     atexit.register(_at_exit)
 
 

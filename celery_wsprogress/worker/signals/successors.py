@@ -16,6 +16,7 @@ from celery.canvas import group
 
 from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker.apps import publishing_of
+from celery_wsprogress.worker.plans.continuation import inherited_header
 from celery_wsprogress.worker.policies import publishing_for, streams_errors
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.run_info import RunInfo, read_header
@@ -85,7 +86,8 @@ def failed(request: Any, sender: Any = None, exception: Any = None, **_: Any) ->
     chain = getattr(request, "chain", None)
     if chain and not request.is_eager:
         full = streams_errors(sender, read_header(request))
-        _fail(sender.app, _with_bodies(chain), exception, full=full)
+        inherited = inherited_header(request)
+        _fail(sender.app, _with_bodies(chain), exception, inherited, full=full)
 
 
 def _with_bodies(signatures: Iterable[Any]) -> Iterator[Any]:
@@ -100,21 +102,27 @@ def _with_bodies(signatures: Iterable[Any]) -> Iterator[Any]:
             signature = parts.get("body") if kind == "chord" else last
 
 
-def _fail(app: Any, signatures: Iterable[Any], exception: Any, *, full: bool) -> None:
+def _fail(
+    app: Any,
+    signatures: Iterable[Any],
+    exception: Any,
+    inherited: Mapping[str, Any],
+    *,
+    full: bool,
+) -> None:
     """Publish that tasks failed with the exception of another one.
 
     Args:
         app: The app.
         signatures: Which ones.
         exception: What was raised.
+        inherited: What the headers of their messages would inherit.
         full: Whether the task that raised it allows its text in events.
     """
     timestamp = time.time()
     for signature in signatures:
-        header, name = (
-            read_header(signature["options"].get("headers") or {}),
-            str(signature["task"]),
-        )
+        own = read_header(signature["options"].get("headers") or {})
+        header, name = {**own, **inherited}, str(signature["task"])
         publishing = _publishing_of(app, name, header)
         if publishing is not None and id_of(signature):
             task = app.tasks.get(name)
@@ -146,8 +154,10 @@ def patch_chords() -> None:
 def chord_failed(backend: Any, callback: Any, exc: Any = None) -> None:
     """The body of a chord failed, as ``Backend.chord_error_from_stack`` has just stored."""
     exc = sys.exc_info()[1] if exc is None else exc
+    running = backend.app.current_worker_task
+    inherited = inherited_header(None if running is None else running.request)
     # Nobody here knows the task of which the text may speak.
-    _fail(backend.app, _behind_chord(callback), exc, full=False)
+    _fail(backend.app, _behind_chord(callback), exc, inherited, full=False)
 
 
 def _behind_chord(callback: Any) -> Iterator[Any]:

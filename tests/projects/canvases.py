@@ -1,0 +1,135 @@
+"""A Celery project whose tasks send canvases, and replace themselves with some."""
+
+import os
+
+from celery import Celery, chain, chord, group
+
+from celery_wsprogress import StreamingTask
+
+app = Celery("canvases", broker=os.environ["BROKER_URL"], backend=os.environ.get("RESULT_BACKEND"))
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    worker_prefetch_multiplier=1,
+    # Where the result backend does not count the header of a chord.
+    result_chord_retry_interval=0.1,
+)
+
+
+@app.task
+def plain(*values):
+    """A task of Celery's own class."""
+    return len(values)
+
+
+@app.task(base=StreamingTask)
+def followed(*values):
+    """A task that reports."""
+    return len(values)
+
+
+@app.task(base=StreamingTask, default_retry_delay=0.1)
+def retried(self, *_values):
+    """Fails the first time."""
+    if not self.request.retries:
+        raise self.retry(countdown=0.1)
+    return "at last"
+
+
+@app.task
+def plainly_retried(*_values):
+    """The same, of Celery's own class."""
+    if not plainly_retried.request.retries:
+        raise plainly_retried.retry(countdown=0.1)
+    return "at last"
+
+
+@app.task
+def breaks(*_values):
+    """A plain task that fails."""
+    raise ValueError("a step broke")
+
+
+@app.task(bind=True)
+def heard(self, *_values):
+    """Returns our header of its message."""
+    header = vars(self.request).get("wsprogress") or {}
+    return {name: header[name] for name in ("follow", "workflow") if name in header}
+
+
+@app.task(bind=True)
+def unheard(self, *_values):
+    """The same, in canvases of which nothing is followed."""
+    return heard.run.__func__(self)
+
+
+CANVASES = {
+    "task": plain.si,
+    "chain": lambda: chain(plain.si(), followed.si(), plain.si()),
+    "plain chain": lambda: chain(plain.si(), plain.si()),
+    "group": lambda: group(plain.si(), followed.si()),
+    "chord": lambda: chord([plain.si(), followed.si()], plain.si()),
+    "group of one": lambda: group([followed.si()]),
+    "task, group": lambda: chain(followed.si(), group(plain.si(), plain.si())),
+    "task, group, task": lambda: chain(plain.si(), group(followed.si(), plain.si()), plain.s()),
+    "group of chains": lambda: group(
+        chain(plain.si(), followed.si()), chain(plain.si(), plain.si(), plain.si()), plain.si()
+    ),
+    "group of groups": lambda: group(group(plain.si(), followed.si()), plain.si()),
+    "group of a chain that ends in a group": lambda: group(
+        [chain(plain.si(), group(followed.si(), plain.si()))]
+    ),
+    "chord of chains": lambda: chord(
+        [chain(plain.si(), plain.si()), plain.si()], chain(plain.s(), followed.si())
+    ),
+    "chord, chord": lambda: chain(
+        group(plain.si(), plain.si()), plain.s(), group(followed.si(), plain.si()), plain.s(),
+        plain.s(),
+    ),
+    "chord in a chord": lambda: chord(
+        [chord([plain.si(), plain.si()], plain.s()), plain.si()], followed.s()
+    ),
+    "chord in a chain in a chord": lambda: chord(
+        [chain(plain.si(), group(plain.si(), plain.si()), plain.s()), plain.si()], followed.s()
+    ),
+    "chord with a group as its body": lambda: chord(
+        [plain.si(), plain.si()], group(followed.si(), plain.si())
+    ),
+    "empty chord": lambda: chord([], chain(plain.s(), followed.si())),
+    "map": lambda: chain(followed.si(), plain.map([1, 2])),
+    "map of a followed task": lambda: chain(plain.si(), followed.map([1, 2])),
+    "chunks": lambda: followed.chunks([(n,) for n in range(5)], 2),
+    "retry": lambda: chain(followed.si(), plainly_retried.si(), retried.si(), plain.si()),
+    "retry in a chord": lambda: chord([plainly_retried.si(), retried.si()], plain.s()),
+    "replacement in a chain": lambda: chain(plain.si(), replaced.si("chain"), plain.si()),
+    "replacement in a chord": lambda: chord([replaced.si("chord"), plain.si()], plain.si()),
+    "plain replacement in a chain": lambda: chain(
+        followed.si(), plainly_replaced.si("task"), plain.si()
+    ),
+    "canvas of a task": lambda: chain(plain.si(), sends.si("chain"), plain.si()),
+}  # fmt: skip
+
+
+@app.task(base=StreamingTask)
+def replaced(self, by):
+    """Replaces itself with a canvas."""
+    raise self.replace(CANVASES[by]())
+
+
+@app.task(bind=True)
+def plainly_replaced(self, by):
+    """The same, of Celery's own class."""
+    raise self.replace(CANVASES[by]())
+
+
+@app.task(base=StreamingTask)
+def sends(self, what):
+    """Sends a canvas, and returns the id of its result."""
+    return CANVASES[what]().delay().id
+
+
+@app.task(bind=True)
+def adds_to_chord(self):
+    """Adds a task to the header in which it stands."""
+    added = heard.si()
+    self.add_to_chord(added)
+    return added.id
