@@ -84,7 +84,8 @@ class BatchWriter:
         self._broker = broker
         self._announcements = announcements
         self._secrets = secrets_
-        self._backoff = backoff or Backoff()
+        self.backoff = backoff or Backoff()
+        """The pauses while the broker is down."""
         self._heartbeat_interval = heartbeat_interval
         self._idle_timeout = idle_timeout
         self._opening = opening or nullcontext()
@@ -199,7 +200,7 @@ class BatchWriter:
             logger.warning(self._announcements.reachable, self._broker)
         self._failures = 0
         self._outage_log.clear()
-        self._backoff.reset()
+        self.backoff.reset()
         self.last_write_at = now
 
     def _on_failure(self, now: float, exc: Exception) -> None:
@@ -211,7 +212,7 @@ class BatchWriter:
         self.retry_at = now
         if not self.broker_down:
             return
-        self.retry_at += self._backoff.next()
+        self.retry_at += self.backoff.next()
         if self._perishable:
             self._pending, self._confirm = self._batch(()), False
         if is_program_error(exc):

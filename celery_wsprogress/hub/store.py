@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.hub.evicted_records import EvictedRecords
 from celery_wsprogress.hub.serial_index import SerialIndex
-from celery_wsprogress.operations.history import History
+from celery_wsprogress.operations.history import MAX_ENTRIES, History
 from celery_wsprogress.operations.operation import Operation
 from celery_wsprogress.operations.snapshot import snapshot_of
 from celery_wsprogress.operations.states import State
@@ -71,6 +71,8 @@ class Limits:
     max_age: float = 86_400.0
     """Maximum age of finished operations; of others at least :data:`MIN_UNFINISHED_AGE`."""
     max_history_bytes: int = 512_000_000
+    max_history_entries: int = MAX_ENTRIES
+    """Maximum number of events of one operation, besides its latest progress."""
 
 
 class OperationRecord:
@@ -180,7 +182,7 @@ class OperationStore:
         self.total += 1
         self._evicted_finished.pop(hash(operation_id), None)
         operation = Operation(operation_id, first_seen_at=first_seen_at)
-        history = History(self.evicted_up_to, self._appended)
+        history = History(self.evicted_up_to, self._appended, self.limits.max_history_entries)
         record = OperationRecord(operation, history, self.total)
         self.history_bytes += RECORD_BYTES
         self._records[operation_id] = self._lru[record.phase][operation_id] = record

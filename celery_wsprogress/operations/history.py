@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.protocol.event_ids import LogPosition
 
 MAX_ENTRIES: Final = 1_000
+"""Maximum number of entries of one operation, besides its latest progress."""
 MAX_BYTES: Final = 512_000
 """Bytes held for one operation, besides its latest progress: about a thousand log lines."""
 
@@ -92,6 +93,7 @@ class History:
             None if none were.
         first_seq: The ``seq`` that this history starts after. It is not below the last ``seq`` of
             an earlier history of the operation, so that cursors stay valid.
+        max_entries: Maximum number of entries, besides the latest progress.
     """
 
     __slots__ = (
@@ -99,6 +101,7 @@ class History:
         "_entries",
         "_last_end",
         "_last_status",
+        "_max_entries",
         "_newest_entry",
         "_progress",
         "_shared",
@@ -110,7 +113,13 @@ class History:
         "run_start_seq",
     )
 
-    def __init__(self, evicted_up_to: LogPosition | None = None, first_seq: int = 0) -> None:
+    def __init__(
+        self,
+        evicted_up_to: LogPosition | None = None,
+        first_seq: int = 0,
+        max_entries: int = MAX_ENTRIES,
+    ) -> None:
+        self._max_entries = max_entries
         self.first_seq = first_seq
         self.newest = first_seq
         """``seq`` of the newest entry."""
@@ -186,7 +195,7 @@ class History:
     def _grow(self, size: int) -> int:
         before = self._bytes
         self._bytes += size
-        if self._bytes > MAX_BYTES or len(self._entries) >= MAX_ENTRIES:
+        if self._bytes > MAX_BYTES or len(self._entries) >= self._max_entries:
             self._drop_oldest()
         return self._bytes - before
 
@@ -245,7 +254,7 @@ class History:
         # A tenth more than needed, so that a full history is not walked for each event.
         # The newest entry is kept, too: cursors would not notice the gap if it were dropped.
         keep = {id(self._last_status), id(self._last_end), *map(id, self._entries[-1:])}
-        excess = self.count - MAX_ENTRIES * 0.9
+        excess = self.count - self._max_entries * 0.9
         kept: list[Entry] = []
         for entry in self._entries:
             if (excess <= 0 and self._bytes <= MAX_BYTES * 0.9) or id(entry) in keep:

@@ -68,13 +68,13 @@ def assemble(functions: list[str], checks: list[str]) -> str:
     return "\n\n".join([HEAD, *functions, *checks, done]) + "\n"
 
 
-def run(program: str) -> Verdict:
-    """Run a program in a Python of its own, for :data:`TIMEOUT` seconds at the most."""
+def run(program: str, timeout: float = TIMEOUT) -> Verdict:
+    """Run a program in a Python of its own, for ``timeout`` seconds at the most."""
     command = [sys.executable, "-I", "-c", program]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
-        return Verdict(passed=False, output=f"still running after {TIMEOUT:g} s")
+        return Verdict(passed=False, output=f"still running after {timeout:g} s")
     return Verdict(done.returncode == 0, (done.stdout or done.stderr).strip())
 
 

@@ -15,7 +15,6 @@ from celery_wsprogress.brokers import (
     open_reader,
     open_writer,
 )
-from celery_wsprogress.brokers.amqp import connection as amqp_connection
 from celery_wsprogress.brokers.amqp import epochs
 from celery_wsprogress.brokers.amqp.stream import name_log
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
@@ -39,9 +38,8 @@ def meanwhile(step, call, *arguments):
 
 @pytest.mark.timeout(300)
 def test_an_alarm_costs_no_connections_and_no_events(own_rabbitmq, monkeypatch, caplog):
-    monkeypatch.setattr(amqp_connection, "HEARTBEAT", 4.0)
     monkeypatch.setattr(epochs, "BLOCKED_RETRY_INTERVAL", 0.1)
-    address = BrokerAddress(own_rabbitmq.url, {"read_timeout": 1.0})
+    address = BrokerAddress(own_rabbitmq.url, {"read_timeout": 1.0, "heartbeat": 4.0})
     writer = BatchWriter(
         lambda: open_writer(address),
         "here",

@@ -19,7 +19,7 @@ from support.frames import decoded
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
-from celery_wsprogress.operations import history
+from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.protocol import batches, messages
 from celery_wsprogress.protocol.events import BACKEND_RUN
 
@@ -325,14 +325,16 @@ def sketches(draw):
     return [one for one in sketch if one[0] != "queued" or once.pop(one, one) is None]
 
 
-def watch(sketch, read):
+def watch(sketch, read, max_history_entries=1_000):
     """Put it into a log and through the product; what the oracle finds of what it delivered.
 
     Args:
         sketch: Words and runs.
         read: Called after each, with the session: the frames the client reads then.
+        max_history_entries: Of an operation.
     """
-    hub, session, log = Hub(), Session(1, Permit(None)), Log()
+    hub = Hub(OperationStore(Limits(max_history_entries=max_history_entries)))
+    session, log = Session(1, Permit(None)), Log()
     session.accepts_snapshots = True
     hub.subscriptions.subscribe(session, ONE, replay=None, since=None)
     shown = []
@@ -382,6 +384,5 @@ def test_they_do_so_of_a_client_that_falls_off(sketch, data):
 
     some = st.integers(0, 5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(history, "MAX_ENTRIES", 4)
         patch.setattr(snapshots, "HELD", 0)
-        assert watch(sketch, read) == {}
+        assert watch(sketch, read, max_history_entries=4) == {}

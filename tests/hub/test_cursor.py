@@ -6,7 +6,6 @@ the last event id it saw, as a client does whose connection was lost.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from itertools import product
 
 import pytest
@@ -36,11 +35,9 @@ from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.hub.store import Limits, OperationStore
-from celery_wsprogress.operations import history
 from celery_wsprogress.operations.operation import Operation
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.operations.states import Verdict
-from celery_wsprogress.protocol.batch_numbers import BatchNumbers
 from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.protocol.event_ids import parse_event_id
 from celery_wsprogress.protocol.events import Progress
@@ -55,18 +52,19 @@ class Sidecar:
         self.hub = Hub(OperationStore(limits or Limits()))
         self.epoch = epoch
         self._written = written
+        self._writer = "w"
         self._next = start
 
     def read(self, count=1_000_000):
         for number, events in list(enumerate(self._written, 1))[self._next :][:count]:
-            batch = Batch("w", number, events)
+            batch = Batch(self._writer, number, events)
             process(self.hub, batch, epoch=self.epoch, position=f"{number}-0", now=100.0)
             self._next = number
 
     def read_anew(self, written, epoch):
-        """The log was lost; this is the one that took its place."""
+        """The log was lost, and so was its writer; these are the ones that took their places."""
         self._written, self._next, self.epoch = written, 0, epoch
-        self.hub._log._numbers = BatchNumbers()
+        self._writer = f"writer of {epoch}"
         self.read()
 
 
@@ -435,12 +433,8 @@ def test_what_is_no_event_id_is_not_kept(since):
 # Falling off.
 
 
-@contextmanager
-def short_histories(entries=20):
-    """Histories that hold so little that a test can fall off them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(history, "MAX_ENTRIES", entries)
-        yield
+#: Histories that hold so little that a test can fall off them.
+SHORT = Limits(max_history_entries=20)
 
 
 def snapshots(frames):
@@ -453,12 +447,11 @@ def lines(count, first=0):
 
 def test_who_falls_off_gets_a_snapshot_and_what_is_retained():
     written = [[status("started", metadata={}), log("x")], *lines(100), [progress(0.5)]]
-    with short_histories():
-        sidecar = Sidecar(written)
-        client = watching(sidecar, 1, resync=True)
-        sidecar.read()
-        assert not client.session.too_slow
-        told, *rest = client.read_all()
+    sidecar = Sidecar(written, limits=SHORT)
+    client = watching(sidecar, 1, resync=True)
+    sidecar.read()
+    assert not client.session.too_slow
+    told, *rest = client.read_all()
     assert told["event_type"] == "snapshot"
     assert (told["operation_id"], told["timestamp"], told["data"]) == ("op-1", NOW, {})
     assert told["operation"] == sidecar.hub.get("op-1")
@@ -470,11 +463,10 @@ def test_who_falls_off_gets_a_snapshot_and_what_is_retained():
 
 def test_the_result_and_the_end_follow_a_snapshot_that_shows_the_end():
     written = [[status("started", metadata={})], *lines(100), [completed(duration=1.0)]]
-    with short_histories():
-        sidecar = Sidecar(written)
-        client = watching(sidecar, resync=True)
-        sidecar.read()
-        told, *rest = client.read_all()
+    sidecar = Sidecar(written, limits=SHORT)
+    client = watching(sidecar, resync=True)
+    sidecar.read()
+    told, *rest = client.read_all()
     assert told["operation"]["status"] == "completed"
     assert kinds(rest)[-1] == "completed"
 
@@ -485,55 +477,49 @@ def test_an_end_that_a_later_run_has_undone_does_not_follow():
         *([log(str(number), run="a")] for number in range(100)),
         [error(run="a"), status("started", run="b", metadata={}), log("b", run="b")],
     ]
-    with short_histories():
-        sidecar = Sidecar(written)
-        client = watching(sidecar, resync=True)
-        sidecar.read()
-        told, *rest = client.read_all()
+    sidecar = Sidecar(written, limits=SHORT)
+    client = watching(sidecar, resync=True)
+    sidecar.read()
+    told, *rest = client.read_all()
     assert told["operation"]["run"] == "b"
     assert {one["event_type"] for one in rest} == {"log"}
 
 
 def test_a_since_from_before_what_is_retained_is_answered_by_a_snapshot():
     written = [[status("started", metadata={})], *lines(100)]
-    with short_histories():
-        sidecar, client, other = Sidecar(written), Client(resync=True), Client()
-        client.move(sidecar)
-        sidecar.read(1)
-        client.read_all()
-        other.seen += client.seen
-        sidecar.read()
-        assert client.move(sidecar) is False
-        told, *rest = client.read_all()
-        assert (told["event_type"], told["missed"]) == ("snapshot", None)
-        assert other.move(sidecar) is False
-        assert other.read_all() == rest, "who did not ask gets the same without it"
+    sidecar, client, other = Sidecar(written, limits=SHORT), Client(resync=True), Client()
+    client.move(sidecar)
+    sidecar.read(1)
+    client.read_all()
+    other.seen += client.seen
+    sidecar.read()
+    assert client.move(sidecar) is False
+    told, *rest = client.read_all()
+    assert (told["event_type"], told["missed"]) == ("snapshot", None)
+    assert other.move(sidecar) is False
+    assert other.read_all() == rest, "who did not ask gets the same without it"
 
 
 def test_who_comes_late_gets_what_is_retained_with_the_status():
     written = [[status("started", metadata={})], *lines(98)]
-    with short_histories():
-        sidecar, client = Sidecar(written), Client()
-        sidecar.read()
-        client.move(sidecar)
-        client.read(1)
-        process(
-            sidecar.hub, Batch("w", 100, [progress(0.5)]), epoch="e1", position="100-0", now=1.0
-        )
-        assert not client.session.too_slow
-        client.read_all()
+    sidecar, client = Sidecar(written, limits=SHORT), Client()
+    sidecar.read()
+    client.move(sidecar)
+    client.read(1)
+    process(sidecar.hub, Batch("w", 100, [progress(0.5)]), epoch="e1", position="100-0", now=1.0)
+    assert not client.session.too_slow
+    client.read_all()
     assert kinds(client.seen) == ["started", *map(str, range(80, 98)), "progress"]
 
 
 def test_what_is_watched_with_everything_is_told_as_well():
     written = [[status("started", metadata={})], *lines(100)]
-    with short_histories():
-        sidecar = Sidecar(written)
-        session = Session(1, Permit(None))
-        session.accepts_snapshots = True
-        take_all(sidecar.hub.subscriptions.select(session, EVERYTHING, replay="last"))
-        sidecar.read()
-        frames = decoded(session.take(1_000_000, NOW, 0.0))
+    sidecar = Sidecar(written, limits=SHORT)
+    session = Session(1, Permit(None))
+    session.accepts_snapshots = True
+    take_all(sidecar.hub.subscriptions.select(session, EVERYTHING, replay="last"))
+    sidecar.read()
+    frames = decoded(session.take(1_000_000, NOW, 0.0))
     assert frames[0]["event_type"] == "snapshot"
 
 
@@ -542,13 +528,12 @@ def test_a_line_that_was_to_follow_a_snapshot_and_goes_is_told_of():
     first = [[status("started", run="a", metadata={})], [progress(0.1, run="a")]]
     then = [[status("started", run="b", metadata={})], [log("x", run="b")], *labels]
     written = [*first, *then, [log("y", run="b")], [progress(0.2, run="b")]]
-    with short_histories(4):
-        sidecar = Sidecar(written)
-        client = watching(sidecar, resync=True)
-        sidecar.read(len(first) + len(then))
-        assert snapshots(client.read(1))
-        sidecar.read()
-        client.read_all()
+    sidecar = Sidecar(written, limits=Limits(max_history_entries=4))
+    client = watching(sidecar, resync=True)
+    sidecar.read(len(first) + len(then))
+    assert snapshots(client.read(1))
+    sidecar.read()
+    client.read_all()
     missed = sum(one["missed"] for one in snapshots(client.seen))
     assert len(client.ids) + missed == len(written)
 
@@ -581,15 +566,14 @@ def reduced(frames):
 
 @given(long_lives(), st.data())
 def test_snapshots_and_events_add_up_to_the_operation(written, data):
-    with short_histories(8):
-        sidecar = Sidecar(written)
-        client = watching(sidecar, resync=True)
-        for _ in written:
-            sidecar.read(1)
-            if data.draw(st.integers(0, 9)) == 0:
-                client.read(data.draw(st.integers(1, 2_000)))
-        client.read_all(data.draw(st.integers(1, 2_000)))
-        operation = sidecar.hub.get("op-1")
+    sidecar = Sidecar(written, limits=Limits(max_history_entries=8))
+    client = watching(sidecar, resync=True)
+    for _ in written:
+        sidecar.read(1)
+        if data.draw(st.integers(0, 9)) == 0:
+            client.read(data.draw(st.integers(1, 2_000)))
+    client.read_all(data.draw(st.integers(1, 2_000)))
+    operation = sidecar.hub.get("op-1")
     assert in_order(client.ids)
     assert reduced(client.seen) == {name: operation[name] for name in ("status", "run")}
     missed = sum(one["missed"] for one in snapshots(client.seen))
@@ -600,11 +584,10 @@ def test_snapshots_and_events_add_up_to_the_operation(written, data):
 
 def test_frames_of_a_snapshot_are_bounded():
     written = [[status("started", metadata={"x": "y" * 1_200_000})], *lines(100)]
-    with short_histories():
-        sidecar = Sidecar(written)
-        client = watching(sidecar, resync=True)
-        sidecar.read()
-        told = unframed(client.session.take(1, NOW, 0.0))[0]
+    sidecar = Sidecar(written, limits=SHORT)
+    client = watching(sidecar, resync=True)
+    sidecar.read()
+    told = unframed(client.session.take(1, NOW, 0.0))[0]
     assert len(told) < 1_000_000
 
 

@@ -25,7 +25,6 @@ from support.sample_events import (
 
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.brokers.result_backend import Outcome
-from celery_wsprogress.hub import store as store_module
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
@@ -455,15 +454,6 @@ def test_who_is_gone_is_told_to_whoever_asks_the_result_backend():
     assert gone == [reader]
 
 
-def test_of_what_has_ended_not_more_than_so_many_are_remembered(monkeypatch):
-    monkeypatch.setattr(store_module, "MAX_EVICTED_IDS", 2)
-    log_ = Log(Hub(OperationStore(Limits(max_finished=0))))
-    for number in range(3):
-        log_.write(completed(operation_id=f"op-{number}"))
-    known = [log_.hub.store.was_evicted_finished(f"op-{number}") for number in range(3)]
-    assert known == [False, True, True]
-
-
 def test_a_plan_of_a_workflow_is_counted_and_no_client_gets_it():
     log_, reader = Log(), session()
     take_all(log_.hub.subscriptions.select(reader, EVERYTHING, replay="none"))
@@ -583,19 +573,6 @@ def test_what_waited_for_its_time_goes_as_soon_as_others_once_it_has_ended():
     log_.write(status("received", starts_at=100 * DAY), error(status="cancelled"))
     log_.hub.store.expire(105.0)
     assert log_.hub.get("op-1") is None
-
-
-def test_those_that_wait_for_their_time_are_not_looked_at_again_and_again(monkeypatch):
-    log_ = Log(Hub(OperationStore(Limits(max_age=5.0))))
-    for number in range(1_000):
-        log_.write(queued(operation_id=f"op-{number}", starts_at=100 * DAY))
-    looks = []
-    first = store_module._first
-    monkeypatch.setattr(store_module, "_first", lambda queue: looks.append(1) or first(queue))
-    for second in range(100):
-        log_.hub.store.expire(100.0 + DAY + second)
-    assert len(log_.hub.store) == 1_000
-    assert len(looks) <= 1_000 + 100
 
 
 def test_a_run_that_says_nothing_is_held_as_long_as_its_worker_gives_signs():

@@ -218,16 +218,25 @@ def test_what_did_not_fit_was_not_told_and_does_not_rest():
     assert [frame["operation_id"] for frame in frames] == ["op-0", "op-1", "op-2"]
 
 
-def test_however_often_it_is_reported_what_rests_is_looked_at_once():
+def test_however_often_it_is_reported_what_rests_is_told_once():
     sidecar = Sidecar(interval=0.0)
     sidecar.hub.subscriptions.subscribe(sidecar.session, "op-1", replay=None, since=None)
     sidecar.session.set_max_rate("op-1", 0.01)
     for number in range(1_000):
         sidecar.write(progress(number / 1_000))
         sidecar.read()
-    assert len(sidecar.session._rate_limiter._queue) == 1
     sidecar.wait(100.0)
     assert told(sidecar.read()) == [0.999]
+
+
+def test_what_is_held_back_again_and_again_waits_once():
+    limiter = ProgressRateLimiter(max_interval=100.0)
+    limiter.mark_sent("a", 0.0)
+    for number in range(1_000):
+        limiter.hold_back("a", number, 100.0)
+        if number % 2:
+            limiter.resume("a")
+    assert len(limiter._queue) == 1
 
 
 def test_what_is_held_back_anew_is_due_by_its_latest_interval_only():

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from support.sample_events import completed, log
+from support.sample_events import completed, log, queued
 
 from benchmarks.counted_memory import KINDS, fill, traced
 from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.hub import store
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.store import Limits, OperationStore
@@ -16,6 +17,7 @@ from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.protocol.batches import Batch
 
 LIMIT = 300_000
+DAY = 86_400.0
 
 
 @pytest.mark.parametrize("life", KINDS, ids=lambda life: life.__name__)
@@ -65,3 +67,26 @@ def test_a_client_that_does_not_read_holds_a_bounded_number_of_evicted_operation
     assert 100 < held < 1_000
     assert len(slow.reading()) <= 1
     assert not other.too_slow
+
+
+def test_of_what_has_ended_not_more_than_so_many_are_remembered(monkeypatch):
+    monkeypatch.setattr(store, "MAX_EVICTED_IDS", 2)
+    full = OperationStore(Limits(max_finished=0))
+    hub = Hub(full)
+    for number in range(3):
+        batch = Batch("w", number + 1, [completed(operation_id=f"op-{number}")])
+        hub.process_batch(batch, epoch="e", position=f"{number}-0", now=1.0)
+    assert [full.was_evicted_finished(f"op-{number}") for number in range(3)] == [False, True, True]
+
+
+def test_those_that_wait_for_their_time_are_not_looked_at_again_and_again(monkeypatch):
+    full = OperationStore(Limits(max_age=5.0))
+    events = [queued(operation_id=f"op-{number}", starts_at=100 * DAY) for number in range(1_000)]
+    Hub(full).process_batch(Batch("w", 1, events), epoch="e", position="1-0", now=100.0)
+    looks = []
+    first = store._first
+    monkeypatch.setattr(store, "_first", lambda queue: looks.append(1) or first(queue))
+    for second in range(100):
+        full.expire(100.0 + DAY + second)
+    assert len(full) == 1_000
+    assert len(looks) <= 1_000 + 100

@@ -55,7 +55,8 @@ class LookupQueue:
         self, publish: Callable[[Sequence[EncodedEvent]], None], timeout: float = LOOKUP_TIMEOUT
     ) -> None:
         self._publish = publish
-        self._timeout = timeout
+        self.timeout = timeout
+        """Seconds to wait for the answer to a lookup that begins now."""
         self.gate = ForkGate()
         """Entered for each lookup."""
         # Re-entrant: a signal handler may fork while its thread holds the lock.
@@ -85,7 +86,7 @@ class LookupQueue:
             taken = len(self._open) < MAX_LOOKUPS and self._start_thread()
             if taken:
                 self._serial += 1
-                self._open[self._serial] = lookup, now + self._timeout
+                self._open[self._serial] = lookup, now + self.timeout
                 self._waiting.append(self._serial)
         return () if taken else lookup.fallback()
 

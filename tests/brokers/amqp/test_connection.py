@@ -8,10 +8,9 @@ from celery_wsprogress.brokers.amqp.connection import abort, connect, drain_unti
 
 
 @pytest.fixture
-def connection(rabbitmq_url, monkeypatch):
+def connection(rabbitmq_url):
     # The broker's own come twice as often.
-    monkeypatch.setattr(amqp_connection, "HEARTBEAT", 2.0)
-    connection = connect(BrokerAddress(rabbitmq_url))
+    connection = connect(BrokerAddress(rabbitmq_url, {"heartbeat": 2.0}))
     yield connection
     abort(connection)
 

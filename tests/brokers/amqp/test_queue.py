@@ -4,7 +4,6 @@ import pytest
 from support.event_log import batches, opened, read_until
 
 from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_writer
-from celery_wsprogress.brokers.amqp import connection
 from celery_wsprogress.brokers.amqp.queue import open_reader
 
 SHORT = {"read_timeout": 0.5, "write_timeout": 0.5}
@@ -82,8 +81,8 @@ def test_the_queue_is_durable_capped_and_expires(address, channel, said, most):
     )
 
 
-def test_heartbeats_keep_an_idle_reader(address, monkeypatch):
-    monkeypatch.setattr(connection, "HEARTBEAT", 2.0)
+def test_heartbeats_keep_an_idle_reader(rabbitmq_url):
+    address = BrokerAddress(rabbitmq_url, {"heartbeat": 2.0})
     reader = open_reader(address, "", "")
     for _ in range(30):  # six seconds: the broker would have closed it by now
         assert list(reader.read("", wait=0.2)) == []
@@ -92,10 +91,9 @@ def test_heartbeats_keep_an_idle_reader(address, monkeypatch):
 
 
 @pytest.mark.timeout(300)
-def test_stopped_killed_and_back(own_rabbitmq, monkeypatch):
+def test_stopped_killed_and_back(own_rabbitmq):
     """One server for all of it: starting one takes its time."""
-    monkeypatch.setattr(connection, "HEARTBEAT", 2.0)
-    address = BrokerAddress(own_rabbitmq.url, SHORT)
+    address = BrokerAddress(own_rabbitmq.url, {**SHORT, "heartbeat": 2.0})
     reader = open_reader(address, "", "")
     # A server that has just started may take longer to make a log.
     open_writer(BrokerAddress(own_rabbitmq.url)).publish(b"1", confirm=True)

@@ -14,7 +14,7 @@ from celery_wsprogress.brokers import (
     open_reader,
     open_writer,
 )
-from celery_wsprogress.brokers.amqp import connection, stream
+from celery_wsprogress.brokers.amqp import stream
 from celery_wsprogress.brokers.amqp.epochs import name_epochs
 from celery_wsprogress.brokers.amqp.stream import name_log
 
@@ -229,10 +229,9 @@ def test_a_message_without_anything_is_an_empty_batch(address, channel):
 
 
 @pytest.mark.timeout(300)
-def test_stopped_killed_and_back_with_its_data_and_without(own_rabbitmq, monkeypatch):
+def test_stopped_killed_and_back_with_its_data_and_without(own_rabbitmq):
     """One server for all of it: starting one takes its time."""
-    monkeypatch.setattr(connection, "HEARTBEAT", 2.0)
-    address = BrokerAddress(own_rabbitmq.url)
+    address = BrokerAddress(own_rabbitmq.url, {"heartbeat": 2.0})
     publish(address, *(b"%d" % n for n in range(100)))
     reader = open_reader(address)
     (*_, last) = read_until(reader, 50)

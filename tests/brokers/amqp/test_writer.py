@@ -6,7 +6,6 @@ from support.event_log import batches, read_until
 from support.ports import free_port
 
 from celery_wsprogress.brokers import EXCHANGE, BrokerAddress, open_reader, open_writer
-from celery_wsprogress.brokers.amqp import connection
 
 SHORT = {"read_timeout": 0.5, "write_timeout": 0.5}
 
@@ -49,8 +48,8 @@ def test_an_exchange_that_is_deleted_is_an_error_and_then_made_again(address, ch
     assert batches(read_until(open_reader(address), 1)) == [b"2"]
 
 
-def test_heartbeats_keep_an_idle_connection(address, monkeypatch):
-    monkeypatch.setattr(connection, "HEARTBEAT", 2.0)
+def test_heartbeats_keep_an_idle_connection(rabbitmq_url):
+    address = BrokerAddress(rabbitmq_url, {"heartbeat": 2.0})
     reader, writer = open_reader(address), open_writer(address)
     for _ in range(30):  # six seconds: the broker would have closed either of them by now
         assert list(reader.read("", wait=0.2)) == []

@@ -165,7 +165,7 @@ def test_the_last_progress_follows_by_itself(publisher, log):
 
 
 def test_what_could_not_be_written_is_written_later(publisher, log):
-    publisher._outbox.batches._backoff = Backoff(chance=lambda: 0.01)
+    publisher._outbox.batches.backoff = Backoff(chance=lambda: 0.01)
     log.there = False
     publisher.emit([line("kept")])
     eventually(lambda: publisher._outbox.batches.broker_down)
@@ -328,7 +328,7 @@ def test_signs_come_though_there_is_always_something_to_write(signing, log):
 def test_signs_and_other_ends_come_though_a_question_hangs(signing, log):
     """And what is said instead of its answer, when that does not come."""
     release = threading.Event()
-    signing._outbox.lookups._timeout = 0.5
+    signing._outbox.lookups.timeout = 0.5
     signing.heartbeat_source = Pool("op-1")
     try:
         for _ in range(20):
@@ -362,7 +362,7 @@ def test_signs_need_no_confirmation(signing, log):
 def test_only_a_fresh_sign_counts(signing, log):
     """What could not be said while the broker was away is not said later."""
     pool = Pool("gone")
-    signing._outbox.batches._backoff = Backoff(chance=lambda: 0.01)
+    signing._outbox.batches.backoff = Backoff(chance=lambda: 0.01)
     log.there = False
     signing.heartbeat_source = pool
     signing.emit([line("x")])
