@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 from support.deliveries import process
-from support.frames import decoded
+from support.hub_clients import HubClient
 from support.sample_events import log, progress, queued, status
 from support.tokens import NOW, guarded, token
 
-from celery_wsprogress.hub import commands
 from celery_wsprogress.hub.hub import Hub
-from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.sidecar.http.routes import RequestContext, route
@@ -53,7 +51,7 @@ class Holder:
         )
         self.permit = guarded()
         self.permit.add(token(**{"ids": None, **claims}), timestamp=NOW)
-        self.session = Session(1, self.permit)
+        self.client = HubClient(self.hub, self.permit)
 
     def write(self, *events):
         self.count += 1
@@ -62,17 +60,7 @@ class Holder:
 
     def ask(self, command, **fields):
         """The reply, and the operations of the events that came with it."""
-        steps = commands.execute(
-            json.dumps({"command": command, **fields}),
-            self.session,
-            self.hub,
-            timestamp=NOW,
-            max_subscriptions=100,
-            stats=dict,
-            replayable=True,
-        )
-        take_all(steps)
-        reply, *events = decoded(self.session.take(10**9, 200.0, 0.0))
+        reply, *events = map(json.loads, self.client.ask(command, **fields))
         return "error" not in reply, {one["operation_id"] for one in events}
 
     def http(self, target):
@@ -82,10 +70,7 @@ class Holder:
     def live(self, name):
         """Whether something that happens now is told."""
         self.write(log("now", operation_id=name), progress(0.6, operation_id=name))
-        for record, cursor, sessions, _ in self.hub.take_deliveries():
-            for one in sessions:
-                one.notify(record, cursor)
-        events = decoded(self.session.take(10**9, 300.0, 0.0))
+        events = [json.loads(one) for one in self.client.read_live()]
         self.kinds = {one["event_type"] for one in events}
         return {one["operation_id"] for one in events} == {name}
 

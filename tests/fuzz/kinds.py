@@ -13,16 +13,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from support.frames import unframed
+from support.deliveries import deliver
+from support.hub_clients import HubClient
 from support.tokens import KEY, NOW, verifier
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
-from celery_wsprogress.hub.commands import execute
 from celery_wsprogress.hub.hub import Hub
-from celery_wsprogress.hub.session import Session
-from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.hub.store import RECORD_BYTES, Limits, OperationStore
 from celery_wsprogress.protocol.batches import Batch, decode_batch
 from celery_wsprogress.protocol.messages import MAX_FRAME_BYTES
@@ -54,7 +52,6 @@ EXACT = ServeSettings(exact_only=True)
 LOCKED = ServeSettings.load({"key": KEY, "trusted_proxies": "127.0.0.1"})
 SETTINGS = [OPEN, EXACT, LOCKED]
 
-MAX_SUBSCRIPTIONS = 1_000
 LIMITS = Limits(max_finished=3, max_waiting=5, max_history_bytes=50_000)
 
 
@@ -87,39 +84,17 @@ def permit_of(request: Request | None, settings: ServeSettings) -> Permit:
     return permit_for(request, settings, verifier_of(settings))
 
 
-class Client:
-    """A client of a hub, which reads all that it is sent."""
+class Client(HubClient):
+    """A client of a hub, which checks all that it is sent."""
 
     def __init__(self, hub: Hub, settings: ServeSettings) -> None:
-        self.hub = hub
-        self.session = Session(1, permit_of(None, settings))
+        super().__init__(hub, permit_of(None, settings))
 
-    def send(self, frame: str) -> list[Any]:
+    def ask_for(self, frame: str) -> list[Any]:
         """Send a command; what is read then. The reply to it comes first."""
-        steps = execute(
-            frame,
-            self.session,
-            self.hub,
-            timestamp=NOW,
-            max_subscriptions=MAX_SUBSCRIPTIONS,
-            stats=lambda: {"connected_clients": 1, **self.hub.stats()},
-            replayable=True,
-        )
-        take_all(steps)
-        found = self.read()
+        found = checked(self.send(frame))
         assert found, "a command is answered"
         assert found[0]["event_type"] == "reply", found[0]
-        return found
-
-    def read(self, now: float = 0.0) -> list[Any]:
-        """All that there is to read."""
-        frames = []
-        while self.session.has_unread and not self.session.too_slow:
-            frames += unframed(self.session.take(65_536, now, NOW))
-        assert all(len(one) <= MAX_FRAME_BYTES for one in frames), "a frame is too large"
-        found = [strict(one) for one in frames]
-        assert all(type(one.get("event_type")) is str for one in found), "each has its type"
-        assert all(type(one.get("data")) is dict for one in found), "each has its data"
         return found
 
     def leave(self) -> None:
@@ -130,6 +105,15 @@ class Client:
         assert not self.session.reading(), "no cursor is left"
         assert not self.session.subscribed
         assert not self.session.selectors
+
+
+def checked(frames: list[bytes]) -> list[Any]:
+    """What frames of a client say, which is as the protocol wants it."""
+    assert all(len(one) <= MAX_FRAME_BYTES for one in frames), "a frame is too large"
+    found = [strict(one) for one in frames]
+    assert all(type(one.get("event_type")) is str for one in found), "each has its type"
+    assert all(type(one.get("data")) is dict for one in found), "each has its data"
+    return found
 
 
 def written_hub() -> Hub:
@@ -179,7 +163,7 @@ class Commands:
         """Send it; whether it was taken."""
         settings, frame = drawn
         client = Client(self._hub, settings)
-        reply, *_ = client.send(frame)
+        reply, *_ = client.ask_for(frame)
         client.leave()
         return "error" not in reply
 
@@ -210,7 +194,7 @@ class Sessions:
         connection = Connection(hub, settings)
         for name, value in steps:
             connection.take(name, value)
-        connection.client.read(connection.now)
+        checked(connection.client.read(connection.now))
         connection.client.leave()
         check_bounds(hub)
 
@@ -228,7 +212,7 @@ class Connection:
     def take(self, name: str, value: Any) -> None:
         """Take one step."""
         if name == "command":
-            self.client.send(value)
+            self.client.ask_for(value)
         elif name == "batch":
             found = decoded(value)
             if found is not None:
@@ -236,7 +220,7 @@ class Connection:
                 self.hub.process_batch(found, epoch=self._epoch, position=position, now=self.now)
                 self._deliver()
         elif name == "read":
-            self.client.read(self.now)
+            checked(self.client.read(self.now))
         elif name == "wait":
             self.now += value
             self.hub.store.expire(self.now)
@@ -246,9 +230,7 @@ class Connection:
             self._epoch = value
 
     def _deliver(self) -> None:
-        for record, cursor, sessions, _ in self.hub.take_deliveries():
-            for session in sessions:
-                session.notify(record, cursor)
+        deliver(self.hub)
 
 
 def decoded(written: bytes) -> Batch | None:
@@ -306,7 +288,7 @@ class Tokens:
     def run(self, drawn: Token) -> None:
         client = Client(self._hub, LOCKED)
         command = {"command": "authenticate", "token": drawn.text}
-        [reply] = client.send(json.dumps(command))
+        [reply] = client.ask_for(json.dumps(command))
         assert ("error" in reply) != (reply.get("status") == "authenticated")
         permit = client.session.permit
         if not drawn.signed:
@@ -354,7 +336,7 @@ class Requests:
         work = self._process(request, settings)
         response = self._thread.submit(self._loop.run_until_complete, work).result()
         if response is None:
-            Client(Hub(), settings).send(
+            Client(Hub(), settings).ask_for(
                 json.dumps(
                     {"command": "subscribe", "operation_id": operation_id_in_path(request.path)}
                 )

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.deliveries import process
-from support.frames import decoded, unframed
+from support.frames import decoded
+from support.hub_clients import HubClient
 from support.json_values import nested, objects, texts, values
 from support.sample_events import completed, progress, queued, status
 from support.tokens import KEY, NOW, token, verifier
@@ -14,8 +15,6 @@ from support.tokens import KEY, NOW, token, verifier
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub import commands
 from celery_wsprogress.hub.hub import Hub
-from celery_wsprogress.hub.session import Session
-from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.protocol import batches, messages
 
 MAX_SUBSCRIPTIONS = 5
@@ -25,29 +24,16 @@ def refuse(constant):
     raise AssertionError(constant)
 
 
-class Client:
+class Client(HubClient):
     """A client of one hub: commands in, decoded frames out."""
 
-    def __init__(self, hub, *, key=None, exact_only=False, untrusted=False, replayable=True):
-        self.hub = hub
-        self.replayable = replayable
+    def __init__(self, hub, *, key=None, exact_only=False, untrusted=False, **how):
         permit = Permit(key and verifier(key), exact_only=exact_only, untrusted=untrusted)
-        self.session = Session(7, permit)
+        super().__init__(hub, permit, max_subscriptions=MAX_SUBSCRIPTIONS, **how)
 
-    def send(self, frame):
+    def send(self, frame, now=200.0):
         """Send one frame and take everything that comes of it."""
-        take_all(
-            commands.execute(
-                frame,
-                self.session,
-                self.hub,
-                timestamp=NOW,
-                max_subscriptions=MAX_SUBSCRIPTIONS,
-                stats=lambda: {"connected_clients": 3, **self.hub.stats()},
-                replayable=self.replayable,
-            )
-        )
-        taken = unframed(self.session.take(10**9, 200.0, 0.0))
+        taken = super().send(frame, now)
         assert all(len(one) <= messages.MAX_FRAME_BYTES for one in taken)
         return [json.loads(one, parse_constant=refuse) for one in taken]
 
@@ -466,7 +452,7 @@ def test_get_stats(client):
     client.ask("subscribe", operation_id="live")
     stats = client.ask("get_stats")["stats"]
     assert all(type(value) is int for value in stats.values())
-    assert stats["connected_clients"] == 3
+    assert stats["connected_clients"] == 1
     assert stats["active_operations"] == 1
     assert stats["total_operations"] == 2
     assert stats["subscriptions"] == 1

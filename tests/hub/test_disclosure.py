@@ -7,21 +7,19 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.deliveries import process
-from support.frames import unframed
+from support.deliveries import deliver, process
+from support.hub_clients import HubClient
 from support.sample_events import completed, error, log, progress, queued, result, status
+from support.tokens import NOW
 
 from celery_wsprogress.access.grants import Grant, Pattern, PatternKind, Right, View
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.access.tokens import TokenVerifier
-from celery_wsprogress.hub import commands, disclosure
+from celery_wsprogress.hub import disclosure
 from celery_wsprogress.hub.hub import Hub
-from celery_wsprogress.hub.session import Session
-from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.operations.history import MAX_ENTRIES
 from celery_wsprogress.protocol.batches import Batch
 
-NOW = 1_700_000_000.0
 CANARY = "canary-4711"
 SECRET = {"secret": [CANARY]}
 
@@ -47,40 +45,6 @@ def permit(view=View.PROGRESS):
     return made
 
 
-class Client:
-    """A client of a hub with one operation."""
-
-    def __init__(self, hub, rights, *, resync=False):
-        self.hub, self.session = hub, Session(1, rights)
-        self.resync = resync
-
-    def ask(self, command, **fields):
-        steps = commands.execute(
-            json.dumps({"command": command, **fields}),
-            self.session,
-            self.hub,
-            timestamp=NOW,
-            max_subscriptions=10,
-            stats=dict,
-            replayable=True,
-        )
-        take_all(steps)
-        return self.read()
-
-    def read(self):
-        """What is sent, as text; a notification of each write is assumed."""
-        found = []
-        while self.session.has_unread:
-            found += unframed(self.session.take(65_536, 0.0, NOW))
-        return [one.decode() for one in found]
-
-    def read_live(self):
-        for record, cursor, sessions, _ in self.hub.take_deliveries():
-            for one in sessions:
-                one.notify(record, cursor)
-        return self.read()
-
-
 def written(hub, number, *events):
     batch = Batch("w", number, events)
     process(hub, batch, epoch="e", position=f"{number}", now=NOW)
@@ -99,24 +63,21 @@ def test_on_no_way_the_view_shows_what_it_hides(names, split, resync):
     events = [EVENTS["queued"], *(EVENTS[name] for name in names)]
     for number, event in enumerate(events[: split + 1], 1):
         written(hub, number, event)
-    client, whole = Client(hub, permit()), Client(hub, permit(View.FULL))
+    client, whole = HubClient(hub, permit()), HubClient(hub, permit(View.FULL))
     seen, all_ = (
         one.ask("subscribe", operation_id="op-1", replay="all", resync=resync)
         for one in (client, whole)
     )
     for number, event in enumerate(events[split + 1 :], split + 2):
         written(hub, number, event)
-        taken = hub.take_deliveries()
-        for record, cursor, sessions, _ in taken:
-            for one in sessions:
-                one.notify(record, cursor)
+        deliver(hub)
         seen += client.read()
         all_ += whole.read()
     seen += client.ask("get_operation", operation_id="op-1")
     seen += client.ask("get_history", operation_id="op-1")
     seen += client.ask("subscribe", operation_id="op-1", since="e.0.0", resync=True)
     seen += client.ask("list_operations", group_id="family")
-    assert all(CANARY not in one for one in seen)
+    assert all(CANARY.encode() not in one for one in seen)
     shown = [one for one in kinds(all_) if one not in {"log", "result"}]
     assert kinds(seen)[: len(shown)] == shown
 
@@ -125,7 +86,7 @@ def test_what_is_shown_is_what_is_listed():
     hub = Hub()
     for number, name in enumerate(["queued", "started", "progress", "error"], 1):
         written(hub, number, EVENTS[name])
-    client = Client(hub, permit())
+    client = HubClient(hub, permit())
     [reply] = client.ask("get_operation", operation_id="op-1")
     shown = json.loads(reply)["operation"]
     assert shown["metadata"] == {}
@@ -142,7 +103,7 @@ def test_what_is_shown_is_what_is_listed():
 
 def test_who_missed_events_gets_a_snapshot_of_what_is_shown():
     hub = Hub()
-    client = Client(hub, permit())
+    client = HubClient(hub, permit())
     client.ask("subscribe", operation_id="op-1", resync=True)
     lines = [EVENTS["log"]] * (MAX_ENTRIES + 10)
     for number, name in enumerate(["queued", "started", "progress"], 1):
@@ -152,7 +113,7 @@ def test_who_missed_events_gets_a_snapshot_of_what_is_shown():
     written(hub, 5, EVENTS["completed"])
     seen = client.read_live()
     assert kinds(seen) == ["snapshot", "completed"]
-    assert CANARY not in "".join(seen)
+    assert CANARY.encode() not in b"".join(seen)
 
 
 def test_the_widest_view_of_the_tokens_counts():
@@ -160,13 +121,13 @@ def test_the_widest_view_of_the_tokens_counts():
     for number, name in enumerate(["queued", "started"], 1):
         written(hub, number, EVENTS[name])
     rights = permit()
-    client = Client(hub, rights)
-    assert CANARY not in "".join(client.ask("get_operation", operation_id="op-1"))
+    client = HubClient(hub, rights)
+    assert CANARY.encode() not in b"".join(client.ask("get_operation", operation_id="op-1"))
     rights.add_grant(
         Grant(frozenset({Pattern(PatternKind.ID, "op-1")}), float("inf"), frozenset(Right)),
         timestamp=NOW,
     )
-    assert CANARY in "".join(client.ask("get_operation", operation_id="op-1"))
+    assert CANARY.encode() in b"".join(client.ask("get_operation", operation_id="op-1"))
 
 
 @pytest.mark.parametrize("exact_only", [True, False])
@@ -174,23 +135,25 @@ def test_who_may_watch_by_exact_id_only_is_told_no_other_ids(exact_only):
     hub = Hub()
     for number, name in enumerate(["queued", "started", "log", "completed"], 1):
         written(hub, number, EVENTS[name])
-    client = Client(hub, Permit(None, exact_only=exact_only))
+    client = HubClient(hub, Permit(None, exact_only=exact_only))
     seen = client.ask("subscribe", operation_id="op-1", replay="all")
     seen += client.ask("get_history", operation_id="op-1")
     seen += client.ask("subscribe", operation_id="op-1", since="e.0.0", resync=True)
-    assert ("family" not in "".join(seen)) is exact_only
-    assert CANARY in "".join(seen), "the operation itself is shown"
+    assert (b"family" not in b"".join(seen)) is exact_only
+    assert CANARY.encode() in b"".join(seen), "the operation itself is shown"
 
 
 def test_why_a_task_is_retried_is_not_shown():
     hub = Hub()
     for number, name in enumerate(["queued", "started", "retrying"], 1):
         written(hub, number, EVENTS[name])
-    client = Client(hub, permit())
+    client = HubClient(hub, permit())
     [reply] = client.ask("get_operation", operation_id="op-1")
     shown = json.loads(reply)["operation"]
     assert (shown["state"], shown["message"]) == ("retrying", "")
-    assert CANARY not in "".join(client.ask("subscribe", operation_id="op-1", replay="all"))
+    assert CANARY.encode() not in b"".join(
+        client.ask("subscribe", operation_id="op-1", replay="all")
+    )
 
 
 def test_large_events_are_hidden_too_and_not_kept():
@@ -199,7 +162,7 @@ def test_large_events_are_hidden_too_and_not_kept():
     for number, event in enumerate([EVENTS["started"], large, EVENTS["completed"]], 1):
         written(hub, number, event)
     before = disclosure._remembered.cache_info().currsize
-    client = Client(hub, permit())
+    client = HubClient(hub, permit())
     shown = client.ask("subscribe", operation_id="op-1", replay="all")
     assert kinds(shown) == ["reply", "status", "completed"]
     assert disclosure._remembered.cache_info().currsize <= before + 2

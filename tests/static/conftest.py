@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 import scenario
+from msgspec import structs
 from support.conditions import eventually
 from support.event_log import log_writer
 from support.pages import web_server
@@ -48,6 +50,18 @@ def write(redis_server):
     redis_server.clear()
     with log_writer(redis_server.url) as write:
         yield Log(write)
+
+
+@pytest.fixture
+def life(write):
+    """Write events of an operation of its own."""
+    one = str(uuid.uuid4())
+
+    def life(*events):
+        write(*[structs.replace(event, operation_id=one) for event in events])
+
+    life.id = one
+    return life
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 
 import pytest
-from msgspec import structs
 from support.conditions import eventually
 from support.ports import free_port
 from support.sample_events import completed, error, log, progress, result, status
@@ -37,18 +35,6 @@ def page_of(open_page, sidecar):
         return page
 
     return page_of
-
-
-@pytest.fixture
-def life(write):
-    """Write events of an operation of its own."""
-    one = str(uuid.uuid4())
-
-    def life(*events):
-        write(*[structs.replace(event, operation_id=one) for event in events])
-
-    life.id = one
-    return life
 
 
 def started(**more):

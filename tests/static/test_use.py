@@ -25,18 +25,6 @@ KEY = "a key that is long enough for HS256"
 
 
 @pytest.fixture
-def life(write):
-    """Write events of an operation of its own."""
-    one = str(uuid.uuid4())
-
-    def life(*events):
-        write(*[structs.replace(event, operation_id=one) for event in events])
-
-    life.id = one
-    return life
-
-
-@pytest.fixture
 def closed_sidecar(write, redis_server):
     """One with a key, of the same log."""
     with SidecarThread(BrokerAddress(redis_server.url), key=KEY) as sidecar:

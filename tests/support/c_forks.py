@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from support.conditions import eventually
+from support.forks import tell
 
 #: Not released while it forks: who forks in C and comes back to Python must hold Python's lock.
 _libc = ctypes.PyDLL(None)
@@ -28,13 +29,8 @@ def in_child(work) -> str:
     eventually(_others_sleep, what="a moment in which no other thread runs")
     pid = _libc.fork()
     if pid == 0:
-        try:
-            os.close(read)
-            os.write(write, repr(work()).encode())
-        except BaseException as exc:
-            os.write(write, repr(exc).encode())
-        finally:
-            os._exit(0)
+        os.close(read)
+        tell(work, write)
     os.close(write)
     # Without a thread that watches the time: the next fork would meet it while it ends.
     said = b""

@@ -13,6 +13,7 @@ import pytest
 from support import process_state
 from support.asyncio_runner import run
 from support.conditions import eventually
+from support.forks import in_child
 from support.ports import free_port
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -267,24 +268,6 @@ def test_the_environment_may_name_the_host(process):
 
 
 # Forks and the end.
-
-
-def in_child(work):
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.close(read)
-            os.write(write, repr(work()).encode())
-        except BaseException as exc:
-            os.write(write, repr(exc).encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        said = pipe.read().decode()
-    os.waitpid(pid, 0)
-    return said
 
 
 def test_in_a_forked_child_none_runs(process):

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 
 import pytest
 from support.conditions import eventually
+from support.forks import in_child
 
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.protocol import batches
@@ -421,28 +420,6 @@ def test_a_child_does_not_vouch(signing, log):
         return bool(signing.heartbeat_source), signing._outbox.heartbeats.due, signs(log)
 
     assert in_child(work) == "(False, None, [])"
-
-
-def in_child(work):
-    """Run this in a forked child; returns what it wrote, or fails when it hangs."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.close(read)
-            os.write(write, repr(work()).encode())
-        except BaseException as exc:
-            os.write(write, repr(exc).encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        timer = threading.Timer(30, lambda: os.kill(pid, signal.SIGKILL))
-        timer.start()
-        said = pipe.read().decode()
-        timer.cancel()
-    os.waitpid(pid, 0)
-    return said
 
 
 def test_a_child_starts_anew(publisher, log):
