@@ -8,9 +8,10 @@ from support.sample_events import OPERATION, doubted_logs, logs, progress, queue
 from celery_wsprogress.operations.operation import Operation
 from celery_wsprogress.operations.snapshot import snapshot_of
 from celery_wsprogress.operations.states import Verdict
-from celery_wsprogress.protocol.events import Completed, Error, Progress, Status
+from celery_wsprogress.protocol.events import Completed, Error, Progress, Status, none_if_unset
 
-STATES = {"queued", "received", "retrying", "replaced"}
+STATES = {"queued", "scheduled", "received", "retrying", "replaced"}
+WAITS = STATES - {"replaced"}
 
 
 class Reader:
@@ -18,30 +19,35 @@ class Reader:
 
     def __init__(self):
         self.known = {"status": None, "state": None, "progress": 0.0, "attempt": None}
-        self.known |= {"error": None, "error_type": None}
+        self.known |= {"error": None, "error_type": None, "starts_at": None, "max_attempts": None}
 
     def apply(self, event):
         if isinstance(event, Status):
             self._status(event.data)
         elif isinstance(event, Progress):
-            self.known |= {"progress": event.data.progress, "state": "running"}
+            self.known |= {"progress": event.data.progress, "state": "running", "starts_at": None}
         elif isinstance(event, Completed):
             self.known |= {"status": "completed", "state": "completed", "progress": 1.0}
+            self.known["starts_at"] = None
         elif isinstance(event, Error):
             state = "cancelled" if event.data.status == "cancelled" else "error"
-            self.known |= {"status": "error", "state": state}
+            self.known |= {"status": "error", "state": state, "starts_at": None}
             self.known |= {"error": event.data.error, "error_type": event.data.error_type}
 
     def _status(self, data):
         self.known["status"] = "running" if data.status == "started" else data.status
         if data.status in STATES:
             self.known["state"] = data.status
+            if data.status in WAITS:
+                self.known["starts_at"] = none_if_unset(data.starts_at)
         elif data.status == "started":
             # A run begins anew.
             self.known |= {"progress": 0.0, "error": None, "error_type": None}
-            self.known["state"] = "running"
+            self.known |= {"state": "running", "starts_at": None}
         if isinstance(data.attempt, int):
             self.known["attempt"] = data.attempt
+        if isinstance(data.max_attempts, int):
+            self.known["max_attempts"] = data.max_attempts
 
 
 def check(events):
@@ -54,7 +60,9 @@ def check(events):
         assert {name: shown[name] for name in SHOWN} == {name: reader.known[name] for name in SHOWN}
 
 
-SHOWN = ("status", "state", "progress", "attempt", "error", "error_type")
+SHOWN = (
+    "status", "state", "progress", "attempt", "max_attempts", "starts_at", "error", "error_type",
+)  # fmt: skip
 
 RETRY_RECEIVED_EARLY = [
     queued(),

@@ -8,14 +8,17 @@ from hypothesis import strategies as st
 from support.heartbeats import observe_heartbeat
 from support.sample_events import (
     OPERATION,
+    RECEIPTS,
     completed,
     doubted_logs,
     error,
+    given_back,
     log,
     logs,
     places_of,
     progress,
     result,
+    stalled,
     status,
     without_early_ends,
 )
@@ -61,7 +64,7 @@ def is_end(event):
 
 def check(events, first):
     """Hold a reader that begins at an event against one that has read them all."""
-    started, received = places_of("started", events), places_of("received", events)
+    started, received = places_of(("started",), events), places_of(RECEIPTS, events)
     # Of a run that was read to be received, and not to start, nobody can know that it had started.
     assume(not any(started[run] < first <= received.get(run, -1) for run in started))
     whole, late = Reader(), Reader()
@@ -98,6 +101,25 @@ def test_a_reader_that_begins_anywhere_agrees_as_soon_as_it_has_read_the_run_to_
 @given(doubted_logs().map(without_early_ends), st.data())
 def test_so_does_one_where_sidecars_have_concluded_something(events, data):
     check(events, data.draw(st.integers(0, len(events))))
+
+
+#: A sidecar's doubt is refuted before one begins to read, and another run speaks next.
+REFUTED = [
+    status("started", run="r0", metadata={}),
+    stalled(run="r0"),
+    progress(0.1, run="r0"),
+    status("started", run="r1", metadata={}),
+    given_back(run="r1"),
+    progress(0.3, run="r0"),
+    status("retrying", run="r0", publication=""),
+    completed(run="r1", duration=10.0),
+]
+
+
+@given(st.integers(0, len(REFUTED)))
+@example(4)
+def test_a_doubt_that_was_refuted_before_one_began_to_read_ends_no_run(first):
+    check(REFUTED, first)
 
 
 @given(st.integers(0, len(THREE_RUNS)))

@@ -7,11 +7,13 @@ nothing moves the cursor.
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.printable import escape_control
+from celery_wsprogress.protocol.events import LATEST, LIFE_CYCLE, RETRYING, SCHEDULED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,6 +45,22 @@ def progress_bar(event: Event) -> str:
     return f"{clock(event.get('timestamp', 0.0))}  {word:<{_LABEL_WIDTH}} [{bar}] {text}".rstrip()
 
 
+def countdown_line(event: Event, now: float) -> str:
+    """Return the line of an operation that waits, to be rewritten in place; empty once it is due.
+
+    Args:
+        event: Its latest event.
+        now: Epoch seconds.
+    """
+    data = event.get("data") or {}
+    starts_at, word = data.get("starts_at"), data.get("status")
+    if not isinstance(starts_at, (int, float)) or not now < starts_at <= LATEST:
+        return ""
+    starts = "starts again" if word == RETRYING else "starts"
+    left = duration(math.ceil(starts_at - now))
+    return f"{clock(now)}  {escape_control(str(word)):<{_LABEL_WIDTH}} {starts} in {left}"
+
+
 def _describe(event: Event) -> tuple[str, str]:
     kind, data = str(event.get("event_type", "")), event.get("data") or {}
     describe = _KINDS.get(kind)
@@ -53,14 +71,22 @@ def _describe(event: Event) -> tuple[str, str]:
 def _status(data: Event) -> tuple[str, str]:
     word, message = str(data.get("status", "")), str(data.get("message", ""))
     attempt = data.get("attempt") or 1
+    limit, timestamp = data.get("max_attempts"), float(data.get("timestamp", 0.0))
+    starts_at, expires_at = data.get("starts_at"), data.get("expires_at")
+    if word != SCHEDULED:
+        starts_at = None
     more = [
         f"on {data['worker']}" if word == "started" and data.get("worker") else "",
-        f"attempt {attempt}" if word != "retrying" and attempt > 1 else "",
+        f"attempt {attempt} of {limit}" if limit else "",
+        f"attempt {attempt}" if not limit and word != RETRYING and attempt > 1 else "",
         f"again in {duration(data['retry_in'])}" if data.get("retry_in") is not None else "",
+        f"starts in {duration(starts_at - timestamp)}" if starts_at is not None else "",
+        f"at {_moment(starts_at, timestamp)}" if starts_at is not None else "",
+        f"expires at {_moment(expires_at, timestamp)}" if expires_at is not None else "",
     ]
     what = ": ".join(filter(None, [str(data.get("operation_type") or ""), message]))
     text = _append(what, more)
-    if word in {"queued", "received", "started", "retrying", "replaced"}:
+    if word in LIFE_CYCLE:
         return word, text
     return "status", f"{word}: {text}" if text else word
 
@@ -138,6 +164,12 @@ def duration(seconds: float) -> str:
 def clock(timestamp: float) -> str:
     """Return the local time of day of an event."""
     return f"{datetime.fromtimestamp(timestamp, UTC).astimezone():%H:%M:%S}"
+
+
+def _moment(timestamp: float, today: float) -> str:
+    """Return the local time of day, with the date where that is another one than ``today``'s."""
+    at, now = (datetime.fromtimestamp(one, UTC).astimezone() for one in (timestamp, today))
+    return clock(timestamp) if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 def short_names(ids: Iterable[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import click
 
 from celery_wsprogress.cli.event_lines import (
+    countdown_line,
     event_line,
     percent,
     progress_bar,
@@ -57,6 +58,8 @@ class Printer:
         self._prompt = prompt if self._terminal else ""
         self._rewrites = self._terminal and len(self._names) == 1 and not as_json
         self._bar = ""
+        self._waiting: Mapping[str, Any] | None = None
+        """The latest event of the only operation, if that waits for its time."""
         self._percents: OrderedDict[str, int] = OrderedDict()
         reconfigure = getattr(self._out, "reconfigure", None)
         if reconfigure is not None:
@@ -85,6 +88,18 @@ class Printer:
         elif self._percent_changed(event):
             self.print_line(event_line(event, self._name(event)))
 
+    def count_down(self, now: float) -> None:
+        """Show how long the only operation waits until it starts.
+
+        Args:
+            now: Epoch seconds.
+        """
+        line = countdown_line(self._waiting, now) if self._waiting else ""
+        if line:
+            self._show_bar(line)
+        elif self._waiting:
+            self._end_bar()
+
     def print_line(self, text: str) -> None:
         """Print a line above the bar or the prompt."""
         if self._bar or self._prompt:
@@ -95,7 +110,9 @@ class Printer:
         """Print a message that is not an event to standard error."""
         if self._prompt:
             self._write(_REWRITE)
+        waiting = self._waiting
         self._end_bar()
+        self._waiting = waiting
         click.echo(text, err=True)
         self.show_prompt()
 
@@ -115,9 +132,11 @@ class Printer:
             self._write("\n")
 
     def _end_bar(self) -> None:
+        """End the line of the bar; that of a countdown is removed."""
         if self._bar:
             self._bar = ""
-            self._write("\n")
+            self._write(_REWRITE if self._waiting else "\n")
+        self._waiting = None
 
     def _print_event(self, event: Mapping[str, Any]) -> None:
         """Print an event that is not progress. Each but a log line ends the bar."""
@@ -126,6 +145,8 @@ class Printer:
         if event.get("event_type") == "status" and event["data"].get("status") == "started":
             self._percents.pop(str(event.get("operation_id")), None)
         self.print_line(event_line(event, self._name(event)))
+        if self._rewrites and event.get("event_type") == "status" and "starts_at" in event["data"]:
+            self._waiting = event
 
     def _show_bar(self, text: str) -> None:
         # The last column stays free: some terminals begin a new line after it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -90,11 +91,20 @@ class WatchedOperations:
         self._connected = True
         client_options.warn_of_broker_error(self._printer, replies)
         self._warn_of_unknown(replies)
-        async for event in client:
-            self._printer.event(event)
-            self._on_event(event)
-            if all(self._end_types.values()):
-                return
+        countdown = asyncio.create_task(self._count_down())
+        try:
+            async for event in client:
+                self._printer.event(event)
+                self._on_event(event)
+                if all(self._end_types.values()):
+                    return
+        finally:
+            countdown.cancel()
+
+    async def _count_down(self) -> None:
+        while True:
+            self._printer.count_down(time.time())
+            await asyncio.sleep(1.0)
 
     def _warn_of_unknown(self, replies: list[dict[str, Any]]) -> None:
         """Warn of unknown operations: the id may be wrong, or the task not sent yet."""

@@ -38,7 +38,7 @@ _RELATIONS: Final = frozenset({"parent_id", "root_id", "group_id"})
 _SHOWN_DATA: Final = {
     "status": frozenset(
         {"status", "message", "operation_type", "tags", "attempt", "worker", "queue", "retry_in"}
-        | {"starts_at", *_RELATIONS}
+        | {"starts_at", "expires_at", "max_attempts", *_RELATIONS}
     ),
     "progress": frozenset(
         {"progress", "message", "current", "total", "unit", "rate", "eta", "indeterminate"}
@@ -52,7 +52,8 @@ _SHOWN_FIELDS: Final = frozenset(
     {"operation_id", "operation_type", "started_at", "status", "state", "message", "progress"}
     | {"current", "total", "unit", "rate", "eta", "indeterminate", "queued_at", "received_at"}
     | {"finished_at", "duration", "attempt", "worker", "queue", "tags", "error_type", "ignored"}
-    | {"run", "event_count", "last_event_id", *_RELATIONS}
+    | {"starts_at", "expires_at", "max_attempts", "run", "event_count", "last_event_id"}
+    | _RELATIONS
 )
 """The fields of a snapshot that the view ``progress`` shows."""
 

@@ -21,6 +21,7 @@ from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
 from celery_wsprogress.hub.store import OperationStore
 from celery_wsprogress.hub.subscriptions import Subscriptions
 from celery_wsprogress.operations.history import KINDS, Entry
+from celery_wsprogress.operations.resumption import resume
 from celery_wsprogress.operations.states import Verdict, reopens
 from celery_wsprogress.protocol.batch_numbers import Arrival
 from celery_wsprogress.protocol.event_ids import BatchPosition
@@ -209,7 +210,7 @@ class Hub:
         self, record: OperationRecord, run: Run, timestamp: float, at: BatchPosition, index: int
     ) -> None:
         """Deliver the event that resumes the current run."""
-        event = record.operation.resume(run, timestamp)
+        event = resume(record.operation, run, timestamp)
         self.counts["resumed"] += 1
         if event.data.status == STARTED:
             record.history.run_start_seq = record.history.newest + 1

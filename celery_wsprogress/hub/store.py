@@ -52,6 +52,7 @@ _FINISHED: Final = Phase.FINISHED
 
 PHASE_OF_STATE: Final = {
     State.QUEUED: Phase.WAITING,
+    State.SCHEDULED: Phase.WAITING,
     State.RECEIVED: Phase.WAITING,
     State.RUNNING: Phase.RUNNING,
     State.RETRYING: Phase.RUNNING,

@@ -9,9 +9,9 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import UNSET, Struct, UnsetType, field, structs
+from msgspec import UNSET, Struct, field, structs
 
 from celery_wsprogress.operations.held_values import (
     SHORT_BYTES,
@@ -24,10 +24,12 @@ from celery_wsprogress.operations.held_values import (
 from celery_wsprogress.operations.runs import RunSet
 from celery_wsprogress.operations.states import State, Trigger, Verdict, trigger_of
 from celery_wsprogress.protocol.events import (
+    BEFORE_START,
     LIFE_CYCLE,
     QUEUED,
     RECEIVED,
     REPLACED,
+    SCHEDULED,
     STARTED,
     Completed,
     Error,
@@ -42,9 +44,6 @@ from celery_wsprogress.protocol.events import (
 if TYPE_CHECKING:
     from celery_wsprogress.operations.runs import Run
 
-T = TypeVar("T")
-
-
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 # Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
@@ -53,7 +52,7 @@ _DELIVER: Final = Verdict.DELIVER
 
 
 class Operation(Struct, gc=False):
-    """The state of one operation. Only :meth:`fold` and :meth:`resume` change it.
+    """The state of one operation. Only :meth:`fold` and :func:`.resume` change it.
 
     Times are epoch seconds of the writers of the events.
     """
@@ -77,7 +76,13 @@ class Operation(Struct, gc=False):
     started_at: float | None = None
     finished_at: float | None = None
     duration: float | None = None
+    starts_at: float | None = None
+    """The earliest start, while it waits for its time or for its next attempt."""
+    expires_at: float | None = None
+    """The time from which it is not started any more, while it waits."""
     attempt: int | None = None
+    max_attempts: int | None = None
+    """Maximum number of attempts, as its last retry said."""
     worker: str | None = None
     queue: str | None = None
     parent_id: str | None = None
@@ -137,46 +142,6 @@ class Operation(Struct, gc=False):
         current = self.runs.current
         return current is not None and current.id == run
 
-    def resume(self, run: Run, timestamp: float) -> Status:
-        """Resume the current run, which was stalled or presumed lost; see :meth:`.Run.mark_alive`.
-
-        Args:
-            run: The current run.
-            timestamp: Epoch seconds of the heartbeat, by the clock of the run's process.
-
-        Returns:
-            The event to deliver: ``started`` for a run that was presumed lost, the status before
-            ``stalled`` for the others.
-        """
-        data = self._restarted() if run.lost else self._continued()
-        self.runs.reopen(run)
-        event = Status(operation_id=self.operation_id, timestamp=timestamp, run=run.id, data=data)
-        self.status = data.status
-        self.error = self.error_type = self.finished_at = self.duration = None
-        self.ignored = False
-        return event
-
-    def _restarted(self) -> StatusData:
-        return StatusData(
-            status=STARTED,
-            message="",
-            details={"resumed": True},
-            operation_type=self.operation_type,
-            metadata=dict(self.metadata),
-            tags=list(self.tags) or UNSET,
-            attempt=_unset_if_none(self.attempt),
-            worker=_unset_if_none(self.worker),
-            queue=_unset_if_none(self.queue),
-            parent_id=_unset_if_none(self.parent_id),
-            root_id=_unset_if_none(self.root_id),
-            group_id=_unset_if_none(self.group_id),
-        )
-
-    def _continued(self) -> StatusData:
-        status = "running" if self.own_status == STARTED else self.own_status
-        message, details = self.latest_message()
-        return StatusData(status=status, message=message, details=details)
-
     def latest_message(self) -> tuple[str, dict[str, Any]]:
         """Return the latest message of the current run, and its details."""
         latest = self.last_message or self.last_progress
@@ -188,6 +153,7 @@ class Operation(Struct, gc=False):
             self.last_progress = self.last_message = None
             self._progress_size = self._message_size = 0
         self.started_at = self.finished_at = self.duration = None
+        self.starts_at = self.expires_at = None
         self.error = self.error_type = None
         self.ignored = False
         self.status = STARTED
@@ -203,10 +169,7 @@ class Operation(Struct, gc=False):
         if isinstance(event, Progress):
             self._apply_progress(event.data)
         elif isinstance(event, Status):
-            # Another publication of the id says nothing of the run that is current.
-            waits = trigger is Trigger.QUEUE and self.state is not State.QUEUED
-            other_run = waits or not self.is_current_run(event.run)
-            self._apply_status(event, trigger, other_run=other_run)
+            self._apply_status(event, trigger)
             self._measure()
         elif isinstance(event, Completed):
             self._apply_end(event)
@@ -231,17 +194,21 @@ class Operation(Struct, gc=False):
         values = self._metadata_size + self._progress_size + self._message_size
         self.size = bounded_texts_size(self) + values + self.runs.size
 
-    def _apply_status(self, event: Status, trigger: Trigger, *, other_run: bool) -> None:
+    def _apply_status(self, event: Status, trigger: Trigger) -> None:
+        # Of another run than the current one only log lines are delivered.
         data = event.data
-        self._fill_in(event, late=data.status in {QUEUED, RECEIVED})
-        if other_run:
-            return
+        self._fill_in(event, late=data.status in BEFORE_START)
         self.status = data.status
         if trigger is Trigger.STALL:
             return
         self.own_status = data.status
         if data.attempt is not UNSET:
             self.attempt = data.attempt
+        if data.max_attempts is not UNSET:
+            self.max_attempts = data.max_attempts
+        if data.status in BEFORE_START or trigger is Trigger.RETRY:
+            self.starts_at = none_if_unset(data.starts_at)
+            self.expires_at = none_if_unset(data.expires_at)
         if data.status not in LIFE_CYCLE or trigger is Trigger.RETRY:
             self.last_message, self._message_size = to_held_data(data)
 
@@ -249,6 +216,7 @@ class Operation(Struct, gc=False):
         data = event.data
         self.status = "completed" if isinstance(event, Completed) else "error"
         self.finished_at = event.timestamp
+        self.starts_at = self.expires_at = None
         self.duration = none_if_unset(data.duration)
         if data.attempt is not UNSET:
             self.attempt = data.attempt
@@ -262,13 +230,20 @@ class Operation(Struct, gc=False):
         """
         data = event.data
         status = data.status
-        if status == QUEUED:
+        if status == QUEUED or (status == SCHEDULED and not event.run):
             self.queued_at = self.queued_at or event.timestamp
-        elif status == RECEIVED:
+        elif status in {RECEIVED, SCHEDULED}:
             self.received_at = self.received_at or event.timestamp
         elif status == STARTED and self.started_at is None and self.is_current_run(event.run):
             self.started_at = event.timestamp
         self._fill_in_identity(data, late=late)
+        if status == STARTED or (status in {RECEIVED, SCHEDULED} and event.run):
+            self.streams_result = data.stream_result is not False
+            self.streams_errors = data.stream_errors is UNSET
+            self.acks_late = data.acks_late is True
+        elif status == REPLACED and data.stream_errors is not UNSET:
+            # Another task follows, with settings of its own.
+            self.streams_errors = False
 
     def _fill_in_identity(self, data: StatusData, *, late: bool) -> None:
         self.operation_type = none_if_unset(data.operation_type) or self.operation_type
@@ -283,17 +258,6 @@ class Operation(Struct, gc=False):
         self.parent_id = none_if_unset(data.parent_id) or self.parent_id
         self.root_id = none_if_unset(data.root_id) or self.root_id
         self.group_id = none_if_unset(data.group_id) or self.group_id
-        if data.status in {RECEIVED, STARTED}:
-            self.streams_result = data.stream_result is not False
-            self.streams_errors = data.stream_errors is UNSET
-            self.acks_late = data.acks_late is True
-        elif data.status == REPLACED and data.stream_errors is not UNSET:
-            # Another task follows, with settings of its own.
-            self.streams_errors = False
-
-
-def _unset_if_none(value: T | None) -> T | UnsetType:
-    return UNSET if value is None else value
 
 
 def _choose(old: str | None, new: str | None, *, late: bool) -> str | None:

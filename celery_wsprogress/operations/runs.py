@@ -16,7 +16,7 @@ reported last is shown, and the first end ends the operation.
 
 Events that a sidecar *inferred* hold as long as the log does not refute them: ``stalled`` counts
 once, and an end counts only after a ``stalled`` that no heartbeat has followed. A run that was
-presumed lost and sends a heartbeat is opened again (:meth:`.Operation.resume`).
+presumed lost and sends a heartbeat is opened again (:func:`.resume`).
 
 Pure.
 """
@@ -33,6 +33,7 @@ from celery_wsprogress.operations.states import (
     ENDS,
     FOLLOWED,
     TRANSITIONS,
+    WAITING,
     State,
     Trigger,
     Verdict,
@@ -50,9 +51,15 @@ _WORK: Final = Trigger.WORK
 _RUNNING: Final = State.RUNNING
 _DELIVER: Final = Verdict.DELIVER
 
+_PUBLISHED: Final = {Trigger.QUEUE: State.QUEUED, Trigger.SCHEDULE: State.SCHEDULED}
+"""What a caller says of its message, and the state that it has in its queue."""
+
+_RECEIPTS: Final = {Trigger.RECEIVE: State.RECEIVED, Trigger.SCHEDULE: State.SCHEDULED}
+"""What a worker says of a message that it received, and the state until it starts."""
+
 
 class Run(Struct, gc=False):
-    """One receipt of one message. ``id`` is empty while only ``queued`` was read of it."""
+    """One receipt of one message. ``id`` is empty while only its caller's word was read of it."""
 
     id: str
     publication: str
@@ -90,8 +97,8 @@ class RunSet(Struct, gc=False):
     state: State = State.QUEUED
     current: Run | None = None
     waiting: dict[str, Run] = field(default_factory=dict)
-    """Runs by id that may be newer than the current one: they were only received, or the
-    ``started`` of neither was read. At most :data:`MAX_PAST_RUNS`."""
+    """Runs by id that may be newer than the current one: they were only received or scheduled, or
+    the ``started`` of neither was read. At most :data:`MAX_PAST_RUNS`."""
     past: dict[str, Run] = field(default_factory=dict)
     """Runs by id that are older than the current one; the newest :data:`MAX_PAST_RUNS`."""
 
@@ -104,8 +111,8 @@ class RunSet(Struct, gc=False):
                 # Nearly all events come here, so nothing else is looked at.
                 return _DELIVER
             return self._advance(run, event, trigger)
-        if trigger is Trigger.QUEUE:
-            return self._fold_queued(event)
+        if trigger is Trigger.QUEUE or (trigger is Trigger.SCHEDULE and not event.run):
+            return self._fold_published(event, trigger)
         verdict = self._fold_in_run(event, trigger)
         # After the fold, which has taken the run of the event out of `waiting`.
         if trigger is Trigger.START:
@@ -127,16 +134,22 @@ class RunSet(Struct, gc=False):
         run.stalled = run.lost = False
         run.state = self.state = State.RUNNING
 
-    def _fold_queued(self, event: Event) -> Verdict:
+    def _fold_published(self, event: Event, trigger: Trigger) -> Verdict:
+        """Process the word of a caller: a message was published, and no worker has it yet."""
         run = self.current
         if run is None:
-            self.current = Run("", event.publication, State.QUEUED)
-            return Verdict.DELIVER
+            run = self.current = Run("", event.publication)
+            return self._move(run, _PUBLISHED[trigger])
         known = (run, *self.waiting.values(), *self.past.values())
         if any(one.publication == event.publication for one in known):
             return Verdict.STALE
-        # Another publication of the same id. It changes no state before it starts.
-        return Verdict.DELIVER if run.state is State.QUEUED else Verdict.STALE
+        # Another publication of the same id. It changes no state before it starts, unless the first
+        # one still waits in its queue: then the one that may start sooner is shown.
+        if run.id or run.state not in _PUBLISHED.values():
+            return Verdict.STALE
+        if run.state is State.SCHEDULED:
+            return self._move(run, _PUBLISHED[trigger])
+        return Verdict.DELIVER if trigger is Trigger.QUEUE else Verdict.STALE
 
     def _fold_in_run(self, event: Event, trigger: Trigger) -> Verdict:
         current = self.current
@@ -167,8 +180,8 @@ class RunSet(Struct, gc=False):
             run.publication = event.publication or run.publication
             self.current = run
             return self._advance(run, event, trigger)
-        if trigger is Trigger.RECEIVE:
-            self._add_waiting(event)
+        if trigger in _RECEIPTS:
+            self._add_waiting(event, _RECEIPTS[trigger])
             # Not delivered: a client that shows the last status would go back to `received`.
             return Verdict.STALE
         if self.state.ended and trigger is not Trigger.START:
@@ -182,9 +195,9 @@ class RunSet(Struct, gc=False):
             self.current.state = None
         return self._advance(self.current, event, trigger)
 
-    def _add_waiting(self, event: Event) -> None:
+    def _add_waiting(self, event: Event, state: State) -> None:
         if event.run not in self.waiting:
-            self.waiting[event.run] = Run(event.run, event.publication, State.RECEIVED)
+            self.waiting[event.run] = Run(event.run, event.publication, state)
             _keep_newest(self.waiting)
 
     def _is_older(self, event: Event, trigger: Trigger, current: Run) -> bool:
@@ -204,9 +217,12 @@ class RunSet(Struct, gc=False):
 
     def _supersede(self, run: Run, trigger: Trigger) -> None:
         """Move the current run aside; ``trigger`` is of the run that takes its place."""
+        if run.lost and not run.started:
+            # What refutes that it was lost may stand before the part of the log that was read.
+            run.state = State.RUNNING
         run.superseded = run.state is State.RUNNING
         may_be_newer = run.superseded and not run.started and trigger is not Trigger.START
-        runs = self.waiting if may_be_newer or run.state is State.RECEIVED else self.past
+        runs = self.waiting if may_be_newer or run.state in WAITING else self.past
         runs[run.id] = run
         _keep_newest(runs)
 
@@ -232,11 +248,13 @@ class RunSet(Struct, gc=False):
         run.started = run.started or trigger is Trigger.START
         if isinstance(outcome, Verdict):
             return outcome
-        run.state = outcome
         run.stalled = run.stalled or event.inferred
         # The run may send a heartbeat all the same.
         run.lost = event.inferred and (trigger is Trigger.RETRY or _is_loss(event))
-        self.state = outcome
+        return self._move(run, outcome)
+
+    def _move(self, run: Run, state: State) -> Verdict:
+        run.state = self.state = state
         return Verdict.DELIVER
 
 
@@ -248,7 +266,7 @@ def _is_refuted(run: Run, event: Event, trigger: Trigger) -> bool:
         return not run.silent
     # A run that waits for its start or its successor sends no heartbeat, so it cannot be lost. But
     # the result backend may know its end.
-    waits = run.state is State.RECEIVED or run.state in FOLLOWED
+    waits = run.state in WAITING or run.state in FOLLOWED
     return not (run.silent or (waits and not _is_loss(event)))
 
 

@@ -19,6 +19,7 @@ from celery_wsprogress.protocol.events import (
     RECEIVED,
     REPLACED,
     RETRYING,
+    SCHEDULED,
     STALLED,
     STARTED,
     Completed,
@@ -36,11 +37,11 @@ if TYPE_CHECKING:
 
 # How to read this module
 #
-# Up to three processes report what happens to an operation: the caller (`queued`), the main process
-# of the worker (`received`, and the end of a run whose process was killed), and the process that
-# runs the task (all others). They do not wait for each other. So the order of events in the log is
-# not always the order in which things happened: for no-op tasks, one `received` in eight stands
-# behind the `started` of its run.
+# Up to three processes report what happens to an operation: the caller (`queued`, or `scheduled` of
+# a message with an ETA), the main process of the worker (`received` or `scheduled`, and the end of
+# a run whose process was killed), and the process that runs the task (all others). They do not wait
+# for each other. So the order of events in the log is not always the order in which things
+# happened: for no-op tasks, one `received` in eight stands behind the `started` of its run.
 #
 # A reader cannot sort the events, since clients resume by their position in the log. It cannot
 # drop them, since results and log lines must not be lost. Therefore the state of a run decides
@@ -72,6 +73,7 @@ class State(StrEnum):
     """A state of a run, and of its operation, which has the state of its current run."""
 
     QUEUED = "queued"
+    SCHEDULED = "scheduled"
     RECEIVED = "received"
     RUNNING = "running"
     RETRYING = "retrying"
@@ -100,6 +102,8 @@ class Trigger(StrEnum):
     """The meaning of an event for its run, as :func:`trigger_of` returns it."""
 
     QUEUE = "queue"
+    SCHEDULE = "schedule"
+    """The message waits for its time: its caller says so, or the worker that has it."""
     RECEIVE = "receive"
     START = "start"
     WORK = "work"
@@ -129,6 +133,7 @@ class Verdict(StrEnum):
 # may be the first that is read of a run: a reader begins in the middle of the log.
 _FORWARD: Final[Mapping[Trigger, State]] = {
     Trigger.QUEUE: State.QUEUED,
+    Trigger.SCHEDULE: State.SCHEDULED,
     Trigger.RECEIVE: State.RECEIVED,
     Trigger.START: State.RUNNING,
     # A run whose `started` comes late, or was not read, works all the same.
@@ -155,10 +160,13 @@ def _row(
 
 # No process sends heartbeats for a message that waits, so that its silence says nothing.
 _QUEUED: Final = (Trigger.QUEUE, Trigger.STALL)
-_RECEIVED: Final = (Trigger.QUEUE, Trigger.RECEIVE, Trigger.STALL)
-BEGINNING: Final = (Trigger.QUEUE, Trigger.RECEIVE, Trigger.START)
+_RECEIVED: Final = (Trigger.QUEUE, Trigger.SCHEDULE, Trigger.RECEIVE, Trigger.STALL)
+BEGINNING: Final = (Trigger.QUEUE, Trigger.SCHEDULE, Trigger.RECEIVE, Trigger.START)
 """The triggers that begin a run. They are stale once it has started."""
 _ALL: Final = tuple(Trigger)
+WAITING: Final = frozenset({State.SCHEDULED, State.RECEIVED})
+"""States of a run whose message a worker has, before its start; or, SCHEDULED, of one that is still
+in its queue."""
 ENDS: Final = (Trigger.COMPLETE, Trigger.FAIL, Trigger.CANCEL)
 
 #: For the state of a run (None: nothing is known of it) and a trigger: the state it is in then,
@@ -168,6 +176,9 @@ TRANSITIONS: Final[Mapping[State | None, Mapping[Trigger, State | Verdict]]] = {
     None: _row(()),
     # Before the start. A run can also end here: revoked, expired, or unknown to the worker.
     State.QUEUED: _row(_QUEUED),
+    # `scheduled` of its caller, and then that of the worker which has it. A worker that gets the
+    # message when its time has come says `received`.
+    State.SCHEDULED: _row(_QUEUED),
     State.RECEIVED: _row(_RECEIVED),
     # A second `started` of a run is stale: processes repeat it for sidecars that read it no more.
     State.RUNNING: _row(BEGINNING),
@@ -184,6 +195,7 @@ TRANSITIONS: Final[Mapping[State | None, Mapping[Trigger, State | Verdict]]] = {
 
 _TRIGGER_OF_STATUS: Final[Mapping[str, Trigger]] = {
     QUEUED: Trigger.QUEUE,
+    SCHEDULED: Trigger.SCHEDULE,
     RECEIVED: Trigger.RECEIVE,
     STARTED: Trigger.START,
     RETRYING: Trigger.RETRY,

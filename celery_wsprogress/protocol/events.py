@@ -7,15 +7,16 @@ left out of the JSON while they are unset. The same classes are used on the brok
 Three fields name the run of an event:
 
 ``run``
-    The id of the run. Empty only on ``queued``, since no worker has the message yet.
+    The id of the run. Empty only on ``queued`` and ``scheduled`` of the caller, since no worker has
+    the message yet.
 ``after``
-    On ``received`` and ``started`` of a retry or a replacement: the run before it, which is over.
-    The log may contain the later run first, since each process writes when it can. Also on
-    ``error`` of a replacement that fails before it starts. It does not leave the sidecar.
+    On ``scheduled``, ``received`` and ``started`` of a retry or a replacement: the run before it,
+    which is over. The log may contain the later run first, since each process writes when it can.
+    Also on ``error`` of a replacement that fails before it starts. It does not leave the sidecar.
 ``publication``
-    The id of one publication of a message, set by the caller, on ``queued`` and on ``received``
-    and ``started`` of its run: it distinguishes a late ``queued`` from another publication of the
-    same operation. It does not leave the sidecar.
+    The id of one publication of a message, set by the caller, on ``queued``, ``scheduled``,
+    ``received`` and ``started``: it distinguishes a late ``queued`` of a run from another
+    publication of the same operation. It does not leave the sidecar.
 
 Pure. The values are trees of JSON (:mod:`.jsonable`), so the collector of cycles need not look at
 them (``gc=False``).
@@ -44,6 +45,8 @@ Timestamp: TypeAlias = Annotated[float, Meta(ge=0.0, le=LATEST)]
 Level: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
 
 QUEUED: Final = "queued"
+SCHEDULED: Final = "scheduled"
+"""The message waits for its time: in its queue, where the caller says so, or in a worker."""
 RECEIVED: Final = "received"
 STARTED: Final = "started"
 RETRYING: Final = "retrying"
@@ -63,10 +66,18 @@ WORKER_LOST: Final = "WorkerLost"
 OWNER_LOST: Final = "OwnerLost"
 """The same for an operation without a worker, which runs in the process of its owner."""
 
+REVOKED: Final = "TaskRevokedError"
+"""``error_type`` of a task that was revoked or has expired: that of Celery's exception."""
+EXPIRED: Final = "the task expired before it could start"
+"""``error`` of the latter."""
+
 LOST: Final = frozenset({WORKER_LOST, OWNER_LOST})
 
+#: The statuses of a message that waits for its start.
+BEFORE_START: Final = frozenset({QUEUED, SCHEDULED, RECEIVED})
+
 #: The statuses of the life cycle. Any other status is a label that the task has set.
-LIFE_CYCLE: Final = frozenset({QUEUED, RECEIVED, STARTED, RETRYING, REPLACED})
+LIFE_CYCLE: Final = BEFORE_START | {STARTED, RETRYING, REPLACED}
 
 
 class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -77,7 +88,7 @@ class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
     details: dict[str, Any]
 
     operation_type: str | UnsetType = UNSET
-    """The task's name. Always set on ``queued``, ``received`` and ``started``."""
+    """The task's name. Always set on ``queued``, ``scheduled``, ``received`` and ``started``."""
     metadata: dict[str, Any] | UnsetType = UNSET
     """Data of the caller and the task. Always set on ``started``."""
     tags: list[str] | UnsetType = UNSET
@@ -88,18 +99,25 @@ class StatusData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
     retry_in: float | UnsetType = UNSET
     """Seconds until the next attempt, on ``retrying``."""
     starts_at: Timestamp | UnsetType = UNSET
-    """The ETA, in epoch seconds, on ``queued`` and ``received`` of a message that has one."""
+    """The earliest start, in epoch seconds: on ``scheduled`` that of its message, on ``retrying``
+    that of the next attempt."""
+    expires_at: Timestamp | UnsetType = UNSET
+    """The time, in epoch seconds, from which the message is not run any more, on the statuses of
+    one that waits: ``queued``, ``scheduled``, ``received`` and ``retrying``."""
+    max_attempts: int | UnsetType = UNSET
+    """Maximum number of attempts, on ``retrying``; unset if unknown or unlimited."""
     parent_id: str | UnsetType = UNSET
     root_id: str | UnsetType = UNSET
     group_id: str | UnsetType = UNSET
     stream_result: bool | UnsetType = UNSET
-    """False on ``received`` and ``started`` if the task's result does not leave its worker."""
+    """False on ``received``, ``started`` and a worker's ``scheduled`` if the task's result does not
+    leave its worker."""
     stream_errors: str | UnsetType = UNSET
-    """``"type"`` on ``received`` and ``started`` if only the type of the task's errors leaves its
-    worker; on ``replaced`` if that holds for a task that follows."""
+    """``"type"`` on the same statuses if only the type of the task's errors leaves its worker; on
+    ``replaced`` if that holds for a task that follows."""
     acks_late: bool | UnsetType = UNSET
-    """True on ``received`` and ``started`` if the message is acknowledged after the task has run:
-    the broker delivers it again if the worker dies."""
+    """True on the same statuses if the message is acknowledged after the task has run: the broker
+    delivers it again if the worker dies."""
 
 
 class ProgressData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

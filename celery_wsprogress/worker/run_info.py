@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -85,6 +85,8 @@ class RunInfo(Struct, frozen=True, gc=False):
     tags: tuple[str, ...] = ()
     starts_at: float | None = None
     """The earliest start, epoch seconds; None for at once."""
+    expires_at: float | None = None
+    """The time from which it is not started any more, epoch seconds; None for never."""
 
     @classmethod
     def from_request(cls, request: Any, operation_type: str) -> RunInfo:
@@ -137,8 +139,23 @@ class RunInfo(Struct, frozen=True, gc=False):
             _name(headers.get("group")),
             jsonable.to_object(header["metadata"]) if "metadata" in header else {},
             tuple(jsonable.to_tags(header["tags"])) if "tags" in header else (),
-            _time_of(eta) if (eta := headers.get("eta")) else None,
+            time_of(eta) if (eta := headers.get("eta")) else None,
+            time_of(expires) if (expires := headers.get("expires")) else None,
         )
+
+
+class NextAttempt(NamedTuple):
+    """What is known of the attempt that follows a run."""
+
+    retry_in: float | None = None
+    """Seconds until then."""
+    starts_at: float | None = None
+    """The earliest start, epoch seconds."""
+    max_attempts: int | None = None
+    """Maximum number of attempts; None if unlimited, too."""
+
+
+UNKNOWN_ATTEMPT: Final = NextAttempt()
 
 
 def _headers_of(request: Any) -> Mapping[str, Any]:
@@ -146,17 +163,22 @@ def _headers_of(request: Any) -> Mapping[str, Any]:
     return request if isinstance(request, dict) else vars(request)
 
 
-def _time_of(eta: Any) -> float | None:
-    """Return an ``eta`` in epoch seconds; like Celery's worker, UTC if it has no zone."""
+def time_of(header: Any) -> float | None:
+    """Return ``eta`` or ``expires`` of a message in epoch seconds, as Celery's worker reads it.
+
+    None if it is none: the worker discards such a message, and logs it.
+
+    Args:
+        header: A text in ISO 8601 or a ``datetime``; UTC if it has no zone.
+    """
     # Imported here: standalone operations do not need Celery.
     from celery.utils.time import maybe_iso8601  # noqa: PLC0415
 
     try:
-        at = maybe_iso8601(eta)
+        at = maybe_iso8601(header)
         at = at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
         return None if at is None else min(max(0.0, at.timestamp()), LATEST)
     except (AttributeError, OverflowError, TypeError, ValueError):
-        # The worker discards such a message, and logs it.
         return None
 
 

@@ -88,6 +88,23 @@ class StreamingTask(Task):
             caller.inherit_header(sig, tracker, self.app)
         return super().on_replace(sig)
 
+    def retry(  # noqa: PLR0917 - as Celery's own
+        self,
+        args: Any = None,
+        kwargs: Any = None,
+        exc: Any = None,
+        throw: bool = True,
+        eta: Any = None,
+        countdown: Any = None,
+        max_retries: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Retry the task, as :meth:`celery.app.task.Task.retry`; watchers see the limit."""
+        tracker = _tracker_of(self)
+        if tracker is not None:
+            tracker.max_retries = self.max_retries if max_retries is None else max_retries
+        return super().retry(args, kwargs, exc, throw, eta, countdown, max_retries, **options)
+
     def update_progress(
         self,
         progress: Any = None,
@@ -128,8 +145,8 @@ class StreamingTask(Task):
         """Report a status of your own, such as ``"uploading"``.
 
         It is a label: the operation's state does not change. A name of the life cycle (``queued``,
-        ``received``, ``started``, ``retrying``) is capitalized; an empty one sends nothing. Each
-        logs one warning a run.
+        ``scheduled``, ``received``, ``started``, ``retrying``) is capitalized; an empty one sends
+        nothing. Each logs one warning a run.
 
         Args:
             status: The label, cut to 500 bytes.

@@ -63,9 +63,11 @@ class Tracker:
         "_warned",
         "cancel_check",
         "emitted",
+        "max_retries",
         "parent",
         "redactor",
         "replaced",
+        "retry_starts_at",
         "run",
         "sink",
         "slot",
@@ -97,6 +99,10 @@ class Tracker:
         self._replacement_announced = False
         self.replaced = False
         """Whether the run published a message with its own id: its successor."""
+        self.max_retries: int | None = None
+        """Its limit, as the task's latest ``retry()`` has it; None if unlimited or unknown."""
+        self.retry_starts_at: float | None = None
+        """The earliest start of the retry that it published, epoch seconds; None for at once."""
         self._status = "running"
         self._last_status: tuple[float, str, dict[str, Any]] = (0.0, "", NO_DETAILS)
         self._metadata = run.metadata

@@ -40,6 +40,31 @@ def event(kind, **data):
             "12:30:05  retrying   ValueError (again in 0.5 s)",
         ),
         (
+            event(
+                "status",
+                status="retrying",
+                message="no",
+                retry_in=90,
+                starts_at=45_095.7,
+                attempt=1,
+                max_attempts=4,
+            ),
+            "12:30:05  retrying   no (attempt 1 of 4, again in 1 min 30 s)",
+        ),
+        (
+            event("status", status="scheduled", message="", operation_type="t", starts_at=45_245.7),
+            "12:30:05  scheduled  t (starts in 4 min 0 s, at 12:34:05)",
+        ),
+        (
+            event(
+                "status", status="scheduled", message="", starts_at=131_405.7, expires_at=131_465.7
+            ),
+            (
+                "12:30:05  scheduled  (starts in 24 h 0 min, at 1970-01-02 12:30:05, "
+                "expires at 1970-01-02 12:31:05)"
+            ),
+        ),
+        (
             event("status", status="uploading", message="to the archive", details={}),
             "12:30:05  status     uploading: to the archive",
         ),
@@ -86,6 +111,22 @@ def event(kind, **data):
 )
 def test_an_event_is_a_line(happened, line):
     assert event_lines.event_line(happened) == line
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ({"status": "scheduled", "starts_at": 45_245.7}, "scheduled  starts in 3 min 59 s"),
+        ({"status": "retrying", "starts_at": 45_008.2}, "retrying   starts again in 2.0 s"),
+        ({"status": "scheduled", "starts_at": 45_006.9}, ""),
+        ({"status": "scheduled", "starts_at": 1e300}, ""),
+        ({"status": "scheduled", "starts_at": "soon"}, ""),
+        ({"status": "queued"}, ""),
+    ],
+)
+def test_what_waits_is_counted_down(data, line):
+    found = event_lines.countdown_line(event("status", **data), 45_007.0)
+    assert found == (f"12:30:07  {line}" if line else "")
 
 
 def test_the_operation_is_named_where_there_are_several():

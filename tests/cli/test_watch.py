@@ -8,12 +8,22 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
 from support.conditions import eventually
 from support.programs import CELERY, OURS, Piped, environment, run, terminal
-from support.sample_events import completed, error, log, progress, queued, result, status
+from support.sample_events import (
+    completed,
+    error,
+    log,
+    progress,
+    queued,
+    result,
+    scheduled,
+    status,
+)
 from support.sidecars import SidecarProcess, SidecarThread
 from support.terminals import INTERRUPT
 from websockets.datastructures import Headers
@@ -438,6 +448,25 @@ def test_progress_is_rewritten_in_place(served, write):
     assert lines[-4].startswith("00:00:03   50%       [############............] xxx")
     assert len(lines[-4]) == 79
     assert lines[-3:] == ["00:00:05  result     1", "00:00:05  completed  in 4.0 s", ""]
+
+
+def test_the_time_until_a_task_starts_counts_down(served, write):
+    now = time.time()
+    with terminal("watch", "op-1", "--url", served.url) as screen:
+        write(scheduled(at=now, operation_type="t.build", starts_at=now + 3600))
+        screen.wait_for("scheduled  t.build (starts in 1 h 0 min, at")
+        screen.wait_for("scheduled  starts in 59 min")
+        write(log("a line", at=now))
+        screen.wait_for("a line")
+        assert "starts in 59 min" in screen.screen[-1], "it stays below what is said"
+        write(started(run="r1"), status("retrying", at=2.0, message="no", starts_at=now + 3600))
+        screen.wait_for("retrying   starts again in 59 min")
+        write(started(run="r2"), completed(run="r2", at=5.0, duration=4.0))
+        assert screen.wait() == 0
+    lines = screen.screen
+    assert not [line for line in lines if "59 min" in line], "nothing of it stays"
+    assert lines[-3].startswith("00:00:01  started    t.build")
+    assert lines[-2:] == ["00:00:05  completed  in 4.0 s", ""]
 
 
 def test_several_in_a_terminal_are_lines(served, write):

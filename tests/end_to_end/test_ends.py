@@ -334,8 +334,9 @@ class Send(NamedTuple):
 
 def disturb(watcher, worker, way, result):
     """Do to a task what its way says, once it has said that it runs, or waits."""
-    waits = "received" if way.name in {WAITS, GROUP_WAITS} else "log"
-    eventually(lambda: waits in watcher.heard.get(result.id, []), timeout=90, what=way.name)
+    word, times = ("scheduled", 2) if way.name in {WAITS, GROUP_WAITS} else ("log", 1)
+    said = functools.partial(watcher.heard.get, result.id, [])
+    eventually(lambda: said().count(word) >= times, timeout=90, what=way.name)
     way.then(result, worker)
 
 

@@ -55,7 +55,8 @@ class Course:
 
     def judge(self, event: Said) -> Duty:
         """Take the next event, and say what is owed of it."""
-        if event.kind == "status" and event.text == "queued":
+        word = event.text if event.kind == "status" else ""
+        if word == "queued" or (word == "scheduled" and not event.run):
             known = event.publication in self._publications
             self._publications.add(event.publication)
             # What is published beside a run says nothing of where that is.
@@ -65,9 +66,9 @@ class Course:
         self._hear(event.run)
         if event.kind == ALIVE:
             return Duty.NEVER
-        if event.kind == "status" and event.text == "received":
+        if word in {"received", "scheduled"}:
             return self._told(event, self._judge_received(event))
-        if event.kind == "status" and event.text == "started":
+        if word == "started":
             duty = self._told(event, self._judge_started(event))
             self._begun.add(event.run)
             for run in set(self._phase) - {self.current}:

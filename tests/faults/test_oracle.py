@@ -287,6 +287,7 @@ def test_an_end_that_a_snapshot_has_undone_may_be_followed_by_another_one():
 RUNS = ("r1", "r2", "r3")
 MAKERS = {
     "queued": lambda run, _: sample_events.queued(publication=f"p{run}"),
+    "scheduled": lambda run, _: sample_events.scheduled(run=run, publication=f"p{run}"),
     "received": lambda run, _: sample_events.status("received", run=run, publication=f"p{run}"),
     "started": lambda run, _: sample_events.status("started", run=run, publication=f"p{run}"),
     "retry": lambda run, _: sample_events.status(

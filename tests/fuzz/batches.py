@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 WRITERS = ["w1", "w2", "w3", "", "w" * 300]
 RUNS = ["r1", "r1", "r2", "r3", ""]
 STATUSES = [
-    "queued", "received", "started", "started", "retrying", "replaced", "stalled", "own word", "",
+    "queued", "scheduled", "received", "started", "started", "retrying", "replaced", "stalled",
+    "own word", "",
 ]  # fmt: skip
 
 
@@ -54,6 +55,8 @@ STATUS = {
     "queue": lambda rng: "celery",
     "retry_in": number,
     "starts_at": time_of,
+    "expires_at": time_of,
+    "max_attempts": lambda rng: some(rng, [4, number(rng)]),
     "parent_id": identity,
     "root_id": identity,
     "group_id": lambda rng: "g1",

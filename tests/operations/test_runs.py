@@ -24,6 +24,7 @@ from support.sample_events import (
     progress,
     queued,
     result,
+    scheduled,
     stalled,
     status,
     unstarted,
@@ -34,7 +35,7 @@ from celery_wsprogress.operations.operation import Operation
 from celery_wsprogress.operations.runs import MAX_PAST_RUNS
 from celery_wsprogress.operations.snapshot import snapshot_of
 from celery_wsprogress.operations.states import TRANSITIONS, State, Trigger, Verdict
-from celery_wsprogress.protocol.events import Completed, Error, Log, Progress, Status
+from celery_wsprogress.protocol.events import BEFORE_START, Completed, Error, Log, Progress, Status
 
 
 def fold(events):
@@ -91,7 +92,7 @@ def test_each_run_ends_once_and_says_nothing_after_its_end(events):
     _, delivered = fold(events)
     over = set()
     for event in delivered:
-        if isinstance(event, Status) and event.data.status in {"queued", "received"}:
+        if isinstance(event, Status) and event.data.status in BEFORE_START:
             continue  # these are of a publication, and may be told late
         assert event.run not in over
         if is_end(event):
@@ -212,6 +213,90 @@ def test_a_retry_is_received_before_the_first_attempt_says_so():
     assert operation.state is State.RETRYING
     operation.fold(status("started", run="r2", publication="p2", metadata={}, attempt=2))
     assert (operation.state, operation.last_progress, operation.attempt) == (State.RUNNING, None, 2)
+
+
+def test_a_message_waits_for_its_time_in_its_queue_and_then_in_a_worker():
+    waits = {"starts_at": 500.0, "expires_at": 900.0}
+    operation, delivered = fold(
+        [
+            scheduled(at=1.0, operation_type="t", **waits),
+            scheduled(run="r1", at=2.0, worker="w", acks_late=True, **waits),
+        ]
+    )
+    assert words(delivered) == ["scheduled", "scheduled"]
+    shown = snapshot_of(operation)
+    assert shown["state"] == shown["status"] == "scheduled"
+    assert (shown["queued_at"], shown["received_at"], shown["worker"]) == (1.0, 2.0, "w")
+    assert (shown["starts_at"], shown["expires_at"]) == (500.0, 900.0)
+    assert (operation.acks_late, operation.streams_errors) == (True, True)
+    operation.fold(status("started", metadata={}, at=500.0))
+    shown = snapshot_of(operation)
+    assert (shown["state"], shown["starts_at"], shown["expires_at"]) == ("running", None, None)
+
+
+def test_what_its_caller_says_late_completes_the_snapshot():
+    operation, delivered = fold([scheduled(run="r1", at=2.0), scheduled(at=1.0)])
+    assert words(delivered) == ["scheduled"]
+    assert (operation.queued_at, operation.received_at) == (1.0, 2.0)
+    # Options of its run are what its worker says.
+    assert operation.streams_errors
+
+
+@pytest.mark.parametrize(
+    ("sent", "told", "starts_at"),
+    [
+        ([scheduled(starts_at=5.0), queued(publication="p2")], ["scheduled", "queued"], None),
+        ([queued(), scheduled(publication="p2", starts_at=5.0)], ["queued"], None),
+        ([scheduled(starts_at=5.0), scheduled(publication="p2", starts_at=9.0)],
+         ["scheduled", "scheduled"], 9.0),
+        # A worker has the first one.
+        ([scheduled(run="r1", starts_at=5.0), queued(publication="p2")], ["scheduled"], 5.0),
+        ([scheduled(run="r1", starts_at=5.0), status("received", run="r2", publication="p2")],
+         ["scheduled"], 5.0),
+    ],
+)  # fmt: skip
+def test_the_same_id_is_sent_twice_and_the_first_one_waits_for_its_time(sent, told, starts_at):
+    operation, delivered = fold(sent)
+    assert words(delivered) == told
+    assert operation.starts_at == starts_at
+    other = status("started", run="r2", publication="p2", metadata={})
+    more = [other, completed(run="r2"), status("started", run="r1", metadata={})]
+    operation, delivered = fold([*sent, *more])
+    assert words(delivered) == [*told, "started", "completed", "started"]
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_retry_says_when_it_starts_whenever_its_message_is_received(early):
+    waits = scheduled(run="r2", publication="p2", after="r1", starts_at=65.0)
+    asks = status("retrying", starts_at=65.0, retry_in=60.0, attempt=1, max_attempts=4)
+    both = [waits, asks] if early else [asks, waits]
+    operation, delivered = fold([status("started", metadata={}), progress(0.5), *both])
+    assert words(delivered) == ["started", "progress", "retrying"]
+    shown = snapshot_of(operation)
+    assert (shown["progress"], shown["starts_at"]) == (0.5, 65.0)
+    assert (shown["attempt"], shown["max_attempts"]) == (1, 4)
+
+
+def test_who_waits_is_told_by_nobodys_silence():
+    operation, _ = fold([scheduled(run="r1")])
+    assert operation.fold(stalled())[0] is Verdict.STALE
+    assert operation.fold(lost())[0] is Verdict.STALE
+
+
+def test_a_message_that_is_received_twice_waits_twice_and_the_one_that_starts_counts():
+    """Redis delivers it again after its visibility timeout, while a worker holds it."""
+    operation, delivered = fold(
+        [
+            scheduled(run="r1", worker="a"),
+            scheduled(run="r2", worker="b"),
+            status("started", run="r2", metadata={}, worker="b"),
+            status("started", run="r1", metadata={}, worker="a"),
+            completed(run="r2"),
+            completed(run="r1"),
+        ]
+    )
+    assert words(delivered) == ["scheduled", "started", "started", "completed"]
+    assert operation.worker == "a"
 
 
 @pytest.mark.parametrize("known", [1, 2, 3])
@@ -345,7 +430,7 @@ def test_whatever_is_concluded_each_run_ends_once_unless_it_is_opened_again(even
     _, delivered = fold(events)
     over = {}
     for event in delivered:
-        if isinstance(event, Status) and event.data.status in {"queued", "received"}:
+        if isinstance(event, Status) and event.data.status in BEFORE_START:
             continue
         if isinstance(event, Status) and event.data.details.get("resumed"):
             assert over.pop(event.run).inferred
@@ -553,7 +638,7 @@ def apply(frames):
                 # Who takes over the work of another run begins where that was.
                 if not data.details.get("resumed") and known["status"] != "replaced":
                     known |= {"message": "", "progress": 0.0}
-            elif data.status not in {"queued", "received", "stalled"}:
+            elif data.status not in BEFORE_START | {"stalled"}:
                 known["message"] = data.message
             known["status"] = "running" if data.status == "started" else data.status
             known |= {
@@ -574,10 +659,12 @@ def apply(frames):
 
 def with_places(events):
     """Each run on a worker of its own, and a try of its own, as its writers say."""
-    return [with_place(event) if word_of(event) in PLACED else event for event in events]
+    return [
+        with_place(event) if event.run and word_of(event) in PLACED else event for event in events
+    ]
 
 
-PLACED = {"received", "started"}
+PLACED = {"scheduled", "received", "started"}
 
 
 def word_of(event):
@@ -604,6 +691,20 @@ def test_a_conclusion_about_a_run_of_which_nothing_was_read_is_dropped(first):
     assert delivered == [first]
     assert operation.state is State.RUNNING
     assert operation.is_current_run("r1")
+
+
+def test_a_sidecars_doubt_that_was_read_first_ends_no_run():
+    """What refutes it may stand before the part of the log that was read."""
+    operation, delivered = fold(
+        [
+            given_back(run="b"),
+            progress(0.3, run="a"),
+            status("retrying", run="a", publication=""),
+            completed(run="b"),
+        ]
+    )
+    assert words(delivered) == ["retrying", "progress", "retrying", "completed"]
+    assert operation.state is State.COMPLETED
 
 
 def test_of_two_runs_that_were_not_read_to_start_the_one_that_starts_is_the_later_one():

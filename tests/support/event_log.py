@@ -189,7 +189,7 @@ def spoken(events):
 
 def in_task(events):
     """The words of the task's own process: ``received`` comes from another one, at any time."""
-    return [said for said in spoken(events) if said not in {"queued", "received"}]
+    return [said for said in spoken(events) if said not in {"queued", "scheduled", "received"}]
 
 
 def end_of(events):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from celery_wsprogress.operations.resumption import resume
+
 if TYPE_CHECKING:
     from celery_wsprogress.operations.operation import Operation
     from celery_wsprogress.protocol.events import Status
@@ -14,4 +16,4 @@ def observe_heartbeat(operation: Operation, run: str, timestamp: float) -> Statu
     current = operation.run
     if current is None or current.id != run or not current.mark_alive(timestamp):
         return None
-    return operation.resume(current, timestamp)
+    return resume(operation, current, timestamp)

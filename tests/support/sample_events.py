@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -34,6 +36,11 @@ def status(word, *, run="r1", publication="p1", at=0.0, operation_id=OPERATION, 
 
 def queued(*, publication="p1", at=0.0, **more):
     return status("queued", run="", publication=publication, at=at, **more)
+
+
+def scheduled(*, run="", publication="p1", at=0.0, starts_at=1e6, **more):
+    """Of the caller, or of the worker that has it, where there is a run."""
+    return status("scheduled", run=run, publication=publication, at=at, starts_at=starts_at, **more)
 
 
 def stalled(*, run="r1", at=0.0, operation_id=OPERATION):
@@ -113,7 +120,8 @@ def child_lives(draw, run, publication):
     if end == "completed":
         said += [result(1, run=run, at=20.0), completed(run=run, at=20.0, duration=10.0)]
     elif end in {"retrying", "replaced"}:
-        said.append(status(end, run=run, publication="", at=20.0))
+        waits = {"starts_at": 50.0, "max_attempts": 4} if draw(st.booleans()) else {}
+        said.append(status(end, run=run, publication="", at=20.0, **waits))
     elif end != "killed":
         said.append(error(run=run, at=20.0, status=end))
     return said
@@ -125,8 +133,11 @@ def logs(draw, *, max_runs=3):
     writers: list[list[Event]] = []
     for number in range(draw(st.integers(1, max_runs))):
         run, publication = f"r{number}", f"p{number}"
-        writers.append([queued(publication=publication, at=1.0)])
-        main = [status("received", run=run, publication=publication, at=2.0)]
+        waits = draw(st.sampled_from(["", "caller", "worker", "both"]))
+        published = scheduled if waits in {"caller", "both"} else queued
+        writers.append([published(publication=publication, at=1.0)])
+        received = scheduled if waits in {"worker", "both"} else partial(status, "received")
+        main = [received(run=run, publication=publication, at=2.0)]
         if draw(st.booleans()):
             main.append(error("lost", run=run, at=30.0))
         writers += [main, draw(child_lives(run, publication))]
@@ -164,16 +175,20 @@ def interleavings(draw, writers):
     return mixed
 
 
-def places_of(word, events):
-    """Where each run says it for the first time."""
+RECEIPTS = ("received", "scheduled")
+"""What a worker says of a message that it has."""
+
+
+def places_of(words, events):
+    """Where each run says one of these for the first time."""
     said = enumerate(events)
-    found = [(e.run, n) for n, e in said if isinstance(e, Status) and e.data.status == word]
+    found = [(e.run, n) for n, e in said if isinstance(e, Status) and e.data.status in words]
     return dict(reversed(found))
 
 
 def without_early_ends(events):
     """A worker's main process says the end of a run whose process is gone, so behind its start."""
-    started = places_of("started", events)
+    started = places_of(("started",), events)
     return [
         event
         for place, event in enumerate(events)
@@ -185,11 +200,12 @@ def without_early_ends(events):
 
 def without_late_receipts(events):
     """Of a run that was read to be received, and not to start, nobody knows that it had started."""
-    started = places_of("started", events)
+    started = places_of(("started",), events)
     return [
         event
         for place, event in enumerate(events)
         if not isinstance(event, Status)
-        or event.data.status != "received"
+        or event.data.status not in RECEIPTS
+        or not event.run
         or place < started.get(event.run, len(events))
     ]

@@ -44,5 +44,14 @@ def test_a_forked_process_makes_ids_of_its_own():
 def test_when_a_message_waits_for_its_time(eta, starts_at):
     run = RunInfo.from_publish_headers({"id": "a", "eta": eta}, "task", "queue")
     assert run.starts_at == starts_at
-    told = decode_event(queued(run, 1.0).event).data.starts_at
-    assert told == (UNSET if starts_at is None else starts_at)
+    told = decode_event(queued(run, 1.0).event).data
+    waits = starts_at is not None and starts_at > 1.0
+    assert (told.status, told.starts_at) == (
+        ("scheduled", starts_at) if waits else ("queued", UNSET)
+    )
+
+
+def test_until_when_a_message_may_start():
+    headers = {"id": "a", "expires": "1970-01-02T00:00:00+00:00"}
+    run = RunInfo.from_publish_headers(headers, "task", "queue")
+    assert decode_event(queued(run, 1.0).event).data.expires_at == run.expires_at == 86_400.0

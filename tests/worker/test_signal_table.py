@@ -97,20 +97,24 @@ def test_failure(life, worker, log):
 def test_retry_is_another_run(life, worker, log, name):
     task = getattr(life, name).delay()
     log.wait_for_end(task.id)
-    eventually(lambda: spoken(log.events(task.id)).count("received") == 2)
-    log.wait_for_words(task.id, "queued")
+    log.wait_for_words(task.id, "queued", "received", "scheduled")
     first, second = sorted(log.runs(task.id), key=lambda run: "completed" in spoken(run))
     assert in_task(first) == ["started", "retrying"]
-    assert status(first, "retrying").data.retry_in == pytest.approx(0.1)
+    asks, waits = status(first, "retrying"), status(second, "scheduled")
+    assert asks.data.retry_in == pytest.approx(0.1)
+    assert asks.data.max_attempts == 4
     assert "Error: " in status(first, "retrying").data.message
     assert in_task(second) == LIFE
     assert status(second, "started").data.attempt == end_of(second).attempt == 2
-    assert status(second, "started").after == status(second, "received").after == first[0].run
+    assert status(second, "started").after == waits.after == first[0].run
     assert status(first, "started").after == ""
-    waits = status(second, "received").data.starts_at - status(first, "retrying").data.retry_in
-    assert status(first, "started").timestamp <= waits <= status(first, "retrying").timestamp
+    assert waits.data.starts_at == asks.data.starts_at
+    asked_at = asks.data.starts_at - asks.data.retry_in
+    assert status(first, "started").timestamp <= asked_at <= asks.timestamp
     assert spoken(log.events(task.id)).count("queued") == 1
-    seen = [said for said in log.watched(task.id) if said not in {"queued", "received"}]
+    seen = [
+        said for said in log.watched(task.id) if said not in {"queued", "received", "scheduled"}
+    ]
     # Two processes: where the log holds the second attempt's start first, the first one is past.
     words = [said for said in spoken(log.events(task.id)) if said in {"started", "retrying"}]
     in_order = words == ["started", "retrying", "started"]
@@ -345,9 +349,11 @@ def test_revoked_while_it_waits(life, worker, log):
     before = time.time()
     task = life.add.apply_async((1, 1), countdown=600)
     after = time.time()
-    log.wait_for_words(task.id, "queued", "received")
+    eventually(lambda: spoken(log.events(task.id)) == ["scheduled", "scheduled"])
     for said in log.events(task.id):
         assert before + 600 <= said.data.starts_at <= after + 600
+    shown = log.snapshot(task.id)
+    assert (shown["state"], shown["starts_at"]) == ("scheduled", said.data.starts_at)
     task.revoke()
     events = log.wait_for_end(task.id)
     assert in_task(events) == ["error"]

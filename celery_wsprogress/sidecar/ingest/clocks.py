@@ -74,10 +74,14 @@ class Clocks:
 
 def _moved(event: LogEvent, seconds: float) -> LogEvent:
     timestamp = _in_range(event.timestamp + seconds)
-    if not isinstance(event, Status) or event.data.starts_at is UNSET:
+    if not isinstance(event, Status):
         return structs.replace(event, timestamp=timestamp)
-    starts_at = _in_range(event.data.starts_at + seconds)
-    data = structs.replace(event.data, starts_at=starts_at)
+    moved = {
+        name: _in_range(at + seconds)
+        for name in ("starts_at", "expires_at")
+        if (at := getattr(event.data, name)) is not UNSET
+    }
+    data = structs.replace(event.data, **moved) if moved else event.data
     return structs.replace(event, timestamp=timestamp, data=data)
 
 

@@ -16,6 +16,7 @@ from celery_wsprogress.protocol.events import (
     RECEIVED,
     REPLACED,
     RETRYING,
+    SCHEDULED,
     STARTED,
     TYPE_ONLY,
     Completed,
@@ -34,11 +35,12 @@ from celery_wsprogress.protocol.events import (
     StatusData,
 )
 from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent, Priority
+from celery_wsprogress.worker.run_info import UNKNOWN_ATTEMPT
 
 if TYPE_CHECKING:
     from typing import Literal, Unpack
 
-    from celery_wsprogress.worker.run_info import RunInfo
+    from celery_wsprogress.worker.run_info import NextAttempt, RunInfo
 
 T = TypeVar("T")
 
@@ -55,15 +57,36 @@ class RunOptions(TypedDict, total=False):
 
 
 def queued(run: RunInfo, timestamp: float) -> EncodedEvent:
-    """Encode ``queued``: the broker has the message. ``run.run_id`` is empty."""
-    metadata = run.metadata or UNSET
-    return _status(run, timestamp, QUEUED, metadata=metadata, starts_at=run.starts_at)
+    """Encode ``queued``, or ``scheduled`` before its time: the broker has the message.
+
+    ``run.run_id`` is empty.
+    """
+    return _waiting(run, timestamp, QUEUED)
 
 
 def received(run: RunInfo, timestamp: float, **options: Unpack[RunOptions]) -> EncodedEvent:
-    """Encode ``received``: a worker has the message."""
-    metadata = run.metadata or UNSET
-    return _status(run, timestamp, RECEIVED, metadata=metadata, starts_at=run.starts_at, **options)
+    """Encode ``received``, or ``scheduled`` before its time: a worker has the message."""
+    return _waiting(run, timestamp, RECEIVED, **options)
+
+
+def _waiting(
+    run: RunInfo, timestamp: float, word: str, **options: Unpack[RunOptions]
+) -> EncodedEvent:
+    # By the clock of this process: that of the worker decides when it starts.
+    starts_at = _future(run.starts_at, timestamp)
+    return _status(
+        run,
+        timestamp,
+        word if starts_at is None else SCHEDULED,
+        metadata=run.metadata or UNSET,
+        starts_at=starts_at,
+        expires_at=run.expires_at,
+        **options,
+    )
+
+
+def _future(at: float | None, timestamp: float) -> float | None:
+    return None if at is None or at <= timestamp else at
 
 
 def started(run: RunInfo, timestamp: float, **options: Unpack[RunOptions]) -> EncodedEvent:
@@ -90,7 +113,7 @@ def replaced(run: RunInfo, timestamp: float, *, stream_errors: bool = True) -> E
 
 
 def retrying(
-    run: RunInfo, timestamp: float, message: str, retry_in: float | None = None
+    run: RunInfo, timestamp: float, message: str, following: NextAttempt = UNKNOWN_ATTEMPT
 ) -> EncodedEvent:
     """Encode ``retrying``: the run has ended, and another one follows.
 
@@ -98,14 +121,17 @@ def retrying(
         run: The run that has ended.
         timestamp: Epoch seconds.
         message: The reason.
-        retry_in: Seconds until the next run, where known.
+        following: The next attempt.
     """
     data = StatusData(
         status=RETRYING,
         message=jsonable.to_text(message),
         details={},
         attempt=run.attempt,
-        retry_in=_set(retry_in),
+        retry_in=_set(following.retry_in),
+        starts_at=_set(_future(following.starts_at, timestamp)),
+        expires_at=_set(run.expires_at),
+        max_attempts=_set(following.max_attempts),
     )
     return _encode(Priority.LIFECYCLE, run, Status(data=data, **_envelope(run, timestamp)))
 
@@ -217,6 +243,7 @@ def _status(
     metadata: dict[str, Any] | UnsetType,
     *,
     starts_at: float | None = None,
+    expires_at: float | None = None,
     **options: Unpack[RunOptions],
 ) -> EncodedEvent:
     data = StatusData(
@@ -224,6 +251,7 @@ def _status(
         message="",
         details={},
         starts_at=_set(starts_at),
+        expires_at=_set(expires_at),
         operation_type=run.operation_type,
         metadata=metadata,
         tags=list(run.tags) if run.tags else UNSET,

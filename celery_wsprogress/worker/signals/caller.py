@@ -29,6 +29,7 @@ from celery_wsprogress.worker.run_info import (
     RunInfo,
     new_id,
     read_header,
+    time_of,
 )
 from celery_wsprogress.worker.sending_apps import app_publishing, sending_app
 from celery_wsprogress.worker.signals import successors
@@ -226,9 +227,12 @@ def _publishing_of(sender: Any, header: Mapping[str, Any], body: Any) -> AppPubl
 
 
 def _retry_header(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``after`` of a retry: the run that asks for it."""
+    """Return ``after`` of a retry: the run that asks for it, which learns its ETA."""
     tracker = context.find_tracker(headers["id"]) if headers.get("retries") else None
-    return {} if tracker is None else {"after": tracker.run.run_id}
+    if tracker is None:
+        return {}
+    tracker.retry_starts_at = time_of(headers.get("eta"))
+    return {"after": tracker.run.run_id}
 
 
 def _replaced_tracker(name: Any, headers: Mapping[str, Any]) -> Tracker | None:

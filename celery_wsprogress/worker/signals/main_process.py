@@ -26,7 +26,7 @@ from celery_wsprogress.worker.policies import (
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.publishing.queue_entries import LazyEvent
-from celery_wsprogress.worker.run_info import HEADER, RunInfo, new_id, read_header
+from celery_wsprogress.worker.run_info import HEADER, NextAttempt, RunInfo, new_id, read_header
 from celery_wsprogress.worker.signals import (
     map_tasks,
     messages,
@@ -121,7 +121,8 @@ def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: An
     if reason is not None or (found is not None and not found.acknowledged):
         full = streams_errors(sender, read_header(request))
         message, retry_in = messages.retry(reason, full=full)
-        end = encoded_events.retrying(run, timestamp, message, retry_in)
+        following = NextAttempt(retry_in)
+        end = encoded_events.retrying(run, timestamp, message, following)
     else:
         end = encoded_events.failed(run, timestamp, *messages.shutdown(), status="cancelled")
     run_ends.publish(sender, request, run, end)

@@ -8,15 +8,13 @@ from typing import Any, Final
 
 from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.protocol import jsonable
+from celery_wsprogress.protocol.events import EXPIRED, REVOKED
 
 TRACEBACK: Final = "Traceback (most recent call last)"
 """The message of the log line with a traceback in its details."""
 
 MAX_TRACEBACK: Final = 6_000
 """Characters of a traceback; the frames nearest to the error are kept."""
-
-REVOKED: Final = "TaskRevokedError"
-"""The type of the error in the result backend of a task that was revoked."""
 
 
 def retry(reason: Any, *, full: bool) -> tuple[str, float | None]:
@@ -65,7 +63,7 @@ def rejection(reject: Any, *, full: bool) -> tuple[str, str]:
 def revocation(signum: Any, *, terminated: Any, expired: Any, reason: str = "") -> tuple[str, str]:
     """Return error and type of a task that was revoked (``reason``: why) or has expired."""
     if expired:
-        return "the task expired before it could start", REVOKED
+        return EXPIRED, REVOKED
     if terminated:
         message = f"the task was terminated (signal {jsonable.to_text(signum)})"
     else:

@@ -41,7 +41,7 @@ def shutting_down(how: Any = None, **_: Any) -> None:
 
 def _publish_requeued(request: Any) -> None:
     run = RunInfo.from_request(request.request_dict, request.task.name)
-    end = encoded_events.retrying(run, time.time(), *messages.retry(None, full=False))
+    end = encoded_events.retrying(run, time.time(), messages.retry(None, full=False)[0])
     run_ends.publish(request.task, request.request_dict, run, end)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from celery import states
 
 from celery_wsprogress.brokers import result_backend
+from celery_wsprogress.protocol.events import REVOKED
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.cancel.task_cancelled import TaskCancelled
 from celery_wsprogress.worker.policies import (
@@ -25,7 +26,7 @@ from celery_wsprogress.worker.policies import (
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.publishing.queue_entries import LazyEvent
-from celery_wsprogress.worker.run_info import HEADER, RunInfo, read_header
+from celery_wsprogress.worker.run_info import HEADER, NextAttempt, RunInfo, read_header
 from celery_wsprogress.worker.signals import cancelled_runs, eager_runs, map_tasks, messages
 from celery_wsprogress.worker.signals.backend_outcome import events_from_backend
 from celery_wsprogress.worker.tracker import Tracker
@@ -139,13 +140,23 @@ def failed(
     return tracker is not None
 
 
-def retried(request: Any = None, reason: Any = None, **_: Any) -> bool:
+def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: Any) -> bool:
     """Publish ``retrying``. False when this process does not run the task."""
     tracker = _tracker_of(request.id)
     if tracker is not None:
         message, retry_in = messages.retry(reason, full=tracker.streams_errors)
-        tracker.end(encoded_events.retrying(tracker.run, time.time(), message, retry_in))
+        following = NextAttempt(retry_in, tracker.retry_starts_at, _max_attempts(sender, tracker))
+        tracker.end(encoded_events.retrying(tracker.run, time.time(), message, following))
     return tracker is not None
+
+
+def _max_attempts(task: Any, tracker: Tracker) -> int | None:
+    """Return the maximum number of attempts; None if unlimited or unknown."""
+    limit = tracker.max_retries
+    # Set by a `retry(max_retries=…)` of this or an earlier run (celery/app/task.py, 5.7).
+    if limit is None and not hasattr(task, "override_max_retries"):
+        limit = task.max_retries
+    return limit + 1 if isinstance(limit, int) and limit >= 0 else None
 
 
 def postrun(
@@ -264,7 +275,7 @@ def _cancel(tracker: Tracker | None, task: Any, exception: TaskCancelled) -> Non
     """Publish the end of a task that was cancelled, once the result backend has it."""
     error = cancelled_runs.store_revoked(task, exception)
     if tracker is not None:
-        _fail(tracker, error, messages.REVOKED, "cancelled")
+        _fail(tracker, error, REVOKED, "cancelled")
 
 
 def _reject(tracker: Tracker, task: Any, reject: Any) -> None:

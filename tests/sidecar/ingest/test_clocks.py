@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.sample_events import progress, status
+from support.sample_events import progress, scheduled, status
 
 from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.sidecar.ingest.clocks import Clocks
@@ -30,9 +30,9 @@ def test_times_are_those_of_the_broker(off):
 
 @pytest.mark.parametrize("off", [-HOUR, 0.0, HOUR])
 def test_so_is_the_time_that_a_task_waits_for(off):
-    waits = status("queued", at=100.0 + off, starts_at=120.0 + off)
+    waits = scheduled(at=100.0 + off, starts_at=120.0 + off, expires_at=130.0 + off)
     [event] = Clocks().correct(batch(waits, sent=102.0 + off), 102.0).events
-    assert (event.timestamp, event.data.starts_at) == (100.0, 120.0)
+    assert (event.timestamp, event.data.starts_at, event.data.expires_at) == (100.0, 120.0, 130.0)
 
 
 def test_what_waited_for_the_broker_keeps_its_time():

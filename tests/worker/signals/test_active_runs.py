@@ -10,7 +10,7 @@ import celery
 import pytest
 import redis
 from support.conditions import eventually
-from support.event_log import in_task
+from support.event_log import in_task, spoken
 from support.workers import Worker
 
 from celery_wsprogress.brokers import EXCHANGE
@@ -132,7 +132,7 @@ def test_only_the_main_process_vouches(life, redis_server, log, gate):
 def test_what_waits_or_is_not_followed_is_not_named(life, redis_server, log, gate):
     with own_worker(redis_server, "waiting", concurrency=1) as worker:
         later = life.waits.apply_async((str(gate),), queue="waiting", countdown=3600)
-        log.wait_for_words(later.id, "received")
+        eventually(lambda: spoken(log.events(later.id)).count("scheduled") == 2)
         task = life.waits.apply_async((str(gate),), queue="waiting")
         log.wait_for_sign(task.id)
         waiting = life.waits.apply_async((str(gate),), queue="waiting")

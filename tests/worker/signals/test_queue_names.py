@@ -102,7 +102,7 @@ def test_every_process_says_the_same_name(broker_url, redis_server, monkeypatch)
         closing(brokers.open_reader(broker_address(queued.app))) as reader,
         Worker("queued", broker=broker_url, backend=redis_server.url),
     ):
-        position, names, ended = "", defaultdict(dict), set()
+        position, names, ended = "", defaultdict(lambda: defaultdict(list)), set()
 
         def hear(tasks):
             nonlocal position
@@ -110,13 +110,14 @@ def test_every_process_says_the_same_name(broker_url, redis_server, monkeypatch)
                 position = entry.position
                 for event in batches.decode_batch(entry.batch).events:
                     if isinstance(event, Status):
-                        names[event.operation_id][event.data.status] = event.data.queue
+                        names[event.operation_id][event.data.status].append(event.data.queue)
                     if isinstance(event, Completed):
                         ended.add(event.operation_id)
-            words = {"queued", "received", "started"}
-            return set(tasks) <= ended and all(words <= names[one].keys() for one in tasks)
+            # Three processes; on RabbitMQ what waits for its time is received after that.
+            heard = (sum(map(len, names[one].values())) >= 3 for one in tasks)
+            return set(tasks) <= ended and all(heard)
 
         tasks = {queued.runs.apply_async(**how).id: name for name, how in SENT}
         eventually(lambda: hear(tasks))
     for task_id, name in tasks.items():
-        assert set(names[task_id].values()) == {name}
+        assert {one for some in names[task_id].values() for one in some} == {name}

@@ -4,7 +4,7 @@
  *
  * Pure.
  *
- * @typedef {"queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled"} State
+ * @typedef {"queued" | "scheduled" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled"} State
  *
  * @typedef {object} Operation The snapshot of an operation.
  * @property {string} operation_id The Celery task id.
@@ -27,7 +27,11 @@
  * @property {number | null} received_at
  * @property {number | null} finished_at
  * @property {number | null} duration Seconds from start to end.
+ * @property {number | null} starts_at While it waits for its time or its next attempt: not before
+ *   this time, epoch seconds by the clock of the sidecar.
+ * @property {number | null} expires_at While it waits: it does not start any more from then on.
  * @property {number | null} attempt Counted from 1.
+ * @property {number | null} max_attempts As its last retry said; null if unknown or unlimited.
  * @property {string | null} worker
  * @property {string | null} queue
  * @property {string | null} parent_id
@@ -110,6 +114,18 @@ export class ConnectionClosed extends Error {
  */
 export function isEnd(event) {
   return event.event_type === "completed" || event.event_type === "error";
+}
+
+/** States before the start. @type {State[]} */
+const BEFORE_START = ["queued", "scheduled", "received"];
+
+/**
+ * Return whether the current message of an operation waits for its start, or for its time.
+ *
+ * @param {{ state: State }} operation
+ */
+export function hasNotBegun({ state }) {
+  return BEFORE_START.includes(state);
 }
 
 /**

@@ -15,17 +15,29 @@ import { hasEnded, isEnd } from "./protocol.js";
 /** States in which the current run is over and another run follows. */
 const FOLLOWED_STATES = ["retrying", "replaced"];
 
+/** Status words of a message that waits for its start. They are states, too. */
+const BEFORE_START = ["queued", "scheduled", "received"];
+
+/** Status words of a worker that has received a message. */
+const RECEIPTS = ["scheduled", "received"];
+
 /** Status words that are also states. */
-const STATUS_STATES = ["queued", "received", ...FOLLOWED_STATES];
+const STATUS_STATES = [...BEFORE_START, ...FOLLOWED_STATES];
 
 /** Status words whose events carry no message. */
-const STATUSES_WITHOUT_MESSAGE = ["queued", "received", "started", "replaced"];
+const STATUSES_WITHOUT_MESSAGE = [...BEFORE_START, "started", "replaced"];
+
+/** Fields of an operation that waits for its time. */
+const WAIT_FIELDS = "starts_at expires_at";
 
 /** Fields that each progress event sets or clears. */
 const PROGRESS_FIELDS = "current total unit rate eta";
 
 /** Fields that the end of an operation sets. */
 const END_FIELDS = "finished_at duration error error_type";
+
+/** The fields of an operation that runs or has ended. */
+const WAIT_DEFAULTS = nulls(WAIT_FIELDS);
 
 /** The progress of a run before its first progress event. */
 const RUN_DEFAULTS = {
@@ -52,6 +64,7 @@ export function emptyOperation(id, at) {
   return {
     ...RUN_DEFAULTS,
     ...END_DEFAULTS,
+    ...WAIT_DEFAULTS,
     operation_id: id,
     operation_type: "",
     started_at: at,
@@ -60,7 +73,7 @@ export function emptyOperation(id, at) {
     event_count: 0,
     state: "queued",
     details: {},
-    ...nulls("queued_at received_at attempt worker queue parent_id root_id group_id"),
+    ...nulls("queued_at received_at attempt max_attempts worker queue parent_id root_id group_id"),
     tags: [],
     last_event_id: "",
     run: "",
@@ -118,10 +131,15 @@ function isAfterEnd(operation, event) {
 function advance(operation, event, first) {
   const { run = "" } = event;
   const word = statusIn(event);
-  if (word === "queued") return first || operation.run === "";
+  if (word === "queued" || (word === "scheduled" && run === "")) {
+    // Of the caller: no worker has the message.
+    if (!first && operation.run !== "") return false;
+    operation.state = word;
+    return true;
+  }
   const other = operation.run !== "" && operation.run !== run;
   // The sidecar also delivers log lines of a run that was replaced.
-  if (other && (word === "received" || !replacesRun(operation, event))) return false;
+  if (other && (RECEIPTS.includes(word) || !replacesRun(operation, event))) return false;
   const state = stateFrom(event);
   if (!other && !isForward(operation, state, event, first)) return false;
   const begins = state === "running" && (other || operation.state !== "running");
@@ -172,9 +190,9 @@ function stateFrom(event) {
 function isForward(operation, state, event, first) {
   if (first) return true;
   const started = statusIn(event) === "started";
-  if (operation.state === "queued") return true;
-  if (operation.state === "received") return state !== "received";
-  if (operation.state === "running") return state !== "received" && event.data.status !== "started";
+  if (operation.state === "queued" || operation.state === "scheduled") return true;
+  if (operation.state === "received") return !RECEIPTS.includes(state);
+  if (operation.state === "running") return !RECEIPTS.includes(state) && !started;
   // A retried or replaced run can still end; a run that was taken for lost can resume.
   if (FOLLOWED_STATES.includes(operation.state) && isEnd(event)) return true;
   return started && event.data.details?.resumed === true;
@@ -186,7 +204,7 @@ function isForward(operation, state, event, first) {
  * @param {boolean} same The run was known before.
  */
 function startRun(operation, event, same) {
-  Object.assign(operation, END_DEFAULTS);
+  Object.assign(operation, END_DEFAULTS, WAIT_DEFAULTS);
   if (same && event.data.details?.resumed === true) return;
   operation.status = "running";
   // A replacing run continues at the progress of the run before.
@@ -199,16 +217,20 @@ function startRun(operation, event, same) {
  * @param {ProgressEvent} event
  * @param {boolean} overtaken
  */
-function applyStatus(operation, { data, timestamp }, overtaken) {
+function applyStatus(operation, { data, timestamp, run }, overtaken) {
   const word = data.status;
-  const early = word === "queued" || word === "received";
-  if (early) operation[word === "queued" ? "queued_at" : "received_at"] ??= timestamp;
+  const early = BEFORE_START.includes(word);
+  const published = word === "queued" || (word === "scheduled" && !run);
+  if (early) operation[published ? "queued_at" : "received_at"] ??= timestamp;
   applyIdentity(operation, data, overtaken || early);
   if (overtaken) return;
   operation.status = word === "started" ? "running" : word;
   // The sidecar itself sends this one, for a run without heartbeats.
   if (word === "stalled" && !data.message) return;
-  copyFields(operation, data, "attempt");
+  copyFields(operation, data, "attempt max_attempts");
+  if (early || word === "retrying") {
+    copyFields(Object.assign(operation, WAIT_DEFAULTS), data, WAIT_FIELDS);
+  }
   if (!STATUSES_WITHOUT_MESSAGE.includes(word)) {
     operation.message = data.message;
     operation.details = data.details;
@@ -263,6 +285,7 @@ function applyEnd(operation, { event_type: type, data, timestamp }) {
   operation.finished_at = timestamp;
   operation.rate = operation.eta = null;
   operation.indeterminate = false;
+  Object.assign(operation, WAIT_DEFAULTS);
   copyFields(operation, data, "attempt duration error error_type ignored");
   // A task that raised `Ignore` did not finish its progress.
   if (type === "completed" && !operation.ignored) operation.progress = 1;

@@ -75,7 +75,9 @@ export const STYLES = `
 }
 :host { --_tone: var(--_accent); --_paint: linear-gradient(90deg, var(--_accent), var(--_accent-end)); }
 :host(:dir(rtl)) { --_paint: linear-gradient(270deg, var(--_accent), var(--_accent-end)); }
-:host([state=queued]), :host([state=received]), :host(:not([state])) { --_tone: var(--_muted); }
+:host(:is([state=queued], [state=scheduled], [state=received], :not([state]))) {
+  --_tone: var(--_muted);
+}
 :host([state=retrying]), :host([state=cancelled]), :host([status=stalled]) {
   --_tone: var(--_warning); --_paint: var(--_warning);
 }

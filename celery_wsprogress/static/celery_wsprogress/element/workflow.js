@@ -4,7 +4,7 @@
  * Pure.
  */
 
-import { hasEnded } from "../client/protocol.js";
+import { hasEnded, hasNotBegun } from "../client/protocol.js";
 import { emptyOperation } from "../client/reducer.js";
 
 /** @import { Operation, State } from "../client/protocol.js" */
@@ -45,6 +45,5 @@ export function aggregate(id, members) {
  * @returns {State}
  */
 function stateLabel(members) {
-  const begun = members.some(({ state }) => state !== "queued" && state !== "received");
-  return begun ? "running" : "queued";
+  return members.every(hasNotBegun) ? "queued" : "running";
 }

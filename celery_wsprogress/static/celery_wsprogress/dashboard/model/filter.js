@@ -28,6 +28,7 @@ export const GROUPS = ["running", "waiting", "completed", "error", "cancelled"];
 /** @type {Record<State, Group>} */
 const GROUP_OF = {
   queued: "waiting",
+  scheduled: "waiting",
   received: "waiting",
   running: "running",
   retrying: "running",

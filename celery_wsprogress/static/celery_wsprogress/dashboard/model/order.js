@@ -5,7 +5,7 @@
  * Pure.
  */
 
-import { hasEnded } from "../../client/protocol.js";
+import { hasEnded, hasNotBegun } from "../../client/protocol.js";
 
 /** @import { Operation } from "../../client/protocol.js" */
 
@@ -21,9 +21,9 @@ import { hasEnded } from "../../client/protocol.js";
  * @returns {SortKey}
  */
 export function sortKeyOf(operation) {
-  const { operation_id: id, state, started_at: started } = operation;
+  const { operation_id: id, started_at: started } = operation;
   if (hasEnded(operation)) return { id, rank: 2, at: operation.finished_at ?? started };
-  if (state === "queued" || state === "received") {
+  if (hasNotBegun(operation)) {
     return { id, rank: 1, at: operation.queued_at ?? operation.received_at ?? started };
   }
   return { id, rank: 0, at: started };

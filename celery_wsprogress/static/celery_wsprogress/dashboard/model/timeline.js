@@ -4,7 +4,7 @@
  * Pure.
  */
 
-import { hasEnded } from "../../client/protocol.js";
+import { hasEnded, hasNotBegun } from "../../client/protocol.js";
 import { durationOf } from "./format.js";
 
 /** @import { Operation, ProgressEvent } from "../../client/protocol.js" */
@@ -66,18 +66,18 @@ export function mergeSteps(steps, operation) {
  * @returns {Step[]}
  */
 function stepsOfSnapshot(steps, operation) {
-  const { queued_at: queued, received_at: received, started_at: started, state } = operation;
-  const begun = state !== "queued" && state !== "received";
+  const { queued_at: queued, received_at: received, started_at: started } = operation;
   /** @type {[string, number | null, Tone][]} */
   const known = [
     ["queued", queued, "muted"],
     ["received", received, "muted"],
-    ["started", begun ? started : null, "accent"],
+    ["started", hasNotBegun(operation) ? null : started, "accent"],
   ];
   if (hasEnded(operation)) known.push(endOf(operation));
-  const words = new Set(steps.map((one) => one.word));
+  // `scheduled` stands for `queued` and for `received`, at their time.
+  const shown = new Set(steps.flatMap((one) => [one.word, one.at]));
   return known
-    .filter(([word, at]) => at !== null && !words.has(word))
+    .filter(([word, at]) => at !== null && !shown.has(word) && !shown.has(at))
     .map(([word, at, tone]) => ({ word, at: Number(at), note: "", tone, after: null }));
 }
 
@@ -122,6 +122,6 @@ function noteOf({ status, message, worker, queue, attempt, retry_in: wait }) {
  * @returns {Tone}
  */
 function statusTone(word) {
-  if (word === "queued" || word === "received") return "muted";
+  if (["queued", "scheduled", "received"].includes(word)) return "muted";
   return word === "retrying" || word === "stalled" ? "warning" : "accent";
 }
