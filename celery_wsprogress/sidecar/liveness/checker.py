@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeAlias
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
-from celery_wsprogress.operations.states import FOLLOWED, State
+from celery_wsprogress.operations.states import FOLLOWED, WAITING, State
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.batches import DEFAULT_HEARTBEAT_INTERVAL
 from celery_wsprogress.sidecar.liveness import inferred_events
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from celery_wsprogress.hub.store import OperationStore
+    from celery_wsprogress.operations.runs import Run
     from celery_wsprogress.protocol.events import Event
     from celery_wsprogress.sidecar.liveness.result_lookup import LookupResult
 
@@ -56,7 +57,10 @@ MAX_LOGGED_RUNS: Final = 100
 MAX_QUEUED_LOOKUPS: Final = 20
 """Messages waiting in their queue that one check asks the backend about: there may be very many."""
 
-_WAITING: Final = (State.RECEIVED, *FOLLOWED)
+_WAITING: Final = (*WAITING, *FOLLOWED)
+
+_QUEUED: Final = (State.QUEUED, State.SCHEDULED)
+"""States of a message that no worker has received, if its run has no id."""
 
 Request: TypeAlias = "Callable[[str, Callable[[LookupResult], None], Urgency], None]"
 
@@ -90,6 +94,8 @@ class LivenessChecker:
         self._checked_at = float("-inf")
         self._next_check_at: dict[str, float] = {}
         """The times of the next check, by operation id, of operations with an inferred event."""
+        self._next_expiry_at: dict[str, float] = {}
+        """The same, of operations that were concluded to have expired."""
         self._logged_workers: set[str] = set()
 
     @property
@@ -120,8 +126,13 @@ class LivenessChecker:
             # This process was suspended, or much too busy: it is the one that was silent.
             self._reading_since = now
         self._next_check_at = {one: at for one, at in self._next_check_at.items() if at > now}
+        self._next_expiry_at = {one: at for one, at in self._next_expiry_at.items() if at > now}
         for silence in self._silent(State.RUNNING, now, timestamp):
             self._handle_silent(silence, now)
+        for silence in self._expired(now, timestamp):
+            self._conclude([inferred_events.expired(silence)])
+            # The log may not have taken it.
+            self._next_expiry_at[silence.operation.operation_id] = now + self._lost_after / 6
         if self._request is not None:
             for state in _WAITING:
                 for silence in self._silent(state, now, timestamp):
@@ -129,11 +140,32 @@ class LivenessChecker:
             for silence in islice(self._queued(now, timestamp), MAX_QUEUED_LOOKUPS):
                 self._ask_queued(self._request, silence, now)
 
+    def _expired(self, now: float, timestamp: float) -> Iterator[SilentRun]:
+        """Yield messages that no worker has received, ``lost_after`` after they have expired.
+
+        RabbitMQ deletes them and tells nobody: Celery publishes them with a time to live
+        (celery/app/base.py, 5.7, ``send_task``). A worker that receives one revokes it.
+        """
+        since = now - self._lost_after
+        states = (*_QUEUED, State.RETRYING)
+        for record in chain.from_iterable(self._store.silent(one, since) for one in states):
+            operation, run = record.operation, record.operation.run
+            if operation.expires_at is None or operation.operation_id in self._next_expiry_at:
+                continue
+            if run is None or operation.runs.waiting or (run.id and run.state in WAITING):
+                continue
+            # Both times are of one clock, which need not be that of this machine.
+            lifetime = operation.expires_at - (run.last_seen_at or operation.queued_at or 0.0)
+            seconds = now - max(self._reading_since or 0.0, record.last_event_at)
+            if seconds >= lifetime + self._lost_after:
+                yield SilentRun(operation, run, seconds, timestamp)
+
     def _queued(self, now: float, timestamp: float) -> Iterator[SilentRun]:
         """Yield messages without an event for ``lost_after`` that are due to be asked about."""
-        for record in self._store.silent(State.QUEUED, now - self._lost_after):
+        since = now - self._lost_after
+        for record in chain.from_iterable(self._store.silent(one, since) for one in _QUEUED):
             operation = record.operation
-            if operation.run is None or operation.operation_id in self._next_check_at:
+            if not _is_unreceived(operation.run) or operation.operation_id in self._next_check_at:
                 continue
             # The process that published it sends no heartbeats for it.
             seconds = now - max(self._reading_since or 0.0, record.last_event_at)
@@ -238,7 +270,7 @@ class LivenessChecker:
         self._next_check_at[silence.operation.operation_id] = now + silence.seconds
 
     def _on_queued_answer(self, silence: SilentRun, result: LookupResult) -> None:
-        waits = silence.operation.run is silence.run and silence.run.state is State.QUEUED
+        waits = silence.operation.run is silence.run and _is_unreceived(silence.run)
         if waits and result.outcome is not None:
             self._conclude(inferred_events.ended(silence, result.outcome))
 
@@ -246,3 +278,8 @@ class LivenessChecker:
         waits = silence.operation.run is silence.run and silence.run.state in _WAITING
         if waits and result.outcome is not None:
             self._conclude(inferred_events.ended(silence, result.outcome))
+
+
+def _is_unreceived(run: Run | None) -> TypeGuard[Run]:
+    """Return whether no worker has said that it has the message."""
+    return run is not None and not run.id and run.state in _QUEUED

@@ -14,8 +14,10 @@ from msgspec import UNSET, UnsetType
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.protocol.events import (
     BACKEND_RUN,
+    EXPIRED,
     OWNER_LOST,
     RETRYING,
+    REVOKED,
     STALLED,
     WORKER_LOST,
     Completed,
@@ -74,6 +76,12 @@ def lost(silence: SilentRun) -> Event:
     data = ErrorData(
         error=_no_sign(silence), error_type=kind, status="error", duration=_duration(silence)
     )
+    return Error(data=data, **_envelope(silence))
+
+
+def expired(silence: SilentRun) -> Event:
+    """Return the error that ends an operation whose message no worker received in time."""
+    data = ErrorData(error=EXPIRED, error_type=REVOKED, status="cancelled")
     return Error(data=data, **_envelope(silence))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.deliveries import process
-from support.sample_events import completed, log, progress, queued, status
+from support.sample_events import completed, log, progress, queued, scheduled, status
 
 from celery_wsprogress.brokers.result_backend import Outcome
 from celery_wsprogress.hub.hub import Hub
@@ -202,7 +202,7 @@ def test_a_sign_undoes_a_stall(sidecar):
     assert sidecar.words == ["stalled", "stalled", "Error"]
 
 
-@pytest.mark.parametrize("word", ["queued", "received", "retrying"])
+@pytest.mark.parametrize("word", ["queued", "scheduled", "received", "retrying"])
 def test_only_what_runs_can_be_lost(word):
     sidecar = Sidecar()
     sidecar.write(status(word))
@@ -388,6 +388,58 @@ def test_what_only_waits_in_its_queue_is_asked_for_now_and_then():
     assert sidecar.words == ["Error"]
     shown = sidecar.operation
     assert (shown["state"], shown["error_type"]) == ("error", "NotRegistered")
+
+
+@pytest.mark.parametrize("backend", [None, LookupResult(None)])
+@pytest.mark.parametrize("off", [0.0, 86_400.0], ids=["one clock", "another clock"])
+@pytest.mark.parametrize("word", ["queued", "scheduled"])
+def test_a_message_that_expired_in_its_queue_is_cancelled(word, off, backend):
+    """RabbitMQ deletes it, and no worker ever hears of it."""
+    sidecar = Sidecar(backend)
+    sidecar.write(status(word, run="", at=off, expires_at=off + 300.0))
+    sidecar.wait(300 + LOST_AFTER - 10)
+    assert sidecar.words == []
+    sidecar.wait(20)
+    assert sidecar.words == ["Error"]
+    shown = sidecar.operation
+    assert (shown["state"], shown["error_type"]) == ("cancelled", "TaskRevokedError")
+    assert shown["error"] == "the task expired before it could start"
+    # If it starts all the same, that holds.
+    sidecar.write(status("started", metadata={}))
+    assert sidecar.operation["state"] == "running"
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        # A worker holds it, and says so when its turn comes.
+        ([status("received", at=1.0, expires_at=300.0)], "received"),
+        ([scheduled(run="r1", at=1.0, expires_at=300.0)], "scheduled"),
+        ([status("started", metadata={}), status("retrying", at=1.0, expires_at=300.0),
+          status("received", run="r2", publication="p2")], "retrying"),
+        # Nobody holds the retry.
+        ([status("started", metadata={}), status("retrying", at=1.0, expires_at=300.0)],
+         "cancelled"),
+        ([queued(at=1.0)], "queued"),
+    ],
+)  # fmt: skip
+def test_who_says_that_a_message_has_expired(events, state):
+    sidecar = Sidecar()
+    sidecar.write(*events)
+    sidecar.wait(1_000)
+    assert sidecar.operation["state"] == state
+
+
+def test_nothing_expires_while_the_log_is_not_heard():
+    sidecar = Sidecar(heard=False)
+    sidecar.write(queued(at=1.0, expires_at=300.0))
+    sidecar.wait(500)
+    # It is concluded again until the log has it.
+    assert len(sidecar.words) > 1
+    sidecar.liveness.pause()
+    before = len(sidecar.words)
+    sidecar.wait(500)
+    assert len(sidecar.words) == before
 
 
 def test_what_was_concluded_of_a_message_does_not_hold_for_a_run_of_it():
