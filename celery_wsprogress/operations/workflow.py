@@ -1,0 +1,230 @@
+"""A workflow: the tasks of one canvas, folded from its plan and from what its tasks report.
+
+The plan (:mod:`celery_wsprogress.protocol.plans`) is a tree of chains and groups with a step for
+each task (:mod:`.workflow_nodes`). What a task reports changes its step and the blocks around it,
+so a report costs the depth of the tree. A chord is a chain of a group and a body. The workflow has
+completed when the task or the group has whose id the caller holds, and has failed when that cannot
+complete any more.
+
+Tasks that a step starts become steps, too. They count for the progress, not for the end.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import UNSET, Struct, field
+
+from celery_wsprogress.operations.workflow_nodes import (
+    Block,
+    Node,
+    Step,
+    StepState,
+    change,
+    place,
+    settle,
+)
+from celery_wsprogress.protocol.plans import MAX_PLAN_NODES, workflow_operation_id
+
+if TYPE_CHECKING:
+    from celery_wsprogress.protocol.plans import PlanData, PlanNode
+
+MAX_NODES: Final = 2 * MAX_PLAN_NODES
+"""Maximum number of steps and blocks of a workflow. Further tasks that its steps start are left
+out."""
+
+MAX_FAILED: Final = 100
+"""Maximum number of failed steps whose errors are kept."""
+
+STEP_BYTES: Final = 700
+"""Bytes of a step or a block with its id, and its places in the indexes, on CPython 3.11."""
+
+# Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
+_WAITING: Final = StepState.WAITING
+_RUNNING: Final = StepState.RUNNING
+_COMPLETED: Final = StepState.COMPLETED
+_ERROR: Final = StepState.ERROR
+_CANCELLED: Final = StepState.CANCELLED
+_SKIPPED: Final = StepState.SKIPPED
+
+
+class Failure(Struct, frozen=True):
+    """Why a task ended without success."""
+
+    error: str
+    error_type: str
+
+
+class Workflow(Struct, eq=False):
+    """The steps of one workflow.
+
+    :meth:`add_part` and the other ``add_`` say what it consists of, :meth:`report` how a task is.
+    """
+
+    id: str
+    """The id that the caller holds."""
+    planned: list[Node] = field(default_factory=list)
+    """The nodes of the plan, by their index there."""
+    unplanned: dict[str, Step] = field(default_factory=dict)
+    """The other steps: members of a group that the plan does not name, and started tasks."""
+    steps: dict[str, Step] = field(default_factory=dict)
+    """All steps by the id of their task."""
+    groups: dict[str, Block] = field(default_factory=dict)
+    """The groups of the plan by their id."""
+    counts: list[int] = field(default_factory=lambda: [0] * len(StepState))
+    """Numbers of steps by state."""
+    failures: dict[str, Failure] = field(default_factory=dict)
+    """Why steps failed, by the id of their task: the first :data:`MAX_FAILED`."""
+    newest: Step | None = None
+    """The step that reported last."""
+    _tasks: int = 0
+    """Number of tasks that the plan counts."""
+    _members: int = 0
+    """Number of steps among these."""
+    _weight: float = 0.0
+    _done: float = 0.0
+    """Sum of what each step has done of its weight."""
+
+    @property
+    def operation_id(self) -> str:
+        """The id of the operation that shows it."""
+        return workflow_operation_id(self.id)
+
+    @property
+    def unlisted(self) -> int:
+        """Number of tasks that the plan counts, and of which nothing is known yet."""
+        return max(0, self._tasks - self._members)
+
+    @property
+    def total(self) -> int:
+        """Number of its tasks."""
+        return len(self.steps) + self.unlisted
+
+    @property
+    def failed(self) -> int:
+        """Number of tasks that failed or were cancelled."""
+        return self.counts[_ERROR] + self.counts[_CANCELLED]
+
+    @property
+    def progress(self) -> float:
+        """The mean of the progress of its tasks, by weight: a fraction from 0.0 to 1.0."""
+        weight = self._weight + self.unlisted
+        return min(1.0, self._done / weight) if weight else 0.0
+
+    @property
+    def state(self) -> StepState:
+        """Its state."""
+        root = self.planned[0].state if self.planned else _WAITING
+        held = self.steps.get(self.id) or self.groups.get(self.id)
+        if held is None:
+            return root
+        # What comes last in the plan that was read need not be what the caller holds.
+        return _RUNNING if root is _COMPLETED and held.state is not _COMPLETED else root
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory."""
+        return STEP_BYTES * (len(self.planned) + len(self.unplanned))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no more steps."""
+        return len(self.planned) + len(self.unplanned) >= MAX_NODES
+
+    def add_part(self, part: PlanData) -> list[Step]:
+        """Add a part of the plan, and return the steps that are new.
+
+        A part behind one that was lost is ignored: its nodes have no place. Their tasks are counted
+        all the same.
+        """
+        if part.tasks is not UNSET:
+            self._tasks = part.tasks
+        in_place = part.first == len(self.planned)
+        nodes = part.nodes if in_place else ()
+        new = [step for node in nodes if (step := self._add_node(node)) is not None]
+        if part.tasks is not UNSET:
+            for group in self.groups.values():
+                settle(group, self.unlisted)
+        return new
+
+    def _add_node(self, node: PlanNode) -> Step | None:
+        parent = self._block_at(node.parent)
+        if node.kind != "task":
+            block = Block(parent, node.id, is_chain=node.kind == "chain")
+            self.planned.append(block)
+            if not block.is_chain and node.id:
+                self.groups.setdefault(node.id, block)
+            place(block, parent, self.unlisted)
+            return None
+        known = self.steps.get(node.id)
+        if known is not None and self.unplanned.pop(node.id, None) is not None:
+            # The task has reported before the plan was read.
+            self._weight += node.weight - known.weight
+            self._done += known.fraction * (node.weight - known.weight)
+            known.weight = node.weight
+        step = known or self._new_step(node.id, node.name, node.weight)
+        self._members += 1
+        self.planned.append(step)
+        place(step, parent, self.unlisted)
+        return None if known else step
+
+    def _block_at(self, index: int) -> Block | None:
+        node = self.planned[index] if 0 <= index < len(self.planned) else None
+        return node if isinstance(node, Block) else None
+
+    def _new_step(self, task_id: str, name: str, weight: float = 1.0) -> Step:
+        step = self.steps[task_id] = Step(None, task_id, name=name, weight=weight)
+        self.counts[_WAITING] += 1
+        self._weight += weight
+        return step
+
+    def add_member(self, group: Block, task_id: str, name: str) -> Step:
+        """Add a member of a group that the plan counts and does not name."""
+        step = self._new_step(task_id, name)
+        self.unplanned[task_id] = step
+        self._members += 1
+        place(step, group, self.unlisted)
+        return step
+
+    def add_started(self, starter: Step | None, task_id: str, name: str) -> Step:
+        """Add a task that a step has started; None for one that is all of the workflow."""
+        step = self._new_step(task_id, name)
+        self.unplanned[task_id] = step
+        step.parent = starter
+        return step
+
+    def report(
+        self, step: Step, state: StepState, fraction: float, failure: Failure | None = None
+    ) -> bool:
+        """Record how a task is, and return whether that changes anything.
+
+        Args:
+            step: Its step.
+            state: Its state. What has completed stays so.
+            fraction: Its progress. A smaller one than before is ignored.
+            failure: Why it failed, if it did.
+        """
+        before = step.state
+        if before is _COMPLETED:
+            return False
+        changed = fraction > step.fraction
+        if changed:
+            self._done += step.weight * (fraction - step.fraction)
+            step.fraction = fraction
+        if state is not before:
+            self.counts[before] -= 1
+            self.counts[state] += 1
+            self._note_failure(step, state, failure)
+            change(step, state, self.unlisted)
+            changed = True
+        if state is not _SKIPPED:
+            self.newest = step
+        return changed
+
+    def _note_failure(self, step: Step, state: StepState, failure: Failure | None) -> None:
+        if failure is None or state is _SKIPPED:
+            self.failures.pop(step.id, None)
+        elif len(self.failures) < MAX_FAILED:
+            self.failures[step.id] = failure
