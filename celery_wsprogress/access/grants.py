@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from celery_wsprogress.protocol.globs import matches_glob
+from celery_wsprogress.protocol.plans import workflow_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,6 +54,8 @@ class PatternKind(StrEnum):
     TAG = "tag"
     GROUP = "group"
     ROOT = "root"
+    WORKFLOW = "workflow"
+    """A workflow, by the id that its caller holds, and its tasks."""
 
 
 class Pattern(NamedTuple):
@@ -65,7 +68,7 @@ class Pattern(NamedTuple):
 
 ALL_OPERATIONS: Final = Pattern(PatternKind.ID, EVERYTHING)
 
-RESERVED_KINDS: Final = frozenset({"workflow", "sub"})
+RESERVED_KINDS: Final = frozenset({"sub"})
 """Words before a colon that are no ids: they may become patterns."""
 
 MAX_GLOB_LENGTH: Final = 200
@@ -102,12 +105,14 @@ class OperationFields(Protocol):
     def group_id(self) -> str | None: ...  # noqa: D102
     @property
     def root_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def workflow_ids(self) -> Sequence[str]: ...  # noqa: D102
 
 
 def exact_patterns_of(operation: OperationFields) -> Iterator[Pattern]:
     """Yield every pattern that covers an operation, but the globs of its type."""
     yield ALL_OPERATIONS
-    yield Pattern(PatternKind.ID, operation.operation_id)
+    yield from patterns_of_id(operation.operation_id)
     if operation.group_id is not None:
         yield Pattern(PatternKind.GROUP, operation.group_id)
     # The root itself, and what it has called; as the selector `root_id`.
@@ -116,6 +121,18 @@ def exact_patterns_of(operation: OperationFields) -> Iterator[Pattern]:
         yield Pattern(PatternKind.ROOT, operation.root_id)
     for tag in operation.tags:
         yield Pattern(PatternKind.TAG, tag)
+    for workflow_id in operation.workflow_ids:
+        yield Pattern(PatternKind.WORKFLOW, workflow_id)
+
+
+def patterns_of_id(operation_id: str) -> Iterator[Pattern]:
+    """Yield every pattern that covers an operation by its id alone."""
+    yield Pattern(PatternKind.ID, operation_id)
+    workflow_id = workflow_id_of(operation_id)
+    if workflow_id is not None:
+        # Whoever may watch what the caller holds may watch how far it is.
+        yield Pattern(PatternKind.ID, workflow_id)
+        yield Pattern(PatternKind.WORKFLOW, workflow_id)
 
 
 def glob_covers(granted: str, asked: str) -> bool:

@@ -22,6 +22,7 @@ from celery_wsprogress.access.grants import (
     PatternKind,
     exact_patterns_of,
     glob_covers,
+    patterns_of_id,
 )
 from celery_wsprogress.errors import TooManyTokens
 from celery_wsprogress.protocol.globs import matches_glob
@@ -169,7 +170,7 @@ class HeldGrants:
 
     def covering_id(self, operation_id: str) -> Iterator[Grant]:
         """Yield the grants that cover every operation with this id, whatever its fields."""
-        return self._of((ALL_OPERATIONS, Pattern(PatternKind.ID, operation_id)))
+        return self._of((ALL_OPERATIONS, *patterns_of_id(operation_id)))
 
     def covering_selector(self, selector: Pattern) -> Iterator[Grant]:
         """Yield the grants that cover all operations that a pattern selects."""

@@ -48,7 +48,8 @@ def create_token(
         ids: Ids of operations (task ids), or a single id.
         expires_in: Seconds until the token expires, above 0.
         ops: Operations by id or by pattern: ``group:<group id>``, ``root:<root id>``,
-            ``tag:<tag>``, ``type:<glob of task names>``, ``id:<id>``.
+            ``tag:<tag>``, ``type:<glob of task names>``, ``workflow:<id>`` (a workflow and all its
+            tasks), ``id:<id>``.
         can: What it grants: ``watch``, ``list``, ``cancel``, ``stats``. By default all but
             ``cancel``.
         view: What it shows: ``full`` (the default) or ``progress``.
@@ -110,7 +111,8 @@ def _patterns(ops: Iterable[str] | str) -> list[str]:
 
 
 _PATTERNS: Final = (
-    "operation ids, or patterns that begin with id:, type:, tag:, group: or root:, as strings"
+    "operation ids, or patterns that begin with id:, type:, tag:, group:, root: or workflow:, as "
+    "strings"
 )
 
 

@@ -11,6 +11,7 @@ from celery_wsprogress.hub.disclosure import shown_snapshot
 from celery_wsprogress.operations.selector import SelectorField
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
+from celery_wsprogress.protocol.plans import workflow_operation_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -65,13 +66,21 @@ class CommandContext:
         return None if self.fields.get(name) is None else self.text(name)
 
     def operation_id(self) -> str:
-        """Return the field ``operation_id``, if the client may watch that operation."""
-        operation_id = self.text("operation_id")
+        """Return the id of the operation that is named, if the client may watch it."""
+        operation_id = self.named_operation_id()
         self.check_may_watch(operation_id)
         return operation_id
 
+    def named_operation_id(self) -> str:
+        """Return the field ``operation_id``, or the id of the operation of ``workflow_id``."""
+        workflow_id = self.optional_text("workflow_id")
+        if workflow_id is None:
+            return self.text("operation_id")
+        return workflow_operation_id(workflow_id)
+
     def snapshot(self, operation_id: str) -> dict[str, Any] | None:
         """Return what the client is shown of an operation; None if it is not held."""
+        self.hub.show_workflow(operation_id)
         record = self.hub.store.get(operation_id)
         if record is None:
             return None
@@ -116,6 +125,7 @@ _KINDS: Final = {
     SelectorField.TAG: PatternKind.TAG,
     SelectorField.GROUP: PatternKind.GROUP,
     SelectorField.ROOT: PatternKind.ROOT,
+    SelectorField.STEPS: PatternKind.WORKFLOW,
 }
 
 

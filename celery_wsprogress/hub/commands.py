@@ -23,6 +23,7 @@ from celery_wsprogress.hub.list_page import (
     parse_limit,
 )
 from celery_wsprogress.hub.subscribe import subscribe, unsubscribe
+from celery_wsprogress.hub.tree_page import get_tree
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.messages import (
     MAX_COMMAND_BYTES,
@@ -38,7 +39,16 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.hub.steps import Steps
 
-FEATURES: Final = ("resume", "resync", "history", "list", "wildcard", "selectors", "max_rate")
+FEATURES: Final = (
+    "resume",
+    "resync",
+    "history",
+    "list",
+    "wildcard",
+    "selectors",
+    "max_rate",
+    "workflows",
+)
 """The extensions of the base protocol that the event ``connected`` names."""
 
 MAX_NAME_LENGTH: Final = 100
@@ -198,6 +208,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "unsubscribe": unsubscribe,
     "get_operation": _get_operation,
     "get_history": _get_history,
+    "get_tree": get_tree,
     "list_operations": _list_operations,
     "get_stats": _get_stats,
     "authenticate": _authenticate,

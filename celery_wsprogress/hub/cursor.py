@@ -25,7 +25,7 @@ from celery_wsprogress.protocol.messages import encode_snapshot_frame
 
 if TYPE_CHECKING:
     from celery_wsprogress.hub.disclosure import Disclosure
-    from celery_wsprogress.hub.store import OperationRecord
+    from celery_wsprogress.hub.operation_record import OperationRecord
     from celery_wsprogress.operations.history import Entry, History
     from celery_wsprogress.protocol.event_ids import LogPosition
 

@@ -24,7 +24,7 @@ from celery_wsprogress.protocol.messages import encode_frame
 
 if TYPE_CHECKING:
     from celery_wsprogress.access.permissions import Permit
-    from celery_wsprogress.hub.store import OperationRecord
+    from celery_wsprogress.hub.operation_record import OperationRecord
     from celery_wsprogress.operations.operation import Operation
 
 MAX_REMEMBERED_EVENTS: Final = 500
@@ -34,6 +34,8 @@ MAX_REMEMBERED_BYTES: Final = 4_000
 """Size above which that of an event is not kept: so all take some 4 MB at the most."""
 
 _RELATIONS: Final = frozenset({"parent_id", "root_id", "group_id"})
+_WORKFLOW: Final[dict[str, Any]] = {"workflow": None, "workflow_ids": []}
+"""What is shown of the workflows of an operation where the ids of others are left out."""
 
 _SHOWN_DATA: Final = {
     "status": frozenset(
@@ -57,7 +59,7 @@ _SHOWN_FIELDS: Final = frozenset(
 )
 """The fields of a snapshot that the view ``progress`` shows."""
 
-_EMPTY: Final[dict[str, Any]] = {"metadata": {}, "details": {}}
+_EMPTY: Final[dict[str, Any]] = {"metadata": {}, "details": {}, **_WORKFLOW}
 """What is shown in the place of objects that are not; of other values it is null."""
 
 _decode: Final = msgspec.json.Decoder().decode
@@ -84,7 +86,7 @@ class Disclosure(NamedTuple):
                 # It says why.
                 snapshot["message"] = ""
         if self.hides_relations:
-            snapshot = snapshot | dict.fromkeys(_RELATIONS)
+            snapshot = snapshot | dict.fromkeys(_RELATIONS) | _WORKFLOW
         return snapshot
 
     def of_frame(self, frame: bytes) -> bytes:

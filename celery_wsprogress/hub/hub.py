@@ -12,19 +12,23 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
+from celery_wsprogress.hub.deliveries import Deliveries, Delivery, ReportedProgress
+from celery_wsprogress.hub.hub_stats import stats_of
 from celery_wsprogress.hub.log_cursor import LogCursor
-from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
 from celery_wsprogress.hub.store import OperationStore
 from celery_wsprogress.hub.subscriptions import Subscriptions
-from celery_wsprogress.operations.history import KINDS, Entry
+from celery_wsprogress.hub.workflows import Consequence, Workflows
 from celery_wsprogress.operations.resumption import resume
 from celery_wsprogress.operations.states import Verdict, reopens
 from celery_wsprogress.protocol.batch_numbers import Arrival
-from celery_wsprogress.protocol.event_ids import BatchPosition
+from celery_wsprogress.protocol.event_ids import (
+    SYNTHETIC_SUFFIX,
+    derived_event_id,
+)
 from celery_wsprogress.protocol.events import (
     STARTED,
     Event,
@@ -33,38 +37,17 @@ from celery_wsprogress.protocol.events import (
     Progress,
     Status,
 )
-from celery_wsprogress.protocol.frames import text_frame
-from celery_wsprogress.protocol.messages import encode_event_frame
+from celery_wsprogress.protocol.plans import is_workflow, workflow_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from celery_wsprogress.hub.session import Session
-    from celery_wsprogress.hub.store import OperationRecord
+    from celery_wsprogress.hub.operation_record import OperationRecord
     from celery_wsprogress.operations.runs import Run
     from celery_wsprogress.protocol.batches import Batch
 
 # Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
 _DELIVER: Final = Verdict.DELIVER
-
-
-class Delivery(NamedTuple):
-    """New entries of one operation, and the sessions that get them."""
-
-    record: OperationRecord
-    cursor: int
-    """``seq`` of the last entry before the new ones."""
-    sessions: tuple[Session, ...]
-    since: float | None
-    """Epoch seconds of the first new event; None if the rate limit held it back."""
-
-
-class _HeldBack(Struct, gc=False):
-    """A progress that came before the interval was over."""
-
-    event: Event
-    at: BatchPosition
-    index: int
 
 
 @dataclass(slots=True)
@@ -82,17 +65,18 @@ class Hub:
     """Numbers of events read, by type."""
     _log: LogCursor = field(default_factory=LogCursor)
     subscriptions: Subscriptions = field(init=False)
-    _unsent: dict[OperationRecord, tuple[int, float | None]] = field(default_factory=dict)
-    """``cursor`` and ``since`` of the :class:`Delivery` that is due, by operation."""
-    _joined: Iterable[OperationRecord] = ()
-    """The operations of the last deliveries, whose frames may be joined for several sessions."""
-    _limiter: ProgressRateLimiter[OperationRecord, _HeldBack] = field(init=False)
+    workflows: Workflows = field(init=False)
+    _deliveries: Deliveries = field(init=False)
     _heartbeat_interval: float = 0.0
     """Seconds between two heartbeats of the writer whose batch is being processed."""
 
     def __post_init__(self) -> None:
+        self.workflows = Workflows(self.store)
+        self.store.on_workflow_evicted = self.workflows.forget
         self.subscriptions = Subscriptions(self.store, self._log)
-        self._limiter = ProgressRateLimiter(self.progress_interval)
+        self._deliveries = Deliveries(
+            self.store, self.subscriptions.index, self.progress_interval, self._progress_of
+        )
         self.store.evicted.on_forgotten = self._close_slow_readers
 
     # From the log.
@@ -112,7 +96,8 @@ class Hub:
             self.counts["repeats"] += 1
             return
         if epoch != self._log.epoch:
-            self._start_epoch(epoch)
+            self._log.start_epoch(epoch)
+            self.subscriptions.start_epoch()
         at = self._log.advance(position)
         self.counts["malformed"] += batch.malformed
         self.counts["events"] += len(batch.events)
@@ -120,29 +105,31 @@ class Hub:
         self._heartbeat_interval = batch.every
         for index, event in enumerate(batch.events):
             if isinstance(event, Plan):
-                continue
-            self._process(event, at, index, now)
+                self._process_plan(event, at.event_id(index), now)
+            else:
+                self._process(event, at.event_id(index), now)
         for index, (operation_id, run) in enumerate(batch.alive, len(batch.events)):
             record = self.store.get(operation_id)
             current = None if record is None else record.operation.run
             if record is not None and current is not None and current.id == run:
                 record.last_heartbeat_at = now
                 current.heartbeat_interval = batch.every
-                self._deliver_held_back(record, now)
+                self._deliveries.add_held_back(record, now)
                 if current.mark_alive(batch.at):
-                    self._resume(record, current, batch.at, at, index)
+                    self._resume(record, current, batch.at, at.event_id(index), now)
                 self.store.touch(record, now)
 
-    def _start_epoch(self, epoch: str) -> None:
-        """Begin to read another epoch of the log."""
-        self._log.start_epoch(epoch)
-        for session in self.subscriptions.index.by_id():
-            for cursor in session.cursors.values():
-                seen = self._log.position_of(cursor.unknown_since)
-                if seen is not None:
-                    cursor.skip_until, cursor.unknown_since = cursor.skip_until or seen, None
+    def _process_plan(self, plan: Plan, event_id: str, now: float) -> None:
+        follows = self.workflows.add_part(plan)
+        self._conclude(follows, plan.timestamp, event_id, now)
+        shown = self.store.get(plan.operation_id)
+        if shown is None:
+            # It has ended, and was evicted.
+            self.workflows.forget(plan.operation_id)
+        else:
+            self.store.set_plan_size(shown, self.workflows.size_of(plan.operation_id))
 
-    def _process(self, event: Event, at: BatchPosition, index: int, now: float) -> None:
+    def _process(self, event: Event, event_id: str, now: float) -> None:
         record = self.store.get(event.operation_id) or self._create(event)
         if record is None:
             return
@@ -151,95 +138,119 @@ class Hub:
         is_current = before is not None and before.id == run
         is_progress = type(event) is Progress
         if not (is_current and is_progress):
-            self._deliver_held_back(record, now)
+            self._deliveries.add_held_back(record, now)
         # What a sidecar inferred was not reported by the run itself, and `queued` is of no run.
         reported = bool(run) and not event.inferred
         if reported and before is not None and is_current and before.mark_alive(event.timestamp):
-            self._resume(record, before, event.timestamp, at, index)
+            self._resume(record, before, event.timestamp, event_id, now)
         verdict, event = operation.fold(event)
         current = operation.runs.current
         if reported and current is not None and current.id == run:
             record.last_heartbeat_at = now
             current.heartbeat_interval = self._heartbeat_interval
         if isinstance(event, Status):
-            # It may have set fields that selectors match.
-            record.selector_version = -1
-            record.waits_until = max(record.waits_until, now + _pause_after(event))
+            _note_status(record, event, now)
         self.counts[_COUNTED[verdict]] += 1
         if verdict is _DELIVER:
             if current is not before:
                 record.history.run_start_seq = record.history.newest + 1
-            if not is_progress or self._limiter.try_send(record, self.progress_interval, now):
-                self._deliver(record, event, at.event_id(index), at.epoch_number)
+            if not is_progress or self._deliveries.may_add_progress(record, now):
+                self._deliveries.add(record, event, event_id, self._log.epoch_number)
             else:
-                held_back = _HeldBack(event, at, index)
-                self._limiter.hold_back(record, held_back, self.progress_interval)
+                self._deliveries.hold_back(record, self._reported(event, event.timestamp, event_id))
         self.store.touch(record, now)
+        if record.places or isinstance(event, Status):
+            self._report(record, event, event_id, now)
+
+    def _report(self, record: OperationRecord, event: Event, event_id: str, now: float) -> None:
+        """Report an event to the workflows that its operation is a step of."""
+        follows = self.workflows.report(record, event)
+        if follows:
+            self._conclude(follows, event.timestamp, derived_event_id(event_id), now)
+        if not record.places and self.subscriptions.awaits_workflow(record.operation_id):
+            self._show_single(record)
+
+    def show_workflow(self, operation_id: str) -> None:
+        """Show a task as a workflow of a single step, if it is held, and is no part of one.
+
+        Args:
+            operation_id: The id of the operation of the workflow.
+        """
+        record = self.store.get(workflow_id_of(operation_id) or "")
+        if record is not None and self.store.get(operation_id) is None:
+            self._show_single(record)
+
+    def _show_single(self, record: OperationRecord) -> None:
+        """Show a task that is no part of a workflow as one, since a client asks for that."""
+        entries = record.history.after(0)
+        if not entries or record.places or is_workflow(record.operation_id):
+            return
+        events = self.workflows.add_single(record)
+        shown = self.store.create(events[0].operation_id, record.operation.first_seen_at)
+        self.workflows.place(shown)
+        for event in events:
+            shown.operation.fold(event)
+        event_id = derived_event_id(record.history.last_event_id)
+        self._deliveries.add(shown, events[-1], event_id, entries[-1].epoch_number)
+        self.store.touch(shown, record.last_event_at)
+
+    def _conclude(
+        self, follows: Iterable[Consequence], timestamp: float, event_id: str, now: float
+    ) -> None:
+        """Process what follows from an event for the operations of workflows."""
+        for operation_id, consequence in follows:
+            if consequence is not None:
+                self._process(consequence, event_id, now)
+            elif (record := self.store.get(operation_id)) is not None:
+                progress = self._reported(None, timestamp, event_id)
+                if self._deliveries.may_add_progress(record, now):
+                    self._deliveries.add_late(record, progress, now)
+                else:
+                    self._deliveries.hold_back(record, progress)
+
+    def _reported(self, event: Event | None, timestamp: float, event_id: str) -> ReportedProgress:
+        return ReportedProgress(event, timestamp, event_id, self._log.epoch_number)
 
     def _create(self, event: Event) -> OperationRecord | None:
         """Create the record of an operation; None for a late event of one that was evicted."""
         if self.store.was_evicted_finished(event.operation_id) and not reopens(event):
             self.counts["over"] += 1
             return None
-        return self.store.create(event.operation_id, event.timestamp)
+        record = self.store.create(event.operation_id, event.timestamp)
+        self.workflows.place(record)
+        return record
 
-    @property
-    def next_due(self) -> float | None:
-        """Monotonic time at which to call :meth:`flush_due`; None if nothing is held back."""
-        return self._limiter.next_due
-
-    def flush_due(self, now: float) -> None:
-        """Deliver the progress that was held back until now."""
-        for record, held_back in self._limiter.take_due(now).items():
-            if self.store.holds(record):
-                self._send_held_back(record, held_back, now)
-        self.store.evict_excess()  # It may be larger than the progress that it replaces.
-
-    def _deliver_held_back(self, record: OperationRecord, now: float) -> None:
-        held_back = self._limiter.resume(record)
-        if held_back is not None:
-            self._send_held_back(record, held_back, now)
-
-    def _send_held_back(self, record: OperationRecord, held_back: _HeldBack, now: float) -> None:
-        self._limiter.mark_sent(record, now)
-        self._unsent.setdefault(record, (record.history.newest, None))
-        at = held_back.at
-        self._deliver(record, held_back.event, at.event_id(held_back.index), at.epoch_number)
+    def _progress_of(self, record: OperationRecord, timestamp: float) -> Event | None:
+        """Make the progress of a workflow; None if it has ended."""
+        event = self.workflows.progress_of(record.operation_id, timestamp)
+        if event is None or record.operation.fold(event)[0] is not _DELIVER:
+            return None
+        return event
 
     def _resume(
-        self, record: OperationRecord, run: Run, timestamp: float, at: BatchPosition, index: int
+        self, record: OperationRecord, run: Run, timestamp: float, event_id: str, now: float
     ) -> None:
         """Deliver the event that resumes the current run."""
         event = resume(record.operation, run, timestamp)
         self.counts["resumed"] += 1
         if event.data.status == STARTED:
             record.history.run_start_seq = record.history.newest + 1
-        self._deliver(record, event, at.synthetic_event_id(index), at.epoch_number)
+        event_id += SYNTHETIC_SUFFIX
+        self._deliveries.add(record, event, event_id, self._log.epoch_number)
+        self._report(record, event, event_id, now)
 
-    def _deliver(
-        self, record: OperationRecord, event: Event, event_id: str, epoch_number: int
-    ) -> None:
-        """Encode the event and append it to the history of its operation."""
-        newest = record.history.newest
-        self._unsent.setdefault(record, (newest, event.timestamp))
-        frame = text_frame(encode_event_frame(event, event_id))
-        # All entries of a run share one `str`, to save memory.
-        current = record.operation.runs.current
-        run = current.id if current is not None and current.id == event.run else event.run
-        entry = Entry(newest + 1, epoch_number, KINDS[type(event)], run, frame)
-        self.store.append(record, entry)
+    @property
+    def next_due(self) -> float | None:
+        """Monotonic time at which to call :meth:`flush_due`; None if nothing is held back."""
+        return self._deliveries.next_due
+
+    def flush_due(self, now: float) -> None:
+        """Deliver the progress that was held back until now."""
+        self._deliveries.add_due(now)
 
     def take_deliveries(self) -> list[Delivery]:
         """Return the deliveries since the last call, for operations with a subscription."""
-        unsent, self._unsent = self._unsent, {}
-        for record in self._joined:
-            record.history.forget_joined()
-        self._joined = unsent
-        return [
-            Delivery(record, cursor, sessions, since)
-            for record, (cursor, since) in unsent.items()
-            if (sessions := self.subscriptions.index.of(record))
-        ]
+        return self._deliveries.take()
 
     def _close_slow_readers(self, record: OperationRecord) -> None:
         """Close the sessions that have not read an evicted operation whose memory is needed."""
@@ -258,14 +269,13 @@ class Hub:
 
     def stats(self) -> dict[str, int]:
         """Return the figures for ``get_stats``."""
-        return {
-            "active_operations": self.store.active,
-            "total_operations": self.store.total,
-            "subscriptions": len(self.subscriptions.index),
-            "held_operations": len(self.store),
-            "history_bytes": self.store.history_bytes,
-            **{f"{name}_total": self.counts[name] for name in _COUNTS},
-        }
+        return stats_of(self.store, len(self.subscriptions.index), self.counts)
+
+
+def _note_status(record: OperationRecord, event: Status, now: float) -> None:
+    """Note that an operation has new fields, which selectors may match, and that it may wait."""
+    record.selector_version = -1
+    record.waits_until = max(record.waits_until, now + _pause_after(event))
 
 
 def _pause_after(status: Status) -> float:
@@ -278,7 +288,3 @@ def _pause_after(status: Status) -> float:
 
 
 _COUNTED: Final = {Verdict.DELIVER: "delivered", Verdict.STALE: "behind", Verdict.ENDED: "over"}
-_COUNTS: Final = (
-    "events", "delivered", "behind", "over", "resumed", "malformed", "repeats", "gaps",
-    "lookups_refused",
-)  # fmt: skip

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from celery_wsprogress.access.permissions import Permit
+    from celery_wsprogress.hub.operation_record import OperationRecord
     from celery_wsprogress.hub.steps import Steps
-    from celery_wsprogress.hub.store import OperationRecord, OperationStore
+    from celery_wsprogress.hub.store import OperationStore
     from celery_wsprogress.operations.operation import Operation
 
 MAX_LISTED: Final = 1_000

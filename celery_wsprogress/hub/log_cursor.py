@@ -38,6 +38,11 @@ class LogCursor:
         self._at: BatchPosition | None = None
 
     @property
+    def epoch_number(self) -> int:
+        """The number of the epoch that is being read."""
+        return self._newest_epoch
+
+    @property
     def position(self) -> LogPosition | None:
         """The position after everything that was read; None if nothing was."""
         return None if self._at is None else self._at.of_event(math.inf)

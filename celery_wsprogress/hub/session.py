@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.access.permissions import Permit
     from celery_wsprogress.hub.cursor import Cursor
-    from celery_wsprogress.hub.store import OperationRecord
+    from celery_wsprogress.hub.operation_record import OperationRecord
     from celery_wsprogress.operations.selector import Selector
 
 WRITE_BYTES: Final = 65_536

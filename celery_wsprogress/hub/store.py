@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.hub.evicted_records import EvictedRecords
+from celery_wsprogress.hub.operation_record import PHASE_OF_STATE, OperationRecord, Phase
 from celery_wsprogress.hub.serial_index import SerialIndex
 from celery_wsprogress.operations.history import MAX_ENTRIES, History
 from celery_wsprogress.operations.operation import Operation
-from celery_wsprogress.operations.snapshot import snapshot_of
-from celery_wsprogress.operations.states import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery_wsprogress.operations.history import Entry
-    from celery_wsprogress.operations.selector import Selector
+    from celery_wsprogress.operations.states import State
     from celery_wsprogress.protocol.event_ids import LogPosition
 
 MAX_EVICTED_IDS: Final = 50_000
@@ -39,28 +39,8 @@ MIN_UNFINISHED_AGE: Final = 86_400.0
 ETA: its message may be queued for long, and its worker may be down."""
 
 
-class Phase(IntEnum):
-    """The phase of an operation, in the order of eviction."""
-
-    FINISHED = 0
-    WAITING = 1
-    RUNNING = 2
-
-
 # On CPython 3.11 an attribute of an Enum costs ten times what a name costs.
 _FINISHED: Final = Phase.FINISHED
-
-PHASE_OF_STATE: Final = {
-    State.QUEUED: Phase.WAITING,
-    State.SCHEDULED: Phase.WAITING,
-    State.RECEIVED: Phase.WAITING,
-    State.RUNNING: Phase.RUNNING,
-    State.RETRYING: Phase.RUNNING,
-    State.REPLACED: Phase.RUNNING,
-    State.COMPLETED: Phase.FINISHED,
-    State.ERROR: Phase.FINISHED,
-    State.CANCELLED: Phase.FINISHED,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,64 +54,6 @@ class Limits:
     max_history_bytes: int = 512_000_000
     max_history_entries: int = MAX_ENTRIES
     """Maximum number of events of one operation, besides its latest progress."""
-
-
-class OperationRecord:
-    """One operation with its history. Times are seconds of the monotonic clock.
-
-    Args:
-        operation: The operation.
-        history: Its delivered events.
-        serial: Number of the record among all that were ever created.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "counted_size",
-        "history",
-        "last_event_at",
-        "last_heartbeat_at",
-        "lru_touched_at",
-        "operation",
-        "phase",
-        "selected_by",
-        "selector_version",
-        "serial",
-        "waits_until",
-    )
-
-    def __init__(self, operation: Operation, history: History, serial: int) -> None:
-        self.operation = operation
-        self.history = history
-        self.serial = serial
-        self.counted_size = 0
-        """Bytes of the operation that :attr:`OperationStore.history_bytes` contains."""
-        self.phase = Phase.WAITING
-        self.last_event_at = 0.0
-        self.lru_touched_at = 0.0
-        """Time of its last move to the end of its queue."""
-        self.last_heartbeat_at = 0.0
-        """Time of the last event or heartbeat of its current run."""
-        self.waits_until = 0.0
-        """Earliest time at which it may start, or start again."""
-        self.selected_by: tuple[Selector, ...] = ()
-        """The selectors that match it, as :class:`.SubscriptionIndex` found them."""
-        self.selector_version = -1
-        """The version of the selectors for :attr:`selected_by`; -1 if that is outdated."""
-
-    @property
-    def operation_id(self) -> str:
-        """The id of the operation."""
-        return self.operation.operation_id
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return the JSON object that shows the operation to clients."""
-        history = self.history
-        return {
-            **snapshot_of(self.operation),
-            "event_count": history.newest - history.first_seq,
-            "last_event_id": history.last_event_id,
-        }
 
 
 @dataclass(slots=True)
@@ -157,6 +79,8 @@ class OperationStore:
     )
     """The records by phase; the one that was silent longest is first."""
     _by_serial: SerialIndex[OperationRecord] = field(default_factory=SerialIndex)
+    on_workflow_evicted: Callable[[str], None] = field(default=lambda _: None)
+    """Called with the id of the operation of a workflow that was evicted."""
 
     def __len__(self) -> int:
         return len(self._records)
@@ -194,6 +118,11 @@ class OperationStore:
         """Append an entry to the history of an operation."""
         self.history_bytes += record.history.append(entry)
         self._appended += 1
+
+    def set_plan_size(self, record: OperationRecord, size: int) -> None:
+        """Count the bytes of a workflow with the operation that shows it."""
+        self.history_bytes += size - record.plan_size
+        record.plan_size = size
 
     def touch(self, record: OperationRecord, now: float) -> None:
         """Record that an event of the operation was processed, and evict others if needed."""
@@ -233,12 +162,14 @@ class OperationStore:
         del self._records[operation_id]
         del self._lru[record.phase][operation_id]
         self._by_serial.remove(record)
-        size = history.size + record.counted_size + RECORD_BYTES
+        size = history.size + record.counted_size + record.plan_size + RECORD_BYTES
         self.history_bytes -= size
         self.evicted.add(record, size, self.limits.max_history_bytes // 8)
         newest = history.position
         if newest is not None and (self.evicted_up_to is None or newest > self.evicted_up_to):
             self.evicted_up_to = newest
+        if record.workflow is not None:
+            self.on_workflow_evicted(operation_id)
         if record.phase is Phase.FINISHED:
             self._evicted_finished[hash(operation_id)] = None
             if len(self._evicted_finished) > MAX_EVICTED_IDS:

@@ -53,9 +53,9 @@ def _subscribe(context: CommandContext, replay: str | None) -> Steps[dict[str, A
     selector = _selector(context)
     if selector is not None:
         return (yield from _subscribe_by(context, selector, replay))
-    operation_id = context.text("operation_id")
+    operation_id = context.named_operation_id()
     since = context.optional_text("since")
-    reply = {"status": "subscribed", "operation_id": operation_id}
+    reply = {"status": "subscribed", "operation_id": operation_id} | _workflow(context)
     return reply | _subscribe_to_one(context, operation_id, replay, since)
 
 
@@ -82,7 +82,7 @@ def _targets(context: CommandContext) -> list[str | None]:
     """Return the ids that the command names; ``[None]`` if it names a selector."""
     if context.fields.get("operation_ids") is not None:
         return [*_ids(context)]
-    return [None if _selector(context) else context.text("operation_id")]
+    return [None if _selector(context) else context.named_operation_id()]
 
 
 def _subscribe_to_one(
@@ -148,9 +148,15 @@ def unsubscribe(context: CommandContext) -> Steps[dict[str, Any]]:
     if selector is not None:
         yield from context.hub.subscriptions.unselect(context.session, selector)
         return {"status": "unsubscribed", selector.by.value: selector.value}
-    operation_id = context.text("operation_id")
+    operation_id = context.named_operation_id()
     context.hub.subscriptions.unsubscribe(context.session, [operation_id])
-    return {"status": "unsubscribed", "operation_id": operation_id}
+    return {"status": "unsubscribed", "operation_id": operation_id} | _workflow(context)
+
+
+def _workflow(context: CommandContext) -> dict[str, str]:
+    """Return the field of a reply that repeats ``workflow_id``."""
+    workflow_id = context.optional_text("workflow_id")
+    return {} if workflow_id is None else {"workflow_id": workflow_id}
 
 
 def _selector(context: CommandContext) -> Selector | None:

@@ -16,8 +16,8 @@ from celery_wsprogress.protocol.globs import glob_matcher
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from celery_wsprogress.hub.operation_record import OperationRecord
     from celery_wsprogress.hub.session import Session
-    from celery_wsprogress.hub.store import OperationRecord
     from celery_wsprogress.operations.operation import Operation
     from celery_wsprogress.operations.selector import Selector
 
@@ -78,6 +78,10 @@ class SubscriptionIndex:
         for selector in self._selected_by(record):
             found |= self._by_selector[selector]
         return tuple(found)
+
+    def is_watched(self, operation_id: str) -> bool:
+        """Return whether a session is subscribed to an id."""
+        return operation_id in self._by_id
 
     def selects(self, session: Session, record: OperationRecord | None) -> bool:
         """Return whether a session is subscribed to an operation by a selector."""

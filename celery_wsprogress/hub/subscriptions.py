@@ -13,14 +13,16 @@ from celery_wsprogress.hub.cursor import ReplayCursor, SelectionCursor
 from celery_wsprogress.hub.subscription_index import SubscriptionIndex
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.protocol.event_ids import parse_event_id
+from celery_wsprogress.protocol.plans import workflow_operation_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from celery_wsprogress.hub.log_cursor import LogCursor
+    from celery_wsprogress.hub.operation_record import OperationRecord
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.hub.steps import Steps
-    from celery_wsprogress.hub.store import OperationRecord, OperationStore
+    from celery_wsprogress.hub.store import OperationStore
     from celery_wsprogress.operations.history import History
     from celery_wsprogress.operations.selector import Selector
     from celery_wsprogress.protocol.event_ids import LogPosition
@@ -98,6 +100,18 @@ class Subscriptions:
             cursor.skip_until = position
             cursor.unknown_since = _id_of_unknown_epoch(since, position)
         return self._log.can_recover(position, self._store.evicted_up_to)
+
+    def awaits_workflow(self, operation_id: str) -> bool:
+        """Return whether a session is subscribed to the workflow of a task."""
+        return self.index.is_watched(workflow_operation_id(operation_id))
+
+    def start_epoch(self) -> None:
+        """Have cursors whose epoch was unknown begin where their clients are, if it is read now."""
+        for session in self.index.by_id():
+            for cursor in session.cursors.values():
+                seen = self._log.position_of(cursor.unknown_since)
+                if seen is not None:
+                    cursor.skip_until, cursor.unknown_since = cursor.skip_until or seen, None
 
     def select(self, session: Session, selector: Selector, *, replay: str) -> Steps[None]:
         """Subscribe to every operation that a selector matches, now or later.

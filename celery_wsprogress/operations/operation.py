@@ -52,10 +52,7 @@ _DELIVER: Final = Verdict.DELIVER
 
 
 class Operation(Struct, gc=False):
-    """The state of one operation. Only :meth:`fold` and :func:`.resume` change it.
-
-    Times are epoch seconds of the writers of the events.
-    """
+    """The state of one operation. Times are epoch seconds of the writers of the events."""
 
     operation_id: str
     first_seen_at: float
@@ -88,6 +85,8 @@ class Operation(Struct, gc=False):
     parent_id: str | None = None
     root_id: str | None = None
     group_id: str | None = None
+    workflow_ids: tuple[str, ...] = ()
+    """The workflows that it is a step of; the hub knows them."""
     streams_result: bool = False
     """Whether a result from the result backend may be shown. The worker's first event says so."""
     streams_errors: bool = False

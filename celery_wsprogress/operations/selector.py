@@ -22,6 +22,8 @@ class SelectorField(StrEnum):
     TAG = "tag"
     GROUP = "group_id"
     ROOT = "root_id"
+    STEPS = "steps_of"
+    """The tasks of a workflow, by the id that its caller holds."""
 
 
 # On CPython 3.11 an attribute of an Enum costs ten times what a name costs.
@@ -29,8 +31,9 @@ _OPERATION_TYPE: Final = SelectorField.OPERATION_TYPE
 _TAG: Final = SelectorField.TAG
 _GROUP: Final = SelectorField.GROUP
 _ROOT: Final = SelectorField.ROOT
+_STEPS: Final = SelectorField.STEPS
 
-FILTERS: Final = (_OPERATION_TYPE, _TAG, _GROUP, _ROOT)
+FILTERS: Final = (_OPERATION_TYPE, _TAG, _GROUP, _ROOT, _STEPS)
 """The fields that select some operations and not all."""
 
 
@@ -78,6 +81,7 @@ def exact_selectors(operation: Operation) -> tuple[Selector, ...]:
         # What the root has called, and the root itself.
         *([Selector(_ROOT, operation.root_id)] if operation.root_id else ()),
         Selector(_ROOT, operation.operation_id),
+        *[Selector(_STEPS, one) for one in operation.workflow_ids],
     )
 
 

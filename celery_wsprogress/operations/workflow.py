@@ -13,7 +13,7 @@ Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import UNSET, Struct, field
 
@@ -65,6 +65,8 @@ class Workflow(Struct, eq=False):
 
     id: str
     """The id that the caller holds."""
+    operation_id: str = ""
+    """The id of the operation that shows it."""
     planned: list[Node] = field(default_factory=list)
     """The nodes of the plan, by their index there."""
     unplanned: dict[str, Step] = field(default_factory=dict)
@@ -77,8 +79,16 @@ class Workflow(Struct, eq=False):
     """Numbers of steps by state."""
     failures: dict[str, Failure] = field(default_factory=dict)
     """Why steps failed, by the id of their task: the first :data:`MAX_FAILED`."""
+    skipped_because: Failure | None = None
+    """What a task that never ran was told of the failure before it."""
     newest: Step | None = None
     """The step that reported last."""
+    announced: StepState = _WAITING
+    """The state that the events of its operation have said."""
+    starter_id: str = ""
+    """Id of the task that has sent the canvas, if a task did."""
+    run_number: int = 1
+    """1, and one more each time that it goes on after its end."""
     _tasks: int = 0
     """Number of tasks that the plan counts."""
     _members: int = 0
@@ -87,10 +97,14 @@ class Workflow(Struct, eq=False):
     _done: float = 0.0
     """Sum of what each step has done of its weight."""
 
+    def __post_init__(self) -> None:
+        """Make the id that follows from the other one."""
+        self.operation_id = workflow_operation_id(self.id)
+
     @property
-    def operation_id(self) -> str:
-        """The id of the operation that shows it."""
-        return workflow_operation_id(self.id)
+    def run(self) -> str:
+        """The id of the run of its operation."""
+        return f"workflow-{self.run_number}"
 
     @property
     def unlisted(self) -> int:
@@ -116,10 +130,13 @@ class Workflow(Struct, eq=False):
     @property
     def state(self) -> StepState:
         """Its state."""
-        root = self.planned[0].state if self.planned else _WAITING
         held = self.steps.get(self.id) or self.groups.get(self.id)
+        root = self.planned[0].state if self.planned else _WAITING
         if held is None:
             return root
+        if not self.planned or (root is _WAITING and held.state is _SKIPPED):
+            # A single task; or what failed before it was not read.
+            return _ERROR if held.state is _SKIPPED else held.state
         # What comes last in the plan that was read need not be what the caller holds.
         return _RUNNING if root is _COMPLETED and held.state is not _COMPLETED else root
 
@@ -224,7 +241,16 @@ class Workflow(Struct, eq=False):
         return changed
 
     def _note_failure(self, step: Step, state: StepState, failure: Failure | None) -> None:
-        if failure is None or state is _SKIPPED:
+        if state is _SKIPPED:
+            self.skipped_because = self.skipped_because or failure
+        elif failure is None:
             self.failures.pop(step.id, None)
         elif len(self.failures) < MAX_FAILED:
             self.failures[step.id] = failure
+
+
+class Place(NamedTuple):
+    """A step, and the workflow that it is in."""
+
+    workflow: Workflow
+    step: Step

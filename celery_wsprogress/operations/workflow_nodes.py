@@ -27,6 +27,10 @@ class StepState(IntEnum):
     """It never runs, because a step before it failed."""
 
 
+STATE_NAMES: Final = tuple(state.name.lower() for state in StepState)
+"""The names of the states on the wire."""
+
+
 # Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
 _WAITING: Final = StepState.WAITING
 _RUNNING: Final = StepState.RUNNING
@@ -74,8 +78,8 @@ class Block(Node, kw_only=True):
                 members of a group.
         """
         counts = self.counts
-        completed, cancelled = counts[_COMPLETED], counts[_CANCELLED]
-        failed = counts[_ERROR] + counts[_SKIPPED]
+        # A part that is skipped says nothing: the one that failed before it does.
+        completed, cancelled, failed = counts[_COMPLETED], counts[_CANCELLED], counts[_ERROR]
         if self.is_chain:
             if self.last is not None and self.last.state is _COMPLETED:
                 return _COMPLETED
@@ -84,7 +88,7 @@ class Block(Node, kw_only=True):
             is_over = completed + cancelled + failed == self.size + unlisted
         if is_over:
             return _ERROR if failed else _CANCELLED if cancelled else _COMPLETED
-        return _WAITING if counts[_WAITING] == self.size else _RUNNING
+        return _WAITING if counts[_WAITING] + counts[_SKIPPED] == self.size else _RUNNING
 
 
 def place(node: Node, parent: Block | None, unlisted: int) -> None:

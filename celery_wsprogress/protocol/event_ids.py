@@ -3,7 +3,8 @@
 An ``event_id`` is ``<epoch>.<position>.<index>``: the epoch of the log, the position of the batch
 in the log, and the index of the event in the batch. It depends only on the log, so every sidecar
 gives an event the same id. If a run that was presumed lost reports again, the sidecar sends an
-event of its own before that report; it has the id of the report with the suffix ``r``.
+event of its own before that report; it has the id of the report with the suffix ``r``. What an
+event of a task does to its workflow is an event with the same id and the suffix ``w``.
 
 Ids also come back from clients, so every part has a bound, and a text that exceeds one is no id.
 
@@ -20,6 +21,12 @@ from celery_wsprogress.protocol.whole_numbers import DIGITS
 SYNTHETIC_SUFFIX: Final = "r"
 """The suffix of the id of an event that the sidecar made, and that is not in the log."""
 
+DERIVED_SUFFIX: Final = "w"
+"""The suffix of the id of an event of a workflow, behind that of the event that it comes from."""
+
+MAX_DERIVED: Final = 3
+"""Maximum number of these suffixes: a workflow may be a step of another one."""
+
 MAX_EPOCH_LENGTH: Final = 16
 """Maximum number of characters of an epoch."""
 
@@ -28,7 +35,8 @@ _POSITION: Final = f"{DIGITS}(?:-{DIGITS})?"
 
 _is_epoch: Final = re.compile(_EPOCH).fullmatch
 _is_position: Final = re.compile(_POSITION).fullmatch
-_match: Final = re.compile(rf"({_EPOCH})\.({_POSITION})\.({DIGITS})({SYNTHETIC_SUFFIX}?)").fullmatch
+_SUFFIXES: Final = rf"({SYNTHETIC_SUFFIX}?)({DERIVED_SUFFIX}{{0,{MAX_DERIVED}}})"
+_match: Final = re.compile(rf"({_EPOCH})\.({_POSITION})\.({DIGITS}){_SUFFIXES}").fullmatch
 
 
 class LogPosition(NamedTuple):
@@ -37,8 +45,8 @@ class LogPosition(NamedTuple):
     batch: tuple[int, ...]
     """The number of the epoch and the position of the batch, as numbers."""
     event: float
-    """Index of the event in its batch, from 0. An event that the sidecar made has the index of the
-    event after it, less one half."""
+    """Index of the event in its batch, from 0. An event that the sidecar made before that has the
+    index less one half; one that follows from it, an eighth more for each suffix ``w``."""
 
 
 class BatchPosition:
@@ -67,9 +75,11 @@ class BatchPosition:
         """Return the id of one event of the batch."""
         return f"{self.prefix}{index}"
 
-    def synthetic_event_id(self, index: int) -> str:
-        """Return the id of an event that the sidecar sends before the one at this index."""
-        return f"{self.prefix}{index}{SYNTHETIC_SUFFIX}"
+
+def derived_event_id(event_id: str) -> str:
+    """Return the id of an event of a workflow that follows from the event with this id."""
+    is_full = event_id.endswith(DERIVED_SUFFIX * MAX_DERIVED)
+    return event_id if is_full else event_id + DERIVED_SUFFIX
 
 
 def parse_event_id(event_id: str) -> tuple[str, LogPosition] | None:
@@ -77,9 +87,9 @@ def parse_event_id(event_id: str) -> tuple[str, LogPosition] | None:
     found = _match(event_id)
     if found is None:
         return None
-    epoch, position, index, synthetic = found.groups()
-    number = int(index)
-    return epoch, LogPosition(parse_position(position), number - 0.5 if synthetic else number)
+    epoch, position, index, synthetic, derived = found.groups()
+    number = int(index) - 0.5 * len(synthetic) + 0.125 * len(derived)
+    return epoch, LogPosition(parse_position(position), number)
 
 
 def event_id_of_frame(frame: bytes) -> str:

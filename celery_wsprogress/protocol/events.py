@@ -180,6 +180,9 @@ class ErrorData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False)
     duration: float | UnsetType = UNSET
     """As for ``completed``."""
     attempt: int | UnsetType = UNSET
+    details: dict[str, Any] | UnsetType = UNSET
+    """Of a workflow, and of a task that never ran because one before it failed: ``failed_step``,
+    the id of that task; of a workflow also ``failed``, the ids of up to 100 tasks."""
 
 
 class _Envelope(

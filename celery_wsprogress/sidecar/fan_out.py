@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from celery_wsprogress.hub.hub import Delivery
+    from celery_wsprogress.hub.deliveries import Delivery
     from celery_wsprogress.hub.session import Session
 
 logger = logging.getLogger(__name__)

@@ -152,7 +152,7 @@ def test_nothing_is_granted_by_an_empty_list():
 @pytest.mark.parametrize(
     ("what", "name"),
     [
-        ({"ops": "workflow:w"}, "ops"),
+        ({"ops": "sub:w"}, "ops"),
         ({"ops": ["group:"]}, "ops"),
         ({"ops": [7]}, "ops"),
         ({"can": ["fly"]}, "can"),

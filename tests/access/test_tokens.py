@@ -194,7 +194,6 @@ def test_rights_view_and_names():
         {"ops": [7]},
         {"ops": [""]},
         {"ops": ["group:"]},
-        {"ops": ["workflow:w"]},
         {"ops": ["sub:user"]},
         {"ops": ["type:" + "a" * 201]},
         {"can": "watch"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from celery_wsprogress.hub.evicted_records import MIN_BYTES, EvictedRecords
-from celery_wsprogress.hub.store import OperationRecord
+from celery_wsprogress.hub.operation_record import OperationRecord
 from celery_wsprogress.operations.history import History
 from celery_wsprogress.operations.operation import Operation
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from celery_wsprogress.hub import serial_index
+from celery_wsprogress.hub.operation_record import OperationRecord
 from celery_wsprogress.hub.serial_index import SerialIndex
-from celery_wsprogress.hub.store import OperationRecord
 from celery_wsprogress.operations.history import History
 from celery_wsprogress.operations.operation import Operation
 

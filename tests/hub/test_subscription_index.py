@@ -11,8 +11,8 @@ from support.sample_events import queued
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub import subscription_index
 from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.operation_record import OperationRecord
 from celery_wsprogress.hub.session import Session
-from celery_wsprogress.hub.store import OperationRecord
 from celery_wsprogress.hub.subscription_index import GlobIndex, SubscriptionIndex
 from celery_wsprogress.operations.history import History
 from celery_wsprogress.operations.operation import Operation

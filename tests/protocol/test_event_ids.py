@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from celery_wsprogress.protocol.event_ids import (
+    MAX_DERIVED,
+    SYNTHETIC_SUFFIX,
     BatchPosition,
     LogPosition,
+    derived_event_id,
     event_id_of_frame,
     is_epoch,
     parse_event_id,
@@ -40,9 +43,22 @@ def test_an_id_leads_back_to_the_position_of_its_event(position, index):
 def test_an_event_of_the_sidecar_stands_between_two_of_the_log(position, index):
     batch = BatchPosition("e1", 3, position)
     before = position_in(batch.event_id(index))
-    synthetic = position_in(batch.synthetic_event_id(index + 1))
+    synthetic = position_in(batch.event_id(index + 1) + SYNTHETIC_SUFFIX)
     behind = position_in(batch.event_id(index + 1))
     assert before < synthetic < behind
+
+
+@given(positions, indexes, st.sampled_from(["", SYNTHETIC_SUFFIX]))
+def test_what_follows_from_an_event_stands_behind_it_and_before_the_next(position, index, suffix):
+    batch = BatchPosition("e1", 3, position)
+    ids = [batch.event_id(index) + suffix]
+    for _ in range(MAX_DERIVED):
+        ids.append(derived_event_id(ids[-1]))
+    places = [position_in(one) for one in ids]
+    assert sorted(places) == places
+    assert len(set(places)) == len(places)
+    assert places[-1] < position_in(batch.event_id(index + (0 if suffix else 1)))
+    assert derived_event_id(ids[-1]) == ids[-1]
 
 
 @given(st.tuples(positions, indexes), st.integers(0, 9))

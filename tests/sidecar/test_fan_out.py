@@ -12,7 +12,8 @@ from support.asyncio_runner import run
 from support.sample_events import doubted_logs, log, progress, status
 
 from celery_wsprogress.access.permissions import Permit
-from celery_wsprogress.hub.hub import Delivery, Hub
+from celery_wsprogress.hub.deliveries import Delivery
+from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.hub.store import OperationStore

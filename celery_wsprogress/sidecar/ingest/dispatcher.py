@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from celery_wsprogress.brokers import LogEntry
-    from celery_wsprogress.hub.hub import Delivery, Hub
+    from celery_wsprogress.hub.deliveries import Delivery
+    from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.protocol.batches import Batch
     from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
     from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay

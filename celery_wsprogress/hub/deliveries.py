@@ -1,0 +1,138 @@
+"""What is due to be delivered: the new entries of the histories, and the progress held back.
+
+The hub adds events that were folded; :meth:`Deliveries.take` returns the sessions that get them.
+Progress above the rate limit waits (:mod:`.rate_limit`), and is added when it is due, or before the
+next event of another kind.
+
+Pure: times are passed in. Runs in: the event loop.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+
+from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
+from celery_wsprogress.operations.history import KINDS, Entry
+from celery_wsprogress.protocol.events import Event
+from celery_wsprogress.protocol.frames import text_frame
+from celery_wsprogress.protocol.messages import encode_event_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from celery_wsprogress.hub.operation_record import OperationRecord
+    from celery_wsprogress.hub.session import Session
+    from celery_wsprogress.hub.store import OperationStore
+    from celery_wsprogress.hub.subscription_index import SubscriptionIndex
+
+
+class Delivery(NamedTuple):
+    """New entries of one operation, and the sessions that get them."""
+
+    record: OperationRecord
+    cursor: int
+    """``seq`` of the last entry before the new ones."""
+    sessions: tuple[Session, ...]
+    since: float | None
+    """Epoch seconds of the first new event; None if the rate limit held it back."""
+
+
+class ReportedProgress(Struct, gc=False):
+    """A progress that may be held back."""
+
+    event: Event | None
+    """None: that of a workflow, which is made when it is sent."""
+    timestamp: float
+    event_id: str
+    epoch_number: int
+
+
+class Deliveries:
+    """The deliveries that are due.
+
+    Args:
+        store: The operations.
+        index: Who is subscribed to them.
+        progress_interval: Minimum seconds between two progress events of one operation.
+        make_progress: Makes the progress of a workflow, with the timestamp of the event that it
+            comes from; None if there is none any more.
+    """
+
+    def __init__(
+        self,
+        store: OperationStore,
+        index: SubscriptionIndex,
+        progress_interval: float,
+        make_progress: Callable[[OperationRecord, float], Event | None],
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._interval = progress_interval
+        self._make_progress = make_progress
+        self._limiter: ProgressRateLimiter[OperationRecord, ReportedProgress]
+        self._limiter = ProgressRateLimiter(progress_interval)
+        self._unsent: dict[OperationRecord, tuple[int, float | None]] = {}
+        """``cursor`` and ``since`` of the :class:`Delivery` that is due, by operation."""
+        self._joined: Iterable[OperationRecord] = ()
+        """The operations of the last deliveries, whose frames may be joined for several
+        sessions."""
+
+    @property
+    def next_due(self) -> float | None:
+        """Monotonic time at which to call :meth:`add_due`; None if nothing is held back."""
+        return self._limiter.next_due
+
+    def add(self, record: OperationRecord, event: Event, event_id: str, epoch_number: int) -> None:
+        """Encode an event and append it to the history of its operation."""
+        newest = record.history.newest
+        self._unsent.setdefault(record, (newest, event.timestamp))
+        frame = text_frame(encode_event_frame(event, event_id))
+        # All entries of a run share one `str`, to save memory.
+        current = record.operation.runs.current
+        run = current.id if current is not None and current.id == event.run else event.run
+        entry = Entry(newest + 1, epoch_number, KINDS[type(event)], run, frame)
+        self._store.append(record, entry)
+
+    def may_add_progress(self, record: OperationRecord, now: float) -> bool:
+        """Return whether progress may be added now, which then counts for the rate limit."""
+        return self._limiter.try_send(record, self._interval, now)
+
+    def hold_back(self, record: OperationRecord, progress: ReportedProgress) -> None:
+        """Add progress later, if no newer one takes its place until then."""
+        self._limiter.hold_back(record, progress, self._interval)
+
+    def add_due(self, now: float) -> None:
+        """Add the progress that was held back until now."""
+        for record, progress in self._limiter.take_due(now).items():
+            if self._store.holds(record):
+                self.add_late(record, progress, now)
+        self._store.evict_excess()  # It may be larger than the progress that it replaces.
+
+    def add_held_back(self, record: OperationRecord, now: float) -> None:
+        """Add the progress of an operation that is held back, if there is any."""
+        progress = self._limiter.resume(record)
+        if progress is not None:
+            self.add_late(record, progress, now)
+
+    def add_late(self, record: OperationRecord, progress: ReportedProgress, now: float) -> None:
+        """Add progress that was held back, or that is made only now."""
+        event = progress.event or self._make_progress(record, progress.timestamp)
+        if event is None:
+            return
+        self._limiter.mark_sent(record, now)
+        self._unsent.setdefault(record, (record.history.newest, None))
+        self.add(record, event, progress.event_id, progress.epoch_number)
+
+    def take(self) -> list[Delivery]:
+        """Return the deliveries since the last call, for operations with a subscription."""
+        unsent, self._unsent = self._unsent, {}
+        for record in self._joined:
+            record.history.forget_joined()
+        self._joined = unsent
+        return [
+            Delivery(record, cursor, sessions, since)
+            for record, (cursor, since) in unsent.items()
+            if (sessions := self._index.of(record))
+        ]

@@ -1,0 +1,274 @@
+"""The workflows of a hub: their plans, their steps, and the events of their operations.
+
+The hub calls :meth:`Workflows.add_part` for each part of a plan that it reads, and
+:meth:`Workflows.report` after each event of a step. They return what follows for the operations of
+workflows. It follows from the log alone, so every sidecar concludes the same.
+
+Pure. Runs in: the event loop.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from msgspec import UNSET, structs
+
+from celery_wsprogress.operations import workflow_events
+from celery_wsprogress.operations.workflow import Failure, Place, Workflow
+from celery_wsprogress.operations.workflow_nodes import Block, Step, StepState
+from celery_wsprogress.protocol.events import Error, Event, Progress, Result
+from celery_wsprogress.protocol.plans import is_workflow, workflow_id_of
+
+if TYPE_CHECKING:
+    from celery_wsprogress.hub.operation_record import OperationRecord
+    from celery_wsprogress.hub.store import OperationStore
+    from celery_wsprogress.operations.operation import Operation
+    from celery_wsprogress.protocol.events import Plan
+
+ENDED: Final = frozenset({StepState.COMPLETED, StepState.ERROR, StepState.CANCELLED})
+"""The states of a workflow that is over."""
+
+# Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
+_WAITING: Final = StepState.WAITING
+_RUNNING: Final = StepState.RUNNING
+_COMPLETED: Final = StepState.COMPLETED
+_CANCELLED: Final = StepState.CANCELLED
+
+_IGNORED: Final = Failure("a task raised Ignore, and nothing follows it", "Ignore")
+
+
+class Consequence(NamedTuple):
+    """What follows from an event for an operation."""
+
+    operation_id: str
+    event: Event | None
+    """None: the progress of a workflow. :meth:`Workflows.progress_of` makes it when it is sent."""
+
+
+class Workflows:
+    """The workflows of a hub, by the ids of their tasks.
+
+    Args:
+        store: The operations, where the steps of a workflow are found.
+    """
+
+    def __init__(self, store: OperationStore) -> None:
+        self._store = store
+        self._by_id: dict[str, Workflow] = {}
+        self._places: dict[str, tuple[Place, ...]] = {}
+        """By the id of a task: one that a step has started is in several workflows."""
+        self._groups: dict[str, tuple[Workflow, Block]] = {}
+        """The groups by their id: a plan may not name all their members."""
+
+    def get(self, operation_id: str) -> Workflow | None:
+        """Return the workflow of an operation; None if it is none, or is not held."""
+        workflow_id = workflow_id_of(operation_id)
+        return None if workflow_id is None else self._by_id.get(workflow_id)
+
+    def size_of(self, operation_id: str) -> int:
+        """Return the bytes of a workflow."""
+        workflow = self.get(operation_id)
+        return 0 if workflow is None else workflow.size
+
+    def progress_of(self, operation_id: str, timestamp: float) -> Progress | None:
+        """Return the progress of a workflow as it is now; None if it is not held any more."""
+        workflow = self.get(operation_id)
+        if workflow is None:
+            return None
+        newest = workflow.newest and self._store.get(workflow.newest.id)
+        message = newest.operation.latest_message()[0] if newest else ""
+        return workflow_events.progress(workflow, timestamp, message)
+
+    def forget(self, operation_id: str) -> None:
+        """Forget a workflow whose operation is not held any more."""
+        workflow = self.get(operation_id)
+        if workflow is None:
+            return
+        del self._by_id[workflow.id]
+        for task_id in workflow.steps:
+            self._set_places(
+                task_id,
+                tuple(one for one in self._places[task_id] if one.workflow is not workflow),
+            )
+        for group_id in workflow.groups:
+            if self._groups[group_id][0] is workflow:
+                del self._groups[group_id]
+
+    def _set_places(self, task_id: str, places: tuple[Place, ...]) -> None:
+        if places:
+            self._places[task_id] = places
+        else:
+            del self._places[task_id]
+        record = self._store.get(task_id)
+        if record is not None:
+            self.place(record)
+
+    def place(self, record: OperationRecord) -> None:
+        """Look up the steps of an operation, which is new here or has become a step."""
+        if record.workflow is None:
+            record.workflow = self.get(record.operation_id)
+        places = self._places.get(record.operation_id, ())
+        if places is not record.places:
+            record.places = places
+            record.operation.workflow_ids = tuple(one.workflow.id for one in places)
+            record.selector_version = -1
+
+    def add_part(self, plan: Plan) -> list[Consequence]:
+        """Add a part of a plan, and return what follows."""
+        workflow_id = workflow_id_of(plan.operation_id)
+        if not workflow_id:
+            return []
+        known = self._by_id.get(workflow_id)
+        workflow = known or self._create(workflow_id)
+        steps = workflow.add_part(plan.data)
+        for group_id, block in workflow.groups.items():
+            self._groups.setdefault(group_id, (workflow, block))
+        if plan.data.parent_id is not UNSET:
+            workflow.starter_id = plan.data.parent_id
+        around = self._add_to_workflows_around(workflow, steps)
+        for step in steps:
+            self._add_place(Place(workflow, step))
+        follows: list[Consequence] = []
+        if known is None:
+            queued = workflow_events.queued(workflow, plan.timestamp, plan.data)
+            follows.append(Consequence(workflow.operation_id, queued))
+        for one in (workflow, *around):
+            follows += self._follow(one, plan, changed=True)
+        return follows
+
+    def add_single(self, record: OperationRecord) -> list[Event]:
+        """Show a task that is no part of a workflow as one of a single step.
+
+        Returns:
+            The events that take the operation of the workflow to where the task is.
+        """
+        operation = record.operation
+        workflow = self._create(operation.operation_id)
+        step = workflow.add_started(None, operation.operation_id, operation.operation_type)
+        self._add_place(Place(workflow, step))
+        begun = operation.first_seen_at if operation.started_at is None else operation.started_at
+        state = workflow.announced = workflow.state
+        events: list[Event] = [workflow_events.queued(workflow, operation.first_seen_at)]
+        if state is not _WAITING:
+            message = operation.latest_message()[0]
+            events.append(workflow_events.started(workflow, begun))
+            events.append(workflow_events.progress(workflow, begun, message))
+        if state in ENDED:
+            events.append(workflow_events.ended(workflow, operation.finished_at or begun))
+        return events
+
+    def _create(self, workflow_id: str) -> Workflow:
+        workflow = self._by_id[workflow_id] = Workflow(workflow_id)
+        return workflow
+
+    def _add_to_workflows_around(self, workflow: Workflow, steps: list[Step]) -> list[Workflow]:
+        """Add the steps of a canvas to the workflows of the task that has sent it.
+
+        That is the task which was running, or the one that was replaced by the canvas.
+        """
+        around: list[Workflow] = []
+        for starter_id in {workflow.starter_id, workflow.id}:
+            for other, starter in self._places.get(starter_id, ()):
+                if other is not workflow:
+                    around.append(other)
+                    for step in steps:
+                        self._add_started(other, starter, step.id, step.name)
+        return around
+
+    def _add_started(
+        self, workflow: Workflow, starter: Step, task_id: str, name: str
+    ) -> Step | None:
+        if workflow.is_full or task_id in workflow.steps or workflow.announced in ENDED:
+            return None
+        step = workflow.add_started(starter, task_id, name)
+        self._add_place(Place(workflow, step))
+        return step
+
+    def _add_place(self, place: Place) -> None:
+        """Add a step to those of its task, and take over how that is by now."""
+        task_id = place.step.id
+        self._set_places(task_id, (*self._places.get(task_id, ()), place))
+        record = self._store.get(task_id)
+        if record is not None:
+            _report(place, record.operation)
+        shown = self._store.get(place.workflow.operation_id)
+        if shown is not None:
+            self._store.set_plan_size(shown, place.workflow.size)
+
+    def _join(self, record: OperationRecord, event: Event) -> list[Consequence]:
+        """Make an operation a step of the workflows of its group or of the task that started it.
+
+        For operations that no plan names: their first events do.
+        """
+        operation = record.operation
+        task_id, name = operation.operation_id, operation.operation_type
+        if is_workflow(task_id):
+            return []
+        joined: list[Workflow] = []
+        workflow, group = self._groups.get(operation.group_id or "", (None, None))
+        if workflow is not None and group is not None and workflow.unlisted:
+            self._add_place(Place(workflow, workflow.add_member(group, task_id, name)))
+            joined.append(workflow)
+        for other, starter in self._places.get(operation.parent_id or "", ()):
+            if self._add_started(other, starter, task_id, name) is not None:
+                joined.append(other)
+        return [one for each in joined for one in self._follow(each, event, changed=True)]
+
+    def report(self, record: OperationRecord, event: Event) -> list[Consequence]:
+        """Return what follows from an event of an operation, which it has folded."""
+        if not record.places:
+            return self._join(record, event)
+        follows: list[Consequence] = []
+        for place in record.places:
+            workflow = place.workflow
+            changed = _report(place, record.operation)
+            if type(event) is Result and workflow.id == record.operation_id:
+                told = structs.replace(event, operation_id=workflow.operation_id, run=workflow.run)
+                follows.append(Consequence(workflow.operation_id, told))
+            follows += self._follow(workflow, event, changed=changed)
+        return follows
+
+    def _follow(
+        self, workflow: Workflow, event: Event | Plan, *, changed: bool
+    ) -> list[Consequence]:
+        """Return what follows from a change of a workflow by an event."""
+        before, state = workflow.announced, workflow.state
+        if state is before or (before in ENDED and state is not _RUNNING):
+            return [Consequence(workflow.operation_id, None)] * (changed and state is _RUNNING)
+        workflow.announced = state
+        if state is _RUNNING:
+            workflow.run_number += before in ENDED
+            started = workflow_events.started(workflow, event.timestamp)
+            return [Consequence(workflow.operation_id, started)]
+        ended = workflow_events.ended(workflow, event.timestamp)
+        follows = [Consequence(workflow.operation_id, ended)]
+        held = workflow.steps.get(workflow.id)
+        if held is not None and held.state is _WAITING and _is_silent_end(event):
+            unstarted = workflow_events.unstarted(workflow, event.timestamp)
+            follows.append(Consequence(workflow.id, unstarted))
+        return follows
+
+
+def _is_silent_end(event: Event | Plan) -> bool:
+    """Return whether nobody publishes the ends of the tasks behind the one that has ended.
+
+    The worker of a task that failed does (:mod:`celery_wsprogress.worker.signals.successors`).
+    """
+    return event.inferred or (isinstance(event, Error) and event.data.status == "cancelled")
+
+
+def _report(place: Place, operation: Operation) -> bool:
+    """Report the state of an operation to its workflow; return whether that changes anything."""
+    workflow, step = place
+    state, failure = workflow_events.state_of(operation), None
+    progress = operation.last_progress
+    fraction = 0.0 if progress is None else progress.progress
+    if state is _COMPLETED:
+        fraction, parent = 1.0, step.parent
+        is_chained = isinstance(parent, Block) and parent.is_chain and parent.last is not step
+        if operation.ignored and is_chained:
+            # Celery starts no further step of the chain.
+            state, failure = _CANCELLED, _IGNORED
+    elif state >= _COMPLETED:
+        failure = Failure(operation.error or "", operation.error_type or "")
+    return workflow.report(step, state, fraction, failure)

@@ -1,0 +1,379 @@
+"""Workflows as a watcher sees them: one operation, folded from a plan and from its tasks."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from msgspec import structs
+from support.deliveries import process
+from support.sample_events import (
+    completed,
+    error,
+    lost,
+    plan,
+    progress,
+    queued,
+    result,
+    status,
+)
+
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.store import Limits, OperationStore
+from celery_wsprogress.protocol.batches import Batch
+from celery_wsprogress.protocol.frames import payload_of
+
+CHAIN = [("chain", -1), *[("task", 0, one, f"tasks.{one}") for one in "abc"]]
+GROUP = [("group", -1, "g"), *[("task", 0, one, f"tasks.{one}") for one in "abc"]]
+CHORD = [("chain", -1), ("group", 0, "g"), ("task", 1, "a"), ("task", 1, "b"), ("task", 0, "c")]
+
+
+class Log:
+    """A log that is written to a hub, one event a batch."""
+
+    def __init__(self, hub=None):
+        self.hub = hub or Hub()
+        self.position = 0
+
+    def write(self, *events, now=100.0):
+        for event in events:
+            self.position += 1
+            batch = Batch("w", self.position, [event])
+            process(self.hub, batch, epoch="e", position=str(self.position), now=now)
+
+    def run(self, *task_ids, at=1.0, fraction=None):
+        """Have tasks run to their successful end."""
+        for one in task_ids:
+            self.start(one, at=at)
+            if fraction is not None:
+                self.write(progress(fraction, operation_id=one, at=at))
+            self.write(completed(operation_id=one, run=f"run-{one}", at=at))
+
+    def start(self, task_id, at=1.0, **more):
+        self.write(
+            queued(operation_id=task_id, publication=f"p-{task_id}", at=at, **more),
+            started(task_id, at=at, **more),
+        )
+
+    def events(self, operation_id="workflow:c"):
+        """What a client would be sent, from the first event on."""
+        record = self.hub.store.get(operation_id)
+        return [msgspec.json.decode(payload_of(one.frame)) for one in record.history.after(0)]
+
+    def said(self, operation_id="workflow:c"):
+        return [
+            one["data"].get("status") or round(one["data"].get("progress", -1), 4)
+            for one in self.events(operation_id)
+        ]
+
+    def snapshot(self, operation_id="workflow:c"):
+        return self.hub.get(operation_id)
+
+
+def started(task_id, at=1.0, **more):
+    publication = f"p-{task_id}"
+    said = status("started", run=f"run-{task_id}", publication=publication, at=at, **more)
+    return structs.replace(said, operation_id=task_id)
+
+
+def failed(task_id, text="broke", **more):
+    return error(text, operation_id=task_id, run=f"run-{task_id}", **more)
+
+
+def test_a_chain_is_one_bar_that_ends_once():
+    log = Log()
+    log.write(plan(*CHAIN))
+    assert log.said() == ["queued"]
+    log.run("a", "b", "c")
+    # The progress of a step is replaced by the next one.
+    assert log.said() == ["queued", "started", 0.6667, "completed"]
+    assert log.snapshot()["progress"] == 1.0
+    assert log.snapshot()["details"]["total"] == 3
+    assert log.snapshot()["operation_type"] == "celery.chain"
+
+
+def test_the_bar_is_the_mean_of_the_steps():
+    log = Log()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    log.write(progress(0.5, operation_id="a", run="run-a", message="half"))
+    assert log.events()[-1]["data"] == {
+        "progress": 0.5 / 3,
+        "message": "half",
+        "details": {"total": 3, "completed": 0, "failed": 0, "running": 1, "step": "tasks.a"},
+    }
+
+
+def test_weights_count():
+    log = Log()
+    log.write(plan(("chain", -1), ("task", 0, "a", "", 3.0), ("task", 0, "c", "", 1.0)))
+    log.run("a")
+    assert log.said()[-1] == 0.75
+
+
+def test_the_result_is_that_of_the_task_that_the_caller_holds():
+    log = Log()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    log.write(result(1, operation_id="a", run="run-a"))
+    log.start("c")
+    log.write(result(7, operation_id="c", run="run-c"))
+    results = [one["data"] for one in log.events() if one["event_type"] == "result"]
+    assert results == [{"result": 7}]
+
+
+def test_a_chain_fails_with_its_step():
+    log = Log()
+    log.write(plan(*CHAIN))
+    log.run("a")
+    log.start("b")
+    log.write(failed("b"))
+    # The worker says the same of what stands behind it.
+    log.write(error("broke", operation_id="c", run="never"))
+    end = log.events()[-1]
+    assert end["event_type"] == "error"
+    assert end["data"]["error"] == "broke"
+    assert end["data"]["details"] == {"failed_step": "b", "failed": ["b"]}
+    assert log.said().count("error") == 1
+    assert log.snapshot()["details"]["failed"] == 1
+    assert log.snapshot("c")["workflow"]["failed"] == 1
+
+
+def test_a_group_ends_when_all_its_members_have():
+    log = Log()
+    log.write(plan(*GROUP, held="g"))
+    log.run("a", "b")
+    assert log.said("workflow:g")[-1] == 0.6667
+    log.run("c")
+    assert log.said("workflow:g")[-1] == "completed"
+
+
+def test_a_failure_in_a_group_does_not_end_it():
+    log = Log()
+    log.write(plan(*GROUP, held="g"))
+    log.start("b")
+    log.write(failed("b"))
+    log.run("a")
+    assert log.snapshot("workflow:g")["state"] == "running"
+    log.run("c")
+    assert log.snapshot("workflow:g")["state"] == "error"
+    assert log.events("workflow:g")[-1]["data"]["details"]["failed"] == ["b"]
+
+
+def test_a_chord_fails_when_its_header_is_over():
+    log = Log()
+    log.write(plan(*CHORD))
+    log.start("a")
+    log.write(failed("a"))
+    assert log.snapshot()["state"] == "running"
+    log.run("b")
+    assert log.snapshot()["state"] == "error"
+
+
+def test_a_chord_completes_with_its_body():
+    log = Log()
+    log.write(plan(*CHORD))
+    log.run("a", "b")
+    assert log.snapshot()["state"] == "running"
+    log.run("c")
+    assert log.snapshot()["state"] == "completed"
+
+
+def test_what_a_lost_step_leaves_behind_ends_too():
+    log = Log()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    log.write(lost(operation_id="a", run="run-a"))
+    # It counts only of a run that is silent.
+    assert log.snapshot()["state"] == "running"
+    log.write(stalled_run("a"), lost(operation_id="a", run="run-a"))
+    assert log.snapshot()["state"] == "error"
+    held = log.snapshot("c")
+    assert (held["state"], held["error_type"]) == ("error", "WorkerLost")
+    assert log.events("c")[-1]["data"]["details"]["failed_step"] == "a"
+
+
+def stalled_run(task_id):
+    said = status("stalled", run=f"run-{task_id}", publication="")
+    return structs.replace(said, operation_id=task_id, inferred=True)
+
+
+def test_a_workflow_goes_on_when_a_lost_step_is_heard_again():
+    log = Log()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    log.write(stalled_run("a"), lost(operation_id="a", run="run-a"))
+    assert log.said()[-1] == "error"
+    log.write(progress(0.5, operation_id="a", run="run-a", at=9.0))
+    assert log.snapshot()["state"] == "running"
+    assert [one for one in log.said() if one == "started"] == ["started"] * 2
+    log.write(completed(operation_id="a", run="run-a", at=10.0))
+    log.run("b", "c", at=11.0)
+    assert log.said()[-1] == "completed"
+
+
+def test_a_cancelled_step_cancels_the_chain_and_what_the_caller_holds():
+    log = Log()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    log.write(failed("a", status="cancelled"))
+    assert log.snapshot()["state"] == "cancelled"
+    assert log.snapshot("c")["state"] == "cancelled"
+
+
+def test_a_step_that_raised_ignore_stops_its_chain():
+    log = Log()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    log.write(completed(operation_id="a", run="run-a", ignored=True))
+    assert log.snapshot()["state"] == "cancelled"
+    assert log.snapshot()["error_type"] == "Ignore"
+
+
+def test_the_bar_does_not_go_back_when_a_step_is_tried_again():
+    log = Log()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    log.write(progress(0.9, operation_id="a", run="run-a"))
+    log.write(structs.replace(status("retrying", run="run-a"), operation_id="a"))
+    again = structs.replace(status("started", run="again", after="run-a"), operation_id="a")
+    log.write(again, progress(0.1, operation_id="a", run="again"))
+    assert log.said()[-1] == pytest.approx(0.3)
+
+
+def test_a_task_that_a_step_starts_counts():
+    log = Log()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    log.start("extra", parent_id="a")
+    assert log.snapshot()["details"]["total"] == 4
+    assert log.snapshot("extra")["workflow_ids"] == ["c"]
+    log.run("a", "b", "c")
+    assert log.snapshot()["state"] == "completed"
+
+
+def test_a_canvas_that_a_step_sends_counts_in_both():
+    log = Log()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "y"), held="y", parent_id="a"))
+    assert log.snapshot()["details"]["total"] == 5
+    log.start("x", parent_id="a")
+    assert log.snapshot("workflow:y")["state"] == "running"
+    assert sorted(log.snapshot("x")["workflow_ids"]) == ["c", "y"]
+
+
+def test_a_task_that_is_replaced_by_a_canvas_holds_its_place():
+    log = Log()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "a"), held="a"))
+    log.run("x")
+    assert log.snapshot()["state"] == "running"
+    assert log.snapshot("workflow:a")["state"] == "running"
+    log.write(structs.replace(status("replaced", run="run-a"), operation_id="a"))
+    again = structs.replace(status("started", run="again", after="run-a"), operation_id="a")
+    log.write(again, completed(operation_id="a", run="again"))
+    log.run("b", "c")
+    assert log.snapshot()["state"] == log.snapshot("workflow:a")["state"] == "completed"
+
+
+def test_members_that_the_plan_does_not_name_are_found_by_their_group():
+    log = Log()
+    log.write(plan(("group", -1, "g"), ("task", 0, "a"), held="g", tasks=3))
+    log.run("a")
+    assert log.said("workflow:g")[-1] == 0.3333
+    for one in "bc":
+        log.start(one, group_id="g")
+        log.write(completed(operation_id=one, run=f"run-{one}"))
+    assert log.said("workflow:g")[-1] == "completed"
+
+
+def test_a_plan_may_come_in_parts():
+    log = Log()
+    log.write(plan(*CHAIN[:2], tasks=3))
+    log.write(plan(*CHAIN[2:], first=2))
+    log.run("a", "b")
+    assert log.snapshot()["state"] == "running"
+    log.run("c")
+    assert log.snapshot()["state"] == "completed"
+
+
+def test_a_plan_that_comes_late_finds_its_tasks():
+    log = Log()
+    log.run("a")
+    log.start("b")
+    log.write(plan(*CHAIN))
+    assert log.said() == ["queued", "started"]
+    assert log.snapshot()["details"]["completed"] == 1
+    log.write(completed(operation_id="b", run="run-b"))
+    log.run("c")
+    assert log.said()[-1] == "completed"
+
+
+def test_a_plan_read_twice_changes_nothing():
+    log = Log()
+    log.write(plan(*CHAIN), plan(*CHAIN))
+    log.run("a", "b", "c")
+    assert log.snapshot()["details"]["total"] == 3
+    assert log.said().count("completed") == 1
+
+
+def test_two_hubs_give_the_same_ids():
+    def events(hub):
+        log = Log(hub)
+        log.write(plan(*CHAIN))
+        log.run("a", "b", "c", fraction=0.5)
+        return [one["event_id"] for one in log.events()]
+
+    assert events(Hub()) == events(Hub())
+    assert len(set(events(Hub()))) == len(events(Hub()))
+
+
+def test_a_single_task_is_shown_as_a_workflow_when_it_is_asked_for():
+    log = Log()
+    log.start("c")
+    log.write(progress(0.5, operation_id="c", run="run-c"))
+    assert log.hub.store.get("workflow:c") is None
+    log.hub.show_workflow("workflow:c")
+    assert log.snapshot()["progress"] == 0.5
+    log.write(completed(operation_id="c", run="run-c"))
+    assert log.snapshot()["state"] == "completed"
+
+
+def test_a_single_task_is_shown_to_who_waits_for_a_workflow():
+    log = Log()
+    session = Session(1, Permit(None))
+    log.hub.subscriptions.subscribe(session, "workflow:c", replay=None, since=None)
+    log.run("c")
+    assert log.said() == ["queued", "started", "completed"]
+
+
+def test_a_task_that_becomes_a_workflow_stays_one():
+    log = Log()
+    log.start("a")
+    log.hub.show_workflow("workflow:a")
+    log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "a"), held="a"))
+    assert log.snapshot("workflow:a")["details"]["total"] == 2
+
+
+def test_a_workflow_is_forgotten_with_its_operation():
+    log = Log(Hub(OperationStore(Limits(max_finished=2))))
+    log.write(plan(*CHAIN))
+    log.run("a", "b", "c")
+    log.run("x", "y", "z")
+    assert log.hub.store.get("workflow:c") is None
+    assert log.hub.workflows.get("workflow:c") is None
+    log.write(plan(*CHAIN))
+    assert log.hub.workflows.get("workflow:c") is None
+    assert log.hub.store.history_bytes == sum(
+        one.history.size + one.counted_size + one.plan_size + 1_500
+        for one in log.hub.store.oldest_first()
+    )
+
+
+def test_a_workflow_counts_its_memory():
+    log = Log()
+    log.write(plan(*CHAIN))
+    assert log.hub.store.get("workflow:c").plan_size > 1_000
