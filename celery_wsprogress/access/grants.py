@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from celery_wsprogress.protocol.globs import matches_glob
-from celery_wsprogress.protocol.plans import workflow_id_of
+from celery_wsprogress.protocol.workflow_ids import workflow_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ from celery_wsprogress.hub.disclosure import shown_snapshot
 from celery_wsprogress.operations.selector import SelectorField
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.events import MAX_ID_LENGTH
-from celery_wsprogress.protocol.plans import workflow_operation_id
+from celery_wsprogress.protocol.workflow_ids import workflow_operation_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -34,8 +34,8 @@ MAX_REMEMBERED_BYTES: Final = 4_000
 """Size above which that of an event is not kept: so all take some 4 MB at the most."""
 
 _RELATIONS: Final = frozenset({"parent_id", "root_id", "group_id"})
-_WORKFLOW: Final[dict[str, Any]] = {"workflow": None, "workflow_ids": []}
-"""What is shown of the workflows of an operation where the ids of others are left out."""
+_WORKFLOWS: Final = frozenset({"workflow", "workflow_ids"})
+"""The fields of a snapshot that only a step of a workflow has."""
 
 _SHOWN_DATA: Final = {
     "status": frozenset(
@@ -56,10 +56,11 @@ _SHOWN_FIELDS: Final = frozenset(
     | {"finished_at", "duration", "attempt", "worker", "queue", "tags", "error_type", "ignored"}
     | {"starts_at", "expires_at", "max_attempts", "run", "event_count", "last_event_id"}
     | _RELATIONS
+    | _WORKFLOWS
 )
 """The fields of a snapshot that the view ``progress`` shows."""
 
-_EMPTY: Final[dict[str, Any]] = {"metadata": {}, "details": {}, **_WORKFLOW}
+_EMPTY: Final[dict[str, Any]] = {"metadata": {}, "details": {}}
 """What is shown in the place of objects that are not; of other values it is null."""
 
 _decode: Final = msgspec.json.Decoder().decode
@@ -86,7 +87,8 @@ class Disclosure(NamedTuple):
                 # It says why.
                 snapshot["message"] = ""
         if self.hides_relations:
-            snapshot = snapshot | dict.fromkeys(_RELATIONS) | _WORKFLOW
+            known = {name: one for name, one in snapshot.items() if name not in _WORKFLOWS}
+            snapshot = known | dict.fromkeys(_RELATIONS)
         return snapshot
 
     def of_frame(self, frame: bytes) -> bytes:

@@ -37,7 +37,7 @@ from celery_wsprogress.protocol.events import (
     Progress,
     Status,
 )
-from celery_wsprogress.protocol.plans import is_workflow, workflow_id_of
+from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -95,12 +95,12 @@ class OperationRecord:
         """The id of the operation."""
         return self.operation.operation_id
 
-    def _held_workflow(self) -> dict[str, Any] | None:
+    def _held_workflow(self) -> dict[str, Any]:
         """Return how far the workflow is whose caller holds the id of this operation."""
         for workflow, _ in self.places:
             if workflow.id == self.operation.operation_id:
-                return {"workflow_id": workflow.id, **details_of(workflow)}
-        return None
+                return {"workflow": {"workflow_id": workflow.id, **details_of(workflow)}}
+        return {}
 
     def snapshot(self) -> dict[str, Any]:
         """Return the JSON object that shows the operation to clients."""
@@ -108,7 +108,7 @@ class OperationRecord:
         return {
             **snapshot_of(self.operation),
             **({} if self.workflow is None else _newest_of(self.workflow)),
-            "workflow": self._held_workflow(),
+            **self._held_workflow(),
             "event_count": history.newest - history.first_seq,
             "last_event_id": history.last_event_id,
         }

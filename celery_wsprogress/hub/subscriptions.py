@@ -13,7 +13,7 @@ from celery_wsprogress.hub.cursor import ReplayCursor, SelectionCursor
 from celery_wsprogress.hub.subscription_index import SubscriptionIndex
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.protocol.event_ids import parse_event_id
-from celery_wsprogress.protocol.plans import workflow_operation_id
+from celery_wsprogress.protocol.workflow_ids import workflow_operation_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

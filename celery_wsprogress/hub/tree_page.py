@@ -9,8 +9,8 @@ from celery_wsprogress.hub.list_page import MAX_PAGE_BYTES, parse_limit
 from celery_wsprogress.operations.selector import Selector, SelectorField
 from celery_wsprogress.operations.workflow_nodes import STATE_NAMES, Block, Node, Step
 from celery_wsprogress.protocol.messages import encode_frame
-from celery_wsprogress.protocol.plans import workflow_operation_id
 from celery_wsprogress.protocol.whole_numbers import parse_whole_number
+from celery_wsprogress.protocol.workflow_ids import workflow_operation_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

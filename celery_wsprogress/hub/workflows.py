@@ -17,7 +17,7 @@ from celery_wsprogress.operations import workflow_events
 from celery_wsprogress.operations.workflow import Failure, Place, Workflow
 from celery_wsprogress.operations.workflow_nodes import Block, Step, StepState
 from celery_wsprogress.protocol.events import Error, Event, Progress, Result
-from celery_wsprogress.protocol.plans import is_workflow, workflow_id_of
+from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_id_of
 
 if TYPE_CHECKING:
     from celery_wsprogress.hub.operation_record import OperationRecord

@@ -43,12 +43,12 @@ def snapshot_of(operation: Operation) -> dict[str, Any]:
         "parent_id": operation.parent_id,
         "root_id": operation.root_id,
         "group_id": operation.group_id,
-        "workflow_ids": list(operation.workflow_ids),
         "tags": list(operation.tags),
         "error": operation.error,
         "error_type": operation.error_type,
         "ignored": operation.ignored,
         "run": operation.run.id if operation.run else "",
+        **({"workflow_ids": [*operation.workflow_ids]} if operation.workflow_ids else {}),
     }
 
 

@@ -26,7 +26,8 @@ from celery_wsprogress.operations.workflow_nodes import (
     place,
     settle,
 )
-from celery_wsprogress.protocol.plans import MAX_PLAN_NODES, workflow_operation_id
+from celery_wsprogress.protocol.plans import MAX_PLAN_NODES
+from celery_wsprogress.protocol.workflow_ids import workflow_operation_id
 
 if TYPE_CHECKING:
     from celery_wsprogress.protocol.plans import PlanData, PlanNode

@@ -18,9 +18,6 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-WORKFLOW_PREFIX: Final = "workflow:"
-"""What the id of the operation of a workflow begins with."""
-
 MAX_PLAN_NODES: Final = 10_000
 """Maximum number of nodes of a plan. Further tasks are counted, and known when they report."""
 
@@ -64,22 +61,3 @@ class PlanData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Id of the task that sent the canvas, if a task did. In the first part."""
     metadata: dict[str, Any] | UnsetType = UNSET
     tags: list[str] | UnsetType = UNSET
-
-
-def workflow_operation_id(workflow_id: str) -> str:
-    """Return the id of the operation that shows a workflow.
-
-    Args:
-        workflow_id: The id that the caller holds.
-    """
-    return WORKFLOW_PREFIX + workflow_id
-
-
-def workflow_id_of(operation_id: str) -> str | None:
-    """Return the id that the caller holds; None if the operation is no workflow."""
-    return operation_id.removeprefix(WORKFLOW_PREFIX) if is_workflow(operation_id) else None
-
-
-def is_workflow(operation_id: str) -> bool:
-    """Return whether an operation is a workflow."""
-    return operation_id.startswith(WORKFLOW_PREFIX)

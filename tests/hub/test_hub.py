@@ -303,12 +303,6 @@ def test_a_batch_written_twice_counts_once_and_a_missing_one_is_a_gap():
     assert log_.hub.counts["delivered"] == 2
 
 
-def test_the_plan_of_a_workflow_is_no_event_of_an_operation():
-    log_ = Log()
-    log_.write(plan(), queued())
-    assert log_.hub.counts["delivered"] == 1
-
-
 def test_resuming_across_a_gap_does_not_claim_that_nothing_is_missing():
     log_ = Log()
     log_.write(status("started", metadata={}), log("a"), counter=1)
@@ -459,7 +453,9 @@ def test_a_plan_of_a_workflow_is_counted_and_no_client_gets_it():
     take_all(log_.hub.subscriptions.select(reader, EVERYTHING, replay="none"))
     log_.write(plan(), status("started", metadata={}))
     assert log_.hub.events_read[Plan] == 1
-    assert [frame["operation_id"] for frame in read(reader)] == ["op-1"]
+    frames = read(reader)
+    assert [frame["operation_id"] for frame in frames] == ["workflow:c", "op-1"]
+    assert {frame["event_type"] for frame in frames} == {"status"}
 
 
 def test_waiting_operations_are_bounded_by_number():

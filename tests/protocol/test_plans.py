@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from support.sample_events import plan
 
-from celery_wsprogress.protocol import plans
 from celery_wsprogress.protocol.batches import decode_event, encode_event
 
 
@@ -36,15 +35,3 @@ def test_a_node_out_of_range_makes_the_part_malformed(node):
     good = b'["task",0,"a","t",1.0]'
     assert good in text
     assert decode_event(text.replace(good, node)) is None
-
-
-def test_the_id_of_a_workflow_is_the_one_that_the_caller_holds():
-    made = plans.workflow_operation_id("abc")
-    assert made == "workflow:abc"
-    assert plans.is_workflow(made)
-    assert plans.workflow_id_of(made) == "abc"
-
-
-def test_a_task_is_no_workflow():
-    assert not plans.is_workflow("abc")
-    assert plans.workflow_id_of("abc") is None

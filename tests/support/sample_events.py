@@ -23,7 +23,8 @@ from celery_wsprogress.protocol.events import (
     Status,
     StatusData,
 )
-from celery_wsprogress.protocol.plans import PlanData, PlanNode, workflow_operation_id
+from celery_wsprogress.protocol.plans import PlanData, PlanNode
+from celery_wsprogress.protocol.workflow_ids import workflow_operation_id
 
 OPERATION = "op-1"
 
