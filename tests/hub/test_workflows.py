@@ -2,79 +2,27 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 from msgspec import structs
-from support.deliveries import process
 from support.sample_events import (
     completed,
     error,
     lost,
     plan,
     progress,
-    queued,
     result,
     status,
 )
+from support.workflow_logs import WorkflowLog
 
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.store import Limits, OperationStore
-from celery_wsprogress.protocol.batches import Batch
-from celery_wsprogress.protocol.frames import payload_of
 
 CHAIN = [("chain", -1), *[("task", 0, one, f"tasks.{one}") for one in "abc"]]
 GROUP = [("group", -1, "g"), *[("task", 0, one, f"tasks.{one}") for one in "abc"]]
 CHORD = [("chain", -1), ("group", 0, "g"), ("task", 1, "a"), ("task", 1, "b"), ("task", 0, "c")]
-
-
-class Log:
-    """A log that is written to a hub, one event a batch."""
-
-    def __init__(self, hub=None):
-        self.hub = hub or Hub()
-        self.position = 0
-
-    def write(self, *events, now=100.0):
-        for event in events:
-            self.position += 1
-            batch = Batch("w", self.position, [event])
-            process(self.hub, batch, epoch="e", position=str(self.position), now=now)
-
-    def run(self, *task_ids, at=1.0, fraction=None):
-        """Have tasks run to their successful end."""
-        for one in task_ids:
-            self.start(one, at=at)
-            if fraction is not None:
-                self.write(progress(fraction, operation_id=one, at=at))
-            self.write(completed(operation_id=one, run=f"run-{one}", at=at))
-
-    def start(self, task_id, at=1.0, **more):
-        self.write(
-            queued(operation_id=task_id, publication=f"p-{task_id}", at=at, **more),
-            started(task_id, at=at, **more),
-        )
-
-    def events(self, operation_id="workflow:c"):
-        """What a client would be sent, from the first event on."""
-        record = self.hub.store.get(operation_id)
-        return [msgspec.json.decode(payload_of(one.frame)) for one in record.history.after(0)]
-
-    def said(self, operation_id="workflow:c"):
-        return [
-            one["data"].get("status") or round(one["data"].get("progress", -1), 4)
-            for one in self.events(operation_id)
-        ]
-
-    def snapshot(self, operation_id="workflow:c"):
-        return self.hub.get(operation_id)
-
-
-def started(task_id, at=1.0, **more):
-    publication = f"p-{task_id}"
-    said = status("started", run=f"run-{task_id}", publication=publication, at=at, **more)
-    return structs.replace(said, operation_id=task_id)
 
 
 def failed(task_id, text="broke", **more):
@@ -82,7 +30,7 @@ def failed(task_id, text="broke", **more):
 
 
 def test_a_chain_is_one_bar_that_ends_once():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN))
     assert log.said() == ["queued"]
     log.run("a", "b", "c")
@@ -94,7 +42,7 @@ def test_a_chain_is_one_bar_that_ends_once():
 
 
 def test_the_bar_is_the_mean_of_the_steps():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.start("a")
     log.write(progress(0.5, operation_id="a", run="run-a", message="half"))
@@ -106,14 +54,14 @@ def test_the_bar_is_the_mean_of_the_steps():
 
 
 def test_weights_count():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(("chain", -1), ("task", 0, "a", "", 3.0), ("task", 0, "c", "", 1.0)))
     log.run("a")
     assert log.said()[-1] == 0.75
 
 
 def test_the_result_is_that_of_the_task_that_the_caller_holds():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.start("a")
     log.write(result(1, operation_id="a", run="run-a"))
@@ -124,7 +72,7 @@ def test_the_result_is_that_of_the_task_that_the_caller_holds():
 
 
 def test_a_chain_fails_with_its_step():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.run("a")
     log.start("b")
@@ -141,7 +89,7 @@ def test_a_chain_fails_with_its_step():
 
 
 def test_a_group_ends_when_all_its_members_have():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*GROUP, held="g"))
     log.run("a", "b")
     assert log.said("workflow:g")[-1] == 0.6667
@@ -150,7 +98,7 @@ def test_a_group_ends_when_all_its_members_have():
 
 
 def test_a_failure_in_a_group_does_not_end_it():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*GROUP, held="g"))
     log.start("b")
     log.write(failed("b"))
@@ -162,7 +110,7 @@ def test_a_failure_in_a_group_does_not_end_it():
 
 
 def test_a_chord_fails_when_its_header_is_over():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHORD))
     log.start("a")
     log.write(failed("a"))
@@ -172,7 +120,7 @@ def test_a_chord_fails_when_its_header_is_over():
 
 
 def test_a_chord_completes_with_its_body():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHORD))
     log.run("a", "b")
     assert log.snapshot()["state"] == "running"
@@ -181,7 +129,7 @@ def test_a_chord_completes_with_its_body():
 
 
 def test_what_a_lost_step_leaves_behind_ends_too():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.start("a")
     log.write(lost(operation_id="a", run="run-a"))
@@ -200,7 +148,7 @@ def stalled_run(task_id):
 
 
 def test_a_workflow_goes_on_when_a_lost_step_is_heard_again():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.start("a")
     log.write(stalled_run("a"), lost(operation_id="a", run="run-a"))
@@ -214,7 +162,7 @@ def test_a_workflow_goes_on_when_a_lost_step_is_heard_again():
 
 
 def test_a_cancelled_step_cancels_the_chain_and_what_the_caller_holds():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.start("a")
     log.write(failed("a", status="cancelled"))
@@ -223,7 +171,7 @@ def test_a_cancelled_step_cancels_the_chain_and_what_the_caller_holds():
 
 
 def test_a_step_that_raised_ignore_stops_its_chain():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.start("a")
     log.write(completed(operation_id="a", run="run-a", ignored=True))
@@ -232,7 +180,7 @@ def test_a_step_that_raised_ignore_stops_its_chain():
 
 
 def test_the_bar_does_not_go_back_when_a_step_is_tried_again():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.start("a")
     log.write(progress(0.9, operation_id="a", run="run-a"))
@@ -243,7 +191,7 @@ def test_the_bar_does_not_go_back_when_a_step_is_tried_again():
 
 
 def test_a_task_that_a_step_starts_counts():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.start("a")
     log.start("extra", parent_id="a")
@@ -254,7 +202,7 @@ def test_a_task_that_a_step_starts_counts():
 
 
 def test_a_canvas_that_a_step_sends_counts_in_both():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.start("a")
     log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "y"), held="y", parent_id="a"))
@@ -265,7 +213,7 @@ def test_a_canvas_that_a_step_sends_counts_in_both():
 
 
 def test_a_task_that_is_replaced_by_a_canvas_holds_its_place():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.start("a")
     log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "a"), held="a"))
@@ -280,7 +228,7 @@ def test_a_task_that_is_replaced_by_a_canvas_holds_its_place():
 
 
 def test_members_that_the_plan_does_not_name_are_found_by_their_group():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(("group", -1, "g"), ("task", 0, "a"), held="g", tasks=3))
     log.run("a")
     assert log.said("workflow:g")[-1] == 0.3333
@@ -291,7 +239,7 @@ def test_members_that_the_plan_does_not_name_are_found_by_their_group():
 
 
 def test_a_plan_may_come_in_parts():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN[:2], tasks=3))
     log.write(plan(*CHAIN[2:], first=2))
     log.run("a", "b")
@@ -301,7 +249,7 @@ def test_a_plan_may_come_in_parts():
 
 
 def test_a_plan_that_comes_late_finds_its_tasks():
-    log = Log()
+    log = WorkflowLog()
     log.run("a")
     log.start("b")
     log.write(plan(*CHAIN))
@@ -313,7 +261,7 @@ def test_a_plan_that_comes_late_finds_its_tasks():
 
 
 def test_a_plan_read_twice_changes_nothing():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN), plan(*CHAIN))
     log.run("a", "b", "c")
     assert log.snapshot()["details"]["total"] == 3
@@ -322,7 +270,7 @@ def test_a_plan_read_twice_changes_nothing():
 
 def test_two_hubs_give_the_same_ids():
     def events(hub):
-        log = Log(hub)
+        log = WorkflowLog(hub)
         log.write(plan(*CHAIN))
         log.run("a", "b", "c", fraction=0.5)
         return [one["event_id"] for one in log.events()]
@@ -332,7 +280,7 @@ def test_two_hubs_give_the_same_ids():
 
 
 def test_a_single_task_is_shown_as_a_workflow_when_it_is_asked_for():
-    log = Log()
+    log = WorkflowLog()
     log.start("c")
     log.write(progress(0.5, operation_id="c", run="run-c"))
     assert log.hub.store.get("workflow:c") is None
@@ -343,7 +291,7 @@ def test_a_single_task_is_shown_as_a_workflow_when_it_is_asked_for():
 
 
 def test_a_single_task_is_shown_to_who_waits_for_a_workflow():
-    log = Log()
+    log = WorkflowLog()
     session = Session(1, Permit(None))
     log.hub.subscriptions.subscribe(session, "workflow:c", replay=None, since=None)
     log.run("c")
@@ -351,7 +299,7 @@ def test_a_single_task_is_shown_to_who_waits_for_a_workflow():
 
 
 def test_a_task_that_becomes_a_workflow_stays_one():
-    log = Log()
+    log = WorkflowLog()
     log.start("a")
     log.hub.show_workflow("workflow:a")
     log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "a"), held="a"))
@@ -359,7 +307,7 @@ def test_a_task_that_becomes_a_workflow_stays_one():
 
 
 def test_a_workflow_is_forgotten_with_its_operation():
-    log = Log(Hub(OperationStore(Limits(max_finished=2))))
+    log = WorkflowLog(Hub(OperationStore(Limits(max_finished=2))))
     log.write(plan(*CHAIN))
     log.run("a", "b", "c")
     log.run("x", "y", "z")
@@ -374,6 +322,6 @@ def test_a_workflow_is_forgotten_with_its_operation():
 
 
 def test_a_workflow_counts_its_memory():
-    log = Log()
+    log = WorkflowLog()
     log.write(plan(*CHAIN))
     assert log.hub.store.get("workflow:c").plan_size > 1_000
