@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.hub_clients import Client
 from support.sample_events import completed, error, plan
-from support.workflow_logs import WorkflowLog
+from support.workflow_logs import WorkflowClient, WorkflowLog
 
 CHORD = [
     ("chain", -1),
@@ -25,7 +24,7 @@ def log():
 
 
 def test_a_tree_is_shown_with_its_states(log):
-    reply = Client(log.hub).ask("get_tree", workflow_id="c")
+    reply = WorkflowClient(log.hub).ask("get_tree", workflow_id="c")
     assert reply["total"] == 3
     assert reply["next"] is None
     assert [
@@ -47,17 +46,17 @@ def test_a_tree_is_shown_with_its_states(log):
 def test_what_never_runs_is_skipped(log):
     log.start("b")
     log.write(error(operation_id="b", run="run-b"), error(operation_id="c", run="never"))
-    nodes = Client(log.hub).ask("get_tree", workflow_id="c")["nodes"]
+    nodes = WorkflowClient(log.hub).ask("get_tree", workflow_id="c")["nodes"]
     assert [one["state"] for one in nodes] == ["error", "error", "completed", "error", "skipped"]
 
 
 def test_a_task_that_a_step_has_started_hangs_on_it(log):
     log.start("extra", parent_id="b")
-    assert Client(log.hub).ask("get_tree", workflow_id="c")["nodes"][-1]["parent"] == 3
+    assert WorkflowClient(log.hub).ask("get_tree", workflow_id="c")["nodes"][-1]["parent"] == 3
 
 
 def test_a_tree_comes_in_pages(log):
-    client = Client(log.hub)
+    client = WorkflowClient(log.hub)
     first = client.ask("get_tree", workflow_id="c", limit=2)
     assert first["next"] == "2"
     rest = client.ask("get_tree", workflow_id="c", cursor=first["next"])
@@ -69,7 +68,7 @@ def test_a_page_is_bounded_in_bytes():
     nodes = [("group", -1, "g"), *[("task", 0, f"{at:0>900}", name) for at in range(900)]]
     for first in range(0, len(nodes), 100):
         log.write(plan(*nodes[first : first + 100], held="g", first=first))
-    reply = Client(log.hub).ask("get_tree", workflow_id="g")
+    reply = WorkflowClient(log.hub).ask("get_tree", workflow_id="g")
     assert 300 < len(reply["nodes"]) < 700
     assert reply["next"] == str(len(reply["nodes"]))
 
@@ -79,28 +78,30 @@ def test_a_large_tree_takes_steps():
     nodes = [("group", -1, "g"), *[("task", 0, str(at)) for at in range(700)]]
     for first in range(0, len(nodes), 200):
         log.write(plan(*nodes[first : first + 200], held="g", first=first))
-    assert len(Client(log.hub).ask("get_tree", workflow_id="g")["nodes"]) == 701
+    assert len(WorkflowClient(log.hub).ask("get_tree", workflow_id="g")["nodes"]) == 701
 
 
 def test_a_single_task_is_a_tree_of_one_node():
     log = WorkflowLog()
     log.start("t")
-    reply = Client(log.hub).ask("get_tree", workflow_id="t")
+    reply = WorkflowClient(log.hub).ask("get_tree", workflow_id="t")
     assert [(one["operation_id"], one["parent"]) for one in reply["nodes"]] == [("t", None)]
     log.write(completed(operation_id="t", run="run-t"))
-    assert Client(log.hub).ask("get_tree", workflow_id="t")["nodes"][0]["state"] == "completed"
+    assert (
+        WorkflowClient(log.hub).ask("get_tree", workflow_id="t")["nodes"][0]["state"] == "completed"
+    )
 
 
 def test_an_unknown_workflow_has_no_tree(log):
-    reply = Client(log.hub).ask("get_tree", workflow_id="unheard of")
+    reply = WorkflowClient(log.hub).ask("get_tree", workflow_id="unheard of")
     assert (reply["total"], reply["nodes"], reply["next"]) == (0, [], None)
 
 
 @pytest.mark.parametrize("cursor", [7, "x", "-1", ""])
 def test_a_cursor_that_is_none_is_refused(log, cursor):
-    reply = Client(log.hub).ask("get_tree", workflow_id="c", cursor=cursor)
+    reply = WorkflowClient(log.hub).ask("get_tree", workflow_id="c", cursor=cursor)
     assert reply["code"] == "invalid_command"
 
 
 def test_without_an_id_there_is_no_tree(log):
-    assert Client(log.hub).ask("get_tree")["code"] == "invalid_command"
+    assert WorkflowClient(log.hub).ask("get_tree")["code"] == "invalid_command"

@@ -13,9 +13,10 @@ from support.sample_events import (
     result,
     status,
 )
-from support.workflow_logs import WorkflowLog
+from support.workflow_logs import WorkflowClient, WorkflowLog
 
 from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.hub.disclosure import Disclosure
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.store import Limits, OperationStore
@@ -325,3 +326,119 @@ def test_a_workflow_counts_its_memory():
     log = WorkflowLog()
     log.write(plan(*CHAIN))
     assert log.hub.store.get("workflow:c").plan_size > 1_000
+
+
+def test_a_client_watches_a_workflow_by_the_id_that_it_holds():
+    log = WorkflowLog()
+    client = WorkflowClient(log.hub)
+    log.write(plan(*CHAIN))
+    reply = client.ask("subscribe", workflow_id="c")
+    assert (reply["operation_id"], reply["workflow_id"]) == ("workflow:c", "c")
+    assert reply["operation"]["operation_type"] == "celery.chain"
+    log.run("a", "b", "c")
+    assert client.read()[-1]["event_type"] == "completed"
+    assert client.ask("get_operation", workflow_id="c")["operation"]["state"] == "completed"
+    assert client.ask("get_history", workflow_id="c")["events"][0]["data"]["status"] == "queued"
+    reply = client.ask("unsubscribe", workflow_id="c")
+    assert (reply["operation_id"], reply["workflow_id"]) == ("workflow:c", "c")
+
+
+def test_a_client_resumes_a_workflow():
+    log = WorkflowLog()
+    log.write(plan(*CHAIN))
+    log.run("a")
+    since = log.events()[-1]["event_id"]
+    log.run("b", "c")
+    reply, *events = WorkflowClient(log.hub).send("subscribe", workflow_id="c", since=since)
+    assert reply["recovered"] is True
+    assert [one["event_type"] for one in events] == ["progress", "completed"]
+
+
+def test_a_client_that_waits_for_a_workflow_gets_the_single_task():
+    log = WorkflowLog()
+    client = WorkflowClient(log.hub)
+    assert client.ask("subscribe", workflow_id="t")["operation"] is None
+    log.start("t")
+    assert {one["operation_id"] for one in client.read()} == {"workflow:t"}
+    log.write(completed(operation_id="t", run="run-t"))
+    assert client.read()[-1]["event_type"] == "completed"
+
+
+def test_the_steps_of_a_workflow_are_selected():
+    log = WorkflowLog()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    client = WorkflowClient(log.hub)
+    client.ask("subscribe", steps_of="c", replay="none")
+    log.start("b")
+    log.start("other")
+    assert {one["operation_id"] for one in client.read()} == {"b"}
+    listed = client.ask("list_operations", steps_of="c")["operations"]
+    assert {one["operation_id"] for one in listed} == {"a", "b"}
+
+
+def test_a_task_whose_history_is_empty_is_not_shown_as_a_workflow():
+    hub = Hub()
+    hub.store.create("t", 1.0)
+    hub.show_workflow("workflow:t")
+    hub.show_workflow("t")
+    assert hub.store.get("workflow:t") is None
+
+
+def test_the_progress_of_a_workflow_is_held_back_by_the_rate_limit():
+    log = WorkflowLog(Hub(progress_interval=1.0))
+    log.write(plan(*GROUP, held="g"))
+    for one in "abc":
+        log.start(one)
+    log.write(progress(0.3, operation_id="a", run="run-a"), now=100.1)
+    log.write(progress(0.6, operation_id="b", run="run-b"), now=100.2)
+    assert log.said("workflow:g")[-1] == 0.0
+    assert log.hub.next_due is not None
+    log.hub.flush_due(101.0)
+    assert log.said("workflow:g")[-1] == 0.3
+    assert log.events("workflow:g")[-1]["event_id"].endswith("w")
+
+
+def test_progress_that_was_held_back_of_a_workflow_that_is_gone_is_not_sent():
+    log = WorkflowLog(Hub(progress_interval=1.0))
+    log.write(plan(*GROUP, held="g"))
+    log.start("a")
+    log.start("b")
+    log.start("c")
+    log.hub.workflows.forget("workflow:g")
+    assert log.hub.next_due == 101.0
+    log.hub.flush_due(101.0)
+    assert log.said("workflow:g") == ["queued", "started", 0.0]
+
+
+def test_a_task_joins_the_workflow_of_its_group_and_of_who_started_it():
+    log = WorkflowLog()
+    log.write(plan(("group", -1, "g"), held="g", tasks=1), plan(*CHAIN))
+    log.start("a")
+    log.start("m", group_id="g", parent_id="a")
+    assert sorted(log.snapshot("m")["workflow_ids"]) == ["c", "g"]
+
+
+def test_what_a_step_starts_after_the_end_is_left_out():
+    log = WorkflowLog()
+    log.write(plan(*CHAIN))
+    log.run("a", "b", "c")
+    log.start("late", parent_id="c")
+    assert log.snapshot()["details"]["total"] == 3
+
+
+def test_a_plan_without_an_id_is_ignored():
+    log = WorkflowLog()
+    log.write(plan(*CHAIN, held=""))
+    assert len(log.hub.store) == 0
+
+
+def test_the_progress_view_shows_how_far_the_workflow_of_a_task_is():
+    log = WorkflowLog()
+    log.write(plan(*CHAIN))
+    log.start("c")
+    shown = Disclosure(only_progress=True, hides_relations=False).of_snapshot(log.snapshot("c"))
+    assert shown["workflow"]["total"] == 3
+    hidden = Disclosure(only_progress=False, hides_relations=True).of_snapshot(log.snapshot("c"))
+    assert "workflow" not in hidden
+    assert "workflow_ids" not in hidden

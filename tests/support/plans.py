@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from celery_wsprogress.protocol.events import Plan, Status
-from celery_wsprogress.protocol.plans import is_workflow, workflow_operation_id
+from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_operation_id
 from support.conditions import eventually
 
 if TYPE_CHECKING:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.protocol.frames import payload_of
 from support.deliveries import process
+from support.hub_clients import HubClient
 from support.sample_events import completed, progress, queued, status
 
 
@@ -57,3 +59,22 @@ def started(task_id, at=1.0, **more):
     publication = f"p-{task_id}"
     run = f"run-{task_id}"
     return status("started", operation_id=task_id, run=run, publication=publication, at=at, **more)
+
+
+class WorkflowClient:
+    """A client of a hub that reads JSON; with all rights by default."""
+
+    def __init__(self, hub, permit=None):
+        self._client = HubClient(hub, permit or Permit(None))
+
+    def ask(self, command, **fields):
+        """Send a command, and return the reply."""
+        return self.send(command, **fields)[0]
+
+    def send(self, command, **fields):
+        """Send a command, and return the reply and the events behind it."""
+        return [msgspec.json.decode(one) for one in self._client.ask(command, **fields)]
+
+    def read(self):
+        """Return what the client is sent now."""
+        return [msgspec.json.decode(one) for one in self._client.read(200.0)]

@@ -8,7 +8,8 @@ from msgspec import UNSET, Struct, structs
 
 from celery_wsprogress.protocol import batches, jsonable
 from celery_wsprogress.protocol.events import Plan
-from celery_wsprogress.protocol.plans import MAX_PART_NODES, PlanData, workflow_operation_id
+from celery_wsprogress.protocol.plans import MAX_PART_NODES, PlanData
+from celery_wsprogress.protocol.workflow_ids import workflow_operation_id
 from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent, Priority
 from celery_wsprogress.worker.run_info import RunInfo
 

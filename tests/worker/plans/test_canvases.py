@@ -12,7 +12,7 @@ from support.plans import all_events, plan_of, plans_in, queued_ids
 from support.workers import Worker
 
 from celery_wsprogress.protocol.events import Plan, Status
-from celery_wsprogress.protocol.plans import workflow_operation_id
+from celery_wsprogress.protocol.workflow_ids import workflow_operation_id
 
 
 @pytest.fixture(scope="module")
