@@ -201,12 +201,14 @@ class Hub:
         for operation_id, consequence in follows:
             if consequence is not None:
                 self._process(consequence, event_id, now)
-            elif (record := self.store.get(operation_id)) is not None:
-                progress = self._reported(None, timestamp, event_id)
-                if self._deliveries.may_add_progress(record, now):
-                    self._deliveries.add_late(record, progress, now)
-                else:
-                    self._deliveries.hold_back(record, progress)
+                continue
+            record = self.store.get(operation_id)
+            assert record is not None  # noqa: S101 - a workflow is forgotten with its record
+            progress = self._reported(None, timestamp, event_id)
+            if self._deliveries.may_add_progress(record, now):
+                self._deliveries.add_late(record, progress, now)
+            else:
+                self._deliveries.hold_back(record, progress)
 
     def _reported(self, event: Event | None, timestamp: float, event_id: str) -> ReportedProgress:
         return ReportedProgress(event, timestamp, event_id, self._log.epoch_number)

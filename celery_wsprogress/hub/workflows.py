@@ -105,8 +105,7 @@ class Workflows:
 
     def place(self, record: OperationRecord) -> None:
         """Look up the steps of an operation, which is new here or has become a step."""
-        if record.workflow is None:
-            record.workflow = self.get(record.operation_id)
+        record.workflow = self.get(record.operation_id)
         places = self._places.get(record.operation_id, ())
         if places is not record.places:
             record.places = places

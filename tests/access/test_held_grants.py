@@ -20,7 +20,8 @@ from celery_wsprogress.operations.operation import Operation
 from celery_wsprogress.protocol.globs import matches_glob
 
 OPERATION = Operation(
-    "op", 0.0, operation_type="proj.add", tags=["red"], group_id="g", root_id="r"
+    "op", 0.0, operation_type="proj.add", tags=["red"], group_id="g", root_id="r",
+    workflow_ids=("w",),
 )  # fmt: skip
 COVERING = [
     ALL_OPERATIONS,
@@ -30,6 +31,7 @@ COVERING = [
     Pattern(PatternKind.GROUP, "g"),
     Pattern(PatternKind.ROOT, "r"),
     Pattern(PatternKind.ROOT, "op"),
+    Pattern(PatternKind.WORKFLOW, "w"),
 ]
 OTHERS = [
     Pattern(PatternKind.ID, "r"),
@@ -40,6 +42,7 @@ OTHERS = [
     Pattern(PatternKind.GROUP, "*"),
     Pattern(PatternKind.GROUP, "op"),
     Pattern(PatternKind.ROOT, "g"),
+    Pattern(PatternKind.WORKFLOW, "op"),
 ]
 
 

@@ -13,6 +13,7 @@ from support.sample_events import (
     result,
     status,
 )
+from support.tokens import NOW, guarded, token
 from support.workflow_logs import WorkflowClient, WorkflowLog
 
 from celery_wsprogress.access.permissions import Permit
@@ -442,3 +443,52 @@ def test_the_progress_view_shows_how_far_the_workflow_of_a_task_is():
     hidden = Disclosure(only_progress=False, hides_relations=True).of_snapshot(log.snapshot("c"))
     assert "workflow" not in hidden
     assert "workflow_ids" not in hidden
+
+
+def test_a_task_that_has_ended_is_shown_as_a_workflow():
+    log = WorkflowLog()
+    log.run("t")
+    reply, *events = WorkflowClient(log.hub).send("subscribe", workflow_id="t")
+    assert reply["operation"]["state"] == "completed"
+    assert [one["event_type"] for one in events] == ["completed"]
+
+
+def test_a_group_of_two_plans_belongs_to_the_first():
+    log = WorkflowLog()
+    log.write(plan(*CHORD), plan(*CHORD, held="other"))
+    log.hub.workflows.forget("workflow:other")
+    log.hub.workflows.forget("workflow:unheard of")
+    log.write(plan(*CHORD[:1], first=5, tasks=4))
+    log.start("d", group_id="g")
+    assert log.snapshot("d")["workflow_ids"] == ["c"]
+
+
+def guarded_client(log, **claims):
+    permit = guarded()
+    permit.add(token(**claims), timestamp=NOW)
+    return WorkflowClient(log.hub, permit)
+
+
+@pytest.mark.parametrize(
+    ("claims", "bar", "step", "tree"),
+    [
+        ({"ops": ["workflow:c"]}, True, True, True),
+        ({"ops": ["c"]}, True, False, False),
+        ({"ops": ["workflow:other"]}, False, False, False),
+        ({"ops": ["a"]}, False, True, False),
+        ({"ops": ["*"]}, True, True, True),
+    ],
+    ids=str,
+)
+def test_what_a_token_grants_of_a_workflow(claims, bar, step, tree):
+    log = WorkflowLog()
+    client = guarded_client(log, ids=[], **claims)
+    # Before anything is known of it, too.
+    assert ("error" not in client.ask("subscribe", workflow_id="c")) is bar
+    log.write(plan(*CHAIN))
+    log.start("a")
+    assert ("error" not in client.ask("get_operation", workflow_id="c")) is bar
+    assert ("error" not in client.ask("get_operation", operation_id="a")) is step
+    assert ("error" not in client.ask("get_tree", workflow_id="c")) is tree
+    assert ("error" not in client.ask("subscribe", steps_of="c")) is tree
+    assert ("error" not in client.ask("list_operations", steps_of="c")) is tree
