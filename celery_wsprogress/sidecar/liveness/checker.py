@@ -167,6 +167,8 @@ class LivenessChecker:
             operation = record.operation
             if not _is_unreceived(operation.run) or operation.operation_id in self._next_check_at:
                 continue
+            if record.workflow is not None:
+                continue
             # The process that published it sends no heartbeats for it.
             seconds = now - max(self._reading_since or 0.0, record.last_event_at)
             if seconds >= self._lost_after:
@@ -177,8 +179,9 @@ class LivenessChecker:
         # A conclusion is an event of the operation, but no sign of life of its run.
         for record in self._store.silent(state, now - self._lost_after / 3):
             operation = record.operation
-            # A run without an id has no heartbeats: whoever writes such events writes its end.
-            if operation.run is None or not operation.run.id:
+            # A run without an id has no heartbeats: whoever writes such events writes its end. And
+            # of a workflow its tasks say everything.
+            if operation.run is None or not operation.run.id or record.workflow is not None:
                 continue
             if operation.operation_id not in self._next_check_at:
                 since = max(self._reading_since or 0.0, record.last_heartbeat_at)

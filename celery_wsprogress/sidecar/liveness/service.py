@@ -12,6 +12,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.protocol.workflow_ids import is_workflow
 from celery_wsprogress.setting_parsers import FULL, TRACEBACK
 from celery_wsprogress.sidecar.liveness import inferred_events
 from celery_wsprogress.sidecar.liveness.checker import LivenessChecker
@@ -105,6 +106,9 @@ class LivenessService:
 
     def _ask_about_unknown(self, session: Session, operation_id: str) -> None:
         assert self._lookup is not None  # noqa: S101 - as above
+        if is_workflow(operation_id):
+            # The backend knows tasks only.
+            return
         answer = partial(self._on_unknown_answer, operation_id)
         answer_in_loop = partial(_call, self._loop, answer)
         self._lookup.request_for_client(session, operation_id, answer_in_loop)

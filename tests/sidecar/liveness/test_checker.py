@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.deliveries import process
+<<<<<<< HEAD
 from support.sample_events import completed, log, progress, queued, scheduled, status
+=======
+from support.sample_events import completed, log, plan, progress, queued, status
+>>>>>>> f5ceaa5 (Conclude nothing of the silence of a workflow)
 
 from celery_wsprogress.brokers.result_backend import Outcome
 from celery_wsprogress.hub.hub import Hub
@@ -208,6 +212,19 @@ def test_only_what_runs_can_be_lost(word):
     sidecar.write(status(word))
     sidecar.wait(500)
     assert sidecar.words == []
+
+
+def test_of_a_workflow_only_its_tasks_can_be_lost(sidecar):
+    nodes = [("chain", -1), ("task", 0, "op-1"), ("task", 0, "c")]
+    sidecar.write(plan(*nodes), plan(*nodes, held="waits"))
+    sidecar.write(status("started", metadata={}))
+    sidecar.wait(3 * LOST_AFTER, alive=[RUN])
+    assert sidecar.words == []
+    assert sidecar.hub.get("workflow:c")["state"] == "running"
+    sidecar.wait(2 * LOST_AFTER)
+    assert sidecar.operation["state"] == "error"
+    for one in ("workflow:c", "c"):
+        assert sidecar.hub.get(one)["error_type"] == "WorkerLost"
 
 
 def test_what_has_ended_is_not_looked_at(sidecar):
