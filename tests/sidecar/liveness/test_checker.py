@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.deliveries import process
-<<<<<<< HEAD
-from support.sample_events import completed, log, progress, queued, scheduled, status
-=======
-from support.sample_events import completed, log, plan, progress, queued, status
->>>>>>> f5ceaa5 (Conclude nothing of the silence of a workflow)
+from support.sample_events import (
+    completed,
+    log,
+    plan,
+    progress,
+    queued,
+    scheduled,
+    status,
+)
 
 from celery_wsprogress.brokers.result_backend import Outcome
 from celery_wsprogress.hub.hub import Hub
