@@ -74,8 +74,6 @@ class ProgressConnection(ClosableConnection):
         self.address = ""
         """The address of the client. Behind a listed proxy, that of the proxy at first."""
         self._subjects: frozenset[str] = frozenset()
-        self.opened_at = time.monotonic()
-        """When the socket was accepted, in monotonic seconds."""
         self._on_command: Callable[[str], Steps[None]]
         self._reading = True
         self._head = RequestHead(self.protocol)

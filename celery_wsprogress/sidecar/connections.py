@@ -34,6 +34,7 @@ from celery_wsprogress.protocol.messages import MAX_COMMAND_BYTES, encode_frame
 from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path
 from celery_wsprogress.sidecar.limits.client_limits import FAILED_TOKEN_COST
+from celery_wsprogress.sidecar.limits.deadline_queue import DeadlineQueue
 from celery_wsprogress.sidecar.token_expiry import TokenExpiry
 from celery_wsprogress.version import __version__
 
@@ -95,6 +96,8 @@ class Connections:
         self._metrics = metrics
         self._stats = stats
         self._expiry = TokenExpiry(self._close_if_forbidden)
+        self._awaited: DeadlineQueue[Session] = DeadlineQueue(settings.auth_timeout)
+        """Those that have sent no valid token yet, or have none any more."""
 
     async def serve(self, connection: ServerConnection) -> None:
         """Serve one connection from its welcome to its end."""
@@ -106,6 +109,7 @@ class Connections:
         self._metrics.opened()
         try:
             self._expiry.watch(session)
+            self._await_token(session)
             session.replies.add(encode_frame(self._welcome(session)))
             self._subscribe_by_path(request, session, connection)
             connection.flush()
@@ -116,6 +120,7 @@ class Connections:
             await connection.wait_closed()
         finally:
             self._expiry.forget(session)
+            self._awaited.discard(session)
             self._hub.subscriptions.disconnect(session)
             del self._by_session[session]
             self._metrics.closed(connection)
@@ -130,10 +135,23 @@ class Connections:
         for session, connection in list(self._by_session.items()):
             if timestamp >= session.valid_until:
                 self._expiry.check(session)
-            if self._is_late(session, connection, timestamp):
-                connection.schedule_close(TOKEN_EXPIRED, "no valid token in time")
-            elif connection.writer.is_stalled(self._settings.heartbeat):
+            if connection.writer.is_stalled(self._settings.heartbeat):
                 connection.schedule_close(TOO_SLOW, "too slow: reads nothing of what is sent")
+
+    def close_late(self, now: float) -> None:
+        """Close the connections that have not sent a valid token in time.
+
+        Args:
+            now: Seconds of the monotonic clock.
+        """
+        for session in self._awaited.take_due(now):
+            if not session.permit.is_authenticated(time.time()):
+                reason = "no valid token in time"
+                self._by_session[session].schedule_close(TOKEN_EXPIRED, reason)
+
+    def _await_token(self, session: Session) -> None:
+        if not session.permit.is_authenticated(time.time()):
+            self._awaited.begin(session, time.monotonic())
 
     def close_revoked(self) -> None:
         """Close the connections that hold a token which was revoked."""
@@ -152,13 +170,8 @@ class Connections:
             self._hub.subscriptions.disconnect(session)
             connection.schedule_close(TOKEN_EXPIRED, "the token has expired")
         else:
+            self._await_token(session)
             connection.flush()
-
-    def _is_late(self, session: Session, connection: ProgressConnection, timestamp: float) -> bool:
-        """Return whether it has had long enough to send a token, and has none."""
-        if session.permit.is_authenticated(timestamp):
-            return False
-        return time.monotonic() - connection.opened_at > self._settings.auth_timeout
 
     def _answer(self, frame: str, session: Session, connection: ProgressConnection) -> Steps[None]:
         if session.commands == 0 and session.selectors:
@@ -167,11 +180,15 @@ class Connections:
         if self._authorizer.may_need_key(frame):
             connection.wait_for(self._authorizer.prepare(frame))
             yield
+        timestamp = time.time()
+        if timestamp >= session.valid_until:
+            # The command may add a token: what only an ended one granted must be gone before.
+            self._expiry.check(session)
         error = yield from commands.execute(
             frame,
             session,
             self._hub,
-            timestamp=time.time(),
+            timestamp=timestamp,
             max_subscriptions=self._settings.max_subscriptions,
             stats=self._stats,
             replayable=self._broker.replayable,

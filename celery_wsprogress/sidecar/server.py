@@ -59,6 +59,9 @@ logger = logging.getLogger(__name__)
 SWEEP_INTERVAL: Final = 5.0
 """Seconds between two sweeps: old operations, expired tokens, clients that take nothing."""
 
+DEADLINE_INTERVAL: Final = 0.5
+"""Seconds between two looks for clients that have not sent a request or a token in time."""
+
 NO_EVENTS_WARNING_AFTER: Final = 60.0
 """Seconds without a single event after which a warning names the likely reasons."""
 
@@ -144,7 +147,7 @@ class Sidecar:
         )
         self._servers: list[Server] = []
         self._loop: asyncio.AbstractEventLoop
-        self._sweeper: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     @property
     def address(self) -> str:
@@ -163,7 +166,9 @@ class Sidecar:
         self.port = self.sockets[0].getsockname()[1]
         for one in self.sockets:
             self._servers.append(await self._serve(one))
-        self._sweeper = self._loop.create_task(self._sweep())
+        self._background = [
+            self._loop.create_task(one) for one in (self._sweep(), self._close_late())
+        ]
         self._loop.call_later(NO_EVENTS_WARNING_AFTER, self._warn_if_no_events)
         self._authorizer.start(self._connections.close_revoked)
         self._liveness.start()
@@ -214,8 +219,8 @@ class Sidecar:
         seconds = self.settings.drain if drain is None else drain
         await close_all(list(self._by_session.values()), seconds, closes_per_second)
         self._dispatcher.close()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for task in self._background:
+            task.cancel()
         for server in self._servers:
             server.close()
             await server.wait_closed()
@@ -242,9 +247,15 @@ class Sidecar:
             now = time.monotonic()
             self.hub.store.expire(now)
             self.limits.turns.forget(now)
-            self.limits.admission.drop_late(now)
             self.limits.log.write_left_out()
             self._connections.sweep(time.time())
+
+    async def _close_late(self) -> None:
+        while True:
+            await asyncio.sleep(DEADLINE_INTERVAL)
+            now = time.monotonic()
+            self.limits.admission.drop_late(now)
+            self._connections.close_late(now)
 
     def _warn_if_no_events(self) -> None:
         if not self.hub.counts["events"] and self.ingest.status.connected:

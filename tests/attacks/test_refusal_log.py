@@ -70,7 +70,7 @@ def test_a_request_that_is_refused(lines, name):
 
 def test_a_head_that_does_not_come(lines):
     with (
-        SidecarThread(MEMORY, sweep_interval=0.1) as sidecar,
+        SidecarThread(MEMORY) as sidecar,
         socket.create_connection(("127.0.0.1", sidecar.port), timeout=60) as slow,
     ):
         slow.sendall(b"GET")

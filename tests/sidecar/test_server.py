@@ -8,7 +8,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Event, Thread
 
 import jwt
@@ -500,6 +500,42 @@ def test_the_clock_that_is_set_forward_ends_a_token(address, write, monkeypatch)
         now = time.time
         monkeypatch.setattr(time, "time", lambda: now() + 7200)
         assert one.close_code()[0] == 4001
+
+
+def test_a_token_that_comes_after_the_end_of_another_keeps_nothing_of_it(
+    address, write, monkeypatch
+):
+    # As the clock is set forward, no timer is due, and no sweep comes in time.
+    with SidecarThread(address, key=KEY, sweep_interval=3600) as sidecar, client(sidecar) as one:
+        first = create_token("op-1", 3600, key=KEY)
+        second = create_token("op-2", 36_000, key=KEY)
+        assert one.ask("subscribe", operation_id="op-1", token=first)["status"] == "subscribed"
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + 7200)
+        one.websocket.send(json.dumps({"command": "authenticate", "token": second}))
+        assert one.close_code() == (4001, "the token has expired")
+
+
+def test_who_has_no_token_in_time_is_closed_without_the_sweep_and_nobody_else(address):
+    settings = {"key": KEY, "auth_timeout": 0.5, "sweep_interval": 3600}
+    with SidecarThread(address, **settings) as sidecar, client(sidecar) as stays:
+        assert stays.ask("authenticate", token=create_token("a", key=KEY))["status"]
+        # Nothing is subscribed, so that its end alone closes nothing.
+        with client(sidecar) as ends, client(sidecar) as late:
+            assert ends.ask("authenticate", token=create_token("a", 1, key=KEY))["status"]
+            assert late.close_code() == (4001, "no valid token in time")
+            assert ends.close_code() == (4001, "no valid token in time")
+        assert stays.ask("ping")["status"] == "pong"
+
+
+def test_who_sends_no_request_in_time_is_closed_without_the_sweep(address):
+    with (
+        SidecarThread(address, sweep_interval=3600) as sidecar,
+        socket.create_connection(("localhost", sidecar.port), timeout=60) as slow,
+    ):
+        slow.sendall(b"GET / HTTP/1.1\r\n")
+        with suppress(ConnectionResetError):
+            assert slow.recv(4_096) == b""
 
 
 def test_one_socket_takes_a_token_for_each_of_many_bars(address, write):
