@@ -38,10 +38,11 @@ MAX_SUBJECT_LENGTH: Final = 100
 class _Kind:
     """The lines of one kind."""
 
-    __slots__ = ("budget", "latest", "left_out")
+    __slots__ = ("at_once", "budget", "latest", "left_out")
 
-    def __init__(self) -> None:
-        self.budget = Budget(1 / LINE_INTERVAL, LINES_AT_ONCE)
+    def __init__(self, at_once: int) -> None:
+        self.at_once = at_once
+        self.budget = Budget(1 / LINE_INTERVAL, at_once)
         self.left_out = 0
         self.latest = ""
 
@@ -57,15 +58,18 @@ class RefusalLog:
         self._clock = clock
         self._kinds: dict[tuple[str, int], _Kind] = {}
 
-    def write(self, kind: str, text: str, *, level: int = logging.INFO) -> None:
+    def write(
+        self, kind: str, text: str, *, level: int = logging.INFO, at_once: int = LINES_AT_ONCE
+    ) -> None:
         """Write a line, or count that it was left out.
 
         Args:
             kind: A word of ours, never one of a client: kinds are not forgotten.
             text: What was refused to whom, and why.
             level: Warning, if an operator may have to do something.
+            at_once: Lines of this kind that are written at once.
         """
-        found = self._kinds.setdefault((kind, level), _Kind())
+        found = self._kinds.setdefault((kind, level), _Kind(at_once))
         found.latest = escape_control(text, MAX_LINE_LENGTH)
         found.left_out += 1
         self._write_if_due(found, level)
@@ -78,7 +82,7 @@ class RefusalLog:
 
     def _write_if_due(self, found: _Kind, level: int) -> None:
         now = self._clock()
-        if found.budget.used(now) > LINES_AT_ONCE - 1:
+        if found.budget.used(now) > found.at_once - 1:
             return
         found.budget.charge(1, now)
         more = found.left_out - 1

@@ -32,9 +32,15 @@ from celery_wsprogress.sidecar.http.request_handler import RequestHandler
 from celery_wsprogress.sidecar.ingest.dispatcher import Dispatcher
 from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus, LogReaderThread
 from celery_wsprogress.sidecar.ingest.startup_replay import HANDSHAKE_HOLD, StartupReplay
-from celery_wsprogress.sidecar.limits.admission import MAX_UNFINISHED_REQUESTS, ConnectionLimits
 from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
-from celery_wsprogress.sidecar.limits.open_files import max_connections, raise_limit
+from celery_wsprogress.sidecar.limits.open_files import (
+    ACCEPTED_AT_ONCE,
+    log_files,
+    log_if_none_left,
+    log_instead_of_tracebacks,
+    raise_limit,
+    share_files,
+)
 from celery_wsprogress.sidecar.liveness.service import LivenessService
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import merge, readiness, stats
@@ -115,7 +121,9 @@ class Sidecar:
         self.sockets: list[socket.socket] = []
         """The sockets it listens on, after :meth:`start`."""
         self._by_session: dict[Session, ProgressConnection] = {}
-        self.limits = _client_limits(settings)
+        self._files = raise_limit()
+        self._shares = share_files(self._files.limit - self._files.in_use, settings.max_connections)
+        self.limits = ClientLimits.of(settings, self._shares)
         self._metrics = MetricsCollector(
             self.hub,
             broker,
@@ -164,8 +172,12 @@ class Sidecar:
         shared = self._link is not None
         self.sockets = listen(self.settings.host, self.settings.port, shared=shared)
         self.port = self.sockets[0].getsockname()[1]
+        log_instead_of_tracebacks(self._loop, self.limits.log)
         for one in self.sockets:
             self._servers.append(await self._serve(one))
+            # It was set to what is accepted at once.
+            one.listen(self._shares.waiting)
+        log_files(self._files, self._shares, self.settings.max_connections)
         self._background = [
             self._loop.create_task(one) for one in (self._sweep(), self._close_late())
         ]
@@ -181,6 +193,7 @@ class Sidecar:
         return await serve(
             self._connections.serve,
             sock=sock,
+            backlog=ACCEPTED_AT_ONCE,
             create_connection=cast(
                 "type[ServerConnection]", partial(ProgressConnection, limits=self.limits)
             ),
@@ -248,6 +261,7 @@ class Sidecar:
             self.hub.store.expire(now)
             self.limits.turns.forget(now)
             self.limits.log.write_left_out()
+            log_if_none_left(self.limits.log)
             self._connections.sweep(time.time())
 
     async def _close_late(self) -> None:
@@ -263,28 +277,6 @@ class Sidecar:
                 "No event in the first minute. Is a worker running on this broker, and do its "
                 "tasks say @app.task(base=StreamingTask)?"
             )
-
-
-def _client_limits(settings: ServeSettings) -> ClientLimits:
-    files = raise_limit()
-    total = max_connections(settings.max_connections, files, MAX_UNFINISHED_REQUESTS)
-    if total < settings.max_connections:
-        logger.warning(
-            "At most %d connections instead of wsprogress_max_connections = %d: this process may "
-            "open %d files",
-            total,
-            settings.max_connections,
-            files,
-        )
-    return ClientLimits(
-        ConnectionLimits(
-            total,
-            per_address=min(total, settings.address_connections),
-            per_subject=settings.subject_connections,
-        ),
-        client_share=settings.client_share,
-        address_share=settings.address_share,
-    )
 
 
 def _limits(settings: ServeSettings) -> Limits:

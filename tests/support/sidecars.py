@@ -32,6 +32,30 @@ PATIENT = {"heartbeat": 600.0, "lost_after": 3_600.0}
 _STARTED = re.compile(r"WebSocket server started on ws://\S+:\d+")
 
 
+_PRELUDE = """
+import itertools, os, resource, runpy, signal, sys
+loop, files = sys.argv[1], int(sys.argv[2])
+del sys.argv[1:3]
+if loop == "asyncio":
+    sys.modules["uvloop"] = None
+opened = []
+def open_all(*_):
+    try:
+        while True:
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        print("all files are open", flush=True)
+def close_all(*_):
+    while opened:
+        os.close(opened.pop())
+if files:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    signal.signal(signal.SIGUSR1, open_all)
+    signal.signal(signal.SIGUSR2, close_all)
+runpy.run_module("celery_wsprogress", run_name="__main__")
+"""
+
+
 class SidecarProcess:
     """``celery-wsprogress serve`` on a port of its own, to be used as a context manager.
 
@@ -40,6 +64,8 @@ class SidecarProcess:
         options: More of the command line.
         environment: More of the environment.
         wait: Whether starting waits until it reads from the broker; else until it listens.
+        loop: ``asyncio`` runs it without uvloop.
+        files: Its limit on open files. On SIGUSR1 it opens all of them, on SIGUSR2 it closes them.
     """
 
     def __init__(
@@ -48,12 +74,17 @@ class SidecarProcess:
         *options: str,
         environment: dict[str, str] | None = None,
         wait: bool = True,
+        loop: str = "uvloop",
+        files: int | None = None,
     ):
         self._wait = wait
         # Kept while it is down: it starts again on the same one.
         self.port = free_port()
+        program = ["-m", "celery_wsprogress"]
+        if loop == "asyncio" or files is not None:
+            program = ["-c", _PRELUDE, loop, str(files or 0)]
         self._command = [
-            *(sys.executable, "-m", "celery_wsprogress", "serve"),
+            *(sys.executable, *program, "serve"),
             *("--broker", broker, "--port", str(self.port), *options),
         ]
         self._environment = {**os.environ, **(environment or {})}

@@ -2,7 +2,8 @@
 
 A connection begins with a request that is not finished: bytes of an HTTP head, an answer that is
 not taken, or a handshake. If there are too many, the address that has most of them loses its
-newest one. So a flood from some addresses takes no place away from others. A WebSocket counts as
+oldest one. So a flood from some addresses takes no place away from others, and of one address it is
+who does not go on that loses his place: a health check takes milliseconds. A WebSocket counts as
 open from its handshake on; over a limit the handshake gets 503. From its first valid token on it
 counts for who holds that token.
 
@@ -19,9 +20,6 @@ from typing import Final, Protocol
 REQUEST_TIMEOUT: Final = 5.0
 """Seconds that a client has to send the whole head of its request."""
 
-MAX_UNFINISHED_REQUESTS: Final = 500
-"""Maximum number of connections that are not WebSockets yet."""
-
 
 class Droppable(Protocol):
     """A connection."""
@@ -37,7 +35,8 @@ class ConnectionLimits:
     total: int
     per_address: int
     per_subject: int
-    unfinished: int = MAX_UNFINISHED_REQUESTS
+    unfinished: int = 500
+    """Connections that are not WebSockets yet."""
 
 
 class Admission:
@@ -72,7 +71,7 @@ class Admission:
         self._deadlines.setdefault(address, {})[one] = now + REQUEST_TIMEOUT
         if len(self._unfinished) > self.limits.unfinished:
             most = max(self._deadlines.values(), key=len)
-            self._drop(next(reversed(most)), "unfinished")
+            self._drop(next(iter(most)), "unfinished")
 
     def end_head(self, one: Droppable) -> None:
         """Record that the head of its request was read: it has no deadline any more."""

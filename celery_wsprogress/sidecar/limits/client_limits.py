@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.sidecar.limits.admission import Admission, ConnectionLimits
 from celery_wsprogress.sidecar.limits.budget import Budget
 from celery_wsprogress.sidecar.limits.input_memory import InputMemory
 from celery_wsprogress.sidecar.limits.turn_queue import TurnQueue
 from celery_wsprogress.sidecar.refusal_log import RefusalLog
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from celery_wsprogress.settings import ServeSettings
+    from celery_wsprogress.sidecar.limits.open_files import FileShares
 
 READ_BYTES: Final = 16_384
 """Bytes that are read from a socket at once."""
@@ -46,6 +52,21 @@ class ClientLimits:
         self.read_buffer = memoryview(bytearray(READ_BYTES))
         """The sockets are read into it, one after the other."""
         self._client_share = client_share
+
+    @classmethod
+    def of(cls, settings: ServeSettings, shares: FileShares) -> Self:
+        """Return the limits that the settings name, as far as there are files for them."""
+        total = shares.connections
+        return cls(
+            ConnectionLimits(
+                total,
+                per_address=min(total, settings.address_connections),
+                per_subject=settings.subject_connections,
+                unfinished=shares.unfinished,
+            ),
+            client_share=settings.client_share,
+            address_share=settings.address_share,
+        )
 
     def new_budget(self, *, trusted: bool = True) -> Budget:
         """Return the budget of a new connection."""

@@ -29,11 +29,11 @@ def begun(admission, address, count, now=0.0):
     return made
 
 
-def test_over_the_limit_the_address_with_most_unfinished_requests_loses_its_newest_one():
+def test_over_the_limit_the_address_with_most_unfinished_requests_loses_its_oldest_one():
     admission = Admission(ConnectionLimits(10, 10, 10, unfinished=4))
     many, few = begun(admission, "a", 3), begun(admission, "b", 1)
     [late] = begun(admission, "b", 1)
-    assert [one.dropped_for for one in many] == [None, None, "unfinished"]
+    assert [one.dropped_for for one in many] == ["unfinished", None, None]
     assert not few[0].dropped_for
     assert not late.dropped_for
     assert admission.unfinished == 4
