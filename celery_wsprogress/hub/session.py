@@ -66,6 +66,7 @@ class Session:
         "replies",
         "selectors",
         "subscribed",
+        "subscribed_bytes",
         "too_slow",
         "valid_until",
         "writer",
@@ -77,6 +78,7 @@ class Session:
         self.writer = writer
         self.subscribed: set[str] = set()
         """Ids of the operations that it is subscribed to by id."""
+        self.subscribed_bytes = 0  # Memory of these texts.
         self.selectors: set[Selector] = set()
         """The selectors that it is subscribed to."""
         self.cursors: dict[str, ReplayCursor] = {}

@@ -5,6 +5,7 @@ This module reads and checks the fields. :mod:`.subscriptions` decides what is r
 
 from __future__ import annotations
 
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.access.grants import EVERYTHING
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 MAX_SELECTORS: Final = 100
 """Maximum number of selectors of a connection: each is matched with every operation."""
+
+ID_BYTES: Final = 200
+"""Bytes of memory that an id may take on average: more than twice those of one of Celery's."""
+
+MIN_SUBSCRIBED_BYTES: Final = 200_000
+"""Bytes of memory that the ids of a connection may take, however few they may be."""
 
 SUBSCRIPTIONS_PER_STEP: Final = 200
 """Operations that one step of a command subscribes to: a millisecond."""
@@ -173,11 +180,18 @@ def _selector(context: CommandContext) -> Selector | None:
 
 def _check_room(context: CommandContext, ids: list[str]) -> None:
     # Ids that are subscribed already take no room.
-    subscribed = context.session.subscribed
-    if len(subscribed) + sum(one not in subscribed for one in ids) > context.max_subscriptions:
+    session, limit = context.session, context.max_subscriptions
+    added = [one for one in ids if one not in session.subscribed]
+    if len(session.subscribed) + len(added) > limit:
         raise CommandError(
             "too_many_subscriptions",
-            f"A connection may watch {context.max_subscriptions} operations by id",
+            f"A connection may watch {limit} operations by id",
+        )
+    max_bytes = max(MIN_SUBSCRIBED_BYTES, limit * ID_BYTES)
+    if session.subscribed_bytes + sum(map(getsizeof, added)) > max_bytes:
+        raise CommandError(
+            "too_many_subscriptions",
+            f"The ids that a connection watches may take {max_bytes:,} bytes of memory",
         )
 
 

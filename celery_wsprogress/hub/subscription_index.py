@@ -8,6 +8,7 @@ Pure.
 
 from __future__ import annotations
 
+from sys import getsizeof
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from celery_wsprogress.operations.selector import exact_selectors
@@ -42,12 +43,16 @@ class SubscriptionIndex:
 
     def add(self, session: Session, operation_id: str) -> None:
         """Subscribe a session to an id."""
-        session.subscribed.add(operation_id)
+        if operation_id not in session.subscribed:
+            session.subscribed.add(operation_id)
+            session.subscribed_bytes += getsizeof(operation_id)
         self._by_id.setdefault(operation_id, {})[session] = None
 
     def remove(self, session: Session, operation_id: str) -> None:
         """End a subscription to an id, if there is one."""
-        session.subscribed.discard(operation_id)
+        if operation_id in session.subscribed:
+            session.subscribed.discard(operation_id)
+            session.subscribed_bytes -= getsizeof(operation_id)
         _remove(self._by_id, operation_id, session)
 
     def add_selector(self, session: Session, selector: Selector) -> None:

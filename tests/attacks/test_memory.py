@@ -48,6 +48,29 @@ def has_ended(sidecar, operation_id):
     return False
 
 
+CLIENTS = 12
+MAX_ID_MEMORY = 60_000_000
+"""Bytes for what they watch: 2 MB of ids and what belongs to each. Unbounded it would be 170 MB."""
+
+
+def test_ids_of_the_longest_kind_are_bounded_in_bytes(redis_url):
+    def watch(client, first):
+        ids = [f"{first + one}".rjust(1_000, "x") for one in range(200)]
+        client.send(json.dumps({"command": "subscribe", "operation_ids": ids}))
+        return json.loads(client.recv(timeout=120)).get("code")
+
+    with SidecarProcess(redis_url, "--client-share", "1", "--address-share", "1") as sidecar:
+        process = psutil.Process(sidecar.pid)
+        before = process.memory_info().rss
+        with ExitStack() as stack:
+            for number in range(CLIENTS):
+                client = stack.enter_context(connect(sidecar.url, compression=None))
+                client.recv(timeout=60)
+                codes = [watch(client, 100_000 * number + 200 * one) for one in range(50)]
+                assert set(codes) == {None, "too_many_subscriptions"}
+            assert process.memory_info().rss - before < MAX_ID_MEMORY
+
+
 def test_the_memory_stays_within_the_setting(own_redis):
     options = ("--max-history-bytes", str(LIMIT), "--max-finished", "100000")
     with SidecarProcess(own_redis.url, *options) as sidecar, ExitStack() as clients:

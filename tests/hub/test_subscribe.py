@@ -55,6 +55,34 @@ def test_what_one_subscription_accepts_holds_for_the_session(session):
     assert session.accepts_snapshots
 
 
+def test_the_ids_that_are_watched_are_bounded_in_bytes(session):
+    def subscribed(*ids):
+        take_all(subscribe(context(session, max_subscriptions=2_000, operation_ids=[*ids])))
+
+    longest = [f"{number}".rjust(1_000, "x") for number in range(400)]
+    subscribed(*longest[:380])
+    # Those that are watched already take no room.
+    subscribed(*longest[:380])
+    with pytest.raises(CommandError, match="may take 400,000 bytes") as refusal:
+        subscribed(*longest)
+    assert refusal.value.code == "too_many_subscriptions"
+    assert session.subscribed == {*longest[:380]}
+
+
+def test_ids_that_are_not_watched_any_more_take_no_room(session):
+    hub = Hub()
+    for number in range(1_000):
+        operation_id = f"{number}".rjust(1_000, "ä")
+        hub.subscriptions.subscribe(session, operation_id, replay=None, since=None)
+        hub.subscriptions.unsubscribe(session, [operation_id, "another"])
+    assert session.subscribed_bytes == 0
+    hub.subscriptions.subscribe(session, "op", replay=None, since=None)
+    hub.subscriptions.subscribe(session, "op", replay=None, since=None)
+    assert session.subscribed_bytes > 0
+    hub.subscriptions.disconnect(session)
+    assert session.subscribed_bytes == 0
+
+
 @pytest.mark.parametrize("field", [{"operation_id": "*"}, {"tag": "red"}, {"group_id": "g"}])
 def test_since_goes_with_ids_and_not_with_a_selector(session, field):
     with pytest.raises(CommandError, match="it goes with ids") as refusal:
