@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from benchmarks.machine import MEASURED, memory, processor_time, started
 
@@ -75,8 +75,15 @@ class Sidecar:
                 return
 
 
+WITHOUT_UVLOOP: Final = """
+import runpy, sys
+sys.modules["uvloop"] = None
+runpy.run_module("celery_wsprogress", run_name="__main__")
+"""
+
+
 @contextmanager
-def sidecar(broker: str, *options: str) -> Iterator[Sidecar]:
+def sidecar(broker: str, *options: str, uvloop: bool = True) -> Iterator[Sidecar]:
     """Start one, and kill it in the end.
 
     Its pings are rarer than a measurement is long, and it gives up no operation meanwhile.
@@ -84,9 +91,11 @@ def sidecar(broker: str, *options: str) -> Iterator[Sidecar]:
     Args:
         broker: The URL of its log.
         options: More of the command line.
+        uvloop: Whether it runs on uvloop, if that is installed; else on asyncio's own loop.
     """
+    program = ("-m", "celery_wsprogress") if uvloop else ("-c", WITHOUT_UVLOOP)
     command = [
-        *(sys.executable, "-m", "celery_wsprogress", "serve", "--broker", broker),
+        *(sys.executable, *program, "serve", "--broker", broker),
         *("--port", "0", "--heartbeat", "600", "--lost-after", "86400"),
         *("--log-level", "error", *options),
     ]
