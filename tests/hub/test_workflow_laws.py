@@ -7,32 +7,12 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 from support.canvases import Running, canvases
-from support.sample_events import completed, error, plan, progress, queued, status
-from support.workflow_logs import WorkflowLog
+from support.sample_events import completed, plan, queued, status
+from support.workflow_logs import WorkflowLog, write_life
 
 from celery_wsprogress.hub.hub import Hub
 
 STATES = {None: "running", True: "completed", False: "error"}
-
-
-def write_life(log, canvas, failing, choose):
-    """Have a hub read how a canvas runs; yield after each event of a task."""
-    running = Running(canvas, failing)
-    nodes = canvas.plan_nodes()
-    log.write(plan(*nodes, held=canvas.held))
-    begun = set()
-    while ready := running.ready():
-        one = choose(ready)
-        if one not in begun:
-            begun.add(one)
-            log.start(one)
-        elif choose([False, True]):
-            log.write(progress(choose([0.2, 0.5, 0.9]), operation_id=one, run=f"run-{one}"))
-        else:
-            end = error if one in failing else completed
-            log.write(end(operation_id=one, run=f"run-{one}"))
-            running.end(one)
-        yield running
 
 
 @given(canvases(), st.data())

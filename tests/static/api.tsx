@@ -7,6 +7,7 @@ import {
   type Client,
 } from "celery-wsprogress";
 import { CeleryProgress as Element } from "celery-wsprogress/element.js";
+import { watchSteps } from "celery-wsprogress/steps.js";
 import { CeleryProgress, useOperation, useOperations } from "celery-wsprogress/react.js";
 
 export async function page(): Promise<number> {
@@ -34,6 +35,12 @@ export async function page(): Promise<number> {
   const { events, complete } = await client.history("id", { limit: 5 });
   const many = await client.watchMany(["a", "b"]).done;
   console.log(next?.length, complete, events.length, many.get("a")?.status);
+  const whole = client.watch("id", { workflow: true });
+  const tree = await client.tree("id");
+  const steps = watchSteps(client, "id", { onStep: (operation) => console.log(operation.message) });
+  steps.observe(() => console.log(steps.tree.root.children[0]?.state, whole.operation?.details.total));
+  console.log(tree.total, tree.nodes[0]?.kind, client.monitor({ steps_of: "id" }).missed);
+  steps.close();
   stop();
   client.close();
   return operations.length + monitor.operations.size + (await client.stats()).subscriptions;

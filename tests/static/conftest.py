@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from itertools import count
 from typing import TYPE_CHECKING
@@ -108,3 +109,34 @@ def open_page(browser, site) -> Iterator[Callable[..., Page]]:
     yield open_page
     context.close()
     assert complaints == []
+
+
+class Page:
+    """A page that has the client's functions, and some places to write to."""
+
+    def __init__(self, page, url):
+        self.page = page
+        self.url = url
+
+    def run(self, script, **values):
+        """Run a script in the page; what it returns is waited for."""
+        values = {"url": self.url, **values}
+        named = "".join(f"const {one} = {json.dumps(value)};" for one, value in values.items())
+        return self.page.evaluate(f"async () => {{ {named} {script} }}")
+
+
+@pytest.fixture
+def client_page(open_page, sidecar):
+    """A page that has the client, and the sidecar's address as ``url``."""
+
+    def client_page(url=None, module=None):
+        head = f"""<script type=module>
+            import * as all from "{module or sidecar.http}/client.js";
+            import * as steps from "{module or sidecar.http}/steps.js";
+            Object.assign(window, all, steps, {{ said: [] }});
+        </script>"""
+        page = open_page("", head=head)
+        page.wait_for_function("window.connect")
+        return Page(page, url or sidecar.url)
+
+    return client_page

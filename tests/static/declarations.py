@@ -1,6 +1,6 @@
 """The declarations (``.d.ts``) of the browser modules, made from their JSDoc by ``tsc``.
 
-The declarations are shipped, so that users of the modules need no build step. Those of the three
+The declarations are shipped, so that users of the modules need no build step. Those of the four
 public modules lie beside them, the others in ``types/``. The modules of the dashboard are checked
 too; nobody imports them, so they have no declarations.
 
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 MODULES = HERE.parents[1] / "celery_wsprogress" / "static" / "celery_wsprogress"
 NODE_MODULES = HERE / "node_modules"
 PARTS = ["*.js", "client/*.js", "element/*.js", "dashboard/**/*.js"]
-PUBLIC = ("client.d.ts", "element.d.ts", "react.d.ts")
+PUBLIC = ("client.d.ts", "element.d.ts", "react.d.ts", "steps.d.ts")
 
 _DECLARATIONS = shutil.ignore_patterns("*.d.ts")
 
@@ -47,7 +47,7 @@ def compile_declarations(folder: Path) -> str:
 
 
 def _lay_out(made: Path, folder: Path) -> None:
-    """Put the three public declarations at the top and those that they import into ``types/``."""
+    """Put the four public declarations at the top and those that they import into ``types/``."""
     for part in ("client", "element"):
         if (made / part).is_dir():
             shutil.copytree(made / part, folder / "types" / part)

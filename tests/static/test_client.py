@@ -55,34 +55,6 @@ def network(sidecar):
         yield network
 
 
-class Page:
-    """A page that has the client's functions, and some places to write to."""
-
-    def __init__(self, page, url):
-        self.page = page
-        self.url = url
-
-    def run(self, script, **values):
-        """Run a script in the page; what it returns is waited for."""
-        values = {"url": self.url, **values}
-        named = "".join(f"const {one} = {json.dumps(value)};" for one, value in values.items())
-        return self.page.evaluate(f"async () => {{ {named} {script} }}")
-
-
-@pytest.fixture
-def client_page(open_page, sidecar):
-    def client_page(url=None, module=None):
-        head = f"""<script type=module>
-            import * as all from "{module or sidecar.http}/client.js";
-            Object.assign(window, all, {{ said: [] }});
-        </script>"""
-        page = open_page("", head=head)
-        page.wait_for_function("window.connect")
-        return Page(page, url or sidecar.url)
-
-    return client_page
-
-
 @pytest.fixture
 def life():
     """Events as of an operation of its own."""

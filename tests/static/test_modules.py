@@ -6,18 +6,23 @@ import gzip
 import json
 import re
 import subprocess
+from contextlib import contextmanager
+from random import Random
 
 import pytest
 from declarations import PUBLIC, compile_declarations, shipped
 from hypothesis import given
+from hypothesis import strategies as st
+from support.canvases import canvases
 from support.node import MODULES, STATIC, bundle, require_node, require_packages, run_node
 from support.sample_events import doubted_logs
 from support.transcripts import delivered
+from support.workflow_logs import WorkflowClient, WorkflowLog, write_life
 
 from celery_wsprogress import __version__
 from celery_wsprogress.protocol import close_codes
 
-SIZES = {"client": 8 * 1024, "element": 6 * 1024}
+SIZES = {"client": 9 * 1024, "element": 7 * 1024}
 
 
 @pytest.mark.parametrize("file", ["pure.test.mjs", "dashboard.test.mjs"])
@@ -27,21 +32,35 @@ def test_the_pure_modules_do_what_they_should(file):
     assert re.search(r"^# pass [1-9]\d+$", said, re.MULTILINE)
 
 
-@pytest.fixture(scope="module")
-def fold():
-    """Give frames to the reducer, in a Node that stays; returns the snapshot it comes to."""
+@contextmanager
+def folding(script):
+    """Give lines of JSON to a script, in a Node that stays; gives the function for one line."""
     require_node()
     pipe = subprocess.PIPE
-    command = ["node", "fold.mjs"]
+    command = ["node", script]
     with subprocess.Popen(command, cwd=STATIC, stdin=pipe, stdout=pipe, text=True) as node:
 
-        def fold(frames):
-            node.stdin.write(json.dumps(frames) + "\n")
+        def fold(given):
+            node.stdin.write(json.dumps(given) + "\n")
             node.stdin.flush()
             return json.loads(node.stdout.readline())
 
         yield fold
         node.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def fold():
+    """Give frames to the reducer; returns the snapshot it comes to."""
+    with folding("fold.mjs") as fold:
+        yield fold
+
+
+@pytest.fixture(scope="module")
+def fold_tree():
+    """Give pages of a tree and snapshots of its tasks; returns the nodes they come to."""
+    with folding("tree.mjs") as fold:
+        yield fold
 
 
 #: What a status that came too late to be delivered adds to the snapshot, or would begin.
@@ -53,6 +72,41 @@ def test_the_reducer_comes_to_what_the_sidecar_shows(fold, events):
     frames, snapshot = delivered(events)
     found = fold(frames)
     assert told(found) == told(snapshot)
+
+
+@given(canvas=canvases(max_tasks=15), data=st.data())
+def test_the_steps_come_to_the_tree_that_the_sidecar_shows(fold_tree, canvas, data):
+    tasks = [one.id for one in canvas.tasks]
+    failing = set(data.draw(st.lists(st.sampled_from(tasks), max_size=2)))
+    random = Random(data.draw(st.integers(0, 2**32)))
+    first = data.draw(st.integers(0, 10))
+    log = WorkflowLog()
+    client = WorkflowClient(log.hub)
+    pages, operations = [], []
+    for number, _ in enumerate(write_life(log, canvas, failing, random.choice)):
+        if number == first:
+            pages = pages_of(client, canvas.held)
+        elif pages:
+            operations += client.ask("list_operations", steps_of=canvas.held)["operations"]
+    last = pages_of(client, canvas.held)
+    found = fold_tree({"pages": pages or last, "operations": operations})
+    shown = [node for page in last for node in page["nodes"]]
+    assert [one["state"] for one in found[1:]] == [one["state"] for one in shown]
+    bar = client.ask("get_operation", workflow_id=canvas.held)["operation"]
+    if bar["state"] != "completed":
+        assert found[0]["progress"] == pytest.approx(bar["progress"])
+    assert found[0]["total"] == bar["details"]["total"]
+    assert found[0]["failed"] == bar["details"]["failed"]
+    assert found[0]["ended"] >= bar["details"]["completed"] + bar["details"]["failed"]
+
+
+def pages_of(client, held):
+    """The pages of a tree, of a few nodes each."""
+    pages = [client.ask("get_tree", workflow_id=held, limit=3)]
+    while pages[-1]["next"]:
+        cursor = pages[-1]["next"]
+        pages.append(client.ask("get_tree", workflow_id=held, limit=3, cursor=cursor))
+    return pages
 
 
 def told(snapshot):

@@ -13,7 +13,7 @@ from support.node import MODULES, NODE_MODULES, STATIC, require_packages
 
 from celery_wsprogress import __version__
 
-EXPORTED = ("client", "element", "react")
+EXPORTED = ("client", "element", "react", "steps")
 
 
 def run(*command, cwd):
@@ -75,7 +75,11 @@ def test_node_imports_it_by_name(project):
     said = json.loads(run("node", "--input-type=module", "-e", script, *names, cwd=project))
     client = ["Client", "CommandError", "ConnectionClosed", "OperationError", "connect"]
     assert said[:2] == [client, client]
-    assert said[2:] == [["CeleryProgress"], ["CeleryProgress", "useOperation", "useOperations"]]
+    assert said[2:] == [
+        ["CeleryProgress"],
+        ["CeleryProgress", "useOperation", "useOperations"],
+        ["Steps", "WorkflowNode", "WorkflowTree", "watchSteps"],
+    ]
 
 
 def test_the_hooks_are_the_clients_and_can_be_imported_where_react_is_of_a_server(project):

@@ -8,9 +8,10 @@ from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.protocol.frames import payload_of
+from support.canvases import Running
 from support.deliveries import process
 from support.hub_clients import HubClient
-from support.sample_events import completed, progress, queued, status
+from support.sample_events import completed, error, plan, progress, queued, status
 
 
 class WorkflowLog:
@@ -78,3 +79,23 @@ class WorkflowClient:
     def read(self):
         """Return what the client is sent now."""
         return [msgspec.json.decode(one) for one in self._client.read(200.0)]
+
+
+def write_life(log, canvas, failing, choose):
+    """Have a hub read how a canvas runs; yield after each event of a task."""
+    running = Running(canvas, failing)
+    nodes = canvas.plan_nodes()
+    log.write(plan(*nodes, held=canvas.held))
+    begun = set()
+    while ready := running.ready():
+        one = choose(ready)
+        if one not in begun:
+            begun.add(one)
+            log.start(one)
+        elif choose([False, True]):
+            log.write(progress(choose([0.2, 0.5, 0.9]), operation_id=one, run=f"run-{one}"))
+        else:
+            end = error if one in failing else completed
+            log.write(end(operation_id=one, run=f"run-{one}"))
+            running.end(one)
+        yield running

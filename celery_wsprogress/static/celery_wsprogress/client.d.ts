@@ -13,12 +13,12 @@ import { Monitor, Watch, WatchMany } from "./types/client/handles.js";
 import type { ConnectionState, Loss } from "./types/client/connection.js";
 import type { MonitorOptions, WatchOptions } from "./types/client/handle.js";
 import type { WebSocketClass } from "./types/client/socket.js";
-import type { Frame, Operation, ProgressEvent, Selector } from "./types/client/protocol.js";
+import type { Frame, Operation, ProgressEvent, Selector, TreeNode } from "./types/client/protocol.js";
 import type { GetToken } from "./types/client/tokens.js";
 /** @import { ConnectionState, Loss } from "./types/client/connection.js" */
 /** @import { HandleContext, Handle, MonitorOptions, WatchOptions } from "./types/client/handle.js" */
 /** @import { WebSocketClass } from "./types/client/socket.js" */
-/** @import { Frame, Operation, ProgressEvent, Selector } from "./types/client/protocol.js" */
+/** @import { Frame, Operation, ProgressEvent, Selector, TreeNode } from "./types/client/protocol.js" */
 /** @import { GetToken } from "./types/client/tokens.js" */
 export { CommandError, ConnectionClosed, OperationError } from "./types/client/protocol.js";
 export type ConnectOptions = {
@@ -46,6 +46,10 @@ export type ListFilter = {
     tag?: string;
     group_id?: string;
     root_id?: string;
+    /**
+     * The id of a workflow.
+     */
+    steps_of?: string;
     /**
      * Up to 1,000.
      */
@@ -95,11 +99,14 @@ export declare class Client {
     /**
      * Watch one operation, from the start of its current run.
      *
-     * @param {string} id The Celery task id.
-     * @param {WatchOptions} [options]
+     * @param {string} id The Celery task id; the id that the caller holds, of a workflow.
+     * @param {WatchOptions & { workflow?: boolean }} [options] `workflow`: watch the chain, group or
+     *   chord with this id as one operation. A task that is no part of one is a workflow of one step.
      * @returns {Watch}
      */
-    watch(id: string, options?: WatchOptions): Watch;
+    watch(id: string, options?: WatchOptions & {
+        workflow?: boolean;
+    }): Watch;
     /**
      * Watch several operations.
      *
@@ -147,6 +154,27 @@ export declare class Client {
         events: ProgressEvent[];
         complete: boolean;
     }>;
+    /**
+     * Return the tasks of a workflow, each behind the node that contains it.
+     *
+     * @param {string} id The id that its caller holds.
+     * @returns {Promise<{ total: number, nodes: TreeNode[] }>} `total`: the number of its tasks; 0 if
+     *   the sidecar does not know it.
+     */
+    tree(id: string): Promise<{
+        total: number;
+        nodes: TreeNode[];
+    }>;
+    /**
+     * Yield the same in pages, each when it comes.
+     *
+     * @param {string} id
+     * @returns {AsyncGenerator<{ total: number, nodes: TreeNode[] }, void, void>}
+     */
+    treePages(id: string): AsyncGenerator<{
+        total: number;
+        nodes: TreeNode[];
+    }, void, void>;
     /**
      * Return the counters of the sidecar.
      *

@@ -14,13 +14,14 @@ import { callSafely } from "./client/callbacks.js";
 import { NORMAL } from "./client/close_codes.js";
 import { Connection } from "./client/connection.js";
 import { Monitor, Watch, WatchMany } from "./client/handles.js";
-import { ConnectionClosed } from "./client/protocol.js";
+import { PAGE_SIZE } from "./client/operation_pages.js";
+import { ConnectionClosed, workflowOperationId } from "./client/protocol.js";
 import { selectorFields } from "./client/selectors.js";
 
 /** @import { ConnectionState, Loss } from "./client/connection.js" */
 /** @import { HandleContext, Handle, MonitorOptions, WatchOptions } from "./client/handle.js" */
 /** @import { WebSocketClass } from "./client/socket.js" */
-/** @import { Frame, Operation, ProgressEvent, Selector } from "./client/protocol.js" */
+/** @import { Frame, Operation, ProgressEvent, Selector, TreeNode } from "./client/protocol.js" */
 /** @import { GetToken } from "./client/tokens.js" */
 
 export { CommandError, ConnectionClosed, OperationError } from "./client/protocol.js";
@@ -39,6 +40,7 @@ export { CommandError, ConnectionClosed, OperationError } from "./client/protoco
  * @property {string} [tag]
  * @property {string} [group_id]
  * @property {string} [root_id]
+ * @property {string} [steps_of] The id of a workflow.
  * @property {number} [limit] Up to 1,000.
  * @property {string | null} [cursor] `next` of the page before.
  */
@@ -130,12 +132,13 @@ export class Client {
   /**
    * Watch one operation, from the start of its current run.
    *
-   * @param {string} id The Celery task id.
-   * @param {WatchOptions} [options]
+   * @param {string} id The Celery task id; the id that the caller holds, of a workflow.
+   * @param {WatchOptions & { workflow?: boolean }} [options] `workflow`: watch the chain, group or
+   *   chord with this id as one operation. A task that is no part of one is a workflow of one step.
    * @returns {Watch}
    */
   watch(id, options = {}) {
-    return new Watch(this.#context, id, options);
+    return new Watch(this.#context, options.workflow ? workflowOperationId(id) : id, options);
   }
 
   /**
@@ -190,6 +193,39 @@ export class Client {
    */
   async history(id, { limit } = {}) {
     return this.#request({ command: "get_history", operation_id: id, limit });
+  }
+
+  /**
+   * Return the tasks of a workflow, each behind the node that contains it.
+   *
+   * @param {string} id The id that its caller holds.
+   * @returns {Promise<{ total: number, nodes: TreeNode[] }>} `total`: the number of its tasks; 0 if
+   *   the sidecar does not know it.
+   */
+  async tree(id) {
+    /** @type {{ total: number, nodes: TreeNode[] }} */
+    const tree = { total: 0, nodes: [] };
+    for await (const { total, nodes } of this.treePages(id)) {
+      tree.total = total;
+      tree.nodes.push(...nodes);
+    }
+    return tree;
+  }
+
+  /**
+   * Yield the same in pages, each when it comes.
+   *
+   * @param {string} id
+   * @returns {AsyncGenerator<{ total: number, nodes: TreeNode[] }, void, void>}
+   */
+  async *treePages(id) {
+    const command = { command: "get_tree", workflow_id: id, limit: PAGE_SIZE };
+    let cursor = null;
+    do {
+      const page = await this.#request({ ...command, cursor });
+      yield page;
+      cursor = page.next;
+    } while (cursor);
   }
 
   /**

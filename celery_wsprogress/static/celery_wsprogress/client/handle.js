@@ -33,8 +33,10 @@ import { withResolvers } from "./deferred.js";
  *   the highest one on the page for the same operation counts for all. `stay` keeps watching after
  *   the end, for operations that run again.
  *
- * @typedef {WatchOptions & { limit?: number }} MonitorOptions `limit` is the number of operations
- *   to list and keep, 1,000 by default; beyond it those that ended first are dropped.
+ * @typedef {WatchOptions & { limit?: number, covers?: (id: string) => boolean }} MonitorOptions
+ *   `limit` is the number of operations to list and keep, 1,000 by default; beyond it those that
+ *   ended first are dropped. `covers` tells of an operation that the selector covers it, for
+ *   `steps_of`: where nobody knows that yet, the snapshot is fetched.
  *
  * @typedef {{ connection: Connection, source: TokenSource, handles: Set<Handle> }} HandleContext
  *   The client that owns a handle.

@@ -169,8 +169,9 @@ export class Monitor extends Handle {
    * @param {Record<string, string>} fields
    * @param {MonitorOptions} options
    */
-  constructor(context, fields, { limit = 1_000, ...options }) {
+  constructor(context, fields, { limit = 1_000, covers, ...options }) {
     super(context, options);
+    this.covers = covers;
     this.operations = this.subscribe(fields, limit);
   }
 }

@@ -8,8 +8,8 @@
 /** @import { Socket } from "./socket.js" */
 /** @import { Subscription } from "./subscriptions.js" */
 
-/** Operations in one page; the maximum of the protocol. */
-const PAGE_SIZE = 1_000;
+/** Operations, or nodes of a tree, in one page; the maximum of the protocol. */
+export const PAGE_SIZE = 1_000;
 
 /**
  * Fetch the newest operations of a selector, up to the limit of the subscription. Stop early when

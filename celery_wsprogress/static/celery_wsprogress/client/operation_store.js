@@ -50,7 +50,7 @@ export class OperationStore {
    *
    * @param {ProgressEvent} event
    * @returns {boolean} Whether a snapshot must be fetched, because the event is the first known
-   *   one and does not identify the operation.
+   *   one and does not tell all that selectors look at.
    */
   applyEvent(event) {
     const id = event.operation_id;
@@ -68,7 +68,9 @@ export class OperationStore {
       one.keep(operation);
       one.deliver(event, operation, fresh);
     }
-    return subscriptions.length > 0 && !before && !operation.operation_type;
+    // Only a snapshot tells the workflows of a task.
+    const undecided = subscriptions.some(({ fields }) => fields.steps_of) || !operation.operation_type;
+    return subscriptions.length > 0 && !before && undecided;
   }
 
   /**

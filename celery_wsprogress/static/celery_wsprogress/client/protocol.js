@@ -44,6 +44,33 @@
  *   was.
  * @property {string} last_event_id
  * @property {string} run
+ * @property {string[]} [workflow_ids] Of a step: the workflows that it is in. Only in snapshots that
+ *   the sidecar makes.
+ * @property {WorkflowCounts & { workflow_id: string }} [workflow] Of the last step of a workflow,
+ *   likewise: how far that is.
+ *
+ * @typedef {object} WorkflowCounts Numbers of the tasks of a workflow; in the `details` of its
+ *   operation.
+ * @property {number} total
+ * @property {number} completed
+ * @property {number} failed Failed or cancelled.
+ * @property {number} running
+ * @property {string} [step] The name of the task that reported last.
+ *
+ * @typedef {"waiting" | "running" | "completed" | "error" | "cancelled" | "skipped"} StepState The
+ *   state of a node of a workflow. What is skipped never runs, because a task before it failed.
+ *
+ * @typedef {object} TreeNode A task of a workflow, or a chain or a group of its tasks.
+ * @property {number} index
+ * @property {number | null} parent The index of the node that contains it, or of the task that
+ *   started it.
+ * @property {"chain" | "group" | "task"} kind
+ * @property {StepState} state
+ * @property {string} [operation_id] Of a task.
+ * @property {string} [operation_type] Of a task: its name.
+ * @property {number} [progress] Of a task: 0 to 1.
+ * @property {number} [weight] Of a task: what it counts for in the progress of the workflow.
+ * @property {string | null} [group_id] Of a group.
  *
  * @typedef {object} ProgressEvent An event of an operation.
  * @property {string} event_type `status`, `progress`, `log`, `result`, `completed`, `error`, …
@@ -57,14 +84,24 @@
  *
  * @typedef {Record<string, any>} Frame Anything that the sidecar sends.
  *
- * @typedef {{ operation_type?: string, tag?: string, group_id?: string, root_id?: string }} Selector
- *   One of these fields; `operation_type` is a glob. Without a field: every operation.
+ * @typedef {{ operation_type?: string, tag?: string, group_id?: string, root_id?: string, steps_of?: string }} Selector
+ *   One of these fields; `operation_type` is a glob, `steps_of` the id of a workflow. Without a
+ *   field: every operation.
  */
 
 import { LOST } from "./close_codes.js";
 
 /** Maximum characters of a list of ids in a command. */
 const MAX_IDS_LENGTH = 32_000;
+
+/**
+ * Return the id of the operation that shows a workflow.
+ *
+ * @param {string} id The id that its caller holds.
+ */
+export function workflowOperationId(id) {
+  return `workflow:${id}`;
+}
 
 /** The sidecar rejected a command. */
 export class CommandError extends Error {

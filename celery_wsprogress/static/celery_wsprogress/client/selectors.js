@@ -35,6 +35,7 @@ export function selects(fields, operation) {
   const [[name, value]] = Object.entries(fields);
   if (name === "operation_type") return matchesGlob(value, operation.operation_type);
   if (name === "tag") return operation.tags.includes(value);
+  if (name === "steps_of") return operation.workflow_ids?.includes(value) ?? false;
   const { [name]: own, operation_id: id } = /** @type {Record<string, unknown>} */ (operation);
   if (value === EVERYTHING && name === "operation_id") return true;
   return own === value || (name === "root_id" && id === value);

@@ -20,6 +20,8 @@ export const NO_RATE_LIMIT = 1_000;
  * @property {(operation: Operation) => void} update A new snapshot.
  * @property {(id?: string) => void} markReady The first snapshots are known.
  * @property {(error: Error, id?: string) => void} reject The watch was rejected.
+ * @property {(id: string) => boolean} [covers] Whether it knows that its selector covers an
+ *   operation. Events do not tell which workflows a task is in.
  */
 
 /**
@@ -151,7 +153,9 @@ export class Subscription {
 
   /** @param {Operation} operation */
   selects(operation) {
-    return this.operations.has(operation.operation_id) || selects(this.fields, operation);
+    const { operation_id: id } = operation;
+    if (this.operations.has(id) || selects(this.fields, operation)) return true;
+    return [...this.listeners].some((listener) => listener.handle.covers?.(id));
   }
 
   /**

@@ -34,6 +34,7 @@ export type WatchOptions = Handlers & {
 };
 export type MonitorOptions = WatchOptions & {
     limit?: number;
+    covers?: (id: string) => boolean;
 };
 export type HandleContext = {
     connection: Connection;

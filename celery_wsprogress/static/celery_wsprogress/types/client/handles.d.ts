@@ -82,6 +82,7 @@ export declare class WatchMany extends IdHandle {
 }
 /** The handle of all operations of a selector. */
 export declare class Monitor extends Handle {
+    covers: ((id: string) => boolean) | undefined;
     /** The snapshots by id, in no order. @type {Map<string, Operation>} */
     operations: Map<string, Operation>;
     /**
@@ -89,6 +90,6 @@ export declare class Monitor extends Handle {
      * @param {Record<string, string>} fields
      * @param {MonitorOptions} options
      */
-    constructor(context: HandleContext, fields: Record<string, string>, { limit, ...options }: MonitorOptions);
+    constructor(context: HandleContext, fields: Record<string, string>, { limit, covers, ...options }: MonitorOptions);
 }
 export {};

@@ -31,7 +31,7 @@ export declare class OperationStore {
      *
      * @param {ProgressEvent} event
      * @returns {boolean} Whether a snapshot must be fetched, because the event is the first known
-     *   one and does not identify the operation.
+     *   one and does not tell all that selectors look at.
      */
     applyEvent(event: ProgressEvent): boolean;
     /**

@@ -4,7 +4,7 @@
  *
  * Pure.
  *
- * @typedef {"queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled"} State
+ * @typedef {"queued" | "scheduled" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled"} State
  *
  * @typedef {object} Operation The snapshot of an operation.
  * @property {string} operation_id The Celery task id.
@@ -27,7 +27,11 @@
  * @property {number | null} received_at
  * @property {number | null} finished_at
  * @property {number | null} duration Seconds from start to end.
+ * @property {number | null} starts_at While it waits for its time or its next attempt: not before
+ *   this time, epoch seconds by the clock of the sidecar.
+ * @property {number | null} expires_at While it waits: it does not start any more from then on.
  * @property {number | null} attempt Counted from 1.
+ * @property {number | null} max_attempts As its last retry said; null if unknown or unlimited.
  * @property {string | null} worker
  * @property {string | null} queue
  * @property {string | null} parent_id
@@ -40,6 +44,33 @@
  *   was.
  * @property {string} last_event_id
  * @property {string} run
+ * @property {string[]} [workflow_ids] Of a step: the workflows that it is in. Only in snapshots that
+ *   the sidecar makes.
+ * @property {WorkflowCounts & { workflow_id: string }} [workflow] Of the last step of a workflow,
+ *   likewise: how far that is.
+ *
+ * @typedef {object} WorkflowCounts Numbers of the tasks of a workflow; in the `details` of its
+ *   operation.
+ * @property {number} total
+ * @property {number} completed
+ * @property {number} failed Failed or cancelled.
+ * @property {number} running
+ * @property {string} [step] The name of the task that reported last.
+ *
+ * @typedef {"waiting" | "running" | "completed" | "error" | "cancelled" | "skipped"} StepState The
+ *   state of a node of a workflow. What is skipped never runs, because a task before it failed.
+ *
+ * @typedef {object} TreeNode A task of a workflow, or a chain or a group of its tasks.
+ * @property {number} index
+ * @property {number | null} parent The index of the node that contains it, or of the task that
+ *   started it.
+ * @property {"chain" | "group" | "task"} kind
+ * @property {StepState} state
+ * @property {string} [operation_id] Of a task.
+ * @property {string} [operation_type] Of a task: its name.
+ * @property {number} [progress] Of a task: 0 to 1.
+ * @property {number} [weight] Of a task: what it counts for in the progress of the workflow.
+ * @property {string | null} [group_id] Of a group.
  *
  * @typedef {object} ProgressEvent An event of an operation.
  * @property {string} event_type `status`, `progress`, `log`, `result`, `completed`, `error`, …
@@ -53,10 +84,11 @@
  *
  * @typedef {Record<string, any>} Frame Anything that the sidecar sends.
  *
- * @typedef {{ operation_type?: string, tag?: string, group_id?: string, root_id?: string }} Selector
- *   One of these fields; `operation_type` is a glob. Without a field: every operation.
+ * @typedef {{ operation_type?: string, tag?: string, group_id?: string, root_id?: string, steps_of?: string }} Selector
+ *   One of these fields; `operation_type` is a glob, `steps_of` the id of a workflow. Without a
+ *   field: every operation.
  */
-export type State = "queued" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled";
+export type State = "queued" | "scheduled" | "received" | "running" | "retrying" | "replaced" | "completed" | "error" | "cancelled";
 export type Operation = {
     /**
      * The Celery task id.
@@ -109,9 +141,22 @@ export type Operation = {
      */
     duration: number | null;
     /**
+     * While it waits for its time or its next attempt: not before
+     * this time, epoch seconds by the clock of the sidecar.
+     */
+    starts_at: number | null;
+    /**
+     * While it waits: it does not start any more from then on.
+     */
+    expires_at: number | null;
+    /**
      * Counted from 1.
      */
     attempt: number | null;
+    /**
+     * As its last retry said; null if unknown or unlimited.
+     */
+    max_attempts: number | null;
     worker: string | null;
     queue: string | null;
     parent_id: string | null;
@@ -127,6 +172,62 @@ export type Operation = {
     ignored: boolean;
     last_event_id: string;
     run: string;
+    /**
+     * Of a step: the workflows that it is in. Only in snapshots that
+     * the sidecar makes.
+     */
+    workflow_ids?: string[];
+    /**
+     * Of the last step of a workflow,
+     * likewise: how far that is.
+     */
+    workflow?: WorkflowCounts & {
+        workflow_id: string;
+    };
+};
+export type WorkflowCounts = {
+    total: number;
+    completed: number;
+    /**
+     * Failed or cancelled.
+     */
+    failed: number;
+    running: number;
+    /**
+     * The name of the task that reported last.
+     */
+    step?: string;
+};
+export type StepState = "waiting" | "running" | "completed" | "error" | "cancelled" | "skipped";
+export type TreeNode = {
+    index: number;
+    /**
+     * The index of the node that contains it, or of the task that
+     * started it.
+     */
+    parent: number | null;
+    kind: "chain" | "group" | "task";
+    state: StepState;
+    /**
+     * Of a task.
+     */
+    operation_id?: string;
+    /**
+     * Of a task: its name.
+     */
+    operation_type?: string;
+    /**
+     * Of a task: 0 to 1.
+     */
+    progress?: number;
+    /**
+     * Of a task: what it counts for in the progress of the workflow.
+     */
+    weight?: number;
+    /**
+     * Of a group.
+     */
+    group_id?: string | null;
 };
 export type ProgressEvent = {
     /**
@@ -159,7 +260,14 @@ export type Selector = {
     tag?: string;
     group_id?: string;
     root_id?: string;
+    steps_of?: string;
 };
+/**
+ * Return the id of the operation that shows a workflow.
+ *
+ * @param {string} id The id that its caller holds.
+ */
+export declare function workflowOperationId(id: string): string;
 /** The sidecar rejected a command. */
 export declare class CommandError extends Error {
     code: string;
@@ -196,6 +304,14 @@ export declare class ConnectionClosed extends Error {
  */
 export declare function isEnd(event: {
     event_type: string;
+}): boolean;
+/**
+ * Return whether the current message of an operation waits for its start, or for its time.
+ *
+ * @param {{ state: State }} operation
+ */
+export declare function hasNotBegun({ state }: {
+    state: State;
 }): boolean;
 /**
  * Return whether an operation has ended.

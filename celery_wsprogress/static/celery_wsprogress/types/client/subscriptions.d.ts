@@ -27,6 +27,11 @@ export type Subscriber = {
      * The watch was rejected.
      */
     reject: (error: Error, id?: string) => void;
+    /**
+     * Whether it knows that its selector covers an
+     * operation. Events do not tell which workflows a task is in.
+     */
+    covers?: (id: string) => boolean;
 };
 /**
  * @typedef {object} Subscriber The receiver of events; a handle.
@@ -35,6 +40,8 @@ export type Subscriber = {
  * @property {(operation: Operation) => void} update A new snapshot.
  * @property {(id?: string) => void} markReady The first snapshots are known.
  * @property {(error: Error, id?: string) => void} reject The watch was rejected.
+ * @property {(id: string) => boolean} [covers] Whether it knows that its selector covers an
+ *   operation. Events do not tell which workflows a task is in.
  */
 /**
  * Return the key of a subscription.
