@@ -174,7 +174,7 @@ class ReplayCursor:
         # A snapshot contains what the latest events say, so it comes instead of them.
         if self.needs_snapshot:
             missed = self.mark_snapshot_sent(record.history)
-            snapshot = record.snapshot() if shown is None else shown.of_snapshot(record.snapshot())
+            snapshot = record.snapshot() if shown is None else shown.of_snapshot(record)
             return [text_frame(encode_snapshot_frame(snapshot, missed, timestamp))]
         if self.send_latest:
             self.send_latest = False

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from celery_wsprogress.access.grants import View
-from celery_wsprogress.operations.states import State
 from celery_wsprogress.protocol.events import RETRYING
 from celery_wsprogress.protocol.frames import payload_of, text_frame
 from celery_wsprogress.protocol.messages import encode_frame
@@ -74,8 +73,9 @@ class Disclosure(NamedTuple):
     hides_relations: bool
     """Whether the ids of other operations are left out."""
 
-    def of_snapshot(self, snapshot: dict[str, Any]) -> dict[str, Any]:
+    def of_snapshot(self, record: OperationRecord) -> dict[str, Any]:
         """Return what is shown of the snapshot of an operation."""
+        snapshot = record.snapshot()
         if self.only_progress:
             snapshot = {
                 name: value if name in _SHOWN_FIELDS else _EMPTY.get(name)
@@ -83,8 +83,7 @@ class Disclosure(NamedTuple):
             }
             # As where a task says the types of its errors only.
             snapshot["error"] = snapshot["error_type"]
-            if snapshot["state"] == State.RETRYING:
-                # It says why.
+            if record.operation.tells_retry_reason:
                 snapshot["message"] = ""
         if self.hides_relations:
             known = {name: one for name, one in snapshot.items() if name not in _WORKFLOWS}
@@ -120,7 +119,7 @@ def disclosure_to(permit: Permit, operation: Operation, timestamp: float) -> Dis
 def shown_snapshot(record: OperationRecord, permit: Permit, timestamp: float) -> dict[str, Any]:
     """Return what a client is shown of an operation."""
     shown = disclosure_to(permit, record.operation, timestamp)
-    return record.snapshot() if shown is None else shown.of_snapshot(record.snapshot())
+    return record.snapshot() if shown is None else shown.of_snapshot(record)
 
 
 def _shown_event(text: bytes, disclosure: Disclosure) -> bytes:

@@ -29,6 +29,7 @@ from celery_wsprogress.protocol.events import (
     QUEUED,
     RECEIVED,
     REPLACED,
+    RETRYING,
     SCHEDULED,
     STARTED,
     Completed,
@@ -145,6 +146,14 @@ class Operation(Struct, gc=False):
         """Return the latest message of the current run, and its details."""
         latest = self.last_message or self.last_progress
         return ("", {}) if latest is None else (latest.message, latest.details)
+
+    @property
+    def tells_retry_reason(self) -> bool:
+        """Whether the latest message is the reason for a retry.
+
+        It may be so in any state: a task may end before it is tried again.
+        """
+        return self.last_message is not None and self.last_message.status == RETRYING
 
     def _start_run(self, *, replaced: bool) -> None:
         """Reset the values of the run before; those of a ``replaced`` one are carried on."""

@@ -26,8 +26,8 @@ def identity(rng: Random) -> Any:
     return some(rng, OPERATIONS) if kind < 0.98 else text(rng)
 
 
-def written_text(rng: Random) -> str:
-    """A text that the task's author writes."""
+def hidden_text(rng: Random) -> str:
+    """A line of the log, or what an error says."""
     return f"{CANARY} {text(rng)}"
 
 
@@ -80,23 +80,22 @@ END = {
 
 def data_of(rng: Random, kind: str) -> dict[str, Any]:
     """The ``data`` of an event."""
-    described = {"message": written_text(rng), "details": details(rng)}
+    described = {"message": text(rng), "details": details(rng)}
     if kind == "status":
-        return {"status": some(rng, STATUSES)} | described | mapping(rng, STATUS, 0.4)
+        found = {"status": some(rng, STATUSES)} | described | mapping(rng, STATUS, 0.4)
+        # Why it is tried again.
+        return found | ({"message": hidden_text(rng)} if found["status"] == "retrying" else {})
     if kind == "progress":
         return {"progress": fraction(rng)} | described | mapping(rng, PROGRESS, 0.3)
     if kind == "log":
-        return (
-            {"level": some(rng, ["info", "error"])}
-            | described
-            | mapping(rng, {"logger": text}, 0.3)
-        )
+        found = {"level": some(rng, ["info", "error"]), "message": hidden_text(rng)}
+        return found | {"details": details(rng)} | mapping(rng, {"logger": hidden_text}, 0.3)
     if kind == "result":
         return {"result": [CANARY, value(rng)]}
     if kind == "completed":
         ignored = {"ignored": lambda rng: True}
         return {"status": "completed"} | mapping(rng, {**END, **ignored}, 0.4)
-    failure = {"error": written_text(rng), "error_type": "ValueError"}
+    failure = {"error": hidden_text(rng), "error_type": "ValueError"}
     return failure | mapping(rng, {**END, "status": lambda rng: "cancelled"}, 0.4)
 
 

@@ -16,11 +16,13 @@ from urllib.parse import urlsplit
 from support.deliveries import deliver
 from support.hub_clients import HubClient
 from support.tokens import KEY, NOW, verifier
+from support.tokens import token as signed
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from celery_wsprogress.errors import BatchVersionUnknown, MalformedBatch
 from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.hub.store import RECORD_BYTES, Limits, OperationStore
 from celery_wsprogress.protocol.batches import Batch, decode_batch
 from celery_wsprogress.protocol.messages import MAX_FRAME_BYTES
@@ -30,7 +32,7 @@ from celery_wsprogress.sidecar.client_input import ClientInput
 from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path, permit_for
 from celery_wsprogress.sidecar.http.request_handler import RequestHandler
-from celery_wsprogress.sidecar.http.routes import JSON
+from celery_wsprogress.sidecar.http.routes import JSON, RequestContext, route
 from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
 from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
 from celery_wsprogress.sidecar.limits.admission import ConnectionLimits
@@ -39,7 +41,7 @@ from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
 from fuzz import batches, commands, requests
 from fuzz.tokens import Token, token
-from fuzz.values import OPERATIONS, some
+from fuzz.values import CANARY, OPERATIONS, some
 
 if TYPE_CHECKING:
     from random import Random
@@ -189,9 +191,13 @@ class Sessions:
         return steps
 
     def run(self, drawn: list[tuple[str, Any]]) -> None:
-        (_, settings), (_, interval), *steps = drawn
+        (_, settings), *steps = drawn
+        self._run(settings, steps)
+
+    def _run(self, settings: ServeSettings, steps: list[tuple[str, Any]], *claims: Any) -> None:
+        (_, interval), *steps = steps
         hub = Hub(OperationStore(LIMITS), progress_interval=interval)
-        connection = Connection(hub, settings)
+        connection = Connection(hub, settings, *claims)
         for name, value in steps:
             connection.take(name, value)
         checked(connection.client.read(connection.now))
@@ -199,12 +205,49 @@ class Sessions:
         check_bounds(hub)
 
 
+class Views(Sessions):
+    """The same, of a client whose token has the view ``progress``, and a look over HTTP."""
+
+    def draw(self, rng: Random) -> list[tuple[str, Any]]:
+        operations = some(rng, [["*"], ["*"], ["tag:red"], ["group:g1"], ["type:proj.*"], ["op-1"]])
+        _, *steps = super().draw(rng)
+        return [("claims", {"ids": None, "ops": operations, "view": "progress"}), *steps]
+
+    def run(self, drawn: list[tuple[str, Any]]) -> None:
+        (_, claims), *steps = drawn
+        self._run(LOCKED, steps, claims)
+
+
+class Guarded(Client):
+    """A client with one token, which is shown nothing that this hides."""
+
+    def __init__(self, hub: Hub, settings: ServeSettings, claims: dict[str, Any]) -> None:
+        super().__init__(hub, settings)
+        self.session.permit.add(signed(**claims), timestamp=NOW)
+
+    def send(self, frame: str, now: float = 0.0) -> list[bytes]:
+        """Send a command; then look over HTTP, too."""
+        found = super().send(frame, now)
+        context = RequestContext(
+            hub=self.hub, permit=self.session.permit, timestamp=NOW, report=dict
+        )
+        for target in ("/operations", f"/operations/{OPERATIONS[1]}"):
+            assert CANARY.encode() not in take_all(route(target, context)).body, "hidden over HTTP"
+        return found
+
+    def read(self, now: float = 0.0) -> list[bytes]:
+        """All that there is to read."""
+        found = super().read(now)
+        assert CANARY.encode() not in b"".join(found), "what the view hides is not sent"
+        return found
+
+
 class Connection:
     """What goes on with one hub and one client."""
 
-    def __init__(self, hub: Hub, settings: ServeSettings) -> None:
+    def __init__(self, hub: Hub, settings: ServeSettings, claims: Any = None) -> None:
         self.hub = hub
-        self.client = Client(hub, settings)
+        self.client = Guarded(hub, settings, claims) if claims else Client(hub, settings)
         self.now = 0.0
         self._epoch = "e1"
         self._positions = count(1)
@@ -380,6 +423,7 @@ def handler(settings: ServeSettings) -> RequestHandler:
 KINDS: dict[str, type[Kind]] = {
     "commands": Commands,
     "sessions": Sessions,
+    "views": Views,
     "batches": Batches,
     "tokens": Tokens,
     "requests": Requests,

@@ -16,7 +16,7 @@ SEED = 16
 
 def test_nothing_that_strangers_send_is_too_much():
     campaign = Campaign(SEED)
-    campaign.run(2_500)
+    campaign.run(len(KINDS) * ROUND)
     assert [fault._replace(drawn=fault.drawn[:2_000]) for fault in campaign.faults] == []
     assert {name: len(costs.seconds) for name, costs in campaign.costs.items()} == dict.fromkeys(
         KINDS, ROUND

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.deliveries import deliver, process
 from support.hub_clients import HubClient
-from support.sample_events import completed, error, log, progress, queued, result, status
+from support.sample_events import (
+    completed,
+    error,
+    log,
+    progress,
+    queued,
+    result,
+    status,
+    unstarted,
+)
 from support.tokens import NOW
 
 from celery_wsprogress.access.grants import Grant, Pattern, PatternKind, Right, View
@@ -154,6 +163,24 @@ def test_why_a_task_is_retried_is_not_shown():
     assert CANARY.encode() not in b"".join(
         client.ask("subscribe", operation_id="op-1", replay="all")
     )
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        [status("received", run="r2"), error("revoked", run="r2", status="cancelled")],
+        [unstarted()],
+    ],
+    ids=["revoked", "failed before it"],
+)
+def test_nor_is_it_shown_when_the_task_has_ended_before_it_was_tried_again(end):
+    hub = Hub()
+    for number, event in enumerate([EVENTS["started"], EVENTS["retrying"], *end], 1):
+        written(hub, number, event)
+    whole, client = HubClient(hub, permit(View.FULL)), HubClient(hub, permit())
+    assert CANARY.encode() in b"".join(whole.ask("get_operation", operation_id="op-1"))
+    assert CANARY.encode() not in b"".join(client.ask("get_operation", operation_id="op-1"))
+    assert CANARY.encode() not in b"".join(client.ask("subscribe", operation_id="op-1"))
 
 
 def test_large_events_are_hidden_too_and_not_kept():
