@@ -116,6 +116,17 @@ def disclosure_to(permit: Permit, operation: Operation, timestamp: float) -> Dis
     return Disclosure(only_progress, exact_only) if only_progress or exact_only else None
 
 
+def is_hidden(permit: Permit, operation: Operation, timestamp: float) -> bool:
+    """Return whether a client that could watch an operation may not any more.
+
+    It is asked before each write, so it looks at the rights only where they can have changed. When
+    tokens end, their sessions end (:mod:`celery_wsprogress.sidecar.access`).
+    """
+    if not operation.rights_vary:
+        return False
+    return not permit.may_watch(operation.operation_id, timestamp, operation)
+
+
 def shown_snapshot(record: OperationRecord, permit: Permit, timestamp: float) -> dict[str, Any]:
     """Return what a client is shown of an operation."""
     shown = disclosure_to(permit, record.operation, timestamp)

@@ -220,6 +220,8 @@ class Hub:
             return None
         record = self.store.create(event.operation_id, event.timestamp)
         self.workflows.place(record)
+        # One that was evicted may have been watched for its tag, which the new one may not have.
+        record.operation.rights_vary = self.subscriptions.index.may_lack_rights(event.operation_id)
         return record
 
     def _progress_of(self, record: OperationRecord, timestamp: float) -> Event | None:

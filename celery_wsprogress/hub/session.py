@@ -17,7 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.hub.cursor import ReplayCursor, SelectionCursor, seq_of
-from celery_wsprogress.hub.disclosure import disclosure_to
+from celery_wsprogress.hub.disclosure import disclosure_to, is_hidden
 from celery_wsprogress.hub.frame_writer import NULL_WRITER, FrameWriter
 from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
 from celery_wsprogress.hub.reply_queue import ReplyQueue
@@ -204,7 +204,8 @@ class Session:
             if len(self._unread) == 1 and self._rate_limiter is None and not self.replies:
                 # Nearly always. A call that is saved counts per client, and wakes it less often.
                 [(record, cursor)] = self._unread.items()
-                history, hides = record.history, self.permit.may_hide
+                history = record.history
+                hides = self.permit.may_hide or record.operation.rights_vary
                 if type(cursor) is int and history.dropped_seq <= cursor and not hides:
                     frames = history.frames_after(cursor)
                     if len(frames) <= WRITE_BYTES:
@@ -262,6 +263,10 @@ class Session:
         self, record: OperationRecord, cursor: Cursor, room: int, now: float, timestamp: float
     ) -> bytes:
         """Take the unread entries of one operation, as far as there is room."""
+        if is_hidden(self.permit, record.operation, timestamp):
+            del self._unread[record]
+            self.cursors.pop(record.operation_id, None)
+            return b""
         shown = disclosure_to(self.permit, record.operation, timestamp)
         if isinstance(cursor, SelectionCursor):
             cursor = cursor.open(record.history)
@@ -270,10 +275,7 @@ class Session:
             if history.dropped_seq <= cursor and shown is None:
                 frames = history.frames_after(cursor)
                 if len(frames) <= room or history.newest == cursor + 1:
-                    if self._rate_limiter is None:
-                        del self._unread[record]
-                    else:
-                        self._mark_read(record, cursor, now)
+                    self._mark_read(record, cursor, now)
                     return frames
             cursor = ReplayCursor(cursor)
         if not self._prepare(record, cursor):

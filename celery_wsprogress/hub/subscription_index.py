@@ -105,6 +105,12 @@ class SubscriptionIndex:
         exact = [one for one in exact_selectors(operation) if one in self._by_selector]
         return [*exact, *self._globs.matching(operation.operation_type)]
 
+    def may_lack_rights(self, operation_id: str) -> bool:
+        """Return whether a session is subscribed to an id that no token grants it by the id."""
+        # Whether they have ended is another question, which is asked when they do.
+        by_id = self._by_id.get(operation_id, ())
+        return not all(session.permit.may_watch(operation_id, 0.0) for session in by_id)
+
     def by_id(self) -> set[Session]:
         """Return the sessions that are subscribed to any id."""
         return set().union(*self._by_id.values())

@@ -43,6 +43,8 @@ from celery_wsprogress.protocol.events import (
 )
 
 if TYPE_CHECKING:
+    from msgspec import UnsetType
+
     from celery_wsprogress.operations.runs import Run
 
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -99,6 +101,9 @@ class Operation(Struct, gc=False):
     ignored: bool = False
     """Whether the task raised ``Ignore``: then its progress is not complete."""
 
+    rights_vary: bool = False
+    """Whether a value that the patterns of tokens name has replaced another one, so that who could
+    watch it before may not be allowed to now."""
     runs: RunSet = field(default_factory=RunSet)
     size: int = 0
     """Bytes of memory of its values, besides those that every operation has."""
@@ -253,7 +258,17 @@ class Operation(Struct, gc=False):
             # Another task follows, with settings of its own.
             self.streams_errors = False
 
+    def _is_replaced_by(self, data: StatusData) -> bool:
+        """Return whether a value that the patterns of tokens name is lost to a status."""
+        return (
+            _differs(self.operation_type, data.operation_type)
+            or _differs(self.root_id, data.root_id)
+            or _differs(self.group_id, data.group_id)
+            or bool(data.tags and self.tags and not {*self.tags} <= {*data.tags})
+        )
+
     def _fill_in_identity(self, data: StatusData, *, late: bool) -> None:
+        self.rights_vary = self.rights_vary or self._is_replaced_by(data)
         self.operation_type = none_if_unset(data.operation_type) or self.operation_type
         if data.metadata is not UNSET and data.metadata:
             # A late status does not undo what the task has set since.
@@ -266,6 +281,11 @@ class Operation(Struct, gc=False):
         self.parent_id = none_if_unset(data.parent_id) or self.parent_id
         self.root_id = none_if_unset(data.root_id) or self.root_id
         self.group_id = none_if_unset(data.group_id) or self.group_id
+
+
+def _differs(old: str | None, new: str | UnsetType | None) -> bool:
+    """Return whether a new value takes the place of another one."""
+    return bool(old and new) and old != new
 
 
 def _choose(old: str | None, new: str | None, *, late: bool) -> str | None:

@@ -49,7 +49,7 @@ def fraction(rng: Random) -> Any:
 STATUS = {
     "operation_type": lambda rng: some(rng, ["proj.add", "proj.index", "x" * 2_000]),
     "metadata": details,
-    "tags": lambda rng: some(rng, [["red"], ["blue", "red"], []]),
+    "tags": lambda rng: some(rng, [["red"], ["blue", "red"], ["blue"], []]),
     "attempt": lambda rng: some(rng, [1, 2, number(rng)]),
     "worker": lambda rng: "celery@host",
     "queue": lambda rng: "celery",
@@ -59,7 +59,7 @@ STATUS = {
     "max_attempts": lambda rng: some(rng, [4, number(rng)]),
     "parent_id": identity,
     "root_id": identity,
-    "group_id": lambda rng: "g1",
+    "group_id": lambda rng: some(rng, ["g1", "g1", "g2"]),
     "stream_result": lambda rng: False,
     "stream_errors": lambda rng: some(rng, ["type", "full"]),
     "acks_late": lambda rng: True,

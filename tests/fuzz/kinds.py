@@ -25,6 +25,7 @@ from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.hub.store import RECORD_BYTES, Limits, OperationStore
 from celery_wsprogress.protocol.batches import Batch, decode_batch
+from celery_wsprogress.protocol.event_ids import event_id_of_frame
 from celery_wsprogress.protocol.messages import MAX_FRAME_BYTES
 from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.access.authorizer import Authorizer
@@ -210,8 +211,26 @@ class Views(Sessions):
 
     def draw(self, rng: Random) -> list[tuple[str, Any]]:
         operations = some(rng, [["*"], ["*"], ["tag:red"], ["group:g1"], ["type:proj.*"], ["op-1"]])
-        _, *steps = super().draw(rng)
-        return [("claims", {"ids": None, "ops": operations, "view": "progress"}), *steps]
+        _, interval, *steps = super().draw(rng)
+        claims = {"ids": None, "ops": operations, "view": "progress"}
+        return [("claims", claims), interval, *self._beginning(rng), *steps]
+
+    def _beginning(self, rng: Random) -> list[tuple[str, Any]]:
+        """The client watches operations that it may watch, though perhaps not for long."""
+        if rng.random() < 0.5:
+            return []
+        described = {"message": "", "details": {}, "operation_type": "proj.add"}
+        data = {"status": "started", "tags": ["red"], "group_id": "g1"} | described
+        common = {"event_type": "status", "timestamp": NOW, "run": "r1", "data": data}
+        events = [common | {"operation_id": name} for name in OPERATIONS[:3]]
+        written = {"v": 1, "writer": "beginning", "n": 1, "events": events}
+        return [
+            ("batch", json.dumps(written).encode()),
+            *(
+                ("command", json.dumps({"command": "subscribe", "operation_id": name}))
+                for name in OPERATIONS[:3]
+            ),
+        ]
 
     def run(self, drawn: list[tuple[str, Any]]) -> None:
         (_, claims), *steps = drawn
@@ -239,7 +258,20 @@ class Guarded(Client):
         """All that there is to read."""
         found = super().read(now)
         assert CANARY.encode() not in b"".join(found), "what the view hides is not sent"
+        for one in map(strict, found):
+            assert not self._is_foreign(one), "no token grants this operation"
         return found
+
+    def _is_foreign(self, event: Any) -> bool:
+        """Whether an event is of an operation that may not be watched, as it stands now."""
+        record = self.hub.store.get(event.get("operation_id", ""))
+        if record is None or "event_id" not in event:
+            return False
+        # One that was evicted had other rights; its id may be used again.
+        held = {event_id_of_frame(entry.frame) for entry in record.history.after(0)}
+        if event["event_id"] not in held:
+            return False
+        return not self.session.permit.may_watch(record.operation_id, NOW, record.operation)
 
 
 class Connection:

@@ -19,13 +19,14 @@ from support.sample_events import (
     status,
     unstarted,
 )
-from support.tokens import NOW
+from support.tokens import NOW, guarded, token
 
 from celery_wsprogress.access.grants import Grant, Pattern, PatternKind, Right, View
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.access.tokens import TokenVerifier
 from celery_wsprogress.hub import disclosure
 from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.operations.history import MAX_ENTRIES
 from celery_wsprogress.protocol.batches import Batch
 
@@ -193,3 +194,82 @@ def test_large_events_are_hidden_too_and_not_kept():
     shown = client.ask("subscribe", operation_id="op-1", replay="all")
     assert kinds(shown) == ["reply", "status", "completed"]
     assert disclosure._remembered.cache_info().currsize <= before + 2
+
+
+# What is known of an operation may change, and with it who may watch it.
+
+GRANTED = {"operation_type": "shop.a", "tags": ["red"], "group_id": "g1", "root_id": "r1"}
+OTHERS = {"operation_type": "other", "tags": ["blue"], "group_id": "g2", "root_id": "r2"}
+WAYS = {
+    "tag": ("tag:red", {"tag": "red"}),
+    "type": ("type:shop.*", {"operation_type": "shop.a*"}),
+    "group": ("group:g1", {"group_id": "g1"}),
+    "root": ("root:r1", {"root_id": "r1"}),
+}
+
+
+def started(number=1, **fields):
+    return status("started", metadata={}, run=f"r{number}", **fields)
+
+
+def holder(hub, pattern):
+    """A client with a token for one pattern."""
+    made = guarded()
+    made.add(token(ids=None, ops=[pattern]), timestamp=NOW)
+    return HubClient(hub, made)
+
+
+def begin(pattern, by, **how):
+    """A hub with an operation that a client watches by its id, or by a selector."""
+    hub = Hub()
+    written(hub, 1, started(**GRANTED))
+    client = holder(hub, pattern)
+    client.ask("subscribe", **by, **how)
+    return hub, client
+
+
+@pytest.mark.parametrize("by_id", [True, False], ids=["by id", "by the selector"])
+@pytest.mark.parametrize(("pattern", "selector"), WAYS.values(), ids=[*WAYS])
+def test_who_may_not_watch_it_any_more_is_sent_nothing_more(pattern, selector, by_id):
+    hub, client = begin(pattern, {"operation_id": "op-1"} if by_id else selector)
+    written(hub, 2, log("shown"))
+    assert kinds(client.read()) == ["log"]
+    written(hub, 3, started(2, **OTHERS), log(CANARY, run="r2"))
+    assert client.read() == []
+    written(hub, 4, log(CANARY, run="r2"), progress(0.5, run="r2"))
+    assert client.read() == []
+    written(hub, 5, started(3, **GRANTED))
+    written(hub, 6, log("shown again", run="r3"))
+    assert kinds(client.read())[-1] == "log"
+
+
+@pytest.mark.parametrize("replay", ["all", "last", "none"])
+@pytest.mark.parametrize("by_id", [True, False], ids=["by id", "by the selector"])
+def test_nor_what_it_had_not_read_when_that_changed(by_id, replay):
+    hub, client = begin("tag:red", {"operation_id": "op-1"} if by_id else {"tag": "red"})
+    client.ask("subscribe", operation_id="op-1", replay=replay, max_rate=1)
+    written(hub, 2, log("not read"), progress(0.1), progress(0.2))
+    written(hub, 3, started(2, **OTHERS), log(CANARY, run="r2"))
+    assert client.read() == []
+    assert client.read(now=1_000.0) == []
+    assert client.session.next_due is None
+
+
+def test_nor_by_its_id_when_that_is_another_operation():
+    """The first one was evicted; then the id was used again."""
+    hub = Hub(OperationStore(Limits(max_finished=0)))
+    written(hub, 1, started(**GRANTED))
+    by_tag, by_id = holder(hub, "tag:red"), holder(hub, "op-1")
+    for client in (by_tag, by_id):
+        client.ask("subscribe", operation_id="op-1")
+    written(hub, 2, completed())
+    assert [kinds(client.read()) for client in (by_tag, by_id)] == [["completed"]] * 2
+    written(hub, 3, started(2, **OTHERS), log("new", run="r2"))
+    assert [kinds(client.read()) for client in (by_tag, by_id)] == [[], ["status", "log"]]
+
+
+def test_a_value_that_comes_to_others_takes_nobody_s_right():
+    hub, client = begin("tag:red", {"operation_id": "op-1"})
+    written(hub, 2, status("received", run="r1", tags=["blue", "red"]), log("shown"))
+    assert kinds(client.read())[-1] == "log"
+    assert not hub.store.get("op-1").operation.rights_vary
