@@ -187,7 +187,7 @@ class Hub:
             return
         events = self.workflows.add_single(record)
         shown = self.store.create(events[0].operation_id, record.operation.first_seen_at)
-        self.workflows.place(shown)
+        self._place(shown)
         for event in events:
             shown.operation.fold(event)
         event_id = derived_event_id(record.history.last_event_id)
@@ -219,10 +219,15 @@ class Hub:
             self.counts["over"] += 1
             return None
         record = self.store.create(event.operation_id, event.timestamp)
+        self._place(record)
+        return record
+
+    def _place(self, record: OperationRecord) -> None:
+        """Find the workflows of a new record, and whether its id was watched before."""
         self.workflows.place(record)
         # One that was evicted may have been watched for its tag, which the new one may not have.
-        record.operation.rights_vary = self.subscriptions.index.may_lack_rights(event.operation_id)
-        return record
+        index, operation = self.subscriptions.index, record.operation
+        operation.rights_vary = index.may_lack_rights(record.operation_id)
 
     def _progress_of(self, record: OperationRecord, timestamp: float) -> Event | None:
         """Make the progress of a workflow; None if it has ended."""

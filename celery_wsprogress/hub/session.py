@@ -113,12 +113,7 @@ class Session:
         return None if self._rate_limiter is None else self._rate_limiter.next_due
 
     def set_max_rate(self, operation_id: str | None, max_rate: float) -> None:
-        """Limit the rate of progress.
-
-        Args:
-            operation_id: Id of an operation; None for all that are selected.
-            max_rate: Maximum number of progress frames per second and operation.
-        """
+        """Limit the progress frames per second of an operation; None: of each that is selected."""
         if self._rate_limiter is None:
             self._rate_limiter = ProgressRateLimiter()
         interval = self.max_rates[operation_id] = 1 / max_rate

@@ -438,9 +438,10 @@ def test_the_progress_view_shows_how_far_the_workflow_of_a_task_is():
     log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.start("c")
-    shown = Disclosure(only_progress=True, hides_relations=False).of_snapshot(log.snapshot("c"))
+    record = log.hub.store.get("c")
+    shown = Disclosure(only_progress=True, hides_relations=False).of_snapshot(record)
     assert shown["workflow"]["total"] == 3
-    hidden = Disclosure(only_progress=False, hides_relations=True).of_snapshot(log.snapshot("c"))
+    hidden = Disclosure(only_progress=False, hides_relations=True).of_snapshot(record)
     assert "workflow" not in hidden
     assert "workflow_ids" not in hidden
 
