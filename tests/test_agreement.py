@@ -46,8 +46,8 @@ class Reader:
             self.known |= {"state": "running", "starts_at": None}
         if isinstance(data.attempt, int):
             self.known["attempt"] = data.attempt
-        if isinstance(data.max_attempts, int):
-            self.known["max_attempts"] = data.max_attempts
+        if data.status == "retrying":
+            self.known["max_attempts"] = none_if_unset(data.max_attempts)
 
 
 def check(events):

@@ -82,7 +82,7 @@ class Operation(Struct, gc=False):
     """The time from which it is not started any more, while it waits."""
     attempt: int | None = None
     max_attempts: int | None = None
-    """Maximum number of attempts, as its last retry said."""
+    """Maximum number of attempts; None unless the last run asked for another one and said it."""
     worker: str | None = None
     queue: str | None = None
     parent_id: str | None = None
@@ -217,8 +217,8 @@ class Operation(Struct, gc=False):
         self.own_status = data.status
         if data.attempt is not UNSET:
             self.attempt = data.attempt
-        if data.max_attempts is not UNSET:
-            self.max_attempts = data.max_attempts
+        if trigger is Trigger.RETRY:
+            self.max_attempts = none_if_unset(data.max_attempts)
         if data.status in BEFORE_START or trigger is Trigger.RETRY:
             self.starts_at = none_if_unset(data.starts_at)
             self.expires_at = none_if_unset(data.expires_at)

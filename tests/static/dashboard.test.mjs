@@ -63,8 +63,8 @@ test("a filter of blanks is none", () => {
 });
 
 test("each state is of one group, also one that nobody knows yet", () => {
-  const states = ["queued", "received", "running", "retrying", "completed", "error", "cancelled", "paused"];
-  const groups = ["waiting", "waiting", "running", "running", "completed", "error", "cancelled", "running"];
+  const states = ["queued", "scheduled", "received", "running", "retrying", "completed", "error", "cancelled", "paused"];
+  const groups = ["waiting", "waiting", "waiting", "running", "running", "completed", "error", "cancelled", "running"];
   assert.deepEqual(states.map((state) => groupOf({ state })), groups);
 });
 
@@ -375,7 +375,7 @@ test("steps have the time since the step before", () => {
   const steps = [
     event("status", { status: "queued", message: "", queue: "fast" }, { timestamp: 10 }),
     event("status", { status: "started", message: "", attempt: 2, worker: "celery@a" }, { timestamp: 12 }),
-    event("status", { status: "retrying", message: "ValueError: no", retry_in: 3 }, { timestamp: 13.5 }),
+    event("status", { status: "retrying", message: "ValueError: no", retry_in: 3, starts_at: 16.5, attempt: 2, max_attempts: 4 }, { timestamp: 13.5 }),
     event("log", { level: "info", message: "x" }, { timestamp: 14 }),
     event("error", { error: "broke", error_type: "E", duration: 4, attempt: 3 }, { timestamp: 20 }),
   ].map(eventStep).filter(Boolean);
@@ -383,7 +383,7 @@ test("steps have the time since the step before", () => {
   assert.deepEqual(found, [
     ["queued", "in fast", null],
     ["started", "attempt 2, on celery@a", 2],
-    ["retrying", "ValueError: no, again in 3 sec", 1.5],
+    ["retrying", "ValueError: no, attempt 2 of 4, again in 3 sec", 1.5],
     ["failed", "E: broke\ntook 4 sec, at the attempt 3", 6.5],
   ]);
 });

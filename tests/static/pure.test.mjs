@@ -11,6 +11,7 @@ import { chunkIds } from "../../celery_wsprogress/static/celery_wsprogress/clien
 import { reduce } from "../../celery_wsprogress/static/celery_wsprogress/client/reducer.js";
 import * as selectors from "../../celery_wsprogress/static/celery_wsprogress/client/selectors.js";
 import { Listener, Subscription } from "../../celery_wsprogress/static/celery_wsprogress/client/subscriptions.js";
+import { tickDelay } from "../../celery_wsprogress/static/celery_wsprogress/element/countdown.js";
 import * as format from "../../celery_wsprogress/static/celery_wsprogress/element/format.js";
 import { aggregate } from "../../celery_wsprogress/static/celery_wsprogress/element/workflow.js";
 
@@ -164,6 +165,34 @@ test("figures are what people read at a glance", () => {
   assert.equal(format.formatResult("x".repeat(400)).length, 300);
 });
 
+test("what waits says when it starts, and which attempt that is", () => {
+  const { WORDS } = format;
+  const lives = Object.fromEntries(transcript("lives").map((one) => [one.name, one]));
+  const waits = lives["a task waits for its time, and is waiting still"].snapshot;
+  const start = (now, operation = waits) => format.formatStart(operation, WORDS, now, "en");
+  assert.deepEqual([0, 260, 439, 440, 441, 499.5, 500, 600].map((now) => start(now)), [
+    "starts in 9 min", "starts in 4 min", "starts in 2 min", "starts in 60 sec", "starts in 59 sec",
+    "starts in 1 sec", "queued", "queued",
+  ]);
+  const figures = (now, operation = waits) => format.formatFigures(operation, WORDS, "en", now);
+  assert.deepEqual([figures(0), figures(899), figures(900)], [["expires in 15 min"], ["expires in 1 sec"], []]);
+  assert.deepEqual([0, 400, 499, 700, 900].map((now) => tickDelay(waits, now)), [10_000, 1_000, 1_000, 10_000, null]);
+  assert.equal(tickDelay(null, 0), null);
+  const retries = lives["a task waits for its next attempt"].snapshot;
+  assert.equal(start(5, retries), "retrying in 60 sec");
+  assert.equal(start(65, retries), "retrying");
+  assert.deepEqual(figures(5, retries), ["attempt 2 of 4"]);
+  // A message that only goes back to its queue is no other attempt.
+  assert.deepEqual(figures(5, { ...retries, max_attempts: null }), []);
+  const again = lives["a task is tried a second time"].snapshot;
+  assert.deepEqual(figures(70, again), ["attempt 2 of 4"]);
+  assert.deepEqual(figures(70, { ...again, max_attempts: null }), ["attempt 2"]);
+  // An older sidecar says neither.
+  assert.equal(start(0, { ...waits, starts_at: undefined, expires_at: undefined }), "queued");
+  const long = [60.2, 3_600, 7_201, 86_400, 172_801, 1e6].map((one) => format.formatWait(one, "en"));
+  assert.deepEqual(long, ["2 min", "60 min", "2 hr", "24 hr", "2 days", "12 days"]);
+});
+
 test("a workflow is as far as its members", () => {
   const member = (state, progress) => ({ state, progress, started_at: 1, finished_at: 3 });
   assert.equal(aggregate("g", []), null);
@@ -173,4 +202,9 @@ test("a workflow is as far as its members", () => {
   assert.deepEqual([failed.state, failed.error, failed.duration], ["error", "broke", 2]);
   assert.equal(aggregate("g", [member("completed", 1)]).state, "completed");
   assert.equal(aggregate("g", [member("queued", 0)]).state, "queued");
+  const waiting = (at) => ({ ...member("scheduled", 0), starts_at: at });
+  const scheduled = aggregate("g", [waiting(9), waiting(5)]);
+  assert.deepEqual([scheduled.state, scheduled.starts_at], ["scheduled", 5]);
+  const mixed = aggregate("g", [waiting(9), member("queued", 0)]);
+  assert.deepEqual([mixed.state, mixed.starts_at], ["queued", null]);
 });

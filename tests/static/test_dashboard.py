@@ -15,7 +15,7 @@ from support.conditions import eventually
 from support.event_log import log_writer
 from support.node import NODE_MODULES, require_packages
 from support.proxies import Proxy
-from support.sample_events import completed, error, log, progress, queued, result, status
+from support.sample_events import completed, error, log, progress, queued, result, scheduled, status
 from support.sidecars import SidecarThread
 
 from celery_wsprogress import create_token
@@ -456,7 +456,7 @@ def test_without_a_key_and_without_lists_tasks_are_opened_by_id(open_dashboard, 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_its_looks_are_accessible(open_dashboard, sidecar, live, scheme):
+def test_its_looks_are_accessible(open_dashboard, sidecar, live, write, scheme):
     require_packages()
     lives = [live(tags=["nightly"]) for _ in range(9)]
     for number, life in enumerate(lives):
@@ -464,7 +464,16 @@ def test_its_looks_are_accessible(open_dashboard, sidecar, live, scheme):
     lives[0].say(log("cache is cold"), error("no space left on device", duration=3.0))
     lives[1].say(error("revoked", status="cancelled", duration=3.0))
     lives[2].say(log("written"), result({"file": "a.pdf"}), completed(duration=3.0))
-    lives[3].say(status("retrying", message="ConnectionError"))
+    starts_at = time.time() + 1_199
+    lives[3].say(
+        status("retrying", message="ConnectionError", attempt=1, starts_at=starts_at,
+            retry_in=1_199.0, max_attempts=4),
+    )  # fmt: skip
+    waits = scheduled(
+        at=lives[0].begun, operation_type="shop.remind", tags=["nightly"], queue="mails",
+        starts_at=starts_at, expires_at=starts_at + 3_600,
+    )  # fmt: skip
+    write(structs.replace(waits, operation_id="waits"))
     page = open_dashboard(
         f"{sidecar.http}/#/operation/{lives[0].id}", color_scheme=scheme, reduced_motion="reduce"
     )
@@ -473,10 +482,21 @@ def test_its_looks_are_accessible(open_dashboard, sidecar, live, scheme):
     expect(page.locator(".figures dd").first).to_be_visible()
     page.evaluate((NODE_MODULES / "axe-core" / "axe.min.js").read_text())
     SCREENSHOTS.mkdir(exist_ok=True)
-    for step in ["failed", "done", "list"]:
+    for step in ["failed", "done", "waits", "list"]:
         if step == "done":
             page.goto(f"{sidecar.http}/#/operation/{lives[2].id}")
             expect(page.locator("pre.result")).to_be_visible()
+        if step == "waits":
+            page.goto(f"{sidecar.http}/#/operation/waits")
+            expect(page.locator("aside [part=status]")).to_have_text(
+                re.compile(r"^starts in \d\d min$")
+            )
+            expect(page.locator(".facts")).to_contain_text("Expires")
+            expect(row_of(page, lives[3])).to_contain_text(re.compile(r"retry in \d\d min"))
+            expect(row_of(page, lives[3])).to_contain_text("1 of 4")
+            expect(page.locator('[data-id="waits"]')).to_contain_text(
+                re.compile(r"starts in \d\d min")
+            )
         if step == "list":
             page.keyboard.press("Escape")
             expect(page.get_by_role("complementary")).to_be_hidden()

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from dictation import Dictation
-from msgspec import structs
+from msgspec import UNSET, structs
 from support.conditions import eventually
 from support.node import NODE_MODULES, require_packages
-from support.sample_events import completed, error, log, progress, queued, result, status
+from support.sample_events import (
+    completed,
+    error,
+    log,
+    progress,
+    queued,
+    result,
+    scheduled,
+    status,
+)
 from support.sidecars import SidecarThread
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
+from celery_wsprogress.protocol.events import Status
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -162,11 +173,27 @@ BARS = {
     "cancelled": [started("video.convert"), progress(0.2, at=9.0, message="Frame 100"),
         error("revoked", at=9.0, status="cancelled", duration=4.0)],
     "mail": [queued(at=1.0, operation_type="mail.send")],
+    "invoice": [scheduled(at=1.0, operation_type="invoice.send")],
     "sync": [started("api.sync"), progress(0.3, at=9.0, message="Page 3"),
-        status("retrying", at=9.0, message="ConnectionError: timed out")],
+        status("retrying", at=9.0, message="ConnectionError: timed out", attempt=1,
+            retry_in=90.0, starts_at=1e6, max_attempts=4)],
+    "again": [started("api.sync"), status("retrying", at=2.0, attempt=1, max_attempts=4),
+        status("started", run="r2", at=8.0, operation_type="api.sync", metadata={}, attempt=2),
+        progress(0.1, run="r2", at=9.0, message="Page 1")],
     "upload": [started("upload.nightly"), progress(0.785, at=9.0, message="Part 11", eta=7400.0),
         status("uploading", at=9.0, message="to the mirror")],
 }  # fmt: skip
+
+
+def in_future(event):
+    """The event, of a task that waits some minutes from now."""
+    if not isinstance(event, Status) or event.data.starts_at is UNSET:
+        return event
+    now, waits = time.time(), event.data.status == "scheduled"
+    expires = {"expires_at": now + 3_599.0} if waits else {}
+    data = structs.replace(event.data, starts_at=now + (239.0 if waits else 5_399.0), **expires)
+    return structs.replace(event, data=data)
+
 
 DARK = "<style>:root { color-scheme: dark; background: #0f141b }</style>"
 
@@ -182,7 +209,7 @@ DARK = "<style>:root { color-scheme: dark; background: #0f141b }</style>"
 def test_its_looks_are_accessible(write, page_of, look, how):
     require_packages()
     for name, events in BARS.items():
-        write(*life_of(name, *events))
+        write(*life_of(name, *map(in_future, events)))
     style = "<style>h1, celery-progress { margin: 1.5rem }</style><main><h1>Tasks</h1>"
     page = page_of(
         style + "".join(f"<celery-progress task-id={one}></celery-progress>" for one in BARS), **how
@@ -199,6 +226,17 @@ def test_its_looks_are_accessible(write, page_of, look, how):
     bar = page.locator("[part=bar]").first.bounding_box()
     at_start = fill["x"] == bar["x"]
     assert at_start == (look != "rtl")
+    if look != "rtl":
+        invoice, retry, again = (
+            page.locator(f"[task-id={one}]") for one in ("invoice", "sync", "again")
+        )
+        expect(invoice.locator("[part=status]")).to_have_text(re.compile(r"^starts in \d min$"))
+        expiry = re.compile(r"^expires in \d\d min$")
+        expect(invoice.locator("[part=figures]")).to_have_text(expiry)
+        retrying = re.compile(r"^retrying in \d\d min$")
+        expect(retry.locator("[part=status]")).to_have_text(retrying)
+        expect(retry.locator("[part=figures]")).to_have_text("30% · attempt 2 of 4")
+        expect(again.locator("[part=figures]")).to_have_text("10% · attempt 2 of 4")
     assert fill["width"] == pytest.approx(bar["width"] * 0.42, abs=1)
 
 
@@ -229,6 +267,47 @@ def test_the_live_region_says_where_it_is_and_does_not_chatter(write, page_of):
     write(*life_of(one, completed(at=9.0, duration=8.0)))
     eventually(lambda: "t: done, 100%" in page.evaluate("said"))
     assert len(page.evaluate("said")) <= 4
+
+
+def test_the_time_until_a_task_starts_counts_down(write, page_of):
+    one = str(uuid.uuid4())
+    page = page_of(
+        f"<celery-progress task-id={one}></celery-progress>"
+        "<script>addEventListener('load', () => { window.seen = []; window.said = [];"
+        "const part = (name) => document.querySelector('celery-progress').shadowRoot"
+        ".querySelector(`[part=${name}]`);"
+        "for (const [name, texts] of [['status', seen], ['live', said]])"
+        "new MutationObserver(() => texts.push(part(name).textContent))"
+        ".observe(part(name), { childList: true }) })</script>"
+    )
+    expect(page.locator("[part=status]")).to_have_text("waiting for updates")
+    now = time.time()
+    write(*life_of(one, scheduled(at=now, operation_type="t", starts_at=now + 4.0)))
+    expect(page.locator("celery-progress")).to_have_attribute("state", "scheduled")
+    # No worker is free.
+    expect(page.locator("[part=status]")).to_have_text("queued")
+    seen, said = page.evaluate("[seen, said]")
+    shown = [text for text in seen if text.startswith("starts")]
+    left = [int(text.removeprefix("starts in ").removesuffix(" sec")) for text in shown]
+    assert len(left) > 1
+    assert left == sorted(set(left), reverse=True)
+    assert said == [f"t: {shown[0]}, 0%"], "it is not said each second"
+    write(*life_of(one, status("started", at=now + 4, operation_type="t", metadata={})))
+    expect(page.locator("[part=status]")).to_have_text("running")
+
+
+@pytest.mark.parametrize("off", [-7_200, 7_200])
+def test_a_browser_whose_clock_is_wrong_counts_by_the_sidecars(write, page_of, off):
+    one, now = str(uuid.uuid4()), time.time()
+    write(*life_of(one, scheduled(at=now, operation_type="t", starts_at=now + 1_199.0)))
+    clock = f"const now = Date.now; Date.now = () => now() + {off * 1000};"
+    origin = f"performance.timeOrigin + {off * 1000}"
+    page = page_of(
+        f"<celery-progress task-id={one}></celery-progress>",
+        head=f"<script>{clock}"
+        f"Object.defineProperty(performance, 'timeOrigin', {{ value: {origin} }});</script>",
+    )
+    expect(page.locator("[part=status]")).to_have_text(re.compile(r"^starts in \d\d min$"))
 
 
 def test_it_follows_its_attributes_and_a_group(write, page_of):

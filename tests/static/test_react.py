@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 
 import pytest
 from msgspec import structs
 from support.conditions import eventually
 from support.node import MODULES, bundle, require_packages, run_node
-from support.sample_events import completed, log, progress, result, status
+from support.sample_events import completed, log, progress, result, scheduled, status
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -90,6 +91,28 @@ def test_a_hook_follows_an_operation_to_its_result(react_page, write):
     expect(shown).to_have_text("open running 0 ")
     # StrictMode begins twice; nothing is heard twice for it.
     eventually(lambda: page.evaluate("said") == ["line of 1", "line of 2"])
+
+
+def test_a_hook_counts_down_to_the_start(react_page, write):
+    one = str(uuid.uuid4())
+    page = react_page(
+        """function App() {
+            const { operation, startsIn } = useOperation(id);
+            if (operation?.state === "scheduled") said.push(startsIn);
+            return h("p", {}, `${operation?.state} ${startsIn}`);
+        }""",
+        id=one,
+    )
+    shown, now = page.locator("p"), time.time()
+    expect(shown).to_have_text("undefined null")
+    write(*life_of(one, scheduled(at=now, starts_at=now + 3.0)))
+    expect(shown).to_have_text("scheduled null")
+    said = page.evaluate("said")
+    left = [one for one in said if one is not None]
+    assert len(set(left)) > 1
+    assert left == sorted(left, reverse=True)
+    write(*life_of(one, started(at=now + 4)))
+    expect(shown).to_have_text("running null")
 
 
 def test_what_is_not_shown_is_not_watched(react_page, sidecar, write):

@@ -89,6 +89,8 @@ export declare class Client {
     get features(): string[];
     /** The data of the welcome frame: `server`, `limits`, … @returns {Frame} */
     get welcome(): Frame;
+    /** Epoch seconds by the clock of the sidecar, as in `starts_at` and the other times. */
+    get now(): number;
     /**
      * Call a function whenever the state changes.
      *

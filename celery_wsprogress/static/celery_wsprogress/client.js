@@ -118,6 +118,11 @@ export class Client {
     return this.#connection.welcome;
   }
 
+  /** Epoch seconds by the clock of the sidecar, as in `starts_at` and the other times. */
+  get now() {
+    return this.#connection.now;
+  }
+
   /**
    * Call a function whenever the state changes.
    *

@@ -21,7 +21,8 @@ import { NORMAL } from "./client/close_codes.js";
 import { connect } from "./client.js";
 import { oncePerFrame } from "./element/animation_frame.js";
 import { Announcer } from "./element/announcer.js";
-import { REFLECTED } from "./element/attributes.js";
+import { languageOf, REFLECTED } from "./element/attributes.js";
+import { Countdown } from "./element/countdown.js";
 import { displayOf } from "./element/display.js";
 import { mergeWords, WORDS } from "./element/format.js";
 import { adoptStyles } from "./element/shadow_dom.js";
@@ -80,6 +81,7 @@ export class CeleryProgress extends Base {
   #resultEvent = null;
   #isUnknown = false;
   #scheduleRender = oncePerFrame(() => this.#render());
+  #countdown = new Countdown(() => this.#scheduleRender());
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #unknownTimer;
 
@@ -222,6 +224,7 @@ export class CeleryProgress extends Base {
 
   #stop() {
     this.#announcer.stop();
+    this.#countdown.stop();
     clearTimeout(this.#unknownTimer);
     this.#handle?.close();
     this.#client?.close();
@@ -269,10 +272,13 @@ export class CeleryProgress extends Base {
   #render() {
     const { operation } = this;
     const words = mergeWords(/** @type {typeof CeleryProgress} */ (this.constructor).words);
-    const display = displayOf(operation, words, this.#client, this.#error, this.#isUnknown);
+    const [client, error, isUnknown] = [this.#client, this.#error, this.#isUnknown];
+    const now = client?.now ?? 0;
+    const display = displayOf(operation, words, client, error, isUnknown, now, languageOf(this));
     const isGroup = this.#handle !== null && !("operation" in this.#handle);
-    this.#view.render(operation, display, words, isGroup, this.#resultEvent);
+    this.#view.render(operation, display, words, isGroup, this.#resultEvent, now);
     this.#announcer.announce(operation, display);
+    this.#countdown.update(operation, now);
   }
 }
 

@@ -33,6 +33,11 @@ export type OperationView = {
      */
     error: Error | null;
     connection: ConnectionState;
+    /**
+     * Seconds until it starts, or starts again, as they pass; null if
+     * it does not wait for a time.
+     */
+    startsIn: number | null;
 };
 export type OperationsView = {
     /**

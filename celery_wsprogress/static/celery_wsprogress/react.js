@@ -16,6 +16,7 @@ import { sidecarOf } from "./client/address.js";
 import { connect } from "./client.js";
 import "./element.js";
 import { selectorFields } from "./client/selectors.js";
+import { Countdown, secondsToStart } from "./element/countdown.js";
 import { oncePerFrame } from "./element/animation_frame.js";
 
 /** @import { ReactNode } from "react" */
@@ -35,6 +36,8 @@ import { oncePerFrame } from "./element/animation_frame.js";
  * @property {unknown} result The result, once it is known.
  * @property {Error | null} error The reason why the watch was rejected.
  * @property {ConnectionState} connection
+ * @property {number | null} startsIn Seconds until it starts, or starts again, as they pass; null if
+ *   it does not wait for a time.
  *
  * @typedef {object} OperationsView
  * @property {Operation[]} operations The newest first.
@@ -61,6 +64,7 @@ const NOTHING = Object.freeze({
   result: undefined,
   error: null,
   connection: "connecting",
+  startsIn: null,
 });
 
 /** @type {OperationsView} */
@@ -84,15 +88,16 @@ export function useOperation(id, options = {}) {
   return useStore(NOTHING, options, key, (client, handlers, show) => {
     if (!id) return;
     const watch = client.watch(id, { ...handlers, max_rate, stay: true });
-    const view = () =>
-      show({
-        operation: watch.operation,
-        result: watch.result,
-        error: watch.error,
-        connection: client.state,
-      });
+    const view = () => {
+      const { operation, result, error } = watch;
+      const { now, state: connection } = client;
+      show({ operation, result, error, connection, startsIn: secondsToStart(operation, now) });
+      countdown.update(client.error ? null : operation, now);
+    };
+    const countdown = new Countdown(view);
     watch.observe(view);
     client.observe(view);
+    return () => countdown.stop();
   });
 }
 
@@ -212,7 +217,8 @@ function forward(element, latest) {
  * @param {View} nothing The view before the first change.
  * @param {HookOptions} options
  * @param {string} key What is followed; another key makes another client.
- * @param {(client: Client, handlers: Handlers, show: (view: View) => void) => void} follow
+ * @param {(client: Client, handlers: Handlers, show: (view: View) => void) => (() => void) | void} follow
+ *   May return a function that is called in the end.
  * @returns {View}
  */
 function useStore(nothing, options, key, follow) {
@@ -230,11 +236,14 @@ function useStore(nothing, options, key, follow) {
         const { options: now, follow: begin } = latest.current;
         const { getToken, WebSocket } = now;
         const client = connect(url ?? sidecarOf(HERE), { token, getToken, WebSocket });
-        begin(client, handlersOf(() => latest.current.options), (next) => {
+        const end = begin(client, handlersOf(() => latest.current.options), (next) => {
           view = next;
           listener();
         });
-        return () => client.close();
+        return () => {
+          client.close();
+          end?.();
+        };
       },
     };
   }, [url, token, key]);

@@ -51,8 +51,11 @@ export class Connection {
   #socket = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  /** Seconds from `performance.now()` to the clock of the sidecar. */
-  #clockOffset = 0;
+  /**
+   * Seconds from `performance.now()`, which never jumps, to the clock of the sidecar; before the
+   * first connection to that of this machine.
+   */
+  #clockOffset = performance.timeOrigin / 1000;
   #stopWakeup;
 
   /** @param {() => any} connect Returns a new WebSocket. */
@@ -102,6 +105,11 @@ export class Connection {
         if (!(error instanceof ConnectionLost)) throw error;
       }
     }
+  }
+
+  /** Epoch seconds by the clock of the sidecar. */
+  get now() {
+    return this.#clockOffset + performance.now() / 1000;
   }
 
   /**
@@ -251,9 +259,8 @@ export class Connection {
     const token = await source.get();
     try {
       const reply = token ? await socket.request({ command: "authenticate", token }) : {};
-      const now = this.#clockOffset + performance.now() / 1000;
       source.renewAfter(
-        (reply.expires_at ?? Infinity) - now,
+        (reply.expires_at ?? Infinity) - this.now,
         () => this.#authenticate(source, socket),
       );
     } catch (error) {

@@ -153,8 +153,8 @@ export function isEnd(event) {
   return event.event_type === "completed" || event.event_type === "error";
 }
 
-/** States before the start. @type {State[]} */
-const BEFORE_START = ["queued", "scheduled", "received"];
+/** States before the start, as the status words have them. @type {string[]} */
+export const BEFORE_START = ["queued", "scheduled", "received"];
 
 /**
  * Return whether the current message of an operation waits for its start, or for its time.

@@ -8,15 +8,12 @@
  * Pure: each fold returns a new snapshot and leaves the old one unchanged.
  */
 
-import { hasEnded, isEnd } from "./protocol.js";
+import { BEFORE_START, hasEnded, isEnd } from "./protocol.js";
 
 /** @import { Operation, ProgressEvent, State } from "./protocol.js" */
 
 /** States in which the current run is over and another run follows. */
 const FOLLOWED_STATES = ["retrying", "replaced"];
-
-/** Status words of a message that waits for its start. They are states, too. */
-const BEFORE_START = ["queued", "scheduled", "received"];
 
 /** Status words of a worker that has received a message. */
 const RECEIPTS = ["scheduled", "received"];
@@ -27,17 +24,11 @@ const STATUS_STATES = [...BEFORE_START, ...FOLLOWED_STATES];
 /** Status words whose events carry no message. */
 const STATUSES_WITHOUT_MESSAGE = [...BEFORE_START, "started", "replaced"];
 
-/** Fields of an operation that waits for its time. */
-const WAIT_FIELDS = "starts_at expires_at";
-
 /** Fields that each progress event sets or clears. */
 const PROGRESS_FIELDS = "current total unit rate eta";
 
-/** Fields that the end of an operation sets. */
-const END_FIELDS = "finished_at duration error error_type";
-
-/** The fields of an operation that runs or has ended. */
-const WAIT_DEFAULTS = nulls(WAIT_FIELDS);
+/** Fields of an operation that waits or has ended. */
+const OTHER_FIELDS = "finished_at duration error error_type starts_at expires_at";
 
 /** The progress of a run before its first progress event. */
 const RUN_DEFAULTS = {
@@ -47,10 +38,10 @@ const RUN_DEFAULTS = {
   ...nulls(PROGRESS_FIELDS),
 };
 
-/** The fields of the end, of a run that has not ended. */
-const END_DEFAULTS = {
+/** The same fields, of an operation that runs. */
+const OTHER_DEFAULTS = {
   ignored: false,
-  ...nulls(END_FIELDS),
+  ...nulls(OTHER_FIELDS),
 };
 
 /**
@@ -63,8 +54,7 @@ const END_DEFAULTS = {
 export function emptyOperation(id, at) {
   return {
     ...RUN_DEFAULTS,
-    ...END_DEFAULTS,
-    ...WAIT_DEFAULTS,
+    ...OTHER_DEFAULTS,
     operation_id: id,
     operation_type: "",
     started_at: at,
@@ -131,10 +121,9 @@ function isAfterEnd(operation, event) {
 function advance(operation, event, first) {
   const { run = "" } = event;
   const word = statusIn(event);
-  if (word === "queued" || (word === "scheduled" && run === "")) {
-    // Of the caller: no worker has the message.
-    if (!first && operation.run !== "") return false;
-    operation.state = word;
+  if (isPublished(event)) {
+    if (!first && operation.run) return false;
+    operation.state = /** @type {State} */ (word);
     return true;
   }
   const other = operation.run !== "" && operation.run !== run;
@@ -147,6 +136,16 @@ function advance(operation, event, first) {
   operation.run = run;
   operation.state = state;
   return true;
+}
+
+/**
+ * Return whether a status is of the caller: no worker has said that it has the message.
+ *
+ * @param {ProgressEvent} event
+ */
+function isPublished(event) {
+  const word = statusIn(event);
+  return word === "queued" || (word === "scheduled" && !event.run);
 }
 
 /**
@@ -204,7 +203,7 @@ function isForward(operation, state, event, first) {
  * @param {boolean} same The run was known before.
  */
 function startRun(operation, event, same) {
-  Object.assign(operation, END_DEFAULTS, WAIT_DEFAULTS);
+  Object.assign(operation, OTHER_DEFAULTS);
   if (same && event.data.details?.resumed === true) return;
   operation.status = "running";
   // A replacing run continues at the progress of the run before.
@@ -217,19 +216,21 @@ function startRun(operation, event, same) {
  * @param {ProgressEvent} event
  * @param {boolean} overtaken
  */
-function applyStatus(operation, { data, timestamp, run }, overtaken) {
+function applyStatus(operation, event, overtaken) {
+  const { data } = event;
   const word = data.status;
   const early = BEFORE_START.includes(word);
-  const published = word === "queued" || (word === "scheduled" && !run);
-  if (early) operation[published ? "queued_at" : "received_at"] ??= timestamp;
+  if (early) operation[isPublished(event) ? "queued_at" : "received_at"] ??= event.timestamp;
   applyIdentity(operation, data, overtaken || early);
   if (overtaken) return;
   operation.status = word === "started" ? "running" : word;
   // The sidecar itself sends this one, for a run without heartbeats.
   if (word === "stalled" && !data.message) return;
-  copyFields(operation, data, "attempt max_attempts");
+  copyFields(operation, data, "attempt");
+  if (word === "retrying") operation.max_attempts = data.max_attempts ?? null;
   if (early || word === "retrying") {
-    copyFields(Object.assign(operation, WAIT_DEFAULTS), data, WAIT_FIELDS);
+    operation.starts_at = data.starts_at ?? null;
+    operation.expires_at = data.expires_at ?? null;
   }
   if (!STATUSES_WITHOUT_MESSAGE.includes(word)) {
     operation.message = data.message;
@@ -283,9 +284,8 @@ function applyProgress(operation, { data }) {
 function applyEnd(operation, { event_type: type, data, timestamp }) {
   operation.status = type;
   operation.finished_at = timestamp;
-  operation.rate = operation.eta = null;
+  operation.rate = operation.eta = operation.starts_at = operation.expires_at = null;
   operation.indeterminate = false;
-  Object.assign(operation, WAIT_DEFAULTS);
   copyFields(operation, data, "attempt duration error error_type ignored");
   // A task that raised `Ignore` did not finish its progress.
   if (type === "completed" && !operation.ignored) operation.progress = 1;

@@ -1,5 +1,5 @@
 /**
- * The client of the dashboard, for one token: a monitor of all operations, and the sidecar's clock.
+ * The client of the dashboard, for one token, with a monitor of all operations.
  *
  * Runs in: a page.
  */
@@ -20,10 +20,6 @@ export class Session {
   getToken;
 
   #monitor;
-  /** The timestamp of the welcome frame that set the clock. */
-  #welcomeTime = "";
-  /** Seconds from `performance.now()`, which never jumps, to the clock of the sidecar. */
-  #clockOffset = performance.timeOrigin / 1000;
 
   /**
    * @param {URL} url
@@ -36,10 +32,7 @@ export class Session {
     this.token = token;
     this.getToken = () => token;
     this.client = connect(url, { getToken: this.getToken });
-    this.client.observe(() => {
-      this.#setClock();
-      onChange();
-    });
+    this.client.observe(onChange);
     this.#monitor = this.client.monitor(
       {},
       {
@@ -66,17 +59,10 @@ export class Session {
 
   /** Epoch seconds of the sidecar's clock. */
   get now() {
-    return this.#clockOffset + performance.now() / 1000;
+    return this.client.now;
   }
 
   close() {
     this.client.close();
-  }
-
-  #setClock() {
-    const { timestamp } = this.client.welcome;
-    if (timestamp === this.#welcomeTime) return;
-    this.#welcomeTime = timestamp;
-    this.#clockOffset = (Date.parse(timestamp) - performance.now()) / 1000;
   }
 }

@@ -31,9 +31,10 @@ export class Announcer {
    * @param {Operation | null} operation
    * @param {Display} display
    */
-  announce(operation, { status, text, problem }) {
+  announce(operation, { status, word = status, text, problem }) {
     const quarter = Math.floor((operation?.progress ?? 0) * 4);
-    const step = `${status} ${operation?.indeterminate ? "" : quarter}`;
+    // Not each second of a countdown.
+    const step = `${word} ${operation?.indeterminate ? "" : quarter}`;
     if (!(operation || text || problem) || step === this.#step) return;
     this.stop();
     const wait = Math.max(0, this.#announcedAt + ANNOUNCE_INTERVAL - performance.now());

@@ -5,7 +5,7 @@
  */
 
 import { hasEnded } from "../client/protocol.js";
-import { formatStatus } from "./format.js";
+import { formatStart, formatStatus } from "./format.js";
 
 /** @import { ConnectionState, Loss } from "../client/connection.js" */
 /** @import { Operation } from "../client/protocol.js" */
@@ -13,7 +13,8 @@ import { formatStatus } from "./format.js";
 
 /**
  * @typedef {object} Display The texts that show the state of an operation and its connection.
- * @property {string} status A word or two.
+ * @property {string} status A word or two, or when it starts.
+ * @property {string} [word] The same without a time that counts down, if there is one.
  * @property {string} [text] A sentence, shown as the message while there is no operation.
  * @property {string} [problem] A sentence, shown as the error if the operation has none.
  * @property {string} [connection] The value of the attribute `connection`.
@@ -27,9 +28,11 @@ import { formatStatus } from "./format.js";
  * @param {{ state: ConnectionState, lost: Loss | null } | null} client
  * @param {Error | null} error The reason why the watch was rejected.
  * @param {boolean} isUnknown The sidecar has sent nothing about the operation for some time.
+ * @param {number} now Epoch seconds by the clock of the sidecar.
+ * @param {string} [language]
  * @returns {Display}
  */
-export function displayOf(operation, words, client, error, isUnknown) {
+export function displayOf(operation, words, client, error, isUnknown, now, language) {
   const { state = "open", lost = null } = client ?? {};
   if (operation && hasEnded(operation)) return { status: formatStatus(operation, words) };
   if (error) return { status: words.refused, problem: words.refusedText, connection: "closed" };
@@ -38,6 +41,9 @@ export function displayOf(operation, words, client, error, isUnknown) {
     return { status: words.unreachable, text: words.unreachableText, connection: state };
   }
   if (state !== "open") return { status: words.connecting };
-  if (operation || !isUnknown) return { status: formatStatus(operation, words) };
+  if (operation || !isUnknown) {
+    const word = formatStatus(operation, words);
+    return { status: formatStart(operation, words, now, language), word };
+  }
   return { status: words.unheard, text: words.unheardText };
 }

@@ -5,6 +5,7 @@
  */
 
 import { hasEnded } from "../client/protocol.js";
+import { secondsToExpiry, secondsToStart } from "./countdown.js";
 
 /** @import { Operation } from "../client/protocol.js" */
 
@@ -19,6 +20,7 @@ export const WORDS = {
   unheard: "no updates yet",
   unheardText: "No update of this task has arrived yet.",
   queued: "queued",
+  scheduled: "queued",
   received: "queued",
   running: "running",
   retrying: "retrying",
@@ -29,6 +31,11 @@ export const WORDS = {
   error: "failed",
   cancelled: "cancelled",
   reconnecting: "reconnecting",
+  startsIn: "starts in {}",
+  retriesIn: "retrying in {}",
+  expiresIn: "expires in {}",
+  attempt: "attempt {}",
+  attemptOf: "attempt {} of {}",
   left: "{} left",
   took: "took {}",
   of: "{} of {}",
@@ -65,14 +72,44 @@ export function formatStatus(operation, words) {
 }
 
 /**
- * Return the figures of an operation: units, rate, and the time that is left or was taken.
+ * Return when an operation starts, or starts again; without a time the same as `formatStatus`.
  *
  * @param {Operation | null} operation
  * @param {Words} words
+ * @param {number} now Epoch seconds by the clock of the sidecar.
  * @param {string} [language]
+ */
+export function formatStart(operation, words, now, language) {
+  const seconds = secondsToStart(operation, now);
+  if (!operation || seconds === null) return formatStatus(operation, words);
+  const pattern = operation.state === "retrying" ? words.retriesIn : words.startsIn;
+  return fillTemplate(pattern, formatWait(seconds, language));
+}
+
+/**
+ * Return the number of an attempt after the first; empty for the first one.
+ *
+ * @param {Operation} operation
+ * @param {Words} words
+ */
+export function formatAttempt({ state, attempt, max_attempts: limit }, words) {
+  // Only a retry of which the limit is known is certain to be another attempt.
+  const number = (attempt ?? 1) + Number(state === "retrying" && limit != null);
+  if (number < 2) return "";
+  const texts = [number, limit].map(String);
+  return limit == null ? fillTemplate(words.attempt, texts[0]) : fillTemplate(words.attemptOf, ...texts);
+}
+
+/**
+ * Return the figures of an operation: units, rate, attempt, and the time that is left or was taken.
+ *
+ * @param {Operation | null} operation
+ * @param {Words} words
+ * @param {string | undefined} language
+ * @param {number} now Epoch seconds by the clock of the sidecar.
  * @returns {string[]}
  */
-export function formatFigures(operation, words, language) {
+export function formatFigures(operation, words, language, now) {
   if (!operation) return [];
   const { current, total, unit, rate, eta, duration, state } = operation;
   const count = (/** @type {number} */ value) => formatNumber(value, language);
@@ -85,7 +122,13 @@ export function formatFigures(operation, words, language) {
   }
   if (hasEnded(operation)) {
     if (duration != null) figures.push(fillTemplate(words.took, formatDuration(duration, language)));
-  } else if (state === "running") {
+    return figures;
+  }
+  const attempt = formatAttempt(operation, words);
+  if (attempt) figures.push(attempt);
+  const expiry = secondsToExpiry(operation, now);
+  if (expiry !== null) figures.push(fillTemplate(words.expiresIn, formatWait(expiry, language)));
+  if (state === "running") {
     if (rate != null && current != null) {
       figures.push(fillTemplate(words.perSecond, count(rate) + named));
     }
@@ -133,6 +176,21 @@ export function formatDuration(seconds, language) {
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   const clock = `${hours ? two(minutes) : minutes}:${two(whole % 60)}`;
   return hours ? `${hours}:${clock}` : clock;
+}
+
+/**
+ * Return a time to wait in one unit, as `42 s`, `4 min`, `3 h` or `2 days`. A minute that has begun
+ * counts, so that the last one is followed by 60 seconds.
+ *
+ * @param {number} seconds
+ * @param {string} [language]
+ */
+export function formatWait(seconds, language) {
+  const put = (/** @type {number} */ value, /** @type {string} */ unit) =>
+    applyFormat(value, language, { style: "unit", unit });
+  if (seconds > 172_800) return put(Math.round(seconds / 86_400), "day");
+  if (seconds > 7_200) return put(Math.round(seconds / 3_600), "hour");
+  return seconds > 60 ? put(Math.ceil(seconds / 60), "minute") : put(Math.ceil(seconds), "second");
 }
 
 /**

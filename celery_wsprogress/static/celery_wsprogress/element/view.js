@@ -33,14 +33,15 @@ export class View {
    * @param {Words} words
    * @param {boolean} isGroup The operation stands for the members of a workflow.
    * @param {ProgressEvent | null} resultEvent The event with the result.
+   * @param {number} now Epoch seconds by the clock of the sidecar.
    */
-  render(operation, display, words, isGroup, resultEvent) {
+  render(operation, display, words, isGroup, resultEvent, now) {
     reflect(this.#host, "state", operation?.state);
     reflect(this.#host, "status", operation?.status);
     reflect(this.#host, "connection", display.connection);
     this.#setText("status", display.status);
     this.#renderLabel(operation);
-    this.#renderBar(operation, display, words, isGroup);
+    this.#renderBar(operation, display, words, isGroup, now);
     this.#renderEnd(operation, display, resultEvent);
   }
 
@@ -59,13 +60,14 @@ export class View {
    * @param {Display} display
    * @param {Words} words
    * @param {boolean} isGroup
+   * @param {number} now
    */
-  #renderBar(operation, { status, text = "" }, words, isGroup) {
+  #renderBar(operation, { status, text = "" }, words, isGroup, now) {
     const { progress = 0, message = text } = operation ?? {};
     const indeterminate = operation !== null && isIndeterminate(operation, isGroup);
     const language = languageOf(this.#host);
     const percent = formatPercent(progress, language);
-    const figures = formatFigures(operation, words, language);
+    const figures = formatFigures(operation, words, language, now);
     const begun = ["running", "retrying", "replaced"].includes(operation?.state ?? "");
     if (begun && !indeterminate && !operation?.indeterminate) figures.unshift(percent);
     reflect(this.#host, "indeterminate", indeterminate ? "" : undefined);

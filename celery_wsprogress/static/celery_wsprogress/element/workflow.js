@@ -21,6 +21,7 @@ export function aggregate(id, members) {
   if (!all.length) return null;
   const ended = all.filter(hasEnded);
   const bad = all.find(({ state }) => state === "error" || state === "cancelled");
+  const scheduled = all.every(({ state }) => state === "scheduled");
   const over = ended.length === all.length;
   const state = over ? (bad?.state ?? "completed") : stateLabel(all);
   const started = Math.min(...all.map((one) => one.started_at));
@@ -35,6 +36,8 @@ export function aggregate(id, members) {
     total: all.length,
     finished_at: finished,
     duration: finished === null ? null : finished - started,
+    // The first of them starts then; null counts as 0, but all have one.
+    starts_at: scheduled ? Math.min(...all.map((one) => Number(one.starts_at))) : null,
     error: bad?.error ?? null,
     error_type: bad?.error_type ?? null,
   };
@@ -45,5 +48,6 @@ export function aggregate(id, members) {
  * @returns {State}
  */
 function stateLabel(members) {
+  if (members.every(({ state }) => state === "scheduled")) return "scheduled";
   return members.every(hasNotBegun) ? "queued" : "running";
 }

@@ -6,12 +6,15 @@
 
 import { exactResult } from "../../client/exact_json.js";
 import { hasEnded } from "../../client/protocol.js";
-import { formatNumber, formatPercent, formatResult, formatStatus, formatDuration, WORDS } from "../../element/format.js";
+import { formatNumber, formatPercent, formatResult, formatStart, formatDuration, formatWait, WORDS } from "../../element/format.js";
 
 /** @import { ConnectionState, Loss } from "../../client/connection.js" */
 /** @import { Operation, ProgressEvent } from "../../client/protocol.js" */
 
 /** @typedef {"accent" | "muted" | "success" | "failure" | "warning"} Tone */
+
+/** The words of the element, where there is little room. */
+const SHORT_WORDS = { ...WORDS, retriesIn: "retry in {}" };
 
 /** Stands for a missing figure. */
 export const NONE = "–";
@@ -31,10 +34,21 @@ export function operationTone({ state, status }) {
 
 /**
  * @param {Operation} operation
+ * @param {number} now Epoch seconds.
  * @returns {string}
  */
-export function stateLabel(operation) {
-  return formatStatus(operation, WORDS);
+export function stateLabel(operation, now) {
+  return formatStart(operation, SHORT_WORDS, now);
+}
+
+/**
+ * Return the number of the attempt, with the limit if it is known; empty if there was none.
+ *
+ * @param {Operation} operation
+ */
+export function attemptOf({ attempt, max_attempts: limit }) {
+  if (attempt === null) return "";
+  return limit == null ? String(attempt) : `${attempt} of ${limit}`;
 }
 
 /**
@@ -57,12 +71,12 @@ export function stateLabel(operation) {
  * @returns {Cells}
  */
 export function rowCells(operation, now) {
-  const { rate, eta, unit, current, attempt, state } = operation;
+  const { rate, eta, unit, current, state } = operation;
   const runs = state === "running";
   const named = unit ? ` ${unit}` : "";
   const time = elapsed(operation, now);
   return {
-    state: stateLabel(operation),
+    state: stateLabel(operation, now),
     type: operation.operation_type || operation.operation_id,
     id: operation.operation_id,
     percent: operation.indeterminate ? "" : formatPercent(operation.progress),
@@ -71,7 +85,7 @@ export function rowCells(operation, now) {
     left: runs && eta !== null ? formatDuration(eta) : NONE,
     time: time === null ? NONE : formatDuration(time),
     worker: operation.worker ?? NONE,
-    attempt: attempt === null ? NONE : String(attempt),
+    attempt: attemptOf(operation) || NONE,
   };
 }
 
@@ -136,7 +150,7 @@ export function summary(event) {
     case "log":
       return `${data.level}: ${data.message}`;
     case "status":
-      return [data.status, data.message].filter(Boolean).join(": ");
+      return [data.status, data.message, startOf(event)].filter(Boolean).join(": ");
     case "result":
       return formatResult(data.result, exactResult(event));
     case "completed":
@@ -151,6 +165,16 @@ export function summary(event) {
 }
 
 /**
+ * Return when an operation that waits for its time is to start, as it was said then; may be empty.
+ *
+ * @param {ProgressEvent} event A status.
+ */
+function startOf({ data, timestamp }) {
+  const left = data.starts_at === undefined ? 0 : data.starts_at - timestamp;
+  return left > 0 ? `in ${formatWait(left)}` : "";
+}
+
+/**
  * Return the time of day, to the millisecond.
  *
  * @param {number} at Epoch seconds.
@@ -160,6 +184,15 @@ export function timeOfDay(at) {
   const two = (/** @type {number} */ value) => String(value).padStart(2, "0");
   const parts = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two);
   return `${parts.join(":")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/**
+ * Return a date and time, to the second, in the language of the reader.
+ *
+ * @param {number} at Epoch seconds.
+ */
+export function momentOf(at) {
+  return new Date(at * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
 /**

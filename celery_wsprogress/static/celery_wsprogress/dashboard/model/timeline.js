@@ -5,7 +5,7 @@
  */
 
 import { hasEnded, hasNotBegun } from "../../client/protocol.js";
-import { durationOf } from "./format.js";
+import { durationOf, momentOf } from "./format.js";
 
 /** @import { Operation, ProgressEvent } from "../../client/protocol.js" */
 /** @import { Tone } from "./format.js" */
@@ -108,12 +108,16 @@ function tookOf({ duration, attempt }) {
 }
 
 /** @param {Record<string, any>} data */
-function noteOf({ status, message, worker, queue, attempt, retry_in: wait }) {
+function noteOf({ status, message, worker, queue, attempt, max_attempts: limit, ...data }) {
+  const { retry_in: wait, starts_at: start, expires_at: expiry } = data;
   const notes = [message];
-  if (status === "queued" && queue) notes.push(`in ${queue}`);
+  if (["queued", "scheduled"].includes(status) && !worker && queue) notes.push(`in ${queue}`);
   if (status === "started" && attempt > 1) notes.push(`attempt ${attempt}`);
-  if ((status === "started" || status === "received") && worker) notes.push(`on ${worker}`);
+  if (status === "retrying" && limit !== undefined) notes.push(`attempt ${attempt} of ${limit}`);
+  if (["started", "received", "scheduled"].includes(status) && worker) notes.push(`on ${worker}`);
   if (wait !== undefined) notes.push(`again in ${durationOf(wait)}`);
+  if (start !== undefined && wait === undefined) notes.push(`starts at ${momentOf(start)}`);
+  if (expiry !== undefined) notes.push(`expires at ${momentOf(expiry)}`);
   return notes.filter(Boolean).join(", ");
 }
 

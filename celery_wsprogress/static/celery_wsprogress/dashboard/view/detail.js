@@ -173,7 +173,8 @@ export class Detail {
     head.replaceChildren(title, close, make("div", { class: "id" }, shown), links);
     this.#aside.replaceChildren(
       head,
-      make("div", { class: "detail-body" }, message, bar, error.section, result.section,
+      // It may scroll, also where nothing in it takes the focus.
+      make("div", { class: "detail-body", role: "group", "aria-label": "Details", tabindex: "0" }, message, bar, error.section, result.section,
         timeline.section, this.#logView.element, this.#properties.element),
     );
     timeline.list.replaceChildren();

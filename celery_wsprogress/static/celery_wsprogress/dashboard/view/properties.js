@@ -6,7 +6,7 @@
 
 import { make } from "./dom.js";
 import { addressOf } from "../model/routing.js";
-import { prettyJson } from "../model/format.js";
+import { attemptOf, momentOf, prettyJson } from "../model/format.js";
 
 /** @import { Operation } from "../../client/protocol.js" */
 
@@ -33,8 +33,15 @@ export class Properties {
  * @returns {Fact[]}
  */
 function factsOf(operation) {
-  const { worker, queue, attempt, tags, metadata, details, event_count: count } = operation;
-  const texts = { Worker: worker, Queue: queue, Attempt: attempt, Tags: tags.join(", ") };
+  const { worker, queue, tags, metadata, details, event_count: count } = operation;
+  const texts = {
+    Starts: operation.starts_at && momentOf(operation.starts_at),
+    Expires: operation.expires_at && momentOf(operation.expires_at),
+    Worker: worker,
+    Queue: queue,
+    Attempt: attemptOf(operation),
+    Tags: tags.join(", "),
+  };
   const links = { Parent: operation.parent_id, Root: operation.root_id };
   const values = { Metadata: metadata, Details: details };
   return [

@@ -62,6 +62,8 @@ export declare class Connection {
      * @returns {Promise<Frame>}
      */
     request(command: Frame, source: TokenSource): Promise<Frame>;
+    /** Epoch seconds by the clock of the sidecar. */
+    get now(): number;
     /**
      * Return the state for one client: it is open when the socket knows the token of the client.
      *

@@ -305,6 +305,16 @@ export declare class ConnectionClosed extends Error {
 export declare function isEnd(event: {
     event_type: string;
 }): boolean;
+/** States before the start, as the status words have them. @type {string[]} */
+export declare const BEFORE_START: string[];
+/**
+ * Return whether the current message of an operation waits for its start, or for its time.
+ *
+ * @param {{ state: State }} operation
+ */
+export declare function hasNotBegun({ state }: {
+    state: State;
+}): boolean;
 /**
  * Return whether the current message of an operation waits for its start, or for its time.
  *

@@ -15,7 +15,7 @@ export declare class Announcer {
      * @param {Operation | null} operation
      * @param {Display} display
      */
-    announce(operation: Operation | null, { status, text, problem }: Display): void;
+    announce(operation: Operation | null, { status, word, text, problem }: Display): void;
     /** Cancel the announcement that waits. */
     stop(): void;
 }

@@ -16,6 +16,7 @@ export declare const WORDS: {
     unheard: string;
     unheardText: string;
     queued: string;
+    scheduled: string;
     received: string;
     running: string;
     retrying: string;
@@ -26,6 +27,11 @@ export declare const WORDS: {
     error: string;
     cancelled: string;
     reconnecting: string;
+    startsIn: string;
+    retriesIn: string;
+    expiresIn: string;
+    attempt: string;
+    attemptOf: string;
     left: string;
     took: string;
     of: string;
@@ -48,14 +54,31 @@ export declare function mergeWords(given: Partial<Record<string, unknown>> | nul
  */
 export declare function formatStatus(operation: Operation | null, words: Words): string;
 /**
- * Return the figures of an operation: units, rate, and the time that is left or was taken.
+ * Return when an operation starts, or starts again; without a time the same as `formatStatus`.
  *
  * @param {Operation | null} operation
  * @param {Words} words
+ * @param {number} now Epoch seconds by the clock of the sidecar.
  * @param {string} [language]
+ */
+export declare function formatStart(operation: Operation | null, words: Words, now: number, language?: string): string;
+/**
+ * Return the number of an attempt after the first; empty for the first one.
+ *
+ * @param {Operation} operation
+ * @param {Words} words
+ */
+export declare function formatAttempt({ state, attempt, max_attempts: limit }: Operation, words: Words): string;
+/**
+ * Return the figures of an operation: units, rate, attempt, and the time that is left or was taken.
+ *
+ * @param {Operation | null} operation
+ * @param {Words} words
+ * @param {string | undefined} language
+ * @param {number} now Epoch seconds by the clock of the sidecar.
  * @returns {string[]}
  */
-export declare function formatFigures(operation: Operation | null, words: Words, language?: string): string[];
+export declare function formatFigures(operation: Operation | null, words: Words, language: string | undefined, now: number): string[];
 /**
  * Return a count; 100,000 and more in compact notation.
  *
@@ -77,6 +100,14 @@ export declare function formatPercent(fraction: number, language?: string): stri
  * @param {string} [language]
  */
 export declare function formatDuration(seconds: number, language?: string): string;
+/**
+ * Return a time to wait in one unit, as `42 s`, `4 min`, `3 h` or `2 days`. A minute that has begun
+ * counts, so that the last one is followed by 60 seconds.
+ *
+ * @param {number} seconds
+ * @param {string} [language]
+ */
+export declare function formatWait(seconds: number, language?: string): string;
 /**
  * Return a value as text of at most 300 characters.
  *

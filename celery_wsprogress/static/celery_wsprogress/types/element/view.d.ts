@@ -22,6 +22,7 @@ export declare class View {
      * @param {Words} words
      * @param {boolean} isGroup The operation stands for the members of a workflow.
      * @param {ProgressEvent | null} resultEvent The event with the result.
+     * @param {number} now Epoch seconds by the clock of the sidecar.
      */
-    render(operation: Operation | null, display: Display, words: Words, isGroup: boolean, resultEvent: ProgressEvent | null): void;
+    render(operation: Operation | null, display: Display, words: Words, isGroup: boolean, resultEvent: ProgressEvent | null, now: number): void;
 }
