@@ -53,7 +53,8 @@ def reject_reason(request: Request, settings: ServeSettings) -> HTTPAnswer | Non
         return None
     header = refused_header(request, settings)
     if header is not None:
-        text = f"{_REASONS[header.option]} ({header.option})\n"
+        option = f" ({header.option})" if header.option else ""
+        text = f"{_REASONS[header.option]}{option}\n"
         return HTTPAnswer(HTTPStatus.FORBIDDEN, text.encode(), TEXT)
     if not _may_read(request.headers):
         return HTTPAnswer(HTTPStatus.FORBIDDEN, b"Pages of other sites may not load this\n", TEXT)
@@ -65,8 +66,11 @@ def reject_reason(request: Request, settings: ServeSettings) -> HTTPAnswer | Non
 def refused_header(request: Request, settings: ServeSettings) -> RefusedHeader | None:
     """Return the host name or origin that is not allowed; None where both are."""
     host = single_header(request.headers, "Host")
-    if not host_allowed(host, (settings.host, *settings.hosts)):
+    names = (settings.host, *settings.hosts)
+    if not host_allowed(host, names):
         name = re.sub(r":\d*$", "", host or "")
+        if host and host_allowed(name, names):
+            return RefusedHeader("host name", "", host)
         return RefusedHeader("host name", "--allow-host", name)
     origin = single_header(request.headers, "Origin")
     if not origin_allowed(origin, host, settings.origins, file_pages=settings.file_pages):
@@ -81,6 +85,7 @@ def _may_read(headers: Headers) -> bool:
 
 
 _REASONS: Final = {
+    "": "The port in this Host is impossible",
     "--allow-host": "This host name is not served here",
     "--origin": "Pages of this origin may not connect here",
     "--file-pages": "Pages from disk may not connect here",

@@ -31,7 +31,8 @@ class RefusedHeader(NamedTuple):
     what: str
     """``host name`` or ``origin``."""
     option: str
-    """The option of ``serve`` that would allow it; one without a name lets in all of its kind."""
+    """The option of ``serve`` that would allow it: one without a name lets in all of its kind.
+    Empty where none would."""
     name: str
     """The name in the request; empty where the request has none, or several."""
 
@@ -48,9 +49,9 @@ def describe_refusal(refused: RefusedHeader, client: str) -> str:
         return f"Refused a request from {client} with no {what}, or more than one"
     line = f"Refused a request from {client} with the {what} "
     line += escape_control(name, _MAX_NAME_LENGTH)
-    if option not in _PARSERS:
+    if option and option not in _PARSERS:
         return f"{line}; {option} would let it in"
-    return f"{line}; {option} {name} would let it in" if _is_for(option, name) else line
+    return f"{line}; {option} {name} would let it in" if option and _is_for(option, name) else line
 
 
 def _is_for(option: str, name: str) -> bool:

@@ -175,7 +175,7 @@ class RequestHandler:
         log, client = connection.limits.log, connection.who
         if header is not None:
             text = describe_refusal(header, client)
-            log.write(header.option, text, level=logging.WARNING)
+            log.write(header.what, text, level=logging.WARNING)
         else:
             log.write(f"{status:d}", f"Refused a request from {client}: {status:d} {status.phrase}")
 

@@ -15,10 +15,12 @@ from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.http.handshake import (
     operation_id_in_path,
     permit_for,
+    refused_header,
     reject_reason,
     single_header,
     to_http_response,
 )
+from celery_wsprogress.sidecar.http.refusals import RefusedHeader
 from celery_wsprogress.sidecar.http.routes import JSON, HTTPAnswer
 
 KEY = "a key that is long enough for HS256"
@@ -119,6 +121,18 @@ def test_only_requests_that_read_are_served(method):
 def test_a_foreign_page_learns_nothing_whatever_its_method():
     headers = [HOST, ("Origin", "http://evil.example")]
     assert reject_reason(request(*headers, method="POST"), SETTINGS).status == HTTPStatus.FORBIDDEN
+
+
+@pytest.mark.parametrize("host", ["localhost:99999", "localhost:0", "progress.example:123456"])
+def test_a_port_that_is_impossible_is_no_question_of_the_name(host):
+    refused = refused_header(request(("Host", host)), SETTINGS)
+    assert refused == RefusedHeader("host name", "", host)
+    answer = reject_reason(request(("Host", host)), SETTINGS)
+    assert answer.status == HTTPStatus.FORBIDDEN
+    assert answer.body == b"The port in this Host is impossible\n"
+    assert refused_header(request(("Host", "evil.example:99999")), SETTINGS) == RefusedHeader(
+        "host name", "--allow-host", "evil.example"
+    )
 
 
 def test_the_host_that_is_bound_is_a_name_too():

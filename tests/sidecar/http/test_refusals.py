@@ -45,6 +45,7 @@ def test_the_line_names_the_option_that_would_let_it_in(refused, told):
         origin("https://localhost:99999"),
         host("localhost:99999"),
         host("localhost:0"),
+        RefusedHeader("host name", "", "localhost:99999"),
         host("a..example"),
         host("a" * 100),
     ],
