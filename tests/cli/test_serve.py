@@ -314,9 +314,18 @@ def test_it_serves_though_the_broker_is_away_and_ends_when_told(serving, number)
         f"Status: curl http://localhost:{served.port}/status\n"
         "Stopping\n"
     )
-    assert served.stderr.read_text().count("\n") == 1, "one line for a broker that is away"
+    # One line for a broker that is away.
+    assert len(beside_the_limit(served)) == 1
     assert "Traceback" not in served.output
     assert PASSWORD not in served.output
+
+
+def beside_the_limit(served):
+    """The lines of its log, without how many files each process may open."""
+    lines = served.stderr.read_text().splitlines()
+    found = [one for one in lines if not re.search("At most \\d+ connections: this process", one)]
+    assert len(found) < len(lines)
+    return found
 
 
 def is_free(port):
@@ -417,7 +426,7 @@ def test_it_says_how_many_processes_serve(serving, command, folder, user):
         f"Status: curl http://localhost:{served.port}/status\n"
         "Stopping\n"
     )
-    assert served.stderr.read_text().count("\n") == 2
+    assert len(beside_the_limit(served)) == 2
     assert PASSWORD not in served.output
 
 
