@@ -1,6 +1,7 @@
 """A Celery project whose tasks send canvases, and replace themselves with some."""
 
 import os
+import time
 
 from celery import Celery, chain, chord, group
 
@@ -47,6 +48,19 @@ def plainly_retried(*_values):
 def breaks(*_values):
     """A plain task that fails."""
     raise ValueError("a step broke")
+
+
+@app.task(base=StreamingTask, time_limit=120)
+def waits(self):
+    """Waits until :func:`go_on` is called with the id of the workflow."""
+    held = self.request.chain[0]["options"]["task_id"]
+    while not app.backend.client.get(f"go-on-{held}"):
+        time.sleep(0.05)
+
+
+def go_on(workflow_id):
+    """Have the task that waits in a workflow go on."""
+    app.backend.client.set(f"go-on-{workflow_id}", 1, ex=600)
 
 
 @app.task(bind=True)
@@ -105,6 +119,15 @@ CANVASES = {
     "plain replacement in a chain": lambda: chain(
         followed.si(), plainly_replaced.si("task"), plain.si()
     ),
+    "failure in a chain": lambda: chain(followed.si(), breaks.si(), plain.si()),
+    "failure in a group": lambda: group(followed.si(), breaks.si(), plain.si()),
+    "failure in a header": lambda: chord([followed.si(), breaks.si()], plain.si()),
+    "failure in a body": lambda: chord([followed.si(), plain.si()], breaks.si()),
+    "failure in a chain of a group": lambda: group(chain(breaks.si(), plain.si()), followed.si()),
+    "failure in a chord in a chain": lambda: chain(
+        followed.si(), group(breaks.si(), plain.si()), plain.si(), plain.si()
+    ),
+    "waiting": lambda: chain(followed.si(), waits.si(), plain.si()),
     "canvas of a task": lambda: chain(plain.si(), sends.si("chain"), plain.si()),
 }  # fmt: skip
 
