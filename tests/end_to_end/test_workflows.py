@@ -194,7 +194,8 @@ def test_a_workflow_goes_on_while_its_sidecar_is_killed(project, worker, broker,
             again.wait()
         with Watcher(sidecar.url, result.id, since=since) as elsewhere:
             elsewhere.wait()
-        assert again.frames[0]["recovered"] is elsewhere.frames[0]["recovered"] is True
+        for url, watcher in ((killed.url, again), (sidecar.url, elsewhere)):
+            assert watcher.frames[0]["recovered"], ask(url, "get_stats")["stats"]
         assert not {one["event_id"] for one in first.events} & {
             one["event_id"] for one in again.events
         }
