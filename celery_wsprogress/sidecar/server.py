@@ -198,6 +198,7 @@ class Sidecar:
                 "type[ServerConnection]", partial(ProgressConnection, limits=self.limits)
             ),
             process_request=self._requests.process,
+            process_response=self._requests.log_failed_handshake,
             # The frames are shared by all clients, so no extension may change them.
             compression=None,
             max_size=MAX_MESSAGE_BYTES,

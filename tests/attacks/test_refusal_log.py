@@ -68,6 +68,12 @@ def test_a_request_that_is_refused(lines, name):
         assert len(lines("Refused")) == 1
 
 
+def test_a_handshake_that_is_none(lines):
+    with SidecarThread(MEMORY) as sidecar:
+        send(sidecar.port, UPGRADE.replace(b"Version: 13", b"Version: 99"))
+        eventually(lambda: lines("Refused a handshake from 127.0.0.1: 400 Bad Request"))
+
+
 def test_a_head_that_does_not_come(lines):
     with (
         SidecarThread(MEMORY) as sidecar,

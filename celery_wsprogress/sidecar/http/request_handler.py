@@ -117,6 +117,17 @@ class RequestHandler:
             await connection.wait_closed()
         return response
 
+    def log_failed_handshake(
+        self, connection: ServerConnection, _request: Request, response: Response
+    ) -> None:
+        """Log a handshake that websockets has refused; to be called with every response."""
+        if connection.protocol.handshake_exc is not None and isinstance(
+            connection, ProgressConnection
+        ):
+            status = f"{response.status_code} {response.reason_phrase}"
+            text = f"Refused a handshake from {connection.who}: {status}"
+            connection.limits.log.write("handshake", text)
+
     async def _decide(self, connection: ServerConnection, request: Request) -> Response | None:
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see Sidecar._serve
         connection.address = address_of(connection, request, self._settings)

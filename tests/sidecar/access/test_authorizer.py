@@ -270,6 +270,17 @@ def test_one_holder_may_have_so_many_connections_however_the_token_comes(address
             assert b'refused_connections_total{limit="subject"} 4' in response.read()
 
 
+def test_whom_a_function_names_may_have_so_many_connections(address, permit):
+    with (
+        SidecarThread(address, permit=permit, subject_connections=1) as sidecar,
+        client(sidecar, **{"X-User": "anna"}),
+        client(sidecar, **{"X-User": "eva"}),
+    ):
+        with pytest.raises(InvalidStatus) as refused, client(sidecar, Cookie="session=anna"):
+            pass
+        assert refused.value.response.status_code == 503
+
+
 def test_a_holder_counts_again_from_none_when_the_token_has_ended(address):
     token = create_token("op", key=KEY, sub="anna", expires_in=1)
     later = create_token("op", key=KEY, sub="anna")
