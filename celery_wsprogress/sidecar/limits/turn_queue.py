@@ -148,6 +148,6 @@ def _take_turn(one: TurnTaker) -> bool:
         return one.take_turn()
     except Exception:
         # A fault with one client must not stop the others.
-        logger.exception("The input of a client could not be processed")
+        logger.exception("The input of a client (%s) could not be processed", one.address)
         one.fail()
         return False
