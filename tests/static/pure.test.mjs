@@ -119,6 +119,28 @@ test("a fold leaves the snapshot before it as it was", () => {
   }
 });
 
+test("metadata under ever new names is bounded, and the newest stays", () => {
+  const event = (number, status = "busy") => ({
+    event_type: "status",
+    operation_id: "op-1",
+    timestamp: 1,
+    run: "r1",
+    data: { status, message: "", details: {}, metadata: { [`name ${number}`]: "x".repeat(500) } },
+  });
+  let operation = null;
+  for (let number = 0; number < 100; number++) {
+    operation = reduce(operation, event(number, number ? "busy" : "started"));
+    assert.ok(JSON.stringify(operation.metadata).length <= 8_000);
+    assert.ok(`name ${number}` in operation.metadata);
+  }
+  const late = event(100, "received");
+  late.data.metadata = { text: "x".repeat(7_900) };
+  assert.deepEqual(reduce(operation, late).metadata, operation.metadata);
+  const large = event(101);
+  large.data.metadata = { text: "é".repeat(4_000) };
+  assert.deepEqual(reduce(operation, large).metadata, { truncated: true });
+});
+
 test("a snapshot frame takes the place of what was known", () => {
   const [{ frames, snapshot }] = transcript("lives");
   const frame = { event_type: "snapshot", operation_id: "op-1", data: {}, operation: snapshot };

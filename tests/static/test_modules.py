@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.canvases import canvases
 from support.node import MODULES, STATIC, bundle, require_node, require_packages, run_node
-from support.sample_events import doubted_logs
+from support.sample_events import doubted_logs, status
 from support.transcripts import delivered
 from support.workflow_logs import WorkflowClient, WorkflowLog, write_life
 
@@ -72,6 +72,20 @@ def test_the_reducer_comes_to_what_the_sidecar_shows(fold, events):
     frames, snapshot = delivered(events)
     found = fold(frames)
     assert told(found) == told(snapshot)
+
+
+sizes = st.integers(2_600, 2_750) | st.integers(0, 8_100)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("xé€😀"), sizes), max_size=6))
+def test_the_reducer_bounds_metadata_as_the_sidecar_does(fold, values):
+    """Also where the bytes of characters outside ASCII decide."""
+    each = [
+        {name: character * (size // len(character.encode()))} for name, character, size in values
+    ]
+    events = [status("started", metadata={}), *(status("own", metadata=one) for one in each)]
+    frames, snapshot = delivered(events)
+    assert fold(frames)["metadata"] == snapshot["metadata"]
 
 
 @given(canvas=canvases(max_tasks=15), data=st.data())

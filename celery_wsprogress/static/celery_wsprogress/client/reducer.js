@@ -8,6 +8,7 @@
  * Pure: each fold returns a new snapshot and leaves the old one unchanged.
  */
 
+import { mergeMetadata } from "./metadata.js";
 import { BEFORE_START, hasEnded, isEnd } from "./protocol.js";
 
 /** @import { Operation, ProgressEvent, State } from "./protocol.js" */
@@ -246,8 +247,9 @@ function applyStatus(operation, event, overtaken) {
  * @param {boolean} late The event is older than the snapshot.
  */
 function applyIdentity(operation, data, late) {
-  const { metadata } = operation;
-  operation.metadata = late ? { ...data.metadata, ...metadata } : { ...metadata, ...data.metadata };
+  if (Object.keys(data.metadata ?? {}).length) {
+    operation.metadata = mergeMetadata(operation.metadata, data.metadata, late);
+  }
   if (data.tags?.length) operation.tags = data.tags;
   copyFields(operation, data, "operation_type worker queue parent_id root_id group_id");
 }
