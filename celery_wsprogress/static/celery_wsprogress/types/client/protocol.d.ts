@@ -316,14 +316,6 @@ export declare function hasNotBegun({ state }: {
     state: State;
 }): boolean;
 /**
- * Return whether the current message of an operation waits for its start, or for its time.
- *
- * @param {{ state: State }} operation
- */
-export declare function hasNotBegun({ state }: {
-    state: State;
-}): boolean;
-/**
  * Return whether an operation has ended.
  *
  * @param {{ state: State }} operation
