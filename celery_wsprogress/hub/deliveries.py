@@ -39,8 +39,8 @@ class Delivery(NamedTuple):
     """Epoch seconds of the first new event; None if the rate limit held it back."""
 
 
-class ReportedProgress(Struct, gc=False):
-    """A progress that may be held back."""
+class _HeldBack(Struct, gc=False):
+    """A progress that came before the interval was over."""
 
     event: Event | None
     """None: that of a workflow, which is made when it is sent."""
@@ -71,7 +71,7 @@ class Deliveries:
         self._index = index
         self._interval = progress_interval
         self._make_progress = make_progress
-        self._limiter: ProgressRateLimiter[OperationRecord, ReportedProgress]
+        self._limiter: ProgressRateLimiter[OperationRecord, _HeldBack]
         self._limiter = ProgressRateLimiter(progress_interval)
         self._unsent: dict[OperationRecord, tuple[int, float | None]] = {}
         """``cursor`` and ``since`` of the :class:`Delivery` that is due, by operation."""
@@ -99,31 +99,54 @@ class Deliveries:
         """Return whether progress may be added now, which then counts for the rate limit."""
         return self._limiter.try_send(record, self._interval, now)
 
-    def hold_back(self, record: OperationRecord, progress: ReportedProgress) -> None:
+    def hold_back(
+        self, record: OperationRecord, event: Event, event_id: str, epoch_number: int
+    ) -> None:
         """Add progress later, if no newer one takes its place until then."""
+        progress = _HeldBack(event, event.timestamp, event_id, epoch_number)
         self._limiter.hold_back(record, progress, self._interval)
+
+    def add_workflow_progress(
+        self,
+        record: OperationRecord,
+        timestamp: float,
+        event_id: str,
+        epoch_number: int,
+        now: float,
+    ) -> None:
+        """Add the progress of a workflow, now or later. It is made when it is added.
+
+        Args:
+            record: The operation that shows the workflow.
+            timestamp: That of the event that it comes from.
+            event_id: Its id.
+            epoch_number: That of its epoch of the log.
+            now: Seconds of the monotonic clock.
+        """
+        if self.may_add_progress(record, now):
+            self._add_late(record, _HeldBack(None, timestamp, event_id, epoch_number), now)
+            return
+        held_back = self._limiter.get(record)
+        if held_back is None:
+            held_back = _HeldBack(None, timestamp, event_id, epoch_number)
+            self._limiter.hold_back(record, held_back, self._interval)
+        else:
+            # Nearly always: a workflow has many tasks.
+            held_back.timestamp, held_back.event_id = timestamp, event_id
+            held_back.epoch_number = epoch_number
 
     def add_due(self, now: float) -> None:
         """Add the progress that was held back until now."""
         for record, progress in self._limiter.take_due(now).items():
             if self._store.holds(record):
-                self.add_late(record, progress, now)
+                self._add_late(record, progress, now)
         self._store.evict_excess()  # It may be larger than the progress that it replaces.
 
     def add_held_back(self, record: OperationRecord, now: float) -> None:
         """Add the progress of an operation that is held back, if there is any."""
         progress = self._limiter.resume(record)
         if progress is not None:
-            self.add_late(record, progress, now)
-
-    def add_late(self, record: OperationRecord, progress: ReportedProgress, now: float) -> None:
-        """Add progress that was held back, or that is made only now."""
-        event = progress.event or self._make_progress(record, progress.timestamp)
-        if event is None:
-            return
-        self._limiter.mark_sent(record, now)
-        self._unsent.setdefault(record, (record.history.newest, None))
-        self.add(record, event, progress.event_id, progress.epoch_number)
+            self._add_late(record, progress, now)
 
     def take(self) -> list[Delivery]:
         """Return the deliveries since the last call, for operations with a subscription."""
@@ -136,3 +159,11 @@ class Deliveries:
             for record, (cursor, since) in unsent.items()
             if (sessions := self._index.of(record))
         ]
+
+    def _add_late(self, record: OperationRecord, progress: _HeldBack, now: float) -> None:
+        event = progress.event or self._make_progress(record, progress.timestamp)
+        if event is None:
+            return
+        self._limiter.mark_sent(record, now)
+        self._unsent.setdefault(record, (record.history.newest, None))
+        self.add(record, event, progress.event_id, progress.epoch_number)

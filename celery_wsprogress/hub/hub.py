@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET
 
-from celery_wsprogress.hub.deliveries import Deliveries, Delivery, ReportedProgress
+from celery_wsprogress.hub.deliveries import Deliveries, Delivery
 from celery_wsprogress.hub.hub_stats import stats_of
 from celery_wsprogress.hub.log_cursor import LogCursor
 from celery_wsprogress.hub.store import OperationStore
@@ -157,7 +157,7 @@ class Hub:
             if not is_progress or self._deliveries.may_add_progress(record, now):
                 self._deliveries.add(record, event, event_id, self._log.epoch_number)
             else:
-                self._deliveries.hold_back(record, self._reported(event, event.timestamp, event_id))
+                self._deliveries.hold_back(record, event, event_id, self._log.epoch_number)
         self.store.touch(record, now)
         if record.places or isinstance(event, Status):
             self._report(record, event, event_id, now)
@@ -204,14 +204,8 @@ class Hub:
                 continue
             record = self.store.get(operation_id)
             assert record is not None  # noqa: S101 - a workflow is forgotten with its record
-            progress = self._reported(None, timestamp, event_id)
-            if self._deliveries.may_add_progress(record, now):
-                self._deliveries.add_late(record, progress, now)
-            else:
-                self._deliveries.hold_back(record, progress)
-
-    def _reported(self, event: Event | None, timestamp: float, event_id: str) -> ReportedProgress:
-        return ReportedProgress(event, timestamp, event_id, self._log.epoch_number)
+            epoch_number = self._log.epoch_number
+            self._deliveries.add_workflow_progress(record, timestamp, event_id, epoch_number, now)
 
     def _create(self, event: Event) -> OperationRecord | None:
         """Create the record of an operation; None for a late event of one that was evicted."""

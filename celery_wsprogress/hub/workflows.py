@@ -9,7 +9,7 @@ Pure. Runs in: the event loop.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec import UNSET, structs
 
@@ -37,12 +37,10 @@ _CANCELLED: Final = StepState.CANCELLED
 _IGNORED: Final = Failure("a task raised Ignore, and nothing follows it", "Ignore")
 
 
-class Consequence(NamedTuple):
-    """What follows from an event for an operation."""
+Consequence: TypeAlias = tuple[str, Event | None]
+"""What follows from an event for an operation: its id, and the event.
 
-    operation_id: str
-    event: Event | None
-    """None: the progress of a workflow. :meth:`Workflows.progress_of` makes it when it is sent."""
+None is the progress of a workflow, which :meth:`Workflows.progress_of` makes when it is sent."""
 
 
 class Workflows:
@@ -130,7 +128,7 @@ class Workflows:
         follows: list[Consequence] = []
         if known is None:
             queued = workflow_events.queued(workflow, plan.timestamp, plan.data)
-            follows.append(Consequence(workflow.operation_id, queued))
+            follows.append((workflow.operation_id, queued))
         for one in (workflow, *around):
             follows += self._follow(one, plan, changed=True)
         return follows
@@ -219,11 +217,16 @@ class Workflows:
             return self._join(record, event)
         follows: list[Consequence] = []
         for place in record.places:
-            workflow = place.workflow
+            workflow, step = place
+            if type(event) is Progress and step.state is workflow.announced is _RUNNING:
+                # Nearly all events come here, so nothing else is looked at.
+                if workflow.advance(step, event.data.progress):
+                    follows.append((workflow.operation_id, None))
+                continue
             changed = _report(place, record.operation)
             if type(event) is Result and workflow.id == record.operation_id:
                 told = structs.replace(event, operation_id=workflow.operation_id, run=workflow.run)
-                follows.append(Consequence(workflow.operation_id, told))
+                follows.append((workflow.operation_id, told))
             follows += self._follow(workflow, event, changed=changed)
         return follows
 
@@ -233,18 +236,18 @@ class Workflows:
         """Return what follows from a change of a workflow by an event."""
         before, state = workflow.announced, workflow.state
         if state is before or (before in ENDED and state is not _RUNNING):
-            return [Consequence(workflow.operation_id, None)] * (changed and state is _RUNNING)
+            return [(workflow.operation_id, None)] * (changed and state is _RUNNING)
         workflow.announced = state
         if state is _RUNNING:
             workflow.run_number += before in ENDED
             started = workflow_events.started(workflow, event.timestamp)
-            return [Consequence(workflow.operation_id, started)]
+            return [(workflow.operation_id, started)]
         ended = workflow_events.ended(workflow, event.timestamp)
-        follows = [Consequence(workflow.operation_id, ended)]
+        follows: list[Consequence] = [(workflow.operation_id, ended)]
         held = workflow.steps.get(workflow.id)
         if held is not None and held.state is _WAITING and _is_silent_end(event):
             unstarted = workflow_events.unstarted(workflow, event.timestamp)
-            follows.append(Consequence(workflow.id, unstarted))
+            follows.append((workflow.id, unstarted))
         return follows
 
 

@@ -213,6 +213,16 @@ class Workflow(Struct, eq=False):
         step.parent = starter
         return step
 
+    def advance(self, step: Step, fraction: float) -> bool:
+        """Record the progress of a step that runs; return whether that is news."""
+        self.newest = step
+        gain = fraction - step.fraction
+        if gain <= 0.0:
+            return False
+        self._done += step.weight * gain
+        step.fraction = fraction
+        return True
+
     def report(
         self, step: Step, state: StepState, fraction: float, failure: Failure | None = None
     ) -> bool:
@@ -227,18 +237,17 @@ class Workflow(Struct, eq=False):
         before = step.state
         if before is _COMPLETED:
             return False
-        changed = fraction > step.fraction
-        if changed:
-            self._done += step.weight * (fraction - step.fraction)
-            step.fraction = fraction
+        newest = self.newest
+        changed = self.advance(step, fraction)
         if state is not before:
             self.counts[before] -= 1
             self.counts[state] += 1
             self._note_failure(step, state, failure)
             change(step, state, self.unlisted)
             changed = True
-        if state is not _SKIPPED:
-            self.newest = step
+        if state is _SKIPPED:
+            # It has not reported itself.
+            self.newest = newest
         return changed
 
     def _note_failure(self, step: Step, state: StepState, failure: Failure | None) -> None:
