@@ -34,10 +34,13 @@ ROOMS: Final = {
     "publisher": ("worker/publishing/",),
     "broker writer": ("brokers/batch_writer", "brokers/redis/writer", "brokers/redis/exchange"),
     "log reader": ("brokers/redis/reader", "brokers/redis/reply", "sidecar/ingest/"),
-    "hub": ("hub/hub", "hub/store", "hub/log_cursor", "hub/rate_limit", "hub/subscription_index"),
+    "hub": (
+        "hub/hub", "hub/store", "hub/operation_record", "hub/deliveries", "hub/log_cursor",
+        "hub/rate_limit", "hub/subscription_index",
+    ),
     "session": ("sidecar/fan_out", "hub/session"),
     "socket writer": ("sidecar/socket_writer",),
-}
+}  # fmt: skip
 """What the modules of each room begin with."""
 
 LEAVES: Final = (
