@@ -137,6 +137,9 @@ class ServeSettings(ServeLimits):
     exact_only: bool = setting(False, switch, "true or false")
     """Whether clients may only watch operations by exact id when there is no key. Then a public
     address may be served without a key: whoever knows an id may watch it."""
+    allow_cancel: bool = setting(False, switch, "true or false")
+    """Whether clients of a loopback address may cancel tasks without a key. With a key their tokens
+    decide (``can``)."""
     origins: tuple[str, ...] = setting(
         (),
         each(origin),

@@ -105,6 +105,11 @@ class Holder:
         assert self.http(f"/operations{query}") == granted
         return "yes" if granted else "no"
 
+    def cancel(self, name):
+        """Whether it may be cancelled. Nothing is: no server that reaches workers is here."""
+        [reply] = map(json.loads, self.client.ask("cancel", operation_id=name))
+        return {"not_supported": "yes", "forbidden": "no", "unauthorized": "no"}[reply["code"]]
+
     def statistics(self):
         granted = self.ask("get_stats")[0]
         return "yes" if granted else "no"
@@ -121,6 +126,7 @@ def test_a_token_grants_what_the_table_says(claims, cells):
         holder.list("?group_id=G", group_id="G"),
         holder.list(""),
         holder.statistics(),
+        holder.cancel("member"),
     ]
 
 

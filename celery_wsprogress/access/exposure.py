@@ -25,7 +25,8 @@ def check_exposure(settings: ServeSettings) -> None:
 
     Raises:
         ConfigurationError: a public address has neither a key nor ``insecure`` nor
-            ``exact_only``, or ``monitor_unsubscribed`` is on together with a key.
+            ``exact_only``, or ``allow_cancel`` and no key; or ``monitor_unsubscribed`` is on
+            together with a key.
     """
     if not settings.may_be_served:
         raise ConfigurationError(
@@ -33,6 +34,10 @@ def check_exposure(settings: ServeSettings) -> None:
             settings.host,
             "a loopback address unless a key (WSPROGRESS_KEY) is set, or --exact-only or "
             "--insecure is given",
+        )
+    if settings.allow_cancel and is_exposed(settings):
+        raise ConfigurationError(
+            "wsprogress_allow_cancel", True, "off at a public address without a key"
         )
     if settings.monitor_unsubscribed and settings.needs_tokens:
         raise ConfigurationError("wsprogress_monitor_unsubscribed", True, "off once a key is set")

@@ -38,7 +38,7 @@ class Right(StrEnum):
     LIST = "list"
     """List operations."""
     CANCEL = "cancel"
-    """Cancel operations. No command does so yet."""
+    """Cancel operations."""
     STATS = "stats"
     """Read the statistics of the sidecar."""
 

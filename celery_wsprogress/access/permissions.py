@@ -29,11 +29,19 @@ class Permit:
     Args:
         verifier: Verifies its tokens; None where everything is allowed without one.
         exact_only: Whether it may only watch by exact id: for pages from disk, and for the setting.
+        cancels_unverified: Whether it may cancel where no token is needed.
         untrusted: Whether its page may be one of any website (``Origin: null``). Then it gets no
             statistics of others, and little of the sidecar's time.
     """
 
-    __slots__ = ("_grants", "exact_only", "may_hide", "untrusted", "verifier")
+    __slots__ = (
+        "_cancels_unverified",
+        "_grants",
+        "exact_only",
+        "may_hide",
+        "untrusted",
+        "verifier",
+    )
 
     def __init__(
         self,
@@ -41,7 +49,9 @@ class Permit:
         *,
         exact_only: bool = False,
         untrusted: bool = False,
+        cancels_unverified: bool = False,
     ) -> None:
+        self._cancels_unverified = cancels_unverified
         self.verifier = verifier
         self.exact_only = exact_only
         self.untrusted = untrusted
@@ -112,6 +122,21 @@ class Permit:
         if operation is not None:
             return self._has(self._grants.covering(operation), Right.WATCH, timestamp)
         return self._has(self._grants.covering_id(operation_id), Right.WATCH, timestamp)
+
+    def may_cancel(
+        self, operation_id: str, timestamp: float, operation: OperationFields | None = None
+    ) -> bool:
+        """Return whether it may cancel an operation; the arguments are those of :meth:`may_watch`.
+
+        A page that may be one of any website may not, whatever its token grants.
+        """
+        if self.exact_only or self.untrusted:
+            return False
+        if self.verifier is None:
+            return self._cancels_unverified
+        if operation is not None:
+            return self._has(self._grants.covering(operation), Right.CANCEL, timestamp)
+        return self._has(self._grants.covering_id(operation_id), Right.CANCEL, timestamp)
 
     def view_of(self, operation: OperationFields, timestamp: float) -> View:
         """Return what it may see of an operation: the widest view that a token of it grants."""

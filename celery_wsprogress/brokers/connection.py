@@ -156,6 +156,19 @@ def has_fanout(connection: Any) -> bool:
     return "fanout" in connection.transport.implements.exchange_type
 
 
+def driver_type(address: BrokerAddress) -> str:
+    """Return kombu's name for the kind of an address's transport, such as ``redis``.
+
+    Raises:
+        ConfigurationError: as :func:`connect`.
+    """
+    connection = _prepare(address, {}, Connection, 0)
+    try:
+        return str(connection.transport.driver_type)
+    finally:
+        release(connection)
+
+
 def lacks_fanout(address: BrokerAddress) -> bool:
     """Return whether all readers share one queue; see :func:`..brokers.lacks_fanout`."""
     connection = _prepare(address, {}, Connection, 0)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from celery_wsprogress.brokers import BrokerAddress
+    from celery_wsprogress.brokers.control import ControlAddress
     from celery_wsprogress.sidecar.liveness.result_lookup import ResultLookup
     from celery_wsprogress.sidecar.multiprocess.supervisor_link import SupervisorLink
     from celery_wsprogress.sidecar.server import Sidecar
@@ -95,6 +96,7 @@ class Setup(NamedTuple):
     address: BrokerAddress
     write_address: BrokerAddress
     backend: ResultLookup | None
+    control: ControlAddress | None
 
     def sidecar(self, link: SupervisorLink | None = None) -> Sidecar:
         """Create the sidecar.
@@ -109,6 +111,7 @@ class Setup(NamedTuple):
             self.address,
             write_address=self.write_address,
             backend=self.backend,
+            control=self.control,
             link=link,
         )
 
@@ -123,6 +126,7 @@ def configure(
         click.UsageError: neither an application nor a broker is named.
     """
     from celery_wsprogress.brokers import prepare  # noqa: PLC0415 - see the module
+    from celery_wsprogress.brokers.control import ControlAddress  # noqa: PLC0415
     from celery_wsprogress.brokers.discovery import (  # noqa: PLC0415
         choose_broker,
     )
@@ -150,7 +154,8 @@ def configure(
             "a broker that other processes can reach: this one works within one process only, "
             "where you can use start_websocket_background()",
         )
-    return Setup(settings, *addresses, find_backend(app, _backend_url(settings)))
+    backend = find_backend(app, _backend_url(settings))
+    return Setup(settings, *addresses, backend, None if app is None else ControlAddress.of_app(app))
 
 
 def _backend_url(settings: ServeSettings) -> str | None:

@@ -16,8 +16,10 @@ from celery_wsprogress.protocol.workflow_ids import workflow_operation_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from celery_wsprogress.hub.cancel import Canceller
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.hub.session import Session
+    from celery_wsprogress.operations.operation import Operation
     from celery_wsprogress.operations.selector import Selector
 
 _EXACT_ONLY: Final = (
@@ -26,6 +28,10 @@ _EXACT_ONLY: Final = (
 )
 _NOT_SELECTED: Final = (
     "The token does not grant all that this may select: it needs `*`, or the pattern itself"
+)
+_CANCELS_NOTHING: Final = (
+    "Nobody may cancel anything here: the server needs a key, or `serve --allow-cancel` on a "
+    "loopback address; and no page from disk may"
 )
 _AUTHENTICATE_FIRST: Final = "This server requires a token: send `authenticate` first"
 
@@ -47,6 +53,8 @@ class CommandContext:
     """Returns the figures of ``get_stats``."""
     replayable: bool
     """Whether a restarted sidecar can read the log again."""
+    canceller: Canceller | None = None
+    """Sends what the client asks to be cancelled; None where no worker can be reached."""
     broker_error: str = ""
     """The reason why the log cannot be read at present; empty if it can."""
 
@@ -64,6 +72,13 @@ class CommandContext:
     def optional_text(self, name: str) -> str | None:
         """Return a text field; None if it is left out or null."""
         return None if self.fields.get(name) is None else self.text(name)
+
+    def flag(self, name: str) -> bool:
+        """Return a field that is true or false; False if it is left out or null."""
+        value = self.fields.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise CommandError("invalid_command", f"`{name}` must be true or false")
+        return bool(value)
 
     def operation_id(self) -> str:
         """Return the id of the operation that is named, if the client may watch it."""
@@ -88,14 +103,25 @@ class CommandContext:
 
     def check_may_watch(self, operation_id: str) -> None:
         """Refuse an operation that no token of the client grants."""
-        if len(operation_id) > MAX_ID_LENGTH:
-            raise CommandError("invalid_command", f"An id has at most {MAX_ID_LENGTH} characters")
-        record = self.hub.store.get(operation_id)
-        operation = None if record is None else record.operation
+        operation = self._find(operation_id)
         if not self.session.permit.may_watch(operation_id, self.timestamp, operation):
             # The same answer for an id that nobody has heard of: who may not know learns nothing.
             quoted = escape_control(operation_id, MAX_QUOTED_LENGTH)
             self._refuse(f"The token does not grant operation {quoted}")
+
+    def check_may_cancel(self, operation_id: str) -> None:
+        """Refuse an operation that no token of the client lets it cancel."""
+        permit, operation = self.session.permit, self._find(operation_id)
+        if not permit.may_cancel(operation_id, self.timestamp, operation):
+            quoted = escape_control(operation_id, MAX_QUOTED_LENGTH)
+            granted = f"The token does not grant to cancel operation {quoted} (`can`)"
+            self._refuse(_CANCELS_NOTHING if permit.is_open else granted)
+
+    def _find(self, operation_id: str) -> Operation | None:
+        if len(operation_id) > MAX_ID_LENGTH:
+            raise CommandError("invalid_command", f"An id has at most {MAX_ID_LENGTH} characters")
+        record = self.hub.store.get(operation_id)
+        return None if record is None else record.operation
 
     def check_may_select(self, selector: Selector) -> None:
         """Refuse a selector of which no token of the client grants all that it may match."""

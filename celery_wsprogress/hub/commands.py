@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from msgspec import Raw
 
 from celery_wsprogress.errors import CommandError, TokenError
+from celery_wsprogress.hub.cancel import cancel
 from celery_wsprogress.hub.command_context import CommandContext
 from celery_wsprogress.hub.disclosure import disclosure_to
 from celery_wsprogress.hub.history_page import newest_events
@@ -35,6 +36,7 @@ from celery_wsprogress.protocol.messages import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from celery_wsprogress.hub.cancel import Canceller
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.hub.steps import Steps
@@ -74,6 +76,7 @@ def execute(
     max_subscriptions: int,
     stats: Callable[[], Mapping[str, Any]],
     replayable: bool,
+    canceller: Canceller | None = None,
     broker_error: str = "",
 ) -> Steps[CommandError | TokenError | None]:
     """Execute the command in a frame of a client, in steps, and queue the reply on its session.
@@ -98,6 +101,7 @@ def execute(
             max_subscriptions=max_subscriptions,
             stats=stats,
             replayable=replayable,
+            canceller=canceller,
             broker_error=broker_error,
         )
         made = _command(fields)(context)
@@ -211,6 +215,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "get_tree": get_tree,
     "list_operations": _list_operations,
     "get_stats": _get_stats,
+    "cancel": cancel,
     "authenticate": _authenticate,
     "ping": _ping,
 }

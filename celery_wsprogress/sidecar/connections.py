@@ -14,11 +14,13 @@ import json
 import secrets
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.access.grants import ALL_OPERATIONS
 from celery_wsprogress.errors import TokenError
 from celery_wsprogress.hub import commands
+from celery_wsprogress.hub.cancel import CancelSending
 from celery_wsprogress.hub.command_context import pattern_of
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
@@ -31,6 +33,7 @@ from celery_wsprogress.protocol.close_codes import (
     TRY_AGAIN_LATER,
 )
 from celery_wsprogress.protocol.messages import MAX_COMMAND_BYTES, encode_frame
+from celery_wsprogress.sidecar.cancel_sender import REQUEST_COST
 from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path
 from celery_wsprogress.sidecar.limits.client_limits import FAILED_TOKEN_COST
@@ -45,11 +48,13 @@ if TYPE_CHECKING:
     from websockets.http11 import Request
 
     from celery_wsprogress.errors import CommandError
+    from celery_wsprogress.hub.cancel import CancelRequest
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.hub.steps import Steps
     from celery_wsprogress.hub.store import OperationStore
     from celery_wsprogress.settings import ServeSettings
     from celery_wsprogress.sidecar.access.authorizer import Authorizer
+    from celery_wsprogress.sidecar.cancel_sender import CancelSender
     from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
     from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 
@@ -75,6 +80,7 @@ class Connections:
         broker: The state of the connection to the broker, for replies.
         metrics: Counts what is opened and closed.
         stats: Makes the reply to ``get_stats``.
+        cancels: Sends what clients ask to be cancelled.
     """
 
     def __init__(
@@ -87,6 +93,7 @@ class Connections:
         broker: BrokerStatus,
         metrics: MetricsCollector,
         stats: Callable[[], Mapping[str, Any]],
+        cancels: CancelSender,
     ) -> None:
         self._by_session = by_session
         self._settings = settings
@@ -95,6 +102,7 @@ class Connections:
         self._broker = broker
         self._metrics = metrics
         self._stats = stats
+        self._cancels = cancels
         self._expiry = TokenExpiry(self._close_if_forbidden)
         self._awaited: DeadlineQueue[Session] = DeadlineQueue(settings.auth_timeout)
         """Those that have sent no valid token yet, or have none any more."""
@@ -192,6 +200,7 @@ class Connections:
             max_subscriptions=self._settings.max_subscriptions,
             stats=self._stats,
             replayable=self._broker.replayable,
+            canceller=partial(self._cancel, connection),
             broker_error=self._broker.error,
         )
         if error is not None:
@@ -220,6 +229,12 @@ class Connections:
         self._hub.subscriptions.disconnect(session)
         connection.schedule_close(TRY_AGAIN_LATER, "too many connections of the token's holder")
 
+    def _cancel(self, connection: ProgressConnection, request: CancelRequest) -> CancelSending:
+        sending = CancelSending()
+        connection.charge(REQUEST_COST)
+        connection.wait_for(self._cancels.send(request, sending))
+        return sending
+
     def _subscribe_by_path(
         self, request: Request | None, session: Session, connection: ProgressConnection
     ) -> None:
@@ -240,6 +255,7 @@ class Connections:
 
     def _welcome(self, session: Session) -> dict[str, Any]:
         timestamp, error = time.time(), self._broker.error
+        may_cancel = self._settings.needs_tokens or self._settings.allow_cancel
         data = {
             "message": "Connected to celery-wsprogress",
             "client_id": session.client_id,
@@ -248,7 +264,7 @@ class Connections:
             "server": f"celery-wsprogress/{__version__}",
             "heartbeat": self._settings.heartbeat,
             "auth_required": not session.permit.is_authenticated(timestamp),
-            "features": commands.FEATURES,
+            "features": commands.FEATURES + (("cancel",) if may_cancel else ()),
             **({"broker_error": error} if error else {}),
             "limits": {
                 "command_bytes": MAX_COMMAND_BYTES,

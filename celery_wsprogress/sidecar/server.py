@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from websockets.asyncio.server import Server, serve
 
 from celery_wsprogress.access.exposure import check_exposure
+from celery_wsprogress.brokers.control import ControlAddress
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.protocol.messages import MAX_MESSAGE_BYTES
 from celery_wsprogress.sidecar.access.authorizer import Authorizer
+from celery_wsprogress.sidecar.cancel_sender import CancelSender, send_to_workers
 from celery_wsprogress.sidecar.closable_connection import CLOSE_TIMEOUT
 from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.connections import Connections
@@ -81,6 +83,7 @@ class Sidecar:
         write_address: The broker that inferred ends are written to, if it is another one.
         backend: Celery's result backend, asked about runs that fell silent; None where there is
             none.
+        control: Where Celery's workers listen; by default on the broker that is written to.
         link: The other processes that serve on the same port; None where it is alone.
         sweep_interval: Seconds between two looks for expired tokens, stuck clients and old
             operations.
@@ -97,6 +100,7 @@ class Sidecar:
         *,
         write_address: BrokerAddress | None = None,
         backend: ResultLookup | None = None,
+        control: ControlAddress | None = None,
         link: SupervisorLink | None = None,
         sweep_interval: float = SWEEP_INTERVAL,
     ) -> None:
@@ -135,6 +139,7 @@ class Sidecar:
         self._link = link
         self._sweep_interval = sweep_interval
         self._authorizer = Authorizer(settings)
+        workers = control or ControlAddress(write_address or address)
         self._connections = Connections(
             self._by_session,
             settings=settings,
@@ -143,6 +148,7 @@ class Sidecar:
             broker=broker,
             metrics=self._metrics,
             stats=self.stats,
+            cancels=CancelSender(partial(send_to_workers, workers)),
         )
         self._requests = RequestHandler(
             settings,

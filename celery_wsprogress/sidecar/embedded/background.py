@@ -150,14 +150,16 @@ def _start(host: str, port: int) -> EmbeddedSidecar:
     if not WEBSOCKETS_AVAILABLE:
         raise ServerNotStarted("The library `websockets` is not installed")
     settings = _settings(host, port)
-    address = default_address()
+    address, app = default_address(), find_celery_app()
+    from celery_wsprogress.brokers.control import ControlAddress  # noqa: PLC0415 - not needed else
     from celery_wsprogress.sidecar.embedded.thread import EmbeddedSidecar  # noqa: PLC0415
 
     server = EmbeddedSidecar(
         settings,
         address,
         write_address=default_address(write=True),
-        backend=find_backend(find_celery_app(), settings.result_backend),
+        backend=find_backend(app, settings.result_backend),
+        control=None if app is None else ControlAddress.of_app(app),
     )
     try:
         server.start()

@@ -114,7 +114,10 @@ def permit_for(
     origin = request.headers.get("Origin") if request else None
     without_key = settings.exact_only and verifier is None
     return Permit(
-        verifier, exact_only=origin in FILE_PAGES or without_key, untrusted=origin == OPAQUE
+        verifier,
+        exact_only=origin in FILE_PAGES or without_key,
+        untrusted=origin == OPAQUE,
+        cancels_unverified=settings.allow_cancel,
     )
 
 

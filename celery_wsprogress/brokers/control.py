@@ -1,0 +1,100 @@
+"""Celery's control commands, sent to all workers over a connection of their own.
+
+The message is the one of Celery's ``app.control.broadcast`` (kombu 5.7, kombu/pidbox.py,
+``Mailbox._publish``), which would repeat a write to a broker that is down for ever. Here every wait
+has a timeout. Neither Celery nor its application is needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from kombu.entity import Exchange
+from kombu.messaging import Producer
+
+from celery_wsprogress.brokers import connection as connections
+from celery_wsprogress.brokers.address import broker_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Self
+
+    from celery_wsprogress.brokers import BrokerAddress
+
+DEFAULT_EXCHANGE: Final = "celery"
+"""The default of ``control_exchange``."""
+
+_TIMEOUTS: Final = {
+    "redis": ("socket_timeout", "socket_connect_timeout"),
+    "amqp": ("read_timeout", "write_timeout"),
+}
+"""Transport options with the seconds of one wait, by the type of kombu's transport."""
+
+
+class ControlAddress(NamedTuple):
+    """Where the workers of an application listen for control commands."""
+
+    broker: BrokerAddress
+    exchange: str = DEFAULT_EXCHANGE
+    """Celery's ``control_exchange``."""
+    serializer: str = "json"
+    """Celery's ``task_serializer``."""
+
+    @classmethod
+    def of_app(cls, app: Any) -> Self:
+        """Return that of a Celery application.
+
+        Raises:
+            ConfigurationError: ``broker_transport`` names no transport of kombu's.
+        """
+        conf = app.conf
+        return cls(broker_address(app, write=True), conf.control_exchange, conf.task_serializer)
+
+
+def revoke_arguments(task_ids: Iterable[str], *, terminate: bool, reason: str) -> dict[str, Any]:
+    """Return the arguments of the command ``revoke``.
+
+    Args:
+        task_ids: The tasks.
+        terminate: Whether to end the processes of those that run.
+        reason: Why. Celery passes it over; this package shows it.
+    """
+    arguments = {"task_id": list(task_ids), "terminate": terminate, "signal": "SIGTERM"}
+    return arguments | ({"reason": reason} if reason else {})
+
+
+def broadcast(
+    address: ControlAddress, command: str, all_arguments: Iterable[Mapping[str, Any]]
+) -> bool:
+    """Send a command to all workers, once for each arguments. Blocks for seconds at the most.
+
+    Returns:
+        Whether the broker can tell all workers; False for one without fanout, where nothing is
+        sent.
+
+    Raises:
+        Exception: whatever the client library raises when the broker is down.
+    """
+    connection = _connect(address.broker)
+    try:
+        if not connections.has_fanout(connection):
+            return False
+        exchange = Exchange(  # type: ignore[no-untyped-call]
+            f"{address.exchange}.pidbox", type="fanout", durable=False, delivery_mode="transient"
+        )
+        producer: Any = Producer(connection.channel(), exchange=exchange)  # type: ignore[no-untyped-call]
+        for arguments in all_arguments:
+            message = {"method": command, "arguments": arguments, "destination": None}
+            producer.publish(
+                message, headers={"expires": 0}, serializer=address.serializer, retry=False
+            )
+    finally:
+        connections.release(connection)
+    return True
+
+
+def _connect(address: BrokerAddress) -> Any:
+    options = dict(address.transport_options)
+    for name in _TIMEOUTS.get(connections.driver_type(address), ()):
+        options[name] = connections.bounded(options, name)
+    return connections.connect(address, options)

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from support.deliveries import process
+from support.frames import decoded
+from support.sample_events import completed, queued, status
+from support.tokens import NOW, guarded, token
+
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.hub import commands
+from celery_wsprogress.hub.cancel import (
+    MAX_REASON_LENGTH,
+    CancelOutcome,
+    CancelRequest,
+    CancelSending,
+)
+from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.protocol.batches import Batch
+
+
+class Client:
+    """A client of a hub with operations in several states, and what it has cancelled."""
+
+    def __init__(self, permit, outcome=CancelOutcome.SENT):
+        self.hub = Hub()
+        events = (
+            queued(operation_id="waits", publication="a", tags=["red"]),
+            status("started", operation_id="runs", run="b", worker="w@host", tags=["red"]),
+            status("started", operation_id="alone", run="c"),
+            completed(operation_id="done", run="d"),
+        )
+        process(self.hub, Batch("w", 1, events), epoch="e", position="1", now=NOW)
+        self.session = Session(1, permit)
+        self.outcome = outcome
+        self.requests = []
+
+    def canceller(self, request):
+        self.requests.append(request)
+        self.sending = CancelSending()
+        return self.sending
+
+    def steps(self, **fields):
+        return commands.execute(
+            json.dumps({"command": "cancel", **fields}),
+            self.session,
+            self.hub,
+            timestamp=NOW,
+            max_subscriptions=1,
+            stats=dict,
+            replayable=True,
+            canceller=self.canceller,
+        )
+
+    def cancel(self, **fields):
+        """The reply, once the outcome is known."""
+        for _ in self.steps(**fields):
+            assert not self.session.replies
+            self.sending.outcome = self.outcome
+        return self.reply()
+
+    def reply(self):
+        [reply] = decoded(self.session.take(10**9, 200.0, 0.0))
+        return {name: value for name, value in reply.items() if name not in {"event_type", "data"}}
+
+
+@pytest.fixture
+def client():
+    return Client(Permit(None, cancels_unverified=True))
+
+
+@pytest.mark.parametrize("operation_id", ["waits", "runs", "nobody-has-heard-of-it"])
+def test_it_is_accepted_once_it_is_sent(client, operation_id):
+    reply = client.cancel(operation_id=operation_id)
+    assert reply == {"status": "accepted", "operation_id": operation_id}
+    assert client.requests == [CancelRequest((operation_id,), False, "")]
+
+
+def test_it_is_sent_as_it_was_asked(client):
+    client.cancel(operation_id="runs", terminate=True, reason="wrong file")
+    assert client.requests == [CancelRequest(("runs",), True, "wrong file")]
+
+
+def test_what_has_ended_is_not_cancelled(client):
+    reply = client.cancel(operation_id="done")
+    assert reply == {"status": "ended", "operation_id": "done", "state": "completed"}
+    assert client.requests == []
+
+
+def test_what_no_worker_runs_is_not_supported(client):
+    assert client.cancel(operation_id="alone")["code"] == "not_supported"
+    assert client.requests == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        (CancelOutcome.UNAVAILABLE, "unavailable"),
+        (CancelOutcome.NOT_SUPPORTED, "not_supported"),
+    ],
+)
+def test_what_cannot_be_sent_is_an_error(client, outcome, code):
+    client.outcome = outcome
+    assert client.cancel(operation_id="runs")["code"] == code
+
+
+def test_a_server_that_reaches_no_worker_says_so(client):
+    client.canceller = None
+    assert client.cancel(operation_id="runs")["code"] == "not_supported"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"operation_id": 7},
+        {"operation_id": "x" * 2_000},
+        {"operation_id": "runs", "terminate": "yes"},
+        {"operation_id": "runs", "reason": 7},
+        {"operation_id": "runs", "reason": "x" * (MAX_REASON_LENGTH + 1)},
+    ],
+)
+def test_what_makes_no_sense(client, fields):
+    assert client.cancel(**fields)["code"] == "invalid_command"
+    assert client.requests == []
+
+
+@pytest.mark.parametrize("fields", [{"terminate": None, "reason": None}, {"reason": "x" * 200}])
+def test_what_does(client, fields):
+    assert client.cancel(operation_id="runs", **fields)["status"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    "permit",
+    [
+        Permit(None),
+        Permit(None, cancels_unverified=True, exact_only=True),
+        Permit(None, cancels_unverified=True, untrusted=True),
+    ],
+)
+def test_where_no_token_is_needed_it_must_be_allowed(permit):
+    client = Client(permit)
+    reply = client.cancel(operation_id="runs")
+    assert reply["code"] == "forbidden"
+    assert "--allow-cancel" in reply["error"]
+    assert client.requests == []
+
+
+@pytest.mark.parametrize(
+    ("claims", "granted"),
+    [
+        ({"ops": ["*"]}, []),
+        ({"ops": ["*"], "can": ["cancel"]}, ["runs", "waits", "unknown"]),
+        ({"ops": ["id:runs"], "can": ["watch", "cancel"]}, ["runs"]),
+        ({"ops": ["id:unknown"], "can": ["cancel"]}, ["unknown"]),
+        ({"ops": ["tag:red"], "can": ["cancel"]}, ["runs", "waits"]),
+    ],
+)
+def test_a_token_must_grant_it_for_the_operation(claims, granted):
+    found = []
+    for operation_id in ("runs", "waits", "unknown"):
+        client = Client(guarded(cancels_unverified=True))
+        client.session.permit.add(token(**{"ids": None, **claims}), timestamp=NOW)
+        reply = client.cancel(operation_id=operation_id)
+        if "error" not in reply:
+            found.append(operation_id)
+        else:
+            assert reply["code"] == "forbidden"
+    assert found == granted
+
+
+def test_without_a_token_one_is_asked_for():
+    assert Client(guarded()).cancel(operation_id="runs")["code"] == "unauthorized"
