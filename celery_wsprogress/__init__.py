@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from celery_wsprogress.standalone.mixin import StreamingMixin as StreamingMixin
     from celery_wsprogress.standalone.operation import operation as operation
     from celery_wsprogress.version import __version__ as __version__
+    from celery_wsprogress.worker.cancel.cancel_tasks import acancel as acancel
+    from celery_wsprogress.worker.cancel.cancel_tasks import cancel as cancel
     from celery_wsprogress.worker.cancel.checks import is_cancelled as is_cancelled
     from celery_wsprogress.worker.cancel.checks import raise_if_cancelled as raise_if_cancelled
     from celery_wsprogress.worker.cancel.task_cancelled import TaskCancelled as TaskCancelled
@@ -56,6 +58,8 @@ _HOMES: Final = {
     "TaskCancelled": "celery_wsprogress.worker.cancel.task_cancelled",
     "WEBSOCKETS_AVAILABLE": "celery_wsprogress.sidecar.embedded.background",
     "__version__": "celery_wsprogress.version",
+    "acancel": "celery_wsprogress.worker.cancel.cancel_tasks",
+    "cancel": "celery_wsprogress.worker.cancel.cancel_tasks",
     "create_log_callback": "celery_wsprogress.standalone.callbacks",
     "create_progress_callback": "celery_wsprogress.standalone.callbacks",
     "create_token": "celery_wsprogress.access.issue",
@@ -81,6 +85,8 @@ __all__ = [
     "StreamingTask",
     "TaskCancelled",
     "__version__",
+    "acancel",
+    "cancel",
     "create_log_callback",
     "create_progress_callback",
     "create_token",

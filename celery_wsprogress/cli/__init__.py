@@ -14,6 +14,7 @@ import click
 _COMMANDS: Final = {
     "serve": ("celery_wsprogress.cli.serve", "Serve live progress of Celery tasks over WebSocket."),
     "watch": ("celery_wsprogress.cli.watch", "Show operations until all of them have ended."),
+    "cancel": ("celery_wsprogress.cli.cancel", "Ask the sidecar to cancel tasks."),
     "monitor": ("celery_wsprogress.cli.monitor", "Show every operation, until Ctrl-C."),
     "stats": ("celery_wsprogress.cli.stats", "Print the statistics of the sidecar."),
     "token": ("celery_wsprogress.cli.token", "Create a token for clients of the sidecar."),

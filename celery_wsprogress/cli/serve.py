@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from celery_wsprogress.brokers import BrokerAddress
-    from celery_wsprogress.brokers.control import ControlAddress
+    from celery_wsprogress.brokers.control_address import ControlAddress
     from celery_wsprogress.sidecar.liveness.result_lookup import ResultLookup
     from celery_wsprogress.sidecar.multiprocess.supervisor_link import SupervisorLink
     from celery_wsprogress.sidecar.server import Sidecar
@@ -126,7 +126,7 @@ def configure(
         click.UsageError: neither an application nor a broker is named.
     """
     from celery_wsprogress.brokers import prepare  # noqa: PLC0415 - see the module
-    from celery_wsprogress.brokers.control import ControlAddress  # noqa: PLC0415
+    from celery_wsprogress.brokers.control_address import ControlAddress  # noqa: PLC0415
     from celery_wsprogress.brokers.discovery import (  # noqa: PLC0415
         choose_broker,
     )

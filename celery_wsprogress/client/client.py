@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from celery_wsprogress.backoff import Backoff
+from celery_wsprogress.client.commands import commands_for, has_recovered
 from celery_wsprogress.client.connection import (
     Closed,
     Connection,
@@ -23,7 +24,7 @@ from celery_wsprogress.client.connection import (
     wait_for_connection,
 )
 from celery_wsprogress.client.connection_change import Connected, ConnectionChange, Disconnected
-from celery_wsprogress.client.resume_state import EVERYTHING, ResumeState, chunks
+from celery_wsprogress.client.resume_state import EVERYTHING, ResumeState
 from celery_wsprogress.errors import NoConnection
 from celery_wsprogress.protocol.close_codes import (
     LOST,
@@ -130,7 +131,7 @@ class Client:
         try:
             return [
                 await self.send_command(**self._with_resync(one))
-                for one in _commands("subscribe", ids)
+                for one in commands_for("subscribe", ids)
             ]
         except BaseException:
             self._resume_state.remove(ids)
@@ -139,7 +140,26 @@ class Client:
     async def unsubscribe(self, *ids: str) -> list[Frame]:
         """Unsubscribe from operations, and return the replies."""
         self._resume_state.remove(ids)
-        return [await self.send_command(**one) for one in _commands("unsubscribe", ids)]
+        return [await self.send_command(**one) for one in commands_for("unsubscribe", ids)]
+
+    async def cancel(
+        self, operation_id: str, *, terminate: bool = False, reason: str = ""
+    ) -> Frame:
+        """Ask for an operation to be cancelled. How it ends comes as its events.
+
+        Returns:
+            The reply: ``status`` is ``accepted`` once the workers were told, or ``ended``.
+
+        Args:
+            operation_id: The task.
+            terminate: Whether its process should be ended if it runs, where the pool can.
+            reason: Why, up to 200 characters; all who watch see it.
+
+        Raises:
+            CommandError: the sidecar refuses it, or cannot reach the workers.
+        """
+        more = {"terminate": terminate, "reason": reason or None}
+        return await self.send_command("cancel", operation_id=operation_id, **more)
 
     async def send_command(self, command: str, **fields: Any) -> Frame:
         """Send a command and return its reply. Without a connection, wait for the next one.
@@ -200,7 +220,7 @@ class Client:
         self._changed.set()
         # With `*`, an operation may have begun and ended meanwhile: no reply tells of it.
         known = not (reconnected and EVERYTHING in self._resume_state.subscribed)
-        self._notify(Connected(reconnected, known and all(map(_recovered, replies))))
+        self._notify(Connected(reconnected, known and all(map(has_recovered, replies))))
 
     def _with_resync(self, command: Frame) -> Frame:
         """Add ``resync`` to a subscribe command, if the user wants it."""
@@ -277,18 +297,3 @@ class Client:
         self._failure = closed if runner.cancelled() else runner.exception()
         self._connection = None
         self._changed.set()
-
-
-def _recovered(reply: Frame) -> bool:
-    """Return whether a reply to ``subscribe`` says that no event was lost."""
-    return all(reply.get("recovered", {}).values())
-
-
-def _commands(command: str, ids: tuple[str, ...]) -> list[Frame]:
-    """Return the commands for these ids. One alone has the base protocol's ``operation_id``."""
-    single = [one for one in ids if one == EVERYTHING or len(ids) == 1]
-    several = [one for one in ids if one not in single]
-    return [
-        *({"command": command, "operation_id": one} for one in single),
-        *({"command": command, "operation_ids": some} for some in chunks(several)),
-    ]

@@ -3,15 +3,15 @@
 The sidecar sends what is asked to Celery's workers. The reply says that they were told; how each
 operation ends comes as its events.
 
-Pure: :class:`Canceller` is passed in.
+Pure: a :class:`.Canceller` is passed in.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.errors import CommandError
+from celery_wsprogress.hub.cancel_request import CancelOutcome, CancelRequest
 from celery_wsprogress.operations.states import State
 
 if TYPE_CHECKING:
@@ -20,43 +20,6 @@ if TYPE_CHECKING:
 
 MAX_REASON_LENGTH: Final = 200
 """Maximum number of characters of a reason."""
-
-
-class CancelRequest(NamedTuple):
-    """What one command asks for."""
-
-    operation_ids: tuple[str, ...]
-    terminate: bool
-    """Whether the processes of tasks that run should be ended."""
-    reason: str
-    """A text for people; empty without one."""
-
-
-class CancelOutcome(StrEnum):
-    """What became of a request."""
-
-    PENDING = "pending"
-    """It is not known yet."""
-    SENT = "sent"
-    """The broker has it."""
-    UNAVAILABLE = "unavailable"
-    """The broker does not take it, or too many wait."""
-    NOT_SUPPORTED = "not_supported"
-    """The broker cannot tell all workers."""
-
-
-class CancelSending:
-    """One request on its way."""
-
-    def __init__(self) -> None:
-        self.outcome = CancelOutcome.PENDING
-
-
-class Canceller(Protocol):
-    """Sends requests of one client; no command of it is executed before the outcome is known."""
-
-    def __call__(self, request: CancelRequest, /) -> CancelSending:
-        """Begin to send a request."""
 
 
 _REFUSALS: Final = {

@@ -16,7 +16,7 @@ from celery_wsprogress.protocol.workflow_ids import workflow_operation_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from celery_wsprogress.hub.cancel import Canceller
+    from celery_wsprogress.hub.cancel_request import Canceller
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.operations.operation import Operation

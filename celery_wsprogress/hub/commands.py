@@ -36,7 +36,7 @@ from celery_wsprogress.protocol.messages import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from celery_wsprogress.hub.cancel import Canceller
+    from celery_wsprogress.hub.cancel_request import Canceller
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.hub.steps import Steps

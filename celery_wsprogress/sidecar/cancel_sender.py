@@ -13,13 +13,14 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from celery_wsprogress.brokers import control
-from celery_wsprogress.hub.cancel import CancelOutcome
+from celery_wsprogress.brokers.control_address import revoke_arguments
+from celery_wsprogress.hub.cancel_request import CancelOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from celery_wsprogress.hub.cancel import CancelRequest, CancelSending
+    from celery_wsprogress.brokers.control_address import ControlAddress
+    from celery_wsprogress.hub.cancel_request import CancelRequest, CancelSending
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +35,16 @@ REQUEST_COST: Final = 0.05
 every worker."""
 
 
-def send_to_workers(address: control.ControlAddress, requests: Sequence[CancelRequest]) -> bool:
+def send_to_workers(address: ControlAddress, requests: Sequence[CancelRequest]) -> bool:
     """Send requests; see :func:`celery_wsprogress.brokers.control.broadcast`."""
-    return control.broadcast(
+    # Here: the event loop needs no kombu.
+    from celery_wsprogress.brokers.control import broadcast  # noqa: PLC0415
+
+    return broadcast(
         address,
         "revoke",
         [
-            control.revoke_arguments(one.operation_ids, terminate=one.terminate, reason=one.reason)
+            revoke_arguments(one.operation_ids, terminate=one.terminate, reason=one.reason)
             for one in requests
         ],
     )

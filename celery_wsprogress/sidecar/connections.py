@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from celery_wsprogress.access.grants import ALL_OPERATIONS
 from celery_wsprogress.errors import TokenError
 from celery_wsprogress.hub import commands
-from celery_wsprogress.hub.cancel import CancelSending
+from celery_wsprogress.hub.cancel_request import CancelSending
 from celery_wsprogress.hub.command_context import pattern_of
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Request
 
     from celery_wsprogress.errors import CommandError
-    from celery_wsprogress.hub.cancel import CancelRequest
+    from celery_wsprogress.hub.cancel_request import CancelRequest
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.hub.steps import Steps
     from celery_wsprogress.hub.store import OperationStore

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from websockets.asyncio.server import Server, serve
 
 from celery_wsprogress.access.exposure import check_exposure
-from celery_wsprogress.brokers.control import ControlAddress
+from celery_wsprogress.brokers.control_address import ControlAddress
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.protocol.messages import MAX_MESSAGE_BYTES

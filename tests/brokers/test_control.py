@@ -11,7 +11,8 @@ from support.conditions import eventually
 from support.ports import free_port
 
 from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.brokers.control import ControlAddress, broadcast, revoke_arguments
+from celery_wsprogress.brokers.control import broadcast
+from celery_wsprogress.brokers.control_address import ControlAddress, revoke_arguments
 
 
 class Node:

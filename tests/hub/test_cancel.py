@@ -10,12 +10,8 @@ from support.tokens import NOW, guarded, token
 
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub import commands
-from celery_wsprogress.hub.cancel import (
-    MAX_REASON_LENGTH,
-    CancelOutcome,
-    CancelRequest,
-    CancelSending,
-)
+from celery_wsprogress.hub.cancel import MAX_REASON_LENGTH
+from celery_wsprogress.hub.cancel_request import CancelOutcome, CancelRequest, CancelSending
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.protocol.batches import Batch

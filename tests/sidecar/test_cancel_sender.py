@@ -5,7 +5,7 @@ import threading
 
 from support.asyncio_runner import run
 
-from celery_wsprogress.hub.cancel import CancelOutcome, CancelRequest, CancelSending
+from celery_wsprogress.hub.cancel_request import CancelOutcome, CancelRequest, CancelSending
 from celery_wsprogress.sidecar.cancel_sender import MAX_WAITING, CancelSender
 
 

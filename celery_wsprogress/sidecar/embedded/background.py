@@ -151,7 +151,7 @@ def _start(host: str, port: int) -> EmbeddedSidecar:
         raise ServerNotStarted("The library `websockets` is not installed")
     settings = _settings(host, port)
     address, app = default_address(), find_celery_app()
-    from celery_wsprogress.brokers.control import ControlAddress  # noqa: PLC0415 - not needed else
+    from celery_wsprogress.brokers.control_address import ControlAddress  # noqa: PLC0415 - not needed else
     from celery_wsprogress.sidecar.embedded.thread import EmbeddedSidecar  # noqa: PLC0415
 
     server = EmbeddedSidecar(
