@@ -34,6 +34,14 @@ def test_a_public_address_without_a_key_is_refused(host):
         check_exposure(ServeSettings(host=host))
 
 
+@pytest.mark.parametrize("more", [{"insecure": True}, {"exact_only": True}])
+def test_nobody_cancels_at_a_public_address_without_a_key(more):
+    with pytest.raises(ConfigurationError, match="wsprogress_allow_cancel"):
+        check_exposure(ServeSettings(host="0.0.0.0", allow_cancel=True, **more))
+    check_exposure(ServeSettings(host="0.0.0.0", allow_cancel=True, key=KEY))
+    check_exposure(ServeSettings(allow_cancel=True))
+
+
 def test_a_monitor_that_never_subscribes_is_refused_where_tokens_are_asked_for():
     with pytest.raises(ConfigurationError, match="wsprogress_monitor_unsubscribed"):
         check_exposure(ServeSettings(monitor_unsubscribed=True, key=KEY))

@@ -110,7 +110,7 @@ def test_what_waits_does_not_run(watch, app, worker, broker_url):
     with SidecarThread(BrokerAddress(broker_url), allow_cancel=True) as sidecar:
         task = send(app, "never_looks", countdown=600)
         watcher = watch(sidecar.url, task.id)
-        watcher.wait_for("received")
+        watcher.wait_for("scheduled")
         assert watcher.ask("cancel", operation_id=task.id)["status"] == "accepted"
         assert watcher.wait_for("error")["data"]["status"] == "cancelled"
         assert app.AsyncResult(task.id).state == "REVOKED"

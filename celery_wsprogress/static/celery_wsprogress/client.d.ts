@@ -13,12 +13,12 @@ import { Monitor, Watch, WatchMany } from "./types/client/handles.js";
 import type { ConnectionState, Loss } from "./types/client/connection.js";
 import type { MonitorOptions, WatchOptions } from "./types/client/handle.js";
 import type { WebSocketClass } from "./types/client/socket.js";
-import type { Frame, Operation, ProgressEvent, Selector, TreeNode } from "./types/client/protocol.js";
+import type { CancelOptions, CancelReply, Frame, Operation, ProgressEvent, Selector, TreeNode } from "./types/client/protocol.js";
 import type { GetToken } from "./types/client/tokens.js";
 /** @import { ConnectionState, Loss } from "./types/client/connection.js" */
 /** @import { HandleContext, Handle, MonitorOptions, WatchOptions } from "./types/client/handle.js" */
 /** @import { WebSocketClass } from "./types/client/socket.js" */
-/** @import { Frame, Operation, ProgressEvent, Selector, TreeNode } from "./types/client/protocol.js" */
+/** @import { CancelOptions, CancelReply, Frame, Operation, ProgressEvent, Selector, TreeNode } from "./types/client/protocol.js" */
 /** @import { GetToken } from "./types/client/tokens.js" */
 export { CommandError, ConnectionClosed, OperationError } from "./types/client/protocol.js";
 export type ConnectOptions = {
@@ -160,8 +160,7 @@ export declare class Client {
      * Return the tasks of a workflow, each behind the node that contains it.
      *
      * @param {string} id The id that its caller holds.
-     * @returns {Promise<{ total: number, nodes: TreeNode[] }>} `total`: the number of its tasks; 0 if
-     *   the sidecar does not know it.
+     * @returns {Promise<{ total: number, nodes: TreeNode[] }>} `total`: of its tasks; 0 if unknown.
      */
     tree(id: string): Promise<{
         total: number;
@@ -183,6 +182,14 @@ export declare class Client {
      * @returns {Promise<Record<string, number>>}
      */
     stats(): Promise<Record<string, number>>;
+    /**
+     * Ask for an operation to be cancelled. How it ends comes as its events.
+     *
+     * @param {string} id
+     * @param {CancelOptions} [options]
+     * @returns {Promise<CancelReply>}
+     */
+    cancel(id: string, { terminate, reason }?: CancelOptions): Promise<CancelReply>;
     /** Close all handles and release the connection. */
     close(): void;
 }

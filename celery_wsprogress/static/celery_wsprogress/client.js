@@ -21,7 +21,7 @@ import { selectorFields } from "./client/selectors.js";
 /** @import { ConnectionState, Loss } from "./client/connection.js" */
 /** @import { HandleContext, Handle, MonitorOptions, WatchOptions } from "./client/handle.js" */
 /** @import { WebSocketClass } from "./client/socket.js" */
-/** @import { Frame, Operation, ProgressEvent, Selector, TreeNode } from "./client/protocol.js" */
+/** @import { CancelOptions, CancelReply, Frame, Operation, ProgressEvent, Selector, TreeNode } from "./client/protocol.js" */
 /** @import { GetToken } from "./client/tokens.js" */
 
 export { CommandError, ConnectionClosed, OperationError } from "./client/protocol.js";
@@ -204,8 +204,7 @@ export class Client {
    * Return the tasks of a workflow, each behind the node that contains it.
    *
    * @param {string} id The id that its caller holds.
-   * @returns {Promise<{ total: number, nodes: TreeNode[] }>} `total`: the number of its tasks; 0 if
-   *   the sidecar does not know it.
+   * @returns {Promise<{ total: number, nodes: TreeNode[] }>} `total`: of its tasks; 0 if unknown.
    */
   async tree(id) {
     /** @type {{ total: number, nodes: TreeNode[] }} */
@@ -240,6 +239,17 @@ export class Client {
    */
   async stats() {
     return (await this.#request({ command: "get_stats" })).stats;
+  }
+
+  /**
+   * Ask for an operation to be cancelled. How it ends comes as its events.
+   *
+   * @param {string} id
+   * @param {CancelOptions} [options]
+   * @returns {Promise<CancelReply>}
+   */
+  async cancel(id, { terminate, reason } = {}) {
+    return this.#request({ command: "cancel", operation_id: id, terminate, reason });
   }
 
   /** Close all handles and release the connection. */

@@ -5,13 +5,14 @@
  *     <celery-progress task-id="…"></celery-progress>
  *
  * Attributes: `task-id`, or `group-id` for all members of a workflow; `url` of the sidecar, by
- * default the one that served this module; `label`; `token`. Slots: `label`,
- * `result`. Parts: `label`, `status`, `bar`, `fill`, `message`, `figures`, `error`, `result`. The
- * attributes `state`, `status`, `indeterminate` and `connection` reflect the state, for styles.
+ * default the one that served this module; `label`; `token`; `cancellable`, which shows a button
+ * where the sidecar lets anybody cancel. Slots: `label`, `result`. Parts: `label`, `status`,
+ * `cancel`, `bar`, `fill`, `message`, `figures`, `error`, `result`. The attributes `state`, `status`, `indeterminate` and `connection` reflect the state, for styles.
  *
  * Each event of the operation is dispatched on the element, as `celery-progress`, `celery-log` and
  * so on, bubbling, once for each element, with `event`, `operation` and `replayed` in its `detail`:
- * whether it is from before the watch began. `celery-change` is dispatched for any change.
+ * whether it is from before the watch began. `celery-change` is dispatched for any change,
+ * `celery-cancel` before the task is cancelled, which a page may prevent.
  *
  * Runs in: a page. On a server it can be imported and does nothing.
  */

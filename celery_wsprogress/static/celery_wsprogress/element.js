@@ -5,13 +5,14 @@
  *     <celery-progress task-id="…"></celery-progress>
  *
  * Attributes: `task-id`, or `group-id` for all members of a workflow; `url` of the sidecar, by
- * default the one that served this module; `label`; `token`. Slots: `label`,
- * `result`. Parts: `label`, `status`, `bar`, `fill`, `message`, `figures`, `error`, `result`. The
- * attributes `state`, `status`, `indeterminate` and `connection` reflect the state, for styles.
+ * default the one that served this module; `label`; `token`; `cancellable`, which shows a button
+ * where the sidecar lets anybody cancel. Slots: `label`, `result`. Parts: `label`, `status`,
+ * `cancel`, `bar`, `fill`, `message`, `figures`, `error`, `result`. The attributes `state`, `status`, `indeterminate` and `connection` reflect the state, for styles.
  *
  * Each event of the operation is dispatched on the element, as `celery-progress`, `celery-log` and
  * so on, bubbling, once for each element, with `event`, `operation` and `replayed` in its `detail`:
- * whether it is from before the watch began. `celery-change` is dispatched for any change.
+ * whether it is from before the watch began. `celery-change` is dispatched for any change,
+ * `celery-cancel` before the task is cancelled, which a page may prevent.
  *
  * Runs in: a page. On a server it can be imported and does nothing.
  */
@@ -22,6 +23,7 @@ import { connect } from "./client.js";
 import { oncePerFrame } from "./element/animation_frame.js";
 import { Announcer } from "./element/announcer.js";
 import { languageOf, REFLECTED } from "./element/attributes.js";
+import { CancelButton } from "./element/cancel_button.js";
 import { Countdown } from "./element/countdown.js";
 import { displayOf } from "./element/display.js";
 import { mergeWords, WORDS } from "./element/format.js";
@@ -59,7 +61,7 @@ function warn(text) {
 const Base = globalThis.HTMLElement ?? /** @type {any} */ (class {});
 
 export class CeleryProgress extends Base {
-  static observedAttributes = ["task-id", "group-id", "url", "token", "label", ...REFLECTED];
+  static observedAttributes = ["task-id", "group-id", "url", "token", "label", "cancellable", ...REFLECTED];
 
   /** The words that it shows; missing ones are in English. @type {Partial<Words>} */
   static words = WORDS;
@@ -87,12 +89,17 @@ export class CeleryProgress extends Base {
 
   #view;
   #announcer;
+  #cancelButton;
 
   constructor() {
     super();
     const root = this.attachShadow({ mode: "open" });
     this.#view = new View(this);
     this.#announcer = new Announcer(root);
+    this.#cancelButton = new CancelButton(this, {
+      onChange: () => this.#scheduleRender(),
+      onRefused: (error) => this.#dispatch("refused", { error }),
+    });
   }
 
   /** The handle of what the element shows: `.done`, `.observe`, … */
@@ -141,7 +148,7 @@ export class CeleryProgress extends Base {
   attributeChangedCallback(name, before, after) {
     if (before === after) return;
     // A page may remove the reflected attributes, as libraries that morph the DOM do.
-    if (name === "label" || REFLECTED.includes(name)) this.#scheduleRender();
+    if (["label", "cancellable"].includes(name) || REFLECTED.includes(name)) this.#scheduleRender();
     else this.#restartSoon();
   }
 
@@ -277,6 +284,7 @@ export class CeleryProgress extends Base {
     const display = displayOf(operation, words, client, error, isUnknown, now, languageOf(this));
     const isGroup = this.#handle !== null && !("operation" in this.#handle);
     this.#view.render(operation, display, words, isGroup, this.#resultEvent, now);
+    this.#cancelButton.render(operation, client, words, isGroup);
     this.#announcer.announce(operation, display);
     this.#countdown.update(operation, now);
   }

@@ -14,7 +14,7 @@ import type { ConnectOptions } from "./client.js";
 import type { ConnectionState } from "./types/client/connection.js";
 import type { CeleryProgress as CeleryProgressElement } from "./element.js";
 import type { Handlers } from "./types/client/handle.js";
-import type { Operation, Selector } from "./types/client/protocol.js";
+import type { CancelOptions, CancelReply, Operation, Selector } from "./types/client/protocol.js";
 export type HookOptions = ConnectOptions & Handlers & {
     url?: string | URL;
     max_rate?: number;
@@ -38,6 +38,11 @@ export type OperationView = {
      * it does not wait for a time.
      */
     startsIn: number | null;
+    /**
+     * Asks for the operation to be
+     * cancelled.
+     */
+    cancel: (options?: CancelOptions) => Promise<CancelReply>;
 };
 export type OperationsView = {
     /**
@@ -62,6 +67,10 @@ export type CeleryProgressProps = {
     getToken?: ConnectOptions["getToken"];
     label?: string;
     className?: string;
+    /**
+     * Show a button that cancels the task.
+     */
+    cancellable?: boolean;
     /**
      * For its slots.
      */
@@ -98,5 +107,6 @@ export declare function CeleryProgress(props: CeleryProgressProps & Handlers): R
     token: string | undefined;
     label: string | undefined;
     class: string | undefined;
+    cancellable: string | undefined;
     suppressHydrationWarning: boolean;
 }, string | React.JSXElementConstructor<any>>;

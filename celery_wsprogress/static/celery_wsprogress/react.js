@@ -24,7 +24,7 @@ import { oncePerFrame } from "./element/animation_frame.js";
 /** @import { ConnectionState } from "./client/connection.js" */
 /** @import { CeleryProgress as CeleryProgressElement } from "./element.js" */
 /** @import { Handlers } from "./client/handle.js" */
-/** @import { Operation, Selector } from "./client/protocol.js" */
+/** @import { CancelOptions, CancelReply, Operation, Selector } from "./client/protocol.js" */
 
 /**
  * @typedef {ConnectOptions & Handlers & { url?: string | URL, max_rate?: number }} HookOptions
@@ -38,6 +38,8 @@ import { oncePerFrame } from "./element/animation_frame.js";
  * @property {ConnectionState} connection
  * @property {number | null} startsIn Seconds until it starts, or starts again, as they pass; null if
  *   it does not wait for a time.
+ * @property {(options?: CancelOptions) => Promise<CancelReply>} cancel Asks for the operation to be
+ *   cancelled.
  *
  * @typedef {object} OperationsView
  * @property {Operation[]} operations The newest first.
@@ -53,6 +55,7 @@ import { oncePerFrame } from "./element/animation_frame.js";
  * @property {ConnectOptions["getToken"]} [getToken] The first one is used; later ones are ignored.
  * @property {string} [label]
  * @property {string} [className]
+ * @property {boolean} [cancellable] Show a button that cancels the task.
  * @property {ReactNode} [children] For its slots.
  */
 
@@ -65,6 +68,7 @@ const NOTHING = Object.freeze({
   error: null,
   connection: "connecting",
   startsIn: null,
+  cancel: () => Promise.reject(new Error("nothing is followed yet")),
 });
 
 /** @type {OperationsView} */
@@ -88,10 +92,12 @@ export function useOperation(id, options = {}) {
   return useStore(NOTHING, options, key, (client, handlers, show) => {
     if (!id) return;
     const watch = client.watch(id, { ...handlers, max_rate, stay: true });
+    const cancel = (/** @type {CancelOptions} */ how = {}) => client.cancel(id, how);
     const view = () => {
       const { operation, result, error } = watch;
       const { now, state: connection } = client;
-      show({ operation, result, error, connection, startsIn: secondsToStart(operation, now) });
+      const startsIn = secondsToStart(operation, now);
+      show({ operation, result, error, connection, startsIn, cancel });
       countdown.update(client.error ? null : operation, now);
     };
     const countdown = new Countdown(view);
@@ -141,7 +147,7 @@ export function useOperations(selector = {}, options = {}) {
  * @param {CeleryProgressProps & Handlers} props
  */
 export function CeleryProgress(props) {
-  const { taskId, groupId, url, token, label, className, children } = props;
+  const { taskId, groupId, url, token, label, className, cancellable, children } = props;
   const latest = React.useRef(props);
   React.useEffect(() => {
     latest.current = props;
@@ -165,6 +171,7 @@ export function CeleryProgress(props) {
       token,
       label,
       class: className,
+      cancellable: cancellable ? "" : undefined,
       // The element may have set attributes on itself before React takes the page over.
       suppressHydrationWarning: true,
     },

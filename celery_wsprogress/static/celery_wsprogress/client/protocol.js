@@ -82,6 +82,15 @@
  * @property {Operation} [operation] With `snapshot`: the snapshot.
  * @property {number | null} [missed] With `snapshot`: the number of events that were skipped.
  *
+ * @typedef {object} CancelOptions
+ * @property {boolean} [terminate] End the process of a task that runs, where the pool can.
+ * @property {string} [reason] Why, up to 200 characters; all who watch see it.
+ *
+ * @typedef {object} CancelReply
+ * @property {"accepted" | "ended"} status `accepted` once the workers were told; `ended` if it is
+ *   too late.
+ * @property {State} [state] Of an operation that has ended.
+ *
  * @typedef {Record<string, any>} Frame Anything that the sidecar sends.
  *
  * @typedef {{ operation_type?: string, tag?: string, group_id?: string, root_id?: string, steps_of?: string }} Selector

@@ -30,6 +30,8 @@ export const WORDS = {
   ignored: "ignored",
   error: "failed",
   cancelled: "cancelled",
+  cancel: "Cancel",
+  cancelling: "cancelling",
   reconnecting: "reconnecting",
   startsIn: "starts in {}",
   retriesIn: "retrying in {}",

@@ -33,7 +33,7 @@ export function buildShadow(root) {
   const live = createPart("live");
   live.setAttribute("aria-live", "polite");
   root.append(
-    createPart("head", createPart("label", createSlot("label")), createPart("status")),
+    createPart("head", createPart("label", createSlot("label")), createPart("status"), createButton()),
     bar,
     createPart("foot", createPart("message"), createPart("figures")),
     createPart("error"),
@@ -91,6 +91,14 @@ function createPart(name, ...children) {
   div.setAttribute("part", name);
   div.append(...children);
   return div;
+}
+
+function createButton() {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.setAttribute("part", "cancel");
+  button.hidden = true;
+  return button;
 }
 
 /** @param {string} name */

@@ -57,6 +57,11 @@ export const STYLES = `
   content: ""; display: inline-block; inline-size: 0.5em; block-size: 0.5em; border-radius: 50%;
   margin-inline-end: 0.45em; background: currentColor; vertical-align: 0.08em;
 }
+[part=cancel] {
+  font: inherit; font-size: 0.8125rem; color: inherit; background: none; cursor: pointer;
+  padding: 0 0.6em; border: 1px solid var(--_muted); border-radius: 0.4em;
+}
+[part=cancel]:disabled { color: var(--_muted); border-color: var(--_track); cursor: default; }
 [part=bar] {
   position: relative; overflow: hidden; block-size: var(--_height); margin-block: 0.4rem;
   border-radius: var(--_radius); background: var(--_track);
@@ -78,7 +83,8 @@ export const STYLES = `
 :host(:is([state=queued], [state=scheduled], [state=received], :not([state]))) {
   --_tone: var(--_muted);
 }
-:host([state=retrying]), :host([state=cancelled]), :host([status=stalled]) {
+:host([state=retrying]), :host([state=cancelled]), :host([status=stalled]),
+:host([status=cancelling]) {
   --_tone: var(--_warning); --_paint: var(--_warning);
 }
 :host([state=completed]) { --_tone: var(--_success); --_paint: var(--_success); }

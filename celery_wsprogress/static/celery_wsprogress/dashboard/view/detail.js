@@ -6,6 +6,7 @@
 
 import "../../element.js";
 import { operationAccessError } from "../model/access_errors.js";
+import { CancelControl } from "./cancel_control.js";
 import { found, make, write } from "./dom.js";
 import { Properties } from "./properties.js";
 import { LogView } from "./log_view.js";
@@ -32,6 +33,7 @@ export class Detail {
   /** The text of a rejection; empty without one. */
   #refusal = "";
   #properties = new Properties();
+  #cancel = new CancelControl();
   #logView = new LogView();
   #parts = makeParts();
   #steps = "";
@@ -89,6 +91,7 @@ export class Detail {
     write(message, this.#refusal || (operation ? "" : UNKNOWN_TEXT));
     message.hidden = !message.textContent;
     this.#properties.paint(operation);
+    this.#cancel.paint(operation);
     this.#paintSteps(this.#log.steps(operation));
     this.#logView.paint(this.#log);
     const gave = this.#log.result !== undefined;
@@ -164,12 +167,14 @@ export class Detail {
     bar.getToken = session.getToken;
     write(title, "");
     write(shown, id);
+    this.#cancel.show(id, session);
     const links = make("div", { class: "links" }, copy);
     const flower = flowerTaskUrl(this.#hooks.flower, id);
     if (flower) {
       const how = { href: flower, target: "_blank", rel: "noopener noreferrer", class: "button" };
       links.append(make("a", how, "In Flower"));
     }
+    links.append(this.#cancel.element);
     head.replaceChildren(title, close, make("div", { class: "id" }, shown), links);
     this.#aside.replaceChildren(
       head,

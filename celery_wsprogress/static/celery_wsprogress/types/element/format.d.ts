@@ -26,6 +26,8 @@ export declare const WORDS: {
     ignored: string;
     error: string;
     cancelled: string;
+    cancel: string;
+    cancelling: string;
     reconnecting: string;
     startsIn: string;
     retriesIn: string;
