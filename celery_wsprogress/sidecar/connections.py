@@ -13,7 +13,6 @@ import asyncio
 import json
 import secrets
 import time
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,21 +24,20 @@ from celery_wsprogress.hub.command_context import pattern_of
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.operations.selector import EVERYTHING
-from celery_wsprogress.protocol.batches import VERSION
 from celery_wsprogress.protocol.close_codes import (
     NORMAL,
     TOKEN_EXPIRED,
     TOO_SLOW,
     TRY_AGAIN_LATER,
 )
-from celery_wsprogress.protocol.messages import MAX_COMMAND_BYTES, encode_frame
+from celery_wsprogress.protocol.messages import encode_frame
 from celery_wsprogress.sidecar.cancel_sender import REQUEST_COST
 from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path
 from celery_wsprogress.sidecar.limits.client_limits import FAILED_TOKEN_COST
 from celery_wsprogress.sidecar.limits.deadline_queue import DeadlineQueue
 from celery_wsprogress.sidecar.token_expiry import TokenExpiry
-from celery_wsprogress.version import __version__
+from celery_wsprogress.sidecar.welcome import welcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,7 +116,11 @@ class Connections:
         try:
             self._expiry.watch(session)
             self._await_token(session)
-            session.replies.add(encode_frame(self._welcome(session)))
+            session.replies.add(
+                encode_frame(
+                    welcome(session.client_id, session.permit, self._settings, self._broker.error)
+                )
+            )
             self._subscribe_by_path(request, session, connection)
             connection.flush()
             if self._settings.monitor_unsubscribed:
@@ -252,31 +254,6 @@ class Connections:
             and session.permit.may_select(ALL_OPERATIONS, time.time())
         ):
             take_all(self._hub.subscriptions.select(session, EVERYTHING, replay="none"))
-
-    def _welcome(self, session: Session) -> dict[str, Any]:
-        timestamp, error = time.time(), self._broker.error
-        may_cancel = self._settings.needs_tokens or self._settings.allow_cancel
-        data = {
-            "message": "Connected to celery-wsprogress",
-            "client_id": session.client_id,
-            "timestamp": datetime.fromtimestamp(timestamp, UTC).isoformat(),
-            "protocol": VERSION,
-            "server": f"celery-wsprogress/{__version__}",
-            "heartbeat": self._settings.heartbeat,
-            "auth_required": not session.permit.is_authenticated(timestamp),
-            "features": commands.FEATURES + (("cancel",) if may_cancel else ()),
-            **({"broker_error": error} if error else {}),
-            "limits": {
-                "command_bytes": MAX_COMMAND_BYTES,
-                "subscriptions": self._settings.max_subscriptions,
-            },
-        }
-        return {
-            "event_type": "connected",
-            "operation_id": "system",
-            "timestamp": timestamp,
-            "data": data,
-        }
 
 
 def _log_close(connection: ProgressConnection) -> None:

@@ -34,6 +34,7 @@ from celery_wsprogress.sidecar.http.request_handler import RequestHandler
 from celery_wsprogress.sidecar.ingest.dispatcher import Dispatcher
 from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus, LogReaderThread
 from celery_wsprogress.sidecar.ingest.startup_replay import HANDSHAKE_HOLD, StartupReplay
+from celery_wsprogress.sidecar.library_log import library_logger
 from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
 from celery_wsprogress.sidecar.limits.open_files import (
     ACCEPTED_AT_ONCE,
@@ -214,7 +215,7 @@ class Sidecar:
             ping_interval=self.settings.heartbeat,
             ping_timeout=self.settings.heartbeat,
             server_header=None,
-            logger=_library_logger(),
+            logger=library_logger(),
         )
 
     async def stop(
@@ -293,10 +294,3 @@ def _limits(settings: ServeSettings) -> Limits:
         max_age=settings.max_age,
         max_history_bytes=settings.max_history_bytes,
     )
-
-
-def _library_logger() -> logging.Logger:
-    """Return the logger of websockets, without its line for each connection."""
-    library = logging.getLogger("celery_wsprogress.websockets")
-    library.setLevel(logging.ERROR)
-    return library
