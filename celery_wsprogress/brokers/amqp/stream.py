@@ -64,7 +64,10 @@ SEGMENTS: Final = 4
 DECLARE_TIMEOUT: Final = 2.0
 #: Seconds in which the log must deliver the entry that was read last; else it is another log.
 POSITION_TIMEOUT: Final = 5.0
-#: Seconds after which a log that delivers nothing counts as empty.
+#: Seconds after which a log that delivers nothing counts as empty. AMQP does not tell it at once:
+#: the message count of a passive `queue.declare` is 0 for every stream (RabbitMQ 3.10.8, tried),
+#: and an empty stream answers `basic.consume` as a full one does, whose first delivery is not
+#: ordered with the replies of the channel.
 EMPTY_LOG_TIMEOUT: Final = 0.5
 
 _warned_of_arguments = threading.Event()
