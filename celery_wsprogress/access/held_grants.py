@@ -75,6 +75,7 @@ class HeldGrants:
         """The globs among the patterns."""
         self._ends: list[tuple[float, int, _HeldGrant]] = []
         """A heap. A grant that was renewed or dropped leaves an entry behind."""
+        # Grants do not compare: the number keeps the heap from looking at them.
         self._serial = count()
         self._size = 0
 
@@ -97,6 +98,8 @@ class HeldGrants:
             return
         held.grant = grant
         heapq.heappush(self._ends, (grant.expires_at, next(self._serial), held))
+        # A client may renew one token for years: the entries that it left behind are dropped before
+        # they are more than the others.
         if len(self._ends) > 2 * len(self._held) + _MIN_STALE_ENDS:
             self._ends = [
                 (one.grant.expires_at, next(self._serial), one) for one in self._held.values()
@@ -149,9 +152,11 @@ class HeldGrants:
         for pattern in grant.patterns:
             among = self._by_pattern[pattern]
             del among[held]
+            # Two grants may name the same pattern.
             if not among:
                 del self._by_pattern[pattern]
                 self._globs -= {pattern.value} if pattern.kind is PatternKind.TYPE else set()
+        # Its entries in the heap are told by their end, and no number equals NaN.
         held.grant = _DROPPED
 
     def _find_earliest_end(self) -> None:
@@ -174,6 +179,7 @@ class HeldGrants:
 
     def covering_selector(self, selector: Pattern) -> Iterator[Grant]:
         """Yield the grants that cover all operations that a pattern selects."""
+        # A glob may cover a narrower one; each other pattern covers itself alone.
         if selector.kind is not PatternKind.TYPE:
             return self._of({ALL_OPERATIONS: None, selector: None})
         globs = [one for one in self._globs if glob_covers(one, selector.value)]

@@ -98,6 +98,7 @@ class BatchWriter:
         self._failures = 0
         self._outage_log = OutageLog()
         self._logged_program_error = False
+        # A later batch may have a number of more digits.
         self.overhead = len(self._batch(())(sent=_ANY_TIME)) + len(str(2**53))
         """Bytes of a batch besides its events."""
         self.last_write_at = -inf
@@ -214,6 +215,8 @@ class BatchWriter:
             return
         self.retry_at += self.backoff.next()
         if self._perishable:
+            # Its number is taken, and readers take a number that is missing for a loss. So an
+            # empty batch is written in its place.
             self._pending, self._confirm = self._batch(()), False
         if is_program_error(exc):
             self._log_program_error(exc)

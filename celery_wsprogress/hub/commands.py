@@ -85,6 +85,7 @@ def execute(
         The error that the reply tells; None if there is none.
     """
     session.commands += 1
+    # From the first step on: events of what it subscribes to are sent behind its reply.
     session.is_answering = True
     fields: Mapping[str, Any] = {}
     error: CommandError | TokenError | None = None

@@ -77,6 +77,7 @@ class SubscriptionIndex:
     def of(self, record: OperationRecord) -> tuple[Session, ...]:
         """Return the sessions that are subscribed to an operation, each once."""
         by_id = self._by_id.get(record.operation_id)
+        # Without selectors no record is matched: nearly all pages watch by id alone.
         if not self._by_selector:
             return tuple(by_id or ())
         found = dict(by_id or {})
@@ -143,6 +144,8 @@ class GlobIndex:
             return ()
         found = self._by_type.get(operation_type)
         if found is None:
+            # A worker may make up names without end. Which are still used is not known, and each
+            # costs one match to find again.
             if len(self._by_type) >= MAX_KNOWN_TYPES:
                 self._by_type.clear()
             matchers = self._matchers.items()

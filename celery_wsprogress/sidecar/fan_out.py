@@ -67,6 +67,7 @@ class FanOut:
         sessions, oldest = self._queued.popleft()
         some = list(islice(sessions, SESSIONS_PER_TICK))
         _flush(some)
+        # Whether more are left shows only the next turn, which may find none.
         if some:
             # To the end of the queue: the deliveries take turns.
             self._queued.append((sessions, oldest))

@@ -146,6 +146,7 @@ class EventQueue:
         if immediate:
             return -inf
         if self._entries:
+            # 0 where entries were left over, also for what is not urgent.
             factor = min(1.0, self._interval_factor) if self._urgent else self._interval_factor
             return self._last_batch_at + factor * self._event_interval
         return max(self._last_batch_at + self._event_interval, self._progress.next_due())
@@ -229,6 +230,7 @@ class EventQueue:
         return event
 
     def _make_room(self) -> None:
+        # What a watcher misses least goes first. A flood of log lines drives out no end.
         for priority in Priority:
             keys = self._of_priority[priority]
             while keys and self.size > self._limit * LIMIT_FACTOR[priority]:
