@@ -266,6 +266,10 @@ def test_the_documentation_has_each_way():
     assert [line for line in DOCS.read_text().splitlines() if line in rows] == rows
 
 
+HELD = "scheduled, in a worker"
+"""What is heard of a task that waits for its time, once a worker holds it."""
+
+
 class Watcher:
     """Watches everything, and asks the result backend at each end."""
 
@@ -290,6 +294,8 @@ class Watcher:
     def _take(self, frame):
         task_id, data = frame.get("operation_id"), frame.get("data", {})
         word = data.get("status") or frame["event_type"]
+        if word == "scheduled" and "worker" in data:
+            word = HELD
         self.heard.setdefault(task_id, []).append(word)
         if frame["event_type"] in {"completed", "error"}:
             state = self._app.AsyncResult(task_id).state
@@ -334,9 +340,8 @@ class Send(NamedTuple):
 
 def disturb(watcher, worker, way, result):
     """Do to a task what its way says, once it has said that it runs, or waits."""
-    word, times = ("scheduled", 2) if way.name in {WAITS, GROUP_WAITS} else ("log", 1)
-    said = functools.partial(watcher.heard.get, result.id, [])
-    eventually(lambda: said().count(word) >= times, timeout=90, what=way.name)
+    waits = HELD if way.name in {WAITS, GROUP_WAITS} else "log"
+    eventually(lambda: waits in watcher.heard.get(result.id, []), timeout=90, what=way.name)
     way.then(result, worker)
 
 
