@@ -16,6 +16,7 @@ import celery
 import pytest
 from celery import Celery
 from support.conditions import eventually
+from support.event_log import LogReader
 from support.sidecars import SidecarThread
 from support.workers import Worker
 from websockets.exceptions import ConnectionClosed
@@ -54,7 +55,7 @@ class Watched(NamedTuple):
     def said(self, word):
         """The data of each status of this word."""
         return [
-            frame["data"] | {"timestamp": frame["timestamp"]}
+            frame["data"] | {"timestamp": frame["timestamp"], "run": frame.get("run")}
             for frame in list(self.frames)
             if frame["event_type"] == "status" and frame["data"]["status"] == word
         ]
@@ -125,6 +126,15 @@ def unknown_here(*_args, **_kwargs):
     """What the caller has of a task: a name."""
 
 
+def caller(broker, backend, queue):
+    """An application that knows all tasks by name only."""
+    app = Celery("caller", broker=broker, backend=backend, set_as_current=False)
+    app.conf.task_default_queue = queue
+    for name in TASKS:
+        app.task(base=StreamingTask, name=name, typing=False, shared=False)(unknown_here)
+    return app
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -134,10 +144,7 @@ def unknown_here(*_args, **_kwargs):
 )
 def stack(request, redis_server):
     url, backend = request.getfixturevalue(request.param).url, redis_server.url
-    app = Celery("caller", broker=url, backend=backend, set_as_current=False)
-    app.conf.task_default_queue = QUEUE
-    for name in TASKS:
-        app.task(base=StreamingTask, name=name, typing=False, shared=False)(unknown_here)
+    app = caller(url, backend, QUEUE)
     with (
         # Runs are not lost sooner: they are given three of their worker's heartbeats.
         SidecarThread(BrokerAddress(url), lost_after=3.0) as sidecar,
@@ -311,6 +318,39 @@ def test_revoked_by_a_stamped_header(stack):
 
     eventually(is_terminated, timeout=90)
     task.ends("cancelled", "REVOKED")
+
+
+@pytest.mark.redis
+def test_redis_delivers_what_waits_for_its_time_a_second_time(redis_server):
+    """After the visibility timeout, while its worker holds it; each delivery runs at its time."""
+    url, queue = redis_server.url, "twice"
+    app = caller(url, url, queue)
+    environment = {"VISIBILITY_TIMEOUT": "1"}
+    with (
+        SidecarThread(BrokerAddress(url), lost_after=60.0) as sidecar,
+        Worker("life", broker=url, backend=url, options=("-Q", queue), environment=environment),
+        connect(sidecar.url, compression=None) as websocket,
+    ):
+        stack = Stack(app, sidecar, websocket)
+        try:
+            task = stack.send("life.add", 1, 2, countdown=5)
+            held = task.wait_until_held()
+            log, runs = LogReader(url), set()
+
+            def is_delivered_again():
+                runs.update(event.run for event in log.events(task.result.id) if event.run)
+                return len(runs) > 1
+
+            eventually(is_delivered_again)
+            # The second receipt waits beside the first, and changes nothing that is shown.
+            shown = task.snapshot()
+            assert (shown["state"], shown["run"]) == ("scheduled", held["run"])
+            assert shown["starts_at"] == held["starts_at"]
+            eventually(lambda: task.result.state == "SUCCESS")
+            eventually(lambda: task.snapshot()["state"] == "completed")
+            assert set(task.words()) == {"started", "result", "completed"}
+        finally:
+            stack.close()
 
 
 def test_the_same_id_sent_twice(stack):

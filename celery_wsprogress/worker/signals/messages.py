@@ -39,8 +39,10 @@ def retry(reason: Any, *, full: bool) -> tuple[str, float | None]:
 
 def _seconds_until(when: Any) -> float | None:
     if isinstance(when, datetime):
-        now = datetime.now(UTC) if when.tzinfo else datetime.now()  # noqa: DTZ005 - as `when`
-        when = (when - now).total_seconds()
+        # Without a zone it is UTC, as for the worker that receives it (celery/utils/time.py, 5.7,
+        # ``maybe_make_aware``).
+        at = when if when.tzinfo else when.replace(tzinfo=UTC)
+        when = (at - datetime.now(UTC)).total_seconds()
     return max(0.0, float(when)) if isinstance(when, (int, float)) else None
 
 
