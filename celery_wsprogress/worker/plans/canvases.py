@@ -198,7 +198,7 @@ def _open(
         return canvas
     start, workflow_id = pending_start(), _held_id(parts)
     if start is not None:
-        header = start.take_header(workflow_id) or header
+        header = {**header, **(start.take_header(workflow_id) or {})}
     request = None if worker_task is None else worker_task.request
     parent_id = request and (request.parent_id if replaces else request.id)
     head = PlanHead(

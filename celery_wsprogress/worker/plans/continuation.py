@@ -6,6 +6,7 @@ before, and its request names them (celery 5.7, celery/app/trace.py, celery/back
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.worker.plans import signatures
@@ -19,6 +20,26 @@ CHORD_UNLOCK: Final = "celery.chord_unlock"
 sends the body."""
 
 _NOTHING: Final[Mapping[str, Any]] = {}
+
+#: The id of a task that began in this context, and the next step of its chain.
+_begun: ContextVar[tuple[Any, Any]] = ContextVar("celery_wsprogress.begun", default=(None, None))
+
+
+def begin(request: Any) -> None:
+    """Remember the next step of the chain of a task that begins.
+
+    Celery before 5.6 takes it from the request before it sends it (celery/app/trace.py).
+    """
+    chain = request.chain
+    if chain:
+        _begun.set((request.id, chain[-1]))
+
+
+def _next_step_of(request: Any) -> Any:
+    task_id, step = _begun.get()
+    if task_id == request.id:
+        return step
+    return request.chain[-1] if request.chain else None
 
 
 def inherited_header(request: Any) -> Mapping[str, Any]:
@@ -39,7 +60,8 @@ def continues(request: Any, ids: Container[str], chord: Any = None) -> bool:
         ids: The id of a task or a group that is sent, and of what runs first in that.
         chord: The body of the chord to which it belongs, if any.
     """
-    if request.chain and signatures.begins_with(request.chain[-1], ids):
+    next_step = _next_step_of(request)
+    if next_step and signatures.begins_with(next_step, ids):
         return True
     if request.chord:
         # The second is what `add_to_chord` sends.

@@ -14,6 +14,7 @@ from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.protocol.events import REVOKED
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.cancel.task_cancelled import TaskCancelled
+from celery_wsprogress.worker.plans import continuation
 from celery_wsprogress.worker.policies import (
     policy_of,
     publishing_for,
@@ -54,6 +55,7 @@ def started(
     if request.is_eager:
         _start_eagerly(task_id, task, args, kwargs)
         return
+    continuation.begin(request)
     header = read_header(request)
     publishing = publishing_for(task, header)
     if publishing is None:

@@ -1,0 +1,94 @@
+"""Any canvas: the tasks of its plan are those that then run, no more and no fewer."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+from celery import chain, chord, group
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.conditions import eventually
+from support.plans import plan_of, plans_in
+from support.workers import Worker
+
+from celery_wsprogress.protocol.events import Completed
+
+MAX_TASKS = 40
+
+
+@pytest.fixture(scope="module")
+def project(redis_server):
+    """The project ``canvases``, for callers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BROKER_URL", redis_server.url)
+        patch.setenv("RESULT_BACKEND", redis_server.url)
+        return importlib.import_module("canvases")
+
+
+@pytest.fixture(scope="module")
+def worker(redis_server, project):
+    with Worker("canvases", broker=redis_server.url, backend=redis_server.url) as worker:
+        yield worker
+
+
+def composite(inside):
+    several = st.lists(inside, min_size=1, max_size=4)
+    return st.one_of(
+        st.tuples(st.just("chain"), several),
+        st.tuples(st.just("group"), several),
+        st.tuples(st.just("chord"), several, inside),
+    )
+
+
+trees = st.recursive(st.sampled_from(["plain", "followed"]), composite, max_leaves=MAX_TASKS)
+
+
+def canvas_of(project, tree):
+    match tree:
+        case str(name):
+            return getattr(project, name).si()
+        case "chain", parts:
+            return chain(*(canvas_of(project, one) for one in parts))
+        case "group", parts:
+            return group([canvas_of(project, one) for one in parts])
+        case "chord", header, body:
+            header = [canvas_of(project, one) for one in header]
+            return chord(header, canvas_of(project, body))
+
+
+def leaves(tree):
+    match tree:
+        case str(name):
+            return [name]
+        case _, *parts:
+            flat = [one for part in parts for one in (part if isinstance(part, list) else [part])]
+            return [leaf for one in flat for leaf in leaves(one)]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(tree=trees)
+def test_the_tasks_of_the_plan_are_those_that_run(project, worker, log, tree):
+    before = len(log.batches())
+    plans_before = set(plans_in(log))
+    canvas = canvas_of(project, tree)
+    result = canvas.delay()
+    names = leaves(tree)
+
+    def ran():
+        batches = log.batches()[before:]
+        return [
+            event.operation_id
+            for batch in batches
+            for event in batch.events
+            if isinstance(event, Completed)
+        ]
+
+    if "followed" not in names:
+        return
+    eventually(lambda: len(set(ran())) >= len(names), what=f"{len(names)} ends of {tree}")
+    new = set(plans_in(log)) - plans_before
+    if len(names) == 1 and not new:
+        return
+    assert new == {f"workflow:{result.id}"}
+    assert sorted(plan_of(log, result.id).task_ids) == sorted(set(ran()))
