@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.standalone.manager import ws_manager as ws_manager
     from celery_wsprogress.standalone.mixin import StreamingMixin as StreamingMixin
     from celery_wsprogress.standalone.operation import operation as operation
+    from celery_wsprogress.started import start as start
     from celery_wsprogress.version import __version__ as __version__
     from celery_wsprogress.worker.cancel.cancel_tasks import acancel as acancel
     from celery_wsprogress.worker.cancel.cancel_tasks import cancel as cancel
@@ -70,6 +71,7 @@ _HOMES: Final = {
     "log": "celery_wsprogress.worker.context",
     "operation": "celery_wsprogress.standalone.operation",
     "raise_if_cancelled": "celery_wsprogress.worker.cancel.checks",
+    "start": "celery_wsprogress.started",
     "start_websocket_background": "celery_wsprogress.sidecar.embedded.background",
     "steps": "celery_wsprogress.worker.context",
     "stop_websocket_background": "celery_wsprogress.sidecar.embedded.background",
@@ -97,6 +99,7 @@ __all__ = [
     "log",
     "operation",
     "raise_if_cancelled",
+    "start",
     "start_websocket_background",
     "steps",
     "stop_websocket_background",

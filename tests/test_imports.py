@@ -131,6 +131,7 @@ EDGES = {
     "__init__": "loads the public names when they are asked for",
     "__main__": "is a program",
     "fork": "asks the operating system in which process it runs",
+    "started": "sends a task with Celery",
     "running_server": "reaches the server that runs in this process",
     "access/issue": "reads the clock, the environment and Celery's configuration",
     "protocol/bounded_copy": "looks at the clock while code of a user runs",

@@ -88,6 +88,16 @@ def create_token(
     return sign(secret, _without_nothing(claims), kid=kid)
 
 
+def has_key() -> bool:
+    """Return whether a key is set, so that :func:`create_token` needs none as an argument.
+
+    Raises:
+        ConfigurationError: it is too short.
+    """
+    settings = _settings({})
+    return bool(settings.keys or settings.key)
+
+
 def _signing_key(
     settings: ServeSettings, kid: str | None, *, is_given: bool
 ) -> tuple[str, str | None]:

@@ -11,6 +11,7 @@ from celery._state import _set_current_app
 from support.tokens import verifier
 
 from celery_wsprogress import create_token
+from celery_wsprogress.access import issue
 from celery_wsprogress.access.issue import DEFAULT_EXPIRES_IN, MAX_EXPIRES_IN
 from celery_wsprogress.errors import ConfigurationError
 
@@ -36,6 +37,21 @@ def app():
 def granted(token, key=KEY):
     patterns = verifier(key).read(token, timestamp=time.time()).patterns
     return {one.value for one in patterns}
+
+
+def test_whether_a_key_is_set(environment, app):
+    assert not issue.has_key()
+    environment.setenv("WSPROGRESS_KEY", KEY)
+    assert issue.has_key()
+    environment.delenv("WSPROGRESS_KEY")
+    app.conf.wsprogress_keys = {"new": KEY}
+    assert issue.has_key()
+
+
+def test_a_key_that_is_too_short_is_an_error(environment):
+    environment.setenv("WSPROGRESS_KEY", "short")
+    with pytest.raises(ConfigurationError, match="key"):
+        issue.has_key()
 
 
 @pytest.mark.parametrize(

@@ -16,19 +16,19 @@ app.conf.update(
 )
 
 
-@app.task
+@app.task(shared=False)
 def plain(*values):
     """A task of Celery's own class."""
     return len(values)
 
 
-@app.task(base=StreamingTask)
+@app.task(shared=False, base=StreamingTask)
 def followed(*values):
     """A task that reports."""
     return len(values)
 
 
-@app.task(base=StreamingTask, default_retry_delay=0.1)
+@app.task(shared=False, base=StreamingTask, default_retry_delay=0.1)
 def retried(self, *_values):
     """Fails the first time."""
     if not self.request.retries:
@@ -36,7 +36,7 @@ def retried(self, *_values):
     return "at last"
 
 
-@app.task
+@app.task(shared=False)
 def plainly_retried(*_values):
     """The same, of Celery's own class."""
     if not plainly_retried.request.retries:
@@ -44,13 +44,13 @@ def plainly_retried(*_values):
     return "at last"
 
 
-@app.task
+@app.task(shared=False)
 def breaks(*_values):
     """A plain task that fails."""
     raise ValueError("a step broke")
 
 
-@app.task(base=StreamingTask, time_limit=120)
+@app.task(shared=False, base=StreamingTask, time_limit=120)
 def waits(self):
     """Waits until :func:`go_on` is called with the id of the workflow."""
     held = self.request.chain[0]["options"]["task_id"]
@@ -63,14 +63,14 @@ def go_on(workflow_id):
     app.backend.client.set(f"go-on-{workflow_id}", 1, ex=600)
 
 
-@app.task(bind=True)
+@app.task(shared=False, bind=True)
 def heard(self, *_values):
     """Returns our header of its message."""
     header = vars(self.request).get("wsprogress") or {}
     return {name: header[name] for name in ("follow", "workflow") if name in header}
 
 
-@app.task(bind=True)
+@app.task(shared=False, bind=True)
 def unheard(self, *_values):
     """The same, in canvases of which nothing is followed."""
     return heard.run.__func__(self)
@@ -108,6 +108,17 @@ CANVASES = {
     "chord with a group as its body": lambda: chord(
         [plain.si(), plain.si()], group(followed.si(), plain.si())
     ),
+    "group, group": lambda: chain(
+        plain.si(), group([plain.si(), plain.si()]), group(followed.si(), plain.si())
+    ),
+    "group, group in a group": lambda: group(
+        chain(plain.si(), group(plain.si(), plain.si()), group(followed.si(), plain.si())),
+        chain(group([plain.si(), plain.si()]), group([plain.si()] * 2), group([plain.si()] * 2)),
+    ),
+    "group, group in a body": lambda: chord(
+        [plain.si(), plain.si()],
+        chain(plain.si(), group(plain.si(), plain.si()), group(followed.si(), plain.si())),
+    ),
     "empty chord": lambda: chord([], chain(plain.s(), followed.si())),
     "map": lambda: chain(followed.si(), plain.map([1, 2])),
     "map of a followed task": lambda: chain(plain.si(), followed.map([1, 2])),
@@ -132,25 +143,25 @@ CANVASES = {
 }  # fmt: skip
 
 
-@app.task(base=StreamingTask)
+@app.task(shared=False, base=StreamingTask)
 def replaced(self, by):
     """Replaces itself with a canvas."""
     raise self.replace(CANVASES[by]())
 
 
-@app.task(bind=True)
+@app.task(shared=False, bind=True)
 def plainly_replaced(self, by):
     """The same, of Celery's own class."""
     raise self.replace(CANVASES[by]())
 
 
-@app.task(base=StreamingTask)
+@app.task(shared=False, base=StreamingTask)
 def sends(self, what):
     """Sends a canvas, and returns the id of its result."""
     return CANVASES[what]().delay().id
 
 
-@app.task(bind=True)
+@app.task(shared=False, bind=True)
 def adds_to_chord(self):
     """Adds a task to the header in which it stands."""
     added = heard.si()

@@ -21,6 +21,7 @@ from celery_wsprogress import (
     is_websocket_running,
     log,
     operation,
+    start,
     start_websocket_background,
     steps,
     stop_websocket_background,
@@ -145,6 +146,16 @@ def grant(task_id: str) -> str:
     assert_type(token, str)
     assert_type(create_token("*", 60, key="k" * 32), str)
     return token
+
+
+async def begin() -> str | None:
+    """A workflow that somebody watches."""
+    started = start("typed.nightly", metadata={"a": 1}, tags=["b"], queue="slow")
+    assert_type(started.id, str)
+    assert_type(started.is_workflow, bool)
+    async for event in started.watch():
+        assert_type(event, dict[str, Any])
+    return started.token
 
 
 make: Callable[..., str] = create_token

@@ -18,6 +18,7 @@ from celery_wsprogress.worker import sending_apps
 from celery_wsprogress.worker.apps import publishing_of
 from celery_wsprogress.worker.plans import signatures
 from celery_wsprogress.worker.plans.continuation import CHORD_UNLOCK, continues, inherited_header
+from celery_wsprogress.worker.plans.early_ids import give_ids, give_ids_in_chain
 from celery_wsprogress.worker.plans.events import PlanHead, encode_count, encode_plan
 from celery_wsprogress.worker.plans.nodes import PlanNodes
 from celery_wsprogress.worker.plans.start_request import pending_start
@@ -171,6 +172,12 @@ def canvas_of_group(
     return canvas
 
 
+def prepare_chord(app: Any, body: Any) -> None:
+    """Give ids to tasks of the body of a chord that Celery is about to freeze and to send."""
+    if sending_apps.is_registered(app) and _may_publish(app):
+        give_ids_in_chain(body)
+
+
 def _may_publish(app: Any) -> bool:
     """Return whether any canvas of an app can be one that is published."""
     settings = publishing_of(app).settings
@@ -208,6 +215,8 @@ def _open(
         metadata=_metadata(app, parts, header),
         tags=tuple(jsonable.to_tags(header["tags"])) if header.get("tags") else (),
     )
+    if kind != "celery.chain":
+        give_ids(signatures.members_of(parts[0]))
     canvas.plan(publishing_of(app), head, _nodes_of(parts))
     return canvas
 

@@ -9,7 +9,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from celery.canvas import _chord, group
+from celery.canvas import _chain, _chord, group
 
 from celery_wsprogress.guard import must_propagate
 from celery_wsprogress.worker.apps import unproxied
@@ -20,6 +20,7 @@ from celery_wsprogress.worker.plans.canvases import (
     canvas_of_message,
     current_canvas,
     current_chord,
+    prepare_chord,
 )
 from celery_wsprogress.worker.plans.members import Members
 from celery_wsprogress.worker.run_info import read_header
@@ -88,6 +89,9 @@ def _send_within(canvas: Canvas, results: Iterator[Any]) -> Iterator[Any]:
 def _with_chord(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def run(self: Any, header: Any, body: Any, *positional: Any, **named: Any) -> Any:
+        if isinstance(body, _chain):
+            # It is a copy of the user's (celery 5.7, celery/canvas.py, `_chord.apply_async`).
+            _call_logged(prepare_chord, self.app, body)
         token = current_chord.set((header, body))
         try:
             return original(self, header, body, *positional, **named)

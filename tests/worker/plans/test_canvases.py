@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-
 import pytest
 from celery import chain, chord, group
 from msgspec import UNSET
 from support.conditions import eventually
+from support.event_log import end_of
 from support.plans import all_events, plan_of, plans_in, queued_ids
-from support.workers import Worker
 
 from celery_wsprogress.protocol.events import Plan, Status
 from celery_wsprogress.protocol.workflow_ids import workflow_operation_id
-
-
-@pytest.fixture(scope="module")
-def project(redis_server):
-    """The project ``canvases``, for callers."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BROKER_URL", redis_server.url)
-        patch.setenv("RESULT_BACKEND", redis_server.url)
-        return importlib.import_module("canvases")
-
-
-@pytest.fixture(scope="module")
-def worker(redis_server, project):
-    """A worker of it."""
-    with Worker("canvases", broker=redis_server.url, backend=redis_server.url) as worker:
-        yield worker
-
-
-@pytest.fixture
-def log(log):
-    """The log, which knows what was in it before."""
-    log.plans_before, log.queued_before = set(plans_in(log)), len(queued_ids(log))
-    return log
 
 
 def new_plans(log):
@@ -64,6 +39,14 @@ SHAPES = {
         (["plain", ("plain", "plain"), "plain"], "plain"), "followed",
     ],
     "chord with a group as its body": [("plain", "plain"), ("followed", "plain")],
+    "group, group": ["plain", ("plain", "plain"), ("followed", "plain")],
+    "group, group in a group": (
+        ["plain", ("plain", "plain"), ("followed", "plain")],
+        [("plain", "plain"), ("plain", "plain"), ("plain", "plain")],
+    ),
+    "group, group in a body": [
+        ("plain", "plain"), "plain", ("plain", "plain"), ("followed", "plain"),
+    ],
     "empty chord": ["plain", "followed"],
     "map": ["followed", "map"],
     "map of a followed task": ["plain", "map"],
@@ -230,6 +213,6 @@ def test_steps_that_never_run_are_said_to_have_failed(project, worker, log):
     ).delay()
     plan = plan_of(log, result.id)
     for task_id in plan.task_ids:
-        assert log.wait_for_end(task_id)[-1].data.error_type == "ValueError"
+        assert end_of(log.wait_for_end(task_id)).error_type == "ValueError"
     result = chord([project.breaks.si(), project.followed.si()], project.plain.si()).delay()
     log.wait_for_end(result.id)

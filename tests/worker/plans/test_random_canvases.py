@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-
-import pytest
 from celery import chain, chord, group
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.conditions import eventually
 from support.plans import plan_of, plans_in
-from support.workers import Worker
 
 from celery_wsprogress.protocol.events import Completed
 
 MAX_TASKS = 40
-
-
-@pytest.fixture(scope="module")
-def project(redis_server):
-    """The project ``canvases``, for callers."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BROKER_URL", redis_server.url)
-        patch.setenv("RESULT_BACKEND", redis_server.url)
-        return importlib.import_module("canvases")
-
-
-@pytest.fixture(scope="module")
-def worker(redis_server, project):
-    with Worker("canvases", broker=redis_server.url, backend=redis_server.url) as worker:
-        yield worker
 
 
 def composite(inside):

@@ -1,0 +1,133 @@
+"""``start()``: send a task or a canvas, and hold what a page needs to watch it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import celery
+
+from celery_wsprogress.access.issue import DEFAULT_EXPIRES_IN, create_token, has_key
+from celery_wsprogress.protocol.plans import workflow_operation_id
+from celery_wsprogress.worker import sending_apps
+from celery_wsprogress.worker.apps import publishing_of
+from celery_wsprogress.worker.plans.start_request import StartRequest, current_start
+from celery_wsprogress.worker.signals.handlers import connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+DEFAULT_URL: Final = "ws://localhost:8765"
+URL_VARIABLE: Final = "WSPROGRESS_WS_URL"
+
+_ENDS: Final = frozenset({"completed", "error"})
+
+
+class Started:
+    """A task or a workflow that was sent by :func:`start`."""
+
+    result: Any
+    """Celery's result: of a task, of the last task of a chain, of the body of a chord, or of a
+    group."""
+    id: str
+    """Its id: the id of the task, or of the workflow."""
+    is_workflow: bool
+    """Whether it is more than one task."""
+    token: str | None
+    """A token that lets its holder watch this task or workflow and nothing else; None where no key
+    is set."""
+
+    def __init__(self, result: Any, *, is_workflow: bool, token: str | None) -> None:
+        self.result = result
+        self.id = str(result.id)
+        self.is_workflow = is_workflow
+        self.token = token
+
+    @property
+    def operation_id(self) -> str:
+        """The id of the operation that shows it: of a workflow it begins with ``workflow:``."""
+        return workflow_operation_id(self.id) if self.is_workflow else self.id
+
+    async def watch(self, url: str | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Yield its events, as :class:`celery_wsprogress.client.Client`, until it has ended.
+
+        Args:
+            url: The URL of the sidecar; by default that in ``WSPROGRESS_WS_URL``, else
+                ``ws://localhost:8765``.
+
+        Raises:
+            NoConnection: there is no sidecar.
+            CommandError: the sidecar refuses the token.
+        """
+        # A web application that only starts tasks loads no websockets.
+        from celery_wsprogress.client import Client  # noqa: PLC0415
+
+        url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+        async with Client(url, token=self.token) as client:
+            await client.subscribe(self.operation_id)
+            async for event in client:
+                yield event
+                if event.get("event_type") in _ENDS:
+                    return
+
+
+def start(
+    signature: Any,
+    *,
+    expires_in: float | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    tags: Iterable[str] = (),
+    **options: Any,
+) -> Started:
+    """Send a task or a canvas that is followed, whatever the settings of its tasks are.
+
+    .. code-block:: python
+
+        started = celery_wsprogress.start(chain(fetch.s(url), index.s()))
+        return {"id": started.id, "token": started.token}
+
+    Args:
+        signature: A signature, a chain, a group, a chord, a task, or the name of a task that this
+            process does not know.
+        expires_in: Seconds until the token expires; by default 3,600.
+        metadata: Data that is shown with the task or the workflow.
+        tags: Texts by which it can be selected.
+        options: Arguments of :meth:`celery.canvas.Signature.apply_async`: ``args``, ``kwargs``,
+            ``queue``, ``countdown`` …
+
+    Raises:
+        ConfigurationError: the key is too short, or ``expires_in`` is not above 0 or too long.
+            Then nothing is sent.
+
+    What ``apply_async`` raises goes on to the caller.
+    """
+    seconds = DEFAULT_EXPIRES_IN if expires_in is None else expires_in
+    signs = has_key()
+    if signs:
+        # An error in the arguments comes before anything is sent.
+        create_token("-", seconds)
+    if isinstance(signature, str):
+        signature = celery.signature(signature, app=celery.current_app)
+    request = _request(signature.app, metadata, tags)
+    token = current_start.set(request)
+    try:
+        result = signature.apply_async(**options)
+    finally:
+        current_start.reset(token)
+    ids = [str(result.id)]
+    is_workflow = request is not None and bool(request.workflow_id)
+    if is_workflow:
+        ids.append(workflow_operation_id(ids[0]))
+    return Started(
+        result, is_workflow=is_workflow, token=create_token(ids, seconds) if signs else None
+    )
+
+
+def _request(app: Any, metadata: Any, tags: Any) -> StartRequest | None:
+    """Return what the messages of the app get; None where it publishes nothing."""
+    sending_apps.register_app(app)
+    connect()
+    if not publishing_of(app).settings.enabled:
+        return None
+    header = {"metadata": metadata, "tags": tags}
+    return StartRequest({name: value for name, value in header.items() if value})
