@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import celery
 
 from celery_wsprogress.access.issue import DEFAULT_EXPIRES_IN, create_token, has_key
-from celery_wsprogress.protocol.plans import workflow_operation_id
+from celery_wsprogress.protocol.workflow_ids import workflow_operation_id
 from celery_wsprogress.worker import sending_apps
 from celery_wsprogress.worker.apps import publishing_of
 from celery_wsprogress.worker.plans.start_request import StartRequest, current_start
