@@ -15,7 +15,6 @@ from celery_wsprogress.guard import must_propagate
 from celery_wsprogress.worker.apps import unproxied
 from celery_wsprogress.worker.error_log import log_internal_error
 from celery_wsprogress.worker.plans.canvases import (
-    Canvas,
     canvas_of_group,
     canvas_of_message,
     current_canvas,
@@ -27,6 +26,8 @@ from celery_wsprogress.worker.run_info import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from celery_wsprogress.worker.plans.canvas import Canvas
 
 logger = logging.getLogger(__name__)
 

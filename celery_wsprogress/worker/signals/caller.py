@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from celery_wsprogress.worker.apps import AppPublishing
-    from celery_wsprogress.worker.plans.canvases import Canvas
+    from celery_wsprogress.worker.plans.canvas import Canvas
     from celery_wsprogress.worker.tracker import Tracker
 
 
