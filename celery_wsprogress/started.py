@@ -34,8 +34,8 @@ class Started:
     is_workflow: bool
     """Whether it is more than one task."""
     token: str | None
-    """A token that lets its holder watch this task or workflow and nothing else; None where no key
-    is set."""
+    """A token that lets its holder watch this task, or this workflow and its tasks, and nothing
+    else; None where no key is set."""
 
     def __init__(self, result: Any, *, is_workflow: bool, token: str | None) -> None:
         self.result = result
@@ -114,13 +114,13 @@ def start(
         result = signature.apply_async(**options)
     finally:
         current_start.reset(token)
-    ids = [str(result.id)]
     is_workflow = request is not None and bool(request.workflow_id)
-    if is_workflow:
-        ids.append(workflow_operation_id(ids[0]))
-    return Started(
-        result, is_workflow=is_workflow, token=create_token(ids, seconds) if signs else None
-    )
+    granted = None
+    if signs:
+        # The pattern covers the workflow and its tasks.
+        patterns = [workflow_operation_id(str(result.id))] if is_workflow else []
+        granted = create_token(str(result.id), seconds, ops=patterns)
+    return Started(result, is_workflow=is_workflow, token=granted)
 
 
 def _request(app: Any, metadata: Any, tags: Any) -> StartRequest | None:

@@ -15,7 +15,7 @@ from support.sidecars import SidecarProcess
 from support.tokens import KEY, verifier
 from support.workers import Worker
 
-from celery_wsprogress import create_token, start
+from celery_wsprogress import start
 from celery_wsprogress.errors import ConfigurationError
 
 
@@ -120,10 +120,9 @@ def test_the_token_grants_this_and_nothing_else(project, environment):
     workflow = start(chain(project.plain.si(), project.plain.si()))
     for started, lasting in ((task, 90.0), (workflow, 3_600.0)):
         grant = verifier(KEY).read(started.token, timestamp=time.time())
-        expected = {started.id, started.operation_id}
-        assert {(one.kind.value, one.value) for one in grant.patterns} == {
-            ("id", one) for one in expected
-        }
+        granted = {(one.kind.value, one.value) for one in grant.patterns}
+        workflows = {("workflow", started.id)} if started.is_workflow else set()
+        assert granted == {("id", started.id), *workflows}
         assert abs(grant.expires_at - time.time() - lasting) < 60.0
 
 
@@ -163,16 +162,24 @@ def test_an_eager_canvas_has_no_plan(project, log):
     assert f"workflow:{started.id}" not in plans_in(log)
 
 
-def test_its_events_can_be_watched(project, worker, redis_server, environment):
+@pytest.mark.parametrize(
+    "canvas",
+    [
+        lambda project: project.plain.si(),
+        lambda project: chain(project.plain.si(), project.plain.si()),
+        lambda project: group(project.plain.si(), project.plain.si()),
+    ],
+    ids=["task", "chain", "group"],
+)
+def test_its_events_can_be_watched(canvas, project, worker, redis_server, environment):
     environment.setenv("WSPROGRESS_KEY", KEY)
     with SidecarProcess(redis_server.url, environment={"WSPROGRESS_KEY": KEY}) as sidecar:
         environment.setenv("WSPROGRESS_WS_URL", sidecar.url)
-        started = start(project.plain.si())
+        started = start(canvas(project))
 
         async def watched():
             return [event async for event in started.watch()]
 
         events = run(watched())
-    assert {event["operation_id"] for event in events} == {started.id}
+    assert {event["operation_id"] for event in events} == {started.operation_id}
     assert events[-1]["event_type"] == "completed"
-    assert create_token(started.id) != started.token
