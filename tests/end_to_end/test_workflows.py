@@ -210,3 +210,38 @@ def test_a_workflow_goes_on_while_its_sidecar_is_killed(project, worker, broker,
             for history in histories
         ]
         assert statuses[0] == statuses[1]
+
+
+POOLS = {
+    "prefork, a process for each task": ("prefork", "--max-tasks-per-child=1"),
+    "prefork, autoscale": ("prefork", "--autoscale=3,1"),
+    "threads": ("threads",),
+    "gevent": ("gevent",),
+    "eventlet": ("eventlet",),
+    "solo": ("solo",),
+}
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_canvases_are_followed_in_every_pool(redis_server, name):
+    pool, *options = POOLS[name]
+    url = redis_server.url
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BROKER_URL", url)
+        patch.setenv("RESULT_BACKEND", url)
+        project = importlib.reload(importlib.import_module("canvases"))
+    queue = name.replace(", ", "-")
+    arguments = (*options, "--queues", queue)
+    with (
+        SidecarThread(BrokerAddress(url), **PATIENT) as sidecar,
+        Worker("canvases", broker=url, backend=url, pool=pool, options=arguments,
+               environment={"DEFAULT_QUEUE": queue}),
+    ):  # fmt: skip
+        project.app.conf.task_default_queue = queue
+        for shape in ("chord, chord", "replacement in a chain", "failure in a chord in a chain"):
+            result = project.CANVASES[shape]().apply_async()
+            with Watcher(sidecar.url, result.id) as watcher:
+                watcher.wait()
+                assert outcome(result) == watcher.ends[0]["event_type"]
+                check_bar(watcher.events)
+            assert len(watcher.ends) == 1

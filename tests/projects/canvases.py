@@ -11,6 +11,7 @@ app = Celery("canvases", broker=os.environ["BROKER_URL"], backend=os.environ.get
 app.conf.update(
     broker_connection_retry_on_startup=True,
     worker_prefetch_multiplier=1,
+    task_default_queue=os.environ.get("DEFAULT_QUEUE", "celery"),
     # Where the result backend does not count the header of a chord.
     result_chord_retry_interval=0.1,
 )
