@@ -173,10 +173,10 @@ def test_two_grants_may_name_the_same():
 
 def test_thousands_of_grants_fit_and_one_is_found_among_them():
     held = HeldGrants()
-    for number in range(5_000):
+    for number in range(2_000):
         held.add(grant(Pattern(PatternKind.ID, f"{number:036}")))
-    assert len(held) == 5_000
-    assert len([*held.covering(Operation(f"{3_000:036}", 0.0))]) == 1
+    assert len(held) == 2_000
+    assert len([*held.covering(Operation(f"{1_000:036}", 0.0))]) == 1
 
 
 def test_what_is_too_much_is_refused_and_changes_nothing():
