@@ -11,8 +11,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from celery_wsprogress.access.grants import ALL_OPERATIONS, Grant, Pattern, Right, View
+from celery_wsprogress.access.grants import (
+    ALL_OPERATIONS,
+    Grant,
+    Pattern,
+    PatternKind,
+    Right,
+    View,
+)
 from celery_wsprogress.access.held_grants import HeldGrants
+from celery_wsprogress.protocol.workflow_ids import workflow_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -134,6 +142,11 @@ class Permit:
             return False
         if self.verifier is None:
             return self._cancels_unverified
+        workflow_id = workflow_id_of(operation_id)
+        if workflow_id is not None:
+            # All its tasks: the task that its caller holds is not enough.
+            grants = self._grants.covering_selector(Pattern(PatternKind.WORKFLOW, workflow_id))
+            return self._has(grants, Right.CANCEL, timestamp)
         if operation is not None:
             return self._has(self._grants.covering(operation), Right.CANCEL, timestamp)
         return self._has(self._grants.covering_id(operation_id), Right.CANCEL, timestamp)

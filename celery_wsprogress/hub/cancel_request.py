@@ -9,7 +9,8 @@ from typing import NamedTuple, Protocol
 class CancelRequest(NamedTuple):
     """What one command asks for."""
 
-    operation_ids: tuple[str, ...]
+    task_ids: tuple[str, ...]
+    """One, or those of a workflow."""
     terminate: bool
     """Whether the processes of tasks that run should be ended."""
     reason: str

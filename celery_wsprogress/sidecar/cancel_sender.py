@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from celery_wsprogress.brokers.control_address import revoke_arguments
 from celery_wsprogress.hub.cancel_request import CancelOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from celery_wsprogress.brokers.control_address import ControlAddress
     from celery_wsprogress.hub.cancel_request import CancelRequest, CancelSending
@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 1_000
 """Requests of all clients that may wait. More are refused."""
+
+MAX_IDS: Final = 1_000
+"""Tasks that one message names."""
 
 SEND_TIMEOUT: Final = 15.0
 """Seconds after which a thread that sends is given up, with the requests that it has."""
@@ -40,14 +43,14 @@ def send_to_workers(address: ControlAddress, requests: Sequence[CancelRequest]) 
     # Here: the event loop needs no kombu.
     from celery_wsprogress.brokers.control import broadcast  # noqa: PLC0415
 
-    return broadcast(
-        address,
-        "revoke",
-        [
-            revoke_arguments(one.operation_ids, terminate=one.terminate, reason=one.reason)
-            for one in requests
-        ],
-    )
+    return broadcast(address, "revoke", [one for request in requests for one in _parts_of(request)])
+
+
+def _parts_of(request: CancelRequest) -> Iterator[dict[str, Any]]:
+    """Yield the arguments of the commands that send a request."""
+    for first in range(0, len(request.task_ids), MAX_IDS):
+        some = request.task_ids[first : first + MAX_IDS]
+        yield revoke_arguments(some, terminate=request.terminate, reason=request.reason)
 
 
 class _Waiting(NamedTuple):

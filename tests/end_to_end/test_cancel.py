@@ -7,14 +7,14 @@ import json
 import uuid
 
 import pytest
-from celery import Celery
+from celery import Celery, chain
 from support.conditions import eventually
 from support.sidecars import SidecarProcess, SidecarThread
 from support.tokens import KEY
 from support.workers import Worker
 from websockets.sync.client import connect
 
-from celery_wsprogress import create_token
+from celery_wsprogress import StreamingTask, create_token
 from celery_wsprogress.brokers import BrokerAddress
 
 
@@ -40,6 +40,10 @@ class Watcher:
                 if word in {event["event_type"], event["data"].get("status")}:
                     return event
             self.events.append(json.loads(self._websocket.recv(60)))
+
+
+def unknown_here(*_):
+    """What a caller has of a task: a name."""
 
 
 @pytest.fixture
@@ -114,6 +118,24 @@ def test_what_waits_does_not_run(watch, app, worker, broker_url):
         assert watcher.ask("cancel", operation_id=task.id)["status"] == "accepted"
         assert watcher.wait_for("error")["data"]["status"] == "cancelled"
         assert app.AsyncResult(task.id).state == "REVOKED"
+
+
+def test_a_workflow_is_cancelled_with_the_steps_that_are_not_sent_yet(
+    watch, app, worker, broker_url
+):
+    first, second = (
+        app.task(base=StreamingTask, name=f"ends.{name}", typing=False, shared=False)(unknown_here)
+        for name in ("looks_whether_it_is_cancelled", "collects")
+    )
+    with SidecarThread(BrokerAddress(broker_url), allow_cancel=True) as sidecar:
+        held = chain(first.s(), second.s()).apply_async()
+        watch(sidecar.url, held.parent.id).wait_for("log")
+        watcher = watch(sidecar.url, f"workflow:{held.id}")
+        assert watcher.ask("cancel", workflow_id=held.id)["status"] == "accepted"
+        assert watcher.wait_for("error")["data"]["status"] == "cancelled"
+        assert held.parent.state == "REVOKED"
+        late = watch(sidecar.url, held.id)
+        assert late.wait_for("error")["data"]["status"] in {"cancelled", "error"}
 
 
 def test_a_token_lets_its_holder_cancel_what_it_names(watch, app, worker, broker_url):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NAMES = [
     "subscribe", "subscribe", "subscribe", "unsubscribe", "get_operation", "get_history",
-    "list_operations", "get_stats", "authenticate", "ping",
+    "list_operations", "get_stats", "authenticate", "ping", "cancel",
 ]  # fmt: skip
 
 
@@ -59,6 +59,9 @@ FIELDS: dict[str, Callable[[Random], Any]] = {
     "limit": lambda rng: some(rng, [1, 2, 1000, 1001, number(rng)]),
     "cursor": lambda rng: some(rng, ["1", "5", "9" * 20, "9" * 21, "٣", text(rng)]),
     "token": text,
+    "terminate": lambda rng: some(rng, [True, False, None, number(rng)]),
+    "reason": lambda rng: text(rng) * some(rng, [1, 100]),
+    "workflow_id": operation_id,
     "request_id": lambda rng: one_of(rng, text, number, value),
 }
 

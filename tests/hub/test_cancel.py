@@ -5,7 +5,7 @@ import json
 import pytest
 from support.deliveries import process
 from support.frames import decoded
-from support.sample_events import completed, queued, status
+from support.sample_events import completed, plan, queued, status
 from support.tokens import NOW, guarded, token
 
 from celery_wsprogress.access.permissions import Permit
@@ -29,9 +29,15 @@ class Client:
             completed(operation_id="done", run="d"),
         )
         process(self.hub, Batch("w", 1, events), epoch="e", position="1", now=NOW)
+        self.batches = 1
         self.session = Session(1, permit)
         self.outcome = outcome
         self.requests = []
+
+    def write(self, *events):
+        self.batches += 1
+        batch = Batch("w", self.batches, events)
+        process(self.hub, batch, epoch="e", position=str(self.batches), now=NOW)
 
     def canceller(self, request):
         self.requests.append(request)
@@ -169,3 +175,48 @@ def test_a_token_must_grant_it_for_the_operation(claims, granted):
 
 def test_without_a_token_one_is_asked_for():
     assert Client(guarded()).cancel(operation_id="runs")["code"] == "unauthorized"
+
+
+def run_of(name):
+    return status("started", operation_id=name, run=f"run-{name}", worker="w@host")
+
+
+def test_of_a_workflow_all_that_has_not_ended_is_cancelled(client):
+    """A step that is not sent yet has its id in the plan."""
+    client.write(plan(), run_of("a"), completed(operation_id="a", run="run-a"), run_of("b"))
+    for fields in ({"workflow_id": "c"}, {"operation_id": "workflow:c"}):
+        reply = client.cancel(**fields, reason="wrong file")
+        assert reply == {"status": "accepted", "operation_id": "workflow:c"}
+    assert client.requests == [CancelRequest(("b", "c"), False, "wrong file")] * 2
+
+
+def test_a_workflow_that_has_ended_is_not_cancelled(client):
+    for name in "abc":
+        client.write(
+            *([plan()] if name == "a" else []),
+            run_of(name),
+            completed(operation_id=name, run=f"run-{name}"),
+        )
+    assert client.cancel(workflow_id="c")["status"] == "ended"
+    assert client.requests == []
+
+
+def test_a_task_alone_is_a_workflow_of_one(client):
+    assert client.cancel(workflow_id="runs")["status"] == "accepted"
+    assert client.requests == [CancelRequest(("runs",), False, "")]
+
+
+def test_an_unknown_workflow_is_not_supported(client):
+    assert client.cancel(workflow_id="nobody-has-heard-of-it")["code"] == "not_supported"
+
+
+@pytest.mark.parametrize(
+    ("ops", "granted"),
+    [("workflow:c", True), ("*", True), ("id:c", False), ("id:b", False), ("workflow:d", False)],
+)
+def test_a_token_must_grant_all_of_a_workflow(ops, granted):
+    client = Client(guarded())
+    client.write(plan())
+    made = token(ids=None, ops=[ops], can=["cancel"])
+    client.session.permit.add(made, timestamp=NOW)
+    assert ("error" not in client.cancel(workflow_id="c")) is granted

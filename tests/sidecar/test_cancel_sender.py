@@ -23,7 +23,7 @@ class Broker:
         self.began = threading.Event()
 
     def __call__(self, requests):
-        self.batches.append([one.operation_ids[0] for one in requests])
+        self.batches.append([one.task_ids[0] for one in requests])
         self.began.set()
         self.may_take.wait(60)
         if isinstance(self.reached, Exception):
