@@ -191,12 +191,14 @@ def options_response() -> Response:
 def share_with_page(response: Response, headers: Headers) -> None:
     """Let the page that sent a request read the response, as CORS has it.
 
-    Its origin was allowed. One that may be any website's (``null``) is not told apart from others,
-    so it reads nothing.
+    Its origin was allowed, but in a check without ``Host`` (:func:`reject_reason`), which no page
+    sends. One that may be any website's (``null``) is not told apart from others, so it reads
+    nothing.
     """
     if "Access-Control-Allow-Origin" in response.headers:
         return
     response.headers["Vary"] = "Origin"
     origin = single_header(headers, "Origin")
-    if origin and origin not in FILE_PAGES:
+    is_checked = single_header(headers, "Host") is not None
+    if is_checked and origin and origin not in FILE_PAGES:
         response.headers["Access-Control-Allow-Origin"] = origin

@@ -194,10 +194,15 @@ def port():
 
 def first_line(port, *lines):
     """What is answered to a request made of these lines, as far as its first line."""
+    return answer_to(port, *lines).partition("\n")[0]
+
+
+def answer_to(port, *lines):
+    """All that is answered to a request made of these lines."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
         sock.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode("latin-1"))
         with sock.makefile("rb") as answer:
-            return answer.readline().decode()
+            return answer.read().decode()
 
 
 UPGRADE = (
@@ -296,6 +301,12 @@ def test_a_page_that_may_connect_reads_the_answers(port, path, origin):
 def test_no_other_page_reads_them(port, method, origin):
     _, headers, _ = whole_answer(port, method, "/operations/a", Origin=origin)
     assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_nor_does_one_that_names_no_host_and_so_was_not_checked(port):
+    answer = answer_to(port, "GET /readyz HTTP/1.1", "Origin: https://evil.example")
+    assert answer.startswith("HTTP/1.1 200 ")
+    assert "evil.example" not in answer
 
 
 def test_no_handshake_begins_with_head(port):
