@@ -101,7 +101,7 @@ def test_a_worker_that_lives_is_never_stalled_however_long_its_task_is_silent(
         with watching(sidecar, task_id) as frames:
             seen = to_the_end(frames)
         eventually(lambda: snapshot(sidecar, task_id) is None, what="what has ended to be let go")
-        assert snapshot(sidecar, waiting_id)["state"] in {"queued", "received"}
+        assert snapshot(sidecar, waiting_id)["state"] == "scheduled"
     assert words(seen)[-2:] == ["result", "completed"]
     assert "stalled" not in words(seen)
 
