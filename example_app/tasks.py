@@ -47,6 +47,7 @@ def index_library(self: StreamingTask) -> dict[str, int]:
     files = library.source_files()
     totals: Counter[str] = Counter()
     for n, path in enumerate(files, 1):
+        self.raise_if_cancelled()
         totals += library.count(path)
         self.update_progress(current=n, total=len(files), unit="files", message=path.name)
     return dict(totals)
@@ -58,6 +59,7 @@ def search_library(self: StreamingTask, word: str) -> dict[str, Any]:
     files = library.source_files()
     found: Counter[str] = Counter()
     for n, path in enumerate(files, 1):
+        self.raise_if_cancelled()
         for hit in library.hits(path, word):
             found[hit.kind] += 1
             if found.total() <= MAX_HITS:
@@ -76,6 +78,7 @@ def render_fractal(self: StreamingTask, place: int | None = None) -> dict[str, A
     picture = fractal.Picture(where)
     tiles = picture.tiles()
     for n, tile in enumerate(tiles, 1):
+        self.raise_if_cancelled()
         picture.draw(tile)
         message = f"Drawing {picture.place.name}"
         self.update_progress(current=n, total=len(tiles), unit="tiles", message=message)

@@ -32,6 +32,7 @@ HELP: Final = (
     ("unsubscribe ID", "stop watching it"),
     ("list", f"list the newest {LIST_LIMIT} operations"),
     ("get ID", "show an operation"),
+    ("cancel ID", "ask for it to be cancelled"),
     ("stats", "show the statistics of the sidecar"),
     ("help", "show this list"),
     ("quit", "quit; so does Ctrl-D"),
@@ -44,8 +45,8 @@ HELP: Final = (
 def interactive(ctx: click.Context, url: str, token_file: Path | None, *, as_json: bool) -> None:
     """Type commands, and see events as they come.
 
-    The commands are: subscribe ID, unsubscribe ID, list, get ID, stats, help, quit. They can
-    also come from a pipe, one per line; the end of the input ends the program.
+    The commands are: subscribe ID, unsubscribe ID, list, get ID, cancel ID, stats, help, quit.
+    They can also come from a pipe, one per line; the end of the input ends the program.
     """
     prompt = PROMPT if is_terminal(sys.stdin) else ""
     printer = Printer(as_json=as_json, prompt=prompt)
@@ -85,6 +86,7 @@ class Repl:
             "unsubscribe": self._unsubscribe,
             "list": self._list,
             "get": self._get,
+            "cancel": self._cancel,
             "stats": self._stats,
             "help": self._help,
         }
@@ -106,7 +108,7 @@ class Repl:
             self._printer.show_prompt()
         elif command is None:
             self._printer.warn(f"Unknown command: {escape_control(name)}; type help")
-        elif name in {"subscribe", "unsubscribe", "get"} and not argument:
+        elif name in {"subscribe", "unsubscribe", "get", "cancel"} and not argument:
             self._printer.warn(f"{name} what? Type: {name} ID")
         else:
             try:
@@ -132,6 +134,10 @@ class Repl:
         found = reply["operation"] or {}
         known = ((name, value) for name, value in found.items() if value not in (None, "", {}, []))
         self._print(reply, table(known) or ["nothing is known of it"])
+
+    async def _cancel(self, operation_id: str) -> None:
+        reply = await self._client.cancel(operation_id)
+        self._print(reply, [escape_control(str(reply.get("status")))])
 
     async def _stats(self, _: str) -> None:
         reply = await self._client.send_command("get_stats")

@@ -57,6 +57,8 @@ class Plan(NamedTuple):
             "PYTHONUNBUFFERED": "1",
             # What a process that is ended early leaves behind goes with the folder.
             "TMPDIR": str(self.folder),
+            # The pages have a button for it, and only this machine connects.
+            "WSPROGRESS_ALLOW_CANCEL": "true",
         }
 
     def announce(self, ready_file: Path | None) -> None:

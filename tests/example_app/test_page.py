@@ -289,3 +289,10 @@ def test_the_pages_run_no_foreign_code_and_nothing_else_is_served(where):
     for path in ("/tasks.py", "/page.html", "/pictures/..%2fworker.log", "/docs", "/openapi.json"):
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(where["page"] + path, timeout=10)
+
+
+def test_a_task_is_cancelled_by_its_button(page):
+    card = start(page, "index_library")
+    bar_of(card).get_by_role("button", name="Cancel").click(timeout=LONG)
+    expect(bar_of(card)).to_have_attribute("state", "cancelled", timeout=LONG)
+    expect(bar_of(card).get_by_role("button")).to_have_count(0)

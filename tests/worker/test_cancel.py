@@ -9,8 +9,10 @@ import importlib
 import uuid
 
 import pytest
+import redis
 from celery import chord
 from celery.exceptions import ChordError, TaskRevokedError
+from support.conditions import eventually
 from support.event_log import end_of, in_task
 from support.workers import Worker
 
@@ -114,3 +116,17 @@ def test_a_task_that_nobody_watches_is_cancelled_too(ends, redis_server, log):
         with pytest.raises(TaskRevokedError):
             told.get(timeout=30)
     assert in_task(log.events(told.id)) == []
+
+
+def test_a_solo_worker_that_stops_leaves_no_queue_behind(ends, redis_server):
+    client = redis.Redis.from_url(redis_server.url)
+
+    with worker_of(redis_server, "leaves", pool="solo") as worker:
+        name = f"wsprogress.{worker.name}".encode()
+
+        def bound():
+            return [one for one in client.smembers("_kombu.binding.celery.pidbox") if name in one]
+
+        eventually(bound)
+        worker.stop()
+        assert bound() == []

@@ -94,6 +94,7 @@ def _on_process_shutdown(exitcode: Any = None, **_: Any) -> None:
 
 
 def _on_worker_shutdown(**_: Any) -> None:
+    solo_control.worker_shutdown()
     drain_all(WARM_SHUTDOWN_DRAIN)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +24,13 @@ logger = logging.getLogger(__name__)
 RETRY_INTERVAL: Final = 2.0
 """Seconds after which a lost connection is made again."""
 
-_WAIT: Final = 5.0
+WAIT: Final = 0.5
+"""Seconds after which a thread that waits for messages looks whether it should stop."""
+
+STOP_TIMEOUT: Final = 2.0
+"""Seconds for which a worker that stops waits for the thread."""
+
+_running: Final[dict[str, SoloControl]] = {}
 
 
 def worker_ready(sender: Any = None, **_: Any) -> None:
@@ -34,12 +39,16 @@ def worker_ready(sender: Any = None, **_: Any) -> None:
     app = sender.app
     if not isinstance(sender.pool, solo) or not app.conf.worker_enable_remote_control:
         return
-    name = f"celery-wsprogress-control-{sender.hostname}"
     # Celery sends the signal again when it has connected again.
-    running = any(one.name == name for one in threading.enumerate())
-    if publishing_of(app).settings.enabled and not running:
-        control = SoloControl(app, sender.hostname)
-        threading.Thread(target=control.run, name=name, daemon=True).start()
+    if publishing_of(app).settings.enabled and sender.hostname not in _running:
+        control = _running[sender.hostname] = SoloControl(app, sender.hostname)
+        control.start()
+
+
+def worker_shutdown(**_: Any) -> None:
+    """Stop the threads, so that they leave no queue behind."""
+    while _running:
+        _running.popitem()[1].stop()
 
 
 class SoloControl:
@@ -53,15 +62,26 @@ class SoloControl:
     def __init__(self, app: Any, hostname: str) -> None:
         self._app = app
         self._hostname = hostname
+        self._stopped = threading.Event()
+        name = "celery-wsprogress-control"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def run(self) -> None:
-        """Read until the process ends."""
-        while True:
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread, and wait for it."""
+        self._stopped.set()
+        self._thread.join(STOP_TIMEOUT)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
             try:
                 self._listen()
             except Exception as exc:  # noqa: BLE001 - whatever the transport raises
                 logger.debug("Control messages cannot be read: %s", type(exc).__name__)
-            time.sleep(RETRY_INTERVAL)
+            self._stopped.wait(RETRY_INTERVAL)
 
     def _listen(self) -> None:
         # Without heartbeats, which somebody would have to send.
@@ -80,9 +100,9 @@ class SoloControl:
                     callbacks=[self.on_message],
                 ),
             ):
-                while True:
+                while not self._stopped.is_set():
                     with contextlib.suppress(TimeoutError):
-                        connection.drain_events(timeout=_WAIT)
+                        connection.drain_events(timeout=WAIT)
 
     def on_message(self, body: Any, _message: Any = None) -> None:
         """Tell the running task, if a control message revokes it."""
