@@ -194,15 +194,15 @@ def port():
 
 def first_line(port, *lines):
     """What is answered to a request made of these lines, as far as its first line."""
-    return answer_to(port, *lines).partition("\n")[0]
+    return answer_to(port, *lines, read="readline")
 
 
-def answer_to(port, *lines):
-    """All that is answered to a request made of these lines."""
+def answer_to(port, *lines, read="read"):
+    """All that is answered to a request made of these lines, until the connection is closed."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
         sock.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode("latin-1"))
         with sock.makefile("rb") as answer:
-            return answer.read().decode()
+            return getattr(answer, read)().decode()
 
 
 UPGRADE = (
