@@ -55,5 +55,7 @@ export function Component({ id }: { id: string }) {
   const { operation, result, connection } = useOperation(id, { onCompleted: () => {}, max_rate: 1 });
   const { operations, ready } = useOperations({ operation_type: "orders.*" }, { limit: 5 });
   console.log(result, connection, ready, operations.at(0)?.progress);
+  const { operation: whole } = useOperation({ workflow: id });
+  console.log(whole?.details.total, <CeleryProgress workflowId={id} expanded />);
   return <CeleryProgress taskId={id} label={operation?.operation_type} onResult={() => {}} />;
 }

@@ -19,7 +19,9 @@ const { areaPath, roundUp, linePath, Series } = await dashboard("series");
 const { EventLog, MAX_EVENTS: HELD } = await dashboard("event_log");
 const format = await dashboard("format");
 const { eventStep, mergeSteps } = await dashboard("timeline");
-const { keepAnchor, indexForKey, scrollToReveal, visibleRange } = await dashboard("virtual_list");
+const { keepAnchor, indexForKey, scrollToReveal, visibleRange } = await import(
+  "../../celery_wsprogress/static/celery_wsprogress/element/virtual_list.js"
+);
 
 const operation = (id, more = {}) => ({ ...emptyOperation(id, 100), ...more });
 const event = (type, data, more = {}) =>

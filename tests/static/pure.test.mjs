@@ -230,3 +230,27 @@ test("a workflow is as far as its members", () => {
   const mixed = aggregate("g", [waiting(9), member("queued", 0)]);
   assert.deepEqual([mixed.state, mixed.starts_at], ["queued", null]);
 });
+
+test("large groups are folded until they are unfolded", async () => {
+  const folder = "../../celery_wsprogress/static/celery_wsprogress";
+  const { WorkflowTree } = await import(`${folder}/client/workflow_tree.js`);
+  const { Folding, rowsOf } = await import(`${folder}/element/step_rows.js`);
+  const tree = new WorkflowTree();
+  const task = (index, parent) => ({ index, parent, kind: "task", state: "waiting", operation_id: `t${index}` });
+  const members = Array.from({ length: 30 }, (_, at) => task(at + 2, 1));
+  const nodes = [
+    { index: 0, parent: null, kind: "chain", state: "waiting" },
+    { index: 1, parent: 0, kind: "group", state: "waiting" },
+    ...members,
+    task(32, 0),
+  ];
+  tree.update({ total: 31, nodes });
+  const folding = new Folding();
+  const shown = () => rowsOf(tree, folding).map(({ node, level }) => [node.kind, level]);
+  assert.deepEqual(shown(), [["group", 1], ["task", 1]]);
+  folding.set(tree.root.children[0].children[0], true);
+  assert.equal(shown().length, 32);
+  assert.deepEqual(shown()[1], ["task", 2]);
+  const [first] = rowsOf(tree, folding);
+  assert.deepEqual([first.position, first.size, first.parent], [1, 2, null]);
+});

@@ -146,9 +146,11 @@ def test_the_element_is_small(record_property):
     require_packages()
     client = ("client", "client/protocol", "client/close_codes", "client/reducer")
     client = [f"./{one}.js" for one in client]
-    size = len(gzip.compress(bundle('export * from "./element.js"', *client).encode(), 9))
+    # Loaded when somebody unfolds the steps of a workflow.
+    later = "./element/steps_view.js"
+    size = len(gzip.compress(bundle('export * from "./element.js"', *client, later).encode(), 9))
     record_property("size: element.js with all it imports but the client", size)
-    both = len(gzip.compress(bundle('export * from "./element.js"').encode(), 9))
+    both = len(gzip.compress(bundle('export * from "./element.js"', later).encode(), 9))
     record_property("size: element.js and client.js together", both)
     assert size <= SIZES["element"]
     assert both <= sum(SIZES.values())

@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 from support.conditions import eventually
 from support.node import MODULES, bundle, require_packages, run_node
-from support.sample_events import completed, log, progress, result, scheduled, status
+from support.sample_events import completed, log, plan, progress, result, scheduled, status
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -236,3 +236,27 @@ def bundle_of_server():
         setTimeout(() => process.exit(), 50);
     """
     return bundle(source, define={"process.env.NODE_ENV": '"production"'})
+
+
+def test_a_workflow_is_followed_by_a_hook_and_shown_by_the_component(react_page, write):
+    name = uuid.uuid4().hex
+    first = f"{name}-first"
+    nodes = [("chain", -1), ("task", 0, first, "shop.first"), ("task", 0, name, "shop.last")]
+    write(plan(*nodes, held=name))
+    page = react_page(
+        """function App() {
+            const { operation, result } = useOperation({ workflow: id });
+            const { completed, total } = operation?.details ?? {};
+            return h("div", null, h("p", null, `${completed} of ${total} ${result ?? ""}`),
+                h(CeleryProgress, { workflowId: id, expanded: true,
+                    onCompleted: (event) => said.push(event.operation_id) }));
+        }""",
+        id=name,
+    )
+    shown = page.locator("p")
+    expect(shown).to_have_text("0 of 2 ")
+    expect(page.get_by_role("treeitem")).to_have_count(2)
+    for one in (first, name):
+        write(*life_of(one, started(), result("all", at=3.0), completed(at=3.0, duration=2.0)))
+    expect(shown).to_have_text("2 of 2 all")
+    eventually(lambda: page.evaluate("said") == [f"workflow:{name}"])

@@ -1,11 +1,13 @@
-"""Workflows in the browser's client, in pages before a real sidecar."""
+"""Workflows in the browser's client and in the element, in pages before a real sidecar."""
 
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import pytest
 from support.conditions import eventually
+from support.node import NODE_MODULES, require_packages
 from support.proxies import Proxy
 from support.sample_events import completed, error, plan, progress, queued, result, status
 from support.sidecars import PATIENT, SidecarThread
@@ -14,10 +16,13 @@ from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
 
 playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.redis]
 
+SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 KEY = "a key that is long enough for HS256"
+LONG = 60_000  # ms; for machines that are busy
 
 
 class Canvas:
@@ -209,3 +214,224 @@ def test_a_token_of_the_bar_alone_shows_no_steps(client_page, write, redis_serve
             steps=steps,
         )
         assert found == ["forbidden", "forbidden", 3]
+
+
+@pytest.fixture
+def page_of(open_page, sidecar):
+    """A page with these in its body, that has the element from the sidecar."""
+
+    def page_of(body, **how):
+        module = f'<script type="module" src="{sidecar.http}/element.js"></script>'
+        return open_page(body, head=module + how.pop("head", ""), **how)
+
+    return page_of
+
+
+def row_of(page, name):
+    return page.get_by_role("treeitem").filter(has_text=name)
+
+
+def test_a_workflow_is_one_bar_that_unfolds_into_its_steps(page_of, canvas):
+    canvas.plan()
+    canvas.start(canvas.a)
+    canvas.move(canvas.a, 0.5, message="halfway")
+    page = page_of(f'<celery-progress workflow-id="{canvas.c}"></celery-progress>')
+    element = page.locator("celery-progress")
+    bar = page.get_by_role("progressbar", name="workflow")
+    expect(bar).to_have_attribute("aria-valuenow", "16")
+    expect(element.locator("[part=figures]")).to_have_text("16% · 0 of 3")
+    expect(element.locator("[part=message]")).to_have_text("shop.a: halfway")
+    expect(page.get_by_role("tree")).to_have_count(0)
+    toggle = page.get_by_role("button", name="Steps", expanded=False)
+    toggle.press("Enter")
+    expect(page.get_by_role("button", name="Steps", expanded=True)).to_be_focused()
+    tree = page.get_by_role("tree", name="Steps")
+    expect(tree.get_by_role("treeitem")).to_have_count(4)
+    group = row_of(page, "group")
+    expect(group).to_have_attribute("aria-expanded", "true")
+    expect(group).to_contain_text("0 of 2")
+    for name, level, state in (("a", "2", "running"), ("b", "2", "waiting"), ("c", "1", "waiting")):
+        row = row_of(page, f"shop.{name}")
+        expect(row).to_have_attribute("aria-level", level)
+        expect(row).to_have_attribute("data-state", state)
+    small = page.get_by_role("progressbar", name="shop.a")
+    expect(small).to_have_attribute("aria-valuenow", "50")
+    canvas.end(canvas.a)
+    expect(small).to_have_attribute("aria-valuetext", "done")
+    expect(group).to_contain_text("1 of 2")
+    canvas.start(canvas.b)
+    canvas.fail(canvas.b)
+    canvas.write(error("broke", operation_id=canvas.c, run="never", at=4.0))
+    expect(row_of(page, "shop.b")).to_contain_text("failed")
+    expect(row_of(page, "shop.c")).to_contain_text("skipped")
+    expect(element).to_have_attribute("state", "error")
+    toggle = page.get_by_role("button", name="Steps", expanded=True)
+    toggle.click()
+    expect(tree).to_be_hidden()
+
+
+def test_steps_are_reached_and_folded_with_the_keyboard(page_of, canvas):
+    canvas.plan()
+    page = page_of(f'<celery-progress workflow-id="{canvas.c}" expanded></celery-progress>')
+    rows = page.get_by_role("treeitem")
+    expect(rows).to_have_count(4)
+    page.get_by_role("button", name="Steps").focus()
+    page.keyboard.press("Tab")
+    group = row_of(page, "group")
+    expect(group).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(row_of(page, "shop.a")).to_be_focused()
+    page.keyboard.press("End")
+    expect(row_of(page, "shop.c")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    expect(group).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(group).to_have_attribute("aria-expanded", "false")
+    expect(rows).to_have_count(2)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(row_of(page, "shop.a")).to_be_focused()
+    assert page.evaluate("document.querySelectorAll('*').length") < 20
+
+
+def test_a_single_task_shows_no_steps(page_of, canvas):
+    canvas.start(canvas.c)
+    canvas.move(canvas.c, 0.5)
+    page = page_of(f'<celery-progress workflow-id="{canvas.c}" expanded></celery-progress>')
+    bar = page.get_by_role("progressbar", name="shop.c")
+    expect(bar).to_have_attribute("aria-valuenow", "50")
+    expect(page.get_by_role("button")).to_have_count(0)
+
+
+@pytest.fixture
+def large(write):
+    """The name of a group of 10,000 with a body behind it."""
+    name = uuid.uuid4().hex[:8]
+    members = [("task", 1, f"{name}-{at}", "shop.resize") for at in range(10_000)]
+    nodes = [("chain", -1), ("group", 0, f"{name}-g"), *members, ("task", 0, name, "shop.join")]
+    for first in range(0, len(nodes), 1_000):
+        write(plan(*nodes[first : first + 1_000], held=name, first=first, tasks=10_001))
+    return name
+
+
+FRAMES = """async () => {
+    const gaps = [];
+    let before = performance.now();
+    while (gaps.length < 60) {
+        await new Promise(requestAnimationFrame);
+        gaps.push(performance.now() - before);
+        before = performance.now();
+    }
+    return gaps.sort((one, other) => one - other)[30];
+}"""
+
+
+def test_ten_thousand_steps_are_a_few_rows(page_of, write, large):
+    page = page_of(f'<celery-progress workflow-id="{large}" expanded></celery-progress>')
+    group = row_of(page, "group")
+    expect(group).to_contain_text("0 of 10,000", timeout=LONG)
+    expect(group).to_have_attribute("aria-expanded", "false")
+    expect(page.get_by_role("treeitem")).to_have_count(2)
+    group.click()
+    rows = page.get_by_role("treeitem")
+    expect(rows.nth(1)).to_have_attribute("aria-setsize", "10000")
+    assert rows.count() < 40
+    expect(row_of(page, "shop.join")).to_have_count(0)
+    for first in range(0, 2_000, 500):
+        ids = [f"{large}-{at}" for at in range(first, first + 500)]
+        write(*[one for task in ids for one in life_of_step(task)])
+    expect(rows.nth(1)).to_have_attribute("data-state", "completed")
+    expect(group).to_contain_text("2,000 of 10,000", timeout=LONG)
+    page.keyboard.press("End")
+    expect(row_of(page, "shop.join")).to_be_focused()
+    assert rows.count() < 40
+    # Of frames while nothing but this page works: it paints more often than it must for the eye.
+    assert page.evaluate(FRAMES) < 100
+
+
+def life_of_step(task):
+    run = {"operation_id": task, "run": f"run-{task}"}
+    return [
+        queued(at=1.0, operation_id=task, publication=f"p-{task}", operation_type="shop.resize"),
+        status("started", at=2.0, publication=f"p-{task}", metadata={}, **run),
+        completed(at=3.0, duration=1.0, **run),
+    ]
+
+
+def test_steps_that_the_token_does_not_grant_are_not_shown(page_of, redis_server, canvas):
+    address = BrokerAddress(redis_server.url)
+    canvas.plan()
+    with SidecarThread(address, key=KEY, **PATIENT) as closed:
+        token = create_token(canvas.c, key=KEY)
+        page = page_of(
+            f'<celery-progress workflow-id="{canvas.c}" url="{closed.url}" token="{token}"'
+            " expanded></celery-progress>"
+        )
+        expect(page.get_by_text("The steps may not be shown here.")).to_be_visible()
+        expect(page.get_by_role("progressbar", name="workflow")).to_be_visible()
+
+
+@pytest.fixture
+def busy(canvas, write):
+    """A workflow in which every state is seen."""
+    name = canvas.c
+    tasks = {one: f"{name}-{one}" for one in ("fetch", "thumb", "video", "audio", "text", "late")}
+    nodes = [
+        ("chain", -1),
+        ("task", 0, tasks["fetch"], "shop.media.fetch"),
+        ("group", 0, f"{name}-g"),
+        ("task", 2, tasks["thumb"], "shop.media.make_thumbnails"),
+        ("chain", 2),
+        ("task", 4, tasks["video"], "shop.media.encode_video"),
+        ("task", 4, tasks["audio"], "shop.media.normalize_the_audio_of_all_tracks"),
+        ("task", 2, tasks["text"], "shop.media.transcribe"),
+        ("task", 0, name, "shop.media.publish"),
+    ]
+    write(plan(*nodes, held=name))
+    for one in ("fetch", "thumb", "video", "text"):
+        canvas.start(tasks[one], kind=f"shop.media.{one}")
+    canvas.end(tasks["fetch"])
+    canvas.move(tasks["thumb"], 0.64, message="image 16 of 25")
+    canvas.write(
+        error("stopped", operation_id=tasks["text"], run=f"run-{tasks['text']}", status="cancelled")
+    )
+    canvas.fail(tasks["video"])
+    canvas.write(error("broke", operation_id=tasks["audio"], run="never", at=4.0))
+    return name
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        ("light", 480, 'lang="en"'),
+        ("dark", 480, 'lang="en"'),
+        ("phone", 320, 'lang="en"'),
+        ("rtl", 480, 'lang="he" dir="rtl"'),
+    ],
+    ids=str,
+)
+def test_the_steps_look_as_they_should(page_of, busy, large, how):
+    look, width, html = how
+    require_packages()
+    dark = look == "dark"
+    style = f"<style>:root {{ color-scheme: {'dark' if dark else 'light'} }} body {{ margin: 1rem;"
+    style += f" background: {'#111827' if dark else '#fff'} }}</style>"
+    bars = [
+        f'<celery-progress workflow-id="{one}" label="{label}" expanded></celery-progress><br>'
+        for one, label in ((busy, "Import of a film"), (large, "All pictures"))
+    ]
+    page = page_of("".join(bars), head=style, html=html)
+    page.set_viewport_size({"width": width, "height": 640})
+    expect(page.get_by_role("tree").first.get_by_role("treeitem")).to_have_count(8)
+    expect(page.get_by_text("0 of 10,000")).to_be_visible(timeout=LONG)
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"steps-{look}.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.add_script_tag(path=NODE_MODULES / "axe-core" / "axe.min.js")
+    found = page.evaluate(
+        "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice'] })"
+    )
+    allowed = {"page-has-heading-one", "landmark-one-main", "region"}
+    wrong = [one for one in found["violations"] if one["id"] not in allowed]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in wrong] == []

@@ -4,10 +4,12 @@
  *     <script type="module" src="http://localhost:8765/element.js"></script>
  *     <celery-progress task-id="…"></celery-progress>
  *
- * Attributes: `task-id`, or `group-id` for all members of a workflow; `url` of the sidecar, by
- * default the one that served this module; `label`; `token`; `cancellable`, which shows a button
- * where the sidecar lets anybody cancel. Slots: `label`, `result`. Parts: `label`, `status`,
- * `cancel`, `bar`, `fill`, `message`, `figures`, `error`, `result`. The attributes `state`, `status`, `indeterminate` and `connection` reflect the state, for styles.
+ * Attributes: `task-id`; or `workflow-id` for a chain, a group or a chord, whose steps unfold
+ * (`expanded`); or `group-id` for all members of a group; `url` of the sidecar, by default the one
+ * that served this module; `label`; `token`; `cancellable`, which shows a button where the sidecar
+ * lets anybody cancel. Slots: `label`, `result`. Parts: `label`, `status`, `cancel`, `bar`, `fill`,
+ * `message`, `figures`, `error`, `result`, `toggle`, `steps`. The attributes `state`, `status`,
+ * `indeterminate` and `connection` reflect the state, for styles.
  *
  * Each event of the operation is dispatched on the element, as `celery-progress`, `celery-log` and
  * so on, bubbling, once for each element, with `event`, `operation` and `replayed` in its `detail`:
@@ -28,8 +30,10 @@ import { Countdown } from "./element/countdown.js";
 import { displayOf } from "./element/display.js";
 import { mergeWords, WORDS } from "./element/format.js";
 import { adoptStyles } from "./element/shadow_dom.js";
+import { Unfolding } from "./element/unfolding.js";
 import { View } from "./element/view.js";
-import { aggregate } from "./element/workflow.js";
+import { warn, warnUnknown, warnUnreachable } from "./element/warnings.js";
+import { aggregate, describeWorkflow } from "./element/workflow.js";
 
 /** @import { Client } from "./client.js" */
 /** @import { Monitor, Watch } from "./client/handles.js" */
@@ -45,15 +49,8 @@ const UNKNOWN_TIMEOUT = 10_000;
 /** Maximum number of dispatched event ids that are kept. */
 const MAX_DISPATCHED_IDS = 5_000;
 
-/** Warnings that were written to the console; each is written once. @type {Set<string>} */
-const warned = new Set();
-
-/** @param {string} text */
-function warn(text) {
-  if (warned.has(text) || warned.size >= 100) return;
-  warned.add(text);
-  console.warn(`<celery-progress>: ${text}`);
-}
+/** Attributes of which a change begins another watch. */
+const WATCHED = ["task-id", "workflow-id", "group-id", "url", "token"];
 
 /** @typedef {import("./element/display.js").Display} Display */
 
@@ -61,7 +58,7 @@ function warn(text) {
 const Base = globalThis.HTMLElement ?? /** @type {any} */ (class {});
 
 export class CeleryProgress extends Base {
-  static observedAttributes = ["task-id", "group-id", "url", "token", "label", "cancellable", ...REFLECTED];
+  static observedAttributes = [...WATCHED, "label", "cancellable", "expanded", ...REFLECTED];
 
   /** The words that it shows; missing ones are in English. @type {Partial<Words>} */
   static words = WORDS;
@@ -75,7 +72,7 @@ export class CeleryProgress extends Base {
   /** @type {GetToken | undefined} */
   #getToken;
   #restarting = false;
-  /** The task id and group id that it follows, as JSON. */
+  /** The ids that it follows, as JSON. */
   #target = "";
   /** The ids of the events that were dispatched. @type {Set<string>} */
   #dispatched = new Set();
@@ -88,6 +85,7 @@ export class CeleryProgress extends Base {
   #unknownTimer;
 
   #view;
+  #unfolding;
   #announcer;
   #cancelButton;
 
@@ -95,6 +93,7 @@ export class CeleryProgress extends Base {
     super();
     const root = this.attachShadow({ mode: "open" });
     this.#view = new View(this);
+    this.#unfolding = new Unfolding(this);
     this.#announcer = new Announcer(root);
     this.#cancelButton = new CancelButton(this, {
       onChange: () => this.#scheduleRender(),
@@ -148,8 +147,8 @@ export class CeleryProgress extends Base {
   attributeChangedCallback(name, before, after) {
     if (before === after) return;
     // A page may remove the reflected attributes, as libraries that morph the DOM do.
-    if (["label", "cancellable"].includes(name) || REFLECTED.includes(name)) this.#scheduleRender();
-    else this.#restartSoon();
+    if (WATCHED.includes(name)) this.#restartSoon();
+    else this.#scheduleRender();
   }
 
   /** Restart once for all attributes that are set in one task of the event loop. */
@@ -164,9 +163,12 @@ export class CeleryProgress extends Base {
   }
 
   #start() {
-    const [id, group] = [this.getAttribute("task-id"), this.getAttribute("group-id")];
+    const [workflow, task, group] = ["workflow-id", "task-id", "group-id"].map((name) =>
+      this.getAttribute(name),
+    );
+    const id = workflow || task;
     if (!id && !group) return;
-    this.#resetIfChanged(JSON.stringify([id, group]));
+    this.#resetIfChanged(JSON.stringify([workflow, task, group]));
     const token = this.getAttribute("token") ?? undefined;
     try {
       const url = this.getAttribute("url") ?? sidecarOf(HERE);
@@ -177,6 +179,7 @@ export class CeleryProgress extends Base {
     }
     const options = {
       stay: true,
+      workflow: !!workflow,
       onChange: (
         /** @type {Operation} */ operation,
         /** @type {ProgressEvent | null} */ event,
@@ -211,10 +214,7 @@ export class CeleryProgress extends Base {
   #observe() {
     const { url, state, lost } = this.#client ?? {};
     // 1000: the client closed it itself, as when a page is left.
-    if (lost && lost.code !== NORMAL && state !== "open") {
-      const why = lost.reason || lost.code;
-      warn(`no connection to ${url} (${why}); trying again. Is a sidecar there, and \`url\` right?`);
-    }
+    if (lost && lost.code !== NORMAL && state !== "open") warnUnreachable(url, lost);
     this.#scheduleRender();
   }
 
@@ -222,16 +222,14 @@ export class CeleryProgress extends Base {
   #reportUnknown(id) {
     if (this.operation) return;
     this.#isUnknown = true;
-    warn(
-      `nothing was heard of ${id}. Is it the id of a task with base=StreamingTask, and does its ` +
-        "worker use the broker of the sidecar?",
-    );
+    warnUnknown(id);
     this.#scheduleRender();
   }
 
   #stop() {
     this.#announcer.stop();
     this.#countdown.stop();
+    this.#unfolding.close();
     clearTimeout(this.#unknownTimer);
     this.#handle?.close();
     this.#client?.close();
@@ -277,14 +275,18 @@ export class CeleryProgress extends Base {
   }
 
   #render() {
-    const { operation } = this;
-    const words = mergeWords(/** @type {typeof CeleryProgress} */ (this.constructor).words);
+    const wordsOf = () => mergeWords(/** @type {typeof CeleryProgress} */ (this.constructor).words);
+    const words = wordsOf();
+    const workflow = this.getAttribute("workflow-id") || null;
+    const shown = this.operation;
+    const operation = workflow && shown ? describeWorkflow(shown, words) : shown;
     const [client, error, isUnknown] = [this.#client, this.#error, this.#isUnknown];
     const now = client?.now ?? 0;
     const display = displayOf(operation, words, client, error, isUnknown, now, languageOf(this));
-    const isGroup = this.#handle !== null && !("operation" in this.#handle);
+    const isGroup = !!workflow || (this.#handle !== null && !("operation" in this.#handle));
     this.#view.render(operation, display, words, isGroup, this.#resultEvent, now);
     this.#cancelButton.render(operation, client, words, isGroup);
+    this.#unfolding.paint(shown, client, workflow, wordsOf);
     this.#announcer.announce(operation, display);
     this.#countdown.update(operation, now);
   }

@@ -2,6 +2,7 @@
  * Operations in React: two hooks and a component.
  *
  *     const { operation, result, error } = useOperation(taskId);
+ *     const { operation: whole } = useOperation({ workflow: workflowId });
  *
  * `react` is imported by its bare name: the bundler or the import map of the page resolves it.
  *
@@ -58,6 +59,11 @@ export type OperationsView = {
 };
 export type CeleryProgressProps = {
     taskId?: string;
+    workflowId?: string;
+    /**
+     * Whether the steps of the workflow are unfolded at first.
+     */
+    expanded?: boolean;
     groupId?: string;
     url?: string | URL;
     token?: string;
@@ -77,13 +83,17 @@ export type CeleryProgressProps = {
     children?: ReactNode;
 };
 /**
- * Follow one operation.
+ * Follow one operation, or a workflow as one.
  *
- * @param {string | null | undefined} id The Celery task id; without one nothing is followed.
+ * @param {string | { workflow: string | null | undefined } | null | undefined} followed The Celery
+ *   task id; or the id of a chain, a group or a chord that its caller holds. Without an id nothing
+ *   is followed.
  * @param {HookOptions} [options]
  * @returns {OperationView}
  */
-export declare function useOperation(id: string | null | undefined, options?: HookOptions): OperationView;
+export declare function useOperation(followed: string | {
+    workflow: string | null | undefined;
+} | null | undefined, options?: HookOptions): OperationView;
 /**
  * Follow every operation, or those of a selector.
  *
@@ -102,7 +112,9 @@ export declare function useOperations(selector?: Selector, options?: HookOptions
 export declare function CeleryProgress(props: CeleryProgressProps & Handlers): React.ReactElement<{
     ref: (element: CeleryProgressElement | null) => void;
     "task-id": string | undefined;
+    "workflow-id": string | undefined;
     "group-id": string | undefined;
+    expanded: string | undefined;
     url: string | undefined;
     token: string | undefined;
     label: string | undefined;

@@ -3,6 +3,7 @@
  * Operations in React: two hooks and a component.
  *
  *     const { operation, result, error } = useOperation(taskId);
+ *     const { operation: whole } = useOperation({ workflow: workflowId });
  *
  * `react` is imported by its bare name: the bundler or the import map of the page resolves it.
  *
@@ -49,6 +50,8 @@ import { oncePerFrame } from "./element/animation_frame.js";
  *
  * @typedef {object} CeleryProgressProps
  * @property {string} [taskId]
+ * @property {string} [workflowId]
+ * @property {boolean} [expanded] Whether the steps of the workflow are unfolded at first.
  * @property {string} [groupId]
  * @property {string | URL} [url]
  * @property {string} [token]
@@ -80,19 +83,23 @@ const NONE = Object.freeze({
 });
 
 /**
- * Follow one operation.
+ * Follow one operation, or a workflow as one.
  *
- * @param {string | null | undefined} id The Celery task id; without one nothing is followed.
+ * @param {string | { workflow: string | null | undefined } | null | undefined} followed The Celery
+ *   task id; or the id of a chain, a group or a chord that its caller holds. Without an id nothing
+ *   is followed.
  * @param {HookOptions} [options]
  * @returns {OperationView}
  */
-export function useOperation(id, options = {}) {
+export function useOperation(followed, options = {}) {
   const { max_rate } = options;
-  const key = JSON.stringify([id ?? "", max_rate]);
+  const workflow = typeof followed === "object" && followed !== null;
+  const id = workflow ? followed.workflow : followed;
+  const key = JSON.stringify([id ?? "", workflow, max_rate]);
   return useStore(NOTHING, options, key, (client, handlers, show) => {
     if (!id) return;
-    const watch = client.watch(id, { ...handlers, max_rate, stay: true });
-    const cancel = (/** @type {CancelOptions} */ how = {}) => client.cancel(id, how);
+    const watch = client.watch(id, { ...handlers, max_rate, stay: true, workflow });
+    const cancel = (/** @type {CancelOptions} */ how = {}) => client.cancel(watch.id, how);
     const view = () => {
       const { operation, result, error } = watch;
       const { now, state: connection } = client;
@@ -147,7 +154,8 @@ export function useOperations(selector = {}, options = {}) {
  * @param {CeleryProgressProps & Handlers} props
  */
 export function CeleryProgress(props) {
-  const { taskId, groupId, url, token, label, className, cancellable, children } = props;
+  const { taskId, workflowId, groupId, expanded, url, token, label, className } = props;
+  const { cancellable, children } = props;
   const latest = React.useRef(props);
   React.useEffect(() => {
     latest.current = props;
@@ -166,7 +174,9 @@ export function CeleryProgress(props) {
     {
       ref: attach,
       "task-id": taskId,
+      "workflow-id": workflowId,
       "group-id": groupId,
+      expanded: expanded ? "" : undefined,
       url: url?.toString(),
       token,
       label,

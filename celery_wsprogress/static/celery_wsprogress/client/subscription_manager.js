@@ -7,7 +7,7 @@
 
 import { fetchOperations } from "./operation_pages.js";
 import { OperationStore } from "./operation_store.js";
-import { CommandError } from "./protocol.js";
+import { CommandError, isEnd, workflowOperationId } from "./protocol.js";
 import { ResumeState } from "./resume_state.js";
 import { resubscribe } from "./resubscription.js";
 import { highestRate, Listener, NO_RATE_LIMIT, subscriptionKey } from "./subscriptions.js";
@@ -89,7 +89,10 @@ export class SubscriptionManager {
 
   /** @param {ProgressEvent} event */
   onEvent(event) {
-    if (this.#store.applyEvent(event)) this.#fetchSnapshot(event.operation_id);
+    const id = event.operation_id;
+    // The end of a workflow does not say how many of its tasks are over.
+    const counts = isEnd(event) && id.startsWith(workflowOperationId(""));
+    if (this.#store.applyEvent(event) || counts) this.#fetchSnapshot(id);
   }
 
   // Called by handles.
@@ -270,7 +273,7 @@ export class SubscriptionManager {
   }
 
   /**
-   * Fetch the snapshot of an operation whose earlier events are unknown.
+   * Fetch the snapshot of an operation of which the events do not tell all.
    *
    * @param {string} id
    */

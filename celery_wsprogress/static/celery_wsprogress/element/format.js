@@ -42,6 +42,13 @@ export const WORDS = {
   took: "took {}",
   of: "{} of {}",
   perSecond: "{}/s",
+  waiting: "waiting",
+  skipped: "skipped",
+  chain: "chain",
+  group: "group",
+  workflow: "workflow",
+  steps: "Steps",
+  stepsRefused: "The steps may not be shown here.",
 };
 
 /** @typedef {typeof WORDS} Words */
@@ -246,6 +253,6 @@ export function formatResult(value, json) {
  * @param {string} pattern With `{}` for each value.
  * @param {string[]} values
  */
-function fillTemplate(pattern, ...values) {
+export function fillTemplate(pattern, ...values) {
   return values.reduce((text, value) => text.replace("{}", () => value), pattern);
 }

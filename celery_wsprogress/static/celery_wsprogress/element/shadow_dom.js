@@ -30,14 +30,22 @@ export function buildShadow(root) {
   const bar = createPart("bar", createPart("fill"));
   const attributes = { role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" };
   for (const [name, value] of Object.entries(attributes)) bar.setAttribute(name, value);
+  const toggle = document.createElement("button");
+  for (const [name, value] of [["part", "toggle"], ["type", "button"], ["aria-controls", "steps"]]) {
+    toggle.setAttribute(name, value);
+  }
+  const steps = createPart("steps");
+  steps.id = "steps";
+  toggle.hidden = steps.hidden = true;
   const live = createPart("live");
   live.setAttribute("aria-live", "polite");
   root.append(
-    createPart("head", createPart("label", createSlot("label")), createPart("status"), createButton()),
+    createPart("head", toggle, createPart("label", createSlot("label")), createPart("status"), createButton()),
     bar,
     createPart("foot", createPart("message"), createPart("figures")),
     createPart("error"),
     createPart("result", createSlot("result")),
+    steps,
     live,
   );
 }
@@ -86,7 +94,7 @@ export function setText(node, text) {
  * @param {string} name
  * @param {...HTMLElement} children
  */
-function createPart(name, ...children) {
+export function createPart(name, ...children) {
   const div = document.createElement("div");
   div.setAttribute("part", name);
   div.append(...children);

@@ -51,7 +51,13 @@ export const STYLES = `
 [part=status], [part=figures] { text-align: end; margin-inline-start: auto; }
 [part=label], [part=message], [part=error], [part=result] { unicode-bidi: plaintext; }
 :host(:dir(rtl)) :is([part=message], [part=error], [part=result]) { text-align: right; }
-[part=label] { font-weight: 600; }
+[part=label] { font-weight: 600; flex: 1; }
+[part=toggle] {
+  all: unset; box-sizing: border-box; inline-size: 1.4em; margin-inline: -0.2em -0.75rem;
+  border-radius: 0.3em; color: var(--_muted); text-align: center; cursor: pointer;
+}
+[part=toggle]:hover { color: var(--_text); background: var(--_track); }
+[part=toggle]:focus-visible { outline: 2px solid var(--_accent); }
 [part=status] { color: var(--_tone); font-size: 0.8125rem; font-weight: 500; }
 [part=status]::before {
   content: ""; display: inline-block; inline-size: 0.5em; block-size: 0.5em; border-radius: 50%;

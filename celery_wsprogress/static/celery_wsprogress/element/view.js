@@ -49,7 +49,9 @@ export class View {
   #renderLabel(operation) {
     const given = this.#host.getAttribute("label");
     const slot = this.#slot("label");
-    const label = given ?? (operation?.operation_type || this.#host.getAttribute("task-id") || "");
+    const host = this.#host;
+    const id = host.getAttribute("workflow-id") || host.getAttribute("task-id");
+    const label = given ?? (operation?.operation_type || id || "");
     setText(slot, label);
     const [slotted] = slot.assignedNodes();
     this.#part("bar").setAttribute("aria-label", slotted?.textContent || label);

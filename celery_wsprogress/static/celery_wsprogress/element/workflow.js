@@ -1,5 +1,6 @@
 /**
- * The members of a workflow as one operation.
+ * Operations that stand for several tasks: a workflow as the sidecar shows it, and the members of a
+ * group, put together here.
  *
  * Pure.
  */
@@ -7,7 +8,29 @@
 import { hasEnded, hasNotBegun } from "../client/protocol.js";
 import { emptyOperation } from "../client/reducer.js";
 
-/** @import { Operation, State } from "../client/protocol.js" */
+/** @import { Operation, State, WorkflowCounts } from "../client/protocol.js" */
+
+/**
+ * Return the operation of a workflow as the bar shows it: the number of its tasks that are over, and
+ * the name of the task that reported last before its message.
+ *
+ * @param {Operation} operation
+ * @param {{ workflow: string }} words
+ * @returns {Operation}
+ */
+export function describeWorkflow(operation, words) {
+  const { details, message, operation_type: type } = operation;
+  const { total, completed, failed, step } = /** @type {Partial<WorkflowCounts>} */ (details);
+  // A task that is no part of a workflow is shown as what it is.
+  if (total === undefined || total < 2) return { ...operation, operation_type: type || step || "" };
+  return {
+    ...operation,
+    operation_type: type.startsWith("celery.") || !type ? words.workflow : type,
+    current: (completed ?? 0) + (failed ?? 0),
+    total,
+    message: hasEnded(operation) ? "" : [step, message].filter(Boolean).join(": "),
+  };
+}
 
 /**
  * Return one snapshot for all members: mean progress, number of ended members, first error.

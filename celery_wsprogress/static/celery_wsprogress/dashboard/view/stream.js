@@ -8,7 +8,7 @@ import { found, make, mark, write } from "./dom.js";
 import { RecentEvents } from "../model/recent_events.js";
 import { addressOf } from "../model/routing.js";
 import { timeOfDay, summary, eventTone } from "../model/format.js";
-import { visibleRange } from "../model/virtual_list.js";
+import { visibleRange } from "../../element/virtual_list.js";
 
 /** @import { Operation, ProgressEvent } from "../../client/protocol.js" */
 /** @import { Entry } from "../model/recent_events.js" */

@@ -8,7 +8,7 @@
 import { found, mark } from "./dom.js";
 import { indexOf } from "../model/order.js";
 import { Row } from "./row.js";
-import { keepAnchor, indexForKey, scrollToReveal, visibleRange } from "../model/virtual_list.js";
+import { keepAnchor, indexForKey, scrollToReveal, visibleRange } from "../../element/virtual_list.js";
 
 /** @import { Operation } from "../../client/protocol.js" */
 /** @import { SortKey } from "../model/order.js" */

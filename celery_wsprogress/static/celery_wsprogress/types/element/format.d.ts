@@ -38,6 +38,13 @@ export declare const WORDS: {
     took: string;
     of: string;
     perSecond: string;
+    waiting: string;
+    skipped: string;
+    chain: string;
+    group: string;
+    workflow: string;
+    steps: string;
+    stepsRefused: string;
 };
 export type Words = typeof WORDS;
 /** @typedef {typeof WORDS} Words */
@@ -117,3 +124,8 @@ export declare function formatWait(seconds: number, language?: string): string;
  * @param {string} [json] Its exact JSON, if it has integers that JavaScript cannot hold.
  */
 export declare function formatResult(value: unknown, json?: string): string;
+/**
+ * @param {string} pattern With `{}` for each value.
+ * @param {string[]} values
+ */
+export declare function fillTemplate(pattern: string, ...values: string[]): string;

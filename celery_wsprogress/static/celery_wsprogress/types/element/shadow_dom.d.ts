@@ -39,3 +39,8 @@ export declare function part(root: ShadowRoot, name: string): HTMLElement;
  * @param {string} text
  */
 export declare function setText(node: Node, text: string): void;
+/**
+ * @param {string} name
+ * @param {...HTMLElement} children
+ */
+export declare function createPart(name: string, ...children: HTMLElement[]): HTMLDivElement;
