@@ -22,7 +22,7 @@ from support.workflow_logs import WorkflowClient, WorkflowLog, write_life
 from celery_wsprogress import __version__
 from celery_wsprogress.protocol import close_codes
 
-SIZES = {"client": 9 * 1024, "element": 7 * 1024}
+SIZES = {"client": 9 * 1024, "element": 8 * 1024}
 
 
 @pytest.mark.parametrize("file", ["pure.test.mjs", "dashboard.test.mjs"])

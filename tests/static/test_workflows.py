@@ -422,7 +422,7 @@ def test_the_steps_look_as_they_should(page_of, busy, large, how):
         for one, label in ((busy, "Import of a film"), (large, "All pictures"))
     ]
     page = page_of("".join(bars), head=style, html=html)
-    page.set_viewport_size({"width": width, "height": 640})
+    page.set_viewport_size({"width": width, "height": 440})
     expect(page.get_by_role("tree").first.get_by_role("treeitem")).to_have_count(8)
     expect(page.get_by_text("0 of 10,000")).to_be_visible(timeout=LONG)
     SCREENSHOTS.mkdir(exist_ok=True)
