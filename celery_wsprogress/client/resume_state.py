@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 EVERYTHING: Final = "*"
 
+ENDS: Final = frozenset({"completed", "error"})
+"""The types of the events that end an operation."""
+
 MAX_SEEN: Final = 100_000
 """Event ids that are remembered: about 15 MB."""
 
@@ -46,6 +49,8 @@ class ResumeState:
     def __init__(self) -> None:
         self.subscribed: dict[str, None] = {}
         """Ids, perhaps with ``*``, in the order of their subscription. The values are unused."""
+        self.selectors: list[dict[str, str]] = []
+        """The fields of further subscriptions, each to operations of one kind."""
         self._progress: OrderedDict[str, OperationProgress] = OrderedDict()
         self._seen: OrderedDict[str, None] = OrderedDict()
 
@@ -71,7 +76,7 @@ class ResumeState:
             self._seen.popitem(last=False)
         progress = self._entry(str(event.get("operation_id")))
         progress.last_event_id = event_id
-        progress.ended = event.get("event_type") in {"completed", "error"}
+        progress.ended = event.get("event_type") in ENDS
         return True
 
     def _entry(self, operation_id: str) -> OperationProgress:
@@ -90,12 +95,15 @@ class ResumeState:
     def resume(self) -> Iterator[dict[str, Any]]:
         """Give the commands to send on a new connection, in this order.
 
-        With ``*``, operations that have not ended are subscribed by id for a moment, because only
-        ids take a ``since``. Of an operation that began meanwhile, the sidecar sends the present
-        state; one that began and ended meanwhile is not shown.
+        With ``*`` or a selector, operations that have not ended are subscribed by id for a moment,
+        because only ids take a ``since``. Of an operation that began meanwhile, the sidecar sends
+        the present state; one that began and ended meanwhile is not shown.
         """
         yield from self._subscriptions(one for one in self.subscribed if one != EVERYTHING)
-        if EVERYTHING not in self.subscribed:
+        selectors = [*self.selectors]
+        if EVERYTHING in self.subscribed:
+            selectors.append({"operation_id": EVERYTHING})
+        if not selectors:
             return
         unsubscribed = [
             one
@@ -103,7 +111,8 @@ class ResumeState:
             if one not in self.subscribed and not progress.ended
         ]
         yield from self._subscriptions(unsubscribed)
-        yield {"command": "subscribe", "operation_id": EVERYTHING}
+        for fields in selectors:
+            yield {"command": "subscribe", **fields}
         for ids in chunks(unsubscribed):
             yield {"command": "unsubscribe", "operation_ids": ids}
 

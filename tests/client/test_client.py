@@ -19,7 +19,7 @@ from websockets.asyncio.server import serve
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.client import Client, Connected, Disconnected
-from celery_wsprogress.client import client as module
+from celery_wsprogress.client import reconnecting_client as module
 from celery_wsprogress.errors import CommandError, NoConnection
 
 KEY = "a key that is long enough for HS256"

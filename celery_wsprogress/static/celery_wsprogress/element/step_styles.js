@@ -34,7 +34,8 @@ export const STEP_STYLES = `
 [aria-expanded=false] > [part=step-fold]::before { content: "▸"; font-size: 1.2em; }
 [aria-expanded=true] > [part=step-fold]::before { content: "▾"; font-size: 1.2em; }
 :dir(rtl) > [part=step][aria-expanded=false] > [part=step-fold]::before { content: "◂"; }
-[part=step-name] { display: flex; min-inline-size: 0; white-space: nowrap; }
+[part=step-name] { display: flex; min-inline-size: 0; direction: ltr; white-space: nowrap; }
+:host(:dir(rtl)) [part=step-name] { justify-content: end; }
 [part=step-name] > * { overflow: hidden; text-overflow: ellipsis; unicode-bidi: plaintext; }
 [part=step-name] > :first-child { color: var(--_muted); }
 [part=step-name] > :last-child { flex: none; max-inline-size: 100%; }
