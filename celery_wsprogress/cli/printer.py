@@ -34,6 +34,9 @@ MAX_REMEMBERED: Final = 10_000
 
 _REWRITE: Final = "\r\x1b[K"
 
+_REWRITE_BLOCK: Final = "\r\x1b[{}A\x1b[J"
+"""Goes up so many lines, and erases what is below."""
+
 
 def is_terminal(stream: TextIO) -> bool:
     """Return whether lines can be rewritten there."""
@@ -43,12 +46,16 @@ def is_terminal(stream: TextIO) -> bool:
 class Printer:
     """Prints events, other lines and warnings.
 
+    :attr:`refresh_interval` is the number of seconds after which to call :meth:`refresh` again.
+
     Args:
         ids: The operations that are watched, if they are known. A single one is not named in
             its lines.
         as_json: Print each event as JSON, unchanged.
         prompt: The prompt of the line that the user types.
     """
+
+    refresh_interval = 1.0
 
     def __init__(self, ids: Iterable[str] = (), *, as_json: bool = False, prompt: str = "") -> None:
         self.as_json = as_json
@@ -88,7 +95,7 @@ class Printer:
         elif self._percent_changed(event):
             self.print_line(event_line(event, self._name(event)))
 
-    def count_down(self, now: float) -> None:
+    def refresh(self, now: float, /) -> None:
         """Show how long the only operation waits until it starts.
 
         Args:
@@ -103,7 +110,7 @@ class Printer:
     def print_line(self, text: str) -> None:
         """Print a line above the bar or the prompt."""
         if self._bar or self._prompt:
-            text = _REWRITE + text
+            text = self._erase() + text
         self._write(f"{text}\n{self._bar or self._prompt}")
 
     def warn(self, text: str) -> None:
@@ -134,9 +141,15 @@ class Printer:
     def _end_bar(self) -> None:
         """End the line of the bar; that of a countdown is removed."""
         if self._bar:
+            erase = self._erase()
             self._bar = ""
-            self._write(_REWRITE if self._waiting else "\n")
+            self._write(erase if self._waiting else "\n")
         self._waiting = None
+
+    def _erase(self) -> str:
+        """Return what erases the bar, or the prompt."""
+        above = self._bar.count("\n")
+        return _REWRITE_BLOCK.format(above) if above else _REWRITE
 
     def _print_event(self, event: Mapping[str, Any]) -> None:
         """Print an event that is not progress. Each but a log line ends the bar."""
@@ -149,9 +162,14 @@ class Printer:
             self._waiting = event
 
     def _show_bar(self, text: str) -> None:
+        self._show_block([text], shutil.get_terminal_size().columns)
+
+    def _show_block(self, lines: Iterable[str], columns: int) -> None:
+        """Show lines in place of the bar."""
+        erase = self._erase()
         # The last column stays free: some terminals begin a new line after it.
-        self._bar = truncate_to_width(text, shutil.get_terminal_size().columns - 1)
-        self._write(_REWRITE + self._bar)
+        self._bar = "\n".join(truncate_to_width(one, columns - 1) for one in lines)
+        self._write(erase + self._bar)
 
     def _percent_changed(self, event: Mapping[str, Any]) -> bool:
         operation_id, present = str(event.get("operation_id")), percent(event["data"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import termios
 import threading
@@ -84,22 +85,38 @@ class Terminal:
         return code
 
 
+_SEQUENCE: Final = re.compile(r"\x1b\[(\d*)([AJK])")
+
+
 def rendered(output: str) -> list[str]:
-    """The lines a terminal shows, for programs that move the cursor by ``CR`` and erase by EL."""
-    lines, column = [""], 0
-    rest = output
-    while rest:
-        if rest.startswith("\x1b[K"):
-            lines[-1], rest = lines[-1][:column], rest[3:]
+    """The lines a terminal shows.
+
+    For programs that move the cursor by ``CR`` and upwards by CUU, and erase by EL and ED.
+    """
+    lines, column, row = [""], 0, 0
+    at = 0
+    while at < len(output):
+        sequence = _SEQUENCE.match(output, at)
+        if sequence is not None:
+            at = sequence.end()
+            number, kind = sequence.groups()
+            if kind == "A":
+                row = max(0, row - int(number))
+                continue
+            lines[row] = lines[row][:column]
+            if kind == "J":
+                del lines[row + 1 :]
             continue
-        one, rest = rest[0], rest[1:]
-        assert one != "\x1b", f"an escape sequence nobody expected: {rest[:20]!r}"
+        one = output[at]
+        at += 1
+        assert one != "\x1b", f"an escape sequence nobody expected: {output[at : at + 20]!r}"
         if one == "\n":
-            lines.append("")
+            row += 1
             column = 0
+            lines += [""] * (row == len(lines))
         elif one == "\r":
             column = 0
         else:
-            lines[-1] = lines[-1][:column] + one + lines[-1][column + 1 :]
+            lines[row] = lines[row][:column] + one + lines[row][column + 1 :]
             column += 1
     return lines
