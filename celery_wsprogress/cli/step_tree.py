@@ -26,7 +26,7 @@ _RANKS: Final = {"running": 0, "error": 1, "cancelled": 2, "waiting": 3, "comple
 
 
 @dataclass
-class Node:
+class StepNode:
     """A task, a chain or a group."""
 
     kind: str
@@ -36,9 +36,9 @@ class Node:
     progress: float = 0.0
     sent: bool = False
     """Whether somebody has published the task. If not, it ends because another one failed."""
-    parts: list[Node] = field(default_factory=list)
+    parts: list[StepNode] = field(default_factory=list)
 
-    def tasks(self) -> Iterator[Node]:
+    def tasks(self) -> Iterator[StepNode]:
         """Give the tasks in it, itself as well."""
         # Without recursion: a tree may be as deep as it has nodes.
         nodes = [self]
@@ -55,14 +55,14 @@ class StepTree:
     def __init__(self) -> None:
         self.total = 0
         """Number of tasks, as the sidecar said when the tree was loaded."""
-        self._roots: list[Node] = []
-        self._steps: dict[str, Node] = {}
+        self._roots: list[StepNode] = []
+        self._steps: dict[str, StepNode] = {}
 
     def load(self, tree: Mapping[str, Any]) -> None:
         """Take over what :meth:`.Client.tree` returned."""
         self.total = int(tree["total"])
         before, self._roots, self._steps = self._steps, [], {}
-        nodes: dict[int, Node] = {}
+        nodes: dict[int, StepNode] = {}
         for one in tree["nodes"]:
             node = nodes[one["index"]] = _node(one)
             parent = nodes.get(-1 if one["parent"] is None else one["parent"])
@@ -117,21 +117,21 @@ class StepTree:
         return [f"{name:<{wide}}  {text}".rstrip() for name, text in rows]
 
 
-def _node(one: Mapping[str, Any]) -> Node:
+def _node(one: Mapping[str, Any]) -> StepNode:
     kind = str(one["kind"])
     name = str(one.get("operation_type") or "") if kind == "task" else kind
     progress = float(one.get("progress") or 0.0)
-    return Node(kind, name, state=str(one["state"]), progress=progress)
+    return StepNode(kind, name, state=str(one["state"]), progress=progress)
 
 
-def _fold_status(node: Node, data: Mapping[str, Any]) -> None:
+def _fold_status(node: StepNode, data: Mapping[str, Any]) -> None:
     node.sent = True
     node.name = str(data.get("operation_type") or node.name)
     if data["status"] not in _BEFORE_START:
         node.state = "running"
 
 
-def _fold_snapshot(node: Node, operation: Mapping[str, Any]) -> None:
+def _fold_snapshot(node: StepNode, operation: Mapping[str, Any]) -> None:
     node.sent = True
     state = str(operation["state"])
     begun = state in _OVER
@@ -139,7 +139,7 @@ def _fold_snapshot(node: Node, operation: Mapping[str, Any]) -> None:
     node.progress = max(node.progress, float(operation["progress"]))
 
 
-def _rows(nodes: Iterable[Node]) -> Iterator[tuple[str, str]]:
+def _rows(nodes: Iterable[StepNode]) -> Iterator[tuple[str, str]]:
     """Give the name, indented, and the rest of each line."""
     waiting = [(node, 1) for node in _worth_a_line(nodes)][::-1]
     while waiting:
@@ -152,17 +152,17 @@ def _rows(nodes: Iterable[Node]) -> Iterator[tuple[str, str]]:
         waiting += [(part, level + 1) for part in _worth_a_line(node.parts)][::-1]
 
 
-def _worth_a_line(nodes: Iterable[Node]) -> list[Node | int]:
+def _worth_a_line(nodes: Iterable[StepNode]) -> list[StepNode | int]:
     """Return the parts to show, in their order, and the number of those that are left out."""
     parts = list(nodes)
     if len(parts) <= MAX_PARTS:
         return [*parts]
     places = sorted(range(len(parts)), key=lambda at: _RANKS.get(parts[at].state, 5))
-    shown: list[Node | int] = [parts[at] for at in sorted(places[: MAX_PARTS - 1])]
+    shown: list[StepNode | int] = [parts[at] for at in sorted(places[: MAX_PARTS - 1])]
     return [*shown, len(parts) - MAX_PARTS + 1]
 
 
-def _state(node: Node) -> str:
+def _state(node: StepNode) -> str:
     if node.kind != "task":
         tasks = [one.state for one in node.tasks()]
         return f"{sum(one in _OVER for one in tasks):,} of {len(tasks):,}"
