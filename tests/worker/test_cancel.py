@@ -86,6 +86,16 @@ def test_a_pool_that_cannot_terminate_asks_the_task(ends, redis_server, log, poo
     assert told.message == "its pool cannot terminate it, so it is asked to stop"
 
 
+def test_what_another_worker_stores_meanwhile_is_not_the_end(ends, redis_server, log):
+    """One that does not run the task says REVOKED in the backend at once (Celery 5.7)."""
+    with worker_of(redis_server, "runs"), worker_of(redis_server, "does-not"):
+        task = ends.never_looks.apply_async(queue="runs")
+        log.wait_for_words(task.id, "log")
+        revoke(task)
+        assert end_of(log.wait_for_end(task.id)).status == "completed"
+        assert task.state == "SUCCESS"
+
+
 def test_a_child_that_is_forked_later_is_told_too(ends, redis_server, log):
     with worker_of(redis_server, "later", "--max-tasks-per-child", "1", concurrency=1):
         for _ in range(3):
