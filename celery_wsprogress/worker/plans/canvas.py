@@ -38,11 +38,13 @@ class Canvas:
         self._publishing, self._head = publishing, head
         self._listed, self._tasks = len(listed), nodes.tasks
 
-    def publish_plan(self) -> None:
-        """Publish the plan, once: a message of the canvas has left."""
-        if self._events and self._publishing is not None:
-            events, self._events = self._events, ()
-            self._publishing.publisher.emit(events)
+    def take_plan(self) -> Sequence[EncodedEvent]:
+        """Return the events of its plan, to be published: the first message has left.
+
+        A second call returns nothing.
+        """
+        events, self._events = self._events, ()
+        return events
 
     def count(self, member: tuple[Any, Any, Any]) -> None:
         """Count the tasks of a member of its group that the plan does not contain."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.worker.signals.map_tasks import called_by
+from celery_wsprogress.worker.signals.map_tasks import MAP_TASKS, called_by
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -145,7 +145,11 @@ def tasks_in(signature: Any) -> Iterator[Any]:
     for part in parts_of(signature):
         if is_group(part):
             for member in members_of(part):
-                yield from tasks_in(member)
+                # Without a generator for each of many.
+                if is_task(member):
+                    yield member
+                else:
+                    yield from tasks_in(member)
         else:
             yield part
 
@@ -155,6 +159,5 @@ def names_in(signature: Any) -> Iterator[str]:
     for task in tasks_in(signature):
         name = str(task["task"])
         yield name
-        called = called_by(name, task["kwargs"])
-        if called:
+        if name in MAP_TASKS and (called := called_by(name, task["kwargs"])):
             yield called

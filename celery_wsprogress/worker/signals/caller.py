@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.worker.apps import AppPublishing
     from celery_wsprogress.worker.plans.canvas import Canvas
+    from celery_wsprogress.worker.publishing.queue_entries import QueueEntry
     from celery_wsprogress.worker.tracker import Tracker
 
 
@@ -117,23 +118,26 @@ def after_publish(
     body: Any = None,
     **_: Any,
 ) -> None:
-    """Publish ``queued``: the broker has the message.
+    """Publish ``queued``, and before it the plan of a canvas: the broker has the message.
 
     Not for a retry, whose run publishes ``retrying``, nor for the replacement of a running task,
     whose operation continues.
     """
     if not _has_protocol_2(headers) or headers.get("retries"):
         return
-    task_id, queue, canvas = _routed.get()
-    if canvas is not None and task_id == headers["id"]:
-        canvas.publish_plan()
     publishing = _publishing_of(sender, read_header(headers), body)
-    if publishing is not None and _replaced_tracker(sender, headers) is None:
-        if not queue or task_id != headers["id"]:
-            queue = queue_of(publishing.app, exchange, routing_key)
+    if publishing is None:
+        return
+    task_id, queue, canvas = _routed.get()
+    if task_id != headers["id"]:
+        queue, canvas = "", None
+    events: list[QueueEntry] = [] if canvas is None else [*canvas.take_plan()]
+    if _replaced_tracker(sender, headers) is None:
+        queue = queue or queue_of(publishing.app, exchange, routing_key)
         run = RunInfo.from_publish_headers(headers, str(sender), queue)
-        make = partial(encoded_events.queued, run, time.time())
-        publishing.publisher.emit((LazyEvent(make),))
+        events.append(LazyEvent(partial(encoded_events.queued, run, time.time())))
+    if events:
+        publishing.publisher.emit(events)
 
 
 def inherit_header(signature: Any, tracker: Tracker, app: Any) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
 
 _COUNTED: Final = frozenset({"celery.map", "celery.starmap"})
-_MAPS: Final = _COUNTED | {"celery.chunks"}
+MAP_TASKS: Final = _COUNTED | {"celery.chunks"}
+"""The names of Celery's tasks that call another one for each item."""
 
 _UNIT: Final = "items"
 
@@ -31,7 +32,7 @@ def called_by(name: str, kwargs: Any) -> str:
         name: A task's name.
         kwargs: Its arguments, of which only the signature of the other task is looked at.
     """
-    if name not in _MAPS or not isinstance(kwargs, Mapping):
+    if name not in MAP_TASKS or not isinstance(kwargs, Mapping):
         return ""
     signature = kwargs.get("task")
     called = signature.get("task") if isinstance(signature, dict) else ""
