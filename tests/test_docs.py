@@ -36,6 +36,7 @@ GUIDE = ROOT / "docs" / "tutorial" / "without-a-task.md"
 FIRST_BAR = ROOT / "docs" / "tutorial" / "first-bar.md"
 TASKS = ROOT / "docs" / "howto" / "report-progress.md"
 CANCEL = ROOT / "docs" / "howto" / "cancel.md"
+WORKFLOWS = ROOT / "docs" / "howto" / "workflows.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative_to(ROOT).parts}]
 TOKENS = {"authenticate.md", "monitor.md"}
@@ -176,6 +177,46 @@ def test_the_tasks_of_the_documentation_can_be_cancelled():
     assert ends["collect"] in {"completed", "cancelled"}
 
 
+def shapes_of(page):
+    """The rows of a table: what is sent, and the id to watch, both as Python."""
+    found = []
+    for line in page.read_text().splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(cells) == 4 and cells[3].endswith("result.id`"):
+            found.append([cell.strip("`").replace("\\|", "|") for cell in (cells[1], cells[3])])
+    return found
+
+
+def test_each_id_of_the_documentation_is_one_to_watch():
+    """On a worker by threads; each canvas of the table is seen to its end under its id."""
+    page, shapes = {"__name__": "proj"}, shapes_of(WORKFLOWS)
+    text = python_of(WORKFLOWS)
+    exec(compile(text.partition("heavy =")[0], str(WORKFLOWS), "exec"), page)
+    assert len(shapes) > 10
+    app = page["app"]
+    app.conf.broker_transport_options = {"polling_interval": 0.02}
+    with (
+        start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
+        SidecarThread(broker_address(app)) as sidecar,
+    ):
+        hub = sidecar.sidecar.hub
+        for canvas, held in shapes:
+            page["result"] = eval(canvas, page).apply_async()
+            seen = _completed(hub, eval(held, page))
+            assert seen["progress"] == 1.0, canvas
+        app.set_current()
+        exec(compile("heavy =" + text.partition("heavy =")[2], str(WORKFLOWS), "exec"), page)
+        page["heavy"].apply_async()
+        assert _completed(hub, page["started"].operation_id)["metadata"] == {"order": 7}
+
+
+def _completed(hub, operation_id):
+    return eventually(
+        lambda: (seen := hub.get(operation_id)) and seen["state"] == "completed" and seen,
+        what=f"the end of {operation_id}",
+    )
+
+
 @pytest.mark.parametrize("name", sorted(TOKENS))
 def test_the_token_of_the_documentation_holds(monkeypatch, name):
     monkeypatch.setenv("WSPROGRESS_KEY", "k" * 40)
@@ -185,7 +226,7 @@ def test_the_token_of_the_documentation_holds(monkeypatch, name):
 
 
 def test_no_other_page_holds_python_that_nothing_runs():
-    run = {"README.md", FIRST_BAR.name, TASKS.name, CANCEL.name, *STANDALONE}
+    run = {"README.md", FIRST_BAR.name, TASKS.name, CANCEL.name, WORKFLOWS.name, *STANDALONE}
     assert {page.name for page in PAGES if python_of(page)} == run
 
 

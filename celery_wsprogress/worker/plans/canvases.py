@@ -28,7 +28,6 @@ from celery_wsprogress.worker.run_info import FOLLOW, WORKFLOW, read_header
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from celery_wsprogress.worker.apps import AppPublishing
     from celery_wsprogress.worker.plans.members import Members
 
 
@@ -95,7 +94,7 @@ def _canvas_of_task(app: Any, request: Any, name: str, task_id: str) -> Canvas |
 
 
 def canvas_of_group(
-    app: Any, members: Members, chord: Any, header: Mapping[str, Any]
+    app: Any, members: Members, chord: Any, header: Mapping[str, Any], originals: Any
 ) -> Canvas | None:
     """Return the canvas of a group that is about to be sent; None if it is inside of another one.
 
@@ -104,6 +103,7 @@ def canvas_of_group(
         members: Its members.
         chord: The body of the chord whose header it is, where Celery passes one.
         header: Our header, where the caller has passed one for all members.
+        originals: What the members are copies of.
     """
     if current_canvas.get() is not None or not sending_apps.is_registered(app):
         return None
@@ -118,15 +118,24 @@ def canvas_of_group(
     first, _, group_id = begin[0]
     if request is not None and continues(request, {group_id, *signatures.first_ids(first)}):
         return Canvas(inherited_header(request))
-    tasks = [member[0] for member in members.peek(MAX_PLAN_NODES)]
-    options = {"task_id": group_id}
-    group = {"subtask_type": "group", "options": options, "kwargs": {"tasks": tasks}}
     body = chord if chord is not None else signatures.chord_behind(first)
-    behind = signatures.parts_of(body) if body else ()
+    behind = [*signatures.parts_of(body)] if body else []
+    # Celery's own kind of list reads a generator, which must not be read twice as far.
+    if request is None and type(originals) in {list, tuple}:
+        # Of a canvas that is not published Celery need not make all copies at once.
+        group = _group("", originals)
+        if pending_start() is None and not _any_published(app, [group, *behind]):
+            return NOT_PUBLISHED
+    tasks = [member[0] for member in members.peek(MAX_PLAN_NODES)]
     kind = "celery.chord" if body else "celery.group"
-    canvas = _open(app, worker_task, kind, [group, *behind], header)
+    canvas = _open(app, worker_task, kind, [_group(group_id, tasks), *behind], header)
     members.notice = canvas.count
     return canvas
+
+
+def _group(group_id: str, tasks: Any) -> Any:
+    options = {"task_id": group_id}
+    return {"subtask_type": "group", "options": options, "kwargs": {"tasks": tasks}}
 
 
 def prepare_chord(app: Any, body: Any) -> None:
@@ -194,7 +203,7 @@ def _decide(app: Any, worker_task: Any, parts: Sequence[Any]) -> tuple[Canvas, S
         inherited = inherited_header(request)
         follows = publishing_for(worker_task, read_header(request)) is not None
     workflow_id = _held_id(parts)
-    if workflow_id and (follows or _any_published(publishing_of(app), app, parts)):
+    if workflow_id and (follows or _any_published(app, parts)):
         header = {FOLLOW: True, WORKFLOW: workflow_id, **inherited}
         return Canvas(header), parts, last is not None
     return NOT_PUBLISHED, parts, last is not None
@@ -217,8 +226,8 @@ def _held_id(parts: Sequence[Any]) -> str:
     return signatures.id_of(parts[-1]) if parts else ""
 
 
-def _any_published(publishing: AppPublishing, app: Any, parts: Iterable[Any]) -> bool:
-    known: set[str] = set()
+def _any_published(app: Any, parts: Iterable[Any]) -> bool:
+    publishing, known = publishing_of(app), set[str]()
     for part in parts:
         for name in signatures.names_in(part):
             if name not in known:

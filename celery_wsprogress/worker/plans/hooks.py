@@ -70,7 +70,7 @@ def _canvas_of(
     # The second and third positional arguments are the producer and the app.
     app = (positional[1] if len(positional) > 1 else named.get("app")) or sent.app
     header = read_header(named.get("headers") or {})
-    return canvas_of_group(unproxied(app), members, named.get("chord"), header)
+    return canvas_of_group(unproxied(app), members, named.get("chord"), header, sent.tasks)
 
 
 def _send_within(canvas: Canvas, results: Iterator[Any]) -> Iterator[Any]:
