@@ -58,7 +58,11 @@ def broadcast(
 
 
 def _connect(address: BrokerAddress) -> Any:
+    driver = connections.driver_type(address)
     options = dict(address.transport_options)
-    for name in _TIMEOUTS.get(connections.driver_type(address), ()):
+    for name in _TIMEOUTS.get(driver, ()):
         options[name] = connections.bounded(options, name)
+    if driver == "amqp":
+        # Else a broker that takes nothing at present, for want of memory, would not be noticed.
+        options["confirm_publish"] = True
     return connections.connect(address, options)

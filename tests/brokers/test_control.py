@@ -74,3 +74,13 @@ def test_a_broker_that_is_down_is_an_error():
 def test_a_broker_without_fanout_sends_nothing(tmp_path):
     address = ControlAddress(BrokerAddress(f"sqla+sqlite:///{tmp_path}/broker.db"))
     assert not broadcast(address, "revoke", [])
+
+
+def test_a_broker_that_takes_nothing_now_is_an_error(own_rabbitmq):
+    """For want of memory; it does not say so to who only writes."""
+    address = ControlAddress(BrokerAddress(own_rabbitmq.url, {"read_timeout": 1.0}))
+    arguments = revoke_arguments(["a"], terminate=False, reason="")
+    assert broadcast(address, "revoke", [arguments])
+    own_rabbitmq.control("set_vm_memory_high_watermark", "0.000001")
+    with pytest.raises(TimeoutError):
+        broadcast(address, "revoke", [arguments])

@@ -5,7 +5,7 @@ import json
 import pytest
 from support.deliveries import process
 from support.frames import decoded
-from support.sample_events import completed, plan, queued, status
+from support.sample_events import completed, error, plan, progress, queued, status
 from support.tokens import NOW, guarded, token
 
 from celery_wsprogress.access.permissions import Permit
@@ -179,6 +179,17 @@ def test_without_a_token_one_is_asked_for():
 
 def run_of(name):
     return status("started", operation_id=name, run=f"run-{name}", worker="w@host")
+
+
+def test_what_crosses_a_cancel_brings_nothing_back(client):
+    client.write(error("cancelled", operation_id="runs", run="b", status="cancelled"))
+    client.write(
+        progress(0.9, operation_id="runs", run="b"),
+        status("cancelling", operation_id="runs", run="b"),
+        status("started", operation_id="runs", run="b", worker="w@host"),
+    )
+    assert client.hub.get("runs")["state"] == "cancelled"
+    assert client.cancel(operation_id="runs")["state"] == "cancelled"
 
 
 def test_of_a_workflow_all_that_has_not_ended_is_cancelled(client):
