@@ -102,7 +102,9 @@ def _worker(name: str) -> list[str]:
 
 def _sidecar(port: int, flower: str) -> list[str]:
     command = [sys.executable, "-m", "celery_wsprogress", "serve", "-A", "example_app.tasks"]
-    return [*command, "--host", "localhost", "--port", str(port), "--flower-url", flower]
+    # Everybody who can open the page may cancel what it has started: it is on loopback only.
+    more = ("--allow-cancel", "--flower-url", flower)
+    return [*command, "--host", "localhost", "--port", str(port), *more]
 
 
 def _flower(port: int | None) -> list[str]:

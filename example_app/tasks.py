@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from celery import Celery, group
+from celery import Celery, Signature, chain, group
 
 from celery_wsprogress import StreamingTask
 from example_app.work import fractal, library, orders, programs
@@ -90,6 +90,49 @@ def render_fractal(self: StreamingTask, place: int | None = None) -> dict[str, A
 def render_gallery() -> group:
     """Render a picture of each corner at the same time: a group of tasks, watched as one."""
     return group(render_fractal.s(place) for place in range(len(fractal.PLACES)))
+
+
+@app.task(base=StreamingTask)
+def divide_library(self: StreamingTask, parts: int) -> list[list[str]]:
+    """Deal the files of the standard library out, the largest first."""
+    files = sorted(library.source_files(), key=lambda path: -path.stat().st_size)
+    self.update_progress(message=f"{len(files):,} files in {parts} parts")
+    return [[str(path) for path in files[first::parts]] for first in range(parts)]
+
+
+@app.task(base=StreamingTask)
+def measure_part(self: StreamingTask, parts: list[list[str]], part: int) -> list[tuple[str, int]]:
+    """Count the functions and classes of each file of a part."""
+    sizes: list[tuple[str, int]] = []
+    for n, name in enumerate(parts[part], 1):
+        self.raise_if_cancelled()
+        path = Path(name)
+        found = library.count(path)
+        sizes.append((path.stem, found["functions"] + found["classes"]))
+        self.update_progress(current=n, total=len(parts[part]), unit="files", message=path.name)
+    return sizes
+
+
+@app.task(base=StreamingTask)
+def rank_part(self: StreamingTask, sizes: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Keep the ten largest modules of a part."""
+    self.update_progress(message="Comparing")
+    return sorted(sizes, key=lambda size: -size[1])[:10]
+
+
+@app.task(base=StreamingTask)
+def join_ranks(self: StreamingTask, ranks: list[list[tuple[str, int]]]) -> dict[str, int]:
+    """Find the largest modules of all parts."""
+    largest = sorted((one for rank in ranks for one in rank), key=lambda size: -size[1])[:10]
+    self.update_progress(message="Found them")
+    return dict(largest)
+
+
+def rank_library() -> Signature:
+    """Find the largest modules: a chain around a group of chains, watched as one workflow."""
+    parts = range(4)
+    measure = group(chain(measure_part.s(part), rank_part.s()) for part in parts)
+    return chain(divide_library.s(len(parts)), measure, join_ranks.s())
 
 
 @app.task(base=StreamingTask)

@@ -1,7 +1,7 @@
 """The example's web app: it serves the pages, starts tasks, and hands out their pictures.
 
-It knows nothing of progress. A page learns the id of a task from it, and watches that at the
-sidecar itself.
+All that it knows of progress is how to start a task or a workflow and tell the page which of the
+two it is. The page learns the id, and watches that at the sidecar itself.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from kombu.exceptions import OperationalError
 from pydantic import BaseModel, StringConstraints
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+import celery_wsprogress
 from example_app import tasks
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ STARTABLE = {
         Startable(tasks.search_library, "Search the library", word="coroutine"),
         Startable(tasks.render_fractal, "Render a fractal"),
         Startable(tasks.render_gallery, "Render a gallery"),
+        Startable(tasks.rank_library, "Rank the library"),
         Startable(tasks.write_program, "Write a program"),
         Startable(tasks.import_orders, "Import orders"),
         Startable(tasks.check_backup, "Check a backup"),
@@ -95,7 +97,7 @@ def describe() -> dict[str, Any]:
 
 @app.post("/api/tasks/{name}", status_code=202)
 def start(name: str, given: Start) -> dict[str, str]:
-    """Start a task, or a group of them, and return its id, by which it is watched."""
+    """Start a task, a group or a workflow, and return its id, by which it is watched."""
     entry = STARTABLE.get(name)
     if entry is None:
         raise HTTPException(404, "There is no such task")
@@ -106,10 +108,13 @@ def start(name: str, given: Start) -> dict[str, str]:
     words = [] if entry.word is None else [given.word]
     signature = task.s(*words) if isinstance(task, Task) else task()
     try:
-        sent = signature.apply_async(headers={"wsprogress": {"metadata": {"title": title}}})
+        started = celery_wsprogress.start(signature, metadata={"title": title})
     except OperationalError as exc:
         raise HTTPException(503, "The broker does not answer") from exc
-    return {"group_id" if isinstance(sent, GroupResult) else "task_id": sent.id, "title": title}
+    if isinstance(started.result, GroupResult):
+        # Each member has a result of its own, which the page shows.
+        return {"group_id": started.id, "title": title}
+    return {"workflow_id" if started.is_workflow else "task_id": started.id, "title": title}
 
 
 @app.get("/pictures/{name}")

@@ -72,7 +72,7 @@ def _start_worker(app: Any) -> None:
 async def _serve(
     plan: Plan, web: Any, app: Any, ready_file: Path | None, stopping: Stopping
 ) -> None:
-    sidecar = Sidecar(ServeSettings(port=plan.sidecar), broker_address(app))
+    sidecar = Sidecar(ServeSettings(port=plan.sidecar, allow_cancel=True), broker_address(app))
     await sidecar.start()
     config = uvicorn.Config(web, host="localhost", port=plan.web, log_config=None)
     server = QuietServer(config)

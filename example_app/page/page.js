@@ -39,11 +39,12 @@ async function start(name, word) {
 
 // ---------------------------------------------------------------- what was started
 
-/** A card for what the web app has started: a task, or a group of them. */
+/** A card for what the web app has started: a task, a group or a workflow. */
 function show(started) {
   const card = copyOf("#card");
   const bar = find("celery-progress", card);
   if (started.group_id) bar.setAttribute("group-id", started.group_id);
+  else if (started.workflow_id) bar.setAttribute("workflow-id", started.workflow_id);
   else bar.setAttribute("task-id", started.task_id);
   find(".title", bar).textContent = started.title;
   card.started = started;
