@@ -120,8 +120,10 @@ class Hub:
                 self.store.touch(record, now)
 
     def _process_plan(self, plan: Plan, event_id: str, now: float) -> None:
-        follows = self.workflows.add_part(plan)
-        self._conclude(follows, plan.timestamp, event_id, now)
+        for number, one in enumerate(self.workflows.add_part(plan)):
+            # What follows from the plan itself comes first.
+            derived = event_id if number == 0 else derived_event_id(event_id)
+            self._conclude([one], plan.timestamp, derived, now)
         shown = self.store.get(plan.operation_id)
         if shown is None:
             # It has ended, and was evicted.

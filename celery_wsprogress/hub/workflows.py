@@ -89,7 +89,8 @@ class Workflows:
                 tuple(one for one in self._places[task_id] if one.workflow is not workflow),
             )
         for group_id in workflow.groups:
-            if self._groups[group_id][0] is workflow:
+            # A group that is in two plans is of the first.
+            if self._groups.get(group_id, (None,))[0] is workflow:
                 del self._groups[group_id]
 
     def _set_places(self, task_id: str, places: tuple[Place, ...]) -> None:
