@@ -201,6 +201,9 @@ class Hub:
     ) -> None:
         """Process what follows from an event for the operations of workflows."""
         for operation_id, consequence in follows:
+            if is_workflow(operation_id) and self.workflows.get(operation_id) is None:
+                # What came before has taken its memory.
+                continue
             if consequence is not None:
                 self._process(consequence, event_id, now)
                 continue

@@ -74,7 +74,7 @@ class Workflows:
         if workflow is None:
             return None
         newest = workflow.newest and self._store.get(workflow.newest.id)
-        message = newest.operation.latest_message()[0] if newest else ""
+        message = _message_of(newest.operation) if newest else ""
         return workflow_events.progress(workflow, timestamp, message)
 
     def forget(self, operation_id: str) -> None:
@@ -148,7 +148,7 @@ class Workflows:
         state = workflow.announced = workflow.state
         events: list[Event] = [workflow_events.queued(workflow, operation.first_seen_at)]
         if state is not _WAITING:
-            message = operation.latest_message()[0]
+            message = _message_of(operation)
             events.append(workflow_events.started(workflow, begun))
             events.append(workflow_events.progress(workflow, begun, message))
         if state in ENDED:
@@ -250,6 +250,12 @@ class Workflows:
             unstarted = workflow_events.unstarted(workflow, event.timestamp)
             follows.append((workflow.id, unstarted))
         return follows
+
+
+def _message_of(operation: Operation) -> str:
+    """Return the message of a step, for its workflow."""
+    # The reason of a retry is an error's text, which not everybody may see who sees progress.
+    return "" if operation.tells_retry_reason else operation.latest_message()[0]
 
 
 def _is_silent_end(event: Event | Plan) -> bool:

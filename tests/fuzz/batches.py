@@ -99,7 +99,35 @@ def data_of(rng: Random, kind: str) -> dict[str, Any]:
     return failure | mapping(rng, {**END, "status": lambda rng: "cancelled"}, 0.4)
 
 
-KINDS = ["status", "status", "progress", "progress", "log", "result", "completed", "error"]
+PLAN = {
+    "first": lambda rng: some(rng, [0, 0, 1, 3, number(rng)]),
+    "tasks": lambda rng: some(rng, [3, 5, 0, number(rng)]),
+    "operation_type": lambda rng: some(rng, ["celery.chain", "celery.group"]),
+    "parent_id": identity,
+    "metadata": details,
+    "tags": lambda rng: ["red"],
+}
+
+
+def node(rng: Random, index: int) -> Any:
+    """A node of a plan."""
+    kind = some(rng, ["task", "task", "chain", "group"]) if rng.random() < 0.99 else value(rng)
+    parent = some(rng, [0, index - 1, -1]) if rng.random() < 0.95 else number(rng)
+    name = some(rng, ["proj.add", "proj.index", "x" * 900])
+    group_id = some(rng, ["g1", "g2"])
+    weight = 1.0 if rng.random() < 0.95 else number(rng)
+    return [kind, parent, group_id if kind == "group" else identity(rng), name, weight]
+
+
+def plan_data(rng: Random) -> dict[str, Any]:
+    """The ``data`` of a plan."""
+    nodes = [node(rng, at) for at in range(some(rng, [1, 3, 6, 200]))]
+    return {"nodes": nodes} | mapping(rng, PLAN, 0.5)
+
+
+KINDS = [
+    "status", "status", "progress", "progress", "log", "result", "completed", "error", "plan",
+]  # fmt: skip
 
 
 def event(rng: Random) -> Any:
@@ -109,10 +137,10 @@ def event(rng: Random) -> Any:
     kind = some(rng, KINDS)
     found = {
         "event_type": kind,
-        "operation_id": identity(rng),
+        "operation_id": f"workflow:{identity(rng)}" if kind == "plan" else identity(rng),
         "timestamp": time_of(rng),
         "run": some(rng, RUNS),
-        "data": data_of(rng, kind),
+        "data": plan_data(rng) if kind == "plan" else data_of(rng, kind),
     }
     more = {"after": lambda rng: some(rng, RUNS), "inferred": lambda rng: True, "event_id": text}
     found |= mapping(rng, {**more, "publication": lambda rng: "p1"}, 0.1)

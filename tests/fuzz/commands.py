@@ -55,6 +55,7 @@ FIELDS: dict[str, Callable[[Random], Any]] = {
     "operation_type": glob,
     "tag": lambda rng: some(rng, ["red", "blue", text(rng)]),
     "group_id": lambda rng: some(rng, ["g1", text(rng)]),
+    "steps_of": operation_id,
     "root_id": operation_id,
     "limit": lambda rng: some(rng, [1, 2, 1000, 1001, number(rng)]),
     "cursor": lambda rng: some(rng, ["1", "5", "9" * 20, "9" * 21, "٣", text(rng)]),
@@ -79,5 +80,6 @@ def command(rng: Random) -> str:
     found |= mapping(rng, FIELDS, 0.1)
     found |= mapping(rng, {"operation_id": operation_id}, 0.9)
     found |= mapping(rng, {"operation_ids": ids}, 0.15)
+    found |= mapping(rng, {"workflow_id": operation_id}, 0.1)
     written = dump(rng, found)
     return sent(broken(rng, written) if kind > 0.95 else written)

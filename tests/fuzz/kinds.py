@@ -321,7 +321,7 @@ def check_bounds(hub: Hub) -> None:
     store = hub.store
     records = list(store.oldest_first())
     assert len(records) == len(store)
-    sizes = (one.history.size + one.counted_size + RECORD_BYTES for one in records)
+    sizes = (one.history.size + one.counted_size + one.plan_size + RECORD_BYTES for one in records)
     assert store.history_bytes == sum(sizes), "bytes are counted"
     assert store.history_bytes <= LIMITS.max_history_bytes or len(records) == 1
     for record in records:

@@ -493,3 +493,25 @@ def test_what_a_token_grants_of_a_workflow(claims, bar, step, tree):
     assert ("error" not in client.ask("get_tree", workflow_id="c")) is tree
     assert ("error" not in client.ask("subscribe", steps_of="c")) is tree
     assert ("error" not in client.ask("list_operations", steps_of="c")) is tree
+
+
+def test_a_workflow_whose_memory_another_one_has_taken_goes_on_nowhere():
+    log = WorkflowLog()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    # So it was heard of last, and is evicted last.
+    log.write(progress(0.1, operation_id="a", run="run-a"), now=200.0)
+    log.hub.store.limits = Limits(max_history_bytes=1)
+    log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "y"), held="y", parent_id="a"))
+    assert len(log.hub.store) == 1
+    assert log.hub.workflows.get("workflow:c") is None
+
+
+def test_the_reason_of_a_retry_is_no_message_of_a_workflow():
+    log = WorkflowLog()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    log.write(status("retrying", operation_id="a", run="run-a", message="secret"))
+    log.write(plan(*GROUP, held="g", parent_id="a"))
+    assert "secret" not in str(log.events())
+    assert "secret" not in str(log.snapshot())
