@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import scenario
+from canvas import Canvas
 from msgspec import structs
 from support.conditions import eventually
 from support.event_log import log_writer
@@ -140,3 +141,14 @@ def client_page(open_page, sidecar):
         return Page(page, url or sidecar.url)
 
     return client_page
+
+
+@pytest.fixture
+def canvas(write):
+    return Canvas(write)
+
+
+@pytest.fixture
+def busy(canvas):
+    """The id of a workflow in which every state is seen."""
+    return canvas.show_every_state()

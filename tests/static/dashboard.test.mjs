@@ -418,3 +418,106 @@ for (const [type, end, word] of [
     }
   });
 }
+
+// Workflows.
+
+const { isWorkflow, standInFor, tableRows, WorkflowSteps, workflowIdOf } = await dashboard("workflow_steps");
+const { WorkflowTree } = await import(
+  "../../celery_wsprogress/static/celery_wsprogress/client/workflow_tree.js"
+);
+
+const workflow = (id, total = 3) => operation(`workflow:${id}`, { details: { total, completed: 0, failed: 0 } });
+
+function treeOf(...nodes) {
+  const tree = new WorkflowTree();
+  const total = nodes.filter(([kind]) => kind === "task").length;
+  tree.update({
+    total,
+    nodes: nodes.map(([kind, parent, id], index) => ({
+      index, parent, kind, state: "waiting", operation_id: id, operation_type: kind === "task" ? `shop.${id}` : undefined,
+    })),
+  });
+  return tree;
+}
+
+test("a workflow of one step stands for its task", () => {
+  assert.equal(workflowIdOf("workflow:c"), "c");
+  assert.equal(workflowIdOf("c"), null);
+  assert.equal(isWorkflow(workflow("c")), true);
+  assert.equal(isWorkflow(workflow("c", 1)), false);
+  assert.equal(isWorkflow(operation("c", { details: { total: 3 } })), false);
+  assert.equal(isWorkflow(undefined), false);
+  const steps = new WorkflowSteps(new Map());
+  assert.equal(steps.isBelow(workflow("c", 1)), true);
+  assert.equal(steps.isBelow(workflow("c")), false);
+});
+
+test("steps stand below workflows that are held", () => {
+  const operations = new Map([["workflow:c", workflow("c")]]);
+  const steps = new WorkflowSteps(operations);
+  assert.deepEqual(steps.add("c", ["a", "b"]), ["a", "b"]);
+  assert.deepEqual(steps.add("c", ["b", "c"]), ["c"]);
+  assert.equal(steps.isBelow(operation("a")), true);
+  assert.equal(steps.isBelow(operation("x")), false);
+  assert.equal(steps.isBelow(operation("x", { workflow_ids: ["c"] })), true);
+  assert.equal(steps.isBelow(operation("x", { workflow_ids: ["gone"] })), false);
+  operations.clear();
+  assert.equal(steps.isBelow(operation("a")), false);
+  steps.forgetEvicted();
+  operations.set("workflow:c", workflow("c"));
+  assert.equal(steps.isBelow(operation("a")), false);
+});
+
+test("an unfolded workflow has its steps below it, each once", () => {
+  const operations = new Map([["workflow:c", workflow("c")], ["x", operation("x")], ["b", operation("b")]]);
+  const order = [{ id: "workflow:c" }, { id: "b" }, { id: "x" }];
+  const rows = (unfolded) =>
+    tableRows(order, operations, unfolded).map(({ id, level, unfolded }) => [id, level, unfolded]);
+  assert.deepEqual(rows(new Map()), [["workflow:c", 1, false], ["b", 1, null], ["x", 1, null]]);
+  const tree = treeOf(["chain", null], ["task", 0, "a"], ["group", 0], ["task", 2, "b"], ["task", 0, "c"]);
+  assert.deepEqual(rows(new Map([["workflow:c", tree]])), [
+    ["workflow:c", 1, true], ["a", 2, null], ["b", 3, null], ["c", 2, null], ["x", 1, null],
+  ]);
+});
+
+test("a step that has not been heard of has a stand-in that stays the same", () => {
+  const tree = treeOf(["chain", null], ["task", 0, "a"], ["task", 0, "b"]);
+  const node = tree.steps.get("b");
+  const first = standInFor(node);
+  assert.equal(first, standInFor(node));
+  assert.deepEqual([first.operation_type, first.status, first.state], ["shop.b", "waiting", "queued"]);
+  assert.equal(format.stateLabel(first, 0), "waiting");
+  tree.report(operation("b", { state: "running", progress: 0.5, queued_at: 1 }));
+  assert.equal(standInFor(node).progress, 0.5);
+  // Nobody knows since when it runs.
+  assert.equal(format.elapsed(standInFor(node), 1e9), null);
+});
+
+test("the list hides steps unless it is filtered, and counts workflows", () => {
+  const operations = new Map([["workflow:c", workflow("c")], ["a", operation("a")]]);
+  const steps = new WorkflowSteps(operations);
+  const list = new OperationList(operations, (one) => steps.isBelow(one));
+  list.update();
+  assert.equal(list.workflows, 1);
+  assert.equal(list.order.length, 2);
+  for (const id of steps.add("c", ["a"])) list.markDirty(id);
+  list.update();
+  assert.deepEqual(list.order.map(({ id }) => id), ["workflow:c"]);
+  list.filter({ ...EVERYTHING, group: "waiting" });
+  list.update();
+  assert.equal(list.order.length, 2);
+  list.filter({ ...EVERYTHING, workflows: true });
+  list.update();
+  assert.deepEqual(list.order.map(({ id }) => id), ["workflow:c"]);
+  operations.delete("workflow:c");
+  list.update();
+  assert.equal(list.workflows, 0);
+});
+
+test("the message of a workflow tells how many steps are over", () => {
+  const one = workflow("c");
+  one.details = { total: 3, completed: 1, failed: 1, step: "shop.a" };
+  assert.equal(format.messageOf({ ...one, message: "rows" }), "2 of 3 steps · shop.a: rows");
+  assert.equal(format.messageOf({ ...one, state: "completed" }), "2 of 3 steps");
+  assert.equal(format.messageOf({ ...one, state: "error", error: "broke" }), "2 of 3 steps · broke");
+});

@@ -9,7 +9,7 @@ import pytest
 from support.conditions import eventually
 from support.node import NODE_MODULES, require_packages
 from support.proxies import Proxy
-from support.sample_events import completed, error, plan, progress, queued, result, status
+from support.sample_events import completed, error, plan, queued, status
 from support.sidecars import PATIENT, SidecarThread
 
 from celery_wsprogress import create_token
@@ -23,49 +23,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.redis]
 SCREENSHOTS = Path(__file__).parents[1] / "screenshots"
 KEY = "a key that is long enough for HS256"
 LONG = 60_000  # ms; for machines that are busy
-
-
-class Canvas:
-    """A workflow of its own in the log: two tasks in a group, and one behind them."""
-
-    def __init__(self, write):
-        name = uuid.uuid4().hex[:8]
-        self.write = write
-        self.ids = [f"{name}-{one}" for one in "abc"]
-        self.a, self.b, self.c = self.ids
-        self.nodes = [
-            ("chain", -1),
-            ("group", 0, f"{name}-g"),
-            *[("task", 1, one, f"shop.{one[-1]}") for one in self.ids[:2]],
-            ("task", 0, self.c, "shop.c"),
-        ]
-
-    def plan(self):
-        self.write(plan(*self.nodes, held=self.c))
-
-    def start(self, task_id, **more):
-        kind = more.pop("kind", f"shop.{task_id[-1]}")
-        said = {"operation_id": task_id, "publication": f"p-{task_id}", "operation_type": kind}
-        run = {"run": f"run-{task_id}", "at": 2.0, "metadata": {}, **said, **more}
-        self.write(queued(at=1.0, **said, **more), status("started", **run))
-
-    def move(self, task_id, fraction, **more):
-        self.write(progress(fraction, operation_id=task_id, run=f"run-{task_id}", at=3.0, **more))
-
-    def end(self, task_id, value=None):
-        run = f"run-{task_id}"
-        self.write(
-            result(value, operation_id=task_id, run=run, at=4.0),
-            completed(operation_id=task_id, run=run, at=4.0, duration=2.0),
-        )
-
-    def fail(self, task_id):
-        self.write(error("broke", operation_id=task_id, run=f"run-{task_id}", at=4.0))
-
-
-@pytest.fixture
-def canvas(write):
-    return Canvas(write)
 
 
 STATES = """return [...steps.tree.steps.values()].map(({ id, state, progress }) =>
@@ -370,35 +327,6 @@ def test_steps_that_the_token_does_not_grant_are_not_shown(page_of, redis_server
         )
         expect(page.get_by_text("The steps may not be shown here.")).to_be_visible()
         expect(page.get_by_role("progressbar", name="workflow")).to_be_visible()
-
-
-@pytest.fixture
-def busy(canvas, write):
-    """A workflow in which every state is seen."""
-    name = canvas.c
-    tasks = {one: f"{name}-{one}" for one in ("fetch", "thumb", "video", "audio", "text", "late")}
-    nodes = [
-        ("chain", -1),
-        ("task", 0, tasks["fetch"], "shop.media.fetch"),
-        ("group", 0, f"{name}-g"),
-        ("task", 2, tasks["thumb"], "shop.media.make_thumbnails"),
-        ("chain", 2),
-        ("task", 4, tasks["video"], "shop.media.encode_video"),
-        ("task", 4, tasks["audio"], "shop.media.normalize_the_audio_of_all_tracks"),
-        ("task", 2, tasks["text"], "shop.media.transcribe"),
-        ("task", 0, name, "shop.media.publish"),
-    ]
-    write(plan(*nodes, held=name))
-    for one in ("fetch", "thumb", "video", "text"):
-        canvas.start(tasks[one], kind=f"shop.media.{one}")
-    canvas.end(tasks["fetch"])
-    canvas.move(tasks["thumb"], 0.64, message="image 16 of 25")
-    canvas.write(
-        error("stopped", operation_id=tasks["text"], run=f"run-{tasks['text']}", status="cancelled")
-    )
-    canvas.fail(tasks["video"])
-    canvas.write(error("broke", operation_id=tasks["audio"], run="never", at=4.0))
-    return name
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@
 
 import { fetchOperations } from "./operation_pages.js";
 import { OperationStore } from "./operation_store.js";
-import { CommandError, isEnd, workflowOperationId } from "./protocol.js";
+import { CommandError, workflowOperationId } from "./protocol.js";
 import { ResumeState } from "./resume_state.js";
 import { resubscribe } from "./resubscription.js";
 import { highestRate, Listener, NO_RATE_LIMIT, subscriptionKey } from "./subscriptions.js";
@@ -90,9 +90,9 @@ export class SubscriptionManager {
   /** @param {ProgressEvent} event */
   onEvent(event) {
     const id = event.operation_id;
-    // The end of a workflow does not say how many of its tasks are over.
-    const counts = isEnd(event) && id.startsWith(workflowOperationId(""));
-    if (this.#store.applyEvent(event) || counts) this.#fetchSnapshot(id);
+    // Of a workflow only progress says how many tasks there are, and how many of these are over.
+    const uncounted = id.startsWith(workflowOperationId("")) && event.event_type !== "progress";
+    if (this.#store.applyEvent(event) || uncounted) this.#fetchSnapshot(id);
   }
 
   // Called by handles.

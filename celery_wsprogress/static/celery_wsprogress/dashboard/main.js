@@ -39,11 +39,13 @@ class Dashboard {
   #stream = new Stream(() => this.#paintSoon());
   #table = new Table({
     onOpen: (id) => this.#open(id),
+    onFold: (id, unfolded) => this.#fold(id, unfolded),
     onMove: () => this.#paintSoon(),
   });
   #detail = new Detail({
     onChange: () => this.#paintSoon(),
     onClose: () => this.#open(null),
+    onOpen: (id) => this.#open(id),
     flower: document.querySelector('meta[name="flower-url"]')?.getAttribute("content") ?? "",
   });
   #session = this.#connect();
@@ -82,6 +84,16 @@ class Dashboard {
 
   #filter() {
     this.#session.operationList.filter(this.#filters.filter);
+    this.#urgent = true;
+    this.#paintSoon();
+  }
+
+  /**
+   * @param {string} id
+   * @param {boolean} unfolded
+   */
+  #fold(id, unfolded) {
+    this.#session.workflows.toggle(id, unfolded);
     this.#urgent = true;
     this.#paintSoon();
   }
@@ -132,7 +144,7 @@ class Dashboard {
     mark(this.#connection, "data-tone", tone);
     mark(this.#connection, "title", client.welcome.server ?? null);
     const settles = this.#shouldReorder();
-    if (settles) this.#table.reorder(() => (operationList.update(), operationList.order));
+    if (settles) this.#table.reorder(() => this.#session.updateRows());
     this.#filters.paint(operationList);
     this.#table.paint(operations, now);
     this.#paintEmpty();

@@ -1,11 +1,13 @@
 /**
- * The client of the dashboard, for one token, with a monitor of all operations.
+ * The client of the dashboard, for one token, with a monitor of all operations, and their workflows.
  *
  * Runs in: a page.
  */
 
 import { connect } from "../client.js";
 import { OperationList } from "./model/operation_list.js";
+import { tableRows } from "./model/workflow_steps.js";
+import { Workflows } from "./workflows.js";
 
 /** @import { Operation, ProgressEvent } from "../client/protocol.js" */
 
@@ -39,6 +41,7 @@ export class Session {
         limit: MAX_OPERATIONS,
         onChange: (operation, event) => {
           this.operationList.markDirty(operation.operation_id);
+          this.workflows.note(operation);
           if (event) onEvent(event, operation);
           onChange();
         },
@@ -48,7 +51,14 @@ export class Session {
         },
       },
     );
-    this.operationList = new OperationList(this.#monitor.operations);
+    this.workflows = new Workflows(this.client, this.#monitor.operations, {
+      onSteps: (ids) => {
+        for (const id of ids) this.operationList.markDirty(id);
+        onChange();
+      },
+    });
+    const isBelow = (/** @type {Operation} */ one) => this.workflows.steps.isBelow(one);
+    this.operationList = new OperationList(this.#monitor.operations, isBelow);
     // A rejection is handled by `onRefused`.
     this.#monitor.ready.then(onChange, () => {});
   }
@@ -62,7 +72,14 @@ export class Session {
     return this.client.now;
   }
 
+  /** Bring the list of operations up to date, and return the rows of the table. */
+  updateRows() {
+    this.operationList.update();
+    return tableRows(this.operationList.order, this.operations, this.workflows.unfolded);
+  }
+
   close() {
+    this.workflows.close();
     this.client.close();
   }
 }

@@ -86,7 +86,10 @@ export class StepsView {
     const node = this.#nodeOf(event.target);
     if (!node) return;
     this.#active = node;
-    if (node.children.length) this.#fold(node, !this.#folding.isUnfolded(node));
+    const target = /** @type {Element} */ (event.target);
+    if (node.children.length && target.closest("[part=step-fold]")) {
+      this.#fold(node, !this.#folding.isUnfolded(node));
+    } else this.#activate(node);
     this.#focus(this.#rows.findIndex((one) => one.node === node));
   };
 
@@ -117,8 +120,19 @@ export class StepsView {
     if (key === out && unfolded) return this.#fold(node, false) ?? at;
     if (key === out) return this.#rows.findIndex((one) => one.node === this.#rows[at].parent);
     if (key !== "Enter" && key !== " ") return null;
-    if (node.children.length) this.#fold(node, !unfolded);
+    this.#activate(node);
     return at;
+  }
+
+  /**
+   * Fold or unfold a block; tell the page of a task that the reader has chosen it.
+   *
+   * @param {WorkflowNode} node
+   */
+  #activate(node) {
+    if (node.kind !== "task") return this.#fold(node, !this.#folding.isUnfolded(node));
+    const init = { bubbles: true, composed: true, detail: { id: node.id, state: node.state } };
+    this.#box.dispatchEvent(new CustomEvent("celery-step", init));
   }
 
   /**

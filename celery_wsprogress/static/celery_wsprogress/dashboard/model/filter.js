@@ -5,6 +5,7 @@
  */
 
 import { selects } from "../../client/selectors.js";
+import { isWorkflow } from "./workflow_steps.js";
 
 /** @import { Operation, State } from "../../client/protocol.js" */
 
@@ -17,10 +18,11 @@ import { selects } from "../../client/selectors.js";
  * @property {string} type A glob if it contains `*`, `?` or `[`, else a part of the name.
  * @property {string} tag A part of a tag.
  * @property {string} text Words that must all occur in the texts of the operation.
+ * @property {boolean} workflows Only workflows.
  */
 
 /** @type {Filter} */
-export const EVERYTHING = Object.freeze({ group: "", type: "", tag: "", text: "" });
+export const EVERYTHING = Object.freeze({ group: "", type: "", tag: "", text: "", workflows: false });
 
 /** @type {Group[]} */
 export const GROUPS = ["running", "waiting", "completed", "error", "cancelled"];
@@ -48,8 +50,8 @@ export function groupOf({ state }) {
 }
 
 /** @param {Filter} filter */
-export function isEmptyFilter({ group, type, tag, text }) {
-  return !group && !type.trim() && !tag.trim() && !text.trim();
+export function isEmptyFilter({ group, type, tag, text, workflows }) {
+  return !group && !type.trim() && !tag.trim() && !text.trim() && !workflows;
 }
 
 /**
@@ -58,10 +60,11 @@ export function isEmptyFilter({ group, type, tag, text }) {
  * @param {Filter} filter
  * @returns {(operation: Operation) => boolean}
  */
-export function makePredicate({ group, type, tag, text }) {
+export function makePredicate({ group, type, tag, text, workflows }) {
   /** @type {((operation: Operation) => boolean)[]} */
   const tests = [];
   if (group) tests.push((operation) => groupOf(operation) === group);
+  if (workflows) tests.push(isWorkflow);
   if (type.trim()) tests.push(typeTest(type.trim()));
   const part = tag.trim().toLowerCase();
   if (part) tests.push(({ tags }) => tags.some((one) => one.toLowerCase().includes(part)));

@@ -7,6 +7,7 @@
 import { exactResult } from "../../client/exact_json.js";
 import { hasEnded } from "../../client/protocol.js";
 import { formatNumber, formatPercent, formatResult, formatStart, formatDuration, formatWait, WORDS } from "../../element/format.js";
+import { isWorkflow, stepCount } from "./workflow_steps.js";
 
 /** @import { ConnectionState, Loss } from "../../client/connection.js" */
 /** @import { Operation, ProgressEvent } from "../../client/protocol.js" */
@@ -95,7 +96,13 @@ export function rowCells(operation, now) {
  * @param {Operation} operation
  */
 export function messageOf(operation) {
-  const { error, error_type: type, message, current, total, unit } = operation;
+  const { error, error_type: type, message, current, total, unit, details } = operation;
+  if (isWorkflow(operation)) {
+    const { completed, failed, step } = /** @type {Record<string, any>} */ (details);
+    const count = `${formatNumber(completed + failed)} of ${formatNumber(stepCount(operation))} steps`;
+    const said = error ?? (hasEnded(operation) ? "" : [step, message].filter(Boolean).join(": "));
+    return said ? `${count} · ${said}` : count;
+  }
   if (error !== null) return type ? `${type}: ${error}` : error;
   if (message || current === null) return message;
   const of = total === null ? "" : ` of ${formatNumber(total)}`;
@@ -111,6 +118,7 @@ export function messageOf(operation) {
 export function elapsed(operation, now) {
   if (hasEnded(operation)) return operation.duration;
   if (!["running", "retrying", "replaced"].includes(operation.state)) return null;
+  if (!operation.started_at) return null;
   return Math.max(0, Math.floor(now - operation.started_at));
 }
 

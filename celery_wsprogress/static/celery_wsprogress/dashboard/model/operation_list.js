@@ -6,8 +6,9 @@
  * Pure.
  */
 
-import { EVERYTHING, groupOf, GROUPS, makePredicate } from "./filter.js";
+import { EVERYTHING, groupOf, GROUPS, isEmptyFilter, makePredicate } from "./filter.js";
 import { compare, indexOf, sortKeyOf } from "./order.js";
+import { isWorkflow } from "./workflow_steps.js";
 
 /** @import { Operation } from "../../client/protocol.js" */
 /** @import { Filter, Group } from "./filter.js" */
@@ -19,7 +20,7 @@ const MAX_MOVES = 50;
 /** Maximum number of types, and of tags, to suggest. */
 const MAX_SUGGESTIONS = 200;
 
-/** @typedef {{ place: SortKey, group: Group, shown: boolean }} Entry */
+/** @typedef {{ place: SortKey, group: Group, shown: boolean, workflow: boolean }} Entry */
 
 export class OperationList {
   /** The sort keys of the shown operations, in order. @type {SortKey[]} */
@@ -27,6 +28,9 @@ export class OperationList {
 
   /** The number of operations in each group, shown or not. @type {Record<Group, number>} */
   counts = { running: 0, waiting: 0, completed: 0, error: 0, cancelled: 0 };
+
+  /** The number of workflows, shown or not. */
+  workflows = 0;
 
   /** Names of types and tags to suggest. */
   types = new Set();
@@ -37,12 +41,20 @@ export class OperationList {
   #entries = new Map();
   /** @type {Set<string>} */
   #dirty = new Set();
-  #shows = makePredicate(EVERYTHING);
+  #isBelow;
+  #matches = makePredicate(EVERYTHING);
+  /** Whether steps stand below their workflows only: not where the filter looks for them. */
+  #nests = true;
   #filterChanged = false;
 
-  /** @param {Map<string, Operation>} operations The snapshots; not changed here. */
-  constructor(operations) {
+  /**
+   * @param {Map<string, Operation>} operations The snapshots; not changed here.
+   * @param {(operation: Operation) => boolean} [isBelow] Whether an operation has no row of its own,
+   *   because it stands below that of a workflow. When that changes, mark it.
+   */
+  constructor(operations, isBelow = () => false) {
     this.#operations = operations;
+    this.#isBelow = isBelow;
     for (const id of operations.keys()) this.#dirty.add(id);
   }
 
@@ -67,7 +79,8 @@ export class OperationList {
 
   /** @param {Filter} filter */
   filter(filter) {
-    this.#shows = makePredicate(filter);
+    this.#matches = makePredicate(filter);
+    this.#nests = isEmptyFilter(filter);
     this.#filterChanged = true;
   }
 
@@ -103,9 +116,14 @@ export class OperationList {
     if (!operation) return null;
     const known = this.#entries.get(id);
     const place = sortKeyOf(operation);
-    const entry = { place, group: groupOf(operation), shown: this.#shows(operation) };
+    const [group, shown] = [groupOf(operation), this.#shows(operation)];
+    const entry = { place, group, shown, workflow: isWorkflow(operation) };
+    this.workflows += Number(entry.workflow) - Number(known?.workflow ?? false);
     const same = known && known.shown === entry.shown && known.group === entry.group;
-    if (same && !compare(known.place, place)) return null;
+    if (same && !compare(known.place, place)) {
+      known.workflow = entry.workflow;
+      return null;
+    }
     this.#entries.set(id, entry);
     if (known) this.counts[known.group] -= 1;
     else this.#suggest(operation);
@@ -117,13 +135,19 @@ export class OperationList {
   #removeEvicted() {
     if (this.#entries.size <= this.#operations.size) return [];
     const gone = [];
-    for (const [id, { place, group, shown }] of this.#entries) {
+    for (const [id, { place, group, shown, workflow }] of this.#entries) {
       if (this.#operations.has(id)) continue;
       this.#entries.delete(id);
       this.counts[group] -= 1;
+      this.workflows -= Number(workflow);
       gone.push({ before: shown ? place : null });
     }
     return gone;
+  }
+
+  /** @param {Operation} operation */
+  #shows(operation) {
+    return this.#matches(operation) && !(this.#nests && this.#isBelow(operation));
   }
 
   #applyFilter() {

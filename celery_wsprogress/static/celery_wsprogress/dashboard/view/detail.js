@@ -12,6 +12,7 @@ import { Properties } from "./properties.js";
 import { LogView } from "./log_view.js";
 import { flowerTaskUrl } from "../model/routing.js";
 import { MAX_EVENTS, EventLog } from "../model/event_log.js";
+import { workflowIdOf } from "../model/workflow_steps.js";
 import { timeOfDay, messageOf, durationOf, prettyJson } from "../model/format.js";
 
 /** @import { CeleryProgress } from "../../element.js" */
@@ -44,6 +45,7 @@ export class Detail {
    * @param {object} hooks
    * @param {() => void} hooks.onChange Called when it must be painted.
    * @param {() => void} hooks.onClose Called when it should close.
+   * @param {(id: string) => void} hooks.onOpen Called to open a step of the workflow.
    * @param {string} hooks.flower The address of Flower; may be empty.
    */
   constructor(hooks) {
@@ -162,7 +164,12 @@ export class Detail {
   #build(id, session) {
     const { head, title, id: shown, copy, close, message, timeline, result, error } = this.#parts;
     const bar = /** @type {CeleryProgress} */ (document.createElement("celery-progress"));
-    bar.setAttribute("task-id", id);
+    const workflowId = workflowIdOf(id);
+    bar.setAttribute(workflowId === null ? "task-id" : "workflow-id", workflowId ?? id);
+    bar.toggleAttribute("expanded", workflowId !== null);
+    bar.addEventListener("celery-step", (event) => {
+      this.#hooks.onOpen(/** @type {CustomEvent} */ (event).detail.id);
+    });
     bar.setAttribute("url", session.client.url);
     bar.getToken = session.getToken;
     write(title, "");
@@ -170,7 +177,7 @@ export class Detail {
     this.#cancel.show(id, session);
     const links = make("div", { class: "links" }, copy);
     const flower = flowerTaskUrl(this.#hooks.flower, id);
-    if (flower) {
+    if (flower && workflowId === null) {
       const how = { href: flower, target: "_blank", rel: "noopener noreferrer", class: "button" };
       links.append(make("a", how, "In Flower"));
     }

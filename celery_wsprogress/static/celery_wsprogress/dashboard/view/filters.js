@@ -32,6 +32,7 @@ export class Filters {
   #tags = found("tags", HTMLDataListElement);
   /** @type {Map<Group | "", { button: HTMLElement, count: HTMLElement }>} */
   #buttons = new Map();
+  #workflows = makeToggle("Workflows");
   #onFilter;
 
   /** @param {() => void} onFilter Called when the filter has changed. */
@@ -41,6 +42,10 @@ export class Filters {
     for (const group of /** @type {(Group | "")[]} */ (["", ...GROUPS])) {
       groups.append(this.#makeButton(group));
     }
+    this.#workflows.button.addEventListener("click", () => {
+      this.#change({ workflows: !this.filter.workflows });
+    });
+    groups.append(this.#workflows.button);
     this.#form.addEventListener("input", () => this.#change({}));
     this.#form.addEventListener("submit", (event) => event.preventDefault());
     this.#clear.addEventListener("click", () => this.clear());
@@ -50,12 +55,14 @@ export class Filters {
   /** Show everything. */
   clear() {
     this.#form.reset();
-    this.#change({ group: "" });
+    this.#change({ group: "", workflows: false });
     this.#field("text").focus();
   }
 
   /** @param {OperationList} operationList */
-  paint({ counts, size, order, types, tags }) {
+  paint({ counts, size, order, types, tags, workflows }) {
+    this.#workflows.button.hidden = !workflows && !this.filter.workflows;
+    write(this.#workflows.count, String(workflows));
     for (const [group, { count }] of this.#buttons) {
       write(count, String(group ? counts[group] : totalCount(counts)));
     }
@@ -69,9 +76,7 @@ export class Filters {
 
   /** @param {Group | ""} group */
   #makeButton(group) {
-    const [name, tone] = NAMES[group];
-    const count = make("span", { class: "count" }, "0");
-    const button = make("button", { type: "button", class: "group", "data-tone": tone }, name, count);
+    const { button, count } = makeToggle(...NAMES[group]);
     button.addEventListener("click", () => {
       this.#change({ group: this.filter.group === group ? "" : group });
     });
@@ -91,10 +96,23 @@ export class Filters {
     for (const [group, { button }] of this.#buttons) {
       mark(button, "aria-pressed", String(this.filter.group === group));
     }
+    mark(this.#workflows.button, "aria-pressed", String(this.filter.workflows));
   }
 
   /** @param {string} name */
   #field(name) {
     return /** @type {HTMLInputElement} */ (this.#form.elements.namedItem(name));
   }
+}
+
+/**
+ * Return a button that can be pressed, with a count.
+ *
+ * @param {string} name
+ * @param {string} [tone]
+ */
+function makeToggle(name, tone = "muted") {
+  const count = make("span", { class: "count" }, "0");
+  const button = make("button", { type: "button", class: "group", "data-tone": tone }, name, count);
+  return { button, count };
 }

@@ -4,6 +4,7 @@
  * Runs in: a page.
  */
 
+import { workflowOperationId } from "../../client/protocol.js";
 import { make } from "./dom.js";
 import { addressOf } from "../model/routing.js";
 import { attemptOf, momentOf, prettyJson } from "../model/format.js";
@@ -42,7 +43,12 @@ function factsOf(operation) {
     Attempt: attemptOf(operation),
     Tags: tags.join(", "),
   };
-  const links = { Parent: operation.parent_id, Root: operation.root_id };
+  const [workflow] = operation.workflow_ids ?? [];
+  const links = {
+    Workflow: workflow && workflowOperationId(workflow),
+    Parent: operation.parent_id,
+    Root: operation.root_id,
+  };
   const values = { Metadata: metadata, Details: details };
   return [
     ...facts(texts, (name, value) => ({ name, text: String(value) })),
@@ -66,7 +72,7 @@ function facts(values, put) {
 
 /** @param {unknown} value */
 function isNothing(value) {
-  if (value === null || value === "") return true;
+  if (value == null || value === "") return true;
   return typeof value === "object" && Object.keys(value).length === 0;
 }
 

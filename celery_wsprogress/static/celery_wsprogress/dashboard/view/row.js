@@ -9,6 +9,7 @@ import { addressOf } from "../model/routing.js";
 import { rowCells, operationTone } from "../model/format.js";
 
 /** @import { Operation } from "../../client/protocol.js" */
+/** @import { TableRow } from "../model/workflow_steps.js" */
 
 /** The template that is cloned for each row. @type {HTMLElement | undefined} */
 let pattern;
@@ -21,6 +22,7 @@ export class Row {
 
   #parts;
   #top = -1;
+  #level = 1;
   /** @type {Operation | null} */
   #operation = null;
   #second = 0;
@@ -48,6 +50,20 @@ export class Row {
     this.element.style.transform = `translateY(${top}px)`;
     // Index 1 is the header; indices count from 1.
     this.element.setAttribute("aria-rowindex", String(index + 2));
+  }
+
+  /**
+   * Indent it as a step of a workflow, or let it be unfolded as a workflow.
+   *
+   * @param {TableRow} row
+   */
+  nest({ level, unfolded }) {
+    const { element } = this;
+    mark(element, "aria-level", String(level));
+    mark(element, "aria-expanded", unfolded === null ? null : String(unfolded));
+    if (this.#level === level) return;
+    this.#level = level;
+    element.style.setProperty("--level", String(level - 1));
   }
 
   /**
@@ -92,12 +108,14 @@ function build() {
   // In a narrow column the module name is cut, because the last part distinguishes tasks.
   const type = { "data-part": "type", tabindex: "-1", dir: "auto" };
   const link = make("a", type, part("module"), part("name"));
+  // For the pointer; on the keyboard it is the arrows of the row.
+  const fold = make("span", { "data-part": "fold", "aria-hidden": "true", title: "Steps" });
   const bar = make("span", { class: "bar", "aria-hidden": "true" }, part("fill"));
   return make(
     "div",
     { role: "row", class: "row", tabindex: "-1" },
     cell("state", part("state")),
-    cell("task", link, make("span", { class: "under" }, part("id"), part("tags"))),
+    cell("task", fold, link, make("span", { class: "under" }, part("id"), part("tags"))),
     cell("progress", make("span", { class: "over" }, bar, part("percent")), part("message")),
     cell("rate number", part("rate")),
     cell("left number", part("left")),

@@ -6,12 +6,12 @@
  */
 
 import { found, mark } from "./dom.js";
-import { indexOf } from "../model/order.js";
 import { Row } from "./row.js";
+import { standInFor } from "../model/workflow_steps.js";
 import { keepAnchor, indexForKey, scrollToReveal, visibleRange } from "../../element/virtual_list.js";
 
 /** @import { Operation } from "../../client/protocol.js" */
-/** @import { SortKey } from "../model/order.js" */
+/** @import { TableRow } from "../model/workflow_steps.js" */
 
 /** The height of a row, as in the style sheet. */
 const ROW_REM = 3.25;
@@ -25,7 +25,7 @@ const MAX_SMOOTH_ROWS = 30;
 export class Table {
   #grid = found("grid");
   #body = found("rows");
-  /** @type {SortKey[]} */
+  /** All rows, from the top. @type {TableRow[]} */
   #order = [];
   /** The rendered rows, by operation id. @type {Map<string, Row>} */
   #rows = new Map();
@@ -40,14 +40,18 @@ export class Table {
   #painted = 0;
   #second = 0;
   #onOpen;
+  #onFold;
 
   /**
    * @param {object} hooks
    * @param {(id: string) => void} hooks.onOpen Called to open an operation.
+   * @param {(id: string, unfolded: boolean) => void} hooks.onFold Called to unfold the steps of a
+   *   workflow, or to fold them.
    * @param {() => void} hooks.onMove Called when other rows are visible.
    */
-  constructor({ onOpen, onMove }) {
+  constructor({ onOpen, onFold, onMove }) {
     this.#onOpen = onOpen;
+    this.#onFold = onFold;
     // Read here and not in `paint`, where it would force a layout.
     const scrolled = () => {
       this.#view.top = this.#grid.scrollTop;
@@ -70,7 +74,7 @@ export class Table {
   /**
    * Set the order, and keep the top row in place.
    *
-   * @param {() => SortKey[]} update Returns the order.
+   * @param {() => TableRow[]} update Returns the rows.
    */
   reorder(update) {
     const at = Math.floor(this.#view.top / this.#view.row);
@@ -79,7 +83,8 @@ export class Table {
     mark(this.#grid, "aria-rowcount", String(this.#order.length + 1));
     this.#body.style.height = `${this.#order.length * this.#view.row}px`;
     if (!anchor) return;
-    const top = keepAnchor(this.#view, at, indexOf(this.#order, anchor));
+    const now = this.#order.findIndex((one) => one.id === anchor.id);
+    const top = now < 0 ? this.#view.top : keepAnchor(this.#view, at, now);
     if (top !== this.#view.top) this.#grid.scrollTop = this.#view.top = top;
   }
 
@@ -96,10 +101,14 @@ export class Table {
     this.#wantFocused(wanted);
     this.#clear(wanted);
     for (const [id, index] of wanted) {
-      const operation = operations.get(id);
+      const { node } = this.#order[index];
+      const known = operations.get(id);
+      // Of a step that never runs, the sidecar knows no more than its end.
+      const operation = node && !known?.operation_type ? standInFor(node) : known;
       if (!operation) continue;
       const row = this.#rows.get(id) ?? this.#add(id);
       row.place(index, this.#view.row);
+      row.nest(this.#order[index]);
       if (row.paint(operation, now)) this.#painted += 1;
       if (!row.element.isConnected) this.#body.append(row.element);
     }
@@ -141,9 +150,11 @@ export class Table {
   /** @param {MouseEvent} event */
   #click(event) {
     const id = this.#idOf(event.target);
+    const target = event.target instanceof Element ? event.target : null;
     // Links work by themselves.
-    if (id === null || (event.target instanceof Element && event.target.closest("a"))) return;
-    this.#onOpen(id);
+    if (id === null || target?.closest("a")) return;
+    if (target?.closest("[data-part=fold]")) this.#fold(id);
+    else this.#onOpen(id);
   }
 
   /** @param {KeyboardEvent} event */
@@ -155,11 +166,35 @@ export class Table {
       this.#onOpen(id);
       return;
     }
+    if (this.#followFold(event, id)) return;
     const from = this.#order.findIndex((one) => one.id === id);
     const index = indexForKey(event.key, from, this.#order.length, this.#view);
     if (index === null) return;
     event.preventDefault();
     this.#reveal(index);
+  }
+
+  /**
+   * Unfold with the right arrow and fold with the left one, as the pattern of a tree grid has it.
+   *
+   * @param {KeyboardEvent} event
+   * @param {string} id
+   * @returns {boolean} Whether the key did something.
+   */
+  #followFold(event, id) {
+    const rightToLeft = getComputedStyle(this.#body).direction === "rtl";
+    const [into, out] = rightToLeft ? ["ArrowLeft", "ArrowRight"] : ["ArrowRight", "ArrowLeft"];
+    const { unfolded } = this.#order.find((one) => one.id === id) ?? { unfolded: null };
+    if (event.key !== (unfolded ? out : into) || unfolded === null) return false;
+    event.preventDefault();
+    this.#fold(id);
+    return true;
+  }
+
+  /** @param {string} id */
+  #fold(id) {
+    const row = this.#order.find((one) => one.id === id);
+    if (row && row.unfolded !== null) this.#onFold(id, !row.unfolded);
   }
 
   /** @param {number} index */
