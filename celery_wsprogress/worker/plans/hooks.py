@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 _MARK: Final = "_celery_wsprogress"
 
+_failed: Final[set[str]] = set()
+"""The names of functions of ours that have failed in this process."""
+
 
 def patch_canvases() -> None:
     """Notice the groups and chords that this process sends.
@@ -110,5 +113,8 @@ def _call_logged(function: Callable[..., Any], *arguments: Any) -> Any:
     except Exception as exc:
         if must_propagate(exc):
             raise
-        log_internal_error(logger, logging.ERROR, f"Task events: {function.__name__} failed", exc)
+        # The first one in full, as for the handlers of signals.
+        level = logging.DEBUG if function.__name__ in _failed else logging.ERROR
+        _failed.add(function.__name__)
+        log_internal_error(logger, level, f"Task events: {function.__name__} failed", exc)
         return None

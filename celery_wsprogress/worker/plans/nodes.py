@@ -37,6 +37,7 @@ class PlanNodes:
         self.nodes: list[PlanNode] = []
         self.tasks = 0
         """Number of tasks, also of those that are not listed."""
+        self._blocks = 0
 
     @property
     def is_full(self) -> bool:
@@ -62,6 +63,7 @@ class PlanNodes:
         """Add a chain or a group without its parts, and return its index; -1 where it is full."""
         if self.is_full:
             return -1
+        self._blocks += 1
         self.nodes.append(PlanNode(kind, parent, group_id[:MAX_ID_LENGTH]))
         return len(self.nodes) - 1
 
@@ -113,7 +115,7 @@ class PlanNodes:
 
     def without_empty_blocks(self) -> list[PlanNode]:
         """Return the nodes without the blocks none of whose parts is listed."""
-        if not self.is_full:
+        if not self.is_full or self._blocks == 1:
             return self.nodes
         used = [node.kind == "task" for node in self.nodes]
         for index in range(len(self.nodes) - 1, 0, -1):
