@@ -6,6 +6,7 @@ import base64
 import json
 import uuid
 
+import celery
 import pytest
 import redis
 from celery import Celery, chain, chord, group, signals
@@ -58,7 +59,11 @@ def test_the_signatures_of_the_user_do_not_change(project, queue):
     name, _ = queue
     member = project.followed.si(1)
     inner = group(project.followed.si(), project.plain.si())
-    canvas = group([chain(member, inner, group([project.plain.si()] * 2))])
+    last = group([project.plain.si()] * 2)
+    if celery.VERSION < (5, 7):
+        # Which gives ids to members in a list that is the user's (celery/canvas.py).
+        last = group(project.plain.si(), project.plain.si())
+    canvas = group([chain(member, inner, last)])
     before = json.dumps([canvas, member, inner])
     canvas.apply_async(queue=name)
     assert json.dumps([canvas, member, inner]) == before
