@@ -77,6 +77,7 @@ def start(
     expires_in: float | None = None,
     metadata: Mapping[str, Any] | None = None,
     tags: Iterable[str] = (),
+    sub: str | None = None,
     **options: Any,
 ) -> Started:
     """Send a task or a canvas that is followed, whatever the settings of its tasks are.
@@ -92,6 +93,7 @@ def start(
         expires_in: Seconds until the token expires; by default 3,600.
         metadata: Data that is shown with the task or the workflow.
         tags: Texts by which it can be selected.
+        sub: Whose it is: tokens grant it by ``sub:<name>``.
         options: Arguments of :meth:`celery.canvas.Signature.apply_async`: ``args``, ``kwargs``,
             ``queue``, ``countdown`` …
 
@@ -108,7 +110,7 @@ def start(
         create_token("-", seconds)
     if isinstance(signature, str):
         signature = celery.signature(signature, app=celery.current_app)
-    request = _request(signature.app, metadata, tags)
+    request = _request(signature.app, metadata, tags, sub)
     token = current_start.set(request)
     try:
         result = signature.apply_async(**options)
@@ -123,11 +125,11 @@ def start(
     return Started(result, is_workflow=is_workflow, token=granted)
 
 
-def _request(app: Any, metadata: Any, tags: Any) -> StartRequest | None:
+def _request(app: Any, metadata: Any, tags: Any, sub: Any) -> StartRequest | None:
     """Return what the messages of the app get; None where it publishes nothing."""
     sending_apps.register_app(app)
     connect()
     if not publishing_of(app).settings.enabled:
         return None
-    header = {"metadata": metadata, "tags": tags}
+    header = {"metadata": metadata, "tags": tags, "sub": sub}
     return StartRequest({name: value for name, value in header.items() if value})

@@ -10,7 +10,7 @@ from celery import chain, chord, group
 from msgspec import UNSET
 from support.asyncio_runner import run
 from support.event_log import LogReader, result_of, word
-from support.plans import plan_of, plans_in
+from support.plans import all_events, plan_of, plans_in
 from support.sidecars import SidecarProcess
 from support.tokens import KEY, verifier
 from support.workers import Worker
@@ -183,3 +183,14 @@ def test_its_events_can_be_watched(canvas, project, worker, redis_server, enviro
         events = run(watched())
     assert {event["operation_id"] for event in events} == {started.operation_id}
     assert events[-1]["event_type"] == "completed"
+
+
+def test_what_is_somebodys_is_said_in_the_log_only(project, worker, log):
+    started = start(chain(project.plain.si(), project.plain.si()), sub="anna")
+    plan_of(log, started.id)
+    [plan] = [e for e in all_events(log) if e.operation_id == started.operation_id]
+    assert plan.sub == "anna"
+    single = start(project.plain.si(), sub="otto")
+    log.wait_for_end(single.id)
+    statuses = [e for e in log.events(single.id) if word(e) in {"received", "started"}]
+    assert {one.sub for one in statuses} == {"otto"}

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from support.deliveries import process
 from support.hub_clients import HubClient
 from support.sample_events import log, progress, queued, status
@@ -43,12 +44,17 @@ class Holder:
                 event
                 for name, fields in (("member", MEMBER), ("other", {}))
                 for event in (
-                    queued(operation_id=name, publication=name, **fields),
+                    structs.replace(
+                        queued(operation_id=name, publication=name, **fields),
+                        sub="anna" if fields else "",
+                    ),
                     status("started", operation_id=name, publication=name, metadata={}),
                     progress(0.5, operation_id=name),
                 )
             )
         )
+        # It has no operation of its own here, which would be in every list.
+        self.hub.store.get("member").operation.workflow_ids = ("W",)
         self.permit = guarded()
         self.permit.add(token(**{"ids": None, **claims}), timestamp=NOW)
         self.client = HubClient(self.hub, self.permit)

@@ -56,6 +56,8 @@ class PatternKind(StrEnum):
     ROOT = "root"
     WORKFLOW = "workflow"
     """A workflow, by the id that its caller holds, and its tasks."""
+    SUB = "sub"
+    """What its caller has said to be of this person."""
 
 
 class Pattern(NamedTuple):
@@ -68,9 +70,6 @@ class Pattern(NamedTuple):
 
 ALL_OPERATIONS: Final = Pattern(PatternKind.ID, EVERYTHING)
 
-RESERVED_KINDS: Final = frozenset({"sub"})
-"""Words before a colon that are no ids: they may become patterns."""
-
 MAX_GLOB_LENGTH: Final = 200
 """Maximum characters of a glob: the time of some grows with the square of their length."""
 
@@ -82,10 +81,10 @@ def parse_pattern(text: str) -> Pattern:
         ValueError: it is empty, or a pattern that is not known or too long.
     """
     kind, colon, value = text.partition(":")
-    if not colon or kind not in {*PatternKind, *RESERVED_KINDS}:
+    if not colon or kind not in tuple(PatternKind):
         # Celery's ids may be any text, with colons as well.
         kind, value = PatternKind.ID, text
-    if not value or kind in RESERVED_KINDS:
+    if not value:
         raise ValueError(text)
     if kind == PatternKind.TYPE and len(value) > MAX_GLOB_LENGTH:
         raise ValueError(text)
@@ -107,6 +106,8 @@ class OperationFields(Protocol):
     def root_id(self) -> str | None: ...  # noqa: D102
     @property
     def workflow_ids(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def sub(self) -> str | None: ...  # noqa: D102
 
 
 def exact_patterns_of(operation: OperationFields) -> Iterator[Pattern]:
@@ -123,6 +124,8 @@ def exact_patterns_of(operation: OperationFields) -> Iterator[Pattern]:
         yield Pattern(PatternKind.TAG, tag)
     for workflow_id in operation.workflow_ids:
         yield Pattern(PatternKind.WORKFLOW, workflow_id)
+    if operation.sub is not None:
+        yield Pattern(PatternKind.SUB, operation.sub)
 
 
 def patterns_of_id(operation_id: str) -> Iterator[Pattern]:

@@ -49,7 +49,7 @@ def create_token(
         expires_in: Seconds until the token expires, above 0.
         ops: Operations by id or by pattern: ``group:<group id>``, ``root:<root id>``,
             ``tag:<tag>``, ``type:<glob of task names>``, ``workflow:<id>`` (a workflow and all its
-            tasks), ``id:<id>``.
+            tasks), ``sub:<name>`` (what its caller has sent as that person's), ``id:<id>``.
         can: What it grants: ``watch``, ``list``, ``cancel``, ``stats``. By default all but
             ``cancel``.
         view: What it shows: ``full`` (the default) or ``progress``.
@@ -121,8 +121,8 @@ def _patterns(ops: Iterable[str] | str) -> list[str]:
 
 
 _PATTERNS: Final = (
-    "operation ids, or patterns that begin with id:, type:, tag:, group:, root: or workflow:, as "
-    "strings"
+    "operation ids, or patterns that begin with id:, type:, tag:, group:, root:, workflow: or "
+    "sub:, as strings"
 )
 
 

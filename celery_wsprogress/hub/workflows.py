@@ -108,7 +108,11 @@ class Workflows:
         places = self._places.get(record.operation_id, ())
         if places is not record.places:
             record.places = places
-            record.operation.workflow_ids = tuple(one.workflow.id for one in places)
+            operation = record.operation
+            operation.workflow_ids = tuple(one.workflow.id for one in places)
+            operation.sub = operation.sub or next(
+                (one.workflow.sub for one in places if one.workflow.sub), None
+            )
             record.selector_version = -1
 
     def add_part(self, plan: Plan) -> list[Consequence]:
@@ -118,6 +122,7 @@ class Workflows:
             return []
         known = self._by_id.get(workflow_id)
         workflow = known or self._create(workflow_id)
+        workflow.sub = workflow.sub or plan.sub or None
         steps = workflow.add_part(plan.data)
         for group_id, block in workflow.groups.items():
             self._groups.setdefault(group_id, (workflow, block))

@@ -88,6 +88,8 @@ class Operation(Struct, gc=False):
     parent_id: str | None = None
     root_id: str | None = None
     group_id: str | None = None
+    sub: str | None = None
+    """Whose it is, as its caller has said: a token may grant it by that."""
     workflow_ids: tuple[str, ...] = ()
     """The workflows that it is a step of; the hub knows them."""
     streams_result: bool = False
@@ -249,6 +251,8 @@ class Operation(Struct, gc=False):
             self.received_at = self.received_at or event.timestamp
         elif status == STARTED and self.started_at is None and self.is_current_run(event.run):
             self.started_at = event.timestamp
+        self.rights_vary = self.rights_vary or _differs(self.sub, event.sub)
+        self.sub = event.sub or self.sub
         self._fill_in_identity(data, late=late)
         if status == STARTED or (status in {RECEIVED, SCHEDULED} and event.run):
             self.streams_result = data.stream_result is not False

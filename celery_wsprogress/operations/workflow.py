@@ -88,6 +88,8 @@ class Workflow(Struct, eq=False):
     """The step that reported last."""
     announced: StepState = _WAITING
     """The state that the events of its operation have said."""
+    sub: str | None = None
+    """Whose it is, as its caller has said. So are its tasks."""
     starter_id: str = ""
     """Id of the task that has sent the canvas, if a task did."""
     run_number: int = 1

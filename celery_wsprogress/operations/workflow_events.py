@@ -67,6 +67,7 @@ def queued(workflow: Workflow, timestamp: float, plan: PlanData | None = None) -
         operation_id=workflow.operation_id,
         timestamp=timestamp,
         publication=PUBLICATION,
+        sub=workflow.sub or "",
         data=data,
     )
 

@@ -196,6 +196,8 @@ class _Envelope(
     run: ShortText = ""
     after: ShortText = ""
     publication: ShortText = ""
+    sub: ShortText = ""
+    """Whose operation it is, as the caller has said. It does not leave the sidecar."""
     inferred: bool = False
     """Whether a sidecar wrote it, since the run's process sent no heartbeats. It does not leave the
     sidecar."""

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HEADER: Final = "wsprogress"
-"""The message header. The caller sets ``metadata`` and ``tags``, this package ``publication``,
-``after`` (the run that this one retries or replaces), ``follow`` (publish this run whatever the
-settings of its task), ``workflow`` (the id of the workflow that it is part of) and, inside the
-worker only, ``run`` and ``queue``. In a signature of a canvas the caller also sets ``weight``."""
+"""The message header. The caller sets ``metadata``, ``tags`` and ``sub``, this package
+``publication``, ``after`` (the run that this one retries or replaces), ``follow`` (publish this run
+whatever the settings of its task), ``workflow`` (the id of the workflow that it is part of) and,
+inside the worker only, ``run`` and ``queue``. In a signature of a canvas the caller also sets
+``weight``."""
 
 FOLLOW: Final = "follow"
 """A key of :data:`HEADER`."""
@@ -83,6 +84,8 @@ class RunInfo(Struct, frozen=True, gc=False):
     group_id: str = ""
     metadata: dict[str, Any] = {}
     tags: tuple[str, ...] = ()
+    sub: str = ""
+    """Whose it is, as the caller has said."""
     starts_at: float | None = None
     """The earliest start, epoch seconds; None for at once."""
     expires_at: float | None = None
@@ -139,6 +142,7 @@ class RunInfo(Struct, frozen=True, gc=False):
             _name(headers.get("group")),
             jsonable.to_object(header["metadata"]) if "metadata" in header else {},
             tuple(jsonable.to_tags(header["tags"])) if "tags" in header else (),
+            _name(header.get("sub")),
             time_of(eta) if (eta := headers.get("eta")) else None,
             time_of(expires) if (expires := headers.get("expires")) else None,
         )

@@ -21,7 +21,7 @@ from celery_wsprogress.protocol.globs import matches_glob
 
 OPERATION = Operation(
     "op", 0.0, operation_type="proj.add", tags=["red"], group_id="g", root_id="r",
-    workflow_ids=("w",),
+    workflow_ids=("w",), sub="anna",
 )  # fmt: skip
 COVERING = [
     ALL_OPERATIONS,
@@ -32,6 +32,7 @@ COVERING = [
     Pattern(PatternKind.ROOT, "r"),
     Pattern(PatternKind.ROOT, "op"),
     Pattern(PatternKind.WORKFLOW, "w"),
+    Pattern(PatternKind.SUB, "anna"),
 ]
 OTHERS = [
     Pattern(PatternKind.ID, "r"),
@@ -43,6 +44,7 @@ OTHERS = [
     Pattern(PatternKind.GROUP, "op"),
     Pattern(PatternKind.ROOT, "g"),
     Pattern(PatternKind.WORKFLOW, "op"),
+    Pattern(PatternKind.SUB, "op"),
 ]
 
 

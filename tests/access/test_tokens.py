@@ -194,7 +194,7 @@ def test_rights_view_and_names():
         {"ops": [7]},
         {"ops": [""]},
         {"ops": ["group:"]},
-        {"ops": ["sub:user"]},
+        {"ops": ["sub:"]},
         {"ops": ["type:" + "a" * 201]},
         {"can": "watch"},
         {"can": [1]},

@@ -515,3 +515,16 @@ def test_the_reason_of_a_retry_is_no_message_of_a_workflow():
     log.write(plan(*GROUP, held="g", parent_id="a"))
     assert "secret" not in str(log.events())
     assert "secret" not in str(log.snapshot())
+
+
+def test_the_tasks_of_somebodys_workflow_are_theirs():
+    log = WorkflowLog()
+    log.start("a")
+    log.write(structs.replace(plan(*CHAIN), sub="anna"))
+    log.start("b")
+    client = guarded_client(log, ids=[], ops=["sub:anna"])
+    other = guarded_client(log, ids=[], ops=["sub:otto"])
+    for one in ("a", "b", "workflow:c"):
+        assert "error" not in client.ask("get_operation", operation_id=one)
+        assert other.ask("get_operation", operation_id=one)["code"] == "forbidden"
+    assert "anna" not in str(log.events()) + str(log.events("b")) + str(log.snapshot("b"))

@@ -180,6 +180,7 @@ def _open(
         parent_id=jsonable.to_text(parent_id) if parent_id else "",
         metadata=_metadata(app, parts, header),
         tags=tuple(jsonable.to_tags(header["tags"])) if header.get("tags") else (),
+        sub=jsonable.to_text(header["sub"]) if header.get("sub") else "",
     )
     if kind != "celery.chain":
         give_ids(signatures.members_of(parts[0]))

@@ -27,6 +27,7 @@ class PlanHead(Struct, frozen=True, kw_only=True, gc=False):
     parent_id: str = ""
     metadata: dict[str, Any] = {}
     tags: tuple[str, ...] = ()
+    sub: str = ""
 
 
 def encode_plan(
@@ -71,7 +72,8 @@ def encode_count(head: PlanHead, timestamp: float, listed: int, tasks: int) -> E
 
 def _encode(head: PlanHead, timestamp: float, part: PlanData) -> Iterator[EncodedEvent]:
     operation_id = workflow_operation_id(head.workflow_id)
-    text = batches.encode_event(Plan(operation_id=operation_id, timestamp=timestamp, data=part))
+    plan = Plan(operation_id=operation_id, timestamp=timestamp, sub=head.sub, data=part)
+    text = batches.encode_event(plan)
     if len(text) > jsonable.MAX_EVENT_BYTES and len(part.nodes) > 1:
         # Long names, or ids of the user.
         middle = len(part.nodes) // 2

@@ -271,6 +271,7 @@ def _status(
         run=run.run_id,
         publication=run.publication,
         after=run.retry_of,
+        sub=run.sub,
         data=data,
     )
     return _encode(Priority.LIFECYCLE, run, event)

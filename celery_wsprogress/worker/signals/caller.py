@@ -184,6 +184,7 @@ def replacement_header(tracker: Tracker) -> dict[str, Any]:
     """Return the header that a replacement gets from the run it replaces."""
     run = tracker.run
     header = {"metadata": run.metadata, "tags": list(run.tags), "follow": True, "after": run.run_id}
+    header |= {"sub": run.sub} if run.sub else {}
     return header if tracker.streams_errors else {**header, WITHHOLD_ERRORS: True}
 
 
@@ -194,7 +195,7 @@ def _sanitized_header(header: Mapping[str, Any]) -> dict[str, Any]:
         kept["metadata"] = jsonable.to_object(header["metadata"])
     if header.get("tags") is not None:
         kept["tags"] = jsonable.to_tags(header["tags"])
-    for name in ("after", WORKFLOW):
+    for name in ("after", "sub", WORKFLOW):
         if isinstance(header.get(name), str):
             kept[name] = header[name]
     for flag in (FOLLOW, WITHHOLD_ERRORS):
