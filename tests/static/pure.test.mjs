@@ -231,6 +231,17 @@ test("a workflow is as far as its members", () => {
   assert.deepEqual([mixed.state, mixed.starts_at], ["queued", null]);
 });
 
+test("a workflow that starts keeps the numbers of its tasks", () => {
+  const details = { total: 3, completed: 0, failed: 0, running: 0 };
+  const told = (id) => {
+    const event = (data) => ({ event_type: "status", operation_id: id, timestamp: 1, run: "r", data });
+    const before = { ...reduce(null, event({ status: "queued", message: "", details: {} })), run: "", details };
+    return reduce(before, event({ status: "started", message: "", details: {} })).details;
+  };
+  assert.deepEqual(told("workflow:c"), details);
+  assert.deepEqual(told("c"), {});
+});
+
 test("large groups are folded until they are unfolded", async () => {
   const folder = "../../celery_wsprogress/static/celery_wsprogress";
   const { WorkflowTree } = await import(`${folder}/client/workflow_tree.js`);

@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 from support.conditions import eventually
 from support.node import bundle, require_packages
-from support.sample_events import completed, error, progress, status
+from support.sample_events import completed, error, plan, progress, status
 from support.sidecars import PATIENT, SidecarThread
 from support.workers import Worker
 
@@ -84,6 +84,25 @@ def test_the_button_is_there_while_there_is_something_to_cancel(page_of, life):
     expect(button).to_be_disabled()
     life(stopped())
     expect(button).to_be_hidden()
+
+
+def test_the_button_of_a_workflow_cancels_what_is_left_of_it(page_of, redis_server, canvas):
+    url = redis_server.url
+    with Worker("ends", broker=url, backend=url):
+        app = Celery("caller", broker=url, backend=url, set_as_current=False)
+        nodes = [("chain", -1), *[("task", 0, one, "ends.x") for one in (canvas.a, canvas.c)]]
+        canvas.write(plan(*nodes, held=canvas.c))
+        app.send_task("ends.looks_whether_it_is_cancelled", task_id=canvas.a)
+        page = page_of(
+            f'<celery-progress workflow-id="{canvas.c}" cancellable expanded></celery-progress>'
+        )
+        shown = page.locator("celery-progress")
+        expect(shown).to_have_attribute("state", "running", timeout=LONG)
+        shown.get_by_role("button", name="Cancel").click(timeout=LONG)
+        expect(shown).to_have_attribute("state", "cancelled", timeout=LONG)
+        first = page.get_by_role("treeitem").first
+        expect(first).to_have_attribute("data-state", "cancelled")
+        expect(shown.locator("[part=cancel]")).to_be_hidden()
 
 
 def test_a_page_without_the_attribute_has_no_button(page_of, life):

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from celery import group
 from dictation import Dictation
 from msgspec import UNSET, structs
 from support.conditions import eventually
@@ -407,3 +408,24 @@ def test_it_works_under_a_strict_content_security_policy(sidecar, write, page_of
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
     page = page_of("<celery-progress task-id=report></celery-progress>", head=meta)
     expect(page.locator("celery-progress")).to_have_attribute("state", "completed")
+
+
+def test_a_canvas_is_one_bar_to_its_end(stack, page_of, tmp_path):
+    app, gates = stack[0], [tmp_path / name for name in "ab"]
+    steps = app.tasks["scenario.steps"]
+    canvas = group(steps.si(str(gates[0])), steps.si(str(gates[0]))) | steps.si(str(gates[1]))
+    held = canvas.apply_async()
+    page = page_of(f'<celery-progress workflow-id="{held.id}" expanded></celery-progress>')
+    element = page.locator("celery-progress")
+    rows = page.get_by_role("treeitem")
+    expect(rows).to_have_count(4, timeout=LONG)
+    expect(page.locator('[role=treeitem][data-state="running"]')).to_have_count(3, timeout=LONG)
+    expect(rows.last).to_have_attribute("data-state", "waiting")
+    gates[0].touch()
+    expect(rows.last).to_have_attribute("data-state", "running", timeout=LONG)
+    expect(rows.first).to_have_attribute("data-state", "completed")
+    gates[1].touch()
+    expect(element).to_have_attribute("state", "completed", timeout=LONG)
+    expect(element.locator("[part=result]")).to_have_text('{"parts":4}')
+    expect(element.locator("[part=figures]")).to_contain_text("3 of 3")
+    expect(page.locator('[role=treeitem][data-state="completed"]')).to_have_count(4)

@@ -285,7 +285,7 @@ export class CeleryProgress extends Base {
     const display = displayOf(operation, words, client, error, isUnknown, now, languageOf(this));
     const isGroup = !!workflow || (this.#handle !== null && !("operation" in this.#handle));
     this.#view.render(operation, display, words, isGroup, this.#resultEvent, now);
-    this.#cancelButton.render(operation, client, words, isGroup);
+    this.#cancelButton.render(operation, client, words, isGroup && !workflow);
     this.#unfolding.paint(shown, client, workflow, wordsOf);
     this.#announcer.announce(operation, display);
     this.#countdown.update(operation, now);

@@ -112,6 +112,15 @@ export function workflowOperationId(id) {
   return `workflow:${id}`;
 }
 
+/**
+ * Return whether an operation shows a workflow.
+ *
+ * @param {string} operationId
+ */
+export function isWorkflowOperation(operationId) {
+  return operationId.startsWith(workflowOperationId(""));
+}
+
 /** The sidecar rejected a command. */
 export class CommandError extends Error {
   name = "CommandError";

@@ -9,7 +9,7 @@
  */
 
 import { mergeMetadata } from "./metadata.js";
-import { BEFORE_START, hasEnded, isEnd } from "./protocol.js";
+import { BEFORE_START, hasEnded, isEnd, isWorkflowOperation } from "./protocol.js";
 
 /** @import { Operation, ProgressEvent, State } from "./protocol.js" */
 
@@ -208,7 +208,11 @@ function startRun(operation, event, same) {
   if (same && event.data.details?.resumed === true) return;
   operation.status = "running";
   // A replacing run continues at the progress of the run before.
-  if (operation.state !== "replaced") Object.assign(operation, RUN_DEFAULTS, { details: {} });
+  if (operation.state !== "replaced") {
+    // The numbers of the tasks of a workflow hold before and behind its start.
+    const keeps = isWorkflowOperation(operation.operation_id);
+    Object.assign(operation, RUN_DEFAULTS, keeps ? {} : { details: {} });
+  }
   if (event.event_type === "status") operation.started_at = event.timestamp;
 }
 

@@ -7,7 +7,7 @@
 
 import { fetchOperations } from "./operation_pages.js";
 import { OperationStore } from "./operation_store.js";
-import { CommandError, workflowOperationId } from "./protocol.js";
+import { CommandError, isWorkflowOperation } from "./protocol.js";
 import { ResumeState } from "./resume_state.js";
 import { resubscribe } from "./resubscription.js";
 import { highestRate, Listener, NO_RATE_LIMIT, subscriptionKey } from "./subscriptions.js";
@@ -91,7 +91,7 @@ export class SubscriptionManager {
   onEvent(event) {
     const id = event.operation_id;
     // Of a workflow only progress says how many tasks there are, and how many of these are over.
-    const uncounted = id.startsWith(workflowOperationId("")) && event.event_type !== "progress";
+    const uncounted = isWorkflowOperation(id) && event.event_type !== "progress";
     if (this.#store.applyEvent(event) || uncounted) this.#fetchSnapshot(id);
   }
 

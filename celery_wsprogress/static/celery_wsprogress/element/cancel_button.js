@@ -43,7 +43,7 @@ export class CancelButton {
    * @param {Operation | null} operation
    * @param {Client | null} client
    * @param {Words} words
-   * @param {boolean} isGroup The operation stands for the members of a workflow.
+   * @param {boolean} isGroup The operation stands for the members of a group, put together here.
    */
   render(operation, client, words, isGroup) {
     this.#operation = operation;

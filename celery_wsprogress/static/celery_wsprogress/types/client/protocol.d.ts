@@ -298,6 +298,12 @@ export type Selector = {
  * @param {string} id The id that its caller holds.
  */
 export declare function workflowOperationId(id: string): string;
+/**
+ * Return whether an operation shows a workflow.
+ *
+ * @param {string} operationId
+ */
+export declare function isWorkflowOperation(operationId: string): boolean;
 /** The sidecar rejected a command. */
 export declare class CommandError extends Error {
     code: string;

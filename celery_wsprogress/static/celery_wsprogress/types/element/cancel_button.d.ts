@@ -27,7 +27,7 @@ export declare class CancelButton {
      * @param {Operation | null} operation
      * @param {Client | null} client
      * @param {Words} words
-     * @param {boolean} isGroup The operation stands for the members of a workflow.
+     * @param {boolean} isGroup The operation stands for the members of a group, put together here.
      */
     render(operation: Operation | null, client: Client | null, words: Words, isGroup: boolean): void;
 }
