@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from msgspec import UNSET, structs
 
 from celery_wsprogress.operations import workflow_events
-from celery_wsprogress.operations.workflow import Failure, Place, Workflow
-from celery_wsprogress.operations.workflow_nodes import Block, Step, StepState
+from celery_wsprogress.operations.workflow import Place, Workflow
+from celery_wsprogress.operations.workflow_nodes import Block, Failure, Step, StepState
 from celery_wsprogress.protocol.events import Error, Event, Progress, Result
 from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_id_of
 
@@ -34,7 +34,7 @@ _RUNNING: Final = StepState.RUNNING
 _COMPLETED: Final = StepState.COMPLETED
 _CANCELLED: Final = StepState.CANCELLED
 
-_IGNORED: Final = Failure("a task raised Ignore, and nothing follows it", "Ignore")
+_IGNORED: Final = Failure("a task raised Ignore, and nothing follows it", "Ignore", is_silent=True)
 
 
 Consequence: TypeAlias = tuple[str, Event | None]
@@ -251,7 +251,7 @@ class Workflows:
         ended = workflow_events.ended(workflow, event.timestamp)
         follows: list[Consequence] = [(workflow.operation_id, ended)]
         held = workflow.steps.get(workflow.id)
-        if held is not None and held.state is _WAITING and _is_silent_end(event):
+        if held is not None and held.state is _WAITING and _ends_silently(workflow, event):
             unstarted = workflow_events.unstarted(workflow, event.timestamp)
             follows.append((workflow.id, unstarted))
         return follows
@@ -263,12 +263,15 @@ def _message_of(operation: Operation) -> str:
     return "" if operation.tells_retry_reason else operation.latest_message()[0]
 
 
-def _is_silent_end(event: Event | Plan) -> bool:
-    """Return whether nobody publishes the ends of the tasks behind the one that has ended.
+def _ends_silently(workflow: Workflow, event: Event | Plan) -> bool:
+    """Return whether nobody publishes the ends of the tasks behind those that failed.
 
-    The worker of a task that failed does (:mod:`celery_wsprogress.worker.signals.successors`).
+    The worker of a task that failed does (:mod:`celery_wsprogress.worker.signals.successors`). Of a
+    lost task nobody does, also where other tasks of its group end later, well or not.
     """
-    return event.inferred or (isinstance(event, Error) and event.data.status == "cancelled")
+    if event.inferred or (isinstance(event, Error) and event.data.status == "cancelled"):
+        return True
+    return any(failure.is_silent for failure in workflow.failures.values())
 
 
 def _report(place: Place, operation: Operation) -> bool:
@@ -284,5 +287,7 @@ def _report(place: Place, operation: Operation) -> bool:
             # Celery starts no further step of the chain.
             state, failure = _CANCELLED, _IGNORED
     elif state >= _COMPLETED:
-        failure = Failure(operation.error or "", operation.error_type or "")
+        run = operation.run
+        is_silent = state is _CANCELLED or (run is not None and run.stalled)
+        failure = Failure(operation.error or "", operation.error_type or "", is_silent)
     return workflow.report(step, state, fraction, failure)

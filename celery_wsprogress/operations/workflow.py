@@ -20,6 +20,7 @@ from msgspec import UNSET, Struct, field
 
 from celery_wsprogress.operations.workflow_nodes import (
     Block,
+    Failure,
     Node,
     Step,
     StepState,
@@ -51,13 +52,6 @@ _COMPLETED: Final = StepState.COMPLETED
 _ERROR: Final = StepState.ERROR
 _CANCELLED: Final = StepState.CANCELLED
 _SKIPPED: Final = StepState.SKIPPED
-
-
-class Failure(Struct, frozen=True):
-    """Why a task ended without success."""
-
-    error: str
-    error_type: str
 
 
 class Workflow(Struct, eq=False):
@@ -94,6 +88,8 @@ class Workflow(Struct, eq=False):
     """Id of the task that has sent the canvas, if a task did."""
     run_number: int = 1
     """1, and one more each time that it goes on after its end."""
+    is_replanned: bool = False
+    """Whether more than one plan of it was read."""
     _tasks: int = 0
     """Number of tasks that the plan counts."""
     _members: int = 0
@@ -143,8 +139,9 @@ class Workflow(Struct, eq=False):
         root = self.planned[0].state if self.planned else _WAITING
         if held is None:
             return root
-        if not self.planned or (root is _WAITING and held.state is _SKIPPED):
-            # A single task; or what failed before it was not read.
+        is_unseen = root is _WAITING or (root is _RUNNING and self.unlisted > 0)
+        if not self.planned or (is_unseen and held.state is _SKIPPED):
+            # A single task; or what failed before it was not read, or is not listed.
             return _ERROR if held.state is _SKIPPED else held.state
         # What comes last in the plan that was read need not be what the caller holds.
         return _RUNNING if root is _COMPLETED and held.state is not _COMPLETED else root
@@ -164,7 +161,13 @@ class Workflow(Struct, eq=False):
 
         A part behind one that was lost is ignored: its nodes have no place. Their tasks are counted
         all the same.
+
+        A second plan is of a canvas that has replaced the task whose id the caller holds, which had
+        been replaced before. Its tasks count as tasks that this one has started.
         """
+        self.is_replanned |= part.first == 0 and len(part.nodes) > 0 and len(self.planned) > 0
+        if self.is_replanned:
+            return self._add_further(part)
         if part.tasks is not UNSET:
             self._tasks = part.tasks
         in_place = part.first == len(self.planned)
@@ -173,6 +176,13 @@ class Workflow(Struct, eq=False):
         if part.tasks is not UNSET:
             for group in self.groups.values():
                 settle(group, self.unlisted)
+        return new
+
+    def _add_further(self, part: PlanData) -> list[Step]:
+        held, new = self.steps.get(self.id), list[Step]()
+        for node in part.nodes if self.announced < _COMPLETED else ():
+            if node.kind == "task" and node.id not in self.steps and not self.is_full:
+                new.append(self.add_started(held, node.id, node.name, node.weight))
         return new
 
     def _add_node(self, node: PlanNode) -> Step | None:
@@ -186,13 +196,18 @@ class Workflow(Struct, eq=False):
             place(block, parent, self.unlisted)
             return None
         known = self.steps.get(node.id)
-        if known is not None and self.unplanned.pop(node.id, None) is not None:
+        self._members += 1
+        if known is not None and node.id not in self.unplanned:
+            # The same id twice is one task, for Celery as well.
+            self.planned.append(known)
+            return None
+        if known is not None:
+            del self.unplanned[node.id]
             # The task has reported before the plan was read.
             self._weight += node.weight - known.weight
             self._done += known.fraction * (node.weight - known.weight)
             known.weight = node.weight
         step = known or self._new_step(node.id, node.name, node.weight)
-        self._members += 1
         self.planned.append(step)
         place(step, parent, self.unlisted)
         return None if known else step
@@ -219,9 +234,11 @@ class Workflow(Struct, eq=False):
         place(step, group, self.unlisted)
         return step
 
-    def add_started(self, starter: Step | None, task_id: str, name: str) -> Step:
+    def add_started(
+        self, starter: Step | None, task_id: str, name: str, weight: float = 1.0
+    ) -> Step:
         """Add a task that a step has started; None for one that is all of the workflow."""
-        step = self._new_step(task_id, name)
+        step = self._new_step(task_id, name, weight)
         self.unplanned[task_id] = step
         step.parent = starter
         return step

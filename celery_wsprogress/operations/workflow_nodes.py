@@ -83,12 +83,24 @@ class Block(Node, kw_only=True):
         if self.is_chain:
             if self.last is not None and self.last.state is _COMPLETED:
                 return _COMPLETED
+            if completed and completed + counts[_SKIPPED] == self.size:
+                # What failed is not in the plan: a task was added to the header of a chord.
+                return _ERROR
             is_over = failed + cancelled > 0
         else:
             is_over = completed + cancelled + failed == self.size + unlisted
         if is_over:
             return _ERROR if failed else _CANCELLED if cancelled else _COMPLETED
         return _WAITING if counts[_WAITING] + counts[_SKIPPED] == self.size else _RUNNING
+
+
+class Failure(Struct, frozen=True):
+    """Why a task ended without success."""
+
+    error: str
+    error_type: str
+    is_silent: bool = False
+    """Whether no worker says what that means for the tasks behind it."""
 
 
 def place(node: Node, parent: Block | None, unlisted: int) -> None:

@@ -144,6 +144,79 @@ def test_what_a_lost_step_leaves_behind_ends_too():
     assert log.events("c")[-1]["data"]["details"]["failed_step"] == "a"
 
 
+@pytest.mark.parametrize("end", ["completed", "error"])
+@pytest.mark.parametrize("silent", ["lost", "cancelled"])
+def test_what_the_caller_holds_ends_when_others_of_the_group_end_last(silent, end):
+    """No worker says that the body never runs: Celery waits for the lost task."""
+    log = WorkflowLog()
+    log.write(plan(*CHORD))
+    log.start("a")
+    log.start("b")
+    if silent == "lost":
+        log.write(stalled_run("a"), lost(operation_id="a", run="run-a"))
+    else:
+        log.write(failed("a", status="cancelled"))
+    log.write(completed(operation_id="b", run="run-b") if end == "completed" else failed("b"))
+    assert log.snapshot()["state"] in {"error", "cancelled"}
+    assert log.snapshot("c")["state"] == log.snapshot()["state"]
+
+
+def test_a_worker_says_the_end_of_what_a_failed_step_leaves_behind():
+    log = WorkflowLog()
+    log.write(plan(*CHAIN))
+    log.start("a")
+    log.write(failed("a"))
+    assert log.snapshot()["state"] == "error"
+    assert log.snapshot("c") is None
+
+
+def test_a_task_that_was_added_to_a_header_and_fails_ends_the_workflow():
+    log = WorkflowLog()
+    log.write(plan(*CHORD))
+    log.start("a")
+    log.start("added", parent_id="a", group_id="g")
+    log.write(completed(operation_id="a", run="run-a"))
+    log.run("b")
+    log.write(failed("added", text="added one broke"))
+    assert log.snapshot()["state"] == "running"
+    # The worker says so of the body.
+    log.write(error("broke", operation_id="c", run="never"))
+    end = log.events()[-1]
+    assert (end["event_type"], end["data"]["error"]) == ("error", "added one broke")
+    assert end["data"]["details"]["failed_step"] == "added"
+
+
+def test_a_task_that_is_replaced_by_a_canvas_again_and_again_is_one_workflow():
+    log = WorkflowLog()
+    log.start("c")
+    log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "c")))
+    log.write(structs.replace(status("replaced", run="run-c"), operation_id="c"))
+    log.run("x")
+    again = structs.replace(status("started", run="again", after="run-c"), operation_id="c")
+    log.write(again, plan(("chain", -1), ("group", 0, "g"), *HEADER_OF_Y, ("task", 0, "c")))
+    log.write(structs.replace(status("replaced", run="again"), operation_id="c"))
+    assert log.snapshot()["details"]["total"] == 4
+    before = log.snapshot()["progress"]
+    log.run("y0", "y1")
+    assert log.snapshot()["progress"] == before + 0.5
+    assert log.snapshot("y0")["workflow_ids"] == ["c"]
+    last = structs.replace(status("started", run="last", after="again"), operation_id="c")
+    log.write(last, completed(operation_id="c", run="last"))
+    assert log.said()[-1] == "completed"
+    assert log.snapshot()["details"]["completed"] == 4
+
+
+HEADER_OF_Y = ("task", 1, "y0"), ("task", 1, "y1")
+
+
+def test_a_plan_that_is_sent_again_after_the_end_does_not_grow_it():
+    log = WorkflowLog()
+    log.write(plan(*CHAIN))
+    log.run("a", "b", "c")
+    log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "c")))
+    assert log.snapshot()["details"]["total"] == 3
+
+
 def stalled_run(task_id):
     said = status("stalled", run=f"run-{task_id}", publication="")
     return structs.replace(said, operation_id=task_id, inferred=True)
@@ -178,7 +251,7 @@ def test_a_step_that_raised_ignore_stops_its_chain():
     log.start("a")
     log.write(completed(operation_id="a", run="run-a", ignored=True))
     assert log.snapshot()["state"] == "cancelled"
-    assert log.snapshot()["error_type"] == "Ignore"
+    assert log.snapshot()["error_type"] == log.snapshot("c")["error_type"] == "Ignore"
 
 
 def test_the_bar_does_not_go_back_when_a_step_is_tried_again():

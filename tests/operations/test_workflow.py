@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from celery_wsprogress.operations.workflow import MAX_FAILED, Failure, Workflow
-from celery_wsprogress.operations.workflow_nodes import StepState
+from celery_wsprogress.operations.workflow import MAX_FAILED, MAX_NODES, Workflow
+from celery_wsprogress.operations.workflow_nodes import Failure, StepState
 from celery_wsprogress.protocol.plans import PlanData, PlanNode
 
 BROKE = Failure("broke", "ValueError")
@@ -94,6 +94,51 @@ def test_a_held_task_that_was_skipped_ends_a_workflow_of_which_nothing_else_was_
     assert found.state is StepState.ERROR
     assert found.skipped_because == BROKE
     assert found.newest is None
+
+
+def test_a_held_task_that_was_skipped_ends_a_workflow_whose_failed_task_is_not_listed():
+    nodes = ("chain", -1), ("group", 0, "g"), ("task", 1, "a"), ("task", 0, "c")
+    found = workflow(*nodes, tasks=3)
+    report(found, "a", StepState.COMPLETED, 1.0)
+    assert found.state is StepState.RUNNING
+    report(found, "c", StepState.SKIPPED, failure=BROKE)
+    assert found.state is StepState.ERROR
+
+
+def test_a_chain_has_failed_when_all_that_is_left_is_skipped():
+    nodes = ("chain", -1), ("group", 0, "g"), ("task", 1, "a"), ("task", 0, "c")
+    found = workflow(*nodes)
+    report(found, "a", StepState.COMPLETED, 1.0)
+    report(found, "c", StepState.SKIPPED, failure=BROKE)
+    assert found.state is StepState.ERROR
+
+
+def test_an_id_that_is_there_twice_is_one_task():
+    found = workflow(("group", -1, "g"), ("task", 0, "a"), ("task", 0, "a"), held="g")
+    assert (found.total, len(found.planned)) == (1, 3)
+    report(found, "a", StepState.COMPLETED, 1.0)
+    assert found.state is StepState.COMPLETED
+
+
+def test_the_tasks_of_a_second_plan_are_started_by_what_the_caller_holds():
+    found = workflow(*CHAIN)
+    nodes = [("chain", -1), ("task", 0, "x", "", 3.0), ("task", 0, "c")]
+    assert [one.id for one in found.add_part(part(*nodes))] == ["x"]
+    assert found.steps["x"].parent is found.steps["c"]
+    assert (found.total, found.steps["x"].weight) == (4, 3.0)
+    # Its other parts are no parts of the first plan.
+    assert [one.id for one in found.add_part(part(("task", 0, "y"), first=4))] == ["y"]
+    assert found.steps["y"].parent is found.steps["c"]
+    # Read again, it changes nothing.
+    assert found.add_part(part(*nodes)) == []
+
+
+def test_a_second_plan_does_not_grow_without_end():
+    found = workflow(*CHAIN)
+    for at in range(3):
+        found.add_part(part(*[("task", -1, f"{at}-{one}") for one in range(10_000)]))
+    assert found.is_full
+    assert len(found.planned) + len(found.unplanned) == MAX_NODES
 
 
 def test_a_single_task_is_a_workflow_of_one_step():
