@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.events import LATEST, LIFE_CYCLE, RETRYING, SCHEDULED
+from celery_wsprogress.protocol.workflow_ids import is_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -94,7 +95,16 @@ def _status(data: Event) -> tuple[str, str]:
 def _progress(data: Event) -> tuple[str, str]:
     unknown = bool(data.get("indeterminate"))
     word = "...%" if unknown else f"{percent(data):3d}%"
-    return word, _append(str(data.get("message", "")), figures(data))
+    return word, _append(str(data.get("message", "")), [*figures(data), *_steps(data)])
+
+
+def _steps(data: Event) -> list[str]:
+    """Return how many steps of a workflow are over, and which one reported last."""
+    details = data.get("details")
+    if not is_workflow(str(data.get("operation_id"))) or not isinstance(details, dict):
+        return []
+    over = int(details.get("completed", 0)) + int(details.get("failed", 0))
+    return [f"{over:,} of {int(details.get('total', 0)):,} steps", str(details.get("step") or "")]
 
 
 def _error(data: Event) -> tuple[str, str]:

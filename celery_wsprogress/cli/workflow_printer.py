@@ -109,7 +109,4 @@ class WorkflowPrinter(Printer):
         bar, title = self._bars.get(workflow_id), self._titles[workflow_id]
         if bar is None:
             return [title] if title else []
-        details = bar["data"].get("details") or {}
-        over = int(details.get("completed", 0)) + int(details.get("failed", 0))
-        counts = f"{over:,} of {int(details.get('total', 0)):,} steps"
-        return [f"{progress_bar(bar)}  {counts}  {title}".rstrip()]
+        return [f"{progress_bar(bar)}  {title}".rstrip()]

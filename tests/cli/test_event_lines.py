@@ -197,3 +197,12 @@ def test_a_table():
         *("a  1", r"b  x\n", 'c  {"d": 1.5}')
     ]
     assert event_lines.table([]) == []
+
+
+def test_a_workflow_tells_how_many_steps_are_over():
+    details = {"total": 7, "completed": 2, "failed": 1, "running": 1, "step": "shop.a\n"}
+    moved = event("progress", progress=0.5, message="rows", details=details)
+    of_workflow = {**moved, "operation_id": "workflow:c"}
+    line = event_lines.event_line(of_workflow)
+    assert line == "12:30:05   50%       rows (3 of 7 steps, shop.a\\n)"
+    assert event_lines.event_line(moved) == "12:30:05   50%       rows"

@@ -68,9 +68,10 @@ export class OperationStore {
       one.keep(operation);
       one.deliver(event, operation, fresh);
     }
+    if (before || !subscriptions.length) return false;
     // Only a snapshot tells the workflows of a task.
-    const undecided = subscriptions.some(({ fields }) => fields.steps_of) || !operation.operation_type;
-    return subscriptions.length > 0 && !before && undecided;
+    const undecided = subscriptions.some((one) => one.fields.steps_of && !one.operations.has(id));
+    return undecided || !operation.operation_type;
   }
 
   /**
