@@ -109,6 +109,7 @@ CANVASES = {
     "chord with a group as its body": lambda: chord(
         [plain.si(), plain.si()], group(followed.si(), plain.si())
     ),
+    "heard ones": lambda: chain(heard.si(), heard.si()),
     "group, group": lambda: chain(
         plain.si(), group([plain.si(), plain.si()]), group(followed.si(), plain.si())
     ),

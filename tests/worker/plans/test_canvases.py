@@ -158,6 +158,18 @@ def test_a_replacement_inside_a_workflow_has_a_plan_of_its_own(project, worker, 
         log.wait_for_end(one)
 
 
+@pytest.mark.parametrize("task", ["replaced", "plainly_replaced"])
+def test_the_steps_of_a_replacement_name_the_outer_workflow(project, worker, log, task):
+    replaced = getattr(project, task)
+    result = chain(project.followed.si(), replaced.si("heard ones"), project.plain.si()).delay()
+    result.get(timeout=30)
+    outer = plan_of(log, result.id)
+    [task_id] = [node.id for node in outer.nodes if node.name == replaced.name]
+    expected = {"follow": True, "workflow": result.id}
+    for one in plan_of(log, task_id).task_ids:
+        assert project.app.AsyncResult(one).get(timeout=30) == expected
+
+
 def test_a_canvas_that_a_task_sends_names_the_task(project, worker, log):
     result = project.CANVASES["canvas of a task"]().delay()
     result.get(timeout=30)
