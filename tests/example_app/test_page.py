@@ -98,7 +98,8 @@ def start(page: Page, name: str, word: str | None = None) -> Locator:
     expect(page.locator("#operations > li")).to_have_count(before + 1)
     bar = page.locator("celery-progress").first
     watched = bar.evaluate(
-        "bar => ['task-id', 'group-id'].map((name) => [name, bar.getAttribute(name)])"
+        "bar => ['task-id', 'group-id', 'workflow-id']"
+        ".map((name) => [name, bar.getAttribute(name)])"
     )
     name, identity = next((name, value) for name, value in watched if value)
     return page.locator(f"#operations > li:has([{name}='{identity}'])")
@@ -109,7 +110,7 @@ def bar_of(card: Locator) -> Locator:
 
 
 def percent(card: Locator) -> int:
-    return int(card.locator("[role=progressbar]").get_attribute("aria-valuenow") or 0)
+    return int(card.locator("[part=bar]").get_attribute("aria-valuenow") or 0)
 
 
 def shot(page: Page, name: str) -> None:
@@ -129,6 +130,25 @@ def check_accessibility(page: Page) -> None:
         page.emulate_media(color_scheme=scheme)
         found = page.evaluate("axe.run().then(({ violations }) => violations)")
         assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], scheme
+
+
+def test_a_workflow_unfolds_into_its_steps(page):
+    card = start(page, "rank_library")
+    card.get_by_role("button", name="Steps").click(timeout=LONG)
+    steps = card.get_by_role("treeitem")
+    expect(steps.first).to_have_attribute("data-state", "completed", timeout=LONG)
+    expect(card.locator("[role=treeitem][data-kind=task][data-state=running]").first).to_be_visible(
+        timeout=LONG
+    )
+    expect(card.locator("[part=cancel]")).to_be_visible()
+    SCREENSHOTS.mkdir(exist_ok=True)
+    eventually(lambda: percent(card) >= 25, 240)
+    card.screenshot(path=SCREENSHOTS / "workflow-card.png", animations="disabled")
+    shot(page, "workflow")
+    check_accessibility(page)
+    expect(bar_of(card)).to_have_attribute("state", "completed", timeout=LONG)
+    expect(card.locator("[role=treeitem]:not([data-state=completed])")).to_have_count(0)
+    expect(card.locator("[part=result]")).not_to_be_empty()
 
 
 def test_several_tasks_at_once_a_reload_in_the_middle_and_every_kind_of_end(page):
