@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from msgspec import UNSET, structs
 
 from celery_wsprogress.operations import workflow_events
+from celery_wsprogress.operations.states import State
 from celery_wsprogress.operations.workflow import Place, Workflow
 from celery_wsprogress.operations.workflow_nodes import Block, Failure, Step, StepState
-from celery_wsprogress.protocol.events import Error, Event, Progress, Result
+from celery_wsprogress.protocol.events import Event, Progress, Result
 from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_id_of
 
 if TYPE_CHECKING:
@@ -251,7 +252,9 @@ class Workflows:
         ended = workflow_events.ended(workflow, event.timestamp)
         follows: list[Consequence] = [(workflow.operation_id, ended)]
         held = workflow.steps.get(workflow.id)
-        if held is not None and held.state is _WAITING and _ends_silently(workflow, event):
+        # Nobody speaks of what stands behind a lost task, however others of its group end.
+        is_silent = any(failure.is_silent for failure in workflow.failures.values())
+        if held is not None and held.state is _WAITING and is_silent:
             unstarted = workflow_events.unstarted(workflow, event.timestamp)
             follows.append((workflow.id, unstarted))
         return follows
@@ -263,15 +266,15 @@ def _message_of(operation: Operation) -> str:
     return "" if operation.tells_retry_reason else operation.latest_message()[0]
 
 
-def _ends_silently(workflow: Workflow, event: Event | Plan) -> bool:
-    """Return whether nobody publishes the ends of the tasks behind those that failed.
+def _has_ended_silently(operation: Operation) -> bool:
+    """Return whether nobody publishes the ends of the tasks behind one that failed.
 
-    The worker of a task that failed does (:mod:`celery_wsprogress.worker.signals.successors`). Of a
-    lost task nobody does, also where other tasks of its group end later, well or not.
+    The worker of a task that failed does (:mod:`celery_wsprogress.worker.signals.successors`), but
+    not of one that it could not start: it did not know it, or could not read its message.
     """
-    if event.inferred or (isinstance(event, Error) and event.data.status == "cancelled"):
-        return True
-    return any(failure.is_silent for failure in workflow.failures.values())
+    run = operation.run
+    is_lost = run is not None and run.stalled
+    return operation.state is State.CANCELLED or is_lost or operation.started_at is None
 
 
 def _report(place: Place, operation: Operation) -> bool:
@@ -287,7 +290,6 @@ def _report(place: Place, operation: Operation) -> bool:
             # Celery starts no further step of the chain.
             state, failure = _CANCELLED, _IGNORED
     elif state >= _COMPLETED:
-        run = operation.run
-        is_silent = state is _CANCELLED or (run is not None and run.stalled)
+        is_silent = _has_ended_silently(operation)
         failure = Failure(operation.error or "", operation.error_type or "", is_silent)
     return workflow.report(step, state, fraction, failure)

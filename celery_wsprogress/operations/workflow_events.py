@@ -42,16 +42,18 @@ _STATES: Final = {
 }
 _WAITING: Final = StepState.WAITING
 _ERROR: Final = StepState.ERROR
+_CANCELLED: Final = StepState.CANCELLED
 _SKIPPED: Final = StepState.SKIPPED
 
 
 def state_of(operation: Operation) -> StepState:
     """Return the state of the step of an operation."""
     state = _STATES.get(operation.runs.state, _WAITING)
-    if state is _ERROR and operation.queued_at is None and operation.started_at is None:
-        # Nobody has sent it: a task before it failed.
-        return _SKIPPED
-    return state
+    if state is not _ERROR and state is not _CANCELLED:
+        return state
+    # Nobody has sent it: a task before it failed.
+    is_unsent = operation.queued_at is None and operation.started_at is None
+    return _SKIPPED if is_unsent else state
 
 
 def queued(workflow: Workflow, timestamp: float, plan: PlanData | None = None) -> Status:

@@ -28,6 +28,7 @@ TASKS = {
     "chord with a group as its body": 4, "empty chord": 2, "map": 2, "map of a followed task": 2,
     "chunks": 3, "retry": 4, "retry in a chord": 3, "plain replacement in a chain": 3,
     "replacement in a chain": 5, "replacement in a chord": 5, "canvas of a task": 6,
+    "replaced again and again": 9,
 }  # fmt: skip
 """The number of tasks of each shape, with those that its tasks start or are replaced by."""
 
@@ -169,6 +170,40 @@ def completed_tasks(sidecar, workflow_id):
     """Celery sends the body of a chord, and what a task has started, while that still ends."""
     snapshot = ask(sidecar.url, "get_operation", workflow_id=workflow_id)["operation"]
     return snapshot["details"]["completed"]
+
+
+LEFT_BEHIND = {
+    "killed in a chain": ("error", "WorkerLostError", 1),
+    "killed in a header": ("error", "WorkerLostError", 1),
+    "killed in a chain of a header": ("error", "WorkerLostError", 1),
+    "time limit in a header": ("error", "TimeLimitExceeded", 1),
+    "expired in a chain": ("cancelled", "TaskRevokedError", 1),
+    "Ignore in a chain": ("cancelled", "Ignore", 1),
+    "unknown in a chain": ("error", "NotRegistered", 1),
+    "failure of what is added to a header": ("error", None, 1),
+}
+"""How the workflow ends whose held task never runs, with which error, and its failed tasks."""
+
+
+@pytest.mark.parametrize("shape", LEFT_BEHIND)
+def test_what_a_task_leaves_behind_ends(project, worker, sidecar, shape):
+    """Whoever watches the id of the task that the caller holds sees an end as well."""
+    result = project.CANVASES[shape]().apply_async()
+    with Watcher(sidecar.url, result.id) as watcher:
+        watcher.wait()
+        check_bar(watcher.events)
+
+    def held():
+        found = ask(sidecar.url, "get_operation", operation_id=result.id)["operation"]
+        return found and found["state"] in {"error", "cancelled"}
+
+    eventually(held, what="an end of the task that the caller holds")
+    state, error_type, failed = LEFT_BEHIND[shape]
+    assert len(watcher.ends) == 1
+    assert watcher.ends[0]["data"]["status"] == state
+    assert watcher.ends[0]["data"]["error_type"] == error_type or error_type is None
+    snapshot = ask(sidecar.url, "get_operation", workflow_id=result.id)["operation"]
+    assert (snapshot["state"], snapshot["details"]["failed"]) == (state, failed)
 
 
 def test_a_task_by_itself_is_a_workflow_of_one_step(project, worker, sidecar):

@@ -10,6 +10,7 @@ from support.sample_events import (
     lost,
     plan,
     progress,
+    queued,
     result,
     status,
 )
@@ -243,6 +244,16 @@ def test_a_cancelled_step_cancels_the_chain_and_what_the_caller_holds():
     log.write(failed("a", status="cancelled"))
     assert log.snapshot()["state"] == "cancelled"
     assert log.snapshot("c")["state"] == "cancelled"
+    # The one behind it was not cancelled: it never runs.
+    assert log.snapshot()["details"]["failed"] == 1
+
+
+def test_what_stands_behind_a_task_that_no_worker_knows_ends():
+    log = WorkflowLog()
+    log.write(plan(*CHAIN))
+    log.write(queued(operation_id="a", publication="p-a"), failed("a"))
+    assert log.snapshot()["state"] == log.snapshot("c")["state"] == "error"
+    assert log.snapshot("c")["error_type"] == "ValueError"
 
 
 def test_a_step_that_raised_ignore_stops_its_chain():

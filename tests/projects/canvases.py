@@ -1,9 +1,11 @@
 """A Celery project whose tasks send canvases, and replace themselves with some."""
 
 import os
+import signal
 import time
 
-from celery import Celery, chain, chord, group
+from celery import Celery, chain, chord, group, signature
+from celery.exceptions import Ignore
 
 from celery_wsprogress import StreamingTask
 
@@ -49,6 +51,38 @@ def plainly_retried(*_values):
 def breaks(*_values):
     """A plain task that fails."""
     raise ValueError("a step broke")
+
+
+@app.task(shared=False)
+def is_killed(*_values):
+    """Kills its process. What its process has said before is written by then."""
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(shared=False)
+def ignored(*_values):
+    """Raises Ignore."""
+    raise Ignore
+
+
+@app.task(shared=False)
+def is_late(*_values):
+    """Runs longer than its time limit."""
+    time.sleep(120)
+
+
+@app.task(shared=False, bind=True)
+def adds_one_that_breaks(self):
+    """Adds a task that fails to the header in which it stands."""
+    self.add_to_chord(breaks.si())
+
+
+@app.task(shared=False, base=StreamingTask)
+def replaced_again(self, left):
+    """Replaces itself with a canvas that ends with itself, and that one again."""
+    if left:
+        raise self.replace(chain(group([plain.si()] * left), replaced_again.si(left - 1)))
 
 
 @app.task(shared=False, base=StreamingTask, time_limit=120)
@@ -140,6 +174,23 @@ CANVASES = {
     "failure in a chord in a chain": lambda: chain(
         followed.si(), group(breaks.si(), plain.si()), plain.si(), plain.si()
     ),
+    "killed in a chain": lambda: chain(followed.si(), is_killed.si(), plain.si()),
+    "killed in a header": lambda: chord([followed.si(), is_killed.si()], plain.si()),
+    "killed in a chain of a header": lambda: chord(
+        [followed.si(), chain(is_killed.si(), plain.si())], plain.si()
+    ),
+    "time limit in a header": lambda: chord(
+        [followed.si(), is_late.si().set(time_limit=1)], plain.si()
+    ),
+    "expired in a chain": lambda: chain(followed.si(), plain.si().set(expires=-5), plain.si()),
+    "Ignore in a chain": lambda: chain(followed.si(), ignored.si(), plain.si()),
+    "unknown in a chain": lambda: chain(
+        followed.si(), signature("canvases.unheard_of", app=app), plain.si()
+    ),
+    "failure of what is added to a header": lambda: chord(
+        [adds_one_that_breaks.si(), followed.si()], plain.si()
+    ),
+    "replaced again and again": lambda: chain(followed.si(), replaced_again.si(3), plain.si()),
     "waiting": lambda: chain(followed.si(), waits.si(), plain.si()),
     "canvas of a task": lambda: chain(plain.si(), sends.si("chain"), plain.si()),
 }  # fmt: skip

@@ -16,10 +16,12 @@ from celery.canvas import group
 
 from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker.apps import publishing_of
+from celery_wsprogress.worker.plans import signatures
 from celery_wsprogress.worker.plans.continuation import inherited_header
 from celery_wsprogress.worker.policies import publishing_for, streams_errors
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.run_info import RunInfo, read_header
+from celery_wsprogress.worker.signals import received_requests
 from celery_wsprogress.worker.signals.patches import with_callback
 
 if TYPE_CHECKING:
@@ -90,9 +92,9 @@ def failed(request: Any, sender: Any = None, exception: Any = None, **_: Any) ->
         _fail(sender.app, _with_bodies(chain), exception, inherited, full=full)
 
 
-def _with_bodies(signatures: Iterable[Any]) -> Iterator[Any]:
+def _with_bodies(some: Iterable[Any]) -> Iterator[Any]:
     """These signatures; of a chord the body, too, and of a chain its last task: they end it."""
-    for one in signatures:
+    for one in some:
         signature = one
         while isinstance(signature, dict) and isinstance(signature.get("options"), dict):
             kind, parts = signature.get("subtask_type"), signature.get("kwargs") or {}
@@ -104,7 +106,7 @@ def _with_bodies(signatures: Iterable[Any]) -> Iterator[Any]:
 
 def _fail(
     app: Any,
-    signatures: Iterable[Any],
+    failing: Iterable[Any],
     exception: Any,
     inherited: Mapping[str, Any],
     *,
@@ -114,13 +116,13 @@ def _fail(
 
     Args:
         app: The app.
-        signatures: Which ones.
+        failing: Their signatures.
         exception: What was raised.
         inherited: What the headers of their messages would inherit.
         full: Whether the task that raised it allows its text in events.
     """
     timestamp = time.time()
-    for signature in signatures:
+    for signature in failing:
         own = read_header(signature["options"].get("headers") or {})
         header, name = {**own, **inherited}, str(signature["task"])
         publishing = _publishing_of(app, name, header)
@@ -155,9 +157,26 @@ def chord_failed(backend: Any, callback: Any, exc: Any = None) -> None:
     """The body of a chord failed, as ``Backend.chord_error_from_stack`` has just stored."""
     exc = sys.exc_info()[1] if exc is None else exc
     running = backend.app.current_worker_task
-    inherited = inherited_header(None if running is None else running.request)
+    request = _request_in_header(callback) if running is None else running.request
+    inherited = inherited_header(request)
     # Nobody here knows the task of which the text may speak.
     _fail(backend.app, _behind_chord(callback), exc, inherited, full=False)
+
+
+def _request_in_header(callback: Any) -> Any:
+    """Celery's request of a task in the header of a chord, whose process is gone; else None.
+
+    The worker's main process ends a task that was killed, and has received it.
+    """
+    body_id = signatures.last_id(callback)
+    for request in received_requests.known:
+        embedded = request._payload[2]  # noqa: SLF001 - it is decoded already
+        if isinstance(embedded, dict):
+            chain = embedded.get("chain")
+            chord = signatures.chord_behind(chain[0]) if chain else embedded.get("chord")
+            if chord and signatures.last_id(chord) == body_id:
+                return request._context  # noqa: SLF001 - as Celery's own handlers
+    return None
 
 
 def _behind_chord(callback: Any) -> Iterator[Any]:
