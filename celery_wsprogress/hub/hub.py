@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 # Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
 _DELIVER: Final = Verdict.DELIVER
+_ENDED: Final = Verdict.ENDED
 
 
 @dataclass(slots=True)
@@ -161,7 +162,8 @@ class Hub:
             else:
                 self._deliveries.hold_back(record, event, event_id, self._log.epoch_number)
         self.store.touch(record, now)
-        if record.places or isinstance(event, Status):
+        # What a superseded run says is not of its operation, nor of a workflow.
+        if (record.places and verdict is not _ENDED) or isinstance(event, Status):
             self._report(record, event, event_id, now)
 
     def _report(self, record: OperationRecord, event: Event, event_id: str, now: float) -> None:

@@ -74,6 +74,19 @@ def test_the_result_is_that_of_the_task_that_the_caller_holds():
     assert results == [{"result": 7}]
 
 
+def test_what_a_superseded_run_says_is_not_of_the_workflow():
+    log = WorkflowLog()
+    log.write(plan(*CHAIN))
+    log.start("c")
+    log.write(structs.replace(status("started", run="second"), operation_id="c"))
+    log.write(progress(0.9, operation_id="c", run="run-c"))
+    log.write(result("late", operation_id="c", run="run-c"))
+    assert log.snapshot()["progress"] == 0.0
+    log.write(result("true", operation_id="c", run="second"))
+    results = [one["data"] for one in log.events() if one["event_type"] == "result"]
+    assert results == [{"result": "true"}]
+
+
 def test_a_chain_fails_with_its_step():
     log = WorkflowLog()
     log.write(plan(*CHAIN))

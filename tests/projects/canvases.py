@@ -191,6 +191,8 @@ CANVASES = {
         [adds_one_that_breaks.si(), followed.si()], plain.si()
     ),
     "replaced again and again": lambda: chain(followed.si(), replaced_again.si(3), plain.si()),
+    "lost in a chain": lambda: chain(followed.si(), is_late.si(), plain.si()),
+    "lost in a header": lambda: chord([followed.si(), is_late.si()], plain.si()),
     "waiting": lambda: chain(followed.si(), waits.si(), plain.si()),
     "canvas of a task": lambda: chain(plain.si(), sends.si("chain"), plain.si()),
 }  # fmt: skip
