@@ -1,13 +1,18 @@
-"""The newest events of an operation: for ``get_history``. Pure."""
+"""What stands in the history of an operation: its newest events, and its results. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from celery_wsprogress.operations.history import Kind
+from celery_wsprogress.protocol.batches import decode_event
+from celery_wsprogress.protocol.events import Result
 from celery_wsprogress.protocol.frames import payload_of
 
 if TYPE_CHECKING:
-    from celery_wsprogress.operations.history import History
+    from collections.abc import Iterator
+
+    from celery_wsprogress.operations.history import Entry, History
 
 
 def newest_events(history: History | None, limit: int, max_bytes: int) -> tuple[list[bytes], bool]:
@@ -29,3 +34,12 @@ def newest_events(history: History | None, limit: int, max_bytes: int) -> tuple[
         first -= 1
         max_bytes -= len(texts[first])
     return texts[first:], first == 0 and history.dropped_seq == 0
+
+
+def results_of(history: History) -> Iterator[tuple[Entry, Result]]:
+    """Yield the results of the current run, with their places in the history."""
+    for entry in history.after(history.run_start_seq - 1):
+        if entry.kind is Kind.OTHER:
+            event = decode_event(payload_of(entry.frame))
+            if isinstance(event, Result):
+                yield entry, event

@@ -14,9 +14,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import UNSET
+from msgspec import structs
 
 from celery_wsprogress.hub.deliveries import Deliveries, Delivery
+from celery_wsprogress.hub.history_page import results_of
 from celery_wsprogress.hub.hub_stats import stats_of
 from celery_wsprogress.hub.log_cursor import LogCursor
 from celery_wsprogress.hub.store import OperationStore
@@ -152,7 +153,7 @@ class Hub:
             record.last_heartbeat_at = now
             current.heartbeat_interval = self._heartbeat_interval
         if isinstance(event, Status):
-            _note_status(record, event, now)
+            record.note_status(event, now)
         self.counts[_COUNTED[verdict]] += 1
         if verdict is _DELIVER:
             if current is not before:
@@ -194,6 +195,10 @@ class Hub:
         self._place(shown)
         for event in events:
             shown.operation.fold(event)
+        for entry, result in results_of(record.history):
+            told = structs.replace(result, operation_id=shown.operation_id, run=events[-1].run)
+            event_id = derived_event_id(result.event_id)
+            self._deliveries.add(shown, told, event_id, entry.epoch_number)
         event_id = derived_event_id(record.history.last_event_id)
         self._deliveries.add(shown, events[-1], event_id, entries[-1].epoch_number)
         self.store.touch(shown, record.last_event_at)
@@ -280,21 +285,6 @@ class Hub:
     def stats(self) -> dict[str, int]:
         """Return the figures for ``get_stats``."""
         return stats_of(self.store, len(self.subscriptions.index), self.counts)
-
-
-def _note_status(record: OperationRecord, event: Status, now: float) -> None:
-    """Note that an operation has new fields, which selectors may match, and that it may wait."""
-    record.selector_version = -1
-    record.waits_until = max(record.waits_until, now + _pause_after(event))
-
-
-def _pause_after(status: Status) -> float:
-    """Return the seconds that the operation waits after a status, for its ETA or its retry."""
-    data = status.data
-    if data.starts_at is not UNSET:
-        # Both times are by the clock of the writer, which may be wrong.
-        return max(0.0, data.starts_at - status.timestamp)
-    return 0.0 if data.retry_in is UNSET else data.retry_in
 
 
 _COUNTED: Final = {Verdict.DELIVER: "delivered", Verdict.STALE: "behind", Verdict.ENDED: "over"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import UNSET
+
 from celery_wsprogress.operations.snapshot import snapshot_of
 from celery_wsprogress.operations.states import State
 from celery_wsprogress.operations.workflow_events import details_of
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.operations.operation import Operation
     from celery_wsprogress.operations.selector import Selector
     from celery_wsprogress.operations.workflow import Place, Workflow
+    from celery_wsprogress.protocol.events import Status
 
 
 class Phase(IntEnum):
@@ -95,6 +98,11 @@ class OperationRecord:
         """The id of the operation."""
         return self.operation.operation_id
 
+    def note_status(self, status: Status, now: float) -> None:
+        """Note that it has new fields, which selectors may match, and that it may wait."""
+        self.selector_version = -1
+        self.waits_until = max(self.waits_until, now + _pause_after(status))
+
     def _held_workflow(self) -> dict[str, Any]:
         """Return how far the workflow is whose caller holds the id of this operation."""
         for workflow, _ in self.places:
@@ -120,3 +128,12 @@ def _newest_of(workflow: Workflow) -> dict[str, Any]:
     if workflow.state is not StepState.COMPLETED:
         newest |= {"progress": workflow.progress}
     return newest
+
+
+def _pause_after(status: Status) -> float:
+    """Return the seconds that an operation waits after a status, for its ETA or its retry."""
+    data = status.data
+    if data.starts_at is not UNSET:
+        # Both times are by the clock of the writer, which may be wrong.
+        return max(0.0, data.starts_at - status.timestamp)
+    return 0.0 if data.retry_in is UNSET else data.retry_in

@@ -14,6 +14,7 @@ from support.sample_events import (
     result,
     status,
 )
+from support.sample_events import log as line
 from support.tokens import NOW, guarded, token
 from support.workflow_logs import WorkflowClient, WorkflowLog
 
@@ -545,10 +546,14 @@ def test_the_progress_view_shows_how_far_the_workflow_of_a_task_is():
 
 def test_a_task_that_has_ended_is_shown_as_a_workflow():
     log = WorkflowLog()
-    log.run("t")
+    log.start("t")
+    log.write(line("working", operation_id="t", run="run-t"))
+    log.write(result(7, operation_id="t", run="run-t"), completed(operation_id="t", run="run-t"))
     reply, *events = WorkflowClient(log.hub).send("subscribe", workflow_id="t")
     assert reply["operation"]["state"] == "completed"
-    assert [one["event_type"] for one in events] == ["completed"]
+    assert [one["event_type"] for one in events] == ["result", "completed"]
+    assert events[0]["data"]["result"] == 7
+    assert {one["operation_id"] for one in events} == {"workflow:t"}
 
 
 def test_a_group_of_two_plans_belongs_to_the_first():
