@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec import UNSET, structs
 
+from celery_wsprogress.hub.step_reports import report_step
 from celery_wsprogress.operations import workflow_events
-from celery_wsprogress.operations.states import State
 from celery_wsprogress.operations.workflow import Place, Workflow
-from celery_wsprogress.operations.workflow_nodes import Block, Failure, Step, StepState
+from celery_wsprogress.operations.workflow_nodes import Block, Step, StepState
 from celery_wsprogress.protocol.events import Event, Progress, Result
 from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_id_of
 
@@ -34,8 +34,6 @@ _WAITING: Final = StepState.WAITING
 _RUNNING: Final = StepState.RUNNING
 _COMPLETED: Final = StepState.COMPLETED
 _CANCELLED: Final = StepState.CANCELLED
-
-_IGNORED: Final = Failure("a task raised Ignore, and nothing follows it", "Ignore", is_silent=True)
 
 
 Consequence: TypeAlias = tuple[str, Event | None]
@@ -122,7 +120,10 @@ class Workflows:
         if not workflow_id:
             return []
         known = self._by_id.get(workflow_id)
-        workflow = known or self._create(workflow_id)
+        if known is not None and _is_sent_again(known, plan):
+            workflow, known = self._send_again(known), None
+        else:
+            workflow = known or self._create(workflow_id)
         workflow.sub = workflow.sub or plan.sub or None
         steps = workflow.add_part(plan.data)
         for group_id, block in workflow.groups.items():
@@ -161,6 +162,19 @@ class Workflows:
             events.append(workflow_events.ended(workflow, operation.finished_at or begun))
         return events
 
+    def _send_again(self, ended: Workflow) -> Workflow:
+        """Begin a workflow anew whose id is that of one which has ended."""
+        self.forget(ended.operation_id)
+        workflow = self._create(ended.id)
+        workflow.run_number = workflow.first_run = ended.run_number + 1
+        held = self._store.get(ended.id)
+        if held is not None and held.operation.run is not None and held.operation.state.ended:
+            workflow.past_run = held.operation.run.id
+        shown = self._store.get(ended.operation_id)
+        assert shown is not None  # noqa: S101 - a workflow is forgotten with its record
+        self.place(shown)
+        return workflow
+
     def _create(self, workflow_id: str) -> Workflow:
         workflow = self._by_id[workflow_id] = Workflow(workflow_id)
         return workflow
@@ -194,7 +208,7 @@ class Workflows:
         self._set_places(task_id, (*self._places.get(task_id, ()), place))
         record = self._store.get(task_id)
         if record is not None:
-            _report(place, record.operation)
+            report_step(place, record.operation)
         shown = self._store.get(place.workflow.operation_id)
         if shown is not None:
             self._store.set_plan_size(shown, place.workflow.size)
@@ -230,7 +244,7 @@ class Workflows:
                 if workflow.advance(step, event.data.progress):
                     follows.append((workflow.operation_id, None))
                 continue
-            changed = _report(place, record.operation)
+            changed = report_step(place, record.operation)
             if type(event) is Result and workflow.id == record.operation_id:
                 told = structs.replace(event, operation_id=workflow.operation_id, run=workflow.run)
                 follows.append((workflow.operation_id, told))
@@ -260,36 +274,14 @@ class Workflows:
         return follows
 
 
+def _is_sent_again(ended: Workflow, plan: Plan) -> bool:
+    """Return whether a plan is of other tasks than those of a workflow that has ended."""
+    is_over = ended.announced in ENDED and bool(ended.planned) and plan.data.first == 0
+    nodes = plan.data.nodes if is_over else ()
+    return any(one.kind == "task" and one.id not in ended.steps for one in nodes)
+
+
 def _message_of(operation: Operation) -> str:
     """Return the message of a step, for its workflow."""
     # The reason of a retry is an error's text, which not everybody may see who sees progress.
     return "" if operation.tells_retry_reason else operation.latest_message()[0]
-
-
-def _has_ended_silently(operation: Operation) -> bool:
-    """Return whether nobody publishes the ends of the tasks behind one that failed.
-
-    The worker of a task that failed does (:mod:`celery_wsprogress.worker.signals.successors`), but
-    not of one that it could not start: it did not know it, or could not read its message.
-    """
-    run = operation.run
-    is_lost = run is not None and run.stalled
-    return operation.state is State.CANCELLED or is_lost or operation.started_at is None
-
-
-def _report(place: Place, operation: Operation) -> bool:
-    """Report the state of an operation to its workflow; return whether that changes anything."""
-    workflow, step = place
-    state, failure = workflow_events.state_of(operation), None
-    progress = operation.last_progress
-    fraction = 0.0 if progress is None else progress.progress
-    if state is _COMPLETED:
-        fraction, parent = 1.0, step.parent
-        is_chained = isinstance(parent, Block) and parent.is_chain and parent.last is not step
-        if operation.ignored and is_chained:
-            # Celery starts no further step of the chain.
-            state, failure = _CANCELLED, _IGNORED
-    elif state >= _COMPLETED:
-        is_silent = _has_ended_silently(operation)
-        failure = Failure(operation.error or "", operation.error_type or "", is_silent)
-    return workflow.report(step, state, fraction, failure)

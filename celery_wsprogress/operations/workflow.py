@@ -87,7 +87,11 @@ class Workflow(Struct, eq=False):
     starter_id: str = ""
     """Id of the task that has sent the canvas, if a task did."""
     run_number: int = 1
-    """1, and one more each time that it goes on after its end."""
+    """1, and one more each time that it goes on after its end, or is sent again."""
+    first_run: int = 1
+    """The number of the run with which it began."""
+    past_run: str = ""
+    """The run of the task that the caller holds which ended before the workflow was sent again."""
     is_replanned: bool = False
     """Whether more than one plan of it was read."""
     _tasks: int = 0

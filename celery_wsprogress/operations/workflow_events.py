@@ -76,11 +76,10 @@ def queued(workflow: Workflow, timestamp: float, plan: PlanData | None = None) -
 
 def started(workflow: Workflow, timestamp: float) -> Status:
     """Return the event of the start of the first step, or of one that goes on after the end."""
-    data = StatusData(
-        status=STARTED,
-        message="",
-        details=details_of(workflow) | ({"resumed": True} if workflow.run_number > 1 else {}),
-    )
+    details = details_of(workflow)
+    if workflow.run_number > workflow.first_run:
+        details["resumed"] = True
+    data = StatusData(status=STARTED, message="", details=details)
     return Status(
         operation_id=workflow.operation_id,
         timestamp=timestamp,

@@ -206,6 +206,20 @@ def test_what_a_task_leaves_behind_ends(project, worker, sidecar, shape):
     assert (snapshot["state"], snapshot["details"]["failed"]) == (state, failed)
 
 
+def test_a_workflow_that_is_sent_again_with_its_id_begins_anew(project, worker, sidecar):
+    for times in (1, 2):
+        result = project.CANVASES["chain"]().apply_async(task_id="nightly")
+        assert result.id == "nightly"
+
+        def has_run(times=times):
+            shown = ask(sidecar.url, "get_history", workflow_id="nightly")["events"]
+            return sum(one["event_type"] == "completed" for one in shown) == times
+
+        eventually(has_run, what=f"{times} ends")
+    snapshot = ask(sidecar.url, "get_operation", workflow_id="nightly")["operation"]
+    assert (snapshot["state"], snapshot["details"]["completed"]) == ("completed", 3)
+
+
 def test_a_task_by_itself_is_a_workflow_of_one_step(project, worker, sidecar):
     result = project.followed.delay()
     with Watcher(sidecar.url, result.id) as watcher:

@@ -224,12 +224,37 @@ def test_a_task_that_is_replaced_by_a_canvas_again_and_again_is_one_workflow():
 HEADER_OF_Y = ("task", 1, "y0"), ("task", 1, "y1")
 
 
-def test_a_plan_that_is_sent_again_after_the_end_does_not_grow_it():
+def test_a_workflow_that_is_sent_again_with_its_id_begins_anew():
+    """As ``canvas.apply_async(task_id="nightly")`` does each night."""
     log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.run("a", "b", "c")
     log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "c")))
-    assert log.snapshot()["details"]["total"] == 3
+    assert log.snapshot()["state"] == "completed"
+    log.start("x")
+    assert (log.snapshot()["state"], log.snapshot()["details"]["total"]) == ("running", 2)
+    assert log.events()[-1]["data"]["details"].get("resumed") is None
+    log.write(completed(operation_id="x", run="run-x"))
+    # What is said of its message does not end it: the task has ended the last time.
+    log.write(queued(operation_id="c", publication="second"))
+    assert (log.snapshot()["state"], log.snapshot()["progress"]) == ("running", 0.5)
+    again = status("started", operation_id="c", run="second", publication="second")
+    log.write(again, completed(operation_id="c", run="second"))
+    assert log.snapshot()["state"] == "completed"
+    assert [one for one in log.said() if one == "completed"] == ["completed"] * 2
+    assert "workflow_ids" not in log.snapshot("a")
+    # The same plan again is the same workflow.
+    log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "c")))
+    assert log.snapshot()["details"]["completed"] == 2
+
+
+def test_a_group_that_is_sent_again_with_its_id_begins_anew():
+    log = WorkflowLog()
+    log.write(plan(("group", -1, "g"), ("task", 0, "a"), held="g"))
+    log.run("a")
+    log.write(plan(("group", -1, "g"), ("task", 0, "b"), held="g"))
+    log.run("b")
+    assert [one for one in log.said("workflow:g") if one == "completed"] == ["completed"] * 2
 
 
 def stalled_run(task_id):
