@@ -77,7 +77,7 @@ def _rate_of_starting(url: str, events: int) -> float:
     with sidecar(url) as another:
         began = time.perf_counter()
         # Ready is not enough: a sidecar takes a RabbitMQ stream for an empty one if nothing of it
-        # was delivered for half a second (brokers/amqp/stream.py, `EMPTY_LOG_TIMEOUT`).
+        # was delivered for half a second (brokers/amqp/stream_reader.py, `EMPTY_LOG_TIMEOUT`).
         another.become_ready()
         while another.stat("events_total") < events:
             time.sleep(0.005)

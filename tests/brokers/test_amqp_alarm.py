@@ -16,7 +16,7 @@ from celery_wsprogress.brokers import (
     open_writer,
 )
 from celery_wsprogress.brokers.amqp import epochs
-from celery_wsprogress.brokers.amqp.stream import name_log
+from celery_wsprogress.brokers.amqp.stream_queue import name_log
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
 from celery_wsprogress.brokers.failure import BrokerBlocked, describe
 from celery_wsprogress.sidecar.liveness.log_appender import LogAppender

@@ -12,7 +12,7 @@ log's end.
 from __future__ import annotations
 
 import secrets
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from amqp.basic_message import Message  # type: ignore[import-untyped]
 
@@ -27,6 +27,9 @@ from celery_wsprogress.brokers.amqp.stream_queue import (
 from celery_wsprogress.brokers.amqp.topology import exists
 from celery_wsprogress.brokers.failure import BrokerBlocked
 from celery_wsprogress.protocol.event_ids import is_epoch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Seconds to wait with a proposal for the end of an alarm: a connection that is given up stays open
 #: at the broker until then (see :class:`.BrokerBlocked`).
@@ -86,6 +89,16 @@ class Epochs:
             if not self._blocked.active:
                 raise TimeoutError("the broker has not delivered a new epoch in time")
         raise BrokerBlocked
+
+    def await_delivery(self, unless: Callable[[], bool]) -> None:
+        """Ask for the newest message again, and wait until it comes or ``unless`` holds.
+
+        This stream is never empty: how long it takes is how slow the broker is now.
+        """
+        delivered: list[Any] = []
+        channel = consume(self._connection, self._stream, "last", delivered.append)
+        drain_until(self._connection, lambda: bool(delivered) or unless(), self._timeout)
+        cancel(channel)
 
     def close(self) -> None:
         """Stop following the stream."""

@@ -34,6 +34,11 @@ class StreamRefused(Exception):
     """The broker makes no stream queue; the text is its own."""
 
 
+def name_log(exchange: str) -> str:
+    """Return the name of the stream queue of an exchange."""
+    return f"{exchange}.log"
+
+
 def declare(connection: Any, queue: str, arguments: Mapping[str, Any]) -> str:
     """Declare a stream queue, unless it exists.
 
