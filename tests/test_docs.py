@@ -252,7 +252,7 @@ def run_as_reader(text, url, **environ):
     text = text.replace("8765", str(free_port())).replace(DOCUMENTED_URL, url)
     command = [sys.executable, "-c", text]
     return subprocess.run(
-        command, capture_output=True, text=True, env=bare(**environ), timeout=120, check=False
+        command, capture_output=True, text=True, env=bare(**environ), timeout=600, check=False
     )
 
 

@@ -73,7 +73,7 @@ def test_nobody_is_in_the_middle_of_a_line_of_the_log_when_python_forks(slow_lin
     """A stream has a lock of its own, which the child would inherit locked."""
     handler, lock, go_on = slow_line
     threading.Timer(0.1, go_on.set).start()
-    assert forked(lambda: lock.acquire(timeout=10) and handler.lock.acquire(timeout=10))
+    assert forked(lambda: lock.acquire(timeout=60) and handler.lock.acquire(timeout=60))
 
 
 def test_a_handler_with_a_lock_of_its_own_is_left_unlocked():

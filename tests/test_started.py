@@ -107,9 +107,9 @@ def test_values_of_the_message_are_kept_beside_those_of_start(project, worker, l
 
 
 def test_only_what_is_started_is_followed(project, worker, log):
-    start(project.plain.si()).result.get(timeout=30)
+    start(project.plain.si()).result.get(timeout=120)
     other = project.unheard.delay()
-    assert other.get(timeout=30) == {}
+    assert other.get(timeout=120) == {}
     log.wait_for_end(project.followed.delay().id)
     assert log.events(other.id) == []
 

@@ -64,7 +64,7 @@ def run(*arguments, command=OURS, **variables):
         env=environment(**variables),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -589,7 +589,7 @@ def test_settings_of_django_that_cannot_be_read_are_one_line():
         env=environment(BROKER_URL=UNAVAILABLE_RESULT, DJANGO_SETTINGS_MODULE="nowhere.settings"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     refused(done, "settings cannot be read", "No module named 'nowhere'")

@@ -131,6 +131,8 @@ def test_a_workflow_is_cancelled_with_the_steps_that_are_not_sent_yet(
         held = chain(first.s(), second.s()).apply_async()
         watch(sidecar.url, held.parent.id).wait_for("log")
         watcher = watch(sidecar.url, f"workflow:{held.id}")
+        # Its plan comes from this process, which may be slower than the worker.
+        watcher.wait_for("started")
         assert watcher.ask("cancel", workflow_id=held.id)["status"] == "accepted"
         assert watcher.wait_for("error")["data"]["status"] == "cancelled"
         assert held.parent.state == "REVOKED"

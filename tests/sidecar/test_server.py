@@ -15,7 +15,7 @@ import jwt
 import pytest
 from support.conditions import eventually
 from support.sample_events import completed, error, log, progress, queued, status
-from support.sidecars import SidecarThread, write_until_one_falls
+from support.sidecars import PATIENT, SidecarThread, write_until_one_falls
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -299,7 +299,11 @@ def test_what_was_read_before_the_stop_reaches_the_clients(address, write, monke
         submit(self, epoch, entries, **options)
 
     monkeypatch.setattr(Dispatcher, "submit", noticed)
-    with SidecarThread(address) as served, client(served) as one:
+    # While the loop is held up nobody answers a ping.
+    with (
+        SidecarThread(address, **PATIENT) as served,
+        client(served, ping_interval=None) as one,
+    ):
         one.ask("subscribe", operation_id="op-1")
         eventually(lambda: served.sidecar.readiness()["ready"])
         busy = Event()
