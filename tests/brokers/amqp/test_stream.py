@@ -1,14 +1,11 @@
 import logging
 import threading
-import time
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 import pytest
 from amqp.exceptions import ConsumerCancelled
 from support.conditions import eventually
 from support.event_log import batches, opened, publish, read_until
-from support.proxies import Proxy
 
 from celery_wsprogress.brokers import (
     EXCHANGE,
@@ -17,7 +14,7 @@ from celery_wsprogress.brokers import (
     open_reader,
     open_writer,
 )
-from celery_wsprogress.brokers.amqp import stream, stream_reader
+from celery_wsprogress.brokers.amqp import stream
 from celery_wsprogress.brokers.amqp.epochs import name_epochs
 from celery_wsprogress.brokers.amqp.stream_queue import name_log
 
@@ -53,33 +50,6 @@ def test_what_is_written_before_any_reader_is_kept(address):
     reader = open_reader(address)
     assert reader.replayable
     assert batches(read_until(reader, 1)) == [b"early"]
-
-
-@pytest.mark.parametrize("known", [False, True])
-def test_a_log_is_not_taken_for_an_empty_or_another_one_because_the_broker_is_slow(
-    address, monkeypatch, known
-):
-    """Everything that follows the first delivery of the log comes as late as that."""
-    publish(address, b"early")
-    reader = open_reader(address)
-    asked = {"position": "0", "epoch": reader.epoch} if known else {}
-    # Shorter than the timeout of the connection, which would end it.
-    monkeypatch.setattr(stream_reader, "POSITION_TIMEOUT", stream_reader.EMPTY_LOG_TIMEOUT)
-    held = []
-
-    def hold_back(data):
-        if b"early" in data and not held:
-            held.append(data)
-            time.sleep(stream_reader.EMPTY_LOG_TIMEOUT + 1.0)
-        return data
-
-    target = urlsplit(address.url).port
-    with Proxy(target) as network:
-        network.alter = hold_back
-        slow = address._replace(url=address.url.replace(f":{target}", f":{network.port}"))
-        late = open_reader(slow, **asked)
-        assert held
-        assert (late.epoch, late.end) == (reader.epoch, "0")
 
 
 def test_many_writers_that_come_at_once_make_one_log(address):
@@ -121,18 +91,6 @@ def test_a_log_that_was_deleted_and_made_again_is_a_new_epoch(address, channel):
     assert again.epoch != reader.epoch
     assert batches(read_until(again, 4)) == [b"3", b"4", b"5", b"6"]
     assert open_reader(address).epoch == again.epoch
-
-
-def test_a_log_that_ends_before_the_position_is_a_new_epoch(address, monkeypatch):
-    monkeypatch.setattr(stream_reader, "POSITION_TIMEOUT", 0.5)
-    publish(address, b"1")
-    watching = open_reader(address)
-    again = open_reader(address, "17", watching.epoch)
-    other = open_reader(address, "17", watching.epoch)
-    assert again.epoch == other.epoch != watching.epoch
-    assert batches(read_until(other, 1)) == [b"1"]
-    with pytest.raises(ConnectionError, match="new event log"):
-        eventually(lambda: watching.read("", wait=0.5) and None)
 
 
 def test_a_log_that_is_deleted_under_a_reader_is_an_error(address, channel):
