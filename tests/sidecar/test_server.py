@@ -291,12 +291,14 @@ def test_connections_are_closed_one_after_the_other(address):
 
 
 def test_what_was_read_before_the_stop_reaches_the_clients(address, write, monkeypatch):
-    submitted, submit = Event(), Dispatcher.submit
+    submitted, reads_on, submit = Event(), Event(), Dispatcher.submit
 
     def noticed(self, epoch, entries, **options):
         if entries:
             submitted.set()
         submit(self, epoch, entries, **options)
+        # The loop has given the permit to read on, which it does some milliseconds later.
+        reads_on.set()
 
     monkeypatch.setattr(Dispatcher, "submit", noticed)
     # While the loop is held up nobody answers a ping.
@@ -305,7 +307,7 @@ def test_what_was_read_before_the_stop_reaches_the_clients(address, write, monke
         client(served, ping_interval=None) as one,
     ):
         one.ask("subscribe", operation_id="op-1")
-        eventually(lambda: served.sidecar.readiness()["ready"])
+        eventually(lambda: served.sidecar.readiness()["ready"] and reads_on.is_set())
         busy = Event()
         served.sidecar._loop.call_soon_threadsafe(busy.wait)
         write(*LIFE)

@@ -30,6 +30,10 @@ logger = logging.getLogger(__name__)
 READ_WAIT: Final = 1.0
 """Seconds that one read waits for new entries."""
 
+LOST_END_TIMEOUT: Final = 5.0
+"""Seconds without an entry after which the end of the log counts as dropped from it: a busy broker
+delivers late."""
+
 STOP_TIMEOUT: Final = 5.0
 
 MIN_WAIT: Final = 0.001
@@ -131,6 +135,7 @@ class LogReaderThread:
         self._on_connected(reader)
         self._backoff.reset()
         behind, first, live = True, True, False
+        silent = 0.0
         while not self._stopping.is_set():
             if behind and _is_at_or_past(self._position, reader.end):
                 behind, live = False, reader.replayable
@@ -146,10 +151,12 @@ class LogReaderThread:
                     entries = _taken_now(entries)
                 self._deliver(self._epoch, entries, caught_up=False)
                 self._position = entries[-1].position
+                silent = 0.0
             else:
                 # An empty read: what a queue has gathered in days, without a sidecar, is read.
                 live = live or waited > 0
-                if behind:
+                silent += waited
+                if behind and silent >= LOST_END_TIMEOUT:
                     # The end itself has been dropped from the log meanwhile.
                     behind = False
                     self._deliver(self._epoch, (), caught_up=True)
