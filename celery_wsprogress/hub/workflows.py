@@ -21,6 +21,8 @@ from celery_wsprogress.protocol.events import Event, Progress, Result
 from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_id_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from celery_wsprogress.hub.operation_record import OperationRecord
     from celery_wsprogress.hub.store import OperationStore
     from celery_wsprogress.operations.operation import Operation
@@ -106,12 +108,12 @@ class Workflows:
         record.workflow = self.get(record.operation_id)
         places = self._places.get(record.operation_id, ())
         if places is not record.places:
+            operation, known = record.operation, _sub_of(record.places)
             record.places = places
-            operation = record.operation
             operation.workflow_ids = tuple(one.workflow.id for one in places)
-            operation.sub = operation.sub or next(
-                (one.workflow.sub for one in places if one.workflow.sub), None
-            )
+            if operation.sub is None or operation.sub == known:
+                operation.sub = _sub_of(places)
+                operation.rights_vary |= known is not None and operation.sub != known
             record.selector_version = -1
 
     def add_part(self, plan: Plan) -> list[Consequence]:
@@ -205,7 +207,10 @@ class Workflows:
     def _add_place(self, place: Place) -> None:
         """Add a step to those of its task, and take over how that is by now."""
         task_id = place.step.id
-        self._set_places(task_id, (*self._places.get(task_id, ()), place))
+        known = self._places.get(task_id, ())
+        # The workflow whose plan names it is first: it says whose the task is.
+        is_started = task_id in place.workflow.unplanned
+        self._set_places(task_id, (*known, place) if is_started else (place, *known))
         record = self._store.get(task_id)
         if record is not None:
             report_step(place, record.operation)
@@ -279,6 +284,11 @@ def _is_sent_again(ended: Workflow, plan: Plan) -> bool:
     is_over = ended.announced in ENDED and bool(ended.planned) and plan.data.first == 0
     nodes = plan.data.nodes if is_over else ()
     return any(one.kind == "task" and one.id not in ended.steps for one in nodes)
+
+
+def _sub_of(places: Iterable[Place]) -> str | None:
+    """Return whose a task is that is a step of workflows, if it does not say so itself."""
+    return next((one.workflow.sub for one in places if one.workflow.sub), None)
 
 
 def _message_of(operation: Operation) -> str:

@@ -257,6 +257,34 @@ def test_a_group_that_is_sent_again_with_its_id_begins_anew():
     assert [one for one in log.said("workflow:g") if one == "completed"] == ["completed"] * 2
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_task_is_whose_its_own_workflow_is(is_late):
+    """Not of who started the task that has sent that workflow."""
+    log = WorkflowLog()
+    log.write(structs.replace(plan(*CHAIN), sub="user-1"))
+    log.start("a")
+    inner = plan(("chain", -1), ("task", 0, "x"), ("task", 0, "y"), held="y", parent_id="a")
+    inner = structs.replace(inner, sub="user-2")
+    if is_late:
+        log.start("x", parent_id="a")
+        assert log.hub.store.get("x").operation.sub == "user-1"
+        log.write(inner)
+        assert log.hub.store.get("x").operation.rights_vary
+    else:
+        log.write(inner)
+        log.start("x", parent_id="a")
+    assert log.hub.store.get("x").operation.sub == "user-2"
+    log.start("z", parent_id="x")
+    assert log.hub.store.get("z").operation.sub == "user-2"
+
+
+def test_a_task_that_says_whose_it_is_stays_so():
+    log = WorkflowLog()
+    log.write(structs.replace(queued(operation_id="a", publication="p-a"), sub="user-2"))
+    log.write(structs.replace(plan(*CHAIN), sub="user-1"))
+    assert log.hub.store.get("a").operation.sub == "user-2"
+
+
 def stalled_run(task_id):
     said = status("stalled", run=f"run-{task_id}", publication="")
     return structs.replace(said, operation_id=task_id, inferred=True)

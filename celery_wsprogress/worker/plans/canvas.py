@@ -52,6 +52,9 @@ class Canvas:
 
     def close(self) -> None:
         """Publish the number of tasks, if the plan did not have it. All messages have left."""
+        if self._events:
+            # Nobody took the plan: the messages are of Celery's protocol 1.
+            return
         if self._unlisted and self._publishing is not None:
             tasks = self._tasks + self._unlisted
             event = encode_count(self._head, time.time(), self._listed, tasks)
