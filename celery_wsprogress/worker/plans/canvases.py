@@ -56,6 +56,9 @@ def canvas_of_message(app: Any, name: str, headers: Any, body: Any) -> Canvas | 
     chain = embedded.get("chain") if isinstance(embedded, dict) else None
     worker_task = app.current_worker_task
     request = None if worker_task is None else worker_task.request
+    if request is None and headers.get("retries") and inherited_header(headers):
+        # The worker's main process sends it again: the process of the task was lost.
+        return Canvas(inherited_header(headers))
     if request is not None:
         chord = _chord_of(embedded, chain) if request.chord else None
         if (headers.get("retries") and headers["id"] == request.id) or continues(

@@ -146,3 +146,16 @@ def test_an_error_of_a_generator_is_the_callers(project, queue):
         group(members()).apply_async(queue=name)
     # Celery reads one ahead.
     assert len(messages()) == 1
+
+
+def test_a_message_that_the_worker_sends_again_keeps_its_workflow(project, queue):
+    """As its main process does after the process of a task was lost (``retry_on_worker_lost``)."""
+    name, messages = queue
+    behind = project.plain.si()
+    behind.freeze()
+    ours = {"follow": True, "workflow": "that of the chord around it"}
+    project.followed.apply_async(
+        queue=name, retries=1, chain=[behind], headers={"wsprogress": ours}
+    )
+    [(headers, _)] = messages()
+    assert headers["wsprogress"]["workflow"] == ours["workflow"]
