@@ -267,9 +267,12 @@ class Workflows:
         if state is _RUNNING:
             workflow.run_number += before in ENDED
             started = workflow_events.started(workflow, event.timestamp)
-            return [(workflow.operation_id, started)]
+            follows: list[Consequence] = [(workflow.operation_id, started)]
+            # Some tasks have ended before a plan that is read late.
+            is_late = before is _WAITING and workflow.progress > 0.0
+            return [*follows, (workflow.operation_id, None)] if is_late else follows
         ended = workflow_events.ended(workflow, event.timestamp)
-        follows: list[Consequence] = [(workflow.operation_id, ended)]
+        follows = [(workflow.operation_id, ended)]
         held = workflow.steps.get(workflow.id)
         # Nobody speaks of what stands behind a lost task, however others of its group end.
         is_silent = any(failure.is_silent for failure in workflow.failures.values())

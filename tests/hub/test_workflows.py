@@ -406,7 +406,7 @@ def test_a_plan_that_comes_late_finds_its_tasks():
     log.run("a")
     log.start("b")
     log.write(plan(*CHAIN))
-    assert log.said() == ["queued", "started"]
+    assert log.said() == ["queued", "started", 0.3333]
     assert log.snapshot()["details"]["completed"] == 1
     log.write(completed(operation_id="b", run="run-b"))
     log.run("c")
