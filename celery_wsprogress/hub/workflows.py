@@ -16,20 +16,14 @@ from msgspec import UNSET, structs
 from celery_wsprogress.hub.step_reports import report_step
 from celery_wsprogress.operations import workflow_events
 from celery_wsprogress.operations.workflow import Place, Workflow
-from celery_wsprogress.operations.workflow_nodes import Block, Step, StepState
+from celery_wsprogress.operations.workflow_nodes import ENDED, Block, Step, StepState
 from celery_wsprogress.protocol.events import Event, Progress, Result
 from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from celery_wsprogress.hub.operation_record import OperationRecord
     from celery_wsprogress.hub.store import OperationStore
-    from celery_wsprogress.operations.operation import Operation
     from celery_wsprogress.protocol.events import Plan
-
-ENDED: Final = frozenset({StepState.COMPLETED, StepState.ERROR, StepState.CANCELLED})
-"""The states of a workflow that is over."""
 
 # Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
 _WAITING: Final = StepState.WAITING
@@ -58,6 +52,8 @@ class Workflows:
         """By the id of a task: one that a step has started is in several workflows."""
         self._groups: dict[str, tuple[Workflow, Block]] = {}
         """The groups by their id: a plan may not name all their members."""
+        self._sent: dict[str, dict[str, Workflow]] = {}
+        """By the id of a task the canvases that it has sent, by theirs."""
 
     def get(self, operation_id: str) -> Workflow | None:
         """Return the workflow of an operation; None if it is none, or is not held."""
@@ -75,7 +71,7 @@ class Workflows:
         if workflow is None:
             return None
         newest = workflow.newest and self._store.get(workflow.newest.id)
-        message = _message_of(newest.operation) if newest else ""
+        message = workflow_events.message_of(newest.operation) if newest else ""
         return workflow_events.progress(workflow, timestamp, message)
 
     def forget(self, operation_id: str) -> None:
@@ -84,6 +80,7 @@ class Workflows:
         if workflow is None:
             return
         del self._by_id[workflow.id]
+        self._set_starter(workflow, "")
         for task_id in workflow.steps:
             self._set_places(
                 task_id,
@@ -103,16 +100,24 @@ class Workflows:
         if record is not None:
             self.place(record)
 
+    def _set_starter(self, workflow: Workflow, starter_id: str) -> None:
+        self._sent.get(workflow.starter_id, {}).pop(workflow.id, None)
+        if not self._sent.get(workflow.starter_id, True):
+            del self._sent[workflow.starter_id]
+        workflow.starter_id = starter_id
+        if starter_id:
+            self._sent.setdefault(starter_id, {})[workflow.id] = workflow
+
     def place(self, record: OperationRecord) -> None:
         """Look up the steps of an operation, which is new here or has become a step."""
         record.workflow = self.get(record.operation_id)
         places = self._places.get(record.operation_id, ())
         if places is not record.places:
-            operation, known = record.operation, _sub_of(record.places)
+            operation, known = record.operation, workflow_events.sub_of(record.places)
             record.places = places
             operation.workflow_ids = tuple(one.workflow.id for one in places)
             if operation.sub is None or operation.sub == known:
-                operation.sub = _sub_of(places)
+                operation.sub = workflow_events.sub_of(places)
                 operation.rights_vary |= known is not None and operation.sub != known
             record.selector_version = -1
 
@@ -122,7 +127,7 @@ class Workflows:
         if not workflow_id:
             return []
         known = self._by_id.get(workflow_id)
-        if known is not None and _is_sent_again(known, plan):
+        if known is not None and workflow_events.is_sent_again(known, plan):
             workflow, known = self._send_again(known), None
         else:
             workflow = known or self._create(workflow_id)
@@ -131,10 +136,11 @@ class Workflows:
         for group_id, block in workflow.groups.items():
             self._groups.setdefault(group_id, (workflow, block))
         if plan.data.parent_id is not UNSET:
-            workflow.starter_id = plan.data.parent_id
+            self._set_starter(workflow, plan.data.parent_id)
         around = self._add_to_workflows_around(workflow, steps)
         for step in steps:
             self._add_place(Place(workflow, step))
+            self._add_canvases_of(workflow, step)
         follows: list[Consequence] = []
         if known is None:
             queued = workflow_events.queued(workflow, plan.timestamp, plan.data)
@@ -157,7 +163,7 @@ class Workflows:
         state = workflow.announced = workflow.state
         events: list[Event] = [workflow_events.queued(workflow, operation.first_seen_at)]
         if state is not _WAITING:
-            message = _message_of(operation)
+            message = workflow_events.message_of(operation)
             events.append(workflow_events.started(workflow, begun))
             events.append(workflow_events.progress(workflow, begun, message))
         if state in ENDED:
@@ -194,6 +200,15 @@ class Workflows:
                     for step in steps:
                         self._add_started(other, starter, step.id, step.name)
         return around
+
+    def _add_canvases_of(self, workflow: Workflow, step: Step) -> None:
+        """Add the steps of the canvases that a step has sent, or is replaced by, to its workflow.
+
+        Workers wrote these, and the caller its own plan: they may be read in any order.
+        """
+        sent = [*self._sent.get(step.id, {}).values(), self._by_id.get(step.id, workflow)]
+        for one in [one for canvas in sent for one in canvas.steps.values()]:
+            self._add_started(workflow, step, one.id, one.name)
 
     def _add_started(
         self, workflow: Workflow, starter: Step, task_id: str, name: str
@@ -280,21 +295,3 @@ class Workflows:
             unstarted = workflow_events.unstarted(workflow, event.timestamp)
             follows.append((workflow.id, unstarted))
         return follows
-
-
-def _is_sent_again(ended: Workflow, plan: Plan) -> bool:
-    """Return whether a plan is of other tasks than those of a workflow that has ended."""
-    is_over = ended.announced in ENDED and bool(ended.planned) and plan.data.first == 0
-    nodes = plan.data.nodes if is_over else ()
-    return any(one.kind == "task" and one.id not in ended.steps for one in nodes)
-
-
-def _sub_of(places: Iterable[Place]) -> str | None:
-    """Return whose a task is that is a step of workflows, if it does not say so itself."""
-    return next((one.workflow.sub for one in places if one.workflow.sub), None)
-
-
-def _message_of(operation: Operation) -> str:
-    """Return the message of a step, for its workflow."""
-    # The reason of a retry is an error's text, which not everybody may see who sees progress.
-    return "" if operation.tells_retry_reason else operation.latest_message()[0]

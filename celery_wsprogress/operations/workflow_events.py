@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import UNSET
 
 from celery_wsprogress.operations.states import State
-from celery_wsprogress.operations.workflow_nodes import StepState
+from celery_wsprogress.operations.workflow_nodes import ENDED, StepState
 from celery_wsprogress.protocol.events import (
     QUEUED,
     STARTED,
@@ -22,8 +22,11 @@ from celery_wsprogress.protocol.events import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from celery_wsprogress.operations.operation import Operation
-    from celery_wsprogress.operations.workflow import Workflow
+    from celery_wsprogress.operations.workflow import Place, Workflow
+    from celery_wsprogress.protocol.events import Plan
     from celery_wsprogress.protocol.plans import PlanData
 
 PUBLICATION: Final = "workflow"
@@ -147,3 +150,21 @@ def _error_of(workflow: Workflow) -> ErrorData:
         status="cancelled" if cancelled else "error",
         details={"failed_step": failed[0], "failed": failed} if failed else UNSET,
     )
+
+
+def message_of(operation: Operation) -> str:
+    """Return the message of a step, for its workflow."""
+    # The reason of a retry is an error's text, which not everybody may see who sees progress.
+    return "" if operation.tells_retry_reason else operation.latest_message()[0]
+
+
+def is_sent_again(ended: Workflow, plan: Plan) -> bool:
+    """Return whether a plan is of other tasks than those of a workflow that has ended."""
+    is_over = ended.announced in ENDED and bool(ended.planned) and plan.data.first == 0
+    nodes = plan.data.nodes if is_over else ()
+    return any(one.kind == "task" and one.id not in ended.steps for one in nodes)
+
+
+def sub_of(places: Iterable[Place]) -> str | None:
+    """Return whose a task is that is a step of workflows, if it does not say so itself."""
+    return next((one.workflow.sub for one in places if one.workflow.sub), None)

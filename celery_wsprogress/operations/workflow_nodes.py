@@ -27,6 +27,10 @@ class StepState(IntEnum):
     """It never runs, because a step before it failed."""
 
 
+ENDED: Final = frozenset({StepState.COMPLETED, StepState.ERROR, StepState.CANCELLED})
+"""The states of a workflow that is over."""
+
+
 STATE_NAMES: Final = tuple(state.name.lower() for state in StepState)
 """The names of the states on the wire."""
 

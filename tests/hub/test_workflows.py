@@ -380,6 +380,32 @@ def test_a_task_that_is_replaced_by_a_canvas_holds_its_place():
     assert log.snapshot()["state"] == log.snapshot("workflow:a")["state"] == "completed"
 
 
+@pytest.mark.parametrize(
+    ("held", "more"), [("y", {"parent_id": "a"}), ("a", {})], ids=["sent", "replaced"]
+)
+def test_a_plan_that_is_read_after_those_of_its_tasks_has_their_steps(held, more):
+    inner = plan(("chain", -1), ("task", 0, "x"), ("task", 0, held), held=held, **more)
+    counts = []
+    for events in ([plan(*CHAIN), inner], [inner, plan(*CHAIN)]):
+        log = WorkflowLog()
+        log.start("a")
+        log.write(*events)
+        counts.append(log.snapshot()["details"]["total"])
+        assert log.snapshot("x") is None
+        log.start("x", parent_id="a")
+        assert sorted(log.snapshot("x")["workflow_ids"]) == sorted(["c", held])
+    assert counts == [5 if more else 4] * 2
+
+
+def test_a_canvas_that_is_forgotten_is_not_added_to_the_plan_of_who_sent_it():
+    log = WorkflowLog(Hub(OperationStore(Limits(max_finished=0))))
+    for held in "xy":
+        log.write(plan(("chain", -1), ("task", 0, held), held=held, parent_id="a"))
+    log.run("x")
+    log.write(plan(*CHAIN))
+    assert log.snapshot()["details"]["total"] == 4
+
+
 def test_members_that_the_plan_does_not_name_are_found_by_their_group():
     log = WorkflowLog()
     log.write(plan(("group", -1, "g"), ("task", 0, "a"), held="g", tasks=3))
