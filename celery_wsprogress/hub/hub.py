@@ -188,7 +188,8 @@ class Hub:
     def _show_single(self, record: OperationRecord) -> None:
         """Show a task that is no part of a workflow as one, since a client asks for that."""
         entries = record.history.after(0)
-        if not entries or record.places or is_workflow(record.operation_id):
+        is_single = not (record.places or record.operation.is_step)
+        if not entries or not is_single or is_workflow(record.operation_id):
             return
         events = self.workflows.add_single(record)
         shown = self.store.create(events[0].operation_id, record.operation.first_seen_at)

@@ -90,6 +90,8 @@ class Operation(Struct, gc=False):
     group_id: str | None = None
     sub: str | None = None
     """Whose it is, as its caller has said: a token may grant it by that."""
+    is_step: bool = False
+    """Whether its message is part of a workflow, whose plan may not be read yet."""
     workflow_ids: tuple[str, ...] = ()
     """The workflows that it is a step of; the hub knows them."""
     streams_result: bool = False
@@ -253,6 +255,7 @@ class Operation(Struct, gc=False):
             self.started_at = event.timestamp
         self.rights_vary = self.rights_vary or _differs(self.sub, event.sub)
         self.sub = event.sub or self.sub
+        self.is_step = self.is_step or bool(event.workflow)
         self._fill_in_identity(data, late=late)
         if status == STARTED or (status in {RECEIVED, SCHEDULED} and event.run):
             self.streams_result = data.stream_result is not False

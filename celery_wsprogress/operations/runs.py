@@ -156,6 +156,9 @@ class RunSet(Struct, gc=False):
         if current is not None and current.id == event.run:
             if event.inferred and _is_refuted(current, event, trigger):
                 return Verdict.STALE
+            if trigger in _RECEIPTS and current.state is State.SCHEDULED:
+                # A run is one receipt of a message, and says so once.
+                return Verdict.STALE
             return self._advance(current, event, trigger)
         past = self.past.get(event.run)
         if past is not None:

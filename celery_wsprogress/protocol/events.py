@@ -198,6 +198,8 @@ class _Envelope(
     publication: ShortText = ""
     sub: ShortText = ""
     """Whose operation it is, as the caller has said. It does not leave the sidecar."""
+    workflow: ShortText = ""
+    """The workflow that its message is part of. It does not leave the sidecar."""
     inferred: bool = False
     """Whether a sidecar wrote it, since the run's process sent no heartbeats. It does not leave the
     sidecar."""

@@ -72,7 +72,7 @@ def encode_snapshot_frame(operation: dict[str, Any], missed: int | None, timesta
 def encode_event_frame(event: Event, event_id: str) -> bytes:
     """Encode an event to the clients, and cut it if a foreign writer made it too large."""
     event = structs.replace(
-        event, event_id=event_id, after="", publication="", sub="", inferred=False
+        event, event_id=event_id, after="", publication="", sub="", workflow="", inferred=False
     )
     frame = _encode(event)
     if len(frame) <= MAX_FRAME_BYTES:

@@ -86,6 +86,8 @@ class RunInfo(Struct, frozen=True, gc=False):
     tags: tuple[str, ...] = ()
     sub: str = ""
     """Whose it is, as the caller has said."""
+    workflow: str = ""
+    """The id of the workflow that its message is part of."""
     starts_at: float | None = None
     """The earliest start, epoch seconds; None for at once."""
     expires_at: float | None = None
@@ -143,6 +145,7 @@ class RunInfo(Struct, frozen=True, gc=False):
             jsonable.to_object(header["metadata"]) if "metadata" in header else {},
             tuple(jsonable.to_tags(header["tags"])) if "tags" in header else (),
             _name(header.get("sub")),
+            _name(header.get(WORKFLOW)),
             time_of(eta) if (eta := headers.get("eta")) else None,
             time_of(expires) if (expires := headers.get("expires")) else None,
         )

@@ -196,6 +196,10 @@ class Course:
 
     def _take_over(self, run: str) -> None:
         before = self.current
+        if before != run and before in self._lost - self._begun:
+            # That it went on may stand before the part of the log that was read.
+            self._lost.discard(before)
+            self._phase[before] = _STARTED
         if before in self._begun and before != run and self._phase[before] == _STARTED:
             self._phase[before] = _OVER
             self._overtaken.add(before)

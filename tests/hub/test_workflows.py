@@ -709,3 +709,19 @@ def test_the_tasks_of_somebodys_workflow_are_theirs():
         assert "error" not in client.ask("get_operation", operation_id=one)
         assert other.ask("get_operation", operation_id=one)["code"] == "forbidden"
     assert "anna" not in str(log.events()) + str(log.events("b")) + str(log.snapshot("b"))
+
+
+def test_a_task_of_a_workflow_is_not_shown_as_a_single_one_before_its_plan_is_read():
+    log = WorkflowLog()
+    client = WorkflowClient(log.hub)
+    client.ask("subscribe", workflow_id="c")
+    for task_id in "abc":
+        run = f"run-{task_id}"
+        started = status("started", operation_id=task_id, run=run, publication=run)
+        log.write(structs.replace(started, workflow="c"))
+    log.write(completed(operation_id="c", run="run-c"))
+    assert log.hub.store.get("workflow:c") is None
+    log.write(plan(*CHAIN))
+    log.write(completed(operation_id="a", run="run-a"), completed(operation_id="b", run="run-b"))
+    assert [one["event_type"] for one in client.read()].count("completed") == 1
+    assert "workflow" not in log.events("a")[0]

@@ -234,6 +234,11 @@ def test_a_message_waits_for_its_time_in_its_queue_and_then_in_a_worker():
     assert (shown["state"], shown["starts_at"], shown["expires_at"]) == ("running", None, None)
 
 
+def test_a_run_that_waits_for_its_time_is_received_once():
+    _, delivered = fold([scheduled(), scheduled(run="r1"), scheduled(run="r1")])
+    assert words(delivered) == ["scheduled", "scheduled"]
+
+
 def test_what_its_caller_says_late_completes_the_snapshot():
     operation, delivered = fold([scheduled(run="r1", at=2.0), scheduled(at=1.0)])
     assert words(delivered) == ["scheduled"]

@@ -272,6 +272,7 @@ def _status(
         publication=run.publication,
         after=run.retry_of,
         sub=run.sub,
+        workflow=run.workflow,
         data=data,
     )
     return _encode(Priority.LIFECYCLE, run, event)

@@ -52,7 +52,7 @@ def broken(headers, cookies):
         lambda *_: None,
         lambda *_: "op",
         lambda *_: {},
-        lambda *_: {"ops": ["sub:anna"]},
+        lambda *_: {"ops": ["sub:"]},
         lambda *_: {"ops": ["op"], "exp": 1},
         broken,
     ],
