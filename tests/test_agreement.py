@@ -41,8 +41,10 @@ class Reader:
             if data.status in WAITS:
                 self.known["starts_at"] = none_if_unset(data.starts_at)
         elif data.status == "started":
-            # A run begins anew.
-            self.known |= {"progress": 0.0, "error": None, "error_type": None}
+            # A run begins anew; what takes the place of another one begins where that was.
+            is_successor = self.known["state"] == "replaced"
+            self.known |= {} if is_successor else {"progress": 0.0}
+            self.known |= {"error": None, "error_type": None}
             self.known |= {"state": "running", "starts_at": None}
         if isinstance(data.attempt, int):
             self.known["attempt"] = data.attempt

@@ -190,7 +190,10 @@ class RunSet(Struct, gc=False):
         if self.state.ended and trigger is not Trigger.START:
             return Verdict.ENDED
         if self._is_older(event, trigger, current):
-            return _verdict_on_superseded(event)
+            waiting = self.waiting.get(event.run)
+            # Clients were told that a lost run is over.
+            is_lost = waiting is not None and waiting.lost
+            return Verdict.ENDED if is_lost else _verdict_on_superseded(event)
         self._supersede(current, trigger)
         self.current = self.waiting.pop(event.run, None) or Run(event.run, event.publication)
         if self.current.state is State.RUNNING:
@@ -220,11 +223,12 @@ class RunSet(Struct, gc=False):
 
     def _supersede(self, run: Run, trigger: Trigger) -> None:
         """Move the current run aside; ``trigger`` is of the run that takes its place."""
+        run.superseded = run.state is State.RUNNING
         if run.lost and not run.started:
             # What refutes that it was lost may stand before the part of the log that was read.
             run.state = State.RUNNING
-        run.superseded = run.state is State.RUNNING
-        may_be_newer = run.superseded and not run.started and trigger is not Trigger.START
+        is_unstarted = run.state is State.RUNNING and not run.started
+        may_be_newer = is_unstarted and trigger is not Trigger.START
         runs = self.waiting if may_be_newer or run.state in WAITING else self.past
         runs[run.id] = run
         _keep_newest(runs)

@@ -40,6 +40,7 @@ class Course:
         """The run that started last."""
         self._phase: dict[str, int] = {}
         self._overtaken: set[str] = set()
+        self._presumed_over: set[str] = set()
         self._begun: set[str] = set()
         """Runs whose ``started`` the log showed."""
         self._publications: set[str] = set()
@@ -159,12 +160,13 @@ class Course:
             self._replaced.discard(run)
             self._phase[run] = _STARTED
         if self._phase.get(run) == _OVER:
-            told_late = run in self._overtaken and event.kind == "log"
+            told_late = run in self._overtaken - self._presumed_over and event.kind == "log"
             return Duty.MUST if told_late else Duty.NEVER
         if run != self.current and self.ended:
             return Duty.NEVER
         if run != self.current and self._comes_late(event):
-            return Duty.MUST if event.kind == "log" else Duty.NEVER
+            told_late = event.kind == "log" and run not in self._presumed_over
+            return Duty.MUST if told_late else Duty.NEVER
         self._take_over(run)
         if event.is_end:
             self._end(run)
@@ -200,6 +202,8 @@ class Course:
             # That it went on may stand before the part of the log that was read.
             self._lost.discard(before)
             self._phase[before] = _STARTED
+            # But its end was told.
+            self._presumed_over.add(before)
         if before in self._begun and before != run and self._phase[before] == _STARTED:
             self._phase[before] = _OVER
             self._overtaken.add(before)

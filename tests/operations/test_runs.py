@@ -239,6 +239,12 @@ def test_a_run_that_waits_for_its_time_is_received_once():
     assert words(delivered) == ["scheduled", "scheduled"]
 
 
+def test_a_run_that_was_presumed_over_says_nothing_beside_another_one():
+    asks = status("retrying", run="r1", publication="")
+    _, delivered = fold([given_back(run="r2"), asks, log("late", run="r2")])
+    assert words(delivered) == ["retrying", "retrying"]
+
+
 def test_what_its_caller_says_late_completes_the_snapshot():
     operation, delivered = fold([scheduled(run="r1", at=2.0), scheduled(at=1.0)])
     assert words(delivered) == ["scheduled"]
