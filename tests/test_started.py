@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 
 import pytest
@@ -11,6 +10,7 @@ from msgspec import UNSET
 from support.asyncio_runner import run
 from support.event_log import LogReader, result_of, word
 from support.plans import all_events, plan_of, plans_in
+from support.projects import load_project
 from support.sidecars import SidecarProcess
 from support.tokens import KEY, verifier
 from support.workers import Worker
@@ -22,10 +22,7 @@ from celery_wsprogress.errors import ConfigurationError
 @pytest.fixture(scope="module")
 def project(redis_server):
     """The project ``canvases``, for callers."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BROKER_URL", redis_server.url)
-        patch.setenv("RESULT_BACKEND", redis_server.url)
-        project = importlib.import_module("canvases")
+    project = load_project("canvases", redis_server.url, redis_server.url)
     project.app.set_current()
     return project
 

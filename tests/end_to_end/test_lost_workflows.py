@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 
 import pytest
 from support.conditions import eventually
+from support.projects import load_project
 from support.sidecars import SidecarThread
 from support.workers import Worker
 from websockets.sync.client import connect
@@ -25,10 +25,7 @@ def ask(url, **fields):
 
 @pytest.fixture
 def project(redis_server):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BROKER_URL", redis_server.url)
-        patch.setenv("RESULT_BACKEND", redis_server.url)
-        yield importlib.reload(importlib.import_module("canvases"))
+    return load_project("canvases", redis_server.url, redis_server.url)
 
 
 @pytest.mark.filterwarnings("ignore:Task name")

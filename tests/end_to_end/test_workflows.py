@@ -6,13 +6,13 @@ the beginning, who comes late, and who asks another sidecar see the same.
 
 from __future__ import annotations
 
-import importlib
 import json
 import threading
 
 import pytest
 from celery.result import AsyncResult, GroupResult
 from support.conditions import eventually
+from support.projects import load_project
 from support.sidecars import PATIENT, SidecarProcess, SidecarThread
 from support.workers import Worker
 from websockets.exceptions import ConnectionClosed
@@ -51,11 +51,7 @@ def broker(request):
 @pytest.fixture(scope="module")
 def project(broker, redis_server):
     """The project ``canvases``, for callers."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BROKER_URL", broker)
-        patch.setenv("RESULT_BACKEND", redis_server.url)
-        # Once for each broker.
-        return importlib.reload(importlib.import_module("canvases"))
+    return load_project("canvases", broker, redis_server.url)
 
 
 @pytest.fixture(scope="module")
@@ -275,10 +271,7 @@ POOLS = {
 def test_canvases_are_followed_in_every_pool(redis_server, name):
     pool, *options = POOLS[name]
     url = redis_server.url
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BROKER_URL", url)
-        patch.setenv("RESULT_BACKEND", url)
-        project = importlib.reload(importlib.import_module("canvases"))
+    project = load_project("canvases", url, url)
     queue = name.replace(", ", "-")
     arguments = (*options, "--queues", queue)
     with (

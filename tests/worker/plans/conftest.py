@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-
 import pytest
 from support.plans import plans_in, queued_ids
+from support.projects import load_project
 from support.workers import Worker
 
 
 @pytest.fixture(scope="session")
 def project(redis_server):
     """The project ``canvases``, for callers."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BROKER_URL", redis_server.url)
-        patch.setenv("RESULT_BACKEND", redis_server.url)
-        return importlib.import_module("canvases")
+    return load_project("canvases", redis_server.url, redis_server.url)
 
 
 @pytest.fixture(scope="module")

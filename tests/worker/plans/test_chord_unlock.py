@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 from celery import chain, chord
 from support.plans import plan_of, plans_in
+from support.projects import load_project
 from support.workers import Worker
 
 
@@ -18,13 +17,7 @@ def backend(tmp_path_factory):
 @pytest.fixture(scope="module")
 def project(redis_server, backend):
     """The project, for callers, with such a backend."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BROKER_URL", redis_server.url)
-        patch.setenv("RESULT_BACKEND", backend)
-        spec = importlib.util.find_spec("canvases")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+    return load_project("canvases", redis_server.url, backend)
 
 
 @pytest.fixture(scope="module")
