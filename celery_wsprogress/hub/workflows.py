@@ -128,7 +128,7 @@ class Workflows:
             return []
         known = self._by_id.get(workflow_id)
         if known is not None and workflow_events.is_sent_again(known, plan):
-            workflow, known = self._send_again(known), None
+            workflow, known = self._send_again(known, plan.timestamp), None
         else:
             workflow = known or self._create(workflow_id)
         workflow.sub = workflow.sub or plan.sub or None
@@ -170,14 +170,16 @@ class Workflows:
             events.append(workflow_events.ended(workflow, operation.finished_at or begun))
         return events
 
-    def _send_again(self, ended: Workflow) -> Workflow:
-        """Begin a workflow anew whose id is that of one which has ended."""
+    def _send_again(self, ended: Workflow, timestamp: float) -> Workflow:
+        """Begin a workflow anew whose id is that of one which has ended, sent at this time."""
         self.forget(ended.operation_id)
         workflow = self._create(ended.id)
         workflow.run_number = workflow.first_run = ended.run_number + 1
         held = self._store.get(ended.id)
-        if held is not None and held.operation.run is not None and held.operation.state.ended:
-            workflow.past_run = held.operation.run.id
+        # A plan may be read behind what its tasks have done.
+        if held is not None and (held.operation.finished_at or timestamp) < timestamp:
+            run = held.operation.run
+            workflow.past_run = "" if run is None else run.id
         shown = self._store.get(ended.operation_id)
         assert shown is not None  # noqa: S101 - a workflow is forgotten with its record
         self.place(shown)

@@ -198,22 +198,36 @@ def test_what_a_task_leaves_behind_ends(project, worker, sidecar, shape):
     assert len(watcher.ends) == 1
     assert watcher.ends[0]["data"]["status"] == state
     assert watcher.ends[0]["data"]["error_type"] == error_type or error_type is None
-    snapshot = ask(sidecar.url, "get_operation", workflow_id=result.id)["operation"]
-    assert (snapshot["state"], snapshot["details"]["failed"]) == (state, failed)
+
+    def numbers():
+        shown = ask(sidecar.url, "get_operation", workflow_id=result.id)["operation"]
+        return (shown["state"], shown["details"]["failed"]) == (state, failed)
+
+    # The end of the body may be read before that of the task which has failed.
+    eventually(numbers, what="the failed tasks")
 
 
 def test_a_workflow_that_is_sent_again_with_its_id_begins_anew(project, worker, sidecar):
+    def shown():
+        return ask(sidecar.url, "get_operation", workflow_id="nightly")["operation"]
+
+    def waits():
+        found = shown()
+        return found and (found["state"], found["details"]["completed"]) == ("running", 1)
+
     for times in (1, 2):
-        result = project.CANVASES["chain"]().apply_async(task_id="nightly")
+        project.app.backend.client.delete("go-on-nightly")
+        result = project.CANVASES["waiting"]().apply_async(task_id="nightly")
         assert result.id == "nightly"
+        eventually(waits, what="the plan, and a step that waits")
+        project.go_on("nightly")
 
         def has_run(times=times):
-            shown = ask(sidecar.url, "get_history", workflow_id="nightly")["events"]
-            return sum(one["event_type"] == "completed" for one in shown) == times
+            history = ask(sidecar.url, "get_history", workflow_id="nightly")["events"]
+            return sum(one["event_type"] == "completed" for one in history) == times
 
         eventually(has_run, what=f"{times} ends")
-    snapshot = ask(sidecar.url, "get_operation", workflow_id="nightly")["operation"]
-    assert (snapshot["state"], snapshot["details"]["completed"]) == ("completed", 3)
+    assert (shown()["state"], shown()["details"]["completed"]) == ("completed", 3)
 
 
 def test_a_task_by_itself_is_a_workflow_of_one_step(project, worker, sidecar):

@@ -229,7 +229,7 @@ def test_a_workflow_that_is_sent_again_with_its_id_begins_anew():
     log = WorkflowLog()
     log.write(plan(*CHAIN))
     log.run("a", "b", "c")
-    log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "c")))
+    log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "c"), at=50.0))
     assert log.snapshot()["state"] == "completed"
     log.start("x")
     assert (log.snapshot()["state"], log.snapshot()["details"]["total"]) == ("running", 2)
@@ -239,13 +239,23 @@ def test_a_workflow_that_is_sent_again_with_its_id_begins_anew():
     log.write(queued(operation_id="c", publication="second"))
     assert (log.snapshot()["state"], log.snapshot()["progress"]) == ("running", 0.5)
     again = status("started", operation_id="c", run="second", publication="second")
-    log.write(again, completed(operation_id="c", run="second"))
+    log.write(again, completed(operation_id="c", run="second", at=60.0))
     assert log.snapshot()["state"] == "completed"
     assert [one for one in log.said() if one == "completed"] == ["completed"] * 2
     assert "workflow_ids" not in log.snapshot("a")
     # The same plan again is the same workflow.
     log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "c")))
     assert log.snapshot()["details"]["completed"] == 2
+
+
+def test_what_was_done_since_it_was_sent_again_counts_though_its_plan_is_read_late():
+    log = WorkflowLog()
+    log.write(plan(*CHAIN))
+    log.run("a", "b", "c")
+    again = status("started", operation_id="c", run="second", publication="second", at=55.0)
+    log.write(again, completed(operation_id="c", run="second", at=60.0))
+    log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "c"), at=50.0))
+    assert log.snapshot()["details"]["completed"] == 1
 
 
 def test_a_group_that_is_sent_again_with_its_id_begins_anew():
