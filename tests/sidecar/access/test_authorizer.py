@@ -245,7 +245,7 @@ def test_one_holder_may_have_so_many_connections_however_the_token_comes(address
         return create_token("op", key=KEY, sub=subject)
 
     settings = {"key": KEY, "subject_connections": 1, "token_cookie": "t"}
-    with SidecarThread(address, **settings) as sidecar, client(sidecar, **bearer(of("eva"))) as eva:
+    with SidecarThread(address, **settings) as sidecar, client(sidecar, **bearer(of("eva"))):
         with client(sidecar) as first:
             assert first("subscribe", operation_id="op", token=of("anna"))["status"] == "subscribed"
             # Another token of hers, or of somebody else, on the same connection.
