@@ -122,10 +122,7 @@ class Hub:
                 self.store.touch(record, now)
 
     def _process_plan(self, plan: Plan, event_id: str, now: float) -> None:
-        for number, one in enumerate(self.workflows.add_part(plan)):
-            # What follows from the plan itself comes first.
-            derived = event_id if number == 0 else derived_event_id(event_id)
-            self._conclude([one], plan.timestamp, derived, now)
+        self._conclude(self.workflows.add_part(plan), plan.timestamp, event_id, now)
         shown = self.store.get(plan.operation_id)
         if shown is None:
             # It has ended, and was evicted.
@@ -205,10 +202,21 @@ class Hub:
         self.store.touch(shown, record.last_event_at)
 
     def _conclude(
-        self, follows: Iterable[Consequence], timestamp: float, event_id: str, now: float
+        self, follows: Iterable[Consequence], timestamp: float, first_event_id: str, now: float
     ) -> None:
-        """Process what follows from an event for the operations of workflows."""
+        """Process what follows from an event for the operations of workflows.
+
+        Args:
+            follows: What follows.
+            timestamp: That of the event.
+            first_event_id: The id of the first of these events of each operation.
+            now: Seconds of the monotonic clock.
+        """
+        said: dict[str, str] = {}
         for operation_id, consequence in follows:
+            # A workflow may have to say two things, such as that it has started and how far it is.
+            before = said.get(operation_id)
+            event_id = said[operation_id] = derived_event_id(before) if before else first_event_id
             if is_workflow(operation_id) and self.workflows.get(operation_id) is None:
                 # What came before has taken its memory.
                 continue

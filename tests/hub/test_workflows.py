@@ -449,6 +449,18 @@ def test_a_plan_that_comes_late_finds_its_tasks():
     assert log.said()[-1] == "completed"
 
 
+def test_what_a_late_plan_says_at_once_has_ids_of_its_own():
+    log = WorkflowLog()
+    log.run("a")
+    log.write(plan(*CHAIN))
+    assert log.said() == ["queued", "started", 0.3333]
+    ids = [one["event_id"] for one in log.events()]
+    assert len(set(ids)) == 3
+    since = ids[1]
+    _, *events = WorkflowClient(log.hub).send("subscribe", workflow_id="c", since=since)
+    assert [one["event_type"] for one in events] == ["progress"]
+
+
 def test_a_plan_read_twice_changes_nothing():
     log = WorkflowLog()
     log.write(plan(*CHAIN), plan(*CHAIN))
