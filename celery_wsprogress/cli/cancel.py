@@ -41,6 +41,8 @@ def cancel(
     how it ends: a task that does not look whether it is cancelled goes on, unless its process is
     ended (--terminate).
 
+    `workflow:ID` is a workflow, by the id that its caller holds: all its tasks that have not ended.
+
     If the sidecar has a key, the token must grant `cancel`; without a key it must be served with
     --allow-cancel.
 

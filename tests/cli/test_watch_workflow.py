@@ -6,26 +6,14 @@ import json
 
 from support.conditions import eventually
 from support.programs import OURS, run, terminal
-from support.sample_events import completed, error, log, plan, progress, queued, result, status
+from support.sample_events import error, log, plan, progress, queued, status
 from support.sidecars import SidecarThread
+from support.task_lives import end, start
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
 
 KEY = "a key that is long enough for HS256"
-
-
-def start(task_id):
-    said = {"operation_id": task_id, "publication": f"p-{task_id}"}
-    return (
-        queued(at=1.0, operation_type=f"shop.{task_id}", **said),
-        status("started", at=2.0, run=f"run-{task_id}", metadata={}, **said),
-    )
-
-
-def end(task_id):
-    run_of = {"operation_id": task_id, "run": f"run-{task_id}", "at": 3.0}
-    return (result(task_id, **run_of), completed(duration=1.0, **run_of))
 
 
 def move(task_id, fraction, message=""):

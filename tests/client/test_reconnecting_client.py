@@ -8,7 +8,7 @@ import threading
 from contextlib import asynccontextmanager
 
 import pytest
-from support import asyncio_runner
+from support.asyncio_runner import run_within as run
 from support.conditions import eventually
 from support.event_log import log_writer
 from support.proxies import Proxy
@@ -35,29 +35,9 @@ LIFE = (
 
 
 @pytest.fixture
-def served(redis_url):
-    with SidecarThread(BrokerAddress(redis_url)) as sidecar:
-        yield sidecar
-
-
-@pytest.fixture
 def proxy(served):
     with Proxy(served.port) as proxy:
         yield proxy
-
-
-@pytest.fixture
-def write(redis_url):
-    with log_writer(redis_url) as write:
-        yield write
-
-
-def run(work):
-    async def with_patience():
-        async with asyncio.timeout(60):
-            return await work
-
-    return asyncio_runner.run(with_patience())
 
 
 async def until_end(client, kind="completed"):

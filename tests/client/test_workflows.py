@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from support import asyncio_runner
+from support.asyncio_runner import run_within as run
 from support.conditions import eventually
-from support.event_log import log_writer
 from support.proxies import Proxy
-from support.sample_events import completed, plan, progress, queued, result, status
+from support.sample_events import plan, progress
 from support.sidecars import SidecarThread
+from support.task_lives import end, start
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress
@@ -18,39 +18,6 @@ from celery_wsprogress.client import Client
 from celery_wsprogress.errors import CommandError
 
 KEY = "a key that is long enough for HS256"
-
-
-@pytest.fixture
-def served(redis_url):
-    with SidecarThread(BrokerAddress(redis_url)) as sidecar:
-        yield sidecar
-
-
-@pytest.fixture
-def write(redis_url):
-    with log_writer(redis_url) as write:
-        yield write
-
-
-def run(work):
-    async def with_patience():
-        async with asyncio.timeout(60):
-            return await work
-
-    return asyncio_runner.run(with_patience())
-
-
-def start(task_id):
-    said = {"operation_id": task_id, "publication": f"p-{task_id}"}
-    return (
-        queued(at=1.0, operation_type=f"shop.{task_id}", **said),
-        status("started", at=2.0, run=f"run-{task_id}", metadata={}, **said),
-    )
-
-
-def end(task_id):
-    run_of = {"operation_id": task_id, "run": f"run-{task_id}", "at": 3.0}
-    return (result(task_id, **run_of), completed(duration=1.0, **run_of))
 
 
 def test_a_workflow_is_watched_as_one_operation(served, write):

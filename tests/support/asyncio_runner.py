@@ -21,3 +21,13 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     context = contextvars.copy_context()
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(context.run, asyncio.run, work).result()
+
+
+def run_within(work: Coroutine[Any, Any, T], seconds: float = 60) -> T:
+    """The same, for no longer than these seconds."""
+
+    async def with_timeout() -> T:
+        async with asyncio.timeout(seconds):
+            return await work
+
+    return run(with_timeout())
