@@ -204,27 +204,23 @@ class Hub:
     def _conclude(
         self, follows: Iterable[Consequence], timestamp: float, first_event_id: str, now: float
     ) -> None:
-        """Process what follows from an event for the operations of workflows.
-
-        Args:
-            follows: What follows.
-            timestamp: That of the event.
-            first_event_id: The id of the first of these events of each operation.
-            now: Seconds of the monotonic clock.
-        """
-        said: dict[str, str] = {}
+        """Process what follows from an event for workflows; each gets events from this id on."""
+        event_id, before = first_event_id, ""
         for operation_id, consequence in follows:
             # A workflow may have to say two things, such as that it has started and how far it is.
-            before = said.get(operation_id)
-            event_id = said[operation_id] = derived_event_id(before) if before else first_event_id
-            if is_workflow(operation_id) and self.workflows.get(operation_id) is None:
-                # What came before has taken its memory.
-                continue
-            if consequence is not None:
+            again = operation_id == before
+            event_id, before = derived_event_id(event_id) if again else first_event_id, operation_id
+            if consequence is None:
+                self._add_workflow_progress(operation_id, timestamp, event_id, now)
+            elif not is_workflow(operation_id) or self.workflows.get(operation_id) is not None:
+                # Else what came before has taken its memory.
                 self._process(consequence, event_id, now)
-                continue
-            record = self.store.get(operation_id)
-            assert record is not None  # noqa: S101 - a workflow is forgotten with its record
+
+    def _add_workflow_progress(
+        self, operation_id: str, timestamp: float, event_id: str, now: float
+    ) -> None:
+        record = self.store.get(operation_id)
+        if record is not None:
             epoch_number = self._log.epoch_number
             self._deliveries.add_workflow_progress(record, timestamp, event_id, epoch_number, now)
 
