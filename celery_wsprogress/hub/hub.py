@@ -212,8 +212,7 @@ class Hub:
             event_id, before = derived_event_id(event_id) if again else first_event_id, operation_id
             if consequence is None:
                 self._add_workflow_progress(operation_id, timestamp, event_id, now)
-            elif not is_workflow(operation_id) or self.workflows.get(operation_id) is not None:
-                # Else what came before has taken its memory.
+            else:
                 self._process(consequence, event_id, now)
 
     def _add_workflow_progress(
@@ -225,11 +224,14 @@ class Hub:
             self._deliveries.add_workflow_progress(record, timestamp, event_id, epoch_number, now)
 
     def _create(self, event: Event) -> OperationRecord | None:
-        """Create the record of an operation; None for a late event of one that was evicted."""
-        if self.store.was_evicted_finished(event.operation_id) and not reopens(event):
+        """Create the record of an operation; None for an event that begins none."""
+        operation_id = event.operation_id
+        is_late = self.store.was_evicted_finished(operation_id) and not reopens(event)
+        # Nobody writes events of a workflow, and one without a plan may just have been evicted.
+        if is_late or (is_workflow(operation_id) and self.workflows.get(operation_id) is None):
             self.counts["over"] += 1
             return None
-        record = self.store.create(event.operation_id, event.timestamp)
+        record = self.store.create(operation_id, event.timestamp)
         self._place(record)
         return record
 

@@ -747,3 +747,10 @@ def test_a_task_of_a_workflow_is_not_shown_as_a_single_one_before_its_plan_is_re
     log.write(completed(operation_id="a", run="run-a"), completed(operation_id="b", run="run-b"))
     assert [one["event_type"] for one in client.read()].count("completed") == 1
     assert "workflow" not in log.events("a")[0]
+
+
+def test_an_event_that_a_stranger_writes_of_a_workflow_makes_none():
+    log = WorkflowLog()
+    log.start("workflow:x")
+    log.write(completed(operation_id="workflow:x", run="run-workflow:x"))
+    assert len(log.hub.store) == 0
