@@ -61,6 +61,24 @@ def python_of(page):
     return "\n".join(text for kind, text in _BLOCK.findall(page.read_text()) if kind == "python")
 
 
+def run_page(page, text, **names):
+    """Run Python of a page as a module of its own; return what it defines.
+
+    The module's name is the page's: tasks of one name in one process are one to Celery, whatever
+    app they are of (``shared=True`` of ``Celery.task``).
+    """
+    names = {"__name__": page.stem.replace("-", "_"), **names}
+    exec(compile(text, str(page), "exec"), names)
+    return names
+
+
+def app_of(page):
+    """The app of a page. Messages that other pages left in memory are of tasks unknown to it."""
+    app = page["app"]
+    app.conf.broker_transport_options = {"polling_interval": 0.02}
+    return app
+
+
 def test_every_block_is_of_a_language_that_is_run_here():
     kinds = {kind for page in PAGES for kind, _ in _BLOCK.findall(page.read_text())}
     assert kinds <= LANGUAGES
@@ -130,10 +148,8 @@ def check_key(line):
 
 def test_the_tasks_of_the_documentation_run():
     """On a worker by threads, watched by a sidecar; each of them is seen to its end."""
-    page = {"__name__": "page"}
-    exec(compile(python_of(TASKS), str(TASKS), "exec"), page)
-    app = page["app"]
-    app.conf.broker_transport_options = {"polling_interval": 0.02}
+    page = run_page(TASKS, python_of(TASKS))
+    app = app_of(page)
     with (
         start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
         SidecarThread(broker_address(app)) as sidecar,
@@ -156,10 +172,8 @@ def test_the_tasks_of_the_documentation_run():
 
 
 def test_the_tasks_of_the_documentation_can_be_cancelled():
-    page = {"__name__": "page"}
-    exec(compile(python_of(CANCEL), str(CANCEL), "exec"), page)
-    app = page["app"]
-    app.conf.broker_transport_options = {"polling_interval": 0.02}
+    page = run_page(CANCEL, python_of(CANCEL))
+    app = app_of(page)
     ends = {}
     with (
         start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
@@ -192,12 +206,10 @@ def shapes_of(page):
 
 def test_each_id_of_the_documentation_is_one_to_watch():
     """On a worker by threads; each canvas of the table is seen to its end under its id."""
-    page, shapes = {"__name__": "proj"}, shapes_of(WORKFLOWS)
-    text = python_of(WORKFLOWS)
-    exec(compile(text.partition("heavy =")[0], str(WORKFLOWS), "exec"), page)
+    shapes, text = shapes_of(WORKFLOWS), python_of(WORKFLOWS)
+    page = run_page(WORKFLOWS, text.partition("heavy =")[0], __name__="proj")
     assert len(shapes) > 10
-    app = page["app"]
-    app.conf.broker_transport_options = {"polling_interval": 0.02}
+    app = app_of(page)
     with (
         start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
         SidecarThread(broker_address(app)) as sidecar,
@@ -208,7 +220,7 @@ def test_each_id_of_the_documentation_is_one_to_watch():
             seen = _completed(hub, eval(held, page))
             assert seen["progress"] == 1.0, canvas
         app.set_current()
-        exec(compile("heavy =" + text.partition("heavy =")[2], str(WORKFLOWS), "exec"), page)
+        page = run_page(WORKFLOWS, "heavy =" + text.partition("heavy =")[2], **page)
         page["heavy"].apply_async()
         assert _completed(hub, page["started"].operation_id)["metadata"] == {"order": 7}
 
@@ -223,8 +235,8 @@ def _completed(hub, operation_id):
 @pytest.mark.parametrize("name", sorted(TOKENS))
 def test_the_token_of_the_documentation_holds(monkeypatch, name):
     monkeypatch.setenv("WSPROGRESS_KEY", "k" * 40)
-    page = {"__name__": "page"}
-    exec(compile(python_of(ROOT / "docs" / "howto" / name), name, "exec"), page)
+    howto = ROOT / "docs" / "howto" / name
+    page = run_page(howto, python_of(howto))
     assert page["token"].count(".") == 2
 
 
@@ -349,10 +361,9 @@ def test_the_page_of_the_guide_fills_its_bar(guide, sidecar, browser, tmp_path):
 def test_the_three_lines_fill_a_bar(browser, tmp_path, page):
     """The task of the page on a worker, its HTML in a browser, and a bar that fills."""
     [html] = [text for kind, text in _BLOCK.findall(page.read_text()) if kind == "html"]
-    names = {"app": Celery("proj", broker="memory://"), "__name__": page.stem}
-    exec(compile(python_of(page).replace(DOCUMENTED_URL, "memory://"), page.name, "exec"), names)
-    app = names["app"]
-    app.conf.broker_transport_options = {"polling_interval": 0.02}
+    text = python_of(page).replace(DOCUMENTED_URL, "memory://")
+    names = run_page(page, text, app=Celery("proj", broker="memory://"))
+    app = app_of(names)
     with (
         start_worker(app, pool="threads", concurrency=1, perform_ping_check=False),
         SidecarThread(broker_address(app)) as sidecar,

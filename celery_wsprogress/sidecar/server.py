@@ -280,7 +280,10 @@ class Sidecar:
             self._connections.close_late(now)
 
     def _warn_if_no_events(self) -> None:
-        if not self.hub.counts["events"] and self.ingest.status.connected:
+        if not self.ingest.status.connected:
+            # It says so itself; a minute with the broker is still to come.
+            self._loop.call_later(NO_EVENTS_WARNING_AFTER, self._warn_if_no_events)
+        elif not self.hub.counts["events"]:
             logger.warning(
                 "No event in the first minute. Is a worker running on this broker, and do its "
                 "tasks say @app.task(base=StreamingTask)?"
