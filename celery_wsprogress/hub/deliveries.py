@@ -39,12 +39,10 @@ class Delivery(NamedTuple):
     """Epoch seconds of the first new event; None if the rate limit held it back."""
 
 
-class _HeldBack(Struct, gc=False):
-    """A progress that came before the interval was over."""
+class DueProgress(Struct, gc=False):
+    """A progress that waits until the interval is over, or that is due."""
 
-    event: Event | None
-    """None: that of a workflow, which is made when it is sent."""
-    timestamp: float
+    event: Event
     event_id: str
     epoch_number: int
 
@@ -56,8 +54,7 @@ class Deliveries:
         store: The operations.
         index: Who is subscribed to them.
         progress_interval: Minimum seconds between two progress events of one operation.
-        make_progress: Makes the progress of a workflow, with the timestamp of the event that it
-            comes from; None if there is none any more.
+        make_progress: Makes the progress of a workflow; None if there is none any more.
     """
 
     def __init__(
@@ -65,13 +62,14 @@ class Deliveries:
         store: OperationStore,
         index: SubscriptionIndex,
         progress_interval: float,
-        make_progress: Callable[[OperationRecord, float], Event | None],
+        make_progress: Callable[[OperationRecord], DueProgress | None],
     ) -> None:
         self._store = store
         self._index = index
         self._interval = progress_interval
         self._make_progress = make_progress
-        self._limiter: ProgressRateLimiter[OperationRecord, _HeldBack]
+        # Of a workflow its record is held back: its progress is made when it is sent.
+        self._limiter: ProgressRateLimiter[OperationRecord, DueProgress | OperationRecord]
         self._limiter = ProgressRateLimiter(progress_interval)
         self._unsent: dict[OperationRecord, tuple[int, float | None]] = {}
         """``cursor`` and ``since`` of the :class:`Delivery` that is due, by operation."""
@@ -103,37 +101,15 @@ class Deliveries:
         self, record: OperationRecord, event: Event, event_id: str, epoch_number: int
     ) -> None:
         """Add progress later, if no newer one takes its place until then."""
-        progress = _HeldBack(event, event.timestamp, event_id, epoch_number)
+        progress = DueProgress(event, event_id, epoch_number)
         self._limiter.hold_back(record, progress, self._interval)
 
-    def add_workflow_progress(
-        self,
-        record: OperationRecord,
-        timestamp: float,
-        event_id: str,
-        epoch_number: int,
-        now: float,
-    ) -> None:
-        """Add the progress of a workflow, now or later. It is made when it is added.
-
-        Args:
-            record: The operation that shows the workflow.
-            timestamp: That of the event that it comes from.
-            event_id: Its id.
-            epoch_number: That of its epoch of the log.
-            now: Seconds of the monotonic clock.
-        """
+    def add_workflow_progress(self, record: OperationRecord, now: float) -> None:
+        """Add the progress of a workflow, now or later. It is made when it is added."""
         if self.may_add_progress(record, now):
-            self._add_late(record, _HeldBack(None, timestamp, event_id, epoch_number), now)
-            return
-        held_back = self._limiter.get(record)
-        if held_back is None:
-            held_back = _HeldBack(None, timestamp, event_id, epoch_number)
-            self._limiter.hold_back(record, held_back, self._interval)
+            self._add_late(record, record, now)
         else:
-            # Nearly always: a workflow has many tasks.
-            held_back.timestamp, held_back.event_id = timestamp, event_id
-            held_back.epoch_number = epoch_number
+            self._limiter.hold_back(record, record, self._interval)
 
     def add_due(self, now: float) -> None:
         """Add the progress that was held back until now."""
@@ -160,10 +136,16 @@ class Deliveries:
             if (sessions := self._index.of(record))
         ]
 
-    def _add_late(self, record: OperationRecord, progress: _HeldBack, now: float) -> None:
-        event = progress.event or self._make_progress(record, progress.timestamp)
-        if event is None:
+    def _add_late(
+        self, record: OperationRecord, held_back: DueProgress | OperationRecord, now: float
+    ) -> None:
+        progress: DueProgress | None
+        if isinstance(held_back, DueProgress):
+            progress = held_back
+        else:
+            progress = self._make_progress(held_back)
+        if progress is None:
             return
         self._limiter.mark_sent(record, now)
         self._unsent.setdefault(record, (record.history.newest, None))
-        self.add(record, event, progress.event_id, progress.epoch_number)
+        self.add(record, progress.event, progress.event_id, progress.epoch_number)

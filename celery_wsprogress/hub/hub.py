@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import structs
 
-from celery_wsprogress.hub.deliveries import Deliveries, Delivery
+from celery_wsprogress.hub.deliveries import Deliveries, Delivery, DueProgress
 from celery_wsprogress.hub.history_page import results_of
 from celery_wsprogress.hub.hub_stats import stats_of
 from celery_wsprogress.hub.log_cursor import LogCursor
 from celery_wsprogress.hub.store import OperationStore
 from celery_wsprogress.hub.subscriptions import Subscriptions
-from celery_wsprogress.hub.workflows import Consequence, Workflows
+from celery_wsprogress.hub.workflows import Workflows
 from celery_wsprogress.operations.resumption import resume
 from celery_wsprogress.operations.states import Verdict, reopens
+from celery_wsprogress.operations.workflow_nodes import Change
 from celery_wsprogress.protocol.batch_numbers import Arrival
 from celery_wsprogress.protocol.event_ids import (
     SYNTHETIC_SUFFIX,
@@ -43,6 +44,7 @@ from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_id_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from celery_wsprogress.hub.consequences import Consequence
     from celery_wsprogress.hub.operation_record import OperationRecord
     from celery_wsprogress.operations.runs import Run
     from celery_wsprogress.protocol.batches import Batch
@@ -122,7 +124,8 @@ class Hub:
                 self.store.touch(record, now)
 
     def _process_plan(self, plan: Plan, event_id: str, now: float) -> None:
-        self._conclude(self.workflows.add_part(plan), plan.timestamp, event_id, now)
+        change = Change(plan.timestamp, event_id, self._log.epoch_number)
+        self._conclude(self.workflows.add_part(plan, change), change, event_id, now)
         shown = self.store.get(plan.operation_id)
         if shown is None:
             # It has ended, and was evicted.
@@ -166,9 +169,10 @@ class Hub:
 
     def _report(self, record: OperationRecord, event: Event, event_id: str, now: float) -> None:
         """Report an event to the workflows that its operation is a step of."""
-        follows = self.workflows.report(record, event)
+        change = Change(event.timestamp, event_id, self._log.epoch_number)
+        follows = self.workflows.report(record, event, change)
         if follows:
-            self._conclude(follows, event.timestamp, derived_event_id(event_id), now)
+            self._conclude(follows, change, derived_event_id(event_id), now)
         if not record.places and self.subscriptions.awaits_workflow(record.operation_id):
             self._show_single(record)
 
@@ -202,26 +206,23 @@ class Hub:
         self.store.touch(shown, record.last_event_at)
 
     def _conclude(
-        self, follows: Iterable[Consequence], timestamp: float, first_event_id: str, now: float
+        self, follows: Iterable[Consequence], change: Change, first_event_id: str, now: float
     ) -> None:
         """Process what follows from an event for workflows; each gets events from this id on."""
         event_id, before = first_event_id, ""
         for operation_id, consequence in follows:
             # A workflow may have to say two things, such as that it has started and how far it is.
             again = operation_id == before
-            event_id, before = derived_event_id(event_id) if again else first_event_id, operation_id
-            if consequence is None:
-                self._add_workflow_progress(operation_id, timestamp, event_id, now)
-            else:
+            previous, before = event_id, operation_id
+            event_id = derived_event_id(previous) if again else first_event_id
+            if consequence is not None:
                 self._process(consequence, event_id, now)
-
-    def _add_workflow_progress(
-        self, operation_id: str, timestamp: float, event_id: str, now: float
-    ) -> None:
-        record = self.store.get(operation_id)
-        if record is not None:
-            epoch_number = self._log.epoch_number
-            self._deliveries.add_workflow_progress(record, timestamp, event_id, epoch_number, now)
+                continue
+            workflow, record = self.workflows.get(operation_id), self.store.get(operation_id)
+            if workflow is not None and record is not None:
+                if again:
+                    workflow.change = change._replace(event_id=previous)
+                self._deliveries.add_workflow_progress(record, now)
 
     def _create(self, event: Event) -> OperationRecord | None:
         """Create the record of an operation; None for an event that begins none."""
@@ -242,12 +243,13 @@ class Hub:
         index, operation = self.subscriptions.index, record.operation
         operation.rights_vary = index.may_lack_rights(record.operation_id)
 
-    def _progress_of(self, record: OperationRecord, timestamp: float) -> Event | None:
+    def _progress_of(self, record: OperationRecord) -> DueProgress | None:
         """Make the progress of a workflow; None if it has ended."""
-        event = self.workflows.progress_of(record.operation_id, timestamp)
-        if event is None or record.operation.fold(event)[0] is not _DELIVER:
+        made = self.workflows.progress_of(record.operation_id)
+        if made is None or record.operation.fold(made[0])[0] is not _DELIVER:
             return None
-        return event
+        event, change = made
+        return DueProgress(event, derived_event_id(change.event_id), change.epoch_number)
 
     def _resume(
         self, record: OperationRecord, run: Run, timestamp: float, event_id: str, now: float

@@ -9,14 +9,15 @@ Pure. Runs in: the event loop.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, structs
 
+from celery_wsprogress.hub.consequences import Consequence, follow, tell_progress
 from celery_wsprogress.hub.step_reports import report_step
 from celery_wsprogress.operations import workflow_events
 from celery_wsprogress.operations.workflow import Place, Workflow
-from celery_wsprogress.operations.workflow_nodes import ENDED, Block, Step, StepState
+from celery_wsprogress.operations.workflow_nodes import ENDED, Block, Change, Step, StepState
 from celery_wsprogress.protocol.events import Event, Progress, Result
 from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_id_of
 
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
 # Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
 _WAITING: Final = StepState.WAITING
 _RUNNING: Final = StepState.RUNNING
-_COMPLETED: Final = StepState.COMPLETED
-_CANCELLED: Final = StepState.CANCELLED
-
-
-Consequence: TypeAlias = tuple[str, Event | None]
-"""What follows from an event for an operation: its id, and the event.
-
-None is the progress of a workflow, which :meth:`Workflows.progress_of` makes when it is sent."""
 
 
 class Workflows:
@@ -65,14 +58,18 @@ class Workflows:
         workflow = self.get(operation_id)
         return 0 if workflow is None else workflow.size
 
-    def progress_of(self, operation_id: str, timestamp: float) -> Progress | None:
-        """Return the progress of a workflow as it is now; None if it is not held any more."""
+    def progress_of(self, operation_id: str) -> tuple[Progress, Change] | None:
+        """Return the progress of a workflow as it is now, and what has changed it last.
+
+        None if it is not held any more, or nothing has changed it since the last call.
+        """
         workflow = self.get(operation_id)
-        if workflow is None:
+        if workflow is None or workflow.change is None:
             return None
+        change, workflow.change = workflow.change, None
         newest = workflow.newest and self._store.get(workflow.newest.id)
         message = workflow_events.message_of(newest.operation) if newest else ""
-        return workflow_events.progress(workflow, timestamp, message)
+        return workflow_events.progress(workflow, change.timestamp, message), change
 
     def forget(self, operation_id: str) -> None:
         """Forget a workflow whose operation is not held any more."""
@@ -121,8 +118,8 @@ class Workflows:
                 operation.rights_vary |= known is not None and operation.sub != known
             record.selector_version = -1
 
-    def add_part(self, plan: Plan) -> list[Consequence]:
-        """Add a part of a plan, and return what follows."""
+    def add_part(self, plan: Plan, change: Change) -> list[Consequence]:
+        """Add a part of a plan, and return what follows; ``change`` is the same event."""
         workflow_id = workflow_id_of(plan.operation_id)
         if not workflow_id:
             return []
@@ -146,7 +143,7 @@ class Workflows:
             queued = workflow_events.queued(workflow, plan.timestamp, plan.data)
             follows.append((workflow.operation_id, queued))
         for one in (workflow, *around):
-            follows += self._follow(one, plan, changed=True)
+            follows += follow(one, change, changed=True)
         return follows
 
     def add_single(self, record: OperationRecord) -> list[Event]:
@@ -208,8 +205,11 @@ class Workflows:
 
         Workers wrote these, and the caller its own plan: they may be read in any order.
         """
-        sent = [*self._sent.get(step.id, {}).values(), self._by_id.get(step.id, workflow)]
-        for one in [one for canvas in sent for one in canvas.steps.values()]:
+        canvases = [*self._sent.get(step.id, {}).values()]
+        replacing = self._by_id.get(step.id)
+        if replacing is not None and replacing is not workflow:
+            canvases.append(replacing)
+        for one in [one for canvas in canvases for one in canvas.steps.values()]:
             self._add_started(workflow, step, one.id, one.name)
 
     def _add_started(
@@ -235,7 +235,7 @@ class Workflows:
         if shown is not None:
             self._store.set_plan_size(shown, place.workflow.size)
 
-    def _join(self, record: OperationRecord, event: Event) -> list[Consequence]:
+    def _join(self, record: OperationRecord, change: Change) -> list[Consequence]:
         """Make an operation a step of the workflows of its group or of the task that started it.
 
         For operations that no plan names: their first events do.
@@ -252,48 +252,29 @@ class Workflows:
         for other, starter in self._places.get(operation.parent_id or "", ()):
             if self._add_started(other, starter, task_id, name) is not None:
                 joined.append(other)
-        return [one for each in joined for one in self._follow(each, event, changed=True)]
+        return [one for each in joined for one in follow(each, change, changed=True)]
 
-    def report(self, record: OperationRecord, event: Event) -> list[Consequence]:
-        """Return what follows from an event of an operation, which it has folded."""
+    def report(self, record: OperationRecord, event: Event, change: Change) -> list[Consequence]:
+        """Return what follows from an event of an operation, which it has folded.
+
+        Args:
+            record: The operation.
+            event: The event.
+            change: The same, for progress that is told later.
+        """
         if not record.places:
-            return self._join(record, event)
+            return self._join(record, change)
         follows: list[Consequence] = []
         for place in record.places:
             workflow, step = place
             if type(event) is Progress and step.state is workflow.announced is _RUNNING:
                 # Nearly all events come here, so nothing else is looked at.
                 if workflow.advance(step, event.data.progress):
-                    follows.append((workflow.operation_id, None))
+                    follows += tell_progress(workflow, change)
                 continue
             changed = report_step(place, record.operation)
             if type(event) is Result and workflow.id == record.operation_id:
                 told = structs.replace(event, operation_id=workflow.operation_id, run=workflow.run)
                 follows.append((workflow.operation_id, told))
-            follows += self._follow(workflow, event, changed=changed)
-        return follows
-
-    def _follow(
-        self, workflow: Workflow, event: Event | Plan, *, changed: bool
-    ) -> list[Consequence]:
-        """Return what follows from a change of a workflow by an event."""
-        before, state = workflow.announced, workflow.state
-        if state is before or (before in ENDED and state is not _RUNNING):
-            return [(workflow.operation_id, None)] * (changed and state is _RUNNING)
-        workflow.announced = state
-        if state is _RUNNING:
-            workflow.run_number += before in ENDED
-            started = workflow_events.started(workflow, event.timestamp)
-            follows: list[Consequence] = [(workflow.operation_id, started)]
-            # Some tasks have ended before a plan that is read late.
-            is_late = before is _WAITING and workflow.progress > 0.0
-            return [*follows, (workflow.operation_id, None)] if is_late else follows
-        ended = workflow_events.ended(workflow, event.timestamp)
-        follows = [(workflow.operation_id, ended)]
-        held = workflow.steps.get(workflow.id)
-        # Nobody speaks of what stands behind a lost task, however others of its group end.
-        is_silent = any(failure.is_silent for failure in workflow.failures.values())
-        if held is not None and held.state is _WAITING and is_silent:
-            unstarted = workflow_events.unstarted(workflow, event.timestamp)
-            follows.append((workflow.id, unstarted))
+            follows += follow(workflow, change, changed=changed)
         return follows

@@ -20,6 +20,7 @@ from msgspec import UNSET, Struct, field
 
 from celery_wsprogress.operations.workflow_nodes import (
     Block,
+    Change,
     Failure,
     Node,
     Step,
@@ -80,6 +81,8 @@ class Workflow(Struct, eq=False):
     """What a task that never ran was told of the failure before it."""
     newest: Step | None = None
     """The step that reported last."""
+    change: Change | None = None
+    """The newest change of its progress, until an event of its operation has told of it."""
     announced: StepState = _WAITING
     """The state that the events of its operation have said."""
     sub: str | None = None
@@ -221,10 +224,9 @@ class Workflow(Struct, eq=False):
         return node if isinstance(node, Block) else None
 
     def _new_step(self, task_id: str, name: str, weight: float = 1.0) -> Step:
-        if name not in self._names:
-            self._text_size += getsizeof(name)
+        is_new = name not in self._names
         name = self._names.setdefault(name, name)
-        self._text_size += getsizeof(task_id)
+        self._text_size += getsizeof(task_id) + is_new * getsizeof(name)
         step = self.steps[task_id] = Step(None, task_id, name=name, weight=weight)
         self.counts[_WAITING] += 1
         self._weight += weight
@@ -232,8 +234,7 @@ class Workflow(Struct, eq=False):
 
     def add_member(self, group: Block, task_id: str, name: str) -> Step:
         """Add a member of a group that the plan counts and does not name."""
-        step = self._new_step(task_id, name)
-        self.unplanned[task_id] = step
+        step = self.unplanned[task_id] = self._new_step(task_id, name)
         self._members += 1
         place(step, group, self.unlisted)
         return step
@@ -242,8 +243,7 @@ class Workflow(Struct, eq=False):
         self, starter: Step | None, task_id: str, name: str, weight: float = 1.0
     ) -> Step:
         """Add a task that a step has started; None for one that is all of the workflow."""
-        step = self._new_step(task_id, name, weight)
-        self.unplanned[task_id] = step
+        step = self.unplanned[task_id] = self._new_step(task_id, name, weight)
         step.parent = starter
         return step
 

@@ -10,7 +10,7 @@ Pure.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct, field
 
@@ -105,6 +105,15 @@ class Failure(Struct, frozen=True):
     error_type: str
     is_silent: bool = False
     """Whether no worker says what that means for the tasks behind it."""
+
+
+class Change(NamedTuple):
+    """An event that has changed the progress of a workflow."""
+
+    timestamp: float
+    event_id: str
+    epoch_number: int
+    """Of the log."""
 
 
 def place(node: Node, parent: Block | None, unlisted: int) -> None:

@@ -30,6 +30,8 @@ MAX_DERIVED: Final = 3
 MAX_EPOCH_LENGTH: Final = 16
 """Maximum number of characters of an epoch."""
 
+_MOST_DERIVED: Final = DERIVED_SUFFIX * MAX_DERIVED
+
 _EPOCH: Final = rf"[0-9A-Za-z]{{1,{MAX_EPOCH_LENGTH}}}"
 _POSITION: Final = f"{DIGITS}(?:-{DIGITS})?"
 
@@ -78,8 +80,7 @@ class BatchPosition:
 
 def derived_event_id(event_id: str) -> str:
     """Return the id of an event of a workflow that follows from the event with this id."""
-    is_full = event_id.endswith(DERIVED_SUFFIX * MAX_DERIVED)
-    return event_id if is_full else event_id + DERIVED_SUFFIX
+    return event_id if event_id.endswith(_MOST_DERIVED) else event_id + DERIVED_SUFFIX
 
 
 def parse_event_id(event_id: str) -> tuple[str, LogPosition] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from msgspec import structs
 from support.sample_events import (
@@ -754,3 +756,30 @@ def test_an_event_that_a_stranger_writes_of_a_workflow_makes_none():
     log.start("workflow:x")
     log.write(completed(operation_id="workflow:x", run="run-workflow:x"))
     assert len(log.hub.store) == 0
+
+
+def calls_of(function):
+    """The number of functions that a call enters."""
+    entered = []
+    sys.setprofile(lambda _, event, __: event == "call" and entered.append(1))
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return len(entered)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["before its tasks", "behind its tasks"])
+@pytest.mark.parametrize("starter", ["", "a"], ids=["by a program", "by a task"])
+def test_a_plan_costs_as_much_as_it_has_tasks(starter, known):
+    def calls(tasks):
+        log = WorkflowLog()
+        ids = [f"task-{n}" for n in range(tasks)]
+        log.write(plan(("chain", -1), ("task", 0, "a", "tasks.a"), held="a"))
+        for one in ["a", *(ids if known else ())]:
+            log.start(one)
+        more = {"parent_id": starter} if starter else {}
+        read = plan(("group", -1, "g"), *(("task", 0, one, "t") for one in ids), **more)
+        return calls_of(lambda: log.write(read))
+
+    assert calls(1_000) < 12 * calls(100)
