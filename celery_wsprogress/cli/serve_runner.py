@@ -94,6 +94,7 @@ async def serve_as_worker(sidecar: Sidecar, link: SupervisorLink) -> None:
 
 
 async def _start(sidecar: Sidecar) -> None:
+    sidecar.limits.collections.begin()
     try:
         await sidecar.start()
     except OSError as exc:

@@ -17,7 +17,14 @@ from celery_wsprogress.hub.consequences import Consequence, follow, tell_progres
 from celery_wsprogress.hub.step_reports import report_step
 from celery_wsprogress.operations import workflow_events
 from celery_wsprogress.operations.workflow import Place, Workflow
-from celery_wsprogress.operations.workflow_nodes import ENDED, Block, Change, Step, StepState
+from celery_wsprogress.operations.workflow_nodes import (
+    ENDED,
+    Block,
+    Change,
+    Step,
+    StepState,
+    unlink,
+)
 from celery_wsprogress.protocol.events import Event, Progress, Result
 from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_id_of
 
@@ -78,6 +85,7 @@ class Workflows:
             return
         del self._by_id[workflow.id]
         self._set_starter(workflow, "")
+        unlink((*workflow.planned, *workflow.unplanned.values()))
         for task_id in workflow.steps:
             self._set_places(
                 task_id,

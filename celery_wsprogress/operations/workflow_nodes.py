@@ -10,9 +10,12 @@ Pure.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct, field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class StepState(IntEnum):
@@ -124,6 +127,12 @@ def place(node: Node, parent: Block | None, unlisted: int) -> None:
         parent.counts[node.state] += 1
         parent.last = node
         settle(parent, unlisted)
+
+
+def unlink(nodes: Iterable[Node]) -> None:
+    """Let nodes be freed as soon as nobody needs them: a part and its block refer to each other."""
+    for node in nodes:
+        node.parent = None
 
 
 def settle(block: Block, unlisted: int) -> None:

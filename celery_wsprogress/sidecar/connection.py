@@ -76,6 +76,8 @@ class ProgressConnection(ClosableConnection):
         self._subjects: frozenset[str] = frozenset()
         self._on_command: Callable[[str], Steps[None]]
         self._reading = True
+        self._opened_at = 0
+        """Number of full collections before it was opened."""
         self._head = RequestHead(self.protocol)
 
     @property
@@ -101,6 +103,7 @@ class ProgressConnection(ClosableConnection):
         self.input = ClientInput(self, address, limits.new_budget(), limits.memory)
         socket.set_protocol(BufferedReader(self, limits.read_buffer))
         limits.admission.begin(self, address, time.monotonic())
+        self._opened_at = limits.collections.count
 
     # Input, in turns.
 
@@ -233,6 +236,7 @@ class ProgressConnection(ClosableConnection):
         self.writer.close()
         self.input.clear()
         self.limits.admission.end(self)
+        self.limits.collections.note_closed(self._opened_at)
 
     async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the WebSocket. No frame may follow the close frame, so writing stops first."""

@@ -28,7 +28,7 @@ TASKS = {
     "chord with a group as its body": 4, "empty chord": 2, "map": 2, "map of a followed task": 2,
     "chunks": 3, "retry": 4, "retry in a chord": 3, "plain replacement in a chain": 3,
     "replacement in a chain": 5, "replacement in a chord": 5, "canvas of a task": 6,
-    "replaced again and again": 9,
+    "replaced again and again": 9, "redelivered in a chain": 3, "redelivered in a header": 3,
 }  # fmt: skip
 """The number of tasks of each shape, with those that its tasks start or are replaced by."""
 
@@ -56,7 +56,11 @@ def project(broker, redis_server):
 
 @pytest.fixture(scope="module")
 def worker(broker, redis_server, project):
-    with Worker("canvases", broker=broker, backend=redis_server.url, concurrency=4) as worker:
+    # Celery's worker wants to hear twice that root may read pickles.
+    accepts = {"ACCEPTS": "json pickle", "C_FORCE_ROOT": "1"}
+    with Worker(
+        "canvases", broker=broker, backend=redis_server.url, concurrency=4, environment=accepts
+    ) as worker:
         yield worker
 
 
@@ -160,6 +164,18 @@ def test_each_shape_is_one_bar_with_one_end(project, worker, sidecar, shape):
         held = ask(sidecar.url, "get_operation", operation_id=result.id)["operation"]
         if not isinstance(result, GroupResult):
             assert held["state"] == "error"
+
+
+def test_a_canvas_is_followed_in_another_format_of_messages(project, worker, sidecar):
+    canvas = project.CANVASES["chord of chains"]()
+    for task in canvas.tasks:
+        for one in getattr(task, "tasks", [task]):
+            one.set(serializer="pickle")
+    result = canvas.apply_async(serializer="pickle")
+    with Watcher(sidecar.url, result.id) as watcher:
+        watcher.wait()
+    assert outcome(result) == watcher.ends[0]["event_type"] == "completed"
+    eventually(lambda: completed_tasks(sidecar, result.id) == 5, what="all tasks")
 
 
 def completed_tasks(sidecar, workflow_id):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import pytest
@@ -783,3 +784,37 @@ def test_a_plan_costs_as_much_as_it_has_tasks(starter, known):
         return calls_of(lambda: log.write(read))
 
     assert calls(1_000) < 12 * calls(100)
+
+
+def test_what_is_let_go_needs_no_garbage_collection():
+    """A frozen object that is garbage in a cycle would stay for ever (sidecar/full_collections)."""
+    log = WorkflowLog(Hub(OperationStore(Limits(max_finished=2))))
+
+    def run(now):
+        ids = [f"{now}-{one}" for one in "abc"]
+        log.write(
+            plan(("chain", -1), *[("task", 0, one, "t") for one in ids], held=ids[-1]),
+            *[
+                event
+                for one in ids
+                for event in (
+                    status("started", operation_id=one, run="r"),
+                    line("more", operation_id=one, run="r"),
+                    progress(0.5, operation_id=one, run="r"),
+                    completed(operation_id=one, run="r"),
+                )
+            ],
+            now=float(now),
+        )
+
+    run(100)
+    gc.collect()
+    gc.disable()
+    try:
+        for now in range(101, 150):
+            run(now)
+        assert len(log.hub.store) == 2
+        # What happens once for the first one is no matter; one cycle of each would be hundreds.
+        assert gc.collect() < 30
+    finally:
+        gc.enable()

@@ -12,6 +12,7 @@ from celery_wsprogress import StreamingTask
 app = Celery("canvases", broker=os.environ["BROKER_URL"], backend=os.environ.get("RESULT_BACKEND"))
 app.conf.update(
     broker_connection_retry_on_startup=True,
+    accept_content=os.environ.get("ACCEPTS", "json").split(),
     worker_prefetch_multiplier=1,
     task_default_queue=os.environ.get("DEFAULT_QUEUE", "celery"),
     # Where the result backend does not count the header of a chord.
@@ -58,6 +59,16 @@ def is_killed(*_values):
     """Kills its process. What its process has said before is written by then."""
     time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(shared=False, base=StreamingTask, acks_late=True, reject_on_worker_lost=True)
+def is_killed_once(self, *_values):
+    """Kills its process when it runs first, and is delivered again."""
+    self.update_progress(0.5)
+    if app.backend.client.set(f"killed-{self.request.id}", 1, nx=True, ex=600):
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "at last"
 
 
 @app.task(shared=False)
@@ -191,6 +202,8 @@ CANVASES = {
         [adds_one_that_breaks.si(), followed.si()], plain.si()
     ),
     "replaced again and again": lambda: chain(followed.si(), replaced_again.si(3), plain.si()),
+    "redelivered in a chain": lambda: chain(followed.si(), is_killed_once.si(), plain.si()),
+    "redelivered in a header": lambda: chord([followed.si(), is_killed_once.si()], plain.si()),
     "lost in a chain": lambda: chain(followed.si(), is_late.si(), plain.si()),
     "lost in a header": lambda: chord([followed.si(), is_late.si()], plain.si()),
     "waiting": lambda: chain(followed.si(), waits.si(), plain.si()),

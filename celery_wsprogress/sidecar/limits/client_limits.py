@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from celery_wsprogress.sidecar.full_collections import FullCollections
 from celery_wsprogress.sidecar.limits.admission import Admission, ConnectionLimits
 from celery_wsprogress.sidecar.limits.budget import Budget
 from celery_wsprogress.sidecar.limits.input_memory import InputMemory
@@ -49,6 +50,7 @@ class ClientLimits:
         self.turns = TurnQueue(lambda: Budget(address_share, BURST_FACTOR * address_share))
         self.memory = InputMemory()
         self.log = RefusalLog()
+        self.collections = FullCollections()
         self.read_buffer = memoryview(bytearray(READ_BYTES))
         """The sockets are read into it, one after the other."""
         self._client_share = client_share
