@@ -136,6 +136,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if picked else min(2 * (os.cpu_count() or 1), 8)
 
 
+def pytest_report_header() -> str:
+    """Say how many processors there are: how long a run takes is hard to judge without."""
+    return f"processors: {os.cpu_count()}, load before: {os.getloadavg()[0]:.1f}"
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """How they are spread over these processes."""
