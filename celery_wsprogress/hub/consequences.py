@@ -43,15 +43,17 @@ def follow(workflow: Workflow, change: Change, *, changed: bool) -> list[Consequ
     if state is before or (before in ENDED and state is not _RUNNING):
         return tell_progress(workflow, change) if changed and state is _RUNNING else []
     workflow.announced = state
-    if state is _RUNNING:
+    follows: list[Consequence] = []
+    # Some tasks have run before a plan that is read late, or all of them.
+    is_late = before is _WAITING and workflow.progress > 0.0
+    if state is _RUNNING or is_late:
         workflow.run_number += before in ENDED
         started = workflow_events.started(workflow, change.timestamp)
-        follows: list[Consequence] = [(workflow.operation_id, started)]
-        # Some tasks have ended before a plan that is read late.
-        is_late = before is _WAITING and workflow.progress > 0.0
+        follows.append((workflow.operation_id, started))
+    if state is _RUNNING:
         return follows + tell_progress(workflow, change) if is_late else follows
     ended = workflow_events.ended(workflow, change.timestamp)
-    follows = [(workflow.operation_id, ended)]
+    follows.append((workflow.operation_id, ended))
     held = workflow.steps.get(workflow.id)
     # Nobody speaks of what stands behind a lost task, however others of its group end.
     is_silent = any(failure.is_silent for failure in workflow.failures.values())

@@ -261,6 +261,18 @@ def test_what_was_done_since_it_was_sent_again_counts_though_its_plan_is_read_la
     assert log.snapshot()["details"]["completed"] == 1
 
 
+def test_a_workflow_that_was_sent_again_ends_again_though_its_plan_is_read_last():
+    log = WorkflowLog()
+    log.write(plan(*CHAIN))
+    log.run("a", "b", "c")
+    log.run("x", at=55.0)
+    again = status("started", operation_id="c", run="second", publication="second", at=56.0)
+    log.write(again, completed(operation_id="c", run="second", at=60.0))
+    log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "c"), at=50.0))
+    assert [one for one in log.said() if one == "completed"] == ["completed"] * 2
+    assert (log.snapshot()["state"], log.snapshot()["details"]["completed"]) == ("completed", 2)
+
+
 def test_a_group_that_is_sent_again_with_its_id_begins_anew():
     log = WorkflowLog()
     log.write(plan(("group", -1, "g"), ("task", 0, "a"), held="g"))
