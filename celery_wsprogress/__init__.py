@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.cancel.checks import is_cancelled as is_cancelled
     from celery_wsprogress.worker.cancel.checks import raise_if_cancelled as raise_if_cancelled
     from celery_wsprogress.worker.cancel.task_cancelled import TaskCancelled as TaskCancelled
+    from celery_wsprogress.worker.capture.block import capture_tqdm as capture_tqdm
+    from celery_wsprogress.worker.context import copy_context as copy_context
     from celery_wsprogress.worker.context import log as log
     from celery_wsprogress.worker.context import steps as steps
     from celery_wsprogress.worker.context import update_progress as update_progress
@@ -61,6 +63,8 @@ _HOMES: Final = {
     "__version__": "celery_wsprogress.version",
     "acancel": "celery_wsprogress.worker.cancel.cancel_tasks",
     "cancel": "celery_wsprogress.worker.cancel.cancel_tasks",
+    "capture_tqdm": "celery_wsprogress.worker.capture.block",
+    "copy_context": "celery_wsprogress.worker.context",
     "create_log_callback": "celery_wsprogress.standalone.callbacks",
     "create_progress_callback": "celery_wsprogress.standalone.callbacks",
     "create_token": "celery_wsprogress.access.issue",
@@ -89,6 +93,8 @@ __all__ = [
     "__version__",
     "acancel",
     "cancel",
+    "capture_tqdm",
+    "copy_context",
     "create_log_callback",
     "create_progress_callback",
     "create_token",

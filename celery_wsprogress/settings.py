@@ -71,6 +71,11 @@ class WorkerSettings(Settings):
     eager: bool | None = setting(None, switch, "true or false")
     """Whether tasks that run eagerly (``task_always_eager``, ``apply()``) are published, too. By
     default they are, except in tests (pytest, Django's test runner, unittest)."""
+    capture_tqdm: bool = setting(False, switch, "true or false")
+    """Whether bars of tqdm and rich in tasks are their progress, as in ``self.capture_tqdm()``."""
+    capture_update_state: bool = setting(True, switch, "true or false")
+    """Whether ``update_state()`` of a ``StreamingTask`` with a state of one's own is progress, too.
+    A task's own ``capture_update_state`` wins."""
     progress_interval: float = setting(0.1, between(0, 60), "seconds from 0 to 60")
     """Minimum time between two progress events of one operation, in seconds."""
     event_interval: float = setting(0.01, between(0, 10), "seconds from 0 to 10")

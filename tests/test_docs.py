@@ -37,6 +37,7 @@ FIRST_BAR = ROOT / "docs" / "tutorial" / "first-bar.md"
 TASKS = ROOT / "docs" / "howto" / "report-progress.md"
 CANCEL = ROOT / "docs" / "howto" / "cancel.md"
 WORKFLOWS = ROOT / "docs" / "howto" / "workflows.md"
+LIBRARIES = ROOT / "docs" / "howto" / "libraries.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative_to(ROOT).parts}]
 TOKENS = {"authenticate.md", "monitor.md"}
@@ -171,6 +172,21 @@ def test_the_tasks_of_the_documentation_run():
         assert hub.counts["malformed"] == 0
 
 
+def test_the_tasks_with_bars_of_their_own_are_seen_to_their_end():
+    page = run_page(LIBRARIES, python_of(LIBRARIES))
+    app = app_of(page)
+    with (
+        start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
+        SidecarThread(broker_address(app)) as sidecar,
+    ):
+        hub = sidecar.sidecar.hub
+        for name in ("import_rows", "convert", "export", "count", "fetch_all"):
+            seen = _completed(hub, page[name].delay(["a", "b", "c"]).id)
+            assert (seen["current"], seen["total"]) == (3, 3), name
+        told = page["collect"].delay(["a", "b", "c"]).id
+        _completed(hub, told)
+
+
 def test_the_tasks_of_the_documentation_can_be_cancelled():
     page = run_page(CANCEL, python_of(CANCEL))
     app = app_of(page)
@@ -241,7 +257,8 @@ def test_the_token_of_the_documentation_holds(monkeypatch, name):
 
 
 def test_no_other_page_holds_python_that_nothing_runs():
-    run = {"README.md", FIRST_BAR.name, TASKS.name, CANCEL.name, WORKFLOWS.name, *STANDALONE}
+    of_tasks = {page.name for page in (FIRST_BAR, TASKS, CANCEL, WORKFLOWS, LIBRARIES)}
+    run = {"README.md", *of_tasks, *STANDALONE}
     assert {page.name for page in PAGES if python_of(page)} == run
 
 

@@ -1,21 +1,28 @@
 """The tracker of the current run, and the functions for code that has no ``self``.
 
 A :class:`~contextvars.ContextVar` holds it for functions that the task calls, and for threads
-started with ``contextvars.copy_context().run``. The methods of a task find its run from any thread,
+started with :func:`copy_context`. The methods of a task find its run from any thread,
 if the process has only one of it (:func:`tracker_of`).
 """
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import logging
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from celery_wsprogress.worker.progress_args import parse_progress
 from celery_wsprogress.worker.steps import Steps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery_wsprogress.worker.tracker import Tracker
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: The tracker of the current run; None outside of operations that are published.
 current_tracker: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.tracker", default=None)
@@ -98,6 +105,30 @@ def _log_once(level: int, who: str, sentence: str) -> None:
     if key not in _logged:
         _logged.add(key)
         logger.log(level, "%s: %s", who, sentence)
+
+
+def copy_context(function: Callable[P, R]) -> Callable[P, R]:
+    """Return the function such that it runs in the context of this call: it knows its task.
+
+    .. code-block:: python
+
+        with ThreadPoolExecutor() as pool:
+            pool.map(copy_context(read_rows), files)
+
+    For threads, and for pools of threads that do not carry the context themselves, as
+    ``asyncio.to_thread`` does. Several threads may call the returned function at once: each call
+    runs in a copy of the context.
+
+    Args:
+        function: Any callable that is not asynchronous.
+    """
+    context = contextvars.copy_context()
+
+    @functools.wraps(function)
+    def run(*arguments: P.args, **named: P.kwargs) -> R:
+        return context.copy().run(function, *arguments, **named)
+
+    return run
 
 
 def find_tracker(operation_id: object) -> Tracker | None:

@@ -6,17 +6,22 @@ connects Celery's signals (:mod:`.signals.handlers`).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Task
 
 from celery_wsprogress.worker import context, sending_apps
 from celery_wsprogress.worker.bind_self import bind_self
 from celery_wsprogress.worker.cancel.checks import raise_cancelled, reason_of_id, reason_of_run
+from celery_wsprogress.worker.capture.block import capture_of
+from celery_wsprogress.worker.capture.update_state import report_of_task
 from celery_wsprogress.worker.default_base import add_default_base
 from celery_wsprogress.worker.progress_args import parse_progress
 from celery_wsprogress.worker.signals import caller, handlers
 from celery_wsprogress.worker.steps import Steps
+
+if TYPE_CHECKING:
+    from celery_wsprogress.worker.capture.bars import BarCapture
 
 _current = context.current_tracker.get
 _tracker_of = context.tracker_of
@@ -59,6 +64,10 @@ class StreamingTask(Task):
     """What hides parts of details, metadata and results: names, also with ``*``, whose values are
     replaced at any depth, or a function that takes such a value, as plain builtins, and returns
     what may be shown. If it raises an exception, nothing of the value is published."""
+
+    capture_update_state: bool | None = None
+    """Whether :meth:`update_state` with a state of one's own is progress, too. None uses
+    ``wsprogress_capture_update_state``."""
 
     _streams_progress = True
 
@@ -191,6 +200,33 @@ class StreamingTask(Task):
         """
         tracker = _tracker_of(self)
         return Steps(total) if tracker is None else tracker.steps(total)
+
+    def capture_tqdm(self) -> BarCapture:
+        """Make the bars of tqdm and rich that are made in a ``with`` block progress of the task.
+
+        .. code-block:: python
+
+            with self.capture_tqdm():
+                for row in tqdm(rows, desc="Importing", unit="rows"):
+                    ...
+
+        The outermost bar that is open counts. What a bar writes stays as it is; a disabled one is
+        captured, too.
+        """
+        return capture_of(_tracker_of(self))
+
+    def update_state(
+        self, task_id: Any = None, state: Any = None, meta: Any = None, **named: Any
+    ) -> None:
+        """Write a state to the result backend, as :meth:`celery.app.task.Task.update_state`.
+
+        The state ``PROGRESS`` is progress, too, and another one of your own a status, as of
+        :meth:`update_status`. Numbers are read from ``current`` or ``done`` with ``total``,
+        ``percent`` (0 to 100) or ``progress`` (0 to 1) of ``meta``, the message from
+        ``description``, ``message`` or ``status``. See :attr:`capture_update_state`.
+        """
+        report_of_task(self, task_id, state, meta)
+        super().update_state(task_id, state, meta, **named)
 
     def set_metadata(self, **metadata: Any) -> None:
         """Add values to the operation's metadata, and send it with the current status.

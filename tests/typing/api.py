@@ -13,6 +13,8 @@ from celery_wsprogress import (
     ProgressTracker,
     StreamingMixin,
     StreamingTask,
+    capture_tqdm,
+    copy_context,
     create_log_callback,
     create_progress_callback,
     create_token,
@@ -49,6 +51,8 @@ def index(self: StreamingTask, folder: str) -> int:
     assert_type(self.update_status("uploading", "to the mirror", {"mirror": 1}), None)
     assert_type(self.log("info", "a line", number=1), None)
     self.log(20, "a line")
+    with self.capture_tqdm():
+        self.update_state(state="PROGRESS", meta={"current": 1, "total": 10})
     assert_type(self.set_metadata(owner="me", rooms=[1, 2]), None)
     return 1
 
@@ -79,6 +83,8 @@ def help_along() -> None:
     assert_type(update_progress(0.5, "half", details={"a": 1}), None)
     assert_type(update_status("uploading"), None)
     assert_type(log("warning", "slow", seconds=3), None)
+    with capture_tqdm():
+        assert_type(copy_context(load)(), str)
 
 
 def load() -> str:

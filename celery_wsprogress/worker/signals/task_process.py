@@ -14,6 +14,7 @@ from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.protocol.events import REVOKED
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.cancel.task_cancelled import TaskCancelled
+from celery_wsprogress.worker.capture.block import capture_run
 from celery_wsprogress.worker.plans import continuation
 from celery_wsprogress.worker.policies import (
     policy_of,
@@ -105,6 +106,8 @@ def _tracker(
     tracker = cls(run, publisher, outer, streams_errors=streams_errors, redactor=redactor)
     if isinstance(tracker, map_tasks.MapTracker):
         tracker.count(kwargs["it"], kwargs)
+    if policy_of(task).publishing.settings.capture_tqdm:
+        capture_run(tracker)
     return tracker
 
 
