@@ -76,6 +76,9 @@ class WorkerSettings(Settings):
     capture_update_state: bool = setting(True, switch, "true or false")
     """Whether ``update_state()`` of a ``StreamingTask`` with a state of one's own is progress, too.
     A task's own ``capture_update_state`` wins."""
+    flower: bool = setting(False, switch, "true or false")
+    """Whether progress is sent to Flower, too, as Celery events (``task-progress``): at most one a
+    second and task, if the worker sends events (``-E``)."""
     progress_interval: float = setting(0.1, between(0, 60), "seconds from 0 to 60")
     """Minimum time between two progress events of one operation, in seconds."""
     event_interval: float = setting(0.01, between(0, 10), "seconds from 0 to 10")

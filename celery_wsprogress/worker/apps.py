@@ -17,12 +17,14 @@ from celery_wsprogress import brokers, misnomers
 from celery_wsprogress.brokers.address import broker_address
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import WorkerSettings
+from celery_wsprogress.worker.mirror.flower_mirror import open_mirror
 from celery_wsprogress.worker.publishing.publishers import open_publisher
 from celery_wsprogress.worker.signals.eager_runs import EagerRuns, runs_in_tests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from celery_wsprogress.worker.mirror.flower_mirror import FlowerMirror
     from celery_wsprogress.worker.publishing.publisher import Publisher
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class AppPublishing:
         self.settings = settings
         self._app = weakref.ref(app)
         self._publishers: list[Publisher] = []
+        self._mirrors: list[FlowerMirror] = []
         self._by_name: dict[str, bool] = {}
         self.eager_runs = EagerRuns()
         """The app's active eager runs in this process."""
@@ -77,6 +80,14 @@ class AppPublishing:
         # there the signals' handlers wait until the last events are written.
         weakref.finalize(app, publisher.close).atexit = False
         return publisher
+
+    @property
+    def flower_mirror(self) -> FlowerMirror:
+        """The app's mirror of progress in this process, created when first needed."""
+        if not self._mirrors:
+            # As with the publisher: of two, the first is used.
+            self._mirrors.append(open_mirror(self._app(), self.settings.idle_time))
+        return self._mirrors[0]
 
     def publishes(self, name: str, *, streaming: bool, header: Mapping[str, Any]) -> bool:
         """Return whether the life cycle of a task is published.

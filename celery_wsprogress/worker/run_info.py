@@ -23,8 +23,8 @@ HEADER: Final = "wsprogress"
 """The message header. The caller sets ``metadata``, ``tags`` and ``sub``, this package
 ``publication``, ``after`` (the run that this one retries or replaces), ``follow`` (publish this run
 whatever the settings of its task), ``workflow`` (the id of the workflow that it is part of) and,
-inside the worker only, ``run`` and ``queue``. In a signature of a canvas the caller also sets
-``weight``."""
+inside the worker only, ``run``, ``queue`` and ``mirror``. In a signature of a canvas the caller
+also sets ``weight``."""
 
 FOLLOW: Final = "follow"
 """A key of :data:`HEADER`."""
@@ -37,6 +37,9 @@ WITHHOLD: Final = "withhold"
 
 WITHHOLD_ERRORS: Final = "withhold_errors"
 """A key of :data:`HEADER`: events contain only the types of errors. A replacement inherits it."""
+
+MIRROR: Final = "mirror"
+"""A key of :data:`HEADER`, inside the worker: Celery events of the task are sent."""
 
 _NO_HEADER: Final[Mapping[str, Any]] = {}
 

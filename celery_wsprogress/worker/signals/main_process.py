@@ -15,6 +15,7 @@ from celery.exceptions import Reject
 from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.worker.apps import publishing_of
 from celery_wsprogress.worker.cancel import table
+from celery_wsprogress.worker.mirror.event_sender import sends_events
 from celery_wsprogress.worker.policies import (
     publishing_for,
     run_of,
@@ -26,7 +27,14 @@ from celery_wsprogress.worker.policies import (
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.publishing.queue_entries import LazyEvent
-from celery_wsprogress.worker.run_info import HEADER, NextAttempt, RunInfo, new_id, read_header
+from celery_wsprogress.worker.run_info import (
+    HEADER,
+    MIRROR,
+    NextAttempt,
+    RunInfo,
+    new_id,
+    read_header,
+)
 from celery_wsprogress.worker.signals import (
     map_tasks,
     messages,
@@ -66,6 +74,8 @@ def received(request: Any = None, **_: Any) -> None:
     )
     header = with_exposed_arguments(request.task, header, request.args, request.kwargs)
     headers[HEADER] = {**header, "run": new_id(), "queue": queue}
+    if publishing.settings.flower:
+        headers[HEADER][MIRROR] = sends_events(request)
     received_requests.known.add(request)
     publisher = publishing.publisher
     if not isinstance(publisher.heartbeat_source, ActiveRuns):

@@ -28,7 +28,7 @@ from celery_wsprogress.worker.policies import (
 from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.publishing.queue_entries import LazyEvent
-from celery_wsprogress.worker.run_info import HEADER, NextAttempt, RunInfo, read_header
+from celery_wsprogress.worker.run_info import HEADER, MIRROR, NextAttempt, RunInfo, read_header
 from celery_wsprogress.worker.signals import cancelled_runs, eager_runs, map_tasks, messages
 from celery_wsprogress.worker.signals.backend_outcome import events_from_backend
 from celery_wsprogress.worker.tracker import Tracker
@@ -63,9 +63,12 @@ def started(
         return
     run, publisher = run_of(task, request), publishing.publisher
     options = run_options_of(task, header)
-    context.enter(_tracker(task, kwargs, run, publisher, streams_errors=options["stream_errors"]))
+    tracker = _tracker(task, kwargs, run, publisher, streams_errors=options["stream_errors"])
+    context.enter(tracker)
     make = partial(encoded_events.started, run, time.time(), **options)
     publisher.emit((LazyEvent(make),))
+    if publishing.settings.flower and header.get(MIRROR):
+        publishing.flower_mirror.add(tracker)
 
 
 def _start_eagerly(task_id: Any, task: Any, args: Any, kwargs: Any) -> None:
