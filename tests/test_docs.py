@@ -263,7 +263,10 @@ def test_no_other_page_holds_python_that_nothing_runs():
 
 
 DOCUMENTED_URL = "redis://localhost:6379/0"
-STANDALONE = {*TOKENS, GUIDE.name, "brokers.md", "django.md", "fastapi.md", "test-your-tasks.md"}
+STANDALONE = {
+    *(*TOKENS, GUIDE.name, "brokers.md", "django.md", "fastapi.md", "flower.md"),
+    "test-your-tasks.md",
+}
 
 
 def bare(**more):

@@ -413,6 +413,13 @@ def waits(self, gate):
     return "through"
 
 
+@app.task(base=StreamingTask)
+def reports(self, gate):
+    """Says how far it is, and lasts until somebody makes this file."""
+    self.update_progress(current=3, total=10, unit="rows")
+    _wait_for(gate)
+
+
 @app.task(base=StreamingTask, stream_result=False, acks_late=True)
 def waits_late(self, gate):
     """The same, acknowledged late, with a result that must not leave."""
