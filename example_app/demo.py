@@ -108,7 +108,8 @@ def _sidecar(port: int, flower: str) -> list[str]:
 
 
 def _flower(port: int | None) -> list[str]:
-    return [*CELERY, "flower", "--address=localhost", f"--port={port}"]
+    configuration = Path(__file__).with_name("flowerconfig.py")
+    return [*CELERY, "flower", "--address=localhost", f"--port={port}", f"--conf={configuration}"]
 
 
 def _web(port: int) -> list[str]:

@@ -49,6 +49,7 @@ class Plan(NamedTuple):
         return kept | {
             "CELERY_BROKER_URL": self.broker.url,
             "CELERY_RESULT_BACKEND": self.broker.results,
+            "EXAMPLE_DASHBOARD_URL": where["dashboard"],
             "EXAMPLE_FLOWER_URL": where.get("flower", ""),
             "EXAMPLE_PICTURES": str(self.folder / "pictures"),
             "EXAMPLE_SIDECAR_URL": where["sidecar"],
@@ -59,6 +60,8 @@ class Plan(NamedTuple):
             "TMPDIR": str(self.folder),
             # The pages have a button for it, and only this machine connects.
             "WSPROGRESS_ALLOW_CANCEL": "true",
+            # Flower shows the progress, too.
+            "WSPROGRESS_FLOWER": "true",
         }
 
     def announce(self, ready_file: Path | None) -> None:

@@ -53,6 +53,12 @@ def test_flower_and_sidecar_see_a_task_and_a_signal_in_its_middle_ends_everythin
         task = start(where["page"], "index_library")
         eventually(lambda: operation(where, task).get("progress"))
         eventually(lambda: task in json.loads(get(where["flower"] + "/api/tasks")))
+        known = f"{where['flower']}/api/task/info/{task}"
+        eventually(lambda: json.loads(get(known))["progress"])
+        assert (
+            f"{where['dashboard']}#/operation/{task}"
+            in get(f"{where['flower']}/task/{task}").decode()
+        )
         family = demo.family()
         assert len(family) > 8  # redis, worker and its four, sidecar, flower, web
         assert demo.end(number) == 0, demo.said()
