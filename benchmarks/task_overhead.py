@@ -108,6 +108,9 @@ def _of_calls(taken: Sequence[dict[str, float]]) -> Iterator[Figure]:
     least = Target(800, at_most=False)
     yield ratio("· Task.update_state on Redis against it", of["Task.update_state"], ours, least)
     yield ratio("· EventDispatcher.send on Redis against it", of["EventDispatcher.send"], ours)
+    loop = of["a loop in track"]
+    yield figure("track, an item", "µs", (1e6 * one for one in loop))
+    yield ratio("· against tqdm", loop, of["a loop in tqdm"], Target(2.0))
 
 
 def _of_tasks(

@@ -102,12 +102,25 @@ def _send(task: Any, number: int) -> None:
             dispatcher.send("task-progress", uuid=task.request.id, **fields)
 
 
+def _track(task: Any, number: int) -> None:
+    for _ in task.track(range(number), "Reading rows"):
+        pass
+
+
+def _tqdm_loop(_task: Any, number: int) -> None:
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        for _ in tqdm(range(number), "Reading rows", file=nowhere):
+            pass
+
+
 CALLS: Final[dict[str, tuple[Callable[[Any, int], None], int]]] = {
     "update_progress": (_update_progress, 200_000),
     "tqdm.update": (_tqdm, 200_000),
     "an empty method": (_empty, 200_000),
     "Task.update_state": (_update_state, 100),
     "EventDispatcher.send": (_send, 100),
+    "a loop in tqdm": (_tqdm_loop, 1_000_000),
+    "a loop in track": (_track, 1_000_000),
 }
 """Ways to say how far a task is, and how often each is called at a time."""
 

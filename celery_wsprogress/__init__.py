@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.context import update_status as update_status
     from celery_wsprogress.worker.signals.handlers import install as install
     from celery_wsprogress.worker.task import StreamingTask as StreamingTask
+    from celery_wsprogress.worker.track_methods import phase as phase
+    from celery_wsprogress.worker.track_methods import phases as phases
+    from celery_wsprogress.worker.track_methods import track as track
 
 _HOMES: Final = {
     "ProgressTracker": "celery_wsprogress.standalone.callbacks",
@@ -74,11 +77,14 @@ _HOMES: Final = {
     "is_websocket_running": "celery_wsprogress.sidecar.embedded.background",
     "log": "celery_wsprogress.worker.context",
     "operation": "celery_wsprogress.standalone.operation",
+    "phase": "celery_wsprogress.worker.track_methods",
+    "phases": "celery_wsprogress.worker.track_methods",
     "raise_if_cancelled": "celery_wsprogress.worker.cancel.checks",
     "start": "celery_wsprogress.started",
     "start_websocket_background": "celery_wsprogress.sidecar.embedded.background",
     "steps": "celery_wsprogress.worker.context",
     "stop_websocket_background": "celery_wsprogress.sidecar.embedded.background",
+    "track": "celery_wsprogress.worker.track_methods",
     "update_progress": "celery_wsprogress.worker.context",
     "update_status": "celery_wsprogress.worker.context",
     "ws_manager": "celery_wsprogress.standalone.manager",
@@ -104,11 +110,14 @@ __all__ = [
     "is_websocket_running",
     "log",
     "operation",
+    "phase",
+    "phases",
     "raise_if_cancelled",
     "start",
     "start_websocket_background",
     "steps",
     "stop_websocket_background",
+    "track",
     "update_progress",
     "update_status",
     "ws_manager",

@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "tutorial" / "without-a-task.md"
 FIRST_BAR = ROOT / "docs" / "tutorial" / "first-bar.md"
 TASKS = ROOT / "docs" / "howto" / "report-progress.md"
+TRACK = ROOT / "docs" / "howto" / "track.md"
 CANCEL = ROOT / "docs" / "howto" / "cancel.md"
 WORKFLOWS = ROOT / "docs" / "howto" / "workflows.md"
 LIBRARIES = ROOT / "docs" / "howto" / "libraries.md"
@@ -172,6 +173,29 @@ def test_the_tasks_of_the_documentation_run():
         assert hub.counts["malformed"] == 0
 
 
+def test_the_loops_and_phases_of_the_documentation_run():
+    page = run_page(TRACK, python_of(TRACK))
+    app = app_of(page)
+    calls = {
+        "import_rows": (["a", "b"], {2}, {}),
+        "convert": (["a.png"], {1}, {}),
+        "publish": (["a", "b"], {None}, {"Download": 0.3, "Convert": 0.7}),
+        "report": (["May"], {None}, {"Collect": 0.25, "Render": 0.75}),
+        "upload": ([10, 20], {10, 20, 30}, {"Upload": 1.0}),
+        "summary": (["May"], {1}, {"Read": 0.5}),
+    }
+    with (
+        start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
+        SidecarThread(broker_address(app)) as sidecar,
+    ):
+        for name, (argument, totals, weights) in calls.items():
+            seen = _completed(sidecar.sidecar.hub, page[name].delay(argument).id)
+            assert seen["total"] in totals, name
+            phases = seen["details"].get("phases", [])
+            assert {one["name"]: one["weight"] for one in phases} == weights
+            assert {one["state"] for one in phases} <= {"completed"}
+
+
 def test_the_tasks_with_bars_of_their_own_are_seen_to_their_end():
     page = run_page(LIBRARIES, python_of(LIBRARIES))
     app = app_of(page)
@@ -257,7 +281,7 @@ def test_the_token_of_the_documentation_holds(monkeypatch, name):
 
 
 def test_no_other_page_holds_python_that_nothing_runs():
-    of_tasks = {page.name for page in (FIRST_BAR, TASKS, CANCEL, WORKFLOWS, LIBRARIES)}
+    of_tasks = {page.name for page in (FIRST_BAR, TASKS, TRACK, CANCEL, WORKFLOWS, LIBRARIES)}
     run = {"README.md", *of_tasks, *STANDALONE}
     assert {page.name for page in PAGES if python_of(page)} == run
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from celery_wsprogress.standalone.handle import NO_RESULT, OperationHandle, new_run
 from celery_wsprogress.standalone.registry import start
 from celery_wsprogress.worker import context
+from celery_wsprogress.worker.track_methods import TrackMethods
 from celery_wsprogress.worker.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def operation(
     there is one, and ``completed``. An exception publishes ``error`` and propagates; the status is
     ``"cancelled"`` where the block was left from outside: by ``CancelledError``,
     ``KeyboardInterrupt``, ``GeneratorExit``, or a ``SystemExit`` without a text (gunicorn's time
-    limit). Inside, the functions ``update_progress``, ``update_status``, ``log`` and ``steps``
-    report for this operation.
+    limit). Inside, the functions ``update_progress``, ``update_status``, ``log``, ``steps``,
+    ``track`` and ``phase`` report for this operation.
 
     Events go to the broker of the process's Celery application, else to ``WSPROGRESS_URL``. Without
     either only the server of ``start_websocket_background`` in this process shows them, and only
@@ -63,7 +64,7 @@ def operation(
     return OperationContext(new_run(name, metadata, tags, operation_id))
 
 
-class OperationContext:
+class OperationContext(TrackMethods):
     """An operation that ends when its block is left; made by :func:`operation`.
 
     Its methods are those of a task. They send nothing before the block and after it.
@@ -156,6 +157,9 @@ class OperationContext:
         ``complete(result)`` of it sets the result; None sets none.
         """
         return self._tracker.steps(total, self._result_of_steps)
+
+    def _reporting_tracker(self) -> Tracker:
+        return self._tracker
 
     def _result_of_steps(self, value: Any) -> None:
         if value is not None:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import contextvars
 import functools
 import logging
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from celery_wsprogress.worker.progress_args import parse_progress
+from celery_wsprogress.worker.run_context import run_context
 from celery_wsprogress.worker.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import ContextVar
 
     from celery_wsprogress.worker.tracker import Tracker
 
@@ -25,8 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 #: The tracker of the current run; None outside of operations that are published.
-current_tracker: ContextVar[Tracker | None] = ContextVar("celery_wsprogress.tracker", default=None)
-
+current_tracker: ContextVar[Tracker | None] = run_context
 
 logger = logging.getLogger(__name__)
 

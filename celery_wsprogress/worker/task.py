@@ -19,6 +19,10 @@ from celery_wsprogress.worker.default_base import add_default_base
 from celery_wsprogress.worker.progress_args import parse_progress
 from celery_wsprogress.worker.signals import caller, handlers
 from celery_wsprogress.worker.steps import Steps
+from celery_wsprogress.worker.track_methods import TrackMethods
+
+if TYPE_CHECKING:
+    from celery_wsprogress.worker.tracker import Tracker
 
 if TYPE_CHECKING:
     from celery_wsprogress.worker.capture.bars import BarCapture
@@ -27,7 +31,7 @@ _current = context.current_tracker.get
 _tracker_of = context.tracker_of
 
 
-class StreamingTask(Task):
+class StreamingTask(TrackMethods, Task):
     """A Celery task whose life cycle and progress can be watched while it runs.
 
     .. code-block:: python
@@ -260,6 +264,9 @@ class StreamingTask(Task):
         reason = self._cancel_reason()
         if reason is not None:
             raise_cancelled(reason)
+
+    def _reporting_tracker(self) -> Tracker | None:
+        return _tracker_of(self)
 
     def _cancel_reason(self) -> str | None:
         tracker = _current() or _tracker_of(self)

@@ -159,6 +159,8 @@ class Tracker:
             details = self._to_object(details)
         # A slot that is scheduled already gets the value without a lock or a system call.
         slot = self.slot
+        if slot.bar is not None:
+            slot.bar.report(None if indeterminate else fraction)
         slot.latest = (
             time(), fraction, indeterminate, message, details, current, total, unit, monotonic(),
         )  # fmt: skip
@@ -186,8 +188,7 @@ class Tracker:
         latest, (at, message, details) = self.slot.latest, self._last_status
         found = [] if latest is None else [(latest[0], self.slot.encode(latest, None, None))]
         if at:
-            event = encoded_events.status(self.run, at, self._status, message, details)
-            found.append((at, event))
+            found.append((at, self._status_event(at, message, details, None)))
         return [event for _, event in sorted(found, key=itemgetter(0))]
 
     def update_status(self, status: Any, message: Any = "", details: Any = None) -> None:
@@ -223,11 +224,12 @@ class Tracker:
         _, message, details = self._last_status
         if latest is not None and latest[0] > self._last_status[0]:
             message, details = jsonable.to_text(latest[3]), latest[4] or NO_DETAILS
-        given = UNSET if metadata is None else metadata
-        event = encoded_events.status(
-            self.run, time(), self._status, message, details, metadata=given
-        )
+        event = self._status_event(time(), message, details, metadata)
         self._emit(event, flush_progress=True)
+
+    def _status_event(self, at: float, message: str, details: Any, metadata: Any) -> EncodedEvent:
+        new, shown = UNSET if metadata is None else metadata, self.slot.with_phases(details)
+        return encoded_events.status(self.run, at, self._status, message, shown, metadata=new)
 
     def log(self, level: Any, message: Any, **details: Any) -> None:
         """Send a log line, as :meth:`StreamingTask.log`."""

@@ -17,7 +17,15 @@ from pathlib import Path
 from celery import Celery, chord, group
 from celery.exceptions import Ignore, Reject
 
-from celery_wsprogress import StreamingTask, log, operation, update_progress
+from celery_wsprogress import (
+    StreamingTask,
+    log,
+    operation,
+    phase,
+    phases,
+    track,
+    update_progress,
+)
 from celery_wsprogress.worker import apps
 from celery_wsprogress.worker.publishing import heartbeats
 
@@ -55,6 +63,62 @@ def steps(self, n=5, pause=0.0, message="step"):
         self.update_progress(current=i, total=n, message=f"{message} {i}")
         time.sleep(pause)
     return n
+
+
+@app.task(base=StreamingTask)
+def works_in_phases(self, n):
+    """Reads, then writes in two threads at once."""
+    with self.phase("Read", weight=0.25):
+        for _ in self.track(range(n), "Reading", unit="rows"):
+            pass
+    both_run = threading.Barrier(2)
+
+    def write(_):
+        for number in self.track(range(n), "Writing", unit="rows"):
+            if number == 0:
+                both_run.wait(60)
+
+    with self.phase("Write", weight=0.75):
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(write, range(2)))
+        self.update_status("halfway")
+
+
+@app.task(base=StreamingTask)
+def fails_in_a_phase(self):
+    """Fails at the third row of four."""
+    phases({"Read": 1, "Write": 1})
+    with phase("Read"):
+        for number in track(range(4), unit="rows"):
+            if number == 2:
+                raise ValueError(number)
+
+
+@app.task(base=StreamingTask)
+def walks(self, n):
+    """An asynchronous loop."""
+
+    async def rows():
+        for number in range(n):
+            await asyncio.sleep(0)
+            yield number
+
+    async def walk():
+        async for _ in self.track(rows(), total=n):
+            pass
+
+    asyncio.run(walk())
+
+
+@app.task(base=StreamingTask)
+def item_in_phases(self, item):
+    """One item of a map, in two phases, the first of which is seen to be heard."""
+    with self.phase("Read", weight=0.5):
+        pass
+    self.update_status("halfway")
+    with self.phase("Write", weight=0.5):
+        pass
+    return item
 
 
 @app.task(base=StreamingTask)

@@ -27,6 +27,7 @@ from celery_wsprogress import (
     start_websocket_background,
     steps,
     stop_websocket_background,
+    track,
     update_progress,
     update_status,
     ws_manager,
@@ -55,6 +56,16 @@ def index(self: StreamingTask, folder: str) -> int:
         self.update_state(state="PROGRESS", meta={"current": 1, "total": 10})
     assert_type(self.set_metadata(owner="me", rooms=[1, 2]), None)
     return 1
+
+
+def read(self: StreamingTask, rows: list[str]) -> None:
+    """A task that tracks a loop, in a phase."""
+    self.phases({"Read": 1, "Write": Decimal(3)})
+    with self.phase("Read", weight=0.3):
+        for row in self.track(rows, "Reading", unit="rows"):
+            assert_type(row, str)
+        for number in track(range(3), total=3):
+            assert_type(number, int)
 
 
 def count(self: StreamingTask, files: list[str]) -> None:

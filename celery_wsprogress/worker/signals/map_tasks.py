@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.worker.bar import Bar
 from celery_wsprogress.worker.policies import policy_of
 from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS
 from celery_wsprogress.worker.tracker import Tracker
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 _COUNTED: Final = frozenset({"celery.map", "celery.starmap"})
 MAP_TASKS: Final = _COUNTED | {"celery.chunks"}
 """The names of Celery's tasks that call another one for each item."""
-
-_UNIT: Final = "items"
 
 
 def called_by(name: str, kwargs: Any) -> str:
@@ -60,11 +59,12 @@ def header_for(task: Any, kwargs: Any, header: Mapping[str, Any]) -> Mapping[str
 class MapTracker(Tracker):
     """The tracker of a task that calls another one for each of its items."""
 
-    __slots__ = ("_done", "_items")
+    __slots__ = ("_items",)
 
     def count(self, items: list[Any], kwargs: MutableMapping[str, Any]) -> None:
         """Count the items as they are taken, in place of the list of them."""
-        self._done, self._items = 0, items
+        self.slot.bar = Bar(len(items))
+        self._items = items
         kwargs["it"] = _Counted(items, self)
 
     def give_back(self, kwargs: MutableMapping[str, Any]) -> None:
@@ -73,23 +73,10 @@ class MapTracker(Tracker):
 
     def advance(self, done: int) -> None:
         """Report the number of items done."""
-        self._done = done
+        if self.slot.bar is not None:
+            self.slot.bar.count_items(done)
         if not self.ended:
-            super().update_progress(None, "", done, len(self._items), _UNIT)
-
-    def update_progress(  # noqa: PLR0917 - as the base's
-        self,
-        progress: Any = None,
-        message: Any = "",
-        current: Any = None,
-        total: Any = None,
-        unit: Any = None,  # noqa: ARG002 - of an item's own
-        details: Any = None,
-    ) -> None:
-        """Report the progress of the current item, as a share of all items."""
-        fraction, indeterminate, _, _ = self._measure(progress, message, current, total)
-        done = self._done if indeterminate else self._done + fraction
-        super().update_progress(None, message, done, len(self._items), _UNIT, details)
+            self.update_progress()
 
 
 def tracker_class(task: Any, kwargs: Any) -> type[Tracker]:
