@@ -51,7 +51,7 @@ class Counts(NamedTuple):
     """The units of the outermost loop, and of those beside it; None outside of loops."""
 
 
-class Bar:
+class DividedBar:
     """The bar of a run that has phases or loops.
 
     Args:
@@ -231,16 +231,16 @@ def _shown(phases: Iterable[PhaseSection], left: list[int]) -> list[dict[str, An
 class HasBar(Protocol):
     """What a bar may be of: a :class:`.ProgressSlot`."""
 
-    bar: Bar | None
+    bar: DividedBar | None
     latest: Any
 
 
-def divided(owner: HasBar) -> Bar:
+def divided(owner: HasBar) -> DividedBar:
     """Return the bar of an owner; give it one if it has none yet."""
     fork.notice()
     with bar_lock():
         if owner.bar is None:
-            owner.bar = Bar()
+            owner.bar = DividedBar()
             if owner.latest is not None:
                 owner.bar.report(owner.latest[1])
         return owner.bar

@@ -18,7 +18,7 @@ from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.rate import RateEstimator
 
 if TYPE_CHECKING:
-    from celery_wsprogress.worker.bar import Bar
+    from celery_wsprogress.worker.bar import DividedBar
     from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
     from celery_wsprogress.worker.run_info import RunInfo
 
@@ -55,7 +55,7 @@ class ProgressSlot:
         self._run = run
         self.latest: Value | None = None
         """The newest value, set by the task."""
-        self.bar: Bar | None = None
+        self.bar: DividedBar | None = None
         """The bar that phases and loops divide, which then says how far the run is."""
         self.ended = False
         """Whether the run has ended: a value that is sent later is its last one."""

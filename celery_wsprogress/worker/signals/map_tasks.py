@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.worker.bar import Bar
+from celery_wsprogress.worker.bar import DividedBar
 from celery_wsprogress.worker.policies import policy_of
 from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS
 from celery_wsprogress.worker.tracker import Tracker
@@ -63,7 +63,7 @@ class MapTracker(Tracker):
 
     def count(self, items: list[Any], kwargs: MutableMapping[str, Any]) -> None:
         """Count the items as they are taken, in place of the list of them."""
-        self.slot.bar = Bar(len(items))
+        self.slot.bar = DividedBar(len(items))
         self._items = items
         kwargs["it"] = _Counted(items, self)
 
