@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.context import steps as steps
     from celery_wsprogress.worker.context import update_progress as update_progress
     from celery_wsprogress.worker.context import update_status as update_status
+    from celery_wsprogress.worker.logs.handler import log_handler as log_handler
     from celery_wsprogress.worker.signals.handlers import install as install
     from celery_wsprogress.worker.task import StreamingTask as StreamingTask
     from celery_wsprogress.worker.track_methods import phase as phase
@@ -76,6 +77,7 @@ _HOMES: Final = {
     "is_cancelled": "celery_wsprogress.worker.cancel.checks",
     "is_websocket_running": "celery_wsprogress.sidecar.embedded.background",
     "log": "celery_wsprogress.worker.context",
+    "log_handler": "celery_wsprogress.worker.logs.handler",
     "operation": "celery_wsprogress.standalone.operation",
     "phase": "celery_wsprogress.worker.track_methods",
     "phases": "celery_wsprogress.worker.track_methods",
@@ -109,6 +111,7 @@ __all__ = [
     "is_cancelled",
     "is_websocket_running",
     "log",
+    "log_handler",
     "operation",
     "phase",
     "phases",

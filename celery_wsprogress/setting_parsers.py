@@ -18,6 +18,11 @@ Parser = Callable[[Any], Any]
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
 
+_LOG_LEVELS: Final = {
+    "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50,
+}  # fmt: skip
+LEVEL_CHOICES: Final = "a level of logging, such as 'INFO' or 20"
+
 
 def switch(value: Any) -> bool:
     """Parse a bool, or a text such as ``true``, ``0``, ``yes`` or ``off``."""
@@ -112,6 +117,13 @@ def whole(low: int, high: int) -> Parser:
         return number
 
     return parse
+
+
+def log_level(value: Any) -> int:
+    """Parse a level of :mod:`logging`: its name, or a number."""
+    if isinstance(value, str) and value.strip().upper() in _LOG_LEVELS:
+        return _LOG_LEVELS[value.strip().upper()]
+    return whole(1, 1_000)(value)  # type: ignore[no-any-return]
 
 
 def signing_key(value: Any) -> str:

@@ -20,6 +20,7 @@ from celery_wsprogress.origins import host_name, listen_host, origin
 from celery_wsprogress.serve_limits import ServeLimits
 from celery_wsprogress.setting_parsers import (
     ERROR_CHOICES,
+    LEVEL_CHOICES,
     MIN_KEY_BYTES,
     between,
     cookie_name,
@@ -27,6 +28,7 @@ from celery_wsprogress.setting_parsers import (
     error_choice,
     function_path,
     key_place,
+    log_level,
     named_keys,
     network,
     page_address,
@@ -68,6 +70,15 @@ class WorkerSettings(Settings):
     redact: tuple[str, ...] = setting((), each(text), "names such as password or *token*")
     """Names, also with ``*``, whose values are hidden in details, metadata and results of all
     tasks, besides those of a task's own ``redact``."""
+    stream_logs: int | None = setting(None, log_level, LEVEL_CHOICES)
+    """Level from which the log records of tasks become their ``log`` events; without it they do
+    not. A task's own ``stream_logs`` wins, and ``False`` of it switches that off."""
+    stream_logs_rate: float = setting(100.0, between(1, 10_000), "lines a second from 1 to 10000")
+    """Lines per second that a run may send of its log records and printed lines, with a burst of
+    five times as many. A line counts those that were left out."""
+    capture_stdout: bool = setting(False, switch, "true or false")
+    """Whether what tasks print becomes ``log`` events, too. A task's own ``capture_stdout``
+    wins."""
     eager: bool | None = setting(None, switch, "true or false")
     """Whether tasks that run eagerly (``task_always_eager``, ``apply()``) are published, too. By
     default they are, except in tests (pytest, Django's test runner, unittest)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shlex
@@ -24,11 +25,12 @@ from support.pages import web_server
 from support.ports import free_port
 from support.sidecars import SidecarThread
 
-from celery_wsprogress import setting_sources, settings
+from celery_wsprogress import log_handler, setting_sources, settings
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.brokers.address import broker_address
 from celery_wsprogress.cli import main
 from celery_wsprogress.hub import commands
+from celery_wsprogress.hub.history_page import newest_events
 from celery_wsprogress.protocol import batches
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +39,7 @@ FIRST_BAR = ROOT / "docs" / "tutorial" / "first-bar.md"
 TASKS = ROOT / "docs" / "howto" / "report-progress.md"
 TRACK = ROOT / "docs" / "howto" / "track.md"
 CANCEL = ROOT / "docs" / "howto" / "cancel.md"
+LOGS = ROOT / "docs" / "howto" / "logs.md"
 WORKFLOWS = ROOT / "docs" / "howto" / "workflows.md"
 LIBRARIES = ROOT / "docs" / "howto" / "libraries.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -234,6 +237,45 @@ def test_the_tasks_of_the_documentation_can_be_cancelled():
     assert ends["collect"] in {"completed", "cancelled"}
 
 
+@pytest.fixture
+def log_filters():
+    """Nothing that a page changes about logs outlives the test."""
+    handler, loggers = log_handler(), (logging.getLogger(), logging.getLogger("celery.task"))
+    yield
+    handler.filters.clear()
+    for one in loggers:
+        one.removeHandler(handler)
+
+
+def test_the_lines_of_the_documentation_are_seen(log_filters, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    page = run_page(LOGS, python_of(LOGS))
+    app = app_of(page)
+    with (
+        start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
+        SidecarThread(broker_address(app)) as sidecar,
+    ):
+        # The worker sets the level of the root logger.
+        page["logger"].setLevel(logging.INFO)
+        hub, shown = sidecar.sidecar.hub, {}
+        for name, arguments in {"import_rows": [[1]], "legacy": [], "call_api": ["abc"]}.items():
+            task_id = page[name].delay(*arguments).id
+            _completed(hub, task_id)
+            shown[name] = [(one["logger"], one["message"]) for one in lines_of(hub, task_id)]
+    assert shown == {
+        "import_rows": [("logs", "importing 1 rows"), ("logs", "row 1 has no date")],
+        "legacy": [("stdout", "reading the old files")],
+        "call_api": [("logs", "calling with token=…")],
+    }
+
+
+def lines_of(hub, operation_id):
+    """The data of its log lines."""
+    events, _ = newest_events(hub.store.get(operation_id).history, 100, 1_000_000)
+    events = [json.loads(one) for one in events]
+    return [one["data"] for one in events if one["event_type"] == "log"]
+
+
 def shapes_of(page):
     """The rows of a table: what is sent, and the id to watch, both as Python."""
     found = []
@@ -281,7 +323,8 @@ def test_the_token_of_the_documentation_holds(monkeypatch, name):
 
 
 def test_no_other_page_holds_python_that_nothing_runs():
-    of_tasks = {page.name for page in (FIRST_BAR, TASKS, TRACK, CANCEL, WORKFLOWS, LIBRARIES)}
+    pages = (FIRST_BAR, TASKS, TRACK, LOGS, CANCEL, WORKFLOWS, LIBRARIES)
+    of_tasks = {page.name for page in pages}
     run = {"README.md", *of_tasks, *STANDALONE}
     assert {page.name for page in PAGES if python_of(page)} == run
 

@@ -14,6 +14,7 @@ from msgspec import structs
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.setting_parsers import ERROR_CHOICES, FULL, TRACEBACK, TYPE, error_choice
 from celery_wsprogress.worker.apps import publishing_of
+from celery_wsprogress.worker.logs.options import LogOptions, find_log_options
 from celery_wsprogress.worker.redaction import Redactor, exposed_arguments, find_redactor
 from celery_wsprogress.worker.run_info import WITHHOLD, WITHHOLD_ERRORS, RunInfo
 
@@ -37,6 +38,8 @@ class TaskPolicy(NamedTuple):
     streams_errors: bool
     streams_tracebacks: bool
     redactor: Redactor | None
+    logs: LogOptions | None
+    """What is streamed of its log records and printed lines; None for nothing."""
 
 
 _POLICY_ATTRIBUTE: Final = "_wsprogress_policy"
@@ -59,6 +62,7 @@ def policy_of(task: Any) -> TaskPolicy:
             errors != TYPE,
             errors == TRACEBACK,
             find_redactor(task, settings.redact),
+            find_log_options(task, settings),
         )
         setattr(task, _POLICY_ATTRIBUTE, found)
     return found

@@ -60,6 +60,14 @@ class StreamingTask(TrackMethods, Task):
     ``"traceback"`` (all of it). None uses ``wsprogress_stream_errors``; if that is unset, too,
     ``"full"`` where the result is sent, else ``"type"``."""
 
+    stream_logs: str | int | None = None
+    """Level, such as ``"INFO"``, from which the log records that are made while the task runs
+    become its ``log`` events. ``False`` for none. None uses ``wsprogress_stream_logs``."""
+
+    capture_stdout: bool | None = None
+    """Whether what the task prints becomes ``log`` events. None uses
+    ``wsprogress_capture_stdout``."""
+
     expose_args: Any = ()
     """Names of the arguments that are shown as metadata of the operation. Others never leave the
     worker."""

@@ -22,6 +22,7 @@ from celery_wsprogress import (
     install,
     is_websocket_running,
     log,
+    log_handler,
     operation,
     start,
     start_websocket_background,
@@ -83,6 +84,8 @@ class Nightly(StreamingTask):
     name = "typed.nightly"
     stream_result = False
     stream_errors = "type"
+    stream_logs = "INFO"
+    capture_stdout = True
 
     def run(self, *_: Any) -> None:
         """Do it."""
@@ -96,6 +99,7 @@ def help_along() -> None:
     assert_type(log("warning", "slow", seconds=3), None)
     with capture_tqdm():
         assert_type(copy_context(load)(), str)
+    log_handler().addFilter(lambda record: record.levelno > 10)
 
 
 def load() -> str:

@@ -162,12 +162,19 @@ def progress(
 
 
 def log(
-    run: RunInfo, timestamp: float, level: Level, message: Any, details: dict[str, Any]
+    run: RunInfo,
+    timestamp: float,
+    level: Level,
+    message: Any,
+    details: dict[str, Any],
+    *,
+    logger: str = "",
 ) -> EncodedEvent:
-    """Encode a log line of the task."""
+    """Encode a log line of the task; ``logger`` is the name of the logger that made it."""
     data = LogData(
         level=level,
         message=jsonable.to_text(message),
+        logger=jsonable.to_text(logger, jsonable.MAX_NAME_BYTES) if logger else UNSET,
         details=jsonable.to_object(details) if details else UNSET,
     )
     return _encode(Priority.LOG, run, Log(data=data, **_envelope(run, timestamp)))

@@ -17,6 +17,7 @@ from celery import signals
 
 from celery_wsprogress.worker import apps, sending_apps
 from celery_wsprogress.worker.error_log import log_internal_error
+from celery_wsprogress.worker.logs import current
 from celery_wsprogress.worker.plans.hooks import patch_canvases
 from celery_wsprogress.worker.publishing.publishers import drain_all
 from celery_wsprogress.worker.signals import (
@@ -124,6 +125,7 @@ def _log_errors(handler: Callable[..., Any]) -> Callable[..., None]:
 _HANDLERS: Final[tuple[tuple[Any, Callable[..., Any]], ...]] = (
     (signals.before_task_publish, caller.before_publish),
     (signals.after_task_publish, caller.after_publish),
+    (signals.worker_process_init, current.worker_process_init),
     (signals.worker_init, main_process.patch_worker),
     (signals.worker_ready, solo_control.worker_ready),
     (signals.task_received, main_process.received),

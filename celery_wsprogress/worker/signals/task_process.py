@@ -14,7 +14,7 @@ from celery_wsprogress.brokers import result_backend
 from celery_wsprogress.protocol.events import REVOKED
 from celery_wsprogress.worker import context
 from celery_wsprogress.worker.cancel.task_cancelled import TaskCancelled
-from celery_wsprogress.worker.capture.block import capture_run
+from celery_wsprogress.worker.logs import runs as logs
 from celery_wsprogress.worker.plans import continuation
 from celery_wsprogress.worker.policies import (
     policy_of,
@@ -29,7 +29,13 @@ from celery_wsprogress.worker.publishing import encoded_events
 from celery_wsprogress.worker.publishing.lookups import Lookup
 from celery_wsprogress.worker.publishing.queue_entries import LazyEvent
 from celery_wsprogress.worker.run_info import HEADER, MIRROR, NextAttempt, RunInfo, read_header
-from celery_wsprogress.worker.signals import cancelled_runs, eager_runs, map_tasks, messages
+from celery_wsprogress.worker.signals import (
+    cancelled_runs,
+    eager_runs,
+    map_tasks,
+    messages,
+    run_tracker,
+)
 from celery_wsprogress.worker.signals.backend_outcome import events_from_backend
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -37,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Literal
 
-    from celery_wsprogress.worker.publishing.publisher import Publisher
     from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent
 
 #: The run that ended last here: an internal error of Celery is signalled after its end.
@@ -63,8 +68,8 @@ def started(
         return
     run, publisher = run_of(task, request), publishing.publisher
     options = run_options_of(task, header)
-    tracker = _tracker(task, kwargs, run, publisher, streams_errors=options["stream_errors"])
-    context.enter(tracker)
+    tracker = run_tracker.make(task, kwargs, run, publisher, options)
+    run_tracker.enter(task, kwargs, tracker)
     make = partial(encoded_events.started, run, time.time(), **options)
     publisher.emit((LazyEvent(make),))
     if publishing.settings.flower and header.get(MIRROR):
@@ -79,7 +84,7 @@ def _start_eagerly(task_id: Any, task: Any, args: Any, kwargs: Any) -> None:
         if publishing is not None or outer is not None:
             unpublished = RunInfo(operation_id=str(task_id), operation_type=task.name)
             full = streams_errors(task, header)
-            context.enter(Tracker(unpublished, None, outer, streams_errors=full))
+            run_tracker.enter(task, kwargs, Tracker(unpublished, None, outer, streams_errors=full))
         return
     shown = with_exposed_arguments(task, read_header(headers), args, kwargs or {})
     run, timestamp = run_of(task, {**headers, HEADER: shown}), time.time()
@@ -87,31 +92,13 @@ def _start_eagerly(task_id: Any, task: Any, args: Any, kwargs: Any) -> None:
     options = run_options_of(task, header)
     # There is no message to be acknowledged.
     options["acks_late"] = False
-    full = options["stream_errors"]
-    context.enter(_tracker(task, kwargs, run, publisher, outer, streams_errors=full))
+    run_tracker.enter(
+        task, kwargs, run_tracker.make(task, kwargs, run, publisher, options, outer=outer)
+    )
     make = partial(encoded_events.started, run, timestamp, **options)
     publishing.eager_runs.give_heartbeats_to(publishing.publisher)
     publishing.eager_runs.begin(run, timestamp, make)
     publisher.emit((LazyEvent(make),))
-
-
-def _tracker(
-    task: Any,
-    kwargs: Any,
-    run: RunInfo,
-    publisher: Publisher,
-    outer: Tracker | None = None,
-    *,
-    streams_errors: bool,
-) -> Tracker:
-    cls = map_tasks.tracker_class(task, kwargs)
-    redactor = policy_of(map_tasks.called_task(task, kwargs) or task).redactor
-    tracker = cls(run, publisher, outer, streams_errors=streams_errors, redactor=redactor)
-    if isinstance(tracker, map_tasks.MapTracker):
-        tracker.count(kwargs["it"], kwargs)
-    if policy_of(task).publishing.settings.capture_tqdm:
-        capture_run(tracker)
-    return tracker
 
 
 def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
@@ -120,6 +107,7 @@ def succeeded(sender: Any = None, result: Any = None, **_: Any) -> None:
     tracker = context.current_tracker.get() and _tracker_of(sender.request.id)
     if tracker is None or tracker.sink is None:
         return
+    logs.finish(tracker)
     run, timestamp = tracker.run, time.time()
     end = LazyEvent(partial(encoded_events.completed, run, timestamp, tracker.duration))
     if not _streams_result(sender):
@@ -152,6 +140,7 @@ def retried(sender: Any = None, request: Any = None, reason: Any = None, **_: An
     """Publish ``retrying``. False when this process does not run the task."""
     tracker = _tracker_of(request.id)
     if tracker is not None:
+        logs.finish(tracker)
         message, retry_in = messages.retry(reason, full=tracker.streams_errors)
         following = NextAttempt(retry_in, tracker.retry_starts_at, _max_attempts(sender, tracker))
         tracker.end(encoded_events.retrying(tracker.run, time.time(), message, following))
@@ -189,7 +178,7 @@ def postrun(
         tracker.give_back(kwargs)
     if task.request.is_eager and tracker.sink is not None:
         _finish_eagerly(tracker, task, state)
-    context.leave(tracker)
+    run_tracker.leave(tracker)
     _last_tracker.set(tracker)
     if tracker.ended or tracker.sink is None:
         return None
@@ -247,6 +236,7 @@ def _fail(
     error_type: str,
     status: Literal["error", "cancelled"] = "error",
 ) -> None:
+    logs.finish(tracker)
     run, timestamp, duration = tracker.run, time.time(), tracker.duration
     tracker.end(
         encoded_events.failed(run, timestamp, error, error_type, status=status, duration=duration)

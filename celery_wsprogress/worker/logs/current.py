@@ -1,0 +1,65 @@
+"""The forwarder of the current run: which task a log record or a printed line is of.
+
+A :class:`~contextvars.ContextVar` holds it, as :mod:`celery_wsprogress.worker.context` does with
+the tracker. It is not found by the tracker: in an ``operation()`` inside a task the lines are still
+the task's.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
+
+from celery_wsprogress.worker.logs.greenlets import contexts_of_spawners
+
+if TYPE_CHECKING:
+    from celery_wsprogress.worker.logs.forwarder import LogForwarder
+
+#: The forwarder of the current run; None outside of runs whose lines are streamed.
+current_forwarder: Final[ContextVar[LogForwarder | None]] = ContextVar(
+    "celery_wsprogress.log_forwarder", default=None
+)
+
+#: The open forwarders of this process, for its threads without a context. A run whose thread was
+#: killed drops out with the context of that thread.
+open_forwarders: Final[WeakSet[LogForwarder]] = WeakSet()
+
+_single_task_process = 0
+"""Id of the process, if its pool runs one task at a time in it."""
+
+
+def worker_process_init(**_: Any) -> None:
+    """Note that this process runs one task at a time.
+
+    The prefork and the solo pool send this signal, those of threads and greenlets do not (celery
+    5.7, celery/concurrency).
+    """
+    global _single_task_process  # noqa: PLW0603 - one a process
+    _single_task_process = os.getpid()
+
+
+def find_forwarder() -> LogForwarder | None:
+    """Return the forwarder of the context, or else of the run that this thread must belong to."""
+    forwarder = current_forwarder.get()
+    if forwarder is None and open_forwarders:
+        return _of_plain_thread() if _single_task_process else _of_greenlet()
+    return forwarder
+
+
+def _of_greenlet() -> LogForwarder | None:
+    """Return the forwarder of the greenlet that led to this one."""
+    found = (one.get(current_forwarder) for one in contexts_of_spawners())
+    return next((one for one in found if one is not None), None)
+
+
+def _of_plain_thread() -> LogForwarder | None:
+    """Return the forwarder of the process's only run, if the thread was started during it."""
+    if _single_task_process != os.getpid():
+        return None
+    found = list(open_forwarders)
+    if len(found) != 1 or threading.current_thread() in found[0].older_threads:
+        return None
+    return found[0]
