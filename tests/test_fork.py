@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -287,3 +289,15 @@ def test_a_child_of_a_child_is_new_again():
         assert renewed == []
     finally:
         fork._registered.pop()
+
+
+@pytest.mark.parametrize("name", ["StreamingTask", "operation", "track"])
+def test_a_fork_takes_the_lock_of_the_bars_inside_those_of_the_publishers(name):
+    """In the order of the flusher, else they would wait for each other."""
+    script = f"""
+from celery_wsprogress import {name}, fork
+from celery_wsprogress.worker.publishing import publishers
+order = [state.reset.__module__.rpartition(".")[2] for state in fork._registered]
+assert order.index("bar_lock") < order.index("publishers"), order
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

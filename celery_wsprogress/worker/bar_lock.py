@@ -24,5 +24,6 @@ def _reset() -> None:
     _lock = threading.RLock()
 
 
-# Imported, and so registered, before the publishers: they take this lock inside theirs.
+# The publishers take this lock inside theirs, so a fork must, too: what is registered first is
+# acquired last, and :mod:`.publishers` imports this module.
 fork.register(_reset, _lock.acquire, _lock.release)

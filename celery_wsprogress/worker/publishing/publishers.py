@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 from celery_wsprogress import brokers, fork
 from celery_wsprogress.urls import masked
+from celery_wsprogress.worker import bar_lock  # noqa: F401 - registered first, see there
 from celery_wsprogress.worker.publishing.child_exit import Children
 from celery_wsprogress.worker.publishing.publisher import Publisher
 
