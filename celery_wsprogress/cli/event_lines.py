@@ -12,6 +12,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.cli.phase_bar import phases_of, running_phase, segments
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.events import LATEST, LIFE_CYCLE, RETRYING, SCHEDULED
 from celery_wsprogress.protocol.workflow_ids import is_workflow
@@ -40,9 +41,15 @@ def event_line(event: Event, name: str = "") -> str:
 def progress_bar(event: Event) -> str:
     """Return a progress event as a line with a bar, to be rewritten in place."""
     data = event["data"]
-    done = round(_BAR_WIDTH * float(data.get("progress", 0.0)))
-    bar = "-" * _BAR_WIDTH if data.get("indeterminate") else "#" * done + "." * (_BAR_WIDTH - done)
     word, text = _describe(event)
+    done = round(_BAR_WIDTH * float(data.get("progress", 0.0)))
+    phases = phases_of(data)
+    if data.get("indeterminate"):
+        bar = "-" * _BAR_WIDTH
+    elif phases:
+        bar = segments(phases, _BAR_WIDTH)
+    else:
+        bar = "#" * done + "." * (_BAR_WIDTH - done)
     return f"{clock(event.get('timestamp', 0.0))}  {word:<{_LABEL_WIDTH}} [{bar}] {text}".rstrip()
 
 
@@ -95,7 +102,8 @@ def _status(data: Event) -> tuple[str, str]:
 def _progress(data: Event) -> tuple[str, str]:
     unknown = bool(data.get("indeterminate"))
     word = "...%" if unknown else f"{percent(data):3d}%"
-    return word, _append(str(data.get("message", "")), [*figures(data), *_steps(data)])
+    more = [running_phase(data), *figures(data), *_steps(data)]
+    return word, _append(str(data.get("message", "")), more)
 
 
 def _steps(data: Event) -> list[str]:
