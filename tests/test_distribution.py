@@ -82,6 +82,8 @@ def test_its_entry_points(wheel):
     points.read_string(_text(wheel, "entry_points.txt"))
     assert dict(points["console_scripts"]) == {"celery-wsprogress": "celery_wsprogress.cli:main"}
     assert dict(points["celery.commands"]) == {"wsprogress": "celery_wsprogress.cli:wsprogress"}
+    plugin = {"celery_wsprogress": "celery_wsprogress.testing.plugin"}
+    assert dict(points["pytest11"]) == plugin
 
 
 def test_what_it_needs_and_what_it_offers(metadata):

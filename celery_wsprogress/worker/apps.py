@@ -10,6 +10,7 @@ import functools
 import logging
 import os
 import weakref
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,7 @@ from celery_wsprogress.worker.publishing.publishers import open_publisher
 from celery_wsprogress.worker.signals.eager_runs import EagerRuns, runs_in_tests
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from celery_wsprogress.worker.mirror.flower_mirror import FlowerMirror
     from celery_wsprogress.worker.publishing.publisher import Publisher
@@ -54,7 +55,7 @@ class AppPublishing:
     def __init__(self, app: Any, settings: WorkerSettings) -> None:
         self.settings = settings
         self._app = weakref.ref(app)
-        self._publishers: list[Publisher] = []
+        self._publishers: list[Publisher] = _substitutes[::-1]
         self._mirrors: list[FlowerMirror] = []
         self._by_name: dict[str, bool] = {}
         self.eager_runs = EagerRuns()
@@ -72,6 +73,14 @@ class AppPublishing:
             # Two threads at once create two; both use the first, and the other starts no thread.
             self._publishers.append(self._open_publisher())
         return self._publishers[0]
+
+    def substitute(self, publisher: Publisher) -> None:
+        """Give later events to this publisher."""
+        self._publishers.insert(0, publisher)
+
+    def restore(self, publisher: Publisher) -> None:
+        """Undo :meth:`substitute`."""
+        self._publishers = [one for one in self._publishers if one is not publisher]
 
     def _open_publisher(self) -> Publisher:
         app = self._app()
@@ -105,7 +114,7 @@ class AppPublishing:
     @property
     def publishes_eager(self) -> bool:
         """Whether eager runs are published: as the setting says; without it, except in tests."""
-        choice = self.settings.eager
+        choice = True if _substitutes else self.settings.eager
         return not runs_in_tests() if choice is None else choice
 
     def _matches(self, name: str) -> bool:
@@ -140,6 +149,24 @@ def publishing_of(app: Any) -> AppPublishing:
     if found is None:
         found = _by_app.setdefault(app, AppPublishing(app, _settings_or_off(app)))
     return found
+
+
+_substitutes: list[Publisher] = []
+"""The publishers that get the events of all apps instead of their own, the newest last."""
+
+
+@contextmanager
+def substituted_publisher(publisher: Publisher) -> Iterator[None]:
+    """Give the events of all apps, of eager runs, too, to this publisher: for tests."""
+    _substitutes.append(publisher)
+    for known in list(_by_app.values()):
+        known.substitute(publisher)
+    try:
+        yield
+    finally:
+        _substitutes.remove(publisher)
+        for known in list(_by_app.values()):
+            known.restore(publisher)
 
 
 def unproxied(app: Any) -> Any:

@@ -178,6 +178,12 @@ def open_mirror(app: Any, idle_time: float) -> FlowerMirror:
     return mirror
 
 
+def close_all() -> None:
+    """End the threads, within a second: for the end of tests."""
+    for mirror in list(_mirrors):
+        mirror.close()
+
+
 def _acquire() -> None:
     for mirror in list(_mirrors):
         mirror.acquire_for_fork()

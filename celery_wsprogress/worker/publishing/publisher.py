@@ -181,12 +181,15 @@ class Publisher:
         with self._lock:
             self._outbox.report_undelivered()
 
-    def close(self) -> None:
-        """End the flusher thread after its current batch."""
+    def close(self, timeout: float = 0.0) -> None:
+        """End the flusher thread after its current batch; wait for that so many seconds."""
         fork.notice()
         with self._lock:
             self._closed = True
             self._work.notify()
+        thread = self._thread
+        if timeout and thread is not None:
+            thread.join(timeout)
 
     def acquire_for_fork(self) -> None:
         """Keep other threads out while the process forks."""
@@ -215,9 +218,7 @@ class Publisher:
         self._must_stop_thread = False
         self.drain(uwsgi.DRAIN_TIMEOUT)
         thread = self._thread
-        self.close()
-        if thread is not None:
-            thread.join(uwsgi.DRAIN_TIMEOUT)
+        self.close(uwsgi.DRAIN_TIMEOUT)
         with self._lock:
             self._closed = False
             if thread is not None and not thread.is_alive():

@@ -66,6 +66,18 @@ def drain_all(timeout: float, untrusted_timeout: float = STALL_TIMEOUT) -> None:
             publisher.report_undelivered()
 
 
+def close_all(timeout: float) -> None:
+    """Write all events, and end the threads: for the end of tests. Later events are lost.
+
+    Args:
+        timeout: Seconds to wait, as in :func:`drain_all`, and as long again for the threads.
+    """
+    drain_all(timeout)
+    deadline = time.monotonic() + timeout
+    for publisher in list(_publishers):
+        publisher.close(max(0.0, deadline - time.monotonic()))
+
+
 children = Children(drain_all)
 
 
