@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.context import update_progress as update_progress
     from celery_wsprogress.worker.context import update_status as update_status
     from celery_wsprogress.worker.logs.handler import log_handler as log_handler
+    from celery_wsprogress.worker.relay import relay as relay
     from celery_wsprogress.worker.signals.handlers import install as install
     from celery_wsprogress.worker.task import StreamingTask as StreamingTask
     from celery_wsprogress.worker.track_methods import phase as phase
@@ -82,6 +83,7 @@ _HOMES: Final = {
     "phase": "celery_wsprogress.worker.track_methods",
     "phases": "celery_wsprogress.worker.track_methods",
     "raise_if_cancelled": "celery_wsprogress.worker.cancel.checks",
+    "relay": "celery_wsprogress.worker.relay",
     "start": "celery_wsprogress.started",
     "start_websocket_background": "celery_wsprogress.sidecar.embedded.background",
     "steps": "celery_wsprogress.worker.context",
@@ -116,6 +118,7 @@ __all__ = [
     "phase",
     "phases",
     "raise_if_cancelled",
+    "relay",
     "start",
     "start_websocket_background",
     "steps",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -199,15 +200,18 @@ def test_the_loops_and_phases_of_the_documentation_run():
             assert {one["state"] for one in phases} <= {"completed"}
 
 
-def test_the_tasks_with_bars_of_their_own_are_seen_to_their_end():
-    page = run_page(LIBRARIES, python_of(LIBRARIES))
+def test_the_tasks_with_bars_of_their_own_are_seen_to_their_end(tmp_path, monkeypatch):
+    # A module, which child processes import.
+    (tmp_path / "proj_with_bars.py").write_text(python_of(LIBRARIES))
+    monkeypatch.syspath_prepend(tmp_path)
+    page = vars(importlib.import_module("proj_with_bars"))
     app = app_of(page)
     with (
         start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
         SidecarThread(broker_address(app)) as sidecar,
     ):
         hub = sidecar.sidecar.hub
-        for name in ("import_rows", "convert", "export", "count", "fetch_all"):
+        for name in ("import_rows", "convert", "export", "count", "fetch_all", "resize_all"):
             seen = _completed(hub, page[name].delay(["a", "b", "c"]).id)
             assert (seen["current"], seen["total"]) == (3, 3), name
         told = page["collect"].delay(["a", "b", "c"]).id

@@ -7,12 +7,21 @@ import asyncio
 import io
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from celery import Celery
 
-from celery_wsprogress import StreamingTask, capture_tqdm, copy_context, log, update_progress
+from celery_wsprogress import (
+    StreamingTask,
+    capture_tqdm,
+    copy_context,
+    log,
+    relay,
+    update_progress,
+)
 from celery_wsprogress.contrib.celery_progress import ProgressRecorder
 
 app = Celery("bars", broker=os.environ["BROKER_URL"], backend=os.environ["RESULT_BACKEND"])
@@ -140,3 +149,20 @@ def has_threads(self, name, gate):
     with ThreadPoolExecutor(2) as pool, self.capture_tqdm():
         list(pool.map(copy_context(says), [name] * 4, range(4)))
         list(pool.map(copy_context(lambda name: list(loop(name, 3))), [name]))
+
+
+def works(handle, name, number):
+    """Runs in a child that knows nothing but its arguments."""
+    handle.log("info", f"{name} {number}")
+    handle.update_status("in a child")
+    handle.update_progress(current=number + 1, total=2, message=name)
+    # Of a child there is no current task.
+    log("info", "nobody's")
+
+
+@app.task(base=StreamingTask)
+def has_children(self, name, gate):
+    """Has children that are spawned, until all that they have reported is seen."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        list(pool.map(partial(works, relay(), name), range(2)))
+        wait_for(gate)

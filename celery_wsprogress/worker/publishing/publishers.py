@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from typing import TYPE_CHECKING, Final
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from celery_wsprogress import brokers, fork
 from celery_wsprogress.urls import masked
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.settings import WorkerSettings
 
 _publishers: WeakSet[Publisher] = WeakSet()
+_origins: WeakKeyDictionary[Publisher, tuple[BrokerAddress, WorkerSettings]] = WeakKeyDictionary()
 _held: list[Publisher] = []
 _forking = threading.Lock()
 """One fork at a time; taken before any publisher's lock."""
@@ -41,7 +42,13 @@ def open_publisher(address: BrokerAddress, settings: WorkerSettings) -> Publishe
         address.secrets,
         trusted=settings.url is None,
     )
+    _origins[publisher] = address, settings
     return add(publisher)
+
+
+def origin_of(publisher: Publisher) -> tuple[BrokerAddress, WorkerSettings] | None:
+    """Return what a publisher was opened with; None if it was not opened here."""
+    return _origins.get(publisher)
 
 
 def add(publisher: Publisher) -> Publisher:
