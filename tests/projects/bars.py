@@ -85,6 +85,17 @@ def shows_in_an_eager_one(self, name):
 
 
 @app.task(base=StreamingTask)
+def shows_in_phases(self):
+    """Shows a bar in each of its phases."""
+    with self.capture_tqdm():
+        for name, weight in (("first", 0.25), ("second", 0.75)):
+            with self.phase(name, weight=weight):
+                list(loop(name, 4))
+            # What was reported before is sent now.
+            self.update_status(f"{name} is over")
+
+
+@app.task(base=StreamingTask)
 def writes_states(self):
     """What projects write for the result backend."""
     for number in range(1, 4):

@@ -87,6 +87,15 @@ def test_a_task_inside_shows_its_own(bars, log, threads):
     assert (reported[-1].current, reported[-1].total) == (2, 2)
 
 
+def test_a_bar_in_a_phase_is_of_its_share(bars, log, threads):
+    task = bars.shows_in_phases.apply_async(queue=threads)
+    reported = progress(log, task)
+    fractions = [one.progress for one in reported]
+    assert fractions == sorted(fractions)
+    assert {0.25, 1.0} <= set(fractions)
+    assert {one.message for one in reported} <= {"first", "second"}
+
+
 def test_states_are_progress_too(bars, log, threads):
     task = bars.writes_states.apply_async(queue=threads)
     reported = progress(log, task)
