@@ -241,6 +241,59 @@ def test_its_looks_are_accessible(write, page_of, look, how):
     assert fill["width"] == pytest.approx(bar["width"] * 0.42, abs=1)
 
 
+def phase(name, weight, state, fraction):
+    return {"name": name, "weight": weight, "state": state, "fraction": fraction}
+
+
+def test_phases_are_segments_of_the_bar(write, page_of):
+    two = [phase("Download", 0.25, "completed", 1.0), phase("Convert", 0.5, "running", 0.5)]
+    failed = [two[0], phase("Convert", 0.75, "error", 0.5)]
+    of = {
+        "runs": [progress(0.5, at=2.0, message="Convert", details={"phases": two})],
+        "done": [
+            progress(0.5, at=2.0, details={"phases": two}),
+            completed(at=3.0, duration=1.0),
+        ],
+        "failed": [progress(0.625, at=2.0, details={"phases": failed})],
+        "declared": [
+            progress(0.0, at=2.0, details={"phases": [phase("Later", 1.0, "waiting", 0.0)]})
+        ],
+        "plain": [progress(0.5, at=2.0, details={"phases": "none"})],
+    }
+    for name, events in of.items():
+        write(*life_of(f"in-phases-{name}", started("t"), *events))
+    page = page_of(
+        "".join(f"<celery-progress task-id=in-phases-{one}></celery-progress>" for one in of)
+    )
+    bars = {name: page.locator(f"celery-progress[task-id=in-phases-{name}]") for name in of}
+    # The third one is what no phase has.
+    expect(bars["runs"].locator("[part=phase]")).to_have_count(3, timeout=LONG)
+    expect(bars["runs"].locator("[part=phase][title=Convert]")).to_have_attribute(
+        "data-state", "running"
+    )
+    expect(bars["runs"].get_by_role("progressbar")).to_have_attribute("aria-valuenow", "50")
+    expect(bars["declared"]).not_to_have_attribute("indeterminate", "")
+    expect(bars["plain"].locator("[part=phase]")).to_have_count(0)
+    expect(bars["done"]).to_have_attribute("state", "completed")
+    page.emulate_media(reduced_motion="reduce")
+
+    def has_width(name, part, share):
+        found = bars[name].locator("[part=phase]").nth(1)
+        found = found.locator("[part=phase-fill]") if part == "fill" else found
+        wide = [one.evaluate("(part) => part.clientWidth") for one in (found, bars[name])]
+        return wide[0] == pytest.approx(share * wide[1], abs=4)
+
+    # What is drawn may still be in motion.
+    eventually(lambda: has_width("runs", "phase", 0.5))
+    eventually(lambda: has_width("runs", "fill", 0.25))
+    eventually(lambda: has_width("done", "fill", 0.5))
+    colour = "(part) => getComputedStyle(part).background"
+    first, second = (
+        bars["failed"].locator("[part=phase-fill]").nth(index).evaluate(colour) for index in (0, 1)
+    )
+    assert first != second
+
+
 def test_an_unknown_total_has_no_value_and_rests_for_those_who_want_it(write, page_of):
     write(*life_of("fetch", *BARS["fetch"]))
     page = page_of("<celery-progress task-id=fetch></celery-progress>")

@@ -27,7 +27,7 @@ export function isolateDirection(text) {
  */
 export function buildShadow(root) {
   adoptStyles(root);
-  const bar = createPart("bar", createPart("fill"));
+  const bar = createPart("bar", createPart("fill"), createPart("phases"));
   const attributes = { role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" };
   for (const [name, value] of Object.entries(attributes)) bar.setAttribute(name, value);
   const toggle = document.createElement("button");

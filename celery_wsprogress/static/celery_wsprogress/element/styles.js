@@ -76,6 +76,12 @@ export const STYLES = `
   block-size: 100%; inline-size: 0; border-radius: inherit; background: var(--_paint);
   transition: inline-size 0.3s ease-out, background-color 0.3s;
 }
+[part=bar][data-phases] { background: none; }
+[part=bar][data-phases] [part=fill] { visibility: hidden; }
+[part=phases] { display: flex; gap: 2px; position: absolute; inset: 0; }
+[part=phase] { flex: 1 1 0; background: var(--_track); }
+[part=phase-fill] { block-size: 100%; background: var(--_paint); transition: inline-size 0.3s ease-out; }
+[part=phase][data-state=error] > * { background: var(--_failure); }
 [part=foot] { color: var(--_muted); font-size: 0.8125rem; min-block-size: 1.45em; }
 [part=figures] { font-variant-numeric: tabular-nums; }
 [part=error] { color: var(--_tone); font-size: 0.8125rem; white-space: pre-wrap; }
@@ -102,7 +108,7 @@ export const STYLES = `
 }
 @keyframes slide { from { inset-inline-start: -35%; } to { inset-inline-start: 100%; } }
 @media (prefers-reduced-motion: reduce) {
-  [part=fill] { transition: none; }
+  [part=fill], [part=phase-fill] { transition: none; }
   :host([indeterminate]) [part=fill] {
     inline-size: 100%; animation: none;
     background: repeating-linear-gradient(
@@ -112,6 +118,6 @@ export const STYLES = `
 }
 @media (forced-colors: active) {
   [part=bar] { border: 1px solid CanvasText; }
-  [part=fill] { background: Highlight; forced-color-adjust: none; }
+  [part=fill], [part=phase-fill] { background: Highlight; forced-color-adjust: none; }
 }
 `;

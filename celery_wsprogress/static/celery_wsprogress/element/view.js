@@ -8,6 +8,7 @@
 import { exactResult } from "../client/exact_json.js";
 import { languageOf, reflect } from "./attributes.js";
 import { formatFigures, formatPercent, formatResult } from "./format.js";
+import { renderPhases } from "./phases.js";
 import { buildShadow, isolateDirection, part, setText } from "./shadow_dom.js";
 
 /** @import { Operation, ProgressEvent } from "../client/protocol.js" */
@@ -66,7 +67,9 @@ export class View {
    */
   #renderBar(operation, { status, text = "" }, words, isGroup, now) {
     const { progress = 0, message = text } = operation ?? {};
-    const indeterminate = operation !== null && isIndeterminate(operation, isGroup);
+    const bar = this.#part("bar");
+    const hasPhases = renderPhases(bar, operation);
+    const indeterminate = !hasPhases && operation !== null && isIndeterminate(operation, isGroup);
     const language = languageOf(this.#host);
     const percent = formatPercent(progress, language);
     const figures = formatFigures(operation, words, language, now);
@@ -78,7 +81,6 @@ export class View {
     const rightToLeft = getComputedStyle(this.#host).direction === "rtl";
     this.#setText("figures", (rightToLeft ? figures.map(isolateDirection) : figures).join(" · "));
     this.#part("fill").style.inlineSize = indeterminate ? "" : `${progress * 100}%`;
-    const bar = this.#part("bar");
     const valueText = [status, ...(indeterminate ? [] : [percent]), message];
     if (indeterminate || !operation) bar.removeAttribute("aria-valuenow");
     else bar.setAttribute("aria-valuenow", String(Math.floor(progress * 100)));
