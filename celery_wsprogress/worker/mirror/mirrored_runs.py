@@ -54,5 +54,5 @@ class MirroredRuns:
                 continue
             latest, (sent, sent_at) = tracker.slot.latest, self._sent[tracker]
             if latest is not None and latest is not sent and now >= sent_at + INTERVAL:
-                yield tracker.run, latest
+                yield tracker.run, tracker.slot.measured(latest)
                 self._sent[tracker] = latest, now

@@ -74,7 +74,7 @@ class ProgressSlot:
         if latest is None or latest is self._sent:
             return None
         self._sent = latest
-        latest = self._measured(latest)
+        latest = self.measured(latest)
         return self._encode(latest, *self._estimate(latest))
 
     def encode(self, value: Value, rate: float | None, eta: float | None) -> EncodedEvent:
@@ -85,7 +85,7 @@ class ProgressSlot:
             rate: Units per second, None if not known.
             eta: Seconds until the end, None if not known.
         """
-        return self._encode(self._measured(value), rate, eta)
+        return self._encode(self.measured(value), rate, eta)
 
     def _encode(self, value: Value, rate: float | None, eta: float | None) -> EncodedEvent:
         at, fraction, indeterminate, message, details, current, total, unit, _ = value
@@ -102,8 +102,8 @@ class ProgressSlot:
         )
         return encoded_events.progress(self._run, at, data, last=self.ended)
 
-    def _measured(self, value: Value) -> Value:
-        """Return the value as the bar has it now: loops count on without a report."""
+    def measured(self, value: Value) -> Value:
+        """Return a value as the bar has it now: loops count on without a report."""
         if self.bar is None:
             return value
         _, _, indeterminate, message, details, current, total, unit, _ = value

@@ -6,6 +6,7 @@ import gc
 
 from celery_wsprogress.worker.mirror.mirrored_runs import INTERVAL, MirroredRuns
 from celery_wsprogress.worker.run_info import RunInfo
+from celery_wsprogress.worker.track import Track
 from celery_wsprogress.worker.tracker import Tracker
 
 
@@ -30,6 +31,17 @@ def test_each_run_has_a_turn_a_second_if_it_has_reported_something_new():
     one.update_progress(0.3)
     assert due(runs, 100.0 + INTERVAL) == [("one", 0.3)]
     assert due(runs, 200.0) == []
+
+
+def test_a_loop_is_mirrored_as_far_as_it_is():
+    runs, one = MirroredRuns(), tracker()
+    runs.add(one)
+    loop = iter(Track(one, "abcd", "", None, "rows"))
+    next(loop)
+    next(loop)
+    [(_, value)] = runs.due(100.0)
+    assert (value[1], value[2], *value[5:8]) == (0.25, False, 1, 4, "rows")
+    loop.close()
 
 
 def test_a_run_that_has_ended_has_no_turn():
