@@ -19,6 +19,7 @@ from celery.exceptions import Ignore, Reject
 
 from celery_wsprogress import (
     StreamingTask,
+    copy_context,
     log,
     operation,
     phase,
@@ -80,7 +81,7 @@ def works_in_phases(self, n):
 
     with self.phase("Write", weight=0.75):
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(write, range(2)))
+            list(pool.map(copy_context(write), range(2)))
         self.update_status("halfway")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+from support.workers import Worker
+
 from celery_wsprogress.protocol.events import Progress, Status
 
 
@@ -47,3 +50,25 @@ def test_phases_of_each_item_of_a_map(life, worker, log):
     assert [one.progress for one in said] == sorted(one.progress for one in said)
     assert {0.25, 0.75} <= {one.progress for one in said}
     assert (said[-1].current, said[-1].total, said[-1].progress) == (2, 2, 1.0)
+
+
+def test_greenlets_are_told_apart(life, redis_server, log):
+    with Worker(
+        "life",
+        broker=redis_server.url,
+        backend=redis_server.url,
+        options=("-Q", "tracked"),
+        pool="gevent",
+        concurrency=8,
+    ):
+        tasks = [
+            life.works_in_phases.apply_async((10 * number,), queue="tracked")
+            for number in range(1, 9)
+        ]
+        for number, task in enumerate(tasks, 1):
+            said = progress_of(log.wait_for_end(task.id))
+            # One loop of so many rows, then two at once.
+            totals = {one.total for one in said} - {UNSET}
+            assert {20 * number} <= totals <= {10 * number, 20 * number}
+            assert [one.progress for one in said] == sorted(one.progress for one in said)
+            assert (said[-1].progress, said[-1].current) == (1.0, 20 * number)
