@@ -24,7 +24,7 @@ _BENEATH: Final = ("amqp", "billiard", "python-dateutil", "tzdata", "vine")
 _TOOLS: Final = frozenset(
     {
         "gevent", "hypothesis", "playwright", "psutil", "pytest", "pytest-timeout", "pytest-xdist",
-        "django", "django-celery-results", "numpy", "pyro4",
+        "django", "django-celery-results", "numpy", "pyro4", "rich", "tqdm",
     }
 )  # fmt: skip
 
