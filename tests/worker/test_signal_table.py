@@ -236,7 +236,7 @@ def test_ignore_is_completed_without_a_result(life, worker, log):
         (("SUCCESS", "stored"), LIFE),
         (("FAILURE", "no exception"), ["started", "error"]),
         (("REVOKED", None), ["started", "error"]),
-        (("HALFWAY", "stored"), ["started", "completed"]),
+        (("HALFWAY", "stored"), ["started", "HALFWAY", "completed"]),
     ],
 )
 def test_ignore_ends_as_the_backend_says(worker, log, redis_server, outcome, words):
