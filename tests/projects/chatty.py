@@ -104,6 +104,16 @@ def prints(self):
     print("unended", end="")
 
 
+@app.task(base=StreamingTask, stream_logs="INFO", capture_stdout=True)
+def tries_again(self):
+    """Is in the middle of a line when it is retried, and when it fails."""
+    logger.info("attempt %d", self.request.retries)
+    print("unended", end="")
+    if self.request.retries:
+        raise ValueError("enough")
+    raise self.retry(countdown=0)
+
+
 @app.task(base=StreamingTask, stream_logs="INFO")
 def floods(self, lines):
     """Logs more than anybody reads."""

@@ -36,16 +36,22 @@ class StdoutTee:
 
     def write(self, text: Any) -> Any:
         """Write to the other stream, and return what that returns."""
-        written = self.wsprogress_target.write(text)
         forwarder = find_forwarder()
         if (
-            forwarder is not None
-            and forwarder.captures_stdout
-            and not forwarder.closed
-            and isinstance(text, str)
-            and not handler.sends.get()
+            forwarder is None
+            or not forwarder.captures_stdout
+            or forwarder.closed
+            or handler.sends.get()
+            or not isinstance(text, str)
         ):
-            send_lines(forwarder, forwarder.printed_lines(text))
+            return self.wsprogress_target.write(text)
+        # The other stream may log it, or lead to another tee.
+        token = handler.sends.set(True)
+        try:
+            written = self.wsprogress_target.write(text)
+        finally:
+            handler.sends.reset(token)
+        send_lines(forwarder, forwarder.printed_lines(text))
         return written
 
     def writelines(self, lines: Iterable[Any]) -> None:

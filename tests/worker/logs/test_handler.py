@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import logging.config
 import re
 
 import pytest
 
 from celery_wsprogress import log_handler
-from celery_wsprogress.worker import context
-from celery_wsprogress.worker.logs import handler, runs
+from celery_wsprogress.worker.logs import handler
 from celery_wsprogress.worker.logs.options import LogOptions
-from celery_wsprogress.worker.run_info import RunInfo
-from celery_wsprogress.worker.tracker import Tracker
-
-EVERYTHING = LogOptions(1, captures_stdout=False, lines_per_second=100.0)
-
-
-class Sink:
-    def __init__(self):
-        self.lines = []
-
-    def schedule(self, slot):
-        pass
-
-    def emit(self, events, *, after=None):
-        self.lines += [json.loads(one.event)["data"] for one in events]
-
-    @property
-    def messages(self):
-        return [line["message"] for line in self.lines]
 
 
 @pytest.fixture
@@ -39,29 +19,6 @@ def logger():
     logger.setLevel(logging.DEBUG)
     yield logger
     logger.setLevel(logging.NOTSET)
-    for one in (logging.getLogger(), logging.getLogger("celery.task")):
-        one.removeHandler(log_handler())
-
-
-@pytest.fixture
-def begin():
-    begun = []
-
-    def begin_run(options=EVERYTHING, parent=None, sink=True):
-        tracker = Tracker(RunInfo("op", "task", "r"), Sink() if sink else None, parent)
-        context.enter(tracker)
-        runs.begin(tracker, options, streams_tracebacks=False)
-        begun.append(tracker)
-        return tracker
-
-    yield begin_run
-    for tracker in reversed(begun):
-        end(tracker)
-
-
-def end(tracker):
-    runs.leave(tracker)
-    context.leave(tracker)
 
 
 @pytest.fixture
@@ -70,7 +27,7 @@ def formatter():
     log_handler().setFormatter(None)
 
 
-def test_outside_of_a_run_it_does_nothing(logger, begin):
+def test_outside_of_a_run_it_does_nothing(logger, begin, end):
     run = begin()
     end(run)
     logger.error("before or after")
@@ -102,7 +59,9 @@ def test_records_of_the_worker_and_of_this_package_are_not_the_tasks(logger, beg
     assert run.sink.messages == ["celery_extra", "celery.task", "celery.task.mine"]
 
 
-def test_an_inner_run_hides_its_lines_and_an_unpublished_one_has_none_of_its_own(logger, begin):
+def test_an_inner_run_hides_its_lines_and_an_unpublished_one_has_none_of_its_own(
+    logger, begin, end
+):
     outer = begin()
     inner = begin(None, outer)
     logger.info("of the inner one, which streams nothing")
@@ -192,7 +151,7 @@ def test_a_value_that_logs_itself_does_not_loop(logger, begin):
     assert run.sink.messages == ["talker"]
 
 
-def test_lines_that_were_left_out_are_counted_at_the_end(logger, begin):
+def test_lines_that_were_left_out_are_counted_at_the_end(logger, begin, end):
     run = begin(LogOptions(1, captures_stdout=False, lines_per_second=1.0))
     for number in range(100):
         logger.info("%d", number)
@@ -213,3 +172,8 @@ def test_where_logging_was_not_configured_warnings_still_go_to_stderr(
     logger.warning("seen by the terminal")
     logger.info("not seen")
     assert capsys.readouterr().err == "seen by the terminal\n"
+
+
+def test_it_can_be_named_in_a_configuration():
+    configurator = logging.config.DictConfigurator({"version": 1})
+    assert configurator.configure_handler({"()": "celery_wsprogress.log_handler"}) is log_handler()

@@ -127,6 +127,20 @@ def test_nothing_comes_after_the_end(pool, log):
 
 
 @only_prefork
+def test_each_attempt_ends_with_its_last_line(pool, log):
+    task = pool[1].send_task("chatty.tries_again")
+    log.wait_for_end(task.id)
+    # Two processes may run them, which wait for no other.
+    log.wait_for_words(task.id, "retrying")
+    lines = {}
+    for run in log.runs(task.id):
+        *_, end = words = in_task(run)
+        assert words == ["started", "log", "log", end]
+        lines[end] = texts(e.data for e in run if isinstance(e, Log))
+    assert lines == {"retrying": ["attempt 0", "unended"], "error": ["attempt 1", "unended"]}
+
+
+@only_prefork
 def test_an_extra_is_redacted_and_bounded(pool, log):
     logged_in, read = told(pool, log, "redacts")
     assert logged_in.details == {"password": "[redacted]", "user": "me"}

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import copy
 import io
+import logging
 import sys
+import threading
 
 import pytest
 
 from celery_wsprogress.worker.logs import stdout
+from celery_wsprogress.worker.logs.options import LogOptions
 from celery_wsprogress.worker.logs.stdout import StdoutTee
 
 
@@ -36,6 +40,35 @@ def test_it_is_installed_once():
     with replaced() as target:
         stdout.install()
         assert sys.stdout.wsprogress_target is target
+
+
+def test_a_line_that_passes_two_tees_is_sent_once(begin):
+    run = begin(LogOptions(1, captures_stdout=True, lines_per_second=100.0))
+    target, logger = io.StringIO(), logging.getLogger("tests.of.stdout")
+
+    class Logs:
+        """What some projects put in the place of ``sys.stdout``."""
+
+        def write(self, text):
+            logger.error("printed: %s", text)
+            return len(text)
+
+    for one in (StdoutTee(StdoutTee(target)), StdoutTee(Logs())):
+        with contextlib.redirect_stdout(one):
+            assert sys.stdout.write("a line\n") == 7
+    assert run.sink.messages == ["a line", "a line"]
+    assert target.getvalue() == "a line\n"
+
+
+def test_each_thread_has_a_line_of_its_own(begin):
+    run = begin(LogOptions(1, captures_stdout=True, lines_per_second=100.0))
+    with contextlib.redirect_stdout(StdoutTee(io.StringIO())):
+        print("be", end="")
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(print, "other"))
+        thread.start()
+        thread.join()
+        print("gun")
+    assert run.sink.messages == ["other", "begun"]
 
 
 def test_there_may_be_no_stdout(monkeypatch):
