@@ -241,7 +241,7 @@ class Audience:
         self.do(watching())
 
     def wait_until_connected(
-        self, watchers: Iterable[Watcher] | None = None, timeout: float = 60.0
+        self, watchers: Iterable[Watcher] | None = None, timeout: float = 240.0
     ) -> None:
         """Wait until these (or all) are connected and have been told of their subscriptions."""
 
