@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "monitor": ("celery_wsprogress.cli.monitor", "Show every operation, until Ctrl-C."),
     "stats": ("celery_wsprogress.cli.stats", "Print the statistics of the sidecar."),
     "token": ("celery_wsprogress.cli.token", "Create a token for clients of the sidecar."),
+    "fake": ("celery_wsprogress.cli.fake", "Serve recorded events, for those who write pages."),
     "interactive": (
         "celery_wsprogress.cli.interactive",
         "Type commands, and see events as they come.",
