@@ -143,7 +143,7 @@ class _AsyncTrack(Generic[T]):
     async def __anext__(self) -> T:
         if self._run is None:
             self._run = _TrackedLoop(self._tracker, *self._arguments)
-        else:
+        elif not self._run.loop.closed:
             self._run.loop.count += 1
             if self._tracker.slot.due is None and self._tracker.sink is not None:
                 report_place(self._tracker, self._run.loop)

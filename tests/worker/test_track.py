@@ -320,6 +320,17 @@ def test_an_asynchronous_loop():
     assert counts(heard) == [(n, 3) for n in (0, 1, 2, 3, 3)]
 
 
+def test_an_asynchronous_loop_that_is_over_counts_no_further():
+    async def walk():
+        rows = aiter(track(rows_of("a"), total=1))
+        return [await anext(rows, "end") for _ in range(4)]
+
+    with running() as (_, heard):
+        assert asyncio_runner.run(walk()) == ["a", "end", "end", "end"]
+        update_status("over")
+    assert counts(heard)[-1] == (1, 1)
+
+
 def test_an_asynchronous_loop_that_is_left_says_how_far_it_came():
     async def leave():
         async for row in track(rows_of("abc"), total=3):
