@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from celery_wsprogress import fork
-from celery_wsprogress.worker.bar_lock import bar_lock
+from celery_wsprogress.worker.bar_lock import bar_lock, lock_to_read
 from celery_wsprogress.worker.run_context import run_context
 from celery_wsprogress.worker.sections import (
     NO_LOOPS,
@@ -156,7 +156,7 @@ class DividedBar:
         Args:
             indeterminate: Whether the latest report was.
         """
-        with bar_lock():
+        with lock_to_read():
             around = list(_outwards(self._latest))
             loops = [place for place in around if isinstance(place, Loop)]
             open_loops = self._whole.open_loops
@@ -181,7 +181,7 @@ class DividedBar:
 
     def shown_phases(self) -> list[dict[str, Any]]:
         """Return the phases as events show them, those that are in no loop."""
-        with bar_lock():
+        with lock_to_read():
             return _shown(self._whole.phases, [MAX_SHOWN])
 
 
