@@ -11,7 +11,7 @@ import os
 import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from celery_wsprogress.worker.logs.greenlets import contexts_of_spawners
 
@@ -25,7 +25,11 @@ current_forwarder: Final[ContextVar[LogForwarder | None]] = ContextVar(
 
 #: The open forwarders of this process, for its threads without a context. A run whose thread was
 #: killed drops out with the context of that thread.
-open_forwarders: Final[WeakSet[LogForwarder]] = WeakSet()
+open_forwarders: Final[WeakKeyDictionary[LogForwarder, None]] = WeakKeyDictionary()
+
+OWN_THREADS: Final = "celery-wsprogress"
+"""How the names of this package's threads begin. The first run of a process starts some of them,
+and client libraries log in them."""
 
 _single_task_process = 0
 """Id of the process, if its pool runs one task at a time in it."""
@@ -59,7 +63,9 @@ def _of_plain_thread() -> LogForwarder | None:
     """Return the forwarder of the process's only run, if the thread was started during it."""
     if _single_task_process != os.getpid():
         return None
-    found = list(open_forwarders)
-    if len(found) != 1 or threading.current_thread() in found[0].older_threads:
+    # In one step: a thread of an earlier run may be here while another run begins.
+    found = [one for one in (ref() for ref in open_forwarders.keyrefs()) if one is not None]
+    thread = threading.current_thread()
+    if len(found) != 1 or thread in found[0].older_threads:
         return None
-    return found[0]
+    return None if thread.name.startswith(OWN_THREADS) else found[0]

@@ -32,7 +32,7 @@ def begin(tracker: Tracker, options: LogOptions | None, *, streams_tracebacks: b
         return
     forwarder = LogForwarder(tracker, options, outer, streams_tracebacks=streams_tracebacks)
     current_forwarder.set(forwarder)
-    open_forwarders.add(forwarder)
+    open_forwarders[forwarder] = None
     handler.install()
     if options.captures_stdout:
         stdout.install()
@@ -42,7 +42,7 @@ def finish(tracker: Tracker) -> None:
     """Send what is left, before the end of the run is sent. Later lines are dropped."""
     forwarder = _forwarder_of(tracker)
     if forwarder is not None and not forwarder.closed:
-        open_forwarders.discard(forwarder)
+        open_forwarders.pop(forwarder, None)
         stdout.send_lines(forwarder, forwarder.unended_lines())
         forwarder.close()
 
