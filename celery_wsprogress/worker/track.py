@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import operator
 from time import monotonic, time
-from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from celery_wsprogress.guard import call_safely
@@ -72,7 +71,6 @@ class Track(Generic[T]):
             loop.finish()
         finally:
             run.end()
-            _close(iterator)
 
     def __aiter__(self) -> AsyncIterator[T]:
         iterator: AsyncIterator[T] = aiter(self._iterable)
@@ -92,12 +90,6 @@ class Track(Generic[T]):
 def _length_of(iterable: Any) -> float | None:
     found = operator.length_hint(iterable, -1)
     return None if found < 0 else number("length", found)
-
-
-def _close(iterator: Any) -> None:
-    """Close a generator, also where somebody else still knows it."""
-    if type(iterator) is GeneratorType:
-        iterator.close()
 
 
 class _TrackedLoop:

@@ -43,8 +43,8 @@ class TrackMethods:
                 ...
 
         ``async for`` does the same over what is asynchronous. The items are those of the iterable,
-        and so are its exceptions. A loop that is left early reports how far it came, and closes the
-        generator that it iterates over.
+        and so are its exceptions. A loop that is left early reports how far it came; what it
+        iterates over can go on, as without ``track``.
 
         What is reported inside the loop, also by phases and by loops, moves the bar within the
         current item. Loops that run at the same time, in threads or coroutines, add up.
