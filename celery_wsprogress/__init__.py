@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.logs.handler import log_handler as log_handler
     from celery_wsprogress.worker.relay import relay as relay
     from celery_wsprogress.worker.signals.handlers import install as install
+    from celery_wsprogress.worker.stream_methods import stream as stream
     from celery_wsprogress.worker.task import StreamingTask as StreamingTask
     from celery_wsprogress.worker.track_methods import phase as phase
     from celery_wsprogress.worker.track_methods import phases as phases
@@ -88,6 +89,7 @@ _HOMES: Final = {
     "start_websocket_background": "celery_wsprogress.sidecar.embedded.background",
     "steps": "celery_wsprogress.worker.context",
     "stop_websocket_background": "celery_wsprogress.sidecar.embedded.background",
+    "stream": "celery_wsprogress.worker.stream_methods",
     "track": "celery_wsprogress.worker.track_methods",
     "update_progress": "celery_wsprogress.worker.context",
     "update_status": "celery_wsprogress.worker.context",
@@ -123,6 +125,7 @@ __all__ = [
     "start_websocket_background",
     "steps",
     "stop_websocket_background",
+    "stream",
     "track",
     "update_progress",
     "update_status",

@@ -41,6 +41,7 @@ TASKS = ROOT / "docs" / "howto" / "report-progress.md"
 TRACK = ROOT / "docs" / "howto" / "track.md"
 CANCEL = ROOT / "docs" / "howto" / "cancel.md"
 LOGS = ROOT / "docs" / "howto" / "logs.md"
+STREAMS = ROOT / "docs" / "howto" / "streams.md"
 WORKFLOWS = ROOT / "docs" / "howto" / "workflows.md"
 LIBRARIES = ROOT / "docs" / "howto" / "libraries.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -273,11 +274,31 @@ def test_the_lines_of_the_documentation_are_seen(log_filters, monkeypatch):
     }
 
 
-def lines_of(hub, operation_id):
-    """The data of its log lines."""
+def lines_of(hub, operation_id, kind="log"):
+    """The data of its log lines, or of its events of another type."""
     events, _ = newest_events(hub.store.get(operation_id).history, 100, 1_000_000)
     events = [json.loads(one) for one in events]
-    return [one["data"] for one in events if one["event_type"] == "log"]
+    return [one["data"] for one in events if one["event_type"] == kind]
+
+
+def test_the_streams_of_the_documentation_are_seen():
+    page = run_page(STREAMS, python_of(STREAMS))
+    app = app_of(page)
+    with (
+        start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
+        SidecarThread(broker_address(app)) as sidecar,
+    ):
+        hub, shown = sidecar.sidecar.hub, {}
+        for name in ("ask", "search"):
+            task_id = page[name].delay("what").id
+            _completed(hub, task_id)
+            for one in lines_of(hub, task_id, "chunk"):
+                shown.setdefault(one["stream"], []).append(one["chunk"])
+    hits, answer, notes = (shown.pop(name) for name in ("hits", "answer", "notes"))
+    assert hits == [*({"row": row, "word": "what"} for row in range(3)), None]
+    assert "".join(answer[:-1]) == "The answer is 42."
+    assert "".join(notes[:-1]) == "searching for what\ndone\n"
+    assert not shown
 
 
 def shapes_of(page):
@@ -327,7 +348,7 @@ def test_the_token_of_the_documentation_holds(monkeypatch, name):
 
 
 def test_no_other_page_holds_python_that_nothing_runs():
-    pages = (FIRST_BAR, TASKS, TRACK, LOGS, CANCEL, WORKFLOWS, LIBRARIES)
+    pages = (FIRST_BAR, TASKS, TRACK, LOGS, STREAMS, CANCEL, WORKFLOWS, LIBRARIES)
     of_tasks = {page.name for page in pages}
     run = {"README.md", *of_tasks, *STANDALONE}
     assert {page.name for page in PAGES if python_of(page)} == run

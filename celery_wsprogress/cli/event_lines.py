@@ -138,10 +138,18 @@ def _snapshot(data: Event) -> tuple[str, str]:
     return "missed", _append(text, [f"{percent(operation)}%", str(operation.get("message") or "")])
 
 
+def _chunk(data: Event) -> tuple[str, str]:
+    text = data.get("chunk")
+    if data.get("closed"):
+        return str(data.get("stream")), "(closed)"
+    return str(data.get("stream")), text if isinstance(text, str) else _compact(text)
+
+
 _KINDS: Final = {
     "status": _status,
     "progress": _progress,
     "log": lambda data: (str(data.get("level", "log")), str(data.get("message", ""))),
+    "chunk": _chunk,
     "result": _result,
     "completed": _completed,
     "error": _error,

@@ -9,8 +9,8 @@ A session (:mod:`.session`) replaces the number by a :class:`ReplayCursor` in th
 * Entries that the client has not read were dropped, since a history is bounded. The client needs a
   snapshot.
 * The client has selected very many operations at once: they share a :class:`SelectionCursor`.
-* A snapshot was sent. Log lines, results and the terminal event, which it does not contain, are
-  still sent; earlier statuses and progress are not.
+* A snapshot was sent. Log lines, chunks, results and the terminal event, which it does not contain,
+  are still sent; earlier statuses and progress are not.
 
 Pure.
 """
@@ -40,7 +40,7 @@ class SnapshotMark(NamedTuple):
 
     def still_needs(self, entry: Entry) -> bool:
         """Return whether an entry must be sent in spite of the snapshot."""
-        # Log lines and results (`OTHER`) are not in a snapshot, of whichever run they are.
+        # Log lines, chunks and results (`OTHER`) are not in a snapshot, of whichever run they are.
         if entry.seq > self.seq or entry.kind is Kind.OTHER:
             return True
         # A snapshot of an operation that has ended does not replace the terminal event: clients

@@ -1,8 +1,8 @@
 """What a client is shown of an operation that it may watch.
 
 A token's ``view`` may be ``progress``: how far the operation is and how it stands, but no details,
-log lines, results, metadata and error texts. And who may watch by exact id only is told no ids of
-other operations, since whoever knows an id may watch it.
+log lines, streams, results, metadata and error texts. And who may watch by exact id only is told no
+ids of other operations, since whoever knows an id may watch it.
 
 What is shown is listed, so that a field which is added later is hidden until it is listed, too.
 

@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from celery_wsprogress.protocol.event_ids import event_id_of_frame, position_of_frame
-from celery_wsprogress.protocol.events import Completed, Error, Event, Log, Progress, Result, Status
+from celery_wsprogress.protocol.events import (
+    Chunk,
+    Completed,
+    Error,
+    Event,
+    Log,
+    Progress,
+    Result,
+    Status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +53,7 @@ class Kind(IntEnum):
     PROGRESS = 0
     STATUS = 1
     OTHER = 2
-    """A log line or a result."""
+    """A log line, a chunk or a result."""
     TERMINAL = 3
 
 
@@ -56,6 +65,7 @@ KINDS: Final[Mapping[type[Event], Kind]] = {
     Progress: Kind.PROGRESS,
     Status: Kind.STATUS,
     Log: Kind.OTHER,
+    Chunk: Kind.OTHER,
     Result: Kind.OTHER,
     Completed: Kind.TERMINAL,
     Error: Kind.TERMINAL,

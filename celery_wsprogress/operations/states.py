@@ -22,6 +22,7 @@ from celery_wsprogress.protocol.events import (
     SCHEDULED,
     STALLED,
     STARTED,
+    Chunk,
     Completed,
     Error,
     Event,
@@ -206,6 +207,7 @@ _TRIGGER_OF_STATUS: Final[Mapping[str, Trigger]] = {
 _TRIGGER_OF_TYPE: Final[Mapping[type[Event], Trigger]] = {
     Progress: Trigger.WORK,
     Log: Trigger.WORK,
+    Chunk: Trigger.WORK,
     Result: Trigger.WORK,
     Completed: Trigger.COMPLETE,
 }

@@ -36,6 +36,7 @@ MAX_ID_LENGTH: Final = 1_000
 """Maximum number of characters of an operation's id."""
 
 Fraction: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
+Index: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 OperationId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 ShortText: TypeAlias = Annotated[str, Meta(max_length=MAX_ID_LENGTH)]
@@ -148,6 +149,23 @@ class LogData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     details: dict[str, Any] | UnsetType = UNSET
 
 
+class ChunkData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """``data`` of a ``chunk`` event."""
+
+    stream: Text
+    """Name of the stream: a run may have several."""
+    index: Index
+    """Number of the chunk in its stream and run, from 0. Above the number that is due, those
+    between are lost."""
+    chunk: Any
+    """A piece of text, which follows the one before; or any other value. None if it is closed."""
+
+    closed: bool | UnsetType = UNSET
+    """True on the last one: no more follow."""
+    truncated: bool | UnsetType = UNSET
+    """True if a value was too large, and ``chunk`` is the beginning of its JSON."""
+
+
 class ResultData(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """``data`` of a ``result`` event."""
 
@@ -223,6 +241,12 @@ class Log(_Envelope, frozen=True, kw_only=True, gc=False, tag="log"):
     data: LogData
 
 
+class Chunk(_Envelope, frozen=True, kw_only=True, gc=False, tag="chunk"):
+    """A part of what the task streams."""
+
+    data: ChunkData
+
+
 class Result(_Envelope, frozen=True, kw_only=True, gc=False, tag="result"):
     """The return value of the task; ``completed`` follows."""
 
@@ -247,7 +271,7 @@ class Plan(_Envelope, frozen=True, kw_only=True, gc=False, tag="plan"):
     data: PlanData
 
 
-Event: TypeAlias = Status | Progress | Log | Result | Completed | Error
+Event: TypeAlias = Status | Progress | Log | Chunk | Result | Completed | Error
 """Any event of an operation, protocol version 1."""
 
 LogEvent: TypeAlias = Event | Plan

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from celery_wsprogress.standalone.handle import NO_RESULT, OperationHandle, new_run
 from celery_wsprogress.standalone.registry import start
 from celery_wsprogress.worker import context
+from celery_wsprogress.worker.stream_methods import StreamMethods
 from celery_wsprogress.worker.track_methods import TrackMethods
 from celery_wsprogress.worker.tracker import Tracker
 
@@ -64,7 +65,7 @@ def operation(
     return OperationContext(new_run(name, metadata, tags, operation_id))
 
 
-class OperationContext(TrackMethods):
+class OperationContext(TrackMethods, StreamMethods):
     """An operation that ends when its block is left; made by :func:`operation`.
 
     Its methods are those of a task. They send nothing before the block and after it.

@@ -19,6 +19,7 @@ from celery_wsprogress.worker.default_base import add_default_base
 from celery_wsprogress.worker.progress_args import parse_progress
 from celery_wsprogress.worker.signals import caller, handlers
 from celery_wsprogress.worker.steps import Steps
+from celery_wsprogress.worker.stream_methods import StreamMethods
 from celery_wsprogress.worker.track_methods import TrackMethods
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _current = context.current_tracker.get
 _tracker_of = context.tracker_of
 
 
-class StreamingTask(TrackMethods, Task):
+class StreamingTask(TrackMethods, StreamMethods, Task):
     """A Celery task whose life cycle and progress can be watched while it runs.
 
     .. code-block:: python

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from operator import itemgetter
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
@@ -24,21 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from celery_wsprogress.worker.cancel.cancel_check import CancelCheck
+    from celery_wsprogress.worker.event_sink import EventSink
     from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent, QueueEntry
     from celery_wsprogress.worker.redaction import Redactor
     from celery_wsprogress.worker.run_info import RunInfo
+    from celery_wsprogress.worker.streams.stream import Stream
 
 logger = logging.getLogger(__name__)
-
-
-class EventSink(Protocol):
-    """The receiver of a tracker's events: a :class:`.Publisher`, or its substitute in a test."""
-
-    def schedule(self, slot: ProgressSlot) -> None:
-        """Send progress when it is due."""
-
-    def emit(self, events: Sequence[QueueEntry], *, after: ProgressSlot | None = None) -> None:
-        """Send events, in this order, after the value of a slot if one waits."""
 
 
 class Tracker:
@@ -71,6 +63,7 @@ class Tracker:
         "run",
         "sink",
         "slot",
+        "streams",
         "streams_errors",
     )
 
@@ -93,6 +86,8 @@ class Tracker:
         """Whether the run was cancelled, once it was asked."""
         self.slot = ProgressSlot(run)
         """The run's progress, until the sink takes it."""
+        self.streams: dict[str, Stream] = {}
+        """What the run streams, by name; closed with it."""
         self._started = monotonic()
         self.emitted = 0
         """The number of events between the start and the end, without progress."""
@@ -260,7 +255,9 @@ class Tracker:
             self._emit(event, flush_progress=True)
 
     def mark_ended(self) -> None:
-        """Drop later reports: the end is published elsewhere."""
+        """Close the streams, and drop later reports: the end is published elsewhere."""
+        for stream in list(self.streams.values()):
+            stream.close()
         self.slot.ended = True
 
     def end(self, *ends: QueueEntry) -> None:

@@ -89,6 +89,15 @@ def event(kind, **data):
             "12:30:05  ...%       (7)",
         ),
         (event("log", level="warning", message="careful"), "12:30:05  warning    careful"),
+        (
+            event("chunk", stream="answer", index=0, chunk="two\nlines"),
+            "12:30:05  answer     two\\nlines",
+        ),
+        (event("chunk", stream="rows", index=1, chunk=[1]), "12:30:05  rows       [1]"),
+        (
+            event("chunk", stream="rows", index=2, chunk=None, closed=True),
+            "12:30:05  rows       (closed)",
+        ),
         (event("result", result={"a": "ö"}), '12:30:05  result     {"a": "ö"}'),
         (event("result", result=None), "12:30:05  result     null"),
         (event("completed", status="completed", duration=61), "12:30:05  completed  in 1 min 1 s"),

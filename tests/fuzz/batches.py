@@ -90,13 +90,21 @@ def data_of(rng: Random, kind: str) -> dict[str, Any]:
     if kind == "log":
         found = {"level": some(rng, ["info", "error"]), "message": hidden_text(rng)}
         return found | {"details": details(rng)} | mapping(rng, {"logger": hidden_text}, 0.3)
-    if kind == "result":
-        return {"result": [CANARY, value(rng)]}
+    if kind in {"chunk", "result"}:
+        return said_data(rng, kind)
     if kind == "completed":
         ignored = {"ignored": lambda rng: True}
         return {"status": "completed"} | mapping(rng, {**END, **ignored}, 0.4)
     failure = {"error": hidden_text(rng), "error_type": "ValueError"}
     return failure | mapping(rng, {**END, "status": lambda rng: "cancelled"}, 0.4)
+
+
+def said_data(rng: Random, kind: str) -> dict[str, Any]:
+    """The ``data`` of a chunk or a result."""
+    if kind == "result":
+        return {"result": [CANARY, value(rng)]}
+    found = {"stream": hidden_text(rng), "index": some(rng, [0, 1, number(rng)])}
+    return found | {"chunk": [CANARY]} | mapping(rng, {"closed": lambda rng: True}, 0.3)
 
 
 PLAN = {
@@ -126,7 +134,8 @@ def plan_data(rng: Random) -> dict[str, Any]:
 
 
 KINDS = [
-    "status", "status", "progress", "progress", "log", "result", "completed", "error", "plan",
+    "status", "status", "progress", "progress", "log", "chunk", "result", "completed", "error",
+    "plan",
 ]  # fmt: skip
 
 

@@ -74,6 +74,15 @@ EVENTS = {
         logger=maybe(texts),
         details=maybe(objects),
     ),
+    "chunk": event(
+        ev.Chunk,
+        ev.ChunkData,
+        stream=words,
+        index=st.integers(0, 2**53),
+        chunk=values,
+        closed=maybe(st.booleans()),
+        truncated=maybe(st.booleans()),
+    ),
     "result": event(
         ev.Result, ev.ResultData, result=values, truncated=maybe(st.booleans())
     ),

@@ -6,11 +6,13 @@ from typing import get_args
 
 import msgspec
 import pytest
-from support.sample_events import completed, error, log, plan, progress, result, status
+from support.sample_events import chunk, completed, error, log, plan, progress, result, status
 
 from celery_wsprogress.protocol.events import Event, Plan, event_type
 
-SAMPLES = [status("busy"), progress(0.5), log("a"), result(1), completed(), error(), plan()]
+SAMPLES = [
+    status("busy"), progress(0.5), log("a"), chunk("a"), result(1), completed(), error(), plan(),
+]  # fmt: skip
 
 
 def test_there_is_a_sample_of_every_class():

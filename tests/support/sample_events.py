@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from celery_wsprogress.protocol.events import (
+    Chunk,
+    ChunkData,
     Completed,
     CompletedData,
     Error,
@@ -71,6 +73,11 @@ def log(message, *, run="r1", at=0.0, operation_id=OPERATION):
     return Log(operation_id=operation_id, timestamp=at, run=run, data=data)
 
 
+def chunk(value, index=0, *, run="r1", at=0.0, operation_id=OPERATION, **more):
+    data = ChunkData(**{"stream": "answer", "index": index, "chunk": value} | more)
+    return Chunk(operation_id=operation_id, timestamp=at, run=run, data=data)
+
+
 def result(value, *, run="r1", at=0.0, operation_id=OPERATION):
     return Result(operation_id=operation_id, timestamp=at, run=run, data=ResultData(result=value))
 
@@ -103,7 +110,7 @@ def unstarted(*, run="r2", at=0.0):
 @st.composite
 def child_lives(draw, run, publication):
     """What the pool child of one run says, in its order."""
-    work = draw(st.lists(st.sampled_from(["progress", "log", "label"]), max_size=5))
+    work = draw(st.lists(st.sampled_from(["progress", "log", "chunk", "label"]), max_size=5))
     said: list[Event] = [
         status("started", run=run, publication=publication, at=10.0, metadata={}, attempt=1)
     ]
@@ -113,6 +120,8 @@ def child_lives(draw, run, publication):
             said.append(progress(number / 10, run=run, at=at))
         elif kind == "log":
             said.append(log(f"{run}-{number}", run=run, at=at))
+        elif kind == "chunk":
+            said.append(chunk(f"{run}-{number}", number, run=run, at=at))
         else:
             said.append(status(f"step {number}", run=run, publication="", at=at))
     end = draw(

@@ -28,6 +28,7 @@ from celery_wsprogress import (
     start_websocket_background,
     steps,
     stop_websocket_background,
+    stream,
     track,
     update_progress,
     update_status,
@@ -55,6 +56,9 @@ def index(self: StreamingTask, folder: str) -> int:
     self.log(20, "a line")
     with self.capture_tqdm():
         self.update_state(state="PROGRESS", meta={"current": 1, "total": 10})
+    with self.stream("answer") as out, stream("rows") as rows:
+        assert_type(out.write("a piece"), None)
+        rows.send({"n": 1})
     assert_type(self.set_metadata(owner="me", rooms=[1, 2]), None)
     return 1
 

@@ -182,7 +182,8 @@ def log(
 
 def drop_notice(run: RunInfo, timestamp: float, count: int) -> EncodedEvent:
     """Encode a log line with the number of events that were dropped from a full queue."""
-    message = f"{count} of this task's log lines and status words were dropped: the buffer was full"
+    what = "log lines, chunks and status words"
+    message = f"{count} of this task's {what} were dropped: the buffer was full"
     data = LogData(level="warning", message=message, logger="celery_wsprogress")
     return _encode(Priority.LOG, run, Log(data=data, **_envelope(run, timestamp)))
 

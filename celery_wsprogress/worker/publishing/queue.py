@@ -33,9 +33,6 @@ logger = logging.getLogger(__name__)
 ENTRY_OVERHEAD: Final = 200
 """Bytes that an entry takes besides its event, about."""
 
-LAZY_BYTES: Final = 600
-"""Bytes for which a lazy event counts until it is encoded."""
-
 LIMIT_FACTOR: Final = {
     Priority.PROGRESS: 1,
     Priority.LOG: 1,
@@ -46,6 +43,10 @@ LIMIT_FACTOR: Final = {
 """The size of the queue, as a multiple of its limit, at which events of a priority are dropped, the
 oldest first. Even ends are dropped at last: a worker whose events have a broker of their own goes
 on for days while that is down, and must not run out of memory."""
+
+JOIN_FACTOR: Final = 2.0
+"""The least wait for a batch of chunks only, as a multiple of the interval: pieces that are written
+meanwhile are joined."""
 
 BUSY_BATCH_EVENTS: Final = 2
 """Events in a batch beyond which the next one waits longer than the interval."""
@@ -90,6 +91,8 @@ class EventQueue:
         self._interval_factor = 1.0
         self._urgent = False
         """Whether a report of a task itself waits: a log line or a status."""
+        self._hurries = False
+        """Whether anything but chunks waits."""
         self._drops: OrderedDict[str, tuple[RunInfo, int]] = OrderedDict()
         """The run, and its events dropped since the last notice, by run id."""
         self.size = 0
@@ -148,6 +151,8 @@ class EventQueue:
         if self._entries:
             # 0 where entries were left over, also for what is not urgent.
             factor = min(1.0, self._interval_factor) if self._urgent else self._interval_factor
+            if factor and not self._hurries:
+                factor = max(factor, JOIN_FACTOR)
             return self._last_batch_at + factor * self._event_interval
         return max(self._last_batch_at + self._event_interval, self._progress.next_due())
 
@@ -202,7 +207,7 @@ class EventQueue:
 
     def _set_interval(self, count: int, *, full: bool) -> None:
         """Set the wait after a batch of this many events."""
-        self._urgent = False
+        self._urgent = self._hurries = False
         # Entries that found no room are sent at once.
         factor = min(max(1.0, count / BUSY_BATCH_EVENTS), MAX_INTERVAL_FACTOR)
         self._interval_factor = 0.0 if full else factor
@@ -214,14 +219,15 @@ class EventQueue:
             return
         self._entries[key] = event
         self.size += _size(event)
-        priority = _priority(event)
+        priority = event.priority
         self._of_priority[priority].append(key)
+        self._hurries = self._hurries or not (isinstance(event, LazyEvent) and event.waits)
         self._urgent = self._urgent or priority < Priority.RESULT
 
     def _remove(self, key: int) -> QueueEntry:
         event = self._entries.pop(key)
         self.size -= _size(event)
-        keys = self._of_priority[_priority(event)]
+        keys = self._of_priority[event.priority]
         # Nearly always the first; a notice of drops is prepended, but its key was added last.
         if keys[0] == key:
             keys.popleft()
@@ -235,7 +241,9 @@ class EventQueue:
             keys = self._of_priority[priority]
             while keys and self.size > self._limit * LIMIT_FACTOR[priority]:
                 event = self._remove(keys[0])
-                if isinstance(event, EncodedEvent) and priority in {Priority.LOG, Priority.STATUS}:
+                if isinstance(event, LazyEvent) and event.drop is not None:
+                    event.drop()
+                if event.run is not None and priority in {Priority.LOG, Priority.STATUS}:
                     self._record_drop(event.run)
 
     def _record_drop(self, run: RunInfo) -> None:
@@ -253,11 +261,7 @@ class EventQueue:
 
 
 def _size(event: QueueEntry) -> int:
-    return LAZY_BYTES if isinstance(event, LazyEvent) else ENTRY_OVERHEAD + len(event.event)
-
-
-def _priority(event: QueueEntry) -> Priority:
-    return Priority.LIFECYCLE if isinstance(event, LazyEvent) else event.priority
+    return event.size if isinstance(event, LazyEvent) else ENTRY_OVERHEAD + len(event.event)
 
 
 def _encoded(lazy: LazyEvent) -> EncodedEvent | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -33,13 +33,27 @@ class EncodedEvent(Struct, frozen=True, gc=False):
     run: RunInfo
 
 
-class LazyEvent(Struct, frozen=True, gc=False):
-    """An event of the life cycle that the flusher encodes when it is sent.
+LAZY_BYTES: Final = 600
+"""Bytes for which an event of the life cycle counts until it is encoded."""
 
-    Many at a time, with a warm cache, cost a fraction of what each would cost its task.
+
+class LazyEvent(Struct, frozen=True, gc=False):
+    """An event that the flusher encodes when it is sent.
+
+    One of the life cycle: many at a time, with a warm cache, cost a fraction of what each would
+    cost its task. Or a chunk of a stream, which grows until then.
     """
 
     encode: Callable[[], EncodedEvent]
+    priority: Priority = Priority.LIFECYCLE
+    size: int = LAZY_BYTES
+    """Bytes for which it counts."""
+    run: RunInfo | None = None
+    """Its run, if it counts as dropped when it is."""
+    drop: Callable[[], object] | None = None
+    """Called when it is dropped."""
+    waits: bool = False
+    """Whether it waits a little for more, unless other events are sent."""
 
 
 QueueEntry: TypeAlias = EncodedEvent | LazyEvent

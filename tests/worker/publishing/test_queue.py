@@ -223,6 +223,32 @@ def test_a_lazy_event_that_cannot_be_encoded_holds_up_nothing(caplog, run):
     assert len(caplog.records) == 1
 
 
+def growing(text, drop=None):
+    """A chunk that waits for more."""
+    return LazyEvent(lambda: line(text), Priority.LOG, 1_000, RUN, drop=drop, waits=True)
+
+
+def test_chunks_wait_for_more_unless_other_events_are_sent():
+    queue = make()
+    queue.put([growing(1)])
+    assert queue.next_due() <= 0.0
+    queue.next_batch(5.0, ROOM)
+    queue.put([growing(2)])
+    assert queue.next_due() == 5.02
+    queue.put([line(3)])
+    assert queue.next_due() == 5.01
+    assert told(queue.next_batch(6.0, ROOM)) == ["2", "3"]
+
+
+def test_a_chunk_that_is_dropped_is_told_and_counted():
+    queue, dropped = make(limit=3_500), []
+    queue.put([growing(n, lambda n=n: dropped.append(n)) for n in range(5)])
+    assert dropped == [0, 1]
+    warning, *rest = told(queue.next_batch(0.0, ROOM))
+    assert warning.startswith("2 of this task's log lines, chunks")
+    assert rest == ["2", "3", "4"]
+
+
 def test_a_time_limit_while_an_event_is_encoded_is_the_tasks_and_costs_no_event():
     queue = make()
     limits = [SoftTimeLimitExceeded()]

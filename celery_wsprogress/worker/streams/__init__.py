@@ -1,0 +1,1 @@
+"""Streams of a task: pieces of a partial result, sent as ``chunk`` events."""

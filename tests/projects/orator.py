@@ -1,0 +1,48 @@
+"""A Celery project whose tasks stream what they find, piece by piece."""
+
+import os
+import threading
+
+from celery import Celery
+
+from celery_wsprogress import StreamingTask, copy_context, operation, stream
+
+app = Celery("orator", broker=os.environ["BROKER_URL"], backend=os.environ["RESULT_BACKEND"])
+app.conf.update(broker_connection_retry_on_startup=True)
+
+
+@app.task(base=StreamingTask)
+def answer(self, words):
+    """Speaks in two streams, one of them from a helper, and in an operation of its own."""
+    with self.stream("answer") as out:
+        for word in words:
+            out.write(f"{word} ")
+        thread = threading.Thread(target=copy_context(speak), args=(len(words),))
+        thread.start()
+        thread.join()
+    with operation("inner", operation_id=f"inner-{self.request.id}") as inner:
+        inner.stream("answer").write("inside")
+
+
+def speak(count):
+    """A helper that does not know who calls it."""
+    stream("rows").send({"count": count})
+
+
+@app.task(base=StreamingTask)
+def fails(self):
+    self.stream("answer").write("so far")
+    raise ValueError("and no further")
+
+
+@app.task(base=StreamingTask, bind=True, max_retries=1)
+def again(self):
+    self.stream("answer").write(f"attempt {self.request.retries}")
+    raise self.retry(countdown=0)
+
+
+@app.task(base=StreamingTask)
+def one_of_many(self, name, count):
+    out = self.stream(name)
+    for number in range(count):
+        out.write(f"{name}{number} ")

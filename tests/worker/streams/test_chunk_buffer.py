@@ -1,0 +1,69 @@
+"""Pieces of text that are joined: nothing is lost, and nothing comes twice."""
+
+from __future__ import annotations
+
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from celery_wsprogress.worker.streams.chunk_buffer import (
+    MAX_CHARACTERS,
+    MAX_PIECES,
+    ChunkBuffer,
+    slices,
+)
+
+
+@given(st.text(), st.lists(st.one_of(st.text(), st.none())))
+def test_what_is_written_is_taken_once_and_in_order(first, steps):
+    """``None`` takes; what is written too late goes into the next buffer."""
+    buffer, written, taken = ChunkBuffer(first), first, ""
+    for step in steps:
+        if step is None:
+            taken += buffer.take()
+            continue
+        written += step
+        late = buffer.append(step)
+        assert not late or buffer.taken
+        if late:
+            buffer = ChunkBuffer(late)
+    assert taken + buffer.take() == written
+
+
+@given(st.text(alphabet="aé€😀", min_size=1), st.integers(1, 4_000))
+def test_a_large_text_is_divided_into_parts_that_fit(text, times):
+    text *= times
+    parts = slices(text)
+    assert "".join(parts) == text
+    assert all(0 < len(part) <= MAX_CHARACTERS for part in parts)
+
+
+def test_a_buffer_has_room_for_some_pieces_only():
+    buffer = ChunkBuffer("x")
+    for _ in range(MAX_PIECES - 1):
+        assert buffer.room > 0
+        buffer.append("x")
+    assert buffer.room < 0
+    assert ChunkBuffer("x" * 100).room == MAX_CHARACTERS - 100
+
+
+def test_a_piece_that_is_written_while_a_buffer_is_taken_is_in_one_of_both():
+    parts, all_written = [], threading.Event()
+    current = [ChunkBuffer("")]
+
+    def take():
+        while not all_written.is_set():
+            parts.append(current[0].take())
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    for number in range(5_000):
+        if current[0].taken:
+            current[0] = ChunkBuffer(f"{number} ")
+        elif late := current[0].append(f"{number} "):
+            current[0] = ChunkBuffer(late)
+    all_written.set()
+    taker.join()
+    parts.append(current[0].take())
+    assert sorted(map(int, "".join(parts).split())) == list(range(5_000))

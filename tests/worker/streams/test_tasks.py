@@ -1,0 +1,65 @@
+"""Streams of tasks on real workers, by pool."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+from celery import Celery
+from support.workers import Worker
+
+from celery_wsprogress.protocol.events import Chunk
+
+
+@pytest.fixture(scope="module", params=["prefork", "threads", "gevent"])
+def app(request, redis_server):
+    """An app that sends tasks to a worker of a pool."""
+    url, queue = redis_server.url, f"orator-{request.param}"
+    app = Celery("caller", broker=url, backend=url, set_as_current=False)
+    app.conf.task_default_queue = queue
+    how = {"pool": request.param, "concurrency": 4, "options": ("-Q", queue)}
+    with Worker("orator", broker=url, backend=url, **how):
+        yield app
+
+
+def streams_of(events):
+    """The contents of the streams of each run, by name, where all are in order and closed."""
+    found = defaultdict(list)
+    for one in events:
+        if isinstance(one, Chunk):
+            found[one.run, one.data.stream].append(one.data)
+    for chunks in found.values():
+        assert [one.index for one in chunks] == list(range(len(chunks)))
+        assert [one.closed is True for one in chunks] == [False] * (len(chunks) - 1) + [True]
+    by_name = [(name, [one.chunk for one in chunks[:-1]]) for (_, name), chunks in found.items()]
+    return [(name, "".join(said) if isinstance(said[0], str) else said) for name, said in by_name]
+
+
+def test_a_task_its_helpers_and_operations_stream(app, log):
+    words = [f"word{number}" for number in range(300)]
+    task = app.send_task("orator.answer", (words,))
+    assert streams_of(log.wait_for_end(task.id)) == [
+        ("answer", "".join(f"{one} " for one in words)),
+        ("rows", [{"count": 300}]),
+    ]
+    assert streams_of(log.wait_for_end(f"inner-{task.id}")) == [("answer", "inside")]
+
+
+def test_a_stream_is_closed_when_its_task_fails(app, log):
+    task = app.send_task("orator.fails")
+    events = log.wait_for_end(task.id)
+    assert streams_of(events) == [("answer", "so far")]
+    assert type(events[-1]).__name__ == "Error"
+
+
+def test_each_attempt_has_streams_of_its_own(app, log):
+    task = app.send_task("orator.again")
+    said = streams_of(log.wait_for_end(task.id))
+    assert said == [("answer", "attempt 0"), ("answer", "attempt 1")]
+
+
+def test_tasks_that_run_at_once_do_not_mix(app, log):
+    tasks = {name: app.send_task("orator.one_of_many", (name, 500)) for name in "abcd"}
+    for name, task in tasks.items():
+        whole = "".join(f"{name}{number} " for number in range(500))
+        assert streams_of(log.wait_for_end(task.id)) == [(name, whole)]
