@@ -15,7 +15,7 @@ from support.conditions import eventually
 from support.node import MODULES, require_packages, run_node
 from support.ports import free_port
 from support.proxies import Proxy
-from support.sample_events import completed, error, log, progress, result, status
+from support.sample_events import chunk, completed, error, log, progress, result, status
 from support.sidecars import PATIENT, SidecarThread
 from websockets.sync.server import serve
 
@@ -234,6 +234,53 @@ def test_what_a_network_breaks_goes_on_and_nothing_comes_twice(client_page, netw
     eventually(lambda: page.run("return said") == lines)
     expected = ["connecting", "open", "reconnecting", "open", "reconnecting", "open"]
     assert page.run("return states") == expected
+
+
+def test_a_stream_goes_on_behind_a_loss_with_each_chunk_once(client_page, network, write, life):
+    page = client_page(f"ws://127.0.0.1:{network.port}")
+    page.run(
+        """window.watch = connect(url).watch(id);
+        window.reading = (async () => {
+            for await (const piece of watch.stream("answer")) said.push(piece);
+            return "closed";
+        })();""",
+        id=life.id,
+    )
+    pieces = [f"piece {number} " for number in range(9)]
+    chunks = [chunk(piece, number, at=2.0) for number, piece in enumerate(pieces)]
+    write(*life(started(), *chunks[:3], chunk("other", stream="notes", at=2.0)))
+    eventually(lambda: page.run("return said") == pieces[:3])
+    network.cut()
+    write(*life(*chunks[3:6]))
+    eventually(lambda: page.run("return watch.operation") and True)
+    network.mend()
+    eventually(lambda: page.run("return said") == pieces[:6])
+    write(*life(*chunks[6:], chunk(None, 9, at=3.0, closed=True)))
+    assert page.run("return reading") == "closed"
+    assert page.run("return said") == pieces
+    # Who comes later gets it from its beginning, also as a ReadableStream.
+    found = page.run(
+        """const text = [], stream = connect(url).watch(id).stream("answer");
+        const reader = stream.readable.getReader();
+        for (;;) {
+            const { done, value } = await reader.read();
+            if (done) return [text.join(""), stream.missing];
+            text.push(value);
+        }""",
+        id=life.id,
+    )
+    assert found == ["".join(pieces), False]
+
+
+def test_a_stream_ends_with_its_operation_and_tells_what_is_missing(client_page, write, life):
+    write(*life(started(), chunk("late", 4, at=2.0), completed(at=3.0, duration=2.0)))
+    found = client_page().run(
+        """const pieces = [], stream = connect(url).watch(id).stream("answer");
+        for await (const piece of stream) pieces.push(piece);
+        return [pieces, stream.missing];""",
+        id=life.id,
+    )
+    assert found == [["late"], True]
 
 
 def test_a_monitor_goes_on_behind_a_loss_too(client_page, network, write, life):

@@ -99,19 +99,22 @@ class Stream:
         Args:
             piece: The text. ``redact`` is not applied to it.
         """
-        if type(piece) is not str:
-            if not has_type(piece, str):
-                self.send(piece)
-                return
-            piece = str.__str__(piece)
-        if not piece or not self._takes_more():
-            return
-        with self._lock:
-            buffer = self._last_chunk
-            if buffer is None or buffer.taken or buffer.room < len(piece):
-                self._begin(piece)
-            elif late := buffer.append(piece):
-                self._begin(late)
+        # Nearly always there is a chunk that waits and has room: without a lock.
+        chunk = self._last_chunk
+        if type(piece) is str and chunk is not None and chunk.room >= len(piece):
+            late = chunk.append(piece)
+            if late:
+                self._write(late)
+        elif has_type(piece, str):
+            self._write(str.__str__(piece))
+        else:
+            self.send(piece)
+
+    def _write(self, text: str) -> None:
+        """Begin a chunk with a text."""
+        if text and self._takes_more():
+            with self._lock:
+                self._begin(text)
 
     def send(self, value: Any) -> None:
         """Send a value as a chunk of its own.

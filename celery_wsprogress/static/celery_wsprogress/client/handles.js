@@ -2,6 +2,7 @@
  * The handles that `watch`, `watchMany` and `monitor` return.
  */
 
+import { ChunkStream } from "./chunk_stream.js";
 import { withResolvers } from "./deferred.js";
 import { Handle } from "./handle.js";
 import { isEnd, OperationError } from "./protocol.js";
@@ -139,6 +140,16 @@ export class Watch extends IdHandle {
   /** The result; undefined until it is known. @returns {unknown} */
   get result() {
     return this.values.get(this.id);
+  }
+
+  /**
+   * Return a stream of the task: an async iterable of its chunks, from the first one that is held.
+   *
+   * @param {string} name
+   * @returns {ChunkStream}
+   */
+  stream(name) {
+    return new ChunkStream(this, name);
   }
 
   /**

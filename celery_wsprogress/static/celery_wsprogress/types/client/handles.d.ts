@@ -1,6 +1,7 @@
 /**
  * The handles that `watch`, `watchMany` and `monitor` return.
  */
+import { ChunkStream } from "./chunk_stream.js";
 import { Handle } from "./handle.js";
 import type { Deferred } from "./deferred.js";
 import type { HandleContext, MonitorOptions, WatchOptions } from "./handle.js";
@@ -66,6 +67,13 @@ export declare class Watch extends IdHandle {
     get operation(): Operation | null;
     /** The result; undefined until it is known. @returns {unknown} */
     get result(): unknown;
+    /**
+     * Return a stream of the task: an async iterable of its chunks, from the first one that is held.
+     *
+     * @param {string} name
+     * @returns {ChunkStream}
+     */
+    stream(name: string): ChunkStream;
     /**
      * @param {Error} error
      * @param {string} [id]
