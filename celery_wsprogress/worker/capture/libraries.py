@@ -67,7 +67,9 @@ class ImportWatch(MetaPathFinder):
         if fullname not in _PATCHES or fullname in _patched:
             return None
         for finder in list(sys.meta_path):
-            spec = None if finder is self else finder.find_spec(fullname, path, target)
+            # One of before Python 3.4 (six 1.15) has no such method, and is passed over by Python.
+            search = None if finder is self else getattr(finder, "find_spec", None)
+            spec = None if search is None else search(fullname, path, target)
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):
                     spec.loader = _PatchingLoader(spec.loader)

@@ -58,6 +58,21 @@ def test_a_library_that_is_imported_later(library):
     """)
 
 
+def test_a_finder_of_before_python_3_4_is_passed_over(library):
+    load, make, _ = library
+    run(f"""
+        class Old:
+            def find_module(self, name, path=None):
+                return None
+
+        sys.meta_path.insert(0, Old())
+        with capture_tqdm():
+            {load}
+            list({make})
+        assert shown[-1][1:3] == (3, 3)
+    """)
+
+
 def test_a_library_that_is_imported_after_the_block(library):
     load, make, _ = library
     run(f"""
