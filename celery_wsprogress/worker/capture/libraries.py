@@ -69,7 +69,7 @@ class ImportWatch(MetaPathFinder):
         for finder in list(sys.meta_path):
             # One of before Python 3.4 (six 1.15) has no such method, and is passed over by Python.
             search = None if finder is self else getattr(finder, "find_spec", None)
-            spec = None if search is None else search(fullname, path, target)
+            spec: ModuleSpec | None = None if search is None else search(fullname, path, target)
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):
                     spec.loader = _PatchingLoader(spec.loader)
