@@ -13,6 +13,7 @@ from support.heartbeats import observe_heartbeat
 from support.sample_events import (
     OPERATION,
     child_lives,
+    chunk,
     completed,
     doubted_logs,
     error,
@@ -138,6 +139,19 @@ def test_no_log_line_is_lost_while_its_run_goes_on(events):
         if is_end(event) or (isinstance(event, Status) and event.data.status == "retrying"):
             over.add(event.run)
         ended = ended or (is_end(event) and event in delivered)
+
+
+def test_of_a_run_that_was_superseded_log_lines_are_delivered_and_chunks_are_not():
+    events = [
+        status("started", run="r1"),
+        chunk("a", run="r1"),
+        status("started", run="r2"),
+        chunk("b", run="r1", at=1.0),
+        log("late", run="r1", at=1.0),
+        chunk("c", run="r2", at=2.0),
+    ]
+    _, delivered = fold(events)
+    assert delivered == [one for one in events if one is not events[3]]
 
 
 @given(st.data())
