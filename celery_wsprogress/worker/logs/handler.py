@@ -16,6 +16,7 @@ from celery_wsprogress.brokers.result_backend import describe_failure
 from celery_wsprogress.guard import must_propagate
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.worker.logs.current import find_forwarder
+from celery_wsprogress.worker.logs.error_texts import without_error_texts
 from celery_wsprogress.worker.signals import messages
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class TaskLogHandler(logging.Handler):
         if isinstance(found, logging.LogRecord):
             # A filter may return another record (Python 3.12).
             record = found
+        if not forwarder.tracker.streams_errors:
+            record = without_error_texts(record)
         details = _details(forwarder, record)
         level = jsonable.to_level(record.levelno) or "info"
         forwarder.send(level, self._message(record), record.name, details, record.created)

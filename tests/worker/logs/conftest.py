@@ -36,8 +36,9 @@ class Sink:
 def begin():
     begun = []
 
-    def begin_run(options=EVERYTHING, parent=None, sink=True):
-        tracker = Tracker(RunInfo("op", "task", "r"), Sink() if sink else None, parent)
+    def begin_run(options=EVERYTHING, parent=None, sink=True, streams_errors=True):
+        run, to = RunInfo("op", "task", "r"), Sink() if sink else None
+        tracker = Tracker(run, to, parent, streams_errors=streams_errors)
         context.enter(tracker)
         runs.begin(tracker, options, streams_tracebacks=False)
         begun.append(tracker)
