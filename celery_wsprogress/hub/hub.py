@@ -27,19 +27,13 @@ from celery_wsprogress.operations.resumption import resume
 from celery_wsprogress.operations.states import Verdict, reopens
 from celery_wsprogress.operations.workflow_nodes import Change
 from celery_wsprogress.protocol.batch_numbers import Arrival
-from celery_wsprogress.protocol.event_ids import (
-    SYNTHETIC_SUFFIX,
-    derived_event_id,
+from celery_wsprogress.protocol.event_ids import SYNTHETIC_SUFFIX, derived_event_id
+from celery_wsprogress.protocol.events import STARTED, Event, LogEvent, Plan, Progress, Status
+from celery_wsprogress.protocol.workflow_ids import (
+    is_workflow,
+    workflow_id_of,
+    workflow_operation_id,
 )
-from celery_wsprogress.protocol.events import (
-    STARTED,
-    Event,
-    LogEvent,
-    Plan,
-    Progress,
-    Status,
-)
-from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,6 +106,8 @@ class Hub:
                 self._process_plan(event, at.event_id(index), now)
             else:
                 self._process(event, at.event_id(index), now)
+            # Not sooner: what follows for workflows is processed with their steps in hand.
+            self.store.evict_excess()
         for index, (operation_id, run) in enumerate(batch.alive, len(batch.events)):
             record = self.store.get(operation_id)
             current = None if record is None else record.operation.run
@@ -122,6 +118,7 @@ class Hub:
                 if current.mark_alive(batch.at):
                     self._resume(record, current, batch.at, at.event_id(index), now)
                 self.store.touch(record, now)
+                self.store.evict_excess()
 
     def _process_plan(self, plan: Plan, event_id: str, now: float) -> None:
         change = Change(plan.timestamp, event_id, self._log.epoch_number)
@@ -177,20 +174,19 @@ class Hub:
             self._show_single(record)
 
     def show_workflow(self, operation_id: str) -> None:
-        """Show a task as a workflow of a single step, if it is held, and is no part of one.
-
-        Args:
-            operation_id: The id of the operation of the workflow.
-        """
+        """Show a task as the workflow with this operation id, if it is held, and part of none."""
         record = self.store.get(workflow_id_of(operation_id) or "")
-        if record is not None and self.store.get(operation_id) is None:
+        if record is not None:
             self._show_single(record)
+            self.store.evict_excess()
 
     def _show_single(self, record: OperationRecord) -> None:
         """Show a task that is no part of a workflow as one, since a client asks for that."""
-        entries = record.history.after(0)
-        is_single = not (record.places or record.operation.is_step)
-        if not entries or not is_single or is_workflow(record.operation_id):
+        entries, operation_id = record.history.after(0), record.operation_id
+        is_single = not (record.places or record.operation.is_step or is_workflow(operation_id))
+        # There may be a plan that does not name it.
+        is_shown = self.store.get(workflow_operation_id(operation_id)) is not None
+        if not entries or not is_single or is_shown:
             return
         events = self.workflows.add_single(record)
         shown = self.store.create(events[0].operation_id, record.operation.first_seen_at)

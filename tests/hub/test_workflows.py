@@ -592,6 +592,19 @@ def test_the_steps_of_a_workflow_are_selected():
     assert {one["operation_id"] for one in listed} == {"a", "b"}
 
 
+def test_a_task_that_its_own_plan_does_not_name_makes_no_second_workflow():
+    """Its part of the plan was lost, or a stranger has written that."""
+    log = WorkflowLog()
+    WorkflowClient(log.hub).ask("subscribe", workflow_id="c")
+    log.write(plan(("chain", -1), ("task", 0, "a"), held="c"))
+    shown = log.hub.store.get("workflow:c")
+    log.start("c")
+    assert log.hub.store.get("workflow:c") is shown
+    held = log.hub.store.history_bytes
+    log.hub.show_workflow("workflow:c")
+    assert (log.hub.store.get("workflow:c"), log.hub.store.history_bytes) == (shown, held)
+
+
 def test_a_task_whose_history_is_empty_is_not_shown_as_a_workflow():
     hub = Hub()
     hub.store.create("t", 1.0)
