@@ -106,8 +106,6 @@ class Hub:
                 self._process_plan(event, at.event_id(index), now)
             else:
                 self._process(event, at.event_id(index), now)
-            # Not sooner: what follows for workflows is processed with their steps in hand.
-            self.store.evict_excess()
         for index, (operation_id, run) in enumerate(batch.alive, len(batch.events)):
             record = self.store.get(operation_id)
             current = None if record is None else record.operation.run
@@ -118,7 +116,6 @@ class Hub:
                 if current.mark_alive(batch.at):
                     self._resume(record, current, batch.at, at.event_id(index), now)
                 self.store.touch(record, now)
-                self.store.evict_excess()
 
     def _process_plan(self, plan: Plan, event_id: str, now: float) -> None:
         change = Change(plan.timestamp, event_id, self._log.epoch_number)
@@ -178,7 +175,6 @@ class Hub:
         record = self.store.get(workflow_id_of(operation_id) or "")
         if record is not None:
             self._show_single(record)
-            self.store.evict_excess()
 
     def _show_single(self, record: OperationRecord) -> None:
         """Show a task that is no part of a workflow as one, since a client asks for that."""

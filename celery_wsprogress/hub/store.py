@@ -125,7 +125,7 @@ class OperationStore:
         record.plan_size = size
 
     def touch(self, record: OperationRecord, now: float) -> None:
-        """Record that an event of the operation was processed. It may exceed a limit now."""
+        """Record that an event of the operation was processed, and evict others if needed."""
         record.last_event_at = now
         if record.operation.size != record.counted_size:
             self.history_bytes += record.operation.size - record.counted_size
@@ -136,6 +136,7 @@ class OperationStore:
         elif now - record.lru_touched_at >= LRU_TOUCH_INTERVAL:
             record.lru_touched_at = now
             self._lru[phase].move_to_end(record.operation_id)
+        self.evict_excess()
 
     def evict_excess(self) -> None:
         """Evict operations while a limit is exceeded."""
