@@ -71,7 +71,9 @@ def revoke(**how):
 
 def revoked_before(send):
     task_id = str(uuid.uuid4())
-    send.app.control.revoke(task_id, reply=True, timeout=60, limit=1)
+    # A worker takes tasks before it listens to commands.
+    how = {"reply": True, "timeout": 5, "limit": 1}
+    eventually(lambda: send.app.control.revoke(task_id, **how), timeout=90)
     return send(1, 2, task_id=task_id)
 
 
@@ -105,7 +107,9 @@ def revoke_by_header(result, _worker):
 
 def revoked_by_header_before(send):
     order = uuid.uuid4().hex
-    send.app.control.revoke_by_stamped_headers({"order": [order]}, reply=True, timeout=60, limit=1)
+    how = {"reply": True, "timeout": 5, "limit": 1}
+    revoke = send.app.control.revoke_by_stamped_headers
+    eventually(lambda: revoke({"order": [order]}, **how), timeout=90)
     return send(1, 2, countdown=1, order=order, stamped_headers=["order"])
 
 
