@@ -784,6 +784,17 @@ def test_an_event_that_a_stranger_writes_of_a_workflow_makes_none():
     assert len(log.hub.store) == 0
 
 
+def test_progress_that_a_stranger_writes_of_a_workflow_does_not_stop_its_bar():
+    log = WorkflowLog(Hub(progress_interval=0.05))
+    log.write(plan(*CHAIN), status("started", operation_id="a", run="r"), now=1.0)
+    for fraction in (0.1, 0.2):
+        log.write(progress(fraction, operation_id="a", run="r"), now=2.0)
+    log.write(progress(0.9, operation_id="workflow:c", run="workflow-1"), now=2.01)
+    log.write(progress(0.3, operation_id="a", run="r"), now=3.0)
+    log.hub.flush_due(4.0)
+    assert log.said() == ["queued", "started", 0.1]
+
+
 def calls_of(function):
     """The number of functions that a call enters."""
     entered = []
