@@ -93,20 +93,19 @@ class Deliveries:
         entry = Entry(newest + 1, epoch_number, KINDS[type(event)], run, frame)
         self._store.append(record, entry)
 
-    def may_add_progress(self, record: OperationRecord, now: float) -> bool:
-        """Return whether progress may be added now, which then counts for the rate limit."""
-        return self._limiter.try_send(record, self._interval, now)
-
-    def hold_back(
-        self, record: OperationRecord, event: Event, event_id: str, epoch_number: int
+    def add_progress(
+        self, record: OperationRecord, event: Event, event_id: str, epoch_number: int, now: float
     ) -> None:
-        """Add progress later, if no newer one takes its place until then."""
-        progress = DueProgress(event, event_id, epoch_number)
-        self._limiter.hold_back(record, progress, self._interval)
+        """Add progress, now or later; then a newer one may take its place."""
+        if self._limiter.try_send(record, self._interval, now):
+            self.add(record, event, event_id, epoch_number)
+        else:
+            progress = DueProgress(event, event_id, epoch_number)
+            self._limiter.hold_back(record, progress, self._interval)
 
     def add_workflow_progress(self, record: OperationRecord, now: float) -> None:
         """Add the progress of a workflow, now or later. It is made when it is added."""
-        if self.may_add_progress(record, now):
+        if self._limiter.try_send(record, self._interval, now):
             self._add_late(record, record, now)
         else:
             self._limiter.hold_back(record, record, self._interval)

@@ -30,6 +30,7 @@ from celery_wsprogress.protocol.batch_numbers import Arrival
 from celery_wsprogress.protocol.event_ids import SYNTHETIC_SUFFIX, derived_event_id
 from celery_wsprogress.protocol.events import STARTED, Event, LogEvent, Plan, Progress, Status
 from celery_wsprogress.protocol.workflow_ids import (
+    WORKFLOW_PREFIX,
     is_workflow,
     workflow_id_of,
     workflow_operation_id,
@@ -104,7 +105,7 @@ class Hub:
         for index, event in enumerate(batch.events):
             if isinstance(event, Plan):
                 self._process_plan(event, at.event_id(index), now)
-            elif is_workflow(event.operation_id):
+            elif event.operation_id.startswith(WORKFLOW_PREFIX):
                 # Nobody writes these: they follow from plans and from events of tasks.
                 self.counts["over"] += 1
             else:
@@ -137,7 +138,7 @@ class Hub:
         operation, run = record.operation, event.run
         before = operation.runs.current
         is_current = before is not None and before.id == run
-        is_progress = type(event) is Progress
+        is_progress = isinstance(event, Progress)
         if not (is_current and is_progress):
             self._deliveries.add_held_back(record, now)
         # What a sidecar inferred was not reported by the run itself, and `queued` is of no run.
@@ -149,19 +150,21 @@ class Hub:
         if reported and current is not None and current.id == run:
             record.last_heartbeat_at = now
             current.heartbeat_interval = self._heartbeat_interval
-        if isinstance(event, Status):
-            record.note_status(event, now)
         self.counts[_COUNTED[verdict]] += 1
         if verdict is _DELIVER:
             if current is not before:
                 record.history.run_start_seq = record.history.newest + 1
-            if not is_progress or self._deliveries.may_add_progress(record, now):
-                self._deliveries.add(record, event, event_id, self._log.epoch_number)
+            epoch_number = self._log.epoch_number
+            if is_progress:
+                self._deliveries.add_progress(record, event, event_id, epoch_number, now)
             else:
-                self._deliveries.hold_back(record, event, event_id, self._log.epoch_number)
+                self._deliveries.add(record, event, event_id, epoch_number)
         self.store.touch(record, now)
         # What a superseded run says is not of its operation, nor of a workflow.
-        if (record.places and verdict is not _ENDED) or isinstance(event, Status):
+        if isinstance(event, Status):
+            record.note_status(event, now)
+            self._report(record, event, event_id, now)
+        elif record.places and verdict is not _ENDED:
             self._report(record, event, event_id, now)
 
     def _report(self, record: OperationRecord, event: Event, event_id: str, now: float) -> None:

@@ -31,16 +31,12 @@ class LogCursor:
         """The epoch that is being read."""
         self._epochs: dict[str, int] = {}
         """Numbers of the epochs, from 1."""
-        self._newest_epoch = 0
+        self.epoch_number = 0
+        """The number of the epoch that is being read."""
         self._numbers = BatchNumbers()
         self._first: LogPosition | None = None
         """The first position after the last gap; None if nothing was read since."""
         self._at: BatchPosition | None = None
-
-    @property
-    def epoch_number(self) -> int:
-        """The number of the epoch that is being read."""
-        return self._newest_epoch
 
     @property
     def position(self) -> LogPosition | None:
@@ -57,8 +53,8 @@ class LogCursor:
 
     def start_epoch(self, epoch: str) -> None:
         """Begin to read another epoch of the log."""
-        self._newest_epoch += 1
-        self._epochs[epoch] = self._newest_epoch
+        self.epoch_number += 1
+        self._epochs[epoch] = self.epoch_number
         if len(self._epochs) > MAX_EPOCHS:
             del self._epochs[next(iter(self._epochs))]
         self.epoch, self._first = epoch, None

@@ -198,16 +198,16 @@ class Session:
                 return
             if len(self._unread) == 1 and self._rate_limiter is None and not self.replies:
                 # Nearly always. A call that is saved counts per client, and wakes it less often.
-                [(record, cursor)] = self._unread.items()
+                record, cursor = self._unread.popitem()
                 history = record.history
                 hides = self.permit.may_hide or record.operation.rights_vary
                 if type(cursor) is int and history.dropped_seq <= cursor and not hides:
                     frames = history.frames_after(cursor)
                     if len(frames) <= WRITE_BYTES:
                         self._notified = False
-                        self._unread.clear()
                         writer.write(frames)
                         return
+                self._unread[record] = cursor
             frames = self.take(WRITE_BYTES, now, timestamp)
             # There are none if the client has seen all entries on another sidecar.
             if frames:

@@ -78,6 +78,8 @@ class OperationStore:
         default_factory=lambda: [OrderedDict() for _ in Phase]
     )
     """The records by phase; the one that was silent longest is first."""
+    _queue_grown: bool = False
+    """Whether one of these has grown since the last look for operations to evict."""
     _by_serial: SerialIndex[OperationRecord] = field(default_factory=SerialIndex)
     on_workflow_evicted: Callable[[str], None] = field(default=lambda _: None)
     """Called with the id of the operation of a workflow that was evicted."""
@@ -111,6 +113,7 @@ class OperationStore:
         record = OperationRecord(operation, history, self.total)
         self.history_bytes += RECORD_BYTES
         self._records[operation_id] = self._lru[record.phase][operation_id] = record
+        self._queue_grown = True
         self._by_serial.append(record)
         return record
 
@@ -136,11 +139,14 @@ class OperationStore:
         elif now - record.lru_touched_at >= LRU_TOUCH_INTERVAL:
             record.lru_touched_at = now
             self._lru[phase].move_to_end(record.operation_id)
-        self.evict_excess()
+        # Nearly always neither is so.
+        if self._queue_grown or self.history_bytes > self.limits.max_history_bytes:
+            self.evict_excess()
 
     def evict_excess(self) -> None:
         """Evict operations while a limit is exceeded."""
         limits = self.limits
+        self._queue_grown = False
         finished, waiting, _ = self._lru
         while len(finished) > limits.max_finished:
             self._evict(_first(finished))
@@ -152,6 +158,7 @@ class OperationStore:
     def _set_phase(self, record: OperationRecord, phase: Phase, now: float) -> None:
         del self._lru[record.phase][record.operation_id]
         self._lru[phase][record.operation_id] = record
+        self._queue_grown = True
         record.phase, record.lru_touched_at = phase, now
 
     def _next_to_evict(self) -> OperationRecord:

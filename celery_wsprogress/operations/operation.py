@@ -33,6 +33,7 @@ from celery_wsprogress.protocol.events import (
     SCHEDULED,
     STARTED,
     Completed,
+    CompletedData,
     Error,
     Event,
     Progress,
@@ -138,9 +139,13 @@ class Operation(Struct, gc=False):
         if runs.state is _RUNNING and not (state is _RUNNING and runs.current is run):
             self._start_run(replaced=state is State.REPLACED)
         if verdict is _DELIVER:
-            if isinstance(event, (Completed, Error)):
+            if isinstance(event, Progress):
+                self._apply_progress(event.data)
+            elif isinstance(event, (Completed, Error)):
                 event = self._with_duration(event)
-            self._apply(event, trigger)
+                self._apply_end(event)
+            elif isinstance(event, Status):
+                self._apply_status(event, trigger)
         elif verdict is Verdict.STALE and isinstance(event, Status):
             self._fill_in(event, late=True)
             self._measure()
@@ -175,26 +180,12 @@ class Operation(Struct, gc=False):
         self.ignored = False
         self.status = STARTED
 
-    def _with_duration(self, event: Completed | Error) -> Event:
+    def _with_duration(self, event: Completed | Error) -> Completed | Error:
         if event.data.duration is not UNSET:
             return event
         since = self.first_seen_at if self.started_at is None else self.started_at
         data = structs.replace(event.data, duration=max(0.0, event.timestamp - since))
         return structs.replace(event, data=data)
-
-    def _apply(self, event: Event, trigger: Trigger) -> None:
-        if isinstance(event, Progress):
-            self._apply_progress(event.data)
-        elif isinstance(event, Status):
-            self._apply_status(event, trigger)
-            self._measure()
-        elif isinstance(event, Completed):
-            self._apply_end(event)
-            self.ignored = event.data.ignored is True
-        elif isinstance(event, Error):
-            self._apply_end(event)
-            self.error, self.error_type = event.data.error, event.data.error_type
-            self._measure()
 
     def _apply_progress(self, data: ProgressData) -> None:
         # Nearly always the message is short, and there are no details.
@@ -217,6 +208,7 @@ class Operation(Struct, gc=False):
         self._fill_in(event, late=data.status in BEFORE_START)
         self.status = data.status
         if trigger is Trigger.STALL:
+            self._measure()
             return
         self.own_status = data.status
         if data.attempt is not UNSET:
@@ -228,6 +220,7 @@ class Operation(Struct, gc=False):
             self.expires_at = none_if_unset(data.expires_at)
         if data.status not in LIFE_CYCLE or trigger is Trigger.RETRY:
             self.last_message, self._message_size = to_held_data(data)
+        self._measure()
 
     def _apply_end(self, event: Completed | Error) -> None:
         data = event.data
@@ -237,6 +230,11 @@ class Operation(Struct, gc=False):
         self.duration = none_if_unset(data.duration)
         if data.attempt is not UNSET:
             self.attempt = data.attempt
+        if isinstance(data, CompletedData):
+            self.ignored = data.ignored is True
+        else:
+            self.error, self.error_type = data.error, data.error_type
+            self._measure()
 
     def _fill_in(self, event: Status, *, late: bool) -> None:
         """Take the values of a status that do not depend on the order of events.
