@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from celery_wsprogress.access.tokens import TokenVerifier
 
 _UNLIMITED: Final = Grant(frozenset({ALL_OPERATIONS}), math.inf, frozenset(Right))
+_NO_GRANTS: Final = HeldGrants()
+"""Those of every connection without a token; nothing is ever added to them."""
 
 
 class Permit:
@@ -65,7 +67,8 @@ class Permit:
         self.untrusted = untrusted
         self.may_hide = exact_only
         """Whether anything of what it may watch may be hidden from it; see :meth:`view_of`."""
-        self._grants = HeldGrants()
+        # Nearly always there is no key, or no token yet.
+        self._grants = _NO_GRANTS
 
     @property
     def is_open(self) -> bool:
@@ -105,6 +108,8 @@ class Permit:
         Raises:
             TooManyTokens: the connection has too many already.
         """
+        if self._grants is _NO_GRANTS:
+            self._grants = HeldGrants()
         self._grants.drop_ended(timestamp)
         self._grants.add(grant)
         self.may_hide = self.may_hide or grant.view is not View.FULL

@@ -20,7 +20,7 @@ from celery_wsprogress.protocol.frames import text_frame
 from celery_wsprogress.protocol.messages import encode_event_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from celery_wsprogress.hub.operation_record import OperationRecord
     from celery_wsprogress.hub.session import Session
@@ -73,8 +73,8 @@ class Deliveries:
         self._limiter = ProgressRateLimiter(progress_interval)
         self._unsent: dict[OperationRecord, tuple[int, float | None]] = {}
         """``cursor`` and ``since`` of the :class:`Delivery` that is due, by operation."""
-        self._joined: Iterable[OperationRecord] = ()
-        """The operations of the last deliveries, whose frames may be joined for several
+        self._last: list[Delivery] = []
+        """The last deliveries: the frames of their operations may be joined for several
         sessions."""
 
     @property
@@ -126,14 +126,14 @@ class Deliveries:
     def take(self) -> list[Delivery]:
         """Return the deliveries since the last call, for operations with a subscription."""
         unsent, self._unsent = self._unsent, {}
-        for record in self._joined:
-            record.history.forget_joined()
-        self._joined = unsent
-        return [
+        for delivery in self._last:
+            delivery.record.history.forget_joined()
+        self._last = [
             Delivery(record, cursor, sessions, since)
             for record, (cursor, since) in unsent.items()
             if (sessions := self._index.of(record))
         ]
+        return self._last
 
     def _add_late(
         self, record: OperationRecord, held_back: DueProgress | OperationRecord, now: float

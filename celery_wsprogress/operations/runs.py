@@ -82,8 +82,7 @@ class Run(Struct, gc=False):
         Returns:
             Whether the run was stalled or lost, and is to be resumed.
         """
-        if timestamp > self.last_seen_at:
-            self.last_seen_at = timestamp
+        self.last_seen_at = max(self.last_seen_at, timestamp)
         return self.lost or (self.stalled and self.silent)
 
     @property

@@ -17,6 +17,8 @@ class BufferedReader(asyncio.BufferedProtocol):
     buffer only for what is no :class:`asyncio.Protocol`, and a connection of websockets is one.
     """
 
+    __slots__ = ("_connection", "_target")
+
     def __init__(self, connection: asyncio.Protocol, buffer: memoryview) -> None:
         self._connection = connection
         self._target = buffer

@@ -11,7 +11,6 @@ Runs in: the event loop.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from websockets.frames import CloseCode, Opcode
@@ -94,6 +93,24 @@ class ClientInput:
         memory: Counts what is held for all clients.
     """
 
+    __slots__ = (
+        "_bytes",
+        "_fragments",
+        "_handler",
+        "_held",
+        "_is_over",
+        "_is_text",
+        "_memory",
+        "_message_bytes",
+        "_messages",
+        "_parsed_while_paused",
+        "_steps",
+        "address",
+        "budget",
+        "is_waiting",
+        "wants_flush",
+    )
+
     def __init__(
         self, handler: InputHandler, address: str, budget: Budget, memory: InputMemory
     ) -> None:
@@ -109,7 +126,7 @@ class ClientInput:
         self._bytes = bytearray()
         self._fragments: list[bytes | bytearray | memoryview] = []
         self._is_text = True
-        self._messages: deque[str] = deque()
+        self._messages: list[str] = []
         self._message_bytes = 0
         self._steps: Steps[None] | None = None
         self._parsed_while_paused = 0
@@ -184,7 +201,7 @@ class ClientInput:
 
     def _take_step(self) -> None:
         if self._steps is None:
-            message = self._messages.popleft()
+            message = self._messages.pop(0)
             self._message_bytes = 0 if not self._messages else self._message_bytes - len(message)
             self._steps = self._handler.execute(message)
         try:

@@ -24,6 +24,7 @@ from websockets.frames import DATA_OPCODES, CloseCode, Frame
 from websockets.protocol import State
 
 from celery_wsprogress.access.addresses import address_key
+from celery_wsprogress.access.held_grants import NOBODY
 from celery_wsprogress.protocol.close_codes import TOO_SLOW
 from celery_wsprogress.sidecar.buffered_reader import BufferedReader
 from celery_wsprogress.sidecar.client_input import ClientInput
@@ -73,7 +74,7 @@ class ProgressConnection(ClosableConnection):
         self.limits = limits
         self.address = ""
         """The address of the client. Behind a listed proxy, that of the proxy at first."""
-        self._subjects: frozenset[str] = frozenset()
+        self._subjects = NOBODY
         self._on_command: Callable[[str], Steps[None]]
         self._reading = True
         self._opened_at = 0

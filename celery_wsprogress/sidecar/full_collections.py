@@ -35,8 +35,9 @@ class FullCollections:
         self._is_thawed_at = 0
 
     def begin(self) -> None:
-        """Freeze from now on, in this process."""
+        """Freeze from now on, in this process, first what there is already."""
         gc.callbacks.append(self._freeze)
+        gc.collect()
 
     def end(self) -> None:
         """Freeze no longer, and have everything collected again."""

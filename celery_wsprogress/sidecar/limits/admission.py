@@ -17,6 +17,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from celery_wsprogress.access.held_grants import NOBODY
+
 REQUEST_TIMEOUT: Final = 5.0
 """Seconds that a client has to send the whole head of its request."""
 
@@ -109,7 +111,7 @@ class Admission:
         Returns:
             False if one of them has too many already. Then nothing has changed.
         """
-        before = self._subjects.get(one, _NOBODY)
+        before = self._subjects.get(one, NOBODY)
         # A connection that is closed counts no more, whatever it has begun.
         if subjects is before or one not in self._open:
             return True
@@ -129,7 +131,7 @@ class Admission:
         address = self._open.pop(one, None)
         if address is not None:
             _discount(self._open_by_address, address)
-        for subject in self._subjects.pop(one, _NOBODY):
+        for subject in self._subjects.pop(one, NOBODY):
             _discount(self._open_by_subject, subject)
 
     def drop_late(self, now: float) -> None:
@@ -154,9 +156,6 @@ class Admission:
             del self._deadlines[address][one]
             if not self._deadlines[address]:
                 del self._deadlines[address]
-
-
-_NOBODY: Final[frozenset[str]] = frozenset()
 
 
 def _discount(counts: Counter[str], key: str) -> None:
