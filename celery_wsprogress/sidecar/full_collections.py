@@ -36,8 +36,9 @@ class FullCollections:
 
     def begin(self) -> None:
         """Freeze from now on, in this process, first what there is already."""
-        gc.callbacks.append(self._freeze)
         gc.collect()
+        gc.freeze()
+        gc.callbacks.append(self._freeze)
 
     def end(self) -> None:
         """Freeze no longer, and have everything collected again."""

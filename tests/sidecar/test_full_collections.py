@@ -37,6 +37,16 @@ def test_what_has_survived_one_is_not_looked_at_again(collections):
     assert collections.count == 1
 
 
+def test_what_is_there_in_the_beginning_is_not_looked_at():
+    held, found = [[]], FullCollections()
+    found.begin()
+    try:
+        assert not is_looked_at(held)
+    finally:
+        found.end()
+    assert is_looked_at(held)
+
+
 def test_the_younger_ones_freeze_nothing(collections):
     held = [[]]
     gc.collect(1)
