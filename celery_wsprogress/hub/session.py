@@ -258,15 +258,16 @@ class Session:
         self, record: OperationRecord, cursor: Cursor, room: int, now: float, timestamp: float
     ) -> bytes:
         """Take the unread entries of one operation, as far as there is room."""
-        if is_hidden(self.permit, record.operation, timestamp):
-            del self._unread[record]
-            self.cursors.pop(record.operation_id, None)
-            return b""
-        shown = disclosure_to(self.permit, record.operation, timestamp)
+        history, shown = record.history, None
+        if self.permit.may_hide or record.operation.rights_vary:
+            if is_hidden(self.permit, record.operation, timestamp):
+                del self._unread[record]
+                self.cursors.pop(record.operation_id, None)
+                return b""
+            shown = disclosure_to(self.permit, record.operation, timestamp)
         if isinstance(cursor, SelectionCursor):
-            cursor = cursor.open(record.history)
+            cursor = cursor.open(history)
         elif isinstance(cursor, int):
-            history = record.history
             if history.dropped_seq <= cursor and shown is None:
                 frames = history.frames_after(cursor)
                 if len(frames) <= room or history.newest == cursor + 1:
@@ -279,7 +280,7 @@ class Session:
         frames, is_finished = cursor.take(record, room, timestamp, shown)
         if is_finished:
             self._mark_read(record, before, now)
-            if not cursor.finish(record.history):
+            if not cursor.finish(history):
                 self.cursors.pop(record.operation_id, None)
         return frames
 
