@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET, structs
 
 from celery_wsprogress.hub.consequences import Consequence, follow, tell_progress
+from celery_wsprogress.hub.sent_canvases import SentCanvases
 from celery_wsprogress.hub.step_reports import report_step
+from celery_wsprogress.hub.unplanned_tasks import UnplannedTasks
 from celery_wsprogress.operations import workflow_events
 from celery_wsprogress.operations.workflow import Place, Workflow
 from celery_wsprogress.operations.workflow_nodes import (
@@ -29,8 +31,11 @@ from celery_wsprogress.protocol.events import Event, Progress, Result
 from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_id_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from celery_wsprogress.hub.operation_record import OperationRecord
     from celery_wsprogress.hub.store import OperationStore
+    from celery_wsprogress.operations.operation import Operation
     from celery_wsprogress.protocol.events import Plan
 
 # Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
@@ -52,8 +57,8 @@ class Workflows:
         """By the id of a task: one that a step has started is in several workflows."""
         self._groups: dict[str, tuple[Workflow, Block]] = {}
         """The groups by their id: a plan may not name all their members."""
-        self._sent: dict[str, dict[str, Workflow]] = {}
-        """By the id of a task the canvases that it has sent, by theirs."""
+        self._sent = SentCanvases()
+        self._unplanned = UnplannedTasks()
 
     def get(self, operation_id: str) -> Workflow | None:
         """Return the workflow of an operation; None if it is none, or is not held."""
@@ -84,7 +89,7 @@ class Workflows:
         if workflow is None:
             return
         del self._by_id[workflow.id]
-        self._set_starter(workflow, "")
+        self._sent.set_starter(workflow, "")
         unlink((*workflow.planned, *workflow.unplanned.values()))
         for task_id in workflow.steps:
             self._set_places(
@@ -104,14 +109,6 @@ class Workflows:
         record = self._store.get(task_id)
         if record is not None:
             self.place(record)
-
-    def _set_starter(self, workflow: Workflow, starter_id: str) -> None:
-        self._sent.get(workflow.starter_id, {}).pop(workflow.id, None)
-        if not self._sent.get(workflow.starter_id, True):
-            del self._sent[workflow.starter_id]
-        workflow.starter_id = starter_id
-        if starter_id:
-            self._sent.setdefault(starter_id, {})[workflow.id] = workflow
 
     def place(self, record: OperationRecord) -> None:
         """Look up the steps of an operation, which is new here or has become a step."""
@@ -141,16 +138,17 @@ class Workflows:
         for group_id, block in workflow.groups.items():
             self._groups.setdefault(group_id, (workflow, block))
         if plan.data.parent_id is not UNSET:
-            self._set_starter(workflow, plan.data.parent_id)
+            self._sent.set_starter(workflow, plan.data.parent_id)
         around = self._add_to_workflows_around(workflow, steps)
         for step in steps:
             self._add_place(Place(workflow, step))
             self._add_canvases_of(workflow, step)
+        around += self._add_unplanned([*workflow.groups, *(step.id for step in steps)])
         follows: list[Consequence] = []
         if known is None:
             queued = workflow_events.queued(workflow, plan.timestamp, plan.data)
             follows.append((workflow.operation_id, queued))
-        for one in (workflow, *around):
+        for one in dict.fromkeys((workflow, *around)):
             follows += follow(one, change, changed=True)
         return follows
 
@@ -164,16 +162,8 @@ class Workflows:
         workflow = self._create(operation.operation_id)
         step = workflow.add_started(None, operation.operation_id, operation.operation_type)
         self._add_place(Place(workflow, step))
-        begun = operation.first_seen_at if operation.started_at is None else operation.started_at
-        state = workflow.announced = workflow.state
-        events: list[Event] = [workflow_events.queued(workflow, operation.first_seen_at)]
-        if state is not _WAITING:
-            message = workflow_events.message_of(operation)
-            events.append(workflow_events.started(workflow, begun))
-            events.append(workflow_events.progress(workflow, begun, message))
-        if state in ENDED:
-            events.append(workflow_events.ended(workflow, operation.finished_at or begun))
-        return events
+        workflow.announced = workflow.state
+        return workflow_events.of_single(workflow, operation)
 
     def _send_again(self, ended: Workflow, timestamp: float) -> Workflow:
         """Begin a workflow anew whose id is that of one which has ended, sent at this time."""
@@ -213,7 +203,7 @@ class Workflows:
 
         Workers wrote these, and the caller its own plan: they may be read in any order.
         """
-        canvases = [*self._sent.get(step.id, {}).values()]
+        canvases = self._sent.of(step.id)
         replacing = self._by_id.get(step.id)
         if replacing is not None and replacing is not workflow:
             canvases.append(replacing)
@@ -235,6 +225,8 @@ class Workflows:
         known = self._places.get(task_id, ())
         # The workflow whose plan names it is first: it says whose the task is.
         is_started = task_id in place.workflow.unplanned
+        if not is_started:
+            self._unplanned.remove(task_id)
         self._set_places(task_id, (*known, place) if is_started else (place, *known))
         record = self._store.get(task_id)
         if record is not None:
@@ -243,12 +235,26 @@ class Workflows:
         if shown is not None:
             self._store.set_plan_size(shown, place.workflow.size)
 
-    def _join(self, record: OperationRecord, change: Change) -> list[Consequence]:
+    def _add_unplanned(self, keys: Iterable[str]) -> list[Workflow]:
+        """Add the tasks of these groups, and those that these tasks have started.
+
+        Returns:
+            The workflows that have them now.
+        """
+        joined, left = list[Workflow](), [*keys]
+        while left:
+            for task_id in self._unplanned.of(left.pop()):
+                record = self._store.get(task_id)
+                found = [] if record is None else self._join(record.operation)
+                joined += found
+                left += [task_id] if found else []
+        return joined
+
+    def _join(self, operation: Operation) -> list[Workflow]:
         """Make an operation a step of the workflows of its group or of the task that started it.
 
-        For operations that no plan names: their first events do.
+        For operations that no plan names: their own events do.
         """
-        operation = record.operation
         task_id, name = operation.operation_id, operation.operation_type
         if is_workflow(task_id):
             return []
@@ -258,9 +264,12 @@ class Workflows:
             self._add_place(Place(workflow, workflow.add_member(group, task_id, name)))
             joined.append(workflow)
         for other, starter in self._places.get(operation.parent_id or "", ()):
-            if self._add_started(other, starter, task_id, name) is not None:
+            step = self._add_started(other, starter, task_id, name)
+            if step is not None:
+                self._add_canvases_of(other, step)
                 joined.append(other)
-        return [one for each in joined for one in follow(each, change, changed=True)]
+        self._unplanned.add(task_id, operation.parent_id, operation.group_id)
+        return joined
 
     def report(self, record: OperationRecord, event: Event, change: Change) -> list[Consequence]:
         """Return what follows from an event of an operation, which it has folded.
@@ -271,7 +280,8 @@ class Workflows:
             change: The same, for progress that is told later.
         """
         if not record.places:
-            return self._join(record, change)
+            joined = self._join(record.operation)
+            return [one for each in joined for one in follow(each, change, changed=True)]
         follows: list[Consequence] = []
         for place in record.places:
             workflow, step = place

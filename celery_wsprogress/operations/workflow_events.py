@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.operations.operation import Operation
     from celery_wsprogress.operations.workflow import Place, Workflow
-    from celery_wsprogress.protocol.events import Plan
+    from celery_wsprogress.protocol.events import Event, Plan
     from celery_wsprogress.protocol.plans import PlanData
 
 PUBLICATION: Final = "workflow"
@@ -126,6 +126,18 @@ def unstarted(workflow: Workflow, timestamp: float) -> Error:
         run=UNSTARTED_RUN,
         data=_error_of(workflow),
     )
+
+
+def of_single(workflow: Workflow, operation: Operation) -> list[Event]:
+    """Return the events that take the workflow of a single task to where the task is."""
+    begun = operation.first_seen_at if operation.started_at is None else operation.started_at
+    events: list[Event] = [queued(workflow, operation.first_seen_at)]
+    if workflow.state is not _WAITING:
+        events.append(started(workflow, begun))
+        events.append(progress(workflow, begun, message_of(operation)))
+    if workflow.state in ENDED:
+        events.append(ended(workflow, operation.finished_at or begun))
+    return events
 
 
 def details_of(workflow: Workflow) -> dict[str, Any]:

@@ -379,6 +379,63 @@ def test_a_task_that_a_step_starts_counts():
     assert log.snapshot()["state"] == "completed"
 
 
+def test_a_task_that_a_step_has_started_counts_though_it_is_over_before_the_plan_is_read():
+    log = WorkflowLog()
+    log.start("a")
+    log.start("extra", parent_id="a")
+    log.start("further", parent_id="extra")
+    log.run("extra", "further")
+    log.start("elsewhere", parent_id="other")
+    log.write(plan(*CHAIN))
+    assert log.snapshot()["details"]["total"] == 5
+    assert log.snapshot()["details"]["completed"] == 2
+    assert log.snapshot("further")["workflow_ids"] == ["c"]
+    assert log.snapshot("elsewhere").get("workflow_ids", []) == []
+    log.run("a", "b", "c")
+    assert log.snapshot()["state"] == "completed"
+
+
+def test_a_canvas_counts_that_is_sent_by_a_task_which_is_over_before_the_plan_is_read():
+    log = WorkflowLog()
+    log.start("a")
+    log.start("extra", parent_id="a")
+    log.write(plan(("chain", -1), ("task", 0, "x"), ("task", 0, "y"), held="y", parent_id="extra"))
+    log.run("extra", "x", "y")
+    log.write(plan(*CHAIN))
+    assert log.snapshot()["details"]["total"] == 6
+    assert log.snapshot()["details"]["completed"] == 3
+
+
+def test_what_a_canvas_starts_counts_in_the_workflow_around_it_though_their_plans_are_read_last():
+    log = WorkflowLog()
+    log.start("a")
+    log.start("x", parent_id="a")
+    log.start("extra", parent_id="x")
+    inner = plan(("chain", -1), ("task", 0, "x"), ("task", 0, "y"), held="y", parent_id="a")
+    log.write(plan(*CHAIN), inner)
+    assert sorted(log.snapshot("extra")["workflow_ids"]) == ["c", "y"]
+
+
+def test_a_member_that_the_plan_does_not_name_may_be_over_before_it_is_read():
+    log = WorkflowLog()
+    for one in "bc":
+        log.start(one, group_id="g")
+        log.write(completed(operation_id=one, run=f"run-{one}"))
+    log.write(plan(("group", -1, "g"), ("task", 0, "a"), held="g", tasks=3))
+    assert log.snapshot("workflow:g")["details"]["completed"] == 2
+    log.run("a")
+    assert log.said("workflow:g")[-1] == "completed"
+
+
+def test_tasks_that_are_said_to_have_started_each_other_join_nothing():
+    log = WorkflowLog()
+    log.start("x", parent_id="y", group_id="g")
+    log.start("y", parent_id="x", group_id="g")
+    log.write(plan(("group", -1, "g"), ("task", 0, "a"), held="g"))
+    assert log.snapshot("workflow:g")["details"]["total"] == 1
+    assert log.snapshot("x").get("workflow_ids", []) == []
+
+
 def test_a_canvas_that_a_step_sends_counts_in_both():
     log = WorkflowLog()
     log.write(plan(*CHAIN))
