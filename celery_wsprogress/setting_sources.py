@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.origins import is_service_link
 from celery_wsprogress.setting_parsers import Parser, switch
+from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,10 +38,19 @@ def parse_value(field: dataclasses.Field[Any], value: Any) -> Any:
     try:
         return field.metadata["parse"](value)
     except (ValueError, TypeError, AttributeError, OverflowError):
-        shown = "(hidden)" if field.metadata["secret"] else value
+        shown = "(hidden)" if field.metadata["secret"] else _without_passwords(value)
         raise ConfigurationError(
             CONF_PREFIX + field.name, shown, field.metadata["allowed"]
         ) from None
+
+
+def _without_passwords(value: Any) -> Any:
+    """Return a value, or what may be shown of it if it is a URL, or several."""
+    if isinstance(value, str):
+        return masked(value) if "://" in value and "@" in value else value
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_without_passwords, value))
+    return value
 
 
 def from_conf(conf: Mapping[str, Any], cls: type[Any]) -> dict[str, Any]:

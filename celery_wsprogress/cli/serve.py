@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -18,10 +18,11 @@ from celery_wsprogress.access.exposure import check_exposure
 from celery_wsprogress.cli import serve_runner
 from celery_wsprogress.cli.advice import log_advice
 from celery_wsprogress.cli.application import find_application
+from celery_wsprogress.cli.log_format import formatter
 from celery_wsprogress.cli.secret_files import read_url
+from celery_wsprogress.cli.serve_config import config_lines, config_text
 from celery_wsprogress.cli.serve_options import EPILOG, serve_options
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.printable import escape_control, escape_control_lines
 from celery_wsprogress.setting_sources import websocket_enabled
 from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.urls import masked
@@ -35,24 +36,14 @@ if TYPE_CHECKING:
     from celery_wsprogress.sidecar.multiprocess.supervisor_link import SupervisorLink
     from celery_wsprogress.sidecar.server import Sidecar
 
-LOG_FORMAT: Final = "%(asctime)s %(levelname)-7s %(message)s"
-LOG_FORMAT_OF_CHILD: Final = "%(asctime)s %(levelname)-7s [%(process)d] %(message)s"
-
-
-class CleanFormatter(logging.Formatter):
-    """Escapes control characters: a message may contain what a broker or a client has sent."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base's name
-        """Return the message as one line."""
-        return escape_control(super().formatMessage(record))
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the message and its traceback, which keeps its lines."""
-        return escape_control_lines(super().format(record))
-
 
 @click.command(epilog=EPILOG)
 @serve_options
+@click.option(
+    "--show-config",
+    is_flag=True,
+    help="Show each setting, its value and where it comes from, without secrets; do not serve.",
+)
 @click.option("--child-of", type=int, hidden=True, help="Set by the parent process.")
 @click.pass_context
 def serve(
@@ -60,8 +51,8 @@ def serve(
     /,
     app_path: str | None,
     broker: str | None,
-    log_level: str,
     child_of: int | None,
+    show_config: bool,
     **options: Any,
 ) -> None:
     """Serve live progress of Celery tasks over WebSocket.
@@ -71,13 +62,16 @@ def serve(
         celery-wsprogress serve -A proj
     """
     output = logging.StreamHandler(sys.stderr)
-    output.setFormatter(CleanFormatter(LOG_FORMAT if child_of is None else LOG_FORMAT_OF_CHILD))
-    logging.basicConfig(level=log_level.upper(), handlers=[output])
+    output.setFormatter(formatter(options.pop("log_format"), is_child=child_of is not None))
+    logging.basicConfig(level=options.pop("log_level").upper(), handlers=[output])
     try:
         if not websocket_enabled(os.environ):
             click.echo("ENABLE_WEBSOCKET is false: not serving")
             return
         setup = configure(ctx, app_path, broker, options)
+        if show_config:
+            _show_config(ctx, app_path, setup, options)
+            return
         if child_of is not None:
             main = _as_child(setup, child_of)
         elif setup.settings.processes > 1:
@@ -134,8 +128,7 @@ def configure(
     from celery_wsprogress.sidecar.liveness.result_lookup import find_backend  # noqa: PLC0415
 
     app = find_application(ctx, app_path)
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    settings = ServeSettings.read(app, os.environ, given)
+    settings = ServeSettings.read(app, os.environ, _given(options))
     if ctx.params.get("child_of") is None:
         # Only once: child processes load the same settings.
         log_advice(app, settings)
@@ -156,6 +149,21 @@ def configure(
         )
     backend = find_backend(app, _backend_url(settings))
     return Setup(settings, *addresses, backend, None if app is None else ControlAddress.of_app(app))
+
+
+def _show_config(
+    ctx: click.Context, app_path: str | None, setup: Setup, options: dict[str, Any]
+) -> None:
+    lines = config_lines(
+        setup.settings, find_application(ctx, app_path), os.environ, _given(options)
+    )
+    for one in config_text(lines, setup.address):
+        click.echo(one)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given on the command line."""
+    return {name: value for name, value in options.items() if value not in (None, ())}
 
 
 def _backend_url(settings: ServeSettings) -> str | None:

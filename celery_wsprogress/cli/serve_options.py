@@ -203,6 +203,14 @@ _OPTIONS: Final = (
         default="info",
         show_default=True,
     ),
+    click.option(
+        "--log-format",
+        envvar="WSPROGRESS_LOG_FORMAT",
+        type=click.Choice(("text", "json")),
+        default="text",
+        show_default=True,
+        help="Lines for people, or one JSON object a line.",
+    ),
 )
 
 
