@@ -11,9 +11,12 @@ from typing import Final
 
 import click
 
+#: The module of each command, which has a function of the module's name, and what it does.
 _COMMANDS: Final = {
     "serve": ("celery_wsprogress.cli.serve", "Serve live progress of Celery tasks over WebSocket."),
     "watch": ("celery_wsprogress.cli.watch", "Show operations until all of them have ended."),
+    "list": ("celery_wsprogress.cli.list_operations", "List operations, the newest first."),
+    "history": ("celery_wsprogress.cli.history", "Print what has happened in an operation."),
     "cancel": ("celery_wsprogress.cli.cancel", "Ask the sidecar to cancel tasks."),
     "monitor": ("celery_wsprogress.cli.monitor", "Show every operation, until Ctrl-C."),
     "stats": ("celery_wsprogress.cli.stats", "Print the statistics of the sidecar."),
@@ -39,7 +42,8 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        path = _COMMANDS[cmd_name][0]
+        command = getattr(importlib.import_module(path), path.rpartition(".")[2])
         assert isinstance(command, click.Command)  # noqa: S101 - the table names commands only
         return command
 

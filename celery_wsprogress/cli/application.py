@@ -14,10 +14,15 @@ from celery_wsprogress.printable import escape_control
 logger = logging.getLogger(__name__)
 
 
-def find_application(ctx: click.Context, app_path: str | None) -> Any:
+def find_application(ctx: click.Context, app_path: str | None, *, tasks: bool = True) -> Any:
     """Find the application of ``-A``, or of `celery -A … wsprogress serve`; None without either.
 
-    Its settings can be read, and the modules of its tasks are imported.
+    Its settings can be read.
+
+    Args:
+        ctx: The context of the command.
+        app_path: What ``-A`` names.
+        tasks: Whether to import the modules of its tasks, too.
 
     Raises:
         click.BadParameter: there is no application of this name, or its settings cannot be read.
@@ -25,7 +30,7 @@ def find_application(ctx: click.Context, app_path: str | None) -> Any:
     group_app = getattr(ctx.obj, "app", None)
     if app_path is None:
         if group_app is not None:
-            _import_modules(group_app)
+            _load(group_app, tasks=tasks)
         return group_app
     from celery import Celery  # noqa: PLC0415 - --broker needs no Celery
     from celery.app.utils import find_app  # noqa: PLC0415
@@ -37,12 +42,12 @@ def find_application(ctx: click.Context, app_path: str | None) -> Any:
         raise _unusable(app_path, str(exc)) from None
     if not isinstance(found, Celery):
         raise _unusable(app_path, "this is not a Celery application")
-    _import_modules(found)
+    _load(found, tasks=tasks)
     return found
 
 
-def _import_modules(app: Any) -> None:
-    """Read the settings and import the modules of the tasks, as Celery's worker does.
+def _load(app: Any, *, tasks: bool) -> None:
+    """Read the settings and maybe import the modules of the tasks, as Celery's worker does.
 
     Importing them sets Django up, which a result backend in Django's database needs (Celery 5.5,
     celery/fixups/django.py). The tasks themselves are not needed, so a failed import is a warning.
@@ -60,7 +65,8 @@ def _import_modules(app: Any) -> None:
         reason = f"its settings cannot be read ({_one_line(exc)})"
         raise _unusable(str(app.main or app), reason) from None
     try:
-        app.loader.import_default_modules()
+        if tasks:
+            app.loader.import_default_modules()
     except Exception as exc:  # noqa: BLE001 - as above
         text = (
             "The tasks of the application cannot be imported (%s); events are served all the same"

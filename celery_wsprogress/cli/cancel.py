@@ -12,7 +12,8 @@ from celery_wsprogress.printable import escape_control
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+    from celery_wsprogress.client.reconnecting_client import Token
 
 
 @click.command(epilog=client_options.EPILOG)
@@ -29,7 +30,7 @@ def cancel(
     ctx: click.Context,
     ids: tuple[str, ...],
     url: str,
-    token_file: Path | None,
+    token: Token,
     *,
     terminate: bool,
     reason: str,
@@ -52,7 +53,7 @@ def cancel(
     """  # noqa: D301 - click wants the \b itself
     ctx.exit(
         client_options.run(
-            _cancel(ids, url, token_file, terminate=terminate, reason=reason, as_json=as_json)
+            _cancel(ids, url, token, terminate=terminate, reason=reason, as_json=as_json)
         )
     )
 
@@ -60,14 +61,14 @@ def cancel(
 async def _cancel(
     ids: tuple[str, ...],
     url: str,
-    token_file: Path | None,
+    token: Token,
     *,
     terminate: bool,
     reason: str,
     as_json: bool,
 ) -> int:
     code = client_options.COMPLETED
-    async with client_options.client(url, token_file) as client:
+    async with client_options.client(url, token) as client:
         for one in ids:
             reply = await client.cancel(one, terminate=terminate, reason=reason)
             click.echo(_line(one, reply, as_json=as_json))

@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 
 import click
 
+from celery_wsprogress.cli.application import find_application
+from celery_wsprogress.cli.named_sidecar import token_of, url_of
 from celery_wsprogress.client import Client, Connected, ConnectionChange, Disconnected
-from celery_wsprogress.errors import CommandError, NoConnection
+from celery_wsprogress.errors import CommandError, ConfigurationError, NoConnection
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.urls import masked
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from celery_wsprogress.cli.printer import Printer
+    from celery_wsprogress.client.reconnecting_client import Token
 
 T = TypeVar("T")
 Command = TypeVar("Command", bound="Callable[..., Any]")
@@ -29,11 +32,15 @@ USAGE: Final = 2
 NOT_ENDED: Final = 3
 INTERRUPTED: Final = 130
 
+APP: Final = "celery_wsprogress.app"
+"""Where the context of a command holds the application."""
+
 TOKEN_VARIABLE: Final = "WSPROGRESS_TOKEN"  # noqa: S105 - the name of a variable
 
 EPILOG: Final = f"""\
-The URL can also be set in WSPROGRESS_WS_URL. If the sidecar has a key, give a token with
---token-file or in {TOKEN_VARIABLE}; there is no option for the token itself.
+The URL can also be set in WSPROGRESS_WS_URL, the application in WSPROGRESS_APP. If the sidecar has
+a key, give a token with --token-file or in {TOKEN_VARIABLE}; there is no option for the token
+itself. With an application none is needed: one is made with its key, for everything.
 """
 
 
@@ -44,30 +51,58 @@ class CommandFailed(click.ClickException):
 
 
 def options(command: Command) -> Command:
-    """Add ``--url``, ``--token-file`` and ``--json`` to a command."""
+    """Add ``-A``, ``--url``, ``--token-file`` and ``--json`` to a command.
+
+    It is called with ``url``, ``token`` and ``as_json``.
+    """
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line."),
         click.option(
             "--token-file",
+            "token",
             type=click.Path(path_type=Path),
             metavar="PATH",
-            help="File with the token. It is read again for each connection.",
+            callback=_choose_token,
+            help="File with the token. It is read again for each connection.  "
+            f"[env: {TOKEN_VARIABLE}, the token itself]",
         ),
         click.option(
             "--url",
             envvar="WSPROGRESS_WS_URL",
-            default="ws://localhost:8765",
-            show_default=True,
+            show_envvar=True,
             metavar="URL",
-            callback=_validate_url,
-            help="URL of the sidecar.",
+            callback=_choose_url,
+            help="URL of the sidecar.  [default: that of `serve` on this machine, "
+            "ws://localhost:8765 unless WSPROGRESS_PORT, WSPROGRESS_HOST or the application "
+            "have others]",
+        ),
+        click.option(
+            "-A",
+            "--app",
+            envvar="WSPROGRESS_APP",
+            show_envvar=True,
+            metavar="APP",
+            is_eager=True,
+            expose_value=False,
+            callback=_load_application,
+            help="Celery application, as for `celery -A`: its settings name the sidecar and its "
+            "key.",
         ),
     ):
         command = option(command)
     return command
 
 
-def _validate_url(ctx: click.Context, param: click.Parameter, url: str) -> str:
+def _load_application(ctx: click.Context, _param: click.Parameter, app_path: str | None) -> None:
+    ctx.meta[APP] = find_application(ctx, app_path, tasks=False)
+
+
+def _choose_url(ctx: click.Context, param: click.Parameter, url: str | None) -> str:
+    if url is None:
+        try:
+            return url_of(ctx.meta[APP])
+        except ConfigurationError as exc:
+            raise click.UsageError(str(exc), ctx) from None
     try:
         parts = urlsplit(url)
         good = parts.scheme in {"ws", "wss"} and bool(parts.hostname) and parts.port != 0
@@ -79,11 +114,20 @@ def _validate_url(ctx: click.Context, param: click.Parameter, url: str) -> str:
     return url
 
 
-def client(url: str, token_file: Path | None, printer: Printer | None = None) -> Client:
+def _choose_token(ctx: click.Context, _param: click.Parameter, token_file: Path | None) -> Token:
+    """Return the token of the file, else of the environment, else one made by the application."""
+    if token_file is not None:
+        return lambda: _read_token(token_file)
+    if given := os.environ.get(TOKEN_VARIABLE):
+        return given
+    try:
+        return token_of(ctx.meta[APP])
+    except ConfigurationError as exc:
+        raise click.UsageError(str(exc), ctx) from None
+
+
+def client(url: str, token: Token, printer: Printer | None = None) -> Client:
     """Create a client that reports lost and restored connections on standard error."""
-    token = (
-        (lambda: _read_token(token_file)) if token_file else os.environ.get(TOKEN_VARIABLE) or None
-    )
     report = _connection_reporter(printer) if printer else None
     # A terminal or a pipe may be slower than the tasks: then a snapshot is better than a close.
     return Client(url, token=token, on_change=report, resync=True)

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from celery_wsprogress.cli import client_options
-from celery_wsprogress.cli.event_lines import percent, table
-from celery_wsprogress.cli.printer import Printer, is_terminal
+from celery_wsprogress.cli.event_lines import table
+from celery_wsprogress.cli.operation_table import operation_table
+from celery_wsprogress.cli.printer import Printer, is_terminal, terminal_columns
 from celery_wsprogress.cli.stdin import read_lines
 from celery_wsprogress.errors import CommandError
 from celery_wsprogress.printable import escape_control
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from celery_wsprogress.client import Client
+    from celery_wsprogress.client.reconnecting_client import Token
 
 PROMPT: Final = "> "
 
@@ -42,7 +43,7 @@ HELP: Final = (
 @click.command(epilog=client_options.EPILOG)
 @client_options.options
 @click.pass_context
-def interactive(ctx: click.Context, url: str, token_file: Path | None, *, as_json: bool) -> None:
+def interactive(ctx: click.Context, url: str, token: Token, *, as_json: bool) -> None:
     """Type commands, and see events as they come.
 
     The commands are: subscribe ID, unsubscribe ID, list, get ID, cancel ID, stats, help, quit.
@@ -51,13 +52,13 @@ def interactive(ctx: click.Context, url: str, token_file: Path | None, *, as_jso
     prompt = PROMPT if is_terminal(sys.stdin) else ""
     printer = Printer(as_json=as_json, prompt=prompt)
     try:
-        ctx.exit(client_options.run(_interactive(url, token_file, printer)))
+        ctx.exit(client_options.run(_interactive(url, token, printer)))
     finally:
         printer.close()
 
 
-async def _interactive(url: str, token_file: Path | None, printer: Printer) -> int:
-    async with client_options.client(url, token_file, printer) as client:
+async def _interactive(url: str, token: Token, printer: Printer) -> int:
+    async with client_options.client(url, token, printer) as client:
         prompting = asyncio.create_task(Repl(client, printer).run())
         showing = asyncio.create_task(_show(client, printer))
         try:
@@ -127,7 +128,8 @@ class Repl:
 
     async def _list(self, _: str) -> None:
         reply = await self._client.send_command("list_operations", limit=LIST_LIMIT)
-        self._print(reply, [_row(one) for one in reply["operations"]] or ["no operations"])
+        rows = operation_table(reply["operations"], terminal_columns(sys.stdout))
+        self._print(reply, rows if reply["operations"] else ["no operations"])
 
     async def _get(self, operation_id: str) -> None:
         reply = await self._client.send_command("get_operation", operation_id=operation_id)
@@ -150,11 +152,3 @@ class Repl:
     def _print(self, reply: dict[str, Any], lines: list[str]) -> None:
         for line in [json.dumps(reply)] if self._printer.as_json else lines:
             self._printer.print_line(line)
-
-
-def _row(operation: dict[str, Any]) -> str:
-    state = escape_control(str(operation.get("state") or operation["status"]))
-    name = escape_control(str(operation["operation_type"]))
-    return (
-        f"{escape_control(operation['operation_id'])}  {state:<9}  {percent(operation):3d}%  {name}"
-    )

@@ -43,6 +43,14 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def terminal_columns(stream: TextIO) -> int | None:
+    """Return how many columns a line may have there; None where it is no terminal.
+
+    The last column stays free: some terminals begin a new line after it.
+    """
+    return shutil.get_terminal_size().columns - 1 if is_terminal(stream) else None
+
+
 class Printer:
     """Prints events, other lines and warnings.
 
@@ -53,17 +61,25 @@ class Printer:
             its lines.
         as_json: Print each event as JSON, unchanged.
         prompt: The prompt of the line that the user types.
+        rewrite: Whether a terminal may show progress as lines that are rewritten.
     """
 
     refresh_interval = 1.0
 
-    def __init__(self, ids: Iterable[str] = (), *, as_json: bool = False, prompt: str = "") -> None:
+    def __init__(
+        self,
+        ids: Iterable[str] = (),
+        *,
+        as_json: bool = False,
+        prompt: str = "",
+        rewrite: bool = True,
+    ) -> None:
         self.as_json = as_json
         self._out = sys.stdout
         self._names = short_names(ids)
         self._terminal = is_terminal(self._out)
         self._prompt = prompt if self._terminal else ""
-        self._rewrites = self._terminal and len(self._names) == 1 and not as_json
+        self._rewrites = rewrite and self._terminal and len(self._names) == 1 and not as_json
         self._bar = ""
         self._waiting: Mapping[str, Any] | None = None
         """The latest event of the only operation, if that waits for its time."""

@@ -13,7 +13,7 @@ from celery_wsprogress.cli.watched_workflows import WatchedWorkflows
 from celery_wsprogress.cli.workflow_printer import WorkflowPrinter
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from celery_wsprogress.client.reconnecting_client import Token
 
 
 @click.command(epilog=client_options.EPILOG)
@@ -37,7 +37,7 @@ def watch(
     ctx: click.Context,
     ids: tuple[str, ...],
     url: str,
-    token_file: Path | None,
+    token: Token,
     *,
     as_json: bool,
     as_workflow: bool,
@@ -56,7 +56,7 @@ def watch(
         raise click.UsageError("An id names one operation; use `monitor` to see all of them")
     printer, watched = _watched_workflows(ids, as_json) if as_workflow else _watched(ids, as_json)
     try:
-        ctx.exit(client_options.run(watched.run(url, token_file, timeout)))
+        ctx.exit(client_options.run(watched.run(url, token, timeout)))
     finally:
         printer.close()
 

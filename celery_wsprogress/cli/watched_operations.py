@@ -11,10 +11,10 @@ from celery_wsprogress.printable import escape_control
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from celery_wsprogress.cli.printer import Printer
     from celery_wsprogress.client import Client
+    from celery_wsprogress.client.reconnecting_client import Token
 
 
 class WatchedOperations:
@@ -31,11 +31,11 @@ class WatchedOperations:
         self._printer = printer
         self._connected = False
 
-    async def run(self, url: str, token_file: Path | None, seconds: float | None) -> int:
+    async def run(self, url: str, token: Token, seconds: float | None) -> int:
         """Watch until all have ended or the time is over; return the exit code."""
         try:
             async with asyncio.timeout(seconds):
-                async with client_options.client(url, token_file, self._printer) as client:
+                async with client_options.client(url, token, self._printer) as client:
                     await self._watch(client)
         except TimeoutError:
             if seconds is None:

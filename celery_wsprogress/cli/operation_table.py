@@ -1,0 +1,88 @@
+"""Operations as lines of a table, for ``list``, ``monitor`` and ``interactive``. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Any, Final
+
+from celery_wsprogress.cli.event_lines import clock, figures, percent, truncate_to_width
+from celery_wsprogress.printable import escape_control
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    Operation = Mapping[str, Any]
+
+HEAD: Final = ("ID", "STATE", "DONE", "AT", "TYPE", "")
+
+_ID_WIDTH: Final = 36
+_MAX_TYPE_WIDTH: Final = 30
+
+
+def operation_table(operations: Iterable[Operation], columns: int | None = None) -> list[str]:
+    """Return a line for each operation, below one with the heads of the columns.
+
+    Args:
+        operations: Snapshots, as in the wire protocol.
+        columns: Columns of the terminal; None cuts nothing.
+    """
+    rows = [HEAD, *map(_cells, operations)]
+    widths = [_column_width(cells, number) for number, cells in enumerate(zip(*rows, strict=True))]
+    lines = [_line(row, widths) for row in rows]
+    return lines if columns is None else [truncate_to_width(one, columns) for one in lines]
+
+
+def state_of(operation: Operation) -> str:
+    """Return the state of an operation: that of its life cycle."""
+    return str(operation.get("state") or operation.get("status") or "")
+
+
+def moment_of(operation: Operation) -> float:
+    """Return when it ended; of one that has not, when it started, or was sent. Epoch seconds."""
+    for name in ("finished_at", "started_at", "received_at", "queued_at"):
+        found = operation.get(name)
+        if isinstance(found, (int, float)) and found > 0:
+            return float(found)
+    return 0.0
+
+
+def description_of(operation: Operation) -> str:
+    """Return what a person wants to know of its state: figures and message, or the error."""
+    if state_of(operation) in {"error", "cancelled"}:
+        return ": ".join(
+            str(operation[name]) for name in ("error_type", "error") if operation.get(name)
+        )
+    shown = [] if state_of(operation) == "completed" else figures(operation)
+    message = str(operation.get("message") or "")
+    return ", ".join([*shown, message] if message else shown)
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
+
+
+def _cells(operation: Operation) -> tuple[str, ...]:
+    done = f"{percent(operation):3d}%"
+    cells = (
+        str(operation["operation_id"]),
+        state_of(operation),
+        " ...%" if operation.get("indeterminate") else done,
+        clock(moment_of(operation)) if moment_of(operation) else "",
+        str(operation.get("operation_type") or ""),
+        description_of(operation),
+    )
+    return tuple(map(escape_control, cells))
+
+
+def _column_width(cells: Sequence[str], number: int) -> int:
+    widest = max(map(width, cells))
+    limits = {0: _ID_WIDTH, 4: _MAX_TYPE_WIDTH}
+    return min(widest, limits.get(number, widest))
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (
+        cell + " " * (wide - width(cell)) for cell, wide in zip(row[:-1], widths[:-1], strict=True)
+    )
+    return "  ".join([*padded, row[-1]]).rstrip()
