@@ -120,6 +120,8 @@ def check_command(line):
     elif program == "celery":
         assert arguments[0] == "-A"
         assert celery_cli.get_command(None, arguments[2]) is not None
+    elif program == "python":
+        check_manage(arguments)
     elif program == "curl":
         path = arguments[0].removeprefix("http://localhost:8765")
         assert path in {"/healthz", "/readyz", "/status", "/metrics", "/operations/<task"}
@@ -131,6 +133,15 @@ def check_command(line):
         check_variable(line)
     else:
         raise AssertionError(f"nothing here knows how to check: {line}")
+
+
+def check_manage(arguments):
+    script, command, *more = arguments
+    assert script == "manage.py"
+    if command == "wsprogress":
+        check_command(shlex.join(["celery-wsprogress", *more]))
+    else:
+        assert command in {"check", "migrate", "runserver"}
 
 
 def check_variable(line):
@@ -350,13 +361,16 @@ def test_the_token_of_the_documentation_holds(monkeypatch, name):
 def test_no_other_page_holds_python_that_nothing_runs():
     pages = (FIRST_BAR, TASKS, TRACK, LOGS, STREAMS, CANCEL, WORKFLOWS, LIBRARIES)
     of_tasks = {page.name for page in pages}
-    run = {"README.md", *of_tasks, *STANDALONE}
+    run = {"README.md", *of_tasks, *STANDALONE, *OF_DJANGO}
     assert {page.name for page in PAGES if python_of(page)} == run
 
 
+#: Each is a project, which tests/contrib/django makes and runs.
+OF_DJANGO = {"django.md"}
+
 DOCUMENTED_URL = "redis://localhost:6379/0"
 STANDALONE = {
-    *(*TOKENS, GUIDE.name, "brokers.md", "django.md", "fastapi.md", "flower.md"),
+    *(*TOKENS, GUIDE.name, "brokers.md", "fastapi.md", "flask.md", "flower.md"),
     "test-your-tasks.md",
 }
 
