@@ -16,7 +16,7 @@ from celery_wsprogress.worker.run_info import RunInfo
 from celery_wsprogress.worker.tracker import Tracker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from celery_wsprogress.worker.publishing.lookups import Lookup
     from celery_wsprogress.worker.publishing.progress_slot import ProgressSlot
@@ -40,7 +40,7 @@ class RecordingPublisher(Publisher):
         with self._recording:
             self._record(slot.take())
 
-    def emit(self, events: Sequence[QueueEntry], *, after: ProgressSlot | None = None) -> None:
+    def emit(self, events: Iterable[QueueEntry], *, after: ProgressSlot | None = None) -> None:
         """Record events."""
         with self._recording:
             if after is not None:

@@ -171,7 +171,7 @@ class Tracker:
         found = progress_args.parse_progress(progress, message, current, total)
         for warning in found.warnings:
             passed = {"progress": progress, "message": message, "current": current, "total": total}
-            self._warn_once(warning, "%s", progress_args.format_warning(warning, **passed))
+            self.warn_once(warning, "%s", progress_args.format_warning(warning, **passed))
         if found.fraction is not None:
             return found.fraction, False, found.current, found.total
         # Indeterminate progress keeps the last fraction, so that a bar does not jump back.
@@ -190,10 +190,10 @@ class Tracker:
         """Report a status, as :meth:`StreamingTask.update_status`."""
         status = jsonable.to_text(status, jsonable.MAX_NAME_BYTES).strip()
         if not status:
-            self._warn_once("empty", "update_status() needs a word; this call sends nothing")
+            self.warn_once("empty", "update_status() needs a word; this call sends nothing")
             return
         if status in LIFE_CYCLE:
-            self._warn_once(
+            self.warn_once(
                 status,
                 "%r is a word of the life cycle, which a task cannot enter by itself; "
                 "it is shown as %r",
@@ -231,7 +231,7 @@ class Tracker:
         known = jsonable.to_level(level)
         if known is None:
             shown = jsonable.to_text(level, 100)
-            self._warn_once("level", "%r is no log level; it is taken for info", shown)
+            self.warn_once("level", "%r is no log level; it is taken for info", shown)
         if self.redactor is not None:
             details = self.redactor.to_object(details)
         self._emit(encoded_events.log(self.run, time(), known or "info", message, details))
@@ -256,9 +256,10 @@ class Tracker:
 
     def mark_ended(self) -> None:
         """Close the streams, and drop later reports: the end is published elsewhere."""
+        # First, so that no stream is opened behind those that are closed here.
+        self.slot.ended = True
         for stream in list(self.streams.values()):
             stream.close()
-        self.slot.ended = True
 
     def end(self, *ends: QueueEntry) -> None:
         """Publish the end of the run. Later calls publish nothing."""
@@ -282,13 +283,13 @@ class Tracker:
         and ``after_return`` after it (celery 5.7, celery/app/trace.py).
         """
         if self.sink is not None and not self.replaced:
-            self._warn_once(
+            self.warn_once(
                 "over",
                 "what is reported after the end, as in after_return() or by a thread that goes on, "
                 "is not sent; on_success(), on_failure() and on_retry() come before the end",
             )
 
-    def _warn_once(self, key: object, sentence: str, *arguments: Any) -> None:
+    def warn_once(self, key: object, sentence: str, *arguments: Any) -> None:
         """Log a warning about the task's calls, once a run and key."""
         if self._warned is None:
             self._warned = set()

@@ -25,7 +25,7 @@ from celery_wsprogress.worker.publishing.outbox import Outbox
 from celery_wsprogress.worker.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from celery_wsprogress.brokers import Writer
     from celery_wsprogress.brokers.batch_writer import BatchWriter
@@ -110,8 +110,11 @@ class Publisher:
         if self._must_stop_thread:
             self._stop_thread_for_fork()
 
-    def emit(self, events: Sequence[QueueEntry], *, after: ProgressSlot | None = None) -> None:
-        """Send events, in this order, after the value of a slot if one waits."""
+    def emit(self, events: Iterable[QueueEntry], *, after: ProgressSlot | None = None) -> None:
+        """Send events, in this order, after the value of a slot if one waits.
+
+        They are iterated under the lock: what a generator does is one step with their queueing.
+        """
         fork.notice()
         with self._lock:
             if after is not None:
@@ -204,7 +207,7 @@ class Publisher:
 
     def reset_after_fork(self) -> None:
         """Start with an empty queue, in the child."""
-        self._outbox.queue.detach_slots()
+        self._outbox.queue.detach()
         self._inherited.append(self._outbox.batches)
         self.trusted = self.trusted or self._outbox.batches.connected
         self._reset()

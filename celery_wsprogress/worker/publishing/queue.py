@@ -132,9 +132,11 @@ class EventQueue:
         if event is not None:
             self.put((event,))
 
-    def detach_slots(self) -> None:
-        """Drop all progress, in a forked child: trackers schedule their slots in its new queue."""
+    def detach(self) -> None:
+        """Let go of slots and chunks, in a forked child: what waits here is sent by the parent."""
         self._progress.detach()
+        for event in self._entries.values():
+            _drop(event)
 
     # Taking batches out.
 
@@ -198,6 +200,8 @@ class EventQueue:
             left = room - len(encoded.event) - 1
             # An event that is larger than a whole batch is sent alone.
             if left < 0 and events:
+                # Encoded once: to a chunk that was taken nothing is added.
+                self._keep_encoded(key, event, encoded)
                 break
             room = left
             self._remove(key)
@@ -224,6 +228,12 @@ class EventQueue:
         self._hurries = self._hurries or not (isinstance(event, LazyEvent) and event.waits)
         self._urgent = self._urgent or priority < Priority.RESULT
 
+    def _keep_encoded(self, key: int, event: QueueEntry, encoded: EncodedEvent) -> None:
+        """Put what was encoded in the place of a lazy event, with the priority of that."""
+        if event is not encoded:
+            self._entries[key] = EncodedEvent(event.priority, encoded.event, encoded.run)
+            self.size += _size(encoded) - _size(event)
+
     def _remove(self, key: int) -> QueueEntry:
         event = self._entries.pop(key)
         self.size -= _size(event)
@@ -241,8 +251,7 @@ class EventQueue:
             keys = self._of_priority[priority]
             while keys and self.size > self._limit * LIMIT_FACTOR[priority]:
                 event = self._remove(keys[0])
-                if isinstance(event, LazyEvent) and event.drop is not None:
-                    event.drop()
+                _drop(event)
                 if event.run is not None and priority in {Priority.LOG, Priority.STATUS}:
                     self._record_drop(event.run)
 
@@ -262,6 +271,11 @@ class EventQueue:
 
 def _size(event: QueueEntry) -> int:
     return event.size if isinstance(event, LazyEvent) else ENTRY_OVERHEAD + len(event.event)
+
+
+def _drop(event: QueueEntry) -> None:
+    if isinstance(event, LazyEvent) and event.drop is not None:
+        event.drop()
 
 
 def _encoded(lazy: LazyEvent) -> EncodedEvent | None:

@@ -51,7 +51,7 @@ class LazyEvent(Struct, frozen=True, gc=False):
     run: RunInfo | None = None
     """Its run, if it counts as dropped when it is."""
     drop: Callable[[], object] | None = None
-    """Called when it is dropped."""
+    """Called when it is dropped, and in a forked child, which has a copy of it."""
     waits: bool = False
     """Whether it waits a little for more, unless other events are sent."""
 

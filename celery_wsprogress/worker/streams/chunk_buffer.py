@@ -1,8 +1,8 @@
 """The buffer of a chunk: pieces of text that wait to be sent as one.
 
-The thread of a task appends, and the publisher's thread takes, without a lock between them: of a
-piece that is appended while the chunk is taken, one of both gets hold, since ``popleft`` of a deque
-is atomic.
+The thread of a task appends without a lock. Whoever takes pieces out, the publisher's thread or the
+one of a task that has come too late, holds the publisher's lock. So of a piece that is appended
+while the chunk is taken, one of both gets hold, in the order of the calls.
 """
 
 from __future__ import annotations
@@ -11,53 +11,74 @@ from collections import deque
 from contextlib import suppress
 from typing import Final
 
+from celery_wsprogress.worker.publishing.queue_entries import LAZY_BYTES
+
 MAX_CHARACTERS: Final = 4_000
 """Characters of a chunk of text: at most 24,000 bytes of JSON."""
 
 MAX_PIECES: Final = 200
 """Pieces that are joined at most: small ones take more memory than their characters."""
 
-MAX_BYTES: Final = 8_000
-"""Bytes for which a chunk counts in the queue."""
+_MAX_BYTES: Final = LAZY_BYTES + 2 * MAX_CHARACTERS
+"""Bytes for which a chunk of many pieces counts in the queue."""
 
 
 class ChunkBuffer:
-    """The text of one chunk, until it is taken."""
+    """The text of one chunk, until it is taken.
 
-    __slots__ = ("_pieces", "room", "taken")
+    Args:
+        text: Its beginning.
+        growth: Bytes for which it counts in the queue besides its beginning: what the chunk before
+            has grown by since that was queued.
+    """
 
-    def __init__(self, text: str) -> None:
+    __slots__ = ("_pieces", "_taken_pieces", "room", "size", "taken")
+
+    def __init__(self, text: str, growth: int = 0) -> None:
         self._pieces = deque((text,))
+        self._taken_pieces: list[str] = []
         self.room = MAX_CHARACTERS - len(text)
         """Number of characters that may be appended."""
         self.taken = False
         """Whether it takes no more."""
+        self.size = LAZY_BYTES + 2 * len(text) + growth
+        """Bytes for which it counts in the queue."""
 
-    def append(self, piece: str) -> str:
+    @property
+    def growth(self) -> int:
+        """Bytes by which it has grown, for which the next entry of its stream counts."""
+        grown = not self.taken and len(self._pieces) > 1
+        return max(0, _MAX_BYTES - self.size) if grown else 0
+
+    def append(self, piece: str) -> bool:
         """Append a piece, for which there must be room.
 
         Returns:
-            What was appended too late, and belongs into the next chunk.
+            Whether it may be too late: then :meth:`late` is to be sent.
         """
         self._pieces.append(piece)
         self.room -= len(piece)
-        if self.taken:
-            return self._rest()
         if len(self._pieces) >= MAX_PIECES:
             self.room = -1
-        return ""
+        return self.taken
+
+    def late(self) -> str:
+        """Return what was appended too late, and belongs into the next chunk."""
+        found: list[str] = []
+        self._move_to(found)
+        return "".join(found)
 
     def take(self) -> str:
-        """Return its text. Later pieces are not taken."""
+        """Return its text, again if it is asked again. Later pieces are not taken."""
         self.taken = True
-        return self._rest()
+        # Whatever interrupts this, as the time limit of a task may, what was moved is not lost.
+        self._move_to(self._taken_pieces)
+        return "".join(self._taken_pieces)
 
-    def _rest(self) -> str:
-        found: list[str] = []
+    def _move_to(self, found: list[str]) -> None:
         with suppress(IndexError):
             while True:
                 found.append(self._pieces.popleft())
-        return "".join(found)
 
 
 def slices(text: str) -> list[str]:

@@ -7,9 +7,8 @@ beginning, so one that is dropped from a full queue leaves a gap.
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
+from collections import deque
 from functools import partial
 from itertools import count
 from time import time
@@ -18,19 +17,19 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from celery_wsprogress.guard import has_type
 from celery_wsprogress.protocol import jsonable
 from celery_wsprogress.protocol.bounded_copy import encodable
-from celery_wsprogress.worker.publishing.queue_entries import LazyEvent, Priority
+from celery_wsprogress.worker.publishing.queue_entries import LAZY_BYTES, LazyEvent, Priority
 from celery_wsprogress.worker.streams import chunk_events
-from celery_wsprogress.worker.streams.chunk_buffer import MAX_BYTES, ChunkBuffer, slices
+from celery_wsprogress.worker.streams.chunk_buffer import ChunkBuffer, slices
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
+    from celery_wsprogress.protocol.jsonable import Rendered
     from celery_wsprogress.worker.event_sink import EventSink
     from celery_wsprogress.worker.publishing.queue_entries import EncodedEvent, QueueEntry
     from celery_wsprogress.worker.redaction import Redactor
     from celery_wsprogress.worker.run_info import RunInfo
-
-logger = logging.getLogger(__name__)
 
 MAX_NAME_BYTES: Final = 100
 """Maximum size of the name of a stream."""
@@ -39,6 +38,7 @@ MAX_STREAMS: Final = 1_000
 """Streams of a run beyond which more are not sent."""
 
 _LOG: Final = Priority.LOG
+_STATUS: Final = Priority.STATUS
 
 
 class StreamedRun(Protocol):
@@ -54,6 +54,9 @@ class StreamedRun(Protocol):
     def ended(self) -> bool:
         """Whether the run's end was published."""
 
+    def warn_once(self, key: object, sentence: str, *arguments: Any) -> None:
+        """Log a warning, once a run and key."""
+
 
 class Stream:
     """A stream of the current run. Any thread of its process may write.
@@ -68,11 +71,9 @@ class Stream:
 
     __slots__ = (
         "_last_chunk",
-        "_lock",
         "_next_index",
         "_process",
         "_tracker",
-        "_warned",
         "closed",
         "name",
     )
@@ -82,13 +83,10 @@ class Stream:
         self.closed = False
         """Whether it takes no more."""
         self._tracker = tracker
-        # Re-entrant: a signal handler of the task may write, too.
-        self._lock = threading.RLock()
         self._process = os.getpid()
         self._last_chunk: ChunkBuffer | None = None
         """The last chunk of text, if no other one has followed it."""
         self._next_index = count()
-        self._warned = False
 
     def write(self, piece: Any) -> None:
         """Send a piece of text, or any other value as :meth:`send` does.
@@ -102,19 +100,14 @@ class Stream:
         # Nearly always there is a chunk that waits and has room: without a lock.
         chunk = self._last_chunk
         if type(piece) is str and chunk is not None and chunk.room >= len(piece):
-            late = chunk.append(piece)
-            if late:
-                self._write(late)
+            if chunk.append(piece) and self._takes_more():
+                self._emit(self._begin("", chunk))
         elif has_type(piece, str):
-            self._write(str.__str__(piece))
+            text = str.__str__(piece)
+            if text and self._takes_more():
+                self._emit(self._begin(text))
         else:
             self.send(piece)
-
-    def _write(self, text: str) -> None:
-        """Begin a chunk with a text."""
-        if text and self._takes_more():
-            with self._lock:
-                self._begin(text)
 
     def send(self, value: Any) -> None:
         """Send a value as a chunk of its own.
@@ -123,35 +116,16 @@ class Stream:
             value: Any value that is like JSON; cut above 24,000 bytes. What the task's ``redact``
                 names is hidden.
         """
-        if self._tracker is None or not self._takes_more():
-            return
-        redactor = self._tracker.redactor
-        shown = jsonable.to_result(value if redactor is None else redactor.result(value))
-        with self._lock:
-            self._last_chunk = None
-            self._emit(
-                chunk_events.chunk(
-                    self._tracker.run,
-                    time(),
-                    self.name,
-                    next(self._next_index),
-                    shown.value,
-                    truncated=shown.truncated,
-                )
-            )
+        if self._tracker is not None and self._takes_more():
+            redactor = self._tracker.redactor
+            shown = jsonable.to_result(value if redactor is None else redactor.result(value))
+            self._emit(self._add(self._tracker, shown))
 
     def close(self) -> None:
         """Tell watchers that no more follows. The end of the run closes it, too."""
         # A forked child has a copy, and does not own the stream.
-        if self._process != os.getpid():
-            return
-        with self._lock:
-            if self.closed:
-                return
-            self.closed, self._last_chunk = True, None
-            if self._tracker is not None:
-                index = next(self._next_index)
-                self._emit(chunk_events.stream_closed(self._tracker.run, time(), self.name, index))
+        if self._process == os.getpid():
+            self._emit(self._end())
 
     def __enter__(self) -> Self:
         return self
@@ -169,31 +143,64 @@ class Stream:
         # A forked child has a copy, whose chunks would have the numbers of others.
         if not self.closed and self._process == os.getpid():
             return self._tracker is not None
-        if not self._warned and self._tracker is not None:
-            self._warned = True
+        if self._tracker is not None:
             why = "after its end" if self.closed else "by a child process"
-            task = self._tracker.run.operation_type
-            sentence = "%s: what is written to the stream %r %s is not sent"
-            logger.warning(sentence, task, self.name, why)
+            sentence = "what is written to the stream %r %s is not sent"
+            self._tracker.warn_once(("stream", self.name), sentence, self.name, why)
         return False
 
-    def _begin(self, text: str) -> None:
-        """Begin a chunk with this text, or several if it is too large for one."""
+    def _emit(self, entries: Iterator[QueueEntry]) -> None:
         tracker = self._tracker
-        if tracker is None:
+        if tracker is None or tracker.sink is None:
+            deque(entries, maxlen=0)
+        else:
+            tracker.sink.emit(entries)
+
+    # Iterated under the lock of the publisher: so chunks are queued in the order of their numbers,
+    # and there is no other lock, for which a finalizer in the publisher's thread could wait.
+
+    def _begin(self, text: str, before: ChunkBuffer | None = None) -> Iterator[QueueEntry]:
+        """Begin a chunk with a text, or several if it is too large for one.
+
+        Args:
+            text: The text.
+            before: The chunk to which something was appended too late, which comes first.
+        """
+        tracker = self._tracker
+        text = text if before is None else before.late() + text
+        if tracker is None or self.closed:
             return
-        for part in slices(text):
-            self._last_chunk = buffer = ChunkBuffer(part)
+        for part in filter(None, slices(text)):
+            self._last_chunk = buffer = ChunkBuffer(part, self._uncounted())
             encode = partial(_encode, tracker, time(), self.name, next(self._next_index), buffer)
-            self._emit(
-                LazyEvent(encode, _LOG, MAX_BYTES, tracker.run, drop=buffer.take, waits=True)
+            tracker.emitted += 1
+            yield LazyEvent(encode, _LOG, buffer.size, tracker.run, drop=buffer.take, waits=True)
+
+    def _add(self, tracker: StreamedRun, shown: Rendered) -> Iterator[QueueEntry]:
+        """Add a value as a chunk of its own."""
+        if not self.closed:
+            self._last_chunk = None
+            tracker.emitted += 1
+            index = next(self._next_index)
+            yield chunk_events.chunk(
+                tracker.run, time(), self.name, index, shown.value, truncated=shown.truncated
             )
 
-    def _emit(self, event: QueueEntry) -> None:
-        tracker = self._tracker
-        if tracker is not None and tracker.sink is not None:
+    def _end(self) -> Iterator[QueueEntry]:
+        """Close it."""
+        tracker, size = self._tracker, LAZY_BYTES + self._uncounted()
+        if self.closed:
+            return
+        self.closed, self._last_chunk = True, None
+        if tracker is not None:
             tracker.emitted += 1
-            tracker.sink.emit((event,))
+            index = next(self._next_index)
+            encode = partial(chunk_events.stream_closed, tracker.run, time(), self.name, index)
+            yield LazyEvent(encode, _STATUS, size, tracker.run)
+
+    def _uncounted(self) -> int:
+        """Return the bytes of the last chunk for which nothing in the queue counts yet."""
+        return 0 if self._last_chunk is None else self._last_chunk.growth
 
 
 def _encode(
@@ -216,7 +223,9 @@ def open_stream(tracker: StreamedRun | None, name: Any) -> Stream:
         return Stream(None, name)
     streams = tracker.streams
     if len(streams) >= MAX_STREAMS and name not in streams:
-        sentence = "%s: too many streams in a run; %r is not sent"
-        logger.warning(sentence, tracker.run.operation_type, name)
+        sentence = "a run has no more than %d streams; %r and those after it are not sent"
+        tracker.warn_once("streams", sentence, MAX_STREAMS, name)
         return Stream(None, name)
-    return streams.setdefault(name, Stream(tracker, name))
+    found = streams.setdefault(name, Stream(tracker, name))
+    # Another thread may have ended the run, which then does not close this one.
+    return Stream(None, name) if tracker.ended else found

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
@@ -247,6 +248,40 @@ def test_a_chunk_that_is_dropped_is_told_and_counted():
     warning, *rest = told(queue.next_batch(0.0, ROOM))
     assert warning.startswith("2 of this task's log lines, chunks")
     assert rest == ["2", "3", "4"]
+
+
+def test_a_chunk_is_encoded_once_though_it_finds_no_room():
+    queue, encoded = make(), []
+
+    def encode(n):
+        encoded.append(n)
+        return line(n, length=100)
+
+    queue.put(
+        [LazyEvent(partial(encode, n), Priority.LOG, 1_000, RUN, waits=True) for n in range(3)]
+    )
+    assert told(queue.next_batch(0.0, 200))[0].startswith("0")
+    assert encoded == [0, 1]
+    assert queue.size < 1_500
+    while queue:
+        queue.next_batch(0.0, 200)
+    assert encoded == [0, 1, 2]
+    assert queue.size == 0
+
+
+def test_an_event_that_finds_no_room_keeps_its_priority():
+    queue = make()
+    queue.put([LazyEvent(partial(line, n, length=100)) for n in range(3)])
+    while queue:
+        queue.next_batch(0.0, 200)
+    assert queue.size == 0
+
+
+def test_a_forked_child_lets_go_of_chunks():
+    queue, dropped = make(), []
+    queue.put([growing(0, lambda: dropped.append(0)), growing(1), line(2)])
+    queue.detach()
+    assert dropped == [0]
 
 
 def test_a_time_limit_while_an_event_is_encoded_is_the_tasks_and_costs_no_event():

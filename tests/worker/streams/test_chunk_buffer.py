@@ -21,13 +21,12 @@ def test_what_is_written_is_taken_once_and_in_order(first, steps):
     buffer, written, taken = ChunkBuffer(first), first, ""
     for step in steps:
         if step is None:
-            taken += buffer.take()
+            buffer.take()
             continue
         written += step
-        late = buffer.append(step)
-        assert not late or buffer.taken
-        if late:
-            buffer = ChunkBuffer(late)
+        if buffer.append(step):
+            late = buffer.late()
+            taken, buffer = taken + buffer.take(), ChunkBuffer(late)
     assert taken + buffer.take() == written
 
 
@@ -49,21 +48,39 @@ def test_a_buffer_has_room_for_some_pieces_only():
 
 
 def test_a_piece_that_is_written_while_a_buffer_is_taken_is_in_one_of_both():
-    parts, all_written = [], threading.Event()
+    parts, all_written, lock = [], threading.Event(), threading.Lock()
     current = [ChunkBuffer("")]
 
     def take():
         while not all_written.is_set():
-            parts.append(current[0].take())
+            with lock:
+                if not current[0].taken:
+                    parts.append(current[0].take())
 
     taker = threading.Thread(target=take)
     taker.start()
     for number in range(5_000):
-        if current[0].taken:
-            current[0] = ChunkBuffer(f"{number} ")
-        elif late := current[0].append(f"{number} "):
-            current[0] = ChunkBuffer(late)
+        if current[0].append(f"{number} "):
+            with lock:
+                current[0] = ChunkBuffer(current[0].late())
     all_written.set()
     taker.join()
-    parts.append(current[0].take())
-    assert sorted(map(int, "".join(parts).split())) == list(range(5_000))
+    if not current[0].taken:
+        parts.append(current[0].take())
+    assert list(map(int, "".join(parts).split())) == list(range(5_000))
+
+
+def test_it_counts_for_what_it_holds_and_its_successor_for_what_it_has_grown_by():
+    buffer = ChunkBuffer("x" * 100)
+    assert buffer.growth == 0
+    buffer.append("x" * 3_000)
+    assert buffer.size < 1_000
+    assert buffer.size + buffer.growth >= 2 * 3_100
+    assert ChunkBuffer("x", buffer.growth).size > buffer.growth
+    buffer.take()
+    assert buffer.growth == 0
+
+
+def test_a_text_is_taken_again():
+    buffer = ChunkBuffer("a")
+    assert [buffer.take(), buffer.take()] == ["a", "a"]
