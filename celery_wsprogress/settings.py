@@ -119,6 +119,9 @@ class ServeSettings(ServeLimits):
     """Host name or address to listen on."""
     port: int = setting(8765, whole(0, 65535), "a port from 0 to 65535 (0: any free one)")
     """TCP port to listen on."""
+    unix_socket: str | None = setting(None, text, "the path of a Unix socket")
+    """Path of a Unix socket to listen on, instead of the host and the port: for a proxy on this
+    machine. Its user and its group may connect."""
     processes: int = setting(1, whole(1, 256), "a number from 1 to 256")
     """Number of ``serve`` processes that share the port. Each of them reads the whole log."""
     key: str | None = setting(
@@ -238,4 +241,9 @@ class ServeSettings(ServeLimits):
     def may_be_served(self) -> bool:
         """Whether the address may be served: a public one needs a key or an explicit choice."""
         closed = self.needs_tokens or self.insecure or self.exact_only
-        return closed or is_loopback(self.host)
+        return closed or self.is_local
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only clients on this machine can connect."""
+        return self.unix_socket is not None or is_loopback(self.host)

@@ -29,6 +29,9 @@ MAX_PROXIES: Final = 16
 IPV6_PREFIX: Final = 64
 """Bits of an IPv6 address that name a network; its owner chooses the others (RFC 4291, 2.5.4)."""
 
+UNIX_PEER: Final = "unix"
+"""The address of what is connected over a Unix socket."""
+
 _ENTRY: Final = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::\d{1,5})?|([0-9.]{7,15})(?::\d{1,5})?")
 """An address in brackets or an IPv4 address, maybe with a port, as some gateways write it."""
 _MAX_ENTRY_LENGTH: Final = 60
@@ -50,7 +53,11 @@ def client_address(
     """
     connected = _address(peer)
     if connected is None:
-        return peer
+        # Over a Unix socket: whoever its rights let in is a proxy on this machine.
+        last = next(_entries(forwarded_for), "") if peer == UNIX_PEER else ""
+        connected = _address(last)
+        if connected is None:
+            return peer
     address = connected
     for entry in islice(_entries(forwarded_for), MAX_PROXIES):
         if not any(address in network for network in trusted_proxies):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.urls import is_loopback
 
 if TYPE_CHECKING:
     from celery_wsprogress.settings import ServeSettings
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def is_exposed(settings: ServeSettings) -> bool:
     """Return whether clients on other machines can connect without a token."""
-    return not settings.needs_tokens and not is_loopback(settings.host)
+    return not settings.needs_tokens and not settings.is_local
 
 
 def check_exposure(settings: ServeSettings) -> None:

@@ -182,9 +182,16 @@ def _as_child(setup: Setup, child_of: int) -> Coroutine[Any, Any, None]:
 def _in_processes(setup: Setup) -> Coroutine[Any, Any, None]:
     from celery_wsprogress.brokers import lacks_fanout  # noqa: PLC0415 - see the module
     from celery_wsprogress.sidecar.access.authorizer import Authorizer  # noqa: PLC0415
+    from celery_wsprogress.sidecar.systemd import has_sockets  # noqa: PLC0415
 
     # Here, so that the error is shown once and not by each process.
     check_exposure(setup.settings)
+    if setup.settings.unix_socket is not None or has_sockets(os.environ):
+        raise ConfigurationError(
+            "wsprogress_processes",
+            setup.settings.processes,
+            "1 with a Unix socket, or with sockets of systemd: they cannot be shared",
+        )
     Authorizer(setup.settings)
     if lacks_fanout(setup.address):
         raise ConfigurationError(

@@ -85,6 +85,11 @@ _OPTIONS: Final = (
         "--host",
         help="Host name or address to listen on.  [default: localhost, that is 127.0.0.1 and ::1]",
     ),
+    click.option(
+        "--unix-socket",
+        metavar="PATH",
+        help="Unix socket to listen on instead, for a proxy on this machine.",
+    ),
     click.option("--port", help="Port to listen on; 0 means any free port.  [default: 8765]"),
     click.option(
         "--processes",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from celery_wsprogress.access.exposure import describe_exposure
+from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ async def serve_alone(sidecar: Sidecar, address: BrokerAddress) -> None:
     stop = _stop_signal()
     await _start(sidecar)
     _print_startup(sidecar.settings, sidecar.address, address)
+    _notify("READY=1")
     await stop.wait()
+    _notify("STOPPING=1")
     click.echo("Stopping")
     await sidecar.stop()
 
@@ -64,7 +67,9 @@ async def serve_in_processes(
     await _wait_first(supervisor.serving, stop)
     if supervisor.serving.is_set():
         _print_startup(settings, display_address(settings.host, port), address, settings.processes)
+        _notify("READY=1")
     await stop.wait()
+    _notify("STOPPING=1")
     click.echo("Stopping")
     # A second signal ends this process, and then the others, too: they watch their parent.
     await supervisor.stop()
@@ -99,6 +104,14 @@ async def _start(sidecar: Sidecar) -> None:
         await sidecar.start()
     except OSError as exc:
         raise click.ClickException(_explain(exc, sidecar.settings)) from None
+    except ConfigurationError as exc:
+        raise click.UsageError(str(exc)) from None
+
+
+def _notify(state: str) -> None:
+    from celery_wsprogress.sidecar.systemd import notify  # noqa: PLC0415 - see the module `serve`
+
+    notify(state, os.environ)
 
 
 async def _wait_first(*events: asyncio.Event) -> None:
@@ -130,6 +143,11 @@ def _print_startup(
 ) -> None:
     from celery_wsprogress.sidecar.sockets import address_of, reachable_addresses  # noqa: PLC0415 - see the module `serve`
 
+    if settings.unix_socket is not None:
+        click.echo(f"WebSocket server started on {address_text}")
+        click.echo(f"Broker: {masked(address.url)}")
+        click.echo(f"Status: curl --unix-socket {settings.unix_socket} http://localhost/status")
+        return
     port = int(address_text.rpartition(":")[2])
     click.echo(f"WebSocket server started on ws://{address_text}")
     others = reachable_addresses(settings.host)
@@ -151,9 +169,11 @@ def _print_startup(
 
 
 def _explain(exc: OSError, settings: ServeSettings) -> str:
-    from celery_wsprogress.sidecar.sockets import explain_oserror  # noqa: PLC0415 - see the module `serve`
+    from celery_wsprogress.sidecar.listeners import explain  # noqa: PLC0415 - see the module `serve`
 
-    reason = explain_oserror(exc, settings.host, settings.port)
+    reason = explain(exc, settings)
+    if settings.unix_socket is not None:
+        return reason[0].upper() + reason[1:]
     hint = {
         errno.EADDRINUSE: "; choose another one with --port",
         errno.EACCES: "; choose one above 1023 with --port",

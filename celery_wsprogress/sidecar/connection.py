@@ -18,12 +18,13 @@ import asyncio
 import contextlib
 import random
 import time
+from socket import AF_UNIX
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from websockets.frames import DATA_OPCODES, CloseCode, Frame
 from websockets.protocol import State
 
-from celery_wsprogress.access.addresses import address_key
+from celery_wsprogress.access.addresses import UNIX_PEER, address_key
 from celery_wsprogress.access.held_grants import NOBODY
 from celery_wsprogress.protocol.close_codes import TOO_SLOW
 from celery_wsprogress.sidecar.buffered_reader import BufferedReader
@@ -283,5 +284,7 @@ _REASONS: Final = {
 
 def _host(transport: asyncio.BaseTransport) -> str:
     """Return the address of the peer; an empty text if the socket is closed already."""
+    if transport.get_extra_info("socket").family is AF_UNIX:
+        return UNIX_PEER
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if peer else ""

@@ -24,6 +24,7 @@ from celery_wsprogress.brokers.control_address import ControlAddress
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.protocol.messages import MAX_MESSAGE_BYTES
+from celery_wsprogress.sidecar import listeners
 from celery_wsprogress.sidecar.access.authorizer import Authorizer
 from celery_wsprogress.sidecar.cancel_sender import CancelSender, send_to_workers
 from celery_wsprogress.sidecar.closable_connection import CLOSE_TIMEOUT
@@ -49,7 +50,6 @@ from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import merge, readiness, stats
 from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
 from celery_wsprogress.sidecar.shutdown import CLOSES_PER_SECOND, close_all
-from celery_wsprogress.sidecar.sockets import display_address, listen
 
 if TYPE_CHECKING:
     import socket
@@ -166,8 +166,8 @@ class Sidecar:
 
     @property
     def address(self) -> str:
-        """``host:port``, for clients on this machine."""
-        return display_address(self.settings.host, self.port)
+        """``host:port``, for clients on this machine, or ``unix:`` and a path."""
+        return listeners.address_of(self.settings, self.port)
 
     async def start(self) -> None:
         """Listen, then begin to read the log.
@@ -176,9 +176,8 @@ class Sidecar:
             OSError: the port is in use, or the host is no address of this machine.
         """
         self._loop = asyncio.get_running_loop()
-        shared = self._link is not None
-        self.sockets = listen(self.settings.host, self.settings.port, shared=shared)
-        self.port = self.sockets[0].getsockname()[1]
+        self.sockets = listeners.open_listeners(self.settings, shared=self._link is not None)
+        self.port = listeners.port_of(self.sockets[0])
         log_instead_of_tracebacks(self._loop, self.limits.log)
         for one in self.sockets:
             self._servers.append(await self._serve(one))
@@ -200,6 +199,7 @@ class Sidecar:
         return await serve(
             self._connections.serve,
             sock=sock,
+            unix=listeners.is_unix(sock),
             backlog=ACCEPTED_AT_ONCE,
             create_connection=cast(
                 "type[ServerConnection]", partial(ProgressConnection, limits=self.limits)
@@ -242,6 +242,7 @@ class Sidecar:
         self._dispatcher.close()
         for task in self._background:
             task.cancel()
+        listeners.remove_file(self.settings, self.sockets)
         for server in self._servers:
             server.close()
             await server.wait_closed()

@@ -29,11 +29,12 @@ http {{
     listen 127.0.0.1:{port};
     root {site};
     location {prefix} {{
-      proxy_pass http://127.0.0.1:{target}/;
+      proxy_pass http://{target}/;
       proxy_http_version 1.1;
       proxy_set_header Host $http_host;
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection "upgrade";
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     }}
   }}
 }}
@@ -41,12 +42,25 @@ http {{
 
 
 @contextmanager
-def nginx(site: Path, target: int, prefix: str) -> Iterator[str]:
-    """Serve a folder, and what listens on a port under a prefix; gives the site's address."""
+def nginx(site: Path, target: int | Path, prefix: str) -> Iterator[str]:
+    """Serve a folder, and what listens under a prefix; gives the site's address.
+
+    Args:
+        site: The folder.
+        target: The port, or the Unix socket, of what is served under the prefix.
+        prefix: The path.
+    """
     port = free_port()
+    upstream = f"unix:{target}:" if isinstance(target, Path) else f"127.0.0.1:{target}"
     with tempfile.TemporaryDirectory(prefix="wsp-nginx-") as folder:
         file = Path(folder, "nginx.conf")
-        values = {"folder": folder, "port": port, "site": site, "target": target, "prefix": prefix}
+        values = {
+            "folder": folder,
+            "port": port,
+            "site": site,
+            "target": upstream,
+            "prefix": prefix,
+        }
         file.write_text(_CONFIGURATION.format(**values))
         command = [find_program("nginx"), "-c", str(file), "-p", folder]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
