@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.json_values import texts
 
-from celery_wsprogress.access.addresses import MAX_PROXIES, address_key, client_address
+from celery_wsprogress.access.addresses import (
+    MAX_PROXIES,
+    UNIX_PEER,
+    address_key,
+    client_address,
+)
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 
@@ -116,3 +121,21 @@ def test_who_has_a_network_gets_no_second_key_by_changing_his_address(address, h
 @given(texts)
 def test_a_key_is_short(text):
     assert len(address_key(text)) < 50
+
+
+@pytest.mark.parametrize(
+    ("forwarded_for", "address"),
+    [
+        ([], UNIX_PEER),
+        (["203.0.113.7"], "203.0.113.7"),
+        (["198.51.100.1, 203.0.113.7"], "203.0.113.7"),
+        (["203.0.113.7, 10.0.0.1"], "203.0.113.7"),
+        (["nothing"], UNIX_PEER),
+    ],
+)
+def test_what_connects_over_a_unix_socket_is_a_listed_proxy(forwarded_for, address):
+    assert client_address(UNIX_PEER, forwarded_for, PROXIES) == address
+
+
+def test_only_who_connects_over_a_unix_socket_is_one():
+    assert client_address("", ["203.0.113.7"], []) == ""
