@@ -27,5 +27,19 @@ def payload_of(frame: bytes) -> bytes:
     return frame[_HEADER_BYTES.get(frame[1], 2) :]
 
 
+def payloads_of(frames: bytes) -> list[bytes]:
+    """Return the texts in joined frames that :func:`text_frame` has made, in their order."""
+    payloads: list[bytes] = []
+    at = 0
+    while at < len(frames):
+        length = frames[at + 1]
+        start = at + _HEADER_BYTES.get(length, 2)
+        if length >= 126:
+            length = int.from_bytes(frames[at + 2 : start])
+        at = start + length
+        payloads.append(frames[start:at])
+    return payloads
+
+
 _HEADER_BYTES: Final = {126: 4, 127: 10}
 """Length of the header by its second byte; 2 for all others."""

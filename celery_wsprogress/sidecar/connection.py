@@ -30,12 +30,13 @@ from celery_wsprogress.protocol.close_codes import TOO_SLOW
 from celery_wsprogress.sidecar.buffered_reader import BufferedReader
 from celery_wsprogress.sidecar.client_input import ClientInput
 from celery_wsprogress.sidecar.closable_connection import ClosableConnection
+from celery_wsprogress.sidecar.http.handshake import operation_id_in_path
 from celery_wsprogress.sidecar.http.request_head import RequestHead
 from celery_wsprogress.sidecar.refusal_log import describe_client
 from celery_wsprogress.sidecar.socket_writer import SocketWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from celery_wsprogress.access.permissions import Permit
     from celery_wsprogress.hub.session import Session
@@ -86,6 +87,14 @@ class ProgressConnection(ClosableConnection):
     def who(self) -> str:
         """The client, for the log."""
         return describe_client(self.address, self._subjects)
+
+    @property
+    def first_command(self) -> Mapping[str, Any] | None:
+        """The subscription that the path asks for; None if there is none."""
+        operation_id = operation_id_in_path(self.request.path if self.request else "")
+        if not operation_id:
+            return None
+        return {"command": "subscribe", "operation_id": operation_id}
 
     def hold_subjects(self) -> bool:
         """Count for those who hold its tokens now. Return False if that is one too many."""

@@ -33,7 +33,6 @@ from celery_wsprogress.protocol.close_codes import (
 from celery_wsprogress.protocol.messages import encode_frame
 from celery_wsprogress.sidecar.cancel_sender import REQUEST_COST
 from celery_wsprogress.sidecar.connection import ProgressConnection
-from celery_wsprogress.sidecar.http.handshake import operation_id_in_path
 from celery_wsprogress.sidecar.limits.client_limits import FAILED_TOKEN_COST
 from celery_wsprogress.sidecar.limits.deadline_queue import DeadlineQueue
 from celery_wsprogress.sidecar.token_expiry import TokenExpiry
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from websockets.asyncio.server import ServerConnection
-    from websockets.http11 import Request
 
     from celery_wsprogress.errors import CommandError
     from celery_wsprogress.hub.cancel_request import CancelRequest
@@ -53,6 +51,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.settings import ServeSettings
     from celery_wsprogress.sidecar.access.authorizer import Authorizer
     from celery_wsprogress.sidecar.cancel_sender import CancelSender
+    from celery_wsprogress.sidecar.client_connection import ClientConnection
     from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
     from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 
@@ -83,7 +82,7 @@ class Connections:
 
     def __init__(
         self,
-        by_session: dict[Session, ProgressConnection],
+        by_session: dict[Session, ClientConnection],
         *,
         settings: ServeSettings,
         authorizer: Authorizer,
@@ -106,9 +105,12 @@ class Connections:
         """Those that have sent no valid token yet, or have none any more."""
 
     async def serve(self, connection: ServerConnection) -> None:
-        """Serve one connection from its welcome to its end."""
+        """Serve one connection of websockets."""
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see Sidecar._serve
-        request = connection.request
+        await self.serve_client(connection)
+
+    async def serve_client(self, connection: ClientConnection) -> None:
+        """Serve one connection from its welcome to its end."""
         session = Session(secrets.randbits(CLIENT_ID_BITS), connection.permit, connection.writer)
         connection.session = session
         self._by_session[session] = connection
@@ -121,7 +123,7 @@ class Connections:
                     welcome(session.client_id, session.permit, self._settings, self._broker.error)
                 )
             )
-            self._subscribe_by_path(request, session, connection)
+            self._execute_first(session, connection)
             connection.flush()
             if self._settings.monitor_unsubscribed:
                 loop = asyncio.get_running_loop()
@@ -183,7 +185,7 @@ class Connections:
             self._await_token(session)
             connection.flush()
 
-    def _answer(self, frame: str, session: Session, connection: ProgressConnection) -> Steps[None]:
+    def _answer(self, frame: str, session: Session, connection: ClientConnection) -> Steps[None]:
         if session.commands == 0 and session.selectors:
             # `_monitor_if_silent` has subscribed it to everything, until its first command.
             yield from self._hub.subscriptions.unselect(session, EVERYTHING)
@@ -211,9 +213,7 @@ class Connections:
             self._refuse_subject(session, connection)
         self._expiry.watch(session)
 
-    def _count_error(
-        self, error: CommandError | TokenError, connection: ProgressConnection
-    ) -> None:
+    def _count_error(self, error: CommandError | TokenError, connection: ClientConnection) -> None:
         self._metrics.refused_commands[error.code] += 1
         is_token = isinstance(error, TokenError)
         if is_token:
@@ -224,25 +224,22 @@ class Connections:
                 f"{what} {error.code}", f"Refused a {what} of {connection.who}: {error}"
             )
 
-    def _refuse_subject(self, session: Session, connection: ProgressConnection) -> None:
+    def _refuse_subject(self, session: Session, connection: ClientConnection) -> None:
         """Close a connection whose token is of somebody who has too many connections."""
         # It may have sent more commands: they are refused, and nothing that it watches is sent.
         session.permit.drop_if(lambda _grant: True)
         self._hub.subscriptions.disconnect(session)
         connection.schedule_close(TRY_AGAIN_LATER, "too many connections of the token's holder")
 
-    def _cancel(self, connection: ProgressConnection, request: CancelRequest) -> CancelSending:
+    def _cancel(self, connection: ClientConnection, request: CancelRequest) -> CancelSending:
         sending = CancelSending()
         connection.charge(REQUEST_COST)
         connection.wait_for(self._cancels.send(request, sending))
         return sending
 
-    def _subscribe_by_path(
-        self, request: Request | None, session: Session, connection: ProgressConnection
-    ) -> None:
-        operation_id = operation_id_in_path(request.path if request else "")
-        if operation_id:
-            command = {"command": "subscribe", "operation_id": operation_id}
+    def _execute_first(self, session: Session, connection: ClientConnection) -> None:
+        command = connection.first_command
+        if command is not None:
             take_all(self._answer(json.dumps(command), session, connection))
 
     def _monitor_if_silent(self, session: Session) -> None:
@@ -256,7 +253,7 @@ class Connections:
             take_all(self._hub.subscriptions.select(session, EVERYTHING, replay="none"))
 
 
-def _log_close(connection: ProgressConnection) -> None:
+def _log_close(connection: ClientConnection) -> None:
     close = connection.own_close
     if close is not None and close.code not in NORMAL:
         text = f"Closed the connection of {connection.who} with {close.code}: {close.reason}"

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.brokers import BrokerAddress
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.settings import ServeSettings
+    from celery_wsprogress.sidecar.client_connection import ClientConnection
     from celery_wsprogress.sidecar.liveness.result_lookup import ResultLookup
     from celery_wsprogress.sidecar.metrics.definitions import Samples
     from celery_wsprogress.sidecar.multiprocess.supervisor_link import SupervisorLink
@@ -125,7 +126,7 @@ class Sidecar:
         """The port it listens on. After :meth:`start` it is never 0."""
         self.sockets: list[socket.socket] = []
         """The sockets it listens on, after :meth:`start`."""
-        self._by_session: dict[Session, ProgressConnection] = {}
+        self._by_session: dict[Session, ClientConnection] = {}
         self._files = raise_limit()
         self._shares = share_files(self._files.limit - self._files.in_use, settings.max_connections)
         self.limits = ClientLimits.of(settings, self._shares)

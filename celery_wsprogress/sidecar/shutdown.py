@@ -20,7 +20,7 @@ from celery_wsprogress.protocol.close_codes import RESTARTING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from celery_wsprogress.sidecar.connection import ProgressConnection
+    from celery_wsprogress.sidecar.client_connection import ClientConnection
 
 CLOSES_PER_SECOND: Final = 200.0
 
@@ -29,7 +29,7 @@ MAX_RETRY_DELAY: Final = 2.0
 
 
 async def close_all(
-    connections: Collection[ProgressConnection], drain: float, per_second: float = CLOSES_PER_SECOND
+    connections: Collection[ClientConnection], drain: float, per_second: float = CLOSES_PER_SECOND
 ) -> None:
     """Close the connections (1012). What is unsent for a client is sent first.
 
@@ -43,7 +43,7 @@ async def close_all(
     await asyncio.gather(*closing, return_exceptions=True)
 
 
-async def _close_after(delay: float, connection: ProgressConnection) -> None:
+async def _close_after(delay: float, connection: ClientConnection) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(connection.wait_closed(), delay)
     retry_ms = random.randint(100, int(MAX_RETRY_DELAY * 1000))  # noqa: S311

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celery_wsprogress.access.pages import cookies_allowed
 from celery_wsprogress.access.tokens import TokenVerifier
@@ -23,7 +23,7 @@ from celery_wsprogress.sidecar.access.revocation_file import RevocationFile
 from celery_wsprogress.sidecar.http.handshake import permit_for, single_header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from websockets.http11 import Request
 
@@ -36,19 +36,22 @@ class Authorizer:
 
     Args:
         settings: How the sidecar serves.
+        function: Decides in the place of the function that the settings name.
 
     Raises:
         ConfigurationError: a file that the settings name cannot be used.
     """
 
-    def __init__(self, settings: ServeSettings) -> None:
+    def __init__(self, settings: ServeSettings, function: PermitFunction | None = None) -> None:
         self._settings = settings
         self.verifier = TokenVerifier(
             issuers=settings.token_issuers, audiences=settings.token_audiences
         )
         """Verifies the tokens, where any are needed."""
         self._keys = KeyStore(settings, self.verifier)
-        self._function = None if settings.permit is None else PermitFunction(settings.permit)
+        if function is None and settings.permit is not None:
+            function = PermitFunction(settings.permit)
+        self._function = function
         self._revoked = (
             None
             if settings.revoked_tokens is None
@@ -73,8 +76,13 @@ class Authorizer:
         if self._revoked is not None:
             await self._revoked.stop()
 
-    async def permit_for(self, request: Request) -> Permit:
+    async def permit_for(self, request: Request, scope: Mapping[str, Any] | None = None) -> Permit:
         """Return the permit that a request begins with.
+
+        Args:
+            request: The request.
+            scope: What the function of the application is called with in an ASGI application,
+                instead of headers and cookies.
 
         Raises:
             TokenError: the token in the ``Authorization`` header is not valid, or the function of
@@ -82,27 +90,36 @@ class Authorizer:
         """
         guarded = self._settings.needs_tokens
         permit = permit_for(request, self._settings, self.verifier if guarded else None)
-        if self._function is not None and await self._ask(self._function, permit, request):
+        if self._function is not None and await self._ask(self._function, permit, request, scope):
             return permit
         if guarded:
             await self._add_tokens(permit, request)
         return permit
 
-    async def _ask(self, function: PermitFunction, permit: Permit, request: Request) -> bool:
+    async def _ask(
+        self,
+        function: PermitFunction,
+        permit: Permit,
+        request: Request,
+        scope: Mapping[str, Any] | None,
+    ) -> bool:
         """Add what the function grants. Return whether it grants anything."""
-        cookies = self._cookies(request)
-        headers = {
-            name.lower(): ", ".join(request.headers.get_all(name))
-            for name in request.headers
-            if name.lower() != "cookie"
-        }
-        grant = await function.grant(headers, cookies)
+        arguments = self._headers_and_cookies(request) if scope is None else (scope,)
+        grant = await function.grant(*arguments)
         if grant is None or self.verifier.revocations.cover(grant):
             if not self._settings.has_keys:
                 raise TokenError("Refused")
             return False
         permit.add_grant(grant, timestamp=time.time())
         return True
+
+    def _headers_and_cookies(self, request: Request) -> tuple[Mapping[str, str], ...]:
+        headers = {
+            name.lower(): ", ".join(request.headers.get_all(name))
+            for name in request.headers
+            if name.lower() != "cookie"
+        }
+        return headers, self._cookies(request)
 
     async def _add_tokens(self, permit: Permit, request: Request) -> None:
         authorization = single_header(request.headers, "Authorization")

@@ -44,15 +44,15 @@ class PermitFunction:
     """Calls the function.
 
     Args:
-        path: ``module:function``.
+        function: The function, or ``module:function``.
         timeout: Seconds that the function may take.
 
     Raises:
         ConfigurationError: there is no such function.
     """
 
-    def __init__(self, path: str, timeout: float = PERMIT_TIMEOUT) -> None:
-        self._function = _load(path)
+    def __init__(self, function: str | Callable[..., Any], timeout: float = PERMIT_TIMEOUT) -> None:
+        self._function = _load(function) if isinstance(function, str) else function
         self._timeout = timeout
         self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="wsprogress-permit")
 
@@ -60,15 +60,15 @@ class PermitFunction:
         """End the threads. One that does not return is not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def grant(self, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Grant | None:
+    async def grant(self, *arguments: Mapping[str, Any]) -> Grant | None:
         """Return what the function grants; None if it refuses, fails, or takes too long.
 
         Args:
-            headers: The headers of the request, by their names in lower case.
-            cookies: The cookies of the request.
+            arguments: What it is called with: for the sidecar the headers of the request, by their
+                names in lower case, and its cookies; in an ASGI application the ``scope``.
         """
         try:
-            claims = await asyncio.wait_for(self._call(headers, cookies), self._timeout)
+            claims = await asyncio.wait_for(self._call(*arguments), self._timeout)
             return None if claims is None else _grant(claims)
         except TimeoutError:
             logger.error("The permit function took more than %g s", self._timeout)  # noqa: TRY400 - a traceback says nothing of the function
@@ -79,7 +79,7 @@ class PermitFunction:
             logger.warning("The permit function raised %s: refused", type(exc).__name__)
         return None
 
-    async def _call(self, *arguments: Mapping[str, str]) -> Any:
+    async def _call(self, *arguments: Mapping[str, Any]) -> Any:
         if inspect.iscoroutinefunction(self._function):
             return await self._function(*arguments)
         loop = asyncio.get_running_loop()

@@ -83,6 +83,12 @@ def route(target: str, context: RequestContext) -> Steps[HTTPAnswer]:
     return _json(HTTPStatus.NOT_FOUND, {"error": "There is nothing here", "code": "not_found"})
 
 
+def is_known(target: str) -> bool:
+    """Return whether :func:`route` has an answer for a path, other than that nothing is there."""
+    path = target.partition("?")[0]
+    return path in _PUBLIC_ROUTES or path in _AUTHORIZED_ROUTES or path.startswith("/operations/")
+
+
 def needs_all_processes(target: str) -> bool:
     """Return whether the answer for a path needs the figures of all processes."""
     return target.partition("?")[0] in _ALL_PROCESSES_ROUTES

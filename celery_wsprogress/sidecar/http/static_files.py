@@ -109,6 +109,11 @@ def _etag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
+def is_file(path: str) -> bool:
+    """Return whether a path is that of the dashboard or of a browser module."""
+    return path == "/" or path in static_files()
+
+
 def respond_with_file(request: Request, flower_url: str | None) -> Response | None:
     """Answer a request for the dashboard or a browser module; None for any other path.
 

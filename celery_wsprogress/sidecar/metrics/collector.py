@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.hub.hub import Hub
     from celery_wsprogress.hub.session import Session
-    from celery_wsprogress.sidecar.connection import ProgressConnection
+    from celery_wsprogress.sidecar.client_connection import ClientConnection
     from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
     from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
     from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
@@ -46,7 +46,7 @@ class MetricsCollector:
         hub: Hub,
         broker: BrokerStatus,
         startup_replay: StartupReplay,
-        connections: Mapping[Session, ProgressConnection],
+        connections: Mapping[Session, ClientConnection],
         latency: LatencyHistogram,
         *,
         limits: ClientLimits,
@@ -70,7 +70,7 @@ class MetricsCollector:
         """Count a new connection."""
         self._opened += 1
 
-    def closed(self, connection: ProgressConnection) -> None:
+    def closed(self, connection: ClientConnection) -> None:
         """Count a closed connection, and take its counts over."""
         code = connection.first_close_code
         self._closed[str(code) if code in close_codes.KNOWN else "other"] += 1
