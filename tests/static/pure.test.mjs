@@ -10,6 +10,7 @@ import { isFinal, restartDelay } from "../../celery_wsprogress/static/celery_wsp
 import { chunkIds } from "../../celery_wsprogress/static/celery_wsprogress/client/protocol.js";
 import { reduce } from "../../celery_wsprogress/static/celery_wsprogress/client/reducer.js";
 import * as selectors from "../../celery_wsprogress/static/celery_wsprogress/client/selectors.js";
+import { StreamText } from "../../celery_wsprogress/static/celery_wsprogress/client/stream_text.js";
 import { Listener, Subscription } from "../../celery_wsprogress/static/celery_wsprogress/client/subscriptions.js";
 import { tickDelay } from "../../celery_wsprogress/static/celery_wsprogress/element/countdown.js";
 import * as format from "../../celery_wsprogress/static/celery_wsprogress/element/format.js";
@@ -264,4 +265,44 @@ test("large groups are folded until they are unfolded", async () => {
   assert.deepEqual(shown()[1], ["task", 2]);
   const [first] = rowsOf(tree, folding);
   assert.deepEqual([first.position, first.size, first.parent], [1, 2, null]);
+});
+
+/** A stream that has taken chunks: each as [run, index, chunk], and perhaps whether it closes. */
+function streamOf(...chunks) {
+  const stream = new StreamText("answer");
+  for (const [run, index, chunk, closed] of chunks) {
+    stream.add({ event_type: "chunk", run, data: { stream: "answer", index, chunk, closed } });
+  }
+  return stream;
+}
+
+test("a stream is the text of its chunks, each once", () => {
+  const { text, chunks, closed, missing } = streamOf(
+    ["a", 0, "To be "],
+    ["a", 1, { n: 1 }],
+    ["a", 0, "To be "],
+    ["a", 2, "or not"],
+    ["a", 3, null, true],
+  );
+  assert.equal(text, 'To be {"n":1}\nor not');
+  assert.deepEqual(chunks, ["To be ", { n: 1 }, "or not"]);
+  assert.deepEqual([closed, missing], [true, false]);
+});
+
+test("nothing else is in a stream", () => {
+  const stream = streamOf();
+  stream.add({ event_type: "log", run: "a", data: { message: "line" } });
+  stream.add({ event_type: "chunk", run: "a", data: { stream: "notes", index: 0, chunk: "no" } });
+  assert.deepEqual([stream.text, stream.runs], ["", 0]);
+});
+
+test("a mark stands where chunks of a stream are missing", () => {
+  const { text, missing } = streamOf(["a", 7, "be "], ["a", 8, "or "], ["a", 10, "to"]);
+  assert.deepEqual([text, missing], ["…be or …to", true]);
+});
+
+test("a stream begins anew with another run, and what is repeated of the earlier one is not in it", () => {
+  const stream = streamOf(["a", 5, "old"], ["b", 0, "new "], ["a", 6, "old"], ["b", 1, "one"]);
+  const { text, chunks, runs, missing } = stream;
+  assert.deepEqual([text, chunks, runs, missing], ["new one", ["new ", "one"], 2, false]);
 });

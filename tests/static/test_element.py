@@ -15,6 +15,7 @@ from msgspec import UNSET, structs
 from support.conditions import eventually
 from support.node import NODE_MODULES, require_packages
 from support.sample_events import (
+    chunk,
     completed,
     error,
     log,
@@ -482,3 +483,35 @@ def test_a_canvas_is_one_bar_to_its_end(stack, page_of, tmp_path):
     expect(element.locator("[part=result]")).to_have_text('{"parts":4}')
     expect(element.locator("[part=figures]")).to_contain_text("3 of 3")
     expect(page.locator('[role=treeitem][data-state="completed"]')).to_have_count(4)
+
+
+def test_a_stream_is_shown_as_text_while_it_is_written(write, page_of):
+    one = str(uuid.uuid4())
+    page = page_of(f'<celery-progress task-id="{one}" stream="answer"></celery-progress>')
+    element, shown = page.locator("celery-progress"), page.locator("[part=stream]")
+    write(*life_of(one, started("t"), progress(0.5, at=2.0)))
+    expect(element).to_have_attribute("state", "running")
+    expect(shown).to_be_hidden()
+    pieces = ["<b>To</b> be, ", "or not\n", "to be"]
+    chunks = [chunk(piece, number, at=2.0) for number, piece in enumerate(pieces)]
+    write(*life_of(one, chunk("no", stream="notes", at=2.0), chunks[0]))
+    expect(shown).to_have_text(pieces[0])
+    expect(shown).to_have_attribute("aria-live", "polite")
+    # What is read, or selected, is not made anew.
+    kept = shown.locator("slot").evaluate_handle("(slot) => slot.firstChild")
+    write(*life_of(one, *chunks[1:]))
+    eventually(lambda: kept.evaluate("(text) => text.data") == "".join(pieces))
+    # All of it comes again, and is shown once.
+    element.evaluate("(element) => { element.getToken = () => undefined }")
+    write(*life_of(one, chunk(None, 3, at=3.0, closed=True), completed(at=3.0, duration=2.0)))
+    expect(element).to_have_attribute("state", "completed")
+    assert kept.evaluate("(text) => text.data") == "".join(pieces)
+    # Another attempt begins anew; of one that is long, a mark stands for the beginning.
+    again = {"run": "r2", "at": 4.0}
+    write(*life_of(one, status("started", operation_type="t", metadata={}, attempt=2, **again)))
+    write(*life_of(one, chunk("late", 4, **again), chunk("also", stream="notes", **again)))
+    expect(shown).to_have_text("…late")
+    element.evaluate("(element) => element.setAttribute('stream', 'notes')")
+    expect(shown).to_have_text("also")
+    element.evaluate("(element) => element.removeAttribute('stream')")
+    expect(shown).to_be_hidden()

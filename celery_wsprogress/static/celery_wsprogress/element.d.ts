@@ -7,9 +7,10 @@
  * Attributes: `task-id`; or `workflow-id` for a chain, a group or a chord, whose steps unfold
  * (`expanded`); or `group-id` for all members of a group; `url` of the sidecar, by default the one
  * that served this module; `label`; `token`; `cancellable`, which shows a button where the sidecar
- * lets anybody cancel. Slots: `label`, `result`. Parts: `label`, `status`, `cancel`, `bar`, `fill`,
- * `phases`, `phase`, `phase-fill`, `message`, `figures`, `error`, `result`, `toggle`, `steps`. The
- * attributes `state`, `status`, `indeterminate` and `connection` reflect the state, for styles.
+ * lets anybody cancel; `stream`, the name of a stream of the task whose text is shown. Slots:
+ * `label`, `result`, `stream`. Parts: `label`, `status`, `cancel`, `bar`, `fill`, `phases`, `phase`,
+ * `phase-fill`, `message`, `figures`, `error`, `stream`, `result`, `toggle`, `steps`. The attributes
+ * `state`, `status`, `indeterminate` and `connection` reflect the state, for styles.
  *
  * Each event of the operation is dispatched on the element, as `celery-progress`, `celery-log` and
  * so on, bubbling, once for each element, with `event`, `operation` and `replayed` in its `detail`:

@@ -7,9 +7,10 @@
  * Attributes: `task-id`; or `workflow-id` for a chain, a group or a chord, whose steps unfold
  * (`expanded`); or `group-id` for all members of a group; `url` of the sidecar, by default the one
  * that served this module; `label`; `token`; `cancellable`, which shows a button where the sidecar
- * lets anybody cancel. Slots: `label`, `result`. Parts: `label`, `status`, `cancel`, `bar`, `fill`,
- * `phases`, `phase`, `phase-fill`, `message`, `figures`, `error`, `result`, `toggle`, `steps`. The
- * attributes `state`, `status`, `indeterminate` and `connection` reflect the state, for styles.
+ * lets anybody cancel; `stream`, the name of a stream of the task whose text is shown. Slots:
+ * `label`, `result`, `stream`. Parts: `label`, `status`, `cancel`, `bar`, `fill`, `phases`, `phase`,
+ * `phase-fill`, `message`, `figures`, `error`, `stream`, `result`, `toggle`, `steps`. The attributes
+ * `state`, `status`, `indeterminate` and `connection` reflect the state, for styles.
  *
  * Each event of the operation is dispatched on the element, as `celery-progress`, `celery-log` and
  * so on, bubbling, once for each element, with `event`, `operation` and `replayed` in its `detail`:
@@ -27,9 +28,11 @@ import { Announcer } from "./element/announcer.js";
 import { languageOf, REFLECTED } from "./element/attributes.js";
 import { CancelButton } from "./element/cancel_button.js";
 import { Countdown } from "./element/countdown.js";
+import { Dispatcher } from "./element/dispatcher.js";
 import { displayOf } from "./element/display.js";
 import { mergeWords, WORDS } from "./element/format.js";
 import { adoptStyles } from "./element/shadow_dom.js";
+import { StreamPart } from "./element/stream_part.js";
 import { Unfolding } from "./element/unfolding.js";
 import { View } from "./element/view.js";
 import { warn, warnUnknown, warnUnreachable } from "./element/warnings.js";
@@ -46,11 +49,8 @@ const HERE = import.meta.url;
 /** Milliseconds after which an operation without events is reported as unknown. */
 const UNKNOWN_TIMEOUT = 10_000;
 
-/** Maximum number of dispatched event ids that are kept. */
-const MAX_DISPATCHED_IDS = 5_000;
-
 /** Attributes of which a change begins another watch. */
-const WATCHED = ["task-id", "workflow-id", "group-id", "url", "token"];
+const WATCHED = ["task-id", "workflow-id", "group-id", "url", "token", "stream"];
 
 /** @typedef {import("./element/display.js").Display} Display */
 
@@ -74,8 +74,6 @@ export class CeleryProgress extends Base {
   #restarting = false;
   /** The ids that it follows, as JSON. */
   #target = "";
-  /** The ids of the events that were dispatched. @type {Set<string>} */
-  #dispatched = new Set();
   /** The event with the result. @type {ProgressEvent | null} */
   #resultEvent = null;
   #isUnknown = false;
@@ -84,7 +82,9 @@ export class CeleryProgress extends Base {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #unknownTimer;
 
+  #dispatcher;
   #view;
+  #stream;
   #unfolding;
   #announcer;
   #cancelButton;
@@ -92,12 +92,14 @@ export class CeleryProgress extends Base {
   constructor() {
     super();
     const root = this.attachShadow({ mode: "open" });
+    this.#dispatcher = new Dispatcher(this);
     this.#view = new View(this);
+    this.#stream = new StreamPart(this);
     this.#unfolding = new Unfolding(this);
     this.#announcer = new Announcer(root);
     this.#cancelButton = new CancelButton(this, {
       onChange: () => this.#scheduleRender(),
-      onRefused: (error) => this.#dispatch("refused", { error }),
+      onRefused: (error) => this.#dispatcher.dispatch("refused", { error }),
     });
   }
 
@@ -169,6 +171,7 @@ export class CeleryProgress extends Base {
     const id = workflow || task;
     if (!id && !group) return;
     this.#resetIfChanged(JSON.stringify([workflow, task, group]));
+    this.#stream.follow(id);
     const token = this.getAttribute("token") ?? undefined;
     try {
       const url = this.getAttribute("url") ?? sidecarOf(HERE);
@@ -207,7 +210,7 @@ export class CeleryProgress extends Base {
   #resetIfChanged(followed) {
     if (followed === this.#target) return;
     this.#target = followed;
-    this.#dispatched.clear();
+    this.#dispatcher.forget();
     this.#resultEvent = null;
   }
 
@@ -246,32 +249,16 @@ export class CeleryProgress extends Base {
     this.#scheduleRender();
     if (event?.event_type === "result") this.#resultEvent = event;
     if (event?.event_type === "status" && event.data.status === "started") this.#resultEvent = null;
-    const id = event?.event_id;
-    if (id) {
-      if (this.#dispatched.has(id)) return;
-      this.#dispatched.add(id);
-      const [first] = this.#dispatched;
-      if (this.#dispatched.size > MAX_DISPATCHED_IDS) this.#dispatched.delete(first);
-    }
-    if (event) this.#dispatch(event.event_type, { event, operation, replayed });
-    this.#dispatch("change", { event, operation, replayed });
+    if (event) this.#stream.add(event);
+    this.#dispatcher.dispatchOnce(operation, event, replayed);
   }
 
   /** @param {Error} error */
   #reject(error) {
     this.#error = error;
     warn(`it may not be shown: ${error.message}`);
-    this.#dispatch("refused", { error });
+    this.#dispatcher.dispatch("refused", { error });
     this.#scheduleRender();
-  }
-
-  /**
-   * @param {string} name
-   * @param {object} detail
-   */
-  #dispatch(name, detail) {
-    const init = { bubbles: true, composed: true, detail };
-    this.dispatchEvent(new CustomEvent(`celery-${name}`, init));
   }
 
   #render() {
@@ -285,6 +272,7 @@ export class CeleryProgress extends Base {
     const display = displayOf(operation, words, client, error, isUnknown, now, languageOf(this));
     const isGroup = !!workflow || (this.#handle !== null && !("operation" in this.#handle));
     this.#view.render(operation, display, words, isGroup, this.#resultEvent, now);
+    this.#stream.render();
     this.#cancelButton.render(operation, client, words, isGroup && !workflow);
     this.#unfolding.paint(shown, client, workflow, wordsOf);
     this.#announcer.announce(operation, display);

@@ -38,12 +38,14 @@ export function buildShadow(root) {
   steps.id = "steps";
   toggle.hidden = steps.hidden = true;
   const live = createPart("live");
-  live.setAttribute("aria-live", "polite");
+  const stream = createPart("stream", createSlot("stream"));
+  for (const told of [live, stream]) told.setAttribute("aria-live", "polite");
   root.append(
     createPart("head", toggle, createPart("label", createSlot("label")), createPart("status"), createButton()),
     bar,
     createPart("foot", createPart("message"), createPart("figures")),
     createPart("error"),
+    stream,
     createPart("result", createSlot("result")),
     steps,
     live,

@@ -49,8 +49,8 @@ export const STYLES = `
 [part=foot] { flex-wrap: wrap; }
 [part=message] { flex: 1 1 35%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 [part=status], [part=figures] { text-align: end; margin-inline-start: auto; }
-[part=label], [part=message], [part=error], [part=result] { unicode-bidi: plaintext; }
-:host(:dir(rtl)) :is([part=message], [part=error], [part=result]) { text-align: right; }
+[part=label], [part=message], [part=error], [part=result], [part=stream] { unicode-bidi: plaintext; }
+:host(:dir(rtl)) :is([part=message], [part=error], [part=result], [part=stream]) { text-align: right; }
 [part=label] { font-weight: 600; flex: 1; }
 [part=toggle] {
   all: unset; box-sizing: border-box; inline-size: 1.4em; margin-inline: -0.2em -0.75rem;
@@ -85,6 +85,7 @@ export const STYLES = `
 [part=foot] { color: var(--_muted); font-size: 0.8125rem; min-block-size: 1.45em; }
 [part=figures] { font-variant-numeric: tabular-nums; }
 [part=error] { color: var(--_tone); font-size: 0.8125rem; white-space: pre-wrap; }
+[part=stream] { white-space: pre-wrap; }
 [part=result] { color: var(--_muted); font-size: 0.8125rem; white-space: pre-wrap; }
 [part=live] {
   position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%);
