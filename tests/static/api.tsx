@@ -8,7 +8,7 @@ import {
 } from "celery-wsprogress";
 import { CeleryProgress as Element } from "celery-wsprogress/element.js";
 import { watchSteps } from "celery-wsprogress/steps.js";
-import { CeleryProgress, useOperation, useOperations } from "celery-wsprogress/react.js";
+import { CeleryProgress, useOperation, useOperations, useStream } from "celery-wsprogress/react.js";
 
 export async function page(): Promise<number> {
   const client: Client = connect("ws://localhost:8765", { getToken: async () => "token" });
@@ -55,7 +55,9 @@ export function Component({ id }: { id: string }) {
   const { operation, result, connection } = useOperation(id, { onCompleted: () => {}, max_rate: 1 });
   const { operations, ready } = useOperations({ operation_type: "orders.*" }, { limit: 5 });
   console.log(result, connection, ready, operations.at(0)?.progress);
+  const { text, chunks, closed, missing } = useStream(id, "answer");
+  console.log(text.length, chunks.at(0), closed && missing);
   const { operation: whole } = useOperation({ workflow: id });
   console.log(whole?.details.total, <CeleryProgress workflowId={id} expanded />);
-  return <CeleryProgress taskId={id} label={operation?.operation_type} onResult={() => {}} />;
+  return <CeleryProgress taskId={id} label={operation?.operation_type} stream="answer" onResult={() => {}} />;
 }

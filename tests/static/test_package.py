@@ -77,7 +77,7 @@ def test_node_imports_it_by_name(project):
     assert said[:2] == [client, client]
     assert said[2:] == [
         ["CeleryProgress"],
-        ["CeleryProgress", "useOperation", "useOperations"],
+        ["CeleryProgress", "useOperation", "useOperations", "useStream"],
         ["Steps", "WorkflowNode", "WorkflowTree", "watchSteps"],
     ]
 

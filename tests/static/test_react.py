@@ -10,7 +10,17 @@ import pytest
 from msgspec import structs
 from support.conditions import eventually
 from support.node import MODULES, bundle, require_packages, run_node
-from support.sample_events import completed, log, plan, progress, result, scheduled, status
+from support.sample_events import (
+    chunk,
+    completed,
+    error,
+    log,
+    plan,
+    progress,
+    result,
+    scheduled,
+    status,
+)
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -45,7 +55,8 @@ def react_page(open_page, sidecar, react):
         named = "".join(f"const {name} = {json.dumps(value)};" for name, value in values.items())
         head = f"""<script type=importmap>{imports}</script><script type=module>
             import {{ createElement as h, createRoot, StrictMode, useState }} from "react";
-            import {{ CeleryProgress, useOperation, useOperations }} from "{sidecar.http}/react.js";
+            import {{ CeleryProgress, useOperation, useOperations, useStream }}
+                from "{sidecar.http}/react.js";
             {named}
             window.said = [];
             {script}
@@ -115,6 +126,37 @@ def test_a_hook_counts_down_to_the_start(react_page, write):
     expect(shown).to_have_text("running null")
 
 
+def test_a_hook_follows_a_stream_to_its_end(react_page, write):
+    first, second = str(uuid.uuid4()), str(uuid.uuid4())
+    page = react_page(
+        """function App() {
+            const [id, setId] = useState(first);
+            const onChunk = ({ data }) => said.push(data.chunk);
+            const { text, chunks, closed, missing } = useStream(id, "answer", { onChunk });
+            return h("p", { onClick: () => setId(second) },
+                JSON.stringify([text, chunks, closed, missing]));
+        }""",
+        first=first,
+        second=second,
+    )
+    shown = page.locator("p")
+
+    def shows(*wanted):
+        eventually(lambda: json.loads(shown.text_content()) == list(wanted))
+
+    shows("", [], False, False)
+    write(*life_of(first, started(), chunk("To be ", at=2.0), chunk("no", stream="notes", at=2.0)))
+    shows("To be ", ["To be "], False, False)
+    write(*life_of(first, chunk("or not", 1, at=2.0), chunk(None, 2, at=3.0, closed=True)))
+    shows("To be or not", ["To be ", "or not"], True, False)
+    # StrictMode begins twice; nothing is heard twice for it.
+    assert page.evaluate("said") == ["To be ", "no", "or not", None]
+    # Where the process was killed, nothing says that the stream is closed but the end.
+    write(*life_of(second, started(), chunk("late", 7, at=2.0), error("lost", at=3.0)))
+    shown.click()
+    shows("…late", ["late"], True, True)
+
+
 def test_what_is_not_shown_is_not_watched(react_page, sidecar, write):
     stats = sidecar.sidecar.stats
     one = str(uuid.uuid4())
@@ -179,7 +221,7 @@ def test_a_server_renders_what_is_known_there_and_opens_nothing():
     require_packages()
     said = run_node("--input-type=module", stdin=bundle_of_server())
     assert said.strip() == (
-        "<p>connecting nothing 0 false</p>"
+        "<p>connecting nothing 0 false false </p>"
         '<celery-progress task-id="x" class="mine"><b>inside</b></celery-progress>'
     )
 
@@ -221,13 +263,15 @@ def bundle_of_server():
     source = f"""
         import {{ createElement as h }} from "react";
         import {{ renderToString }} from "react-dom/server.browser";
-        import {{ CeleryProgress, useOperation, useOperations }} from "{MODULES}/react.js";
+        import {{ CeleryProgress, useOperation, useOperations, useStream }}
+            from "{MODULES}/react.js";
         globalThis.WebSocket = class {{ constructor() {{ throw new Error("opened") }} }};
         function App() {{
             const {{ operation, connection }} = useOperation("x");
             const {{ operations, ready }} = useOperations({{ tag: "t" }});
             const state = operation?.state ?? "nothing";
-            return [connection, state, operations.length, ready].join(" ");
+            const {{ text, closed }} = useStream("x", "answer");
+            return [connection, state, operations.length, ready, closed, text].join(" ");
         }}
         console.log(renderToString(h("p", null, h(App)))
             + renderToString(h(CeleryProgress, {{ taskId: "x", className: "mine" }},

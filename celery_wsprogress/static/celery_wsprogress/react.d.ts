@@ -1,8 +1,9 @@
 /**
- * Operations in React: two hooks and a component.
+ * Operations in React: three hooks and a component.
  *
  *     const { operation, result, error } = useOperation(taskId);
  *     const { operation: whole } = useOperation({ workflow: workflowId });
+ *     const { text, closed } = useStream(taskId, "answer");
  *
  * `react` is imported by its bare name: the bundler or the import map of the page resolves it.
  *
@@ -57,6 +58,29 @@ export type OperationsView = {
     error: Error | null;
     connection: ConnectionState;
 };
+export type StreamView = {
+    /**
+     * The text so far; `…` stands where chunks are missing.
+     */
+    text: string;
+    /**
+     * The chunks so far: pieces of text, or other values.
+     */
+    chunks: unknown[];
+    /**
+     * Whether no more follows.
+     */
+    closed: boolean;
+    /**
+     * Whether chunks are missing.
+     */
+    missing: boolean;
+    /**
+     * The reason why the watch was rejected.
+     */
+    error: Error | null;
+    connection: ConnectionState;
+};
 export type CeleryProgressProps = {
     taskId?: string;
     workflowId?: string;
@@ -77,6 +101,10 @@ export type CeleryProgressProps = {
      * Show a button that cancels the task.
      */
     cancellable?: boolean;
+    /**
+     * The name of a stream whose text is shown.
+     */
+    stream?: string;
     /**
      * For its slots.
      */
@@ -105,6 +133,15 @@ export declare function useOperations(selector?: Selector, options?: HookOptions
     limit?: number;
 }): OperationsView;
 /**
+ * Follow a stream of a task: a partial result, while it is written.
+ *
+ * @param {string | null | undefined} id The Celery task id. Without one nothing is followed.
+ * @param {string} name The name of the stream.
+ * @param {HookOptions} [options]
+ * @returns {StreamView} Of the current run; another attempt begins anew.
+ */
+export declare function useStream(id: string | null | undefined, name: string, options?: HookOptions): StreamView;
+/**
  * The element as a component.
  *
  * @param {CeleryProgressProps & Handlers} props
@@ -120,5 +157,6 @@ export declare function CeleryProgress(props: CeleryProgressProps & Handlers): R
     label: string | undefined;
     class: string | undefined;
     cancellable: string | undefined;
+    stream: string | undefined;
     suppressHydrationWarning: boolean;
 }, string | React.JSXElementConstructor<any>>;

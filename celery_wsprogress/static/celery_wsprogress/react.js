@@ -1,9 +1,10 @@
 "use client";
 /**
- * Operations in React: two hooks and a component.
+ * Operations in React: three hooks and a component.
  *
  *     const { operation, result, error } = useOperation(taskId);
  *     const { operation: whole } = useOperation({ workflow: workflowId });
+ *     const { text, closed } = useStream(taskId, "answer");
  *
  * `react` is imported by its bare name: the bundler or the import map of the page resolves it.
  *
@@ -16,9 +17,12 @@ import * as React from "react";
 import { sidecarOf } from "./client/address.js";
 import { connect } from "./client.js";
 import "./element.js";
+import { hasEnded } from "./client/protocol.js";
 import { selectorFields } from "./client/selectors.js";
+import { StreamText } from "./client/stream_text.js";
 import { Countdown, secondsToStart } from "./element/countdown.js";
 import { oncePerFrame } from "./element/animation_frame.js";
+import { forward, handlersOf } from "./element/latest_handlers.js";
 
 /** @import { ReactNode } from "react" */
 /** @import { Client, ConnectOptions } from "./client.js" */
@@ -48,6 +52,14 @@ import { oncePerFrame } from "./element/animation_frame.js";
  * @property {Error | null} error
  * @property {ConnectionState} connection
  *
+ * @typedef {object} StreamView
+ * @property {string} text The text so far; `…` stands where chunks are missing.
+ * @property {unknown[]} chunks The chunks so far: pieces of text, or other values.
+ * @property {boolean} closed Whether no more follows.
+ * @property {boolean} missing Whether chunks are missing.
+ * @property {Error | null} error The reason why the watch was rejected.
+ * @property {ConnectionState} connection
+ *
  * @typedef {object} CeleryProgressProps
  * @property {string} [taskId]
  * @property {string} [workflowId]
@@ -59,6 +71,7 @@ import { oncePerFrame } from "./element/animation_frame.js";
  * @property {string} [label]
  * @property {string} [className]
  * @property {boolean} [cancellable] Show a button that cancels the task.
+ * @property {string} [stream] The name of a stream whose text is shown.
  * @property {ReactNode} [children] For its slots.
  */
 
@@ -78,6 +91,16 @@ const NOTHING = Object.freeze({
 const NONE = Object.freeze({
   operations: [],
   ready: false,
+  error: null,
+  connection: "connecting",
+});
+
+/** @type {StreamView} */
+const SILENCE = Object.freeze({
+  text: "",
+  chunks: [],
+  closed: false,
+  missing: false,
   error: null,
   connection: "connecting",
 });
@@ -149,13 +172,44 @@ export function useOperations(selector = {}, options = {}) {
 }
 
 /**
+ * Follow a stream of a task: a partial result, while it is written.
+ *
+ * @param {string | null | undefined} id The Celery task id. Without one nothing is followed.
+ * @param {string} name The name of the stream.
+ * @param {HookOptions} [options]
+ * @returns {StreamView} Of the current run; another attempt begins anew.
+ */
+export function useStream(id, name, options = {}) {
+  const { max_rate } = options;
+  const key = JSON.stringify([id ?? "", name, max_rate]);
+  return useStore(SILENCE, options, key, (client, handlers, show) => {
+    if (!id) return;
+    const stream = new StreamText(name);
+    const onChunk = (/** @type {Parameters<NonNullable<Handlers["onChunk"]>>} */ ...said) => {
+      stream.add(said[0]);
+      handlers.onChunk?.(...said);
+    };
+    const watch = client.watch(id, { ...handlers, onChunk, max_rate, stay: true });
+    // Each view copies all chunks: make at most one per frame.
+    const view = oncePerFrame(() => {
+      const { text, chunks, missing } = stream;
+      const closed = stream.closed || (watch.operation !== null && hasEnded(watch.operation));
+      const { error } = watch;
+      show({ text, chunks: [...chunks], closed, missing, error, connection: client.state });
+    });
+    watch.observe(view);
+    client.observe(view);
+  });
+}
+
+/**
  * The element as a component.
  *
  * @param {CeleryProgressProps & Handlers} props
  */
 export function CeleryProgress(props) {
   const { taskId, workflowId, groupId, expanded, url, token, label, className } = props;
-  const { cancellable, children } = props;
+  const { cancellable, stream, children } = props;
   const latest = React.useRef(props);
   React.useEffect(() => {
     latest.current = props;
@@ -182,49 +236,12 @@ export function CeleryProgress(props) {
       label,
       class: className,
       cancellable: cancellable ? "" : undefined,
+      stream,
       // The element may have set attributes on itself before React takes the page over.
       suppressHydrationWarning: true,
     },
     children,
   );
-}
-
-/**
- * @type {Record<string, "onProgress" | "onStatus" | "onLog" | "onChunk" | "onResult" | "onCompleted" | "onError">}
- */
-const HANDLERS = {
-  "celery-progress": "onProgress",
-  "celery-status": "onStatus",
-  "celery-log": "onLog",
-  "celery-chunk": "onChunk",
-  "celery-result": "onResult",
-  "celery-completed": "onCompleted",
-  "celery-error": "onError",
-};
-
-/**
- * Call the handlers of the latest props for the element's events.
- *
- * @param {CeleryProgressElement} element
- * @param {() => Handlers} latest
- * @returns {() => void} Stops the calls.
- */
-function forward(element, latest) {
-  const stop = new AbortController();
-  const listen = (/** @type {string} */ name, /** @type {(detail: any) => void} */ call) =>
-    element.addEventListener(name, (event) => call(/** @type {CustomEvent} */ (event).detail), {
-      signal: stop.signal,
-    });
-  for (const [name, handler] of Object.entries(HANDLERS)) {
-    listen(name, ({ event, operation, replayed }) =>
-      latest()[handler]?.(event, operation, replayed),
-    );
-  }
-  listen("celery-change", ({ event, operation, replayed }) =>
-    latest().onChange?.(operation, event, replayed),
-  );
-  listen("celery-refused", ({ error }) => latest().onRefused?.(error));
-  return () => stop.abort();
 }
 
 /**
@@ -273,19 +290,4 @@ function useStore(nothing, options, key, follow) {
  */
 function newestFirst(one, other) {
   return other.started_at - one.started_at;
-}
-
-/** @type {(keyof Handlers)[]} */
-const NAMES = [...Object.values(HANDLERS), "onChange", "onRefused"];
-
-/**
- * Return handlers that call those of the latest render.
- *
- * @param {() => Handlers} latest
- * @returns {Handlers}
- */
-function handlersOf(latest) {
-  const call = (/** @type {keyof Handlers} */ name) => (/** @type {any[]} */ ...said) =>
-    /** @type {any} */ (latest())[name]?.(...said);
-  return Object.fromEntries(NAMES.map((name) => [name, call(name)]));
 }
