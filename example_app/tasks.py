@@ -1,7 +1,7 @@
 """The example's tasks: what the decorator, and a line or two in a loop, get you.
 
 Each of them does real work on input that every machine has (:mod:`example_app.work`) and says
-how far it is. Nothing sleeps to look busy.
+how far it is. Nothing sleeps to look busy, but one that talks as fast as language models do.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from celery import Celery, Signature, chain, group
 
 from celery_wsprogress import StreamingTask
-from example_app.work import fractal, library, orders, programs
+from example_app.work import fractal, library, orders, programs, talk
 from example_app.work.backup import Backup
 
 # CELERY_BROKER_URL and CELERY_RESULT_BACKEND in the environment win over these.
@@ -30,6 +31,10 @@ app.conf.update(
 )
 
 MAX_HITS = 200
+
+DOCSTRING_FILES = 40
+WORDS_OF_ANSWER = 120
+SECONDS_PER_WORD = 0.03
 
 
 def pictures() -> Path:
@@ -69,6 +74,21 @@ def search_library(self: StreamingTask, word: str) -> dict[str, Any]:
     if found.total() > MAX_HITS:
         self.log("warning", f"only the first {MAX_HITS} of {found.total():,} hits are shown")
     return {"word": word, "hits": found.total(), **found}
+
+
+@app.task(base=StreamingTask)
+def talk_on(self: StreamingTask, word: str) -> dict[str, int]:
+    """Read how docstrings go on, then talk on from a word: bit by bit, as language models do."""
+    model = talk.Model()
+    for path in self.track(library.source_files()[:DOCSTRING_FILES], "Reading", unit="files"):
+        self.raise_if_cancelled()
+        model.read(path)
+    with self.stream("answer") as out:
+        for said in model.talk(word, WORDS_OF_ANSWER):
+            self.raise_if_cancelled()
+            out.write(f"{said} ")
+            time.sleep(SECONDS_PER_WORD)
+    return {"words": WORDS_OF_ANSWER}
 
 
 @app.task(base=StreamingTask)

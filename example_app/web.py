@@ -48,6 +48,7 @@ STARTABLE = {
     for entry in (
         Startable(tasks.index_library, "Index the library"),
         Startable(tasks.search_library, "Search the library", word="coroutine"),
+        Startable(tasks.talk_on, "Talk on", word="coroutine"),
         Startable(tasks.render_fractal, "Render a fractal"),
         Startable(tasks.render_gallery, "Render a gallery"),
         Startable(tasks.rank_library, "Rank the library"),

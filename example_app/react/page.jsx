@@ -36,7 +36,7 @@ function Operations() {
       <ol id="operations">
         {operations.map(({ operation_id: id, metadata }) => (
           <li className="card" key={id}>
-            <CeleryProgress taskId={id} url={sidecar} label={metadata.title} />
+            <CeleryProgress taskId={id} url={sidecar} label={metadata.title} stream="answer" />
           </li>
         ))}
       </ol>

@@ -8,7 +8,7 @@ from itertools import islice
 
 import pytest
 
-from example_app.work import fractal, library, orders, programs
+from example_app.work import fractal, library, orders, programs, talk
 from example_app.work.backup import Backup, DamagedBackupError
 
 # The library
@@ -48,6 +48,25 @@ def test_a_hit_says_where_and_as_what(tmp_path):
         (2, "comment", "# a word"),
         (4, "text", "words"),
     ]
+
+
+# What talks
+
+
+def test_a_model_talks_on_as_it_has_read_and_the_same_each_time(tmp_path):
+    path, broken = tmp_path / "one.py", tmp_path / "broken.py"
+    path.write_text('"""one two three one"""\ndef f():\n    """two three"""\n')
+    broken.write_text("def")
+    model = talk.Model()
+    model.read(path)
+    model.read(broken)
+    said = list(model.talk("one", 7))
+    assert said == ["one", "two", "three", "one", "two", "three", "one"]
+    # From a word that it has never read it goes on with any other.
+    strange = list(model.talk("four", 5))
+    assert strange[0] == "four"
+    assert set(strange[1:]) <= {"one", "two", "three"}
+    assert strange == list(model.talk("four", 5))
 
 
 # The fractal
