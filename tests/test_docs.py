@@ -20,6 +20,7 @@ from celery import Celery
 from celery.bin.celery import celery as celery_cli
 from celery.contrib.testing.worker import start_worker
 from click.testing import CliRunner
+from support.asyncio_runner import run_within
 from support.conditions import eventually
 from support.node import MODULES, bundle, require_packages
 from support.pages import web_server
@@ -292,7 +293,7 @@ def lines_of(hub, operation_id, kind="log"):
     return [one["data"] for one in events if one["event_type"] == kind]
 
 
-def test_the_streams_of_the_documentation_are_seen():
+def test_the_streams_of_the_documentation_are_seen(capsys):
     page = run_page(STREAMS, python_of(STREAMS))
     app = app_of(page)
     with (
@@ -303,11 +304,14 @@ def test_the_streams_of_the_documentation_are_seen():
         for name in ("ask", "search"):
             task_id = page[name].delay("what").id
             _completed(hub, task_id)
+            if name == "ask":
+                run_within(page["follow"](task_id, sidecar.url))
             for one in lines_of(hub, task_id, "chunk"):
                 shown.setdefault(one["stream"], []).append(one["chunk"])
     hits, answer, notes = (shown.pop(name) for name in ("hits", "answer", "notes"))
     assert hits == [*({"row": row, "word": "what"} for row in range(3)), None]
     assert "".join(answer[:-1]) == "The answer is 42."
+    assert "The answer is 42." in capsys.readouterr().out
     assert "".join(notes[:-1]) == "searching for what\ndone\n"
     assert not shown
 

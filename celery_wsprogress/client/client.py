@@ -8,16 +8,20 @@ Runs in: the event loop it was entered in.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from celery_wsprogress.client.chunk_stream import ChunkStream
 from celery_wsprogress.client.commands import commands_for
+from celery_wsprogress.client.connection import ConnectionLost
 from celery_wsprogress.client.reconnecting_client import ReconnectingClient
 from celery_wsprogress.client.resume_state import ENDS
 from celery_wsprogress.client.tree import fetch_tree
+from celery_wsprogress.errors import CommandError
 from celery_wsprogress.protocol.workflow_ids import workflow_operation_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     Frame = dict[str, Any]
 
@@ -106,10 +110,13 @@ class Client(ReconnectingClient):
             self._resume_state.selectors.remove(fields)
             raise
 
-    async def watch(self, operation_id: str, *, workflow: bool = False) -> AsyncIterator[Frame]:
+    async def watch(
+        self, operation_id: str, *, workflow: bool = False
+    ) -> AsyncGenerator[Frame, None]:
         """Give the events of one operation, from the start of its current run to its end.
 
-        They are given here and not by iterating the client. One watch of an operation at a time.
+        They are given here and not by iterating the client. One watch of an operation at a time; it
+        ends, too, where its iterator is closed.
 
         Args:
             operation_id: The id of the task.
@@ -126,13 +133,44 @@ class Client(ReconnectingClient):
         events = self._watched[watched] = deque()
         try:
             await self.subscribe(watched)
+        except BaseException:
+            del self._watched[watched]
+            raise
+        try:
             while (event := await self._take(events)) is not None:
                 yield event
                 if event["event_type"] in ENDS:
-                    await self.unsubscribe(watched)
                     return
         finally:
+            await self._end_watch(watched)
+
+    async def _end_watch(self, watched: str) -> None:
+        self._resume_state.remove((watched,))
+        connection = self._connection
+        try:
+            # On the next connection it is not subscribed again.
+            if connection is not None:
+                command = {"command": "unsubscribe", "operation_ids": [watched]}
+                with suppress(ConnectionLost, CommandError):
+                    await self._send_on(connection, command)
+        finally:
             del self._watched[watched]
+
+    def stream(self, operation_id: str, name: str) -> ChunkStream:
+        """Return a stream of a task: its pieces, from the first one that is held.
+
+        .. code-block:: python
+
+            async for piece in client.stream(task_id, "answer"):
+                print(piece, end="")
+
+        It goes on behind a lost connection. The operation is watched meanwhile, see :meth:`watch`.
+
+        Args:
+            operation_id: The id of the task.
+            name: The name of the stream.
+        """
+        return ChunkStream(lambda: self.watch(operation_id), name)
 
     async def tree(self, workflow_id: str) -> Frame:
         """Return the tasks of a workflow: ``total``, and ``nodes`` as in the wire protocol.
