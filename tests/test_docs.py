@@ -49,7 +49,8 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative_to(ROOT).parts}]
 TOKENS = {"authenticate.md", "monitor.md"}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LANGUAGES = {"python", "bash", "html", "javascript", "json", "jsx", "text"}
+#: Diffs are applied by tests/test_coming_from.py.
+LANGUAGES = {"python", "bash", "diff", "html", "javascript", "json", "jsx", "text"}
 
 
 def blocks(language):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,33 +52,56 @@ class DjangoProject:
     Args:
         folder: Where it is made; it must be empty.
         name: As for ``django-admin startproject``.
-        environment: More of the environment of its processes.
+        copied: A folder to copy, in place of what ``startproject`` makes.
+        path: A folder of more packages.
     """
 
     def __init__(
-        self, folder: Path, name: str = "shop", environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        name: str = "shop",
+        *,
+        copied: Path | None = None,
+        path: Path | None = None,
     ) -> None:
         self.folder = folder
         self.environment = {
             **{key: value for key, value in os.environ.items() if "WSPROGRESS" not in key},
-            "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT))),
+            "PYTHONPATH": os.pathsep.join(map(str, (folder, ROOT, *([path] if path else [])))),
             "DJANGO_SETTINGS_MODULE": f"{name}.settings",
-            **(environment or {}),
         }
         self._process: subprocess.Popen[str] | None = None
+        if copied is not None:
+            shutil.copytree(copied, folder, dirs_exist_ok=True)
+            return
         command = [sys.executable, "-m", "django", "startproject", name, str(folder)]
         subprocess.run(command, capture_output=True, check=True, timeout=600)
 
     def write(self, files: Mapping[str, str], **replaced: str) -> None:
-        """Write files; the settings are appended to those that there are."""
+        """Write files; settings are appended to those that there are."""
         for name, text in files.items():
             for old, new in replaced.items():
                 text = text.replace(old, new)  # noqa: PLW2901 - the same text
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.name == "settings.py":
+            if path.name == "settings.py" and path.exists():
                 text = path.read_text() + text  # noqa: PLW2901 - as above
             path.write_text(text)
+
+    def apply(self, diff: str) -> None:
+        """Change the files as ``git apply`` does; each part of the diff must fit."""
+        # A folder that is in somebody's repository is treated as if it were not.
+        environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(self.folder.parent)}
+        command = ["git", "apply", "--whitespace=nowarn", "-"]
+        subprocess.run(
+            command,
+            cwd=self.folder,
+            input=diff,
+            env=environment,
+            text=True,
+            check=True,
+            timeout=600,
+        )
 
     def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run ``manage.py`` with a command that ends by itself."""
@@ -126,6 +150,10 @@ class DjangoProject:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End its process."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate(timeout=60)

@@ -1,0 +1,1 @@
+"""Stands in for celery-progress 0.5 where that is not installed: the parts that a page polls."""
