@@ -131,12 +131,7 @@ class Sidecar:
         self._shares = share_files(self._files.limit - self._files.in_use, settings.max_connections)
         self.limits = ClientLimits.of(settings, self._shares)
         self._metrics = MetricsCollector(
-            self.hub,
-            broker,
-            self._startup_replay,
-            self._by_session,
-            latency,
-            limits=self.limits,
+            self.hub, broker, self._startup_replay, self._by_session, latency, limits=self.limits
         )
         self._link = link
         self._sweep_interval = sweep_interval
