@@ -15,6 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from celery_wsprogress.access.issue import create_token as create_token
+    from celery_wsprogress.client.client import Client as Client
+    from celery_wsprogress.client.operation_snapshot import Operation as Operation
+    from celery_wsprogress.client.outcome import OperationOutcome as OperationOutcome
+    from celery_wsprogress.client.watch import Watch as Watch
+    from celery_wsprogress.client.watch import wait as wait
+    from celery_wsprogress.client.watch import watch as watch
+    from celery_wsprogress.client.websocket_event import EventType as EventType
+    from celery_wsprogress.client.websocket_event import WebSocketEvent as WebSocketEvent
     from celery_wsprogress.sidecar.embedded.background import (
         WEBSOCKETS_AVAILABLE as WEBSOCKETS_AVAILABLE,
     )
@@ -61,11 +69,17 @@ if TYPE_CHECKING:
     from celery_wsprogress.worker.track_methods import track as track
 
 _HOMES: Final = {
+    "Client": "celery_wsprogress.client.client",
+    "EventType": "celery_wsprogress.client.websocket_event",
+    "Operation": "celery_wsprogress.client.operation_snapshot",
+    "OperationOutcome": "celery_wsprogress.client.outcome",
     "ProgressTracker": "celery_wsprogress.standalone.callbacks",
     "StreamingMixin": "celery_wsprogress.standalone.mixin",
     "StreamingTask": "celery_wsprogress.worker.task",
     "TaskCancelled": "celery_wsprogress.worker.cancel.task_cancelled",
     "WEBSOCKETS_AVAILABLE": "celery_wsprogress.sidecar.embedded.background",
+    "Watch": "celery_wsprogress.client.watch",
+    "WebSocketEvent": "celery_wsprogress.client.websocket_event",
     "__version__": "celery_wsprogress.version",
     "acancel": "celery_wsprogress.worker.cancel.cancel_tasks",
     "cancel": "celery_wsprogress.worker.cancel.cancel_tasks",
@@ -93,15 +107,23 @@ _HOMES: Final = {
     "track": "celery_wsprogress.worker.track_methods",
     "update_progress": "celery_wsprogress.worker.context",
     "update_status": "celery_wsprogress.worker.context",
+    "wait": "celery_wsprogress.client.watch",
+    "watch": "celery_wsprogress.client.watch",
     "ws_manager": "celery_wsprogress.standalone.manager",
 }
 
 __all__ = [
     "WEBSOCKETS_AVAILABLE",
+    "Client",
+    "EventType",
+    "Operation",
+    "OperationOutcome",
     "ProgressTracker",
     "StreamingMixin",
     "StreamingTask",
     "TaskCancelled",
+    "Watch",
+    "WebSocketEvent",
     "__version__",
     "acancel",
     "cancel",
@@ -129,6 +151,8 @@ __all__ = [
     "track",
     "update_progress",
     "update_status",
+    "wait",
+    "watch",
     "ws_manager",
 ]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import celery
 
@@ -15,12 +14,9 @@ from celery_wsprogress.worker.plans.start_request import StartRequest, current_s
 from celery_wsprogress.worker.signals.handlers import connect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
-DEFAULT_URL: Final = "ws://localhost:8765"
-URL_VARIABLE: Final = "WSPROGRESS_WS_URL"
-
-_ENDS: Final = frozenset({"completed", "error"})
+    from celery_wsprogress.client.watch import Watch
 
 
 class Started:
@@ -48,27 +44,17 @@ class Started:
         """The id of the operation that shows it: of a workflow it begins with ``workflow:``."""
         return workflow_operation_id(self.id) if self.is_workflow else self.id
 
-    async def watch(self, url: str | None = None) -> AsyncIterator[dict[str, Any]]:
-        """Yield its events, as :class:`celery_wsprogress.client.Client`, until it has ended.
+    def watch(self, url: str | None = None) -> Watch:
+        """Watch it to its end, with its token: :func:`celery_wsprogress.watch`.
 
         Args:
             url: The URL of the sidecar; by default that in ``WSPROGRESS_WS_URL``, else
                 ``ws://localhost:8765``.
-
-        Raises:
-            NoConnection: there is no sidecar.
-            CommandError: the sidecar refuses the token.
         """
         # A web application that only starts tasks loads no websockets.
-        from celery_wsprogress.client import Client  # noqa: PLC0415
+        from celery_wsprogress.client.watch import Watch  # noqa: PLC0415
 
-        url = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
-        async with Client(url, token=self.token) as client:
-            await client.subscribe(self.operation_id)
-            async for event in client:
-                yield event
-                if event.get("event_type") in _ENDS:
-                    return
+        return Watch(self, url)
 
 
 def start(

@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -44,6 +45,7 @@ CANCEL = ROOT / "docs" / "howto" / "cancel.md"
 LOGS = ROOT / "docs" / "howto" / "logs.md"
 STREAMS = ROOT / "docs" / "howto" / "streams.md"
 WORKFLOWS = ROOT / "docs" / "howto" / "workflows.md"
+WATCH = ROOT / "docs" / "howto" / "watch-from-python.md"
 LIBRARIES = ROOT / "docs" / "howto" / "libraries.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative_to(ROOT).parts}]
@@ -348,6 +350,24 @@ def test_each_id_of_the_documentation_is_one_to_watch():
         assert _completed(hub, page["started"].operation_id)["metadata"] == {"order": 7}
 
 
+def test_the_loops_of_the_documentation_watch_tasks(monkeypatch, capsys):
+    """The first block on a worker by threads, the others before a sidecar, in a thread."""
+    first, *others = [text for kind, text in _BLOCK.findall(WATCH.read_text()) if kind == "python"]
+    page = run_page(WATCH, first)
+    app = app_of(page)
+    with (
+        start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
+        SidecarThread(broker_address(app)) as sidecar,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        monkeypatch.setenv("WSPROGRESS_WS_URL", sidecar.url)
+        page = thread.submit(run_page, WATCH, "\n".join(others), **page).result()
+    assert page["outcome"].result == {"rows": 3}
+    lines = capsys.readouterr().out.splitlines()
+    assert {"100% Importing", "{'rows': 3}", "[1, 2, 3]"} <= {*lines}
+    assert [line for line in lines if line.startswith("completed ")]
+
+
 def _completed(hub, operation_id):
     return eventually(
         lambda: (seen := hub.get(operation_id)) and seen["state"] == "completed" and seen,
@@ -364,7 +384,7 @@ def test_the_token_of_the_documentation_holds(monkeypatch, name):
 
 
 def test_no_other_page_holds_python_that_nothing_runs():
-    pages = (FIRST_BAR, TASKS, TRACK, LOGS, STREAMS, CANCEL, WORKFLOWS, LIBRARIES)
+    pages = (FIRST_BAR, TASKS, TRACK, LOGS, STREAMS, CANCEL, WORKFLOWS, LIBRARIES, WATCH)
     of_tasks = {page.name for page in pages}
     run = {"README.md", *of_tasks, *STANDALONE, *OF_DJANGO}
     assert {page.name for page in PAGES if python_of(page)} == run

@@ -1,11 +1,12 @@
-"""An asyncio client of the sidecar.
+"""The client of the sidecar, for Python.
 
 .. code-block:: python
 
-    async with Client("ws://localhost:8765") as client:
-        await client.subscribe(task_id)
-        async for event in client:
-            ...
+    for event in celery_wsprogress.watch(result):
+        ...
+
+:class:`Client` is for many operations on one connection, with asyncio.
+:mod:`celery_wsprogress.client.watch` has the functions for one.
 
 It speaks the wire protocol, and imports neither Celery nor a broker.
 """

@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.client.commands import has_recovered
@@ -25,6 +24,7 @@ from celery_wsprogress.client.connection import (
 )
 from celery_wsprogress.client.connection_change import Connected, ConnectionChange, Disconnected
 from celery_wsprogress.client.resume_state import EVERYTHING, ResumeState
+from celery_wsprogress.client.websocket_event import WebSocketEvent
 from celery_wsprogress.errors import NoConnection
 from celery_wsprogress.protocol.close_codes import (
     LOST,
@@ -35,12 +35,12 @@ from celery_wsprogress.protocol.close_codes import (
 from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from typing import Self
 
-    Frame = dict[str, Any]
+    from celery_wsprogress.client.target import Token
 
-Token: TypeAlias = str | Callable[[], str] | None
+    Frame = dict[str, Any]
 
 MAX_QUEUED: Final = 1_000
 """Events that the user has not taken yet. With more of them nothing is read from the socket, unless
@@ -70,8 +70,8 @@ class ReconnectingClient:
         self._resync = resync
         self._resume_state = ResumeState()
         self._backoff = Backoff()
-        self._events: deque[Frame] = deque()
-        self._watched: dict[str, deque[Frame]] = {}
+        self._events: deque[WebSocketEvent] = deque()
+        self._watched: dict[str, deque[WebSocketEvent]] = {}
         """The events of each :meth:`watch`, by operation id."""
         self._connection: Connection | None = None
         self._pending_commands = 0
@@ -117,16 +117,16 @@ class ReconnectingClient:
                 if self._connection is connection:
                     self._connection = None
 
-    def __aiter__(self) -> AsyncIterator[Frame]:
+    def __aiter__(self) -> AsyncIterator[WebSocketEvent]:
         return self
 
-    async def __anext__(self) -> Frame:
+    async def __anext__(self) -> WebSocketEvent:
         event = await self._take(self._events)
         if event is None:
             raise StopAsyncIteration
         return event
 
-    async def _take(self, events: deque[Frame]) -> Frame | None:
+    async def _take(self, events: deque[WebSocketEvent]) -> WebSocketEvent | None:
         """Return the next of these events; None once the client is closed."""
         while not events:
             if self._closed:
@@ -214,7 +214,7 @@ class ReconnectingClient:
         # The user who awaits a reply may be the one who takes the events: then reading goes on.
         while len(events) >= MAX_QUEUED and not self._pending_commands:
             await self._wait_for_change()
-        events.append(event)
+        events.append(WebSocketEvent(event))
         self._changed.set()
 
     async def _send_on(self, connection: Connection, command: Frame) -> Frame:

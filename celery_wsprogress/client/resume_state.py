@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ class ResumeState:
         self.selectors: list[dict[str, str]] = []
         """The fields of further subscriptions, each to operations of one kind."""
         self._progress: OrderedDict[str, OperationProgress] = OrderedDict()
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: OrderedDict[str, int] = OrderedDict()
+        """Event ids, each with the number of the watch in which it was seen, or 0."""
+        self._watches: dict[str, int] = {}
+        self._numbers = count(1)
 
     def add(self, ids: Iterable[str]) -> None:
         """Add subscriptions."""
@@ -63,18 +67,27 @@ class ResumeState:
         for one in ids:
             self.subscribed.pop(one, None)
             self._progress.pop(one, None)
+            self._watches.pop(one, None)
+
+    def add_watch(self, operation_id: str) -> None:
+        """Add a subscription that begins anew: what was seen of the operation is new again."""
+        self.add([operation_id])
+        self._progress.pop(operation_id, None)
+        self._watches[operation_id] = next(self._numbers)
 
     def is_new(self, event: Mapping[str, Any]) -> bool:
         """Record an event; return False if it was seen before."""
         event_id = event.get("event_id")
         if not isinstance(event_id, str) or not event_id:
             return True
-        if event_id in self._seen:
+        operation_id = str(event.get("operation_id"))
+        watch = self._watches.get(operation_id, 0)
+        if self._seen.get(event_id) == watch:
             return False
-        self._seen[event_id] = None
+        self._seen[event_id] = watch
         if len(self._seen) > MAX_SEEN:
             self._seen.popitem(last=False)
-        progress = self._entry(str(event.get("operation_id")))
+        progress = self._entry(operation_id)
         progress.last_event_id = event_id
         progress.ended = event.get("event_type") in ENDS
         return True

@@ -91,3 +91,16 @@ def test_it_does_not_grow_for_ever(monkeypatch):
     assert len(known._seen) == 10
     assert len(known._progress) <= 12
     assert next(iter(known.resume()))["since"] == {"kept": "first"}
+
+
+def test_a_watch_begins_anew():
+    state = ResumeState()
+    event = {"event_type": "log", "operation_id": "a", "event_id": "e.1"}
+    assert [state.is_new(event) for _ in range(2)] == [True, False]
+    for _ in range(2):
+        state.add_watch("a")
+        assert [*state.resume()] == [{"command": "subscribe", "operation_ids": ["a"]}]
+        assert [state.is_new(event) for _ in range(2)] == [True, False]
+        [resumed] = state.resume()
+        assert resumed["since"] == {"a": "e.1"}
+        state.remove(["a"])
