@@ -1,10 +1,16 @@
-"""URLs: their hosts, and their text without a password. Pure."""
+"""URLs: that of the sidecar, hosts, and their text without a password. Pure."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from typing import Final
+
+DEFAULT_URL: Final = "ws://localhost:8765"
+"""Where clients look for the sidecar."""
+
+URL_VARIABLE: Final = "WSPROGRESS_WS_URL"
+"""The variable that says where it is."""
 
 
 def is_loopback(host: str) -> bool:

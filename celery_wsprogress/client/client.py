@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.client.connection_change import ConnectionChange
     from celery_wsprogress.client.outcome import OperationOutcome
-    from celery_wsprogress.client.target import Target, Token
+    from celery_wsprogress.client.reconnecting_client import Token
+    from celery_wsprogress.client.target import Target
     from celery_wsprogress.client.websocket_event import WebSocketEvent
 
     Frame = dict[str, Any]

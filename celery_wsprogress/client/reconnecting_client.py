@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from celery_wsprogress.backoff import Backoff
 from celery_wsprogress.client.commands import has_recovered
@@ -35,12 +36,12 @@ from celery_wsprogress.protocol.close_codes import (
 from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from typing import Self
 
-    from celery_wsprogress.client.target import Token
-
     Frame = dict[str, Any]
+
+Token: TypeAlias = str | Callable[[], str] | None
 
 MAX_QUEUED: Final = 1_000
 """Events that the user has not taken yet. With more of them nothing is read from the socket, unless

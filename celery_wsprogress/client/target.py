@@ -6,20 +6,19 @@ It knows the results of Celery by their attributes, and does not import Celery.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from celery_wsprogress.client.resume_state import EVERYTHING
 from celery_wsprogress.protocol.workflow_ids import is_workflow, workflow_operation_id
+from celery_wsprogress.urls import DEFAULT_URL, URL_VARIABLE
 
-DEFAULT_URL: Final = "ws://localhost:8765"
-URL_VARIABLE: Final = "WSPROGRESS_WS_URL"
+if TYPE_CHECKING:
+    from celery_wsprogress.client.reconnecting_client import Token
+
 TOKEN_VARIABLE: Final = "WSPROGRESS_TOKEN"  # noqa: S105 - the name of a variable
 
 Target: TypeAlias = Any
 """An id, an ``AsyncResult``, a ``GroupResult``, or what ``celery_wsprogress.start()`` returned."""
-
-Token: TypeAlias = str | Callable[[], str] | None
 
 
 def operation_id_of(target: Target, workflow: bool | None = None) -> str:

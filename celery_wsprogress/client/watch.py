@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 
     from celery_wsprogress.client.outcome import OperationOutcome
-    from celery_wsprogress.client.target import Target, Token
+    from celery_wsprogress.client.reconnecting_client import Token
+    from celery_wsprogress.client.target import Target
     from celery_wsprogress.client.websocket_event import WebSocketEvent
 
 

@@ -16,7 +16,8 @@ from celery.result import AsyncResult, GroupResult
 from celery_wsprogress.access.grants import Right
 from celery_wsprogress.access.issue import DEFAULT_EXPIRES_IN, create_token, has_key
 from celery_wsprogress.protocol.workflow_ids import workflow_id_of, workflow_operation_id
-from celery_wsprogress.started import DEFAULT_URL, URL_VARIABLE, Started
+from celery_wsprogress.started import Started
+from celery_wsprogress.urls import DEFAULT_URL, URL_VARIABLE
 
 _ATTRIBUTE: Final = re.compile(r"[a-z][a-z0-9-]*")
 _HTTP: Final = {"ws": "http", "wss": "https"}

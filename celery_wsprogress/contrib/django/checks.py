@@ -21,8 +21,7 @@ from celery_wsprogress.contrib.django.conf import (
 )
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import ServeSettings, WorkerSettings
-from celery_wsprogress.started import URL_VARIABLE
-from celery_wsprogress.urls import is_loopback
+from celery_wsprogress.urls import URL_VARIABLE, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from celery_wsprogress.access.issue import DEFAULT_EXPIRES_IN
 from celery_wsprogress.setting_sources import CONF_PREFIX, ENVIRONMENT_PREFIX
 from celery_wsprogress.settings import ServeSettings, WorkerSettings
-from celery_wsprogress.started import DEFAULT_URL, URL_VARIABLE
+from celery_wsprogress.urls import DEFAULT_URL, URL_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
