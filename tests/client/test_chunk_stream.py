@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.asyncio_runner import run_within as run
+from support.conditions import eventually
 from support.proxies import Proxy
 from support.sample_events import chunk, completed, log, status
 
@@ -46,18 +47,25 @@ def test_a_stream_goes_on_behind_a_lost_connection_with_each_chunk_once(proxy, w
 
 
 def test_it_ends_with_its_run_or_its_operation_and_tells_what_is_missing(served, write):
-    async def work(client):
+    second, third = {"run": "r2", "at": 4.0}, {"run": "r3", "at": 5.0}
+
+    async def first_run(client):
+        write(STARTED, chunk("late", 4, at=2.0), completed(at=3.0, duration=2.0))
         stream = client.stream("op-1", "answer")
         return [piece async for piece in stream], stream.missing
 
+    async def second_run(client):
+        write(begin(**second), chunk({"row": 1}, **second))
+        eventually(lambda: served.sidecar.hub.get("op-1")["run"] == "r2")
+        stream, pieces = client.stream("op-1", "answer"), []
+        async for piece in stream:
+            pieces.append(piece)
+            write(status("retrying", **second), begin(**third), chunk("anew", **third))
+        return pieces, stream.missing
+
     async def both():
         async with Client(served.url) as client:
-            write(STARTED, chunk("late", 4, at=2.0), completed(at=3.0, duration=2.0))
-            ended = await work(client)
-            second, third = {"run": "r2", "at": 4.0}, {"run": "r3", "at": 5.0}
-            write(begin(**second), chunk({"row": 1}, **second))
-            write(status("retrying", **second), begin(**third), chunk("anew", **third))
-            return ended, await work(client)
+            return await first_run(client), await second_run(client)
 
     assert run(both()) == ((["late"], True), ([{"row": 1}], False))
 
