@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ANYWHERE: Final = "0.0.0.0"  # noqa: S104 - nothing listens there: it stands for the user's server
 """The host that the rules about public addresses are asked about."""
 
-_OF_THE_PORT: Final = frozenset({"host", "port", "processes", "permit"})
+_OF_THE_PORT: Final = frozenset({"host", "port", "unix_socket", "processes", "permit"})
 
 
 def check_names(options: Mapping[str, Any]) -> None:
@@ -50,7 +50,7 @@ def load_asgi_settings(
         ConfigurationError: a value is not allowed, or settings contradict each other.
     """
     settings = ServeSettings.read(app, os.environ, options)
-    changes: dict[str, Any] = {"host": ANYWHERE}
+    changes: dict[str, Any] = {"host": ANYWHERE, "unix_socket": None}
     if permit is not None:
         # So that tokens are needed; the function itself is called.
         changes["permit"] = getattr(permit, "__qualname__", type(permit).__name__)
