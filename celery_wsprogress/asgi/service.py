@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 from celery_wsprogress.asgi.settings import load_asgi_settings
 from celery_wsprogress.brokers.control_address import ControlAddress
 from celery_wsprogress.brokers.discovery import choose_broker, default_address, find_celery_app
-from celery_wsprogress.hub.hub import Hub
-from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.sidecar.access.authorizer import Authorizer
 from celery_wsprogress.sidecar.access.permit_function import PermitFunction
 from celery_wsprogress.sidecar.cancel_sender import CancelSender, send_to_workers
@@ -33,6 +31,7 @@ from celery_wsprogress.sidecar.liveness.service import LivenessService
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import stats
 from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
+from celery_wsprogress.sidecar.new_hub import new_hub
 from celery_wsprogress.sidecar.shutdown import close_all
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class ProgressService:
         app = find_celery_app()
         self.settings = settings = load_asgi_settings(app, permit, options)
         read, write = _broker(app, settings)
-        self.hub = Hub(OperationStore(_limits(settings)), progress_interval=1 / settings.max_rate)
+        self.hub = new_hub(settings)
         self.replay = StartupReplay()
         self.limits = _client_limits(settings)
         self.authorizer = Authorizer(settings, None if permit is None else PermitFunction(permit))
@@ -145,15 +144,6 @@ def _broker(app: Any, settings: ServeSettings) -> tuple[BrokerAddress, BrokerAdd
     """Return the addresses to read from and to write to; else those of operations in memory."""
     found = choose_broker(app, settings)
     return found or (default_address(), default_address(write=True))
-
-
-def _limits(settings: ServeSettings) -> Limits:
-    return Limits(
-        max_finished=settings.max_finished,
-        max_waiting=settings.max_waiting,
-        max_age=settings.max_age,
-        max_history_bytes=settings.max_history_bytes,
-    )
 
 
 def _client_limits(settings: ServeSettings) -> ClientLimits:

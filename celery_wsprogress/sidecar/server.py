@@ -21,8 +21,6 @@ from websockets.asyncio.server import Server, serve
 
 from celery_wsprogress.access.exposure import check_exposure
 from celery_wsprogress.brokers.control_address import ControlAddress
-from celery_wsprogress.hub.hub import Hub
-from celery_wsprogress.hub.store import Limits, OperationStore
 from celery_wsprogress.protocol.messages import MAX_MESSAGE_BYTES
 from celery_wsprogress.sidecar import listeners
 from celery_wsprogress.sidecar.access.authorizer import Authorizer
@@ -49,6 +47,7 @@ from celery_wsprogress.sidecar.liveness.service import LivenessService
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import merge, readiness, stats
 from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
+from celery_wsprogress.sidecar.new_hub import new_hub
 from celery_wsprogress.sidecar.shutdown import CLOSES_PER_SECOND, close_all
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ class Sidecar:
     ) -> None:
         check_exposure(settings)
         self.settings = settings
-        self.hub = Hub(OperationStore(_limits(settings)), progress_interval=1 / settings.max_rate)
+        self.hub = new_hub(settings)
         latency, broker = LatencyHistogram(), BrokerStatus()
         self._startup_replay = StartupReplay()
         self._liveness = LivenessService(
@@ -285,12 +284,3 @@ class Sidecar:
                 "No event in the first minute. Is a worker running on this broker, and do its "
                 "tasks say @app.task(base=StreamingTask)?"
             )
-
-
-def _limits(settings: ServeSettings) -> Limits:
-    return Limits(
-        max_finished=settings.max_finished,
-        max_waiting=settings.max_waiting,
-        max_age=settings.max_age,
-        max_history_bytes=settings.max_history_bytes,
-    )
