@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.deliveries import process
 from support.frames import decoded
-from support.sample_events import log, progress, queued, status
+from support.sample_events import OPERATION, chunk, log, progress, queued, status
 
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.hub import Hub
@@ -170,3 +170,29 @@ def test_the_end_of_a_selector_takes_nothing_back_that_is_watched_by_id():
     hub.subscriptions.subscribe(session, "op-red", replay=None, since=None)
     take_all(hub.subscriptions.unselect(session, RED))
     assert taken(session) == ["op-red"]
+
+
+def test_a_stream_that_is_longer_than_a_history_says_where_its_beginning_is_missing():
+    hub, closes = Hub(), 2 * MAX_ENTRIES
+    chunks = [*(chunk("word ", index) for index in range(closes)), chunk(None, closes, closed=True)]
+    events = [status("started", operation_type="t", metadata={}), *chunks]
+    process(hub, Batch("w", 1, events), epoch="e", position="1", now=0.0)
+
+    def chunks_since(since):
+        session = Session(1, Permit(None))
+        recovered = hub.subscriptions.subscribe(session, OPERATION, replay=None, since=since)
+        frames = decoded(session.take(10_000_000, 0.0, 0.0))
+        found = [one for one in frames if one["event_type"] == "chunk"]
+        return (
+            recovered,
+            [one["event_id"] for one in found],
+            [one["data"]["index"] for one in found],
+        )
+
+    _, ids, late = chunks_since(None)
+    assert late[0] > 0
+    assert late == [*range(late[0], closes + 1)]
+    # Who was there goes on behind what he saw, unless what came next is not held any more.
+    assert chunks_since(ids[-10]) == (True, ids[-9:], late[-9:])
+    gone = f"{ids[0].rpartition('.')[0]}.5"
+    assert chunks_since(gone) == (False, ids, late)
