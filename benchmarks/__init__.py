@@ -19,5 +19,6 @@ NAMES: Final = (
     "growth",
     "slow_client",
     "smoothness",
+    "streams",
 )
 """The benchmarks. Each is a module with a function ``measure``, which returns a table."""

@@ -152,6 +152,15 @@ def speak(self: Any, updates: int, pause: float, lines: int) -> None:
             self.log("info", f"at {time.time():.6f}")
 
 
+@app.task(base=StreamingTask)
+def talk(self: Any, words: int, pause: float) -> None:
+    """Write the time into a stream, again and again."""
+    with self.stream("answer") as out:
+        for _ in range(words):
+            time.sleep(pause)
+            out.write(f"{time.time():.6f} ")
+
+
 @app.task(bind=True, ignore_result=False)
 def store(self: Any, updates: int, pause: float) -> None:
     """Put the time into the result backend, every so many seconds."""
