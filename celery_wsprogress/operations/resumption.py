@@ -30,7 +30,12 @@ def resume(operation: Operation, run: Run, timestamp: float) -> Status:
         The event to deliver: ``started`` for a run that was presumed lost, the status before
         ``stalled`` for the others.
     """
-    data = _restarted(operation) if run.lost else _continued(operation)
+    if run.lost:
+        data = _restarted(operation)
+        # Not the `retrying` of a run that was given back: that is what it would continue with.
+        operation.own_status = data.status
+    else:
+        data = _continued(operation)
     operation.runs.reopen(run)
     operation.status = data.status
     operation.error = operation.error_type = operation.finished_at = operation.duration = None

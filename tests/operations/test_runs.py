@@ -516,6 +516,16 @@ def test_a_silent_run_is_stalled_then_lost_and_a_word_of_it_opens_it_again():
     assert delivered[-1].data.duration == 61.0
 
 
+def test_a_run_that_was_given_back_and_is_alive_waits_for_no_retry_after_another_silence():
+    operation, delivered = fold(
+        [STARTED, stalled(), given_back(), log("alive", at=2.0), stalled(), log("again", at=3.0)]
+    )
+    assert words(delivered) == [
+        "started", "stalled", "retrying", "started", "log", "stalled", "running", "log",
+    ]  # fmt: skip
+    assert snapshot_of(operation)["status"] == "running"
+
+
 def test_a_lost_run_that_is_opened_again_goes_on_where_it_was():
     operation, _ = fold([STARTED, progress(0.4, message="reading"), stalled(), lost()])
     assert (snapshot_of(operation)["state"], snapshot_of(operation)["status"]) == ("error", "error")
