@@ -33,6 +33,9 @@ _ENVIRONMENT_ONLY: Final = frozenset(
 )
 """Variables that are no settings: defaults of command-line options."""
 
+DJANGO_SETTINGS: Final = frozenset({"ws_url", "token_permit", "token_seconds"})
+"""Settings of the Django app alone. Celery may read its own from the same module."""
+
 _SERVICE_LINK: Final = re.compile(
     r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
@@ -67,6 +70,8 @@ def in_conf(conf: Any) -> list[str]:
             if not name.startswith(CONF_PREFIX):
                 continue
             suffix = name.removeprefix(CONF_PREFIX)
+            if suffix in DJANGO_SETTINGS and key == ENVIRONMENT_PREFIX + suffix.upper():
+                continue
             # A known name may be written in a way that `conf.get` does not find, as in capitals.
             if (
                 suffix not in _SETTINGS

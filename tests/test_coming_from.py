@@ -86,7 +86,7 @@ def test_after_the_change_the_page_is_told(make_project, name):
     assert answer == "100 rows"
     assert f'<celery-progress task-id="{task_id}" url="ws://localhost:8765" label="Import">' in page
     assert not re.search(POLLED[name], page)
-    last = project.run("result = recorded.of(task_id).progress[-1]")
-    assert (last["current"], last["total"]) == (100, 100)
+    told = project.run("result = recorded.of(task_id).progress")
+    assert [(one["current"], one["total"]) for one in told] == [(row, 100) for row in range(1, 101)]
     checked = project.run("from django.core.checks import run_checks\nresult = len(run_checks())")
     assert checked == 0

@@ -81,6 +81,13 @@ def test_keys_that_are_read_are_not_said(how):
     assert misnomers.in_conf(configured(how)) == []
 
 
+def test_settings_of_the_django_app_are_known_as_django_writes_them():
+    django = {"WSPROGRESS_WS_URL": "/progress", "WSPROGRESS_TOKEN_PERMIT": "shop.may_watch"}
+    assert misnomers.in_conf(django) == []
+    [sentence] = misnomers.in_conf({"wsprogress_token_permit": "shop.may_watch"})
+    assert sentence.startswith("wsprogress_token_permit is no setting")
+
+
 def test_a_value_is_never_said():
     secret = "hunter2-hunter2-hunter2-hunter2-hunter2"
     assert secret not in str(misnomers.in_environment({"WSPROGRESS_KEYS": secret}))

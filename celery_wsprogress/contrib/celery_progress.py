@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from celery_wsprogress.guard import call_safely
 from celery_wsprogress.worker import context
-from celery_wsprogress.worker.capture.update_state import PROGRESS, report_state
+from celery_wsprogress.worker.capture.update_state import PROGRESS, captures, report_state
 
 _HUNDRED: Final = Decimal(100)
 
@@ -71,8 +71,11 @@ class ProgressRecorder:
         }
         tracker, task_id = context.tracker_of(self.task), self.task.request.id
         if tracker is not None:
-            call_safely(report_state, tracker, PROGRESS, meta)
-            task_id = task_id or tracker.run.operation_id
+            run_id = tracker.run.operation_id
+            task_id = task_id or run_id
+            # Else `update_state()` below reports it.
+            if task_id != run_id or not captures(self.task):
+                call_safely(report_state, tracker, PROGRESS, meta)
         # Called as a function, a task has no id to write for.
         if task_id:
             self.task.update_state(task_id=task_id, state=PROGRESS, meta=meta)

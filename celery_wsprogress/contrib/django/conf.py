@@ -15,6 +15,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from celery_wsprogress.access.issue import DEFAULT_EXPIRES_IN
+from celery_wsprogress.misnomers import DJANGO_SETTINGS
 from celery_wsprogress.setting_sources import CONF_PREFIX, ENVIRONMENT_PREFIX
 from celery_wsprogress.settings import ServeSettings, WorkerSettings
 from celery_wsprogress.urls import DEFAULT_URL, URL_VARIABLE
@@ -26,7 +27,7 @@ TOKEN_PERMIT: Final = "WSPROGRESS_TOKEN_PERMIT"  # noqa: S105 - the name of a se
 TOKEN_SECONDS: Final = "WSPROGRESS_TOKEN_SECONDS"  # noqa: S105 - as above
 
 #: The settings that only this app has.
-OWN: Final = frozenset({URL_VARIABLE, TOKEN_PERMIT, TOKEN_SECONDS})
+OWN: Final = frozenset(ENVIRONMENT_PREFIX + name.upper() for name in DJANGO_SETTINGS)
 
 _DEFAULT_PERMIT: Final = "celery_wsprogress.contrib.django.views.permit_staff"
 _PASSED_ON: Final = {

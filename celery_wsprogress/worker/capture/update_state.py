@@ -120,8 +120,13 @@ def report_of_task(task: Any, task_id: Any, state: Any, meta: Any) -> None:
     tracker = context.tracker_of(task)
     if tracker is None or task_id not in {None, tracker.run.operation_id}:
         return
-    wanted = task.capture_update_state
+    if captures(task):
+        call_safely(report_state, tracker, state, meta)
+
+
+def captures(task: Any) -> bool:
+    """Return whether ``update_state()`` of a task is reported: never of Celery's own class."""
+    wanted = getattr(task, "capture_update_state", False)
     if wanted is None:
         wanted = publishing_of(task.app).settings.capture_update_state
-    if wanted:
-        call_safely(report_state, tracker, state, meta)
+    return bool(wanted)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
 import pytest
 from support.conditions import eventually
+from support.django_projects import DJANGO_PAGE
 from support.ports import free_port
 from support.workers import Worker
 
@@ -45,6 +49,20 @@ def test_code_can_call_it(shop):
     assert token["ops"] == ["abc"]
 
 
+def test_without_the_command_of_django_the_settings_are_the_same(shop):
+    command = [sys.executable, "-m", "celery_wsprogress", "token", "-A", "shop", "abc"]
+    done = subprocess.run(
+        command, cwd=shop.folder, env=shop.environment, capture_output=True, text=True, check=True
+    )
+    assert shop.run(f"result = claims({done.stdout.strip()!r})")["ops"] == ["abc"]
+
+
+def renewal():
+    """The script of the documentation that asks the project for a token."""
+    text = DJANGO_PAGE.read_text()
+    return re.search(r'<script type="module">\n(.*?)</script>', text, re.DOTALL)[1]
+
+
 def answers(url):
     """Whether something answers there at all."""
     try:
@@ -68,8 +86,8 @@ def running(shop, redis_server, sidecar_port):
     }
     try:
         with Worker("shop", broker=redis_server.url, pool="solo", environment=environment):
-            eventually(lambda: answers(f"http://localhost:{sidecar_port}/readyz"))
-            eventually(lambda: answers(f"http://localhost:{port}/admin/login/"))
+            eventually(lambda: answers(f"http://localhost:{sidecar_port}/readyz"), timeout=180)
+            eventually(lambda: answers(f"http://localhost:{port}/admin/login/"), timeout=180)
             yield f"http://localhost:{port}"
     finally:
         for one in processes:
@@ -80,6 +98,8 @@ def running(shop, redis_server, sidecar_port):
 @pytest.mark.browser
 def test_a_user_starts_a_task_and_sees_its_bar(shop, running, browser):
     context = browser.new_context()
+    # Milliseconds; for machines that are busy.
+    context.set_default_timeout(180_000)
     page = context.new_page()
     page.goto(f"{running}/admin/login/?next=/imports/")
     page.fill("[name=username]", "otto")
@@ -93,17 +113,9 @@ def test_a_user_starts_a_task_and_sees_its_bar(shop, running, browser):
     assert bar.get_attribute("aria-valuenow") == "100"
 
     # As the page of the documentation renews a token.
-    page.reload()
-    page.evaluate("""() => {
-        const bar = document.querySelector("celery-progress");
-        bar.removeAttribute("token");
-        bar.getToken = async () => {
-            const operation = bar.getAttribute("task-id");
-            const response = await fetch(`/progress/token?${new URLSearchParams({ operation })}`);
-            window.answered = response.status;
-            return response.ok ? (await response.json()).token : null;
-        };
-    }""")
-    eventually(lambda: page.evaluate("window.answered") == 200)
+    with page.expect_response("**/progress/token?operation=*") as answered:
+        page.add_script_tag(content=renewal(), type="module")
+    assert answered.value.status == 200
     page.wait_for_selector("celery-progress[state=completed]")
     context.close()
+    assert "is no setting" not in (shop.folder / "wsprogress.log").read_text()
