@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery_wsprogress.client.client import Client
 from celery_wsprogress.client.loop_thread import LoopThread
+from celery_wsprogress.client.notebook import display_of_notebook, show_live
 from celery_wsprogress.client.outcome import OutcomeReader
 from celery_wsprogress.client.target import operation_id_of, token_for, url_or_default
 from celery_wsprogress.urls import masked
@@ -46,6 +47,14 @@ class Watch:
 
     def __repr__(self) -> str:
         return f"<watch of {self.operation_id} at {masked(self.url)}>"
+
+    def _ipython_display_(self) -> None:
+        """Show a live bar: IPython calls it where a cell ends with this."""
+        display = display_of_notebook()
+        if display is None:
+            print(repr(self))  # noqa: T201 - what IPython does with other objects
+        else:
+            show_live(self.operation_id, self, display)
 
     def __aiter__(self) -> AsyncIterator[WebSocketEvent]:
         return self._events()
