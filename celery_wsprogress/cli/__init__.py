@@ -20,6 +20,10 @@ _COMMANDS: Final = {
     "cancel": ("celery_wsprogress.cli.cancel", "Ask the sidecar to cancel tasks."),
     "monitor": ("celery_wsprogress.cli.monitor", "Show every operation, until Ctrl-C."),
     "stats": ("celery_wsprogress.cli.stats", "Print the statistics of the sidecar."),
+    "check": (
+        "celery_wsprogress.cli.check",
+        "Try everything between this machine, broker, workers and sidecar.",
+    ),
     "token": ("celery_wsprogress.cli.token", "Create a token for clients of the sidecar."),
     "fake": ("celery_wsprogress.cli.fake", "Serve recorded events, for those who write pages."),
     "interactive": (

@@ -23,27 +23,30 @@ def log_advice(app: Any, settings: ServeSettings) -> None:
         app: The Celery application; None where there is none.
         settings: The settings of the sidecar.
     """
-    found = [*(misnomers.in_conf(app.conf) if app else ()), *misnomers.in_environment(os.environ)]
-    for sentence in found:
+    for sentence in advice_for(app, settings):
         logger.warning("%s", sentence)
-    interval = _sign_interval(app)
+
+
+def advice_for(app: Any, settings: ServeSettings) -> list[str]:
+    """Return a sentence for each problem of the configuration.
+
+    Args:
+        app: The Celery application; None where there is none.
+        settings: The settings of the sidecar.
+    """
+    found = [*(misnomers.in_conf(app.conf) if app else ()), *misnomers.in_environment(os.environ)]
+    try:
+        interval = WorkerSettings.read(app, os.environ).sign_interval
+    except ConfigurationError as exc:
+        found.append(f"The workers will publish nothing: {exc}")
+        interval = WorkerSettings().sign_interval
     if settings.lost_after < 3 * interval:
-        logger.warning(
-            "wsprogress_lost_after is %g, but must be at least three times the "
-            "wsprogress_sign_interval of the workers (%g): a run is lost "
-            "after three missing signs",
-            settings.lost_after,
-            interval,
+        found.append(
+            f"wsprogress_lost_after is {settings.lost_after:g}, but must be at least three times "
+            f"the wsprogress_sign_interval of the workers ({interval:g}): a run is lost after "
+            "three missing signs"
         )
     if settings.needs_tokens and (settings.insecure or settings.exact_only):
         name = "insecure" if settings.insecure else "exact_only"
-        logger.warning("wsprogress_%s changes nothing, because a key is set", name)
-
-
-def _sign_interval(app: Any) -> float:
-    """Return the workers' ``sign_interval``, if they have the configuration of this process."""
-    try:
-        return WorkerSettings.read(app, os.environ).sign_interval
-    except ConfigurationError as exc:
-        logger.warning("The workers will publish nothing: %s", exc)
-        return WorkerSettings().sign_interval
+        found.append(f"wsprogress_{name} changes nothing, because a key is set")
+    return found

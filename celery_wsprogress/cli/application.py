@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from celery_wsprogress.printable import escape_control
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 logger = logging.getLogger(__name__)
 
@@ -46,32 +50,47 @@ def find_application(ctx: click.Context, app_path: str | None, *, tasks: bool = 
     return found
 
 
-def _load(app: Any, *, tasks: bool) -> None:
-    """Read the settings and maybe import the modules of the tasks, as Celery's worker does.
+def import_tasks(app: Any) -> None:
+    """Import the modules of the tasks, as Celery's worker does.
 
     Importing them sets Django up, which a result backend in Django's database needs (Celery 5.5,
     celery/fixups/django.py). The tasks themselves are not needed, so a failed import is a warning.
+    """
+    with _silent_signals():
+        try:
+            app.loader.import_default_modules()
+        except Exception as exc:  # noqa: BLE001 - user code may raise anything
+            text = (
+                "The tasks of the application cannot be imported (%s); "
+                "events are served all the same"
+            )
+            logger.warning(text, _one_line(exc))
+
+
+def _load(app: Any, *, tasks: bool) -> None:
+    """Read the settings and maybe import the modules of the tasks.
 
     Raises:
         click.BadParameter: the settings cannot be read.
     """
-    # Celery logs the traceback of an exception that it raises as well.
+    with _silent_signals():
+        try:
+            app.conf.get("broker_url")
+        except Exception as exc:  # noqa: BLE001 - as above
+            reason = f"its settings cannot be read ({_one_line(exc)})"
+            raise _unusable(str(app.main or app), reason) from None
+    if tasks:
+        import_tasks(app)
+
+
+@contextlib.contextmanager
+def _silent_signals() -> Iterator[None]:
+    """Keep Celery from logging the traceback of an exception that it raises as well."""
     signals = logging.getLogger("celery.utils.dispatch.signal")
     level = signals.level
     signals.setLevel(logging.CRITICAL + 1)
     try:
-        app.conf.get("broker_url")
-    except Exception as exc:  # noqa: BLE001 - user code may raise anything
-        reason = f"its settings cannot be read ({_one_line(exc)})"
-        raise _unusable(str(app.main or app), reason) from None
-    try:
-        if tasks:
-            app.loader.import_default_modules()
-    except Exception as exc:  # noqa: BLE001 - as above
-        text = (
-            "The tasks of the application cannot be imported (%s); events are served all the same"
-        )
-        logger.warning(text, _one_line(exc))
+        yield
     finally:
         signals.setLevel(level)
 

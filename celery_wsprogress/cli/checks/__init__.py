@@ -1,0 +1,1 @@
+"""What ``check`` looks at: each module returns what it has found out about one part."""
