@@ -12,7 +12,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.cli.phase_bar import phases_of, running_phase, segments
+from celery_wsprogress.cli.phase_bar import running_phase
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.events import LATEST, LIFE_CYCLE, RETRYING, SCHEDULED
 from celery_wsprogress.protocol.workflow_ids import is_workflow
@@ -25,40 +25,26 @@ if TYPE_CHECKING:
 MAX_RESULT: Final = 2_000
 """Characters of a result that are shown; ``--json`` shows all."""
 
-_LABEL_WIDTH: Final = 10
+LABEL_WIDTH: Final = 10
+"""Columns of the word that says what happened."""
 _UUID_LENGTH: Final = 36
 _MAX_NAME_LENGTH: Final = 24
-_BAR_WIDTH: Final = 24
 
 
 def event_line(event: Event, name: str = "") -> str:
     """Return the line of an event: time, name of the operation if there is one, what happened."""
     word, text = _describe(event)
     label = f"{name}  " if name else ""
-    return f"{clock(event.get('timestamp', 0.0))}  {label}{word:<{_LABEL_WIDTH}} {text}".rstrip()
+    return f"{clock(event.get('timestamp', 0.0))}  {label}{word:<{LABEL_WIDTH}} {text}".rstrip()
 
 
-def progress_bar(event: Event) -> str:
-    """Return a progress event as a line with a bar, to be rewritten in place."""
-    data = event["data"]
-    word, text = _describe(event)
-    done = round(_BAR_WIDTH * float(data.get("progress", 0.0)))
-    phases = phases_of(data)
-    if data.get("indeterminate"):
-        bar = "-" * _BAR_WIDTH
-    elif phases:
-        bar = segments(phases, _BAR_WIDTH)
-    else:
-        bar = "#" * done + "." * (_BAR_WIDTH - done)
-    return f"{clock(event.get('timestamp', 0.0))}  {word:<{_LABEL_WIDTH}} [{bar}] {text}".rstrip()
-
-
-def countdown_line(event: Event, now: float) -> str:
+def countdown_line(event: Event, now: float, name: str = "") -> str:
     """Return the line of an operation that waits, to be rewritten in place; empty once it is due.
 
     Args:
         event: Its latest event.
         now: Epoch seconds.
+        name: The name of the operation, if there are several. It stands in the place of the time.
     """
     data = event.get("data") or {}
     starts_at, word = data.get("starts_at"), data.get("status")
@@ -66,7 +52,8 @@ def countdown_line(event: Event, now: float) -> str:
         return ""
     starts = "starts again" if word == RETRYING else "starts"
     left = duration(math.ceil(starts_at - now))
-    return f"{clock(now)}  {escape_control(str(word)):<{_LABEL_WIDTH}} {starts} in {left}"
+    shown = escape_control(str(word))
+    return f"{name or clock(now)}  {shown:<{LABEL_WIDTH}} {starts} in {left}"
 
 
 def _describe(event: Event) -> tuple[str, str]:
@@ -100,10 +87,21 @@ def _status(data: Event) -> tuple[str, str]:
 
 
 def _progress(data: Event) -> tuple[str, str]:
-    unknown = bool(data.get("indeterminate"))
-    word = "...%" if unknown else f"{percent(data):3d}%"
-    more = [running_phase(data), *figures(data), *_steps(data)]
-    return word, _append(str(data.get("message", "")), more)
+    return progress_word(data), _append(str(data.get("message", "")), progress_figures(data))
+
+
+def progress_word(data: Event) -> str:
+    """Return the percentage of a progress event, from its data."""
+    return "...%" if data.get("indeterminate") else f"{percent(data):3d}%"
+
+
+def progress_figures(data: Event) -> list[str]:
+    """Return what stands behind the message of progress: phase, figures and steps.
+
+    Args:
+        data: The data of the event, with its ``operation_id``.
+    """
+    return [one for one in [running_phase(data), *figures(data), *_steps(data)] if one]
 
 
 def _steps(data: Event) -> list[str]:
@@ -213,6 +211,11 @@ def short_name(operation_id: str) -> str:
     if len(operation_id) == _UUID_LENGTH and operation_id.count("-") == 4:
         return operation_id.partition("-")[0]
     return escape_control(_shortened(operation_id, _MAX_NAME_LENGTH))
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
 
 
 def truncate_to_width(text: str, columns: int) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.cli.event_lines import clock, figures, percent, truncate_to_width
+from celery_wsprogress.cli.event_lines import clock, figures, percent, truncate_to_width, width
 from celery_wsprogress.printable import escape_control
 
 if TYPE_CHECKING:
@@ -55,11 +54,6 @@ def description_of(operation: Operation) -> str:
     shown = [] if state_of(operation) == "completed" else figures(operation)
     message = str(operation.get("message") or "")
     return ", ".join([*shown, message] if message else shown)
-
-
-def width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
 
 
 def _cells(operation: Operation) -> tuple[str, ...]:

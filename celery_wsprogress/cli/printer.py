@@ -1,7 +1,8 @@
 """Print events and messages to a terminal or a pipe.
 
-In a terminal the progress of a single operation is one line that is rewritten. In a pipe nothing
-is rewritten, and progress gives a line only when its percentage changes. The client commands
+In a terminal the progress of a single operation is one line that is rewritten; that of several is
+drawn by :mod:`.bars_printer`. In a pipe nothing is rewritten, and progress gives a line only when
+its percentage changes. The client commands
 (:mod:`.watch`, :mod:`.monitor`, :mod:`.interactive`) use it; :mod:`.event_lines` makes the lines.
 """
 
@@ -11,6 +12,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
@@ -20,11 +22,12 @@ from celery_wsprogress.cli.event_lines import (
     countdown_line,
     event_line,
     percent,
-    progress_bar,
     short_name,
     short_names,
     truncate_to_width,
 )
+from celery_wsprogress.cli.progress_bar import progress_bar
+from celery_wsprogress.cli.progress_pace import ProgressPace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,6 +65,7 @@ class Printer:
         as_json: Print each event as JSON, unchanged.
         prompt: The prompt of the line that the user types.
         rewrite: Whether a terminal may show progress as lines that are rewritten.
+        interval: Seconds between two lines of progress of an operation, where they are not.
     """
 
     refresh_interval = 1.0
@@ -73,6 +77,7 @@ class Printer:
         as_json: bool = False,
         prompt: str = "",
         rewrite: bool = True,
+        interval: float = 0.0,
     ) -> None:
         self.as_json = as_json
         self._out = sys.stdout
@@ -83,6 +88,7 @@ class Printer:
         self._bar = ""
         self._waiting: Mapping[str, Any] | None = None
         """The latest event of the only operation, if that waits for its time."""
+        self._pace = ProgressPace(interval)
         self._percents: OrderedDict[str, int] = OrderedDict()
         reconfigure = getattr(self._out, "reconfigure", None)
         if reconfigure is not None:
@@ -107,16 +113,19 @@ class Printer:
         elif event.get("event_type") != "progress":
             self._print_event(event)
         elif self._rewrites:
-            self._show_bar(progress_bar(event))
+            self._show_bar(progress_bar(event, shutil.get_terminal_size().columns - 1))
         elif self._percent_changed(event):
-            self.print_line(event_line(event, self._name(event)))
+            operation_id = str(event.get("operation_id"))
+            self._print_progress(self._pace.take(operation_id, event, time.monotonic()))
 
     def refresh(self, now: float, /) -> None:
-        """Show how long the only operation waits until it starts.
+        """Print progress that was held back, and how long the only operation waits to start.
 
         Args:
             now: Epoch seconds.
         """
+        for event in self._pace.due(time.monotonic()):
+            self._print_progress(event)
         line = countdown_line(self._waiting, now) if self._waiting else ""
         if line:
             self._show_bar(line)
@@ -167,8 +176,13 @@ class Printer:
         above = self._bar.count("\n")
         return _REWRITE_BLOCK.format(above) if above else _REWRITE
 
+    def _print_progress(self, event: Mapping[str, Any] | None) -> None:
+        if event is not None:
+            self.print_line(event_line(event, self._name(event)))
+
     def _print_event(self, event: Mapping[str, Any]) -> None:
         """Print an event that is not progress. Each but a log line ends the bar."""
+        self._print_progress(self._pace.flush(str(event.get("operation_id"))))
         if event.get("event_type") != "log":
             self._end_bar()
         if event.get("event_type") == "status" and event["data"].get("status") == "started":

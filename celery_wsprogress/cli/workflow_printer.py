@@ -9,8 +9,9 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.cli.event_lines import event_line, progress_bar, short_names
+from celery_wsprogress.cli.event_lines import event_line, short_names
 from celery_wsprogress.cli.printer import Printer
+from celery_wsprogress.cli.progress_bar import progress_bar
 from celery_wsprogress.cli.step_tree import StepTree
 from celery_wsprogress.protocol.workflow_ids import workflow_id_of, workflow_operation_id
 
@@ -97,7 +98,7 @@ class WorkflowPrinter(Printer):
         columns, rows = shutil.get_terminal_size()
         lines: list[str] = []
         for workflow_id, tree in self._trees.items():
-            lines += self._title(workflow_id)
+            lines += self._title(workflow_id, columns - 1)
             lines += tree.lines()
         # The last row stays free, and one tells that there is more.
         room = rows - 2
@@ -105,8 +106,8 @@ class WorkflowPrinter(Printer):
             lines = [*lines[:room], f"  ... {len(lines) - room:,} more lines"]
         self._show_block(lines, columns)
 
-    def _title(self, workflow_id: str) -> list[str]:
+    def _title(self, workflow_id: str, columns: int) -> list[str]:
         bar, title = self._bars.get(workflow_id), self._titles[workflow_id]
         if bar is None:
             return [title] if title else []
-        return [f"{progress_bar(bar)}  {title}".rstrip()]
+        return [progress_bar(bar, columns, title)]

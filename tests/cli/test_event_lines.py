@@ -158,21 +158,6 @@ def test_a_long_result_is_cut():
 
 
 @pytest.mark.parametrize(
-    ("progress", "bar"),
-    [(0.0, "." * 24), (0.5, "#" * 12 + "." * 12), (1.0, "#" * 24)],
-)
-def test_a_bar(progress, bar):
-    line = event_lines.progress_bar(event("progress", progress=progress, message="m"))
-    assert line == f"12:30:05  {round(progress * 100):3d}%       [{bar}] m"
-
-
-def test_a_bar_without_a_total():
-    assert "[" + "-" * 24 + "]" in event_lines.progress_bar(
-        event("progress", progress=0.5, message="", indeterminate=True)
-    )
-
-
-@pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "0.0 s"), (2.14, "2.1 s"), (59.4, "59 s"), (60, "1 min 0 s"), (7_384, "2 h 3 min")],
 )

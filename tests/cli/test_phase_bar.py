@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_wsprogress.cli import event_lines
 from celery_wsprogress.cli.phase_bar import phases_of, running_phase, segments
+from celery_wsprogress.cli.progress_bar import progress_bar
 
 
 def phase(weight, fraction=0.0, state="running", name="Read"):
@@ -47,5 +47,5 @@ def test_the_phase_that_runs_is_named_once(message, name):
 def test_a_line_of_a_terminal():
     data = {"progress": 0.55, "message": "a.csv", "details": {"phases": [phase(0.5, 0.5)]}}
     event = {"event_type": "progress", "operation_id": "op", "timestamp": 0.0, "data": data}
-    line = event_lines.progress_bar(event)
+    line = progress_bar(event)
     assert line.endswith(" 55%       [######......|............] a.csv (Read)")
