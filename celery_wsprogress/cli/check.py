@@ -12,7 +12,7 @@ import click
 from celery_wsprogress.cli import client_options
 from celery_wsprogress.cli.application import import_tasks
 from celery_wsprogress.cli.checks.configuration import check_configuration
-from celery_wsprogress.cli.checks.finding import Verdict, skipped
+from celery_wsprogress.cli.checks.findings import CheckVerdict, skipped
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.settings import ServeSettings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from celery_wsprogress.brokers import BrokerAddress
-    from celery_wsprogress.cli.checks.finding import Finding
+    from celery_wsprogress.cli.checks.findings import Finding
     from celery_wsprogress.client.reconnecting_client import Token
 
 _PART_WIDTH: Final = 15
@@ -42,7 +42,7 @@ def check(ctx: click.Context, url: str, token: Token, *, timeout: float, as_json
     """Try everything between this machine, broker, result backend, workers and sidecar.
 
     It reads the settings, connects to each of them as a worker does, and sends a synthetic
-    operation (celery_wsprogress.check, ended at once) through the broker to the sidecar. Nothing
+    operation (wsprogress.check, ended at once) through the broker to the sidecar. Nothing
     is changed, and no task is run. Run it where your tasks are called:
 
         celery -A proj wsprogress check
@@ -63,9 +63,9 @@ async def _check(app: Any, url: str, token: Token, timeout: float, *, as_json: b
     async for finding in _findings(app, url, token, timeout):
         click.echo(_json(finding) if as_json else _line(finding))
         verdicts.append(finding.verdict)
-    failures = verdicts.count(Verdict.FAILED)
+    failures = verdicts.count(CheckVerdict.FAILED)
     if not as_json:
-        click.echo(_summary(failures, verdicts.count(Verdict.WARNING)))
+        click.echo(_summary(failures, verdicts.count(CheckVerdict.WARNING)))
     return client_options.ERROR if failures else client_options.COMPLETED
 
 
@@ -81,7 +81,7 @@ async def _findings(app: Any, url: str, token: Token, timeout: float) -> AsyncIt
     else:
         found = broker.check_broker(address)
         yield found
-        if found.verdict is Verdict.FAILED:
+        if found.verdict is CheckVerdict.FAILED:
             address = None
     operation_id = f"check-{uuid.uuid4()}"
     if app is None and backend_url is None:
@@ -117,7 +117,7 @@ def _choose(app: Any) -> tuple[BrokerAddress | None, str, str | None]:
 
 def _line(finding: Finding) -> str:
     word = finding.verdict.value
-    shown = word.upper() if finding.verdict is Verdict.FAILED else word
+    shown = word.upper() if finding.verdict is CheckVerdict.FAILED else word
     line = f"{shown:<8} {finding.part:<{_PART_WIDTH}}  {escape_control(finding.text, 500)}"
     return f"{line}\n{'':<{8 + 1 + _PART_WIDTH}}  {finding.advice}" if finding.advice else line
 

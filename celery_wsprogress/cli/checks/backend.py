@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.brokers.failure import describe, secrets_of
 from celery_wsprogress.brokers.result_backend import fetch_outcome, open_backend
-from celery_wsprogress.cli.checks.finding import failed, ok, warning
+from celery_wsprogress.cli.checks.findings import failed, ok, warning
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.urls import masked
 
 if TYPE_CHECKING:
-    from celery_wsprogress.cli.checks.finding import Finding
+    from celery_wsprogress.cli.checks.findings import Finding
 
 PART: Final = "result backend"
 

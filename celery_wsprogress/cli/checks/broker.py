@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from celery_wsprogress.brokers import open_writer, prepare
 from celery_wsprogress.brokers.failure import describe
 from celery_wsprogress.brokers.transports import is_in_one_process
-from celery_wsprogress.cli.checks.finding import failed, ok
+from celery_wsprogress.cli.checks.findings import failed, ok
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.urls import masked
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from celery_wsprogress.brokers import BrokerAddress
-    from celery_wsprogress.cli.checks.finding import Finding
+    from celery_wsprogress.cli.checks.findings import Finding
 
 PART: Final = "broker"
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.access.exposure import check_exposure
 from celery_wsprogress.cli.advice import advice_for
-from celery_wsprogress.cli.checks.finding import failed, ok, warning
+from celery_wsprogress.cli.checks.findings import failed, ok, warning
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.settings import ServeSettings, WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from celery_wsprogress.cli.checks.finding import Finding
+    from celery_wsprogress.cli.checks.findings import Finding
 
 PART: Final = "configuration"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.brokers import open_writer
 from celery_wsprogress.brokers.failure import describe
-from celery_wsprogress.cli.checks.finding import failed, ok, skipped, warning
+from celery_wsprogress.cli.checks.findings import failed, ok, skipped, warning
 from celery_wsprogress.client import Client
 from celery_wsprogress.errors import CommandError, NoConnection
 from celery_wsprogress.protocol.batches import encode_event, join_batch
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from celery_wsprogress.brokers import BrokerAddress
-    from celery_wsprogress.cli.checks.finding import Finding
+    from celery_wsprogress.cli.checks.findings import Finding
     from celery_wsprogress.client.reconnecting_client import Token
 
 PART: Final = "sidecar"
 ACCESS: Final = "access"
 WAY: Final = "way of an event"
 
-OPERATION_TYPE: Final = "celery_wsprogress.check"
+OPERATION_TYPE: Final = "wsprogress.check"
 
 MAX_CLOCK_DIFFERENCE: Final = 5.0
 """Seconds. The clocks of callers and workers that differ more are corrected, where that can be."""

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.brokers.failure import describe
-from celery_wsprogress.cli.checks.finding import failed, ok, warning
+from celery_wsprogress.cli.checks.findings import failed, ok, warning
 from celery_wsprogress.common_settings import EXCHANGE
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.worker.apps import publishing_of
@@ -14,7 +14,7 @@ from celery_wsprogress.worker.apps import publishing_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from celery_wsprogress.cli.checks.finding import Finding
+    from celery_wsprogress.cli.checks.findings import Finding
 
 PART: Final = "workers"
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Verdict(StrEnum):
+class CheckVerdict(StrEnum):
     """How a check came out."""
 
     OK = "ok"
@@ -22,7 +22,7 @@ class Finding(NamedTuple):
 
     part: str
     """What was looked at, in a word or two."""
-    verdict: Verdict
+    verdict: CheckVerdict
     text: str
     """What was found. It may hold text of any server, so it is escaped before it is shown."""
     advice: str = ""
@@ -31,19 +31,19 @@ class Finding(NamedTuple):
 
 def ok(part: str, text: str) -> Finding:
     """Return the finding that something works."""
-    return Finding(part, Verdict.OK, text)
+    return Finding(part, CheckVerdict.OK, text)
 
 
 def warning(part: str, text: str, advice: str = "") -> Finding:
     """Return the finding that something works, but not all of it."""
-    return Finding(part, Verdict.WARNING, text, advice)
+    return Finding(part, CheckVerdict.WARNING, text, advice)
 
 
 def failed(part: str, text: str, advice: str = "") -> Finding:
     """Return the finding that something does not work."""
-    return Finding(part, Verdict.FAILED, text, advice)
+    return Finding(part, CheckVerdict.FAILED, text, advice)
 
 
 def skipped(part: str, text: str) -> Finding:
     """Return the finding that something could not be tried."""
-    return Finding(part, Verdict.SKIPPED, text)
+    return Finding(part, CheckVerdict.SKIPPED, text)
