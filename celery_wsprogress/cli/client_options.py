@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -20,7 +20,6 @@ from celery_wsprogress.urls import masked
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
-    from celery_wsprogress.cli.printer import Printer
     from celery_wsprogress.client.reconnecting_client import Token
 
 T = TypeVar("T")
@@ -42,6 +41,13 @@ The URL can also be set in WSPROGRESS_WS_URL, the application in WSPROGRESS_APP.
 a key, give a token with --token-file or in {TOKEN_VARIABLE}; there is no option for the token
 itself. With an application none is needed: one is made with its key, for everything.
 """
+
+
+class Warns(Protocol):
+    """What shows messages that are no events."""
+
+    def warn(self, text: str, /) -> None:
+        """Show a message."""
 
 
 class CommandFailed(click.ClickException):
@@ -126,7 +132,7 @@ def _choose_token(ctx: click.Context, _param: click.Parameter, token_file: Path 
         raise click.UsageError(str(exc), ctx) from None
 
 
-def client(url: str, token: Token, printer: Printer | None = None) -> Client:
+def client(url: str, token: Token, printer: Warns | None = None) -> Client:
     """Create a client that reports lost and restored connections on standard error."""
     report = _connection_reporter(printer) if printer else None
     # A terminal or a pipe may be slower than the tasks: then a snapshot is better than a close.
@@ -141,7 +147,7 @@ def _read_token(token_file: Path) -> str:
         raise CommandFailed(f"Cannot read the token from {token_file}: {reason}") from None
 
 
-def _connection_reporter(printer: Printer) -> Callable[[ConnectionChange], None]:
+def _connection_reporter(printer: Warns) -> Callable[[ConnectionChange], None]:
     """Return a callback that reports a loss and a return once, and no attempt in between."""
     lost = False
 
@@ -159,7 +165,7 @@ def _connection_reporter(printer: Printer) -> Callable[[ConnectionChange], None]
     return report
 
 
-def warn_of_broker_error(printer: Printer, replies: Iterable[Mapping[str, Any]]) -> None:
+def warn_of_broker_error(printer: Warns, replies: Iterable[Mapping[str, Any]]) -> None:
     """Warn if a reply says that the sidecar cannot read its broker: then no event can come."""
     for reply in replies:
         if error := reply.get("broker_error"):

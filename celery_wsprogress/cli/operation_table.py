@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from celery_wsprogress.cli.event_lines import clock, figures, percent, truncate_to_width, width
+from celery_wsprogress.cli.event_lines import (
+    clock,
+    figures,
+    percent,
+    short_name,
+    truncate_to_width,
+    width,
+)
 from celery_wsprogress.printable import escape_control
+from celery_wsprogress.protocol.workflow_ids import workflow_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,14 +26,17 @@ _ID_WIDTH: Final = 36
 _MAX_TYPE_WIDTH: Final = 30
 
 
-def operation_table(operations: Iterable[Operation], columns: int | None = None) -> list[str]:
+def operation_table(
+    operations: Iterable[Operation], columns: int | None = None, *, short_ids: bool = False
+) -> list[str]:
     """Return a line for each operation, below one with the heads of the columns.
 
     Args:
         operations: Snapshots, as in the wire protocol.
         columns: Columns of the terminal; None cuts nothing.
+        short_ids: Whether only the beginning of a UUID is shown.
     """
-    rows = [HEAD, *map(_cells, operations)]
+    rows = [HEAD, *(_cells(one, short_id=short_ids) for one in operations)]
     widths = [_column_width(cells, number) for number, cells in enumerate(zip(*rows, strict=True))]
     lines = [_line(row, widths) for row in rows]
     return lines if columns is None else [truncate_to_width(one, columns) for one in lines]
@@ -56,12 +67,17 @@ def description_of(operation: Operation) -> str:
     return ", ".join([*shown, message] if message else shown)
 
 
-def _cells(operation: Operation) -> tuple[str, ...]:
+def _cells(operation: Operation, *, short_id: bool) -> tuple[str, ...]:
+    shown_id = str(operation["operation_id"])
+    if short_id:
+        workflow_id = workflow_id_of(shown_id)
+        prefix = shown_id.removesuffix(workflow_id) if workflow_id else ""
+        shown_id = prefix + short_name(shown_id.removeprefix(prefix))
     done = f"{percent(operation):3d}%"
     cells = (
-        str(operation["operation_id"]),
+        shown_id,
         state_of(operation),
-        " ...%" if operation.get("indeterminate") else done,
+        "...%" if operation.get("indeterminate") else done,
         clock(moment_of(operation)) if moment_of(operation) else "",
         str(operation.get("operation_type") or ""),
         description_of(operation),

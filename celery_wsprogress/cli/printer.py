@@ -46,6 +46,12 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def erase_block(drawn: str) -> str:
+    """Return what erases lines in a terminal, if the cursor is at the end of the last."""
+    above = drawn.count("\n")
+    return _REWRITE_BLOCK.format(above) if above else _REWRITE
+
+
 def terminal_columns(stream: TextIO) -> int | None:
     """Return how many columns a line may have there; None where it is no terminal.
 
@@ -173,8 +179,7 @@ class Printer:
 
     def _erase(self) -> str:
         """Return what erases the bar, or the prompt."""
-        above = self._bar.count("\n")
-        return _REWRITE_BLOCK.format(above) if above else _REWRITE
+        return erase_block(self._bar)
 
     def _print_progress(self, event: Mapping[str, Any] | None) -> None:
         if event is not None:

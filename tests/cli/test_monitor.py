@@ -16,8 +16,8 @@ from celery_wsprogress.brokers import BrokerAddress
 KEY = "a key that is long enough for HS256"
 
 
-def started(name):
-    return status("started", at=1.0, metadata={}, operation_id=name, operation_type="t")
+def started(name, kind="t"):
+    return status("started", at=1.0, metadata={}, operation_id=name, operation_type=kind)
 
 
 @pytest.mark.parametrize("command", [OURS, CELERY], ids=["ours", "celery"])
@@ -42,15 +42,59 @@ def test_json(served, write):
     assert json.loads(monitor.stdout)["operation_id"] == "a"
 
 
-def test_in_a_terminal(served, write):
+def test_in_a_terminal_it_is_a_table(served, write):
     with terminal("monitor", "--url", served.url) as screen:
-        eventually(lambda: served.sidecar.stats()["subscriptions"] == 1)
-        write(started("a"), progress(0.5, operation_id="a"))
-        screen.wait_for("a   50%")
+        screen.wait_for("Listening. Nothing has happened yet")
+        write(started("a"), progress(0.5, operation_id="a", message="half"))
+        screen.wait_for("a   running   50%  00:00:01  t     half")
+        screen.wait_for("1 operations, 1 running")
+        write(completed(operation_id="a", at=2.0, duration=1.0))
+        screen.wait_for("a   completed  100%  00:00:02  t")
+        assert all(len(line) < 80 for line in screen.screen)
         screen.type(INTERRUPT)
         assert screen.wait() == 130
     assert "Traceback" not in screen.output
-    assert "\x1b" not in screen.output
+
+
+def test_keys(redis_url, write):
+    write(started("a"), started("b", kind="mail.send"), completed(operation_id="b", duration=1.0))
+    with (
+        SidecarThread(BrokerAddress(redis_url), allow_cancel=True) as sidecar,
+        terminal("monitor", "--url", sidecar.url) as screen,
+    ):
+        screen.wait_for("mail.send")
+        screen.type("f")
+        screen.wait_for("states: active")
+        eventually(lambda: not shows(screen, "mail.send"))
+        screen.type("fff/mail\n")
+        screen.wait_for("text: mail")
+        eventually(lambda: not shows(screen, "running"))
+        screen.type("\x1b")
+        screen.wait_for("a   running")
+        screen.type("s")
+        screen.wait_for("sort: newest")
+        screen.type("c")
+        screen.wait_for("Select an operation first")
+        screen.type("jj")
+        screen.wait_for("> ")
+        screen.type("kk")
+        eventually(lambda: any(line.startswith("> ") for line in screen.screen))
+        screen.type("c")
+        screen.wait_for("Press c again to cancel")
+        screen.type("c")
+        eventually(lambda: shows(screen, "were told to cancel") or shows(screen, "has ended"))
+        screen.type("q")
+        assert screen.wait() == 0
+
+
+def shows(screen, text):
+    return any(text in line for line in screen.screen[1:])
+
+
+def test_filters_are_those_of_a_terminal(served):
+    done = run("monitor", "--tag", "nightly", "--url", served.url)
+    assert done.returncode == 2
+    assert "in a pipe use `list`" in done.stderr
 
 
 def test_a_token_that_does_not_grant_everything(redis_url):
