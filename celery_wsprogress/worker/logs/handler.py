@@ -1,6 +1,6 @@
 """The logging handler that turns records into ``log`` events of the task that made them.
 
-There is one a process. :func:`install` puts it on the root logger, and on ``celery.task``, whose
+There is one a process. :func:`install` puts it above the root logger, and on ``celery.task``, whose
 records Celery's worker keeps from the root logger (celery 5.7, celery/app/log.py).
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from celery_wsprogress.brokers.result_backend import describe_failure
 from celery_wsprogress.guard import must_propagate
 from celery_wsprogress.protocol import jsonable
+from celery_wsprogress.worker.logs import above_root
 from celery_wsprogress.worker.logs.current import find_forwarder
 from celery_wsprogress.worker.logs.error_texts import without_error_texts
 from celery_wsprogress.worker.signals import messages
@@ -159,21 +160,16 @@ def log_handler() -> TaskLogHandler:
     message. Where either raises an exception, the line is not sent. Printed lines of
     ``capture_stdout`` go the same way, as records of the logger ``stdout``.
 
-    The handler is on the root logger, and on ``celery.task``, from the first run of a task with
-    ``stream_logs`` on. Add it yourself to a logger of yours that does not propagate. Outside of
-    such a run it does nothing.
+    The handler gets what comes to the root logger, and what comes to ``celery.task``, from the
+    first run of a task with ``stream_logs`` on. Add it yourself to a logger of yours that does not
+    propagate. Outside of such a run it does nothing.
     """
     return _handler
 
 
 def install() -> None:
-    """Put the handler on the root logger and on ``celery.task``, where it is not yet."""
-    root = logging.getLogger()
-    if _handler not in root.handlers:
-        if not root.handlers and logging.lastResort is not None:
-            # It prints warnings as long as there is no handler at all.
-            root.addHandler(logging.lastResort)
-        root.addHandler(_handler)
+    """Put the handler above the root logger and on ``celery.task``, where it is not yet."""
+    above_root.install(_handler)
     tasks = logging.getLogger("celery.task")
     if not tasks.propagate and _handler not in tasks.handlers:
         tasks.addHandler(_handler)

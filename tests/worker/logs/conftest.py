@@ -47,8 +47,9 @@ def begin():
     yield begin_run
     for tracker in reversed(begun):
         leave(tracker)
-    for one in (logging.getLogger(), logging.getLogger("celery.task")):
-        one.removeHandler(log_handler())
+    logging.getLogger("celery.task").removeHandler(log_handler())
+    logging.getLogger().removeHandler(log_handler())
+    logging.getLogger().parent = None
 
 
 def leave(tracker):

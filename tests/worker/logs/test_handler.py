@@ -35,12 +35,6 @@ def test_outside_of_a_run_it_does_nothing(logger, begin, end):
     assert log_handler().handle(logger.makeRecord("a", 50, "", 0, "", (), None)) is False
 
 
-def test_the_handler_is_there_once(logger, begin):
-    for _ in range(3):
-        begin()
-    assert logging.getLogger().handlers.count(log_handler()) == 1
-
-
 def test_a_record_is_sent_once_however_many_loggers_have_the_handler(logger, begin):
     run = begin()
     logger.addHandler(log_handler())
@@ -161,17 +155,6 @@ def test_lines_that_were_left_out_are_counted_at_the_end(logger, begin, end):
     assert (last["level"], last["logger"]) == ("warning", "celery_wsprogress")
     logger.info("after the end")
     assert run.sink.lines[-1] is last
-
-
-def test_where_logging_was_not_configured_warnings_still_go_to_stderr(
-    logger, begin, monkeypatch, capsys
-):
-    root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", [])
-    begin()
-    logger.warning("seen by the terminal")
-    logger.info("not seen")
-    assert capsys.readouterr().err == "seen by the terminal\n"
 
 
 def test_it_can_be_named_in_a_configuration():
