@@ -127,7 +127,9 @@ class Deliveries:
         """Return the deliveries since the last call, for operations with a subscription."""
         unsent, self._unsent = self._unsent, {}
         for delivery in self._last:
-            delivery.record.history.forget_joined()
+            history = delivery.record.history
+            if history.joined:
+                history.joined = b""
         self._last = [
             Delivery(record, cursor, sessions, since)
             for record, (cursor, since) in unsent.items()

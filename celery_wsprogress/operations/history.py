@@ -109,16 +109,16 @@ class History:
     __slots__ = (
         "_bytes",
         "_entries",
+        "_joined_after",
         "_last_end",
         "_last_status",
         "_max_entries",
         "_newest_entry",
         "_progress",
-        "_shared",
-        "_shared_after",
         "dropped_position",
         "dropped_seq",
         "first_seq",
+        "joined",
         "newest",
         "run_start_seq",
     )
@@ -148,9 +148,10 @@ class History:
         self._newest_entry: Entry | None = None
         self._bytes = 0
         """Size of all entries but the latest progress."""
-        self._shared_after = 0
-        self._shared = b""
-        """The joined frames after the cursor :attr:`_shared_after`; empty if not joined yet."""
+        self._joined_after = 0
+        self.joined = b""
+        """The joined frames after the cursor :attr:`_joined_after`, for further sessions; empty if
+        not joined yet. Whoever has them all served frees them."""
 
     @property
     def count(self) -> int:
@@ -181,7 +182,7 @@ class History:
             The bytes by which the history has grown; negative if it has shrunk.
         """
         self.newest, self._newest_entry = entry.seq, entry
-        self._shared = b""
+        self.joined = b""
         kind = entry.kind
         if kind is _PROGRESS:
             return self._replace_progress(entry)
@@ -223,16 +224,12 @@ class History:
         # Most sessions are at the newest entry but one; the others share what the first one joined.
         if newest is not None and cursor == newest.seq - 1:
             return newest.frame
-        if not self._shared or self._shared_after != cursor:
+        if not self.joined or self._joined_after != cursor:
             joined = b"".join([entry.frame for entry in self.after(cursor)])
             if len(joined) > MAX_JOINED_BYTES:
                 return joined
-            self._shared, self._shared_after = joined, cursor
-        return self._shared
-
-    def forget_joined(self) -> None:
-        """Free the joined frames: the sessions that read at once have written them."""
-        self._shared = b""
+            self.joined, self._joined_after = joined, cursor
+        return self.joined
 
     @property
     def progress_seq(self) -> int:

@@ -118,7 +118,7 @@ def test_frames_are_joined_once_for_all_until_they_are_forgotten_and_only_if_the
     history = filled(*(entry(seq) for seq in (1, 2, 3)))
     joined = history.frames_after(1)
     assert history.frames_after(1) is joined
-    history.forget_joined()
+    history.joined = b""
     assert history.frames_after(1) == joined
     history.append(entry(4, frame=b"x" * MAX_JOINED_BYTES))
     large = history.frames_after(1)
