@@ -11,11 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from celery_wsprogress.access.grants import Right
-from celery_wsprogress.access.issue import create_token, has_key
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.setting_sources import from_conf, from_environ
 from celery_wsprogress.settings import ServeSettings
-from celery_wsprogress.sidecar.sockets import display_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +31,8 @@ def url_of(app: Any) -> str:
     Raises:
         ConfigurationError: a setting is invalid.
     """
+    from celery_wsprogress.sidecar.sockets import display_address  # noqa: PLC0415 - a command that is given a URL loads no sidecar
+
     conf = from_conf(app.conf, ServeSettings) if app is not None else {}
     sources = (conf, from_environ(os.environ, ServeSettings))
     settings = ServeSettings.load(
@@ -58,6 +58,8 @@ def token_of(app: Any) -> Callable[[], str] | None:
     """
     if app is None:
         return None
+    from celery_wsprogress.access.issue import create_token, has_key  # noqa: PLC0415 - only here is PyJWT needed
+
     app.set_current()
     if not has_key():
         return None

@@ -13,6 +13,7 @@ from celery_wsprogress import (
     ProgressTracker,
     StreamingMixin,
     StreamingTask,
+    WebSocketEvent,
     capture_tqdm,
     copy_context,
     create_log_callback,
@@ -179,7 +180,7 @@ async def begin() -> str | None:
     assert_type(started.id, str)
     assert_type(started.is_workflow, bool)
     async for event in started.watch():
-        assert_type(event, dict[str, Any])
+        assert_type(event, WebSocketEvent)
     return started.token
 
 
