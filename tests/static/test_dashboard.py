@@ -135,6 +135,36 @@ def test_a_task_is_seen_from_its_start_to_its_end(stack, dashboard, tmp_path):
     expect(detail.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "100")
 
 
+def test_phases_are_segments_of_the_bar(dashboard, live):
+    life, plain = live(), live()
+    two = [
+        {"name": "Download", "weight": 0.25, "state": "completed", "fraction": 1.0},
+        {"name": "Convert", "weight": 0.5, "state": "running", "fraction": 0.5},
+    ]
+    life.say(progress(0.5, message="Convert", details={"phases": two}))
+    plain.say(progress(0.5))
+    dashboard.emulate_media(reduced_motion="reduce")
+    narrow(dashboard, life)
+    bar = row_of(dashboard, life).locator(".bar")
+    # The third one is what no phase has.
+    expect(bar.locator("[part=phase]")).to_have_count(3, timeout=LONG)
+    segment = bar.get_by_title("Convert")
+    expect(segment).to_have_attribute("data-state", "running")
+    expect(bar.locator("[data-part=fill]")).to_be_hidden()
+
+    def share(found):
+        wide = [one.evaluate("(part) => part.clientWidth") for one in (found, bar)]
+        return pytest.approx(wide[0] / wide[1], abs=0.05)
+
+    # Widths change with the event of a frame.
+    eventually(lambda: share(segment) == 0.5)
+    eventually(lambda: share(segment.locator("[part=phase-fill]")) == 0.25)
+    narrow(dashboard, plain)
+    bar = row_of(dashboard, plain).locator(".bar")
+    expect(bar.locator("[data-part=fill]")).to_be_visible(timeout=LONG)
+    expect(bar.locator("[part=phase]")).to_have_count(0)
+
+
 def test_it_is_filtered_by_state_type_tag_and_text(dashboard, live, write):
     ours = live(tags=["blue", "night"])
     other = Life(write)

@@ -5,6 +5,7 @@
  */
 
 import { make, mark, write } from "./dom.js";
+import { renderPhases } from "../../element/phases.js";
 import { addressOf } from "../model/routing.js";
 import { rowCells, operationTone } from "../model/format.js";
 
@@ -87,7 +88,8 @@ export class Row {
     }
     if (this.#operation?.tags !== operation.tags) this.#paintTags(operation.tags);
     mark(this.element, "data-tone", operationTone(operation));
-    this.element.classList.toggle("indeterminate", operation.indeterminate);
+    const hasPhases = renderPhases(parts.bar, operation);
+    this.element.classList.toggle("indeterminate", operation.indeterminate && !hasPhases);
     parts.fill.style.transform = `scaleX(${operation.progress})`;
     this.#operation = operation;
     this.#second = second;
@@ -110,7 +112,8 @@ function build() {
   const link = make("a", type, part("module"), part("name"));
   // For the pointer; on the keyboard it is the arrows of the row.
   const fold = make("span", { "data-part": "fold", "aria-hidden": "true", title: "Steps" });
-  const bar = make("span", { class: "bar", "aria-hidden": "true" }, part("fill"));
+  const looks = { class: "bar", "data-part": "bar", "aria-hidden": "true" };
+  const bar = make("span", looks, part("fill"), make("span", { class: "phases" }));
   return make(
     "div",
     { role: "row", class: "row", tabindex: "-1" },
