@@ -19,8 +19,12 @@ MAX_CHARACTERS: Final = 4_000
 MAX_PIECES: Final = 200
 """Pieces that are joined at most: small ones take more memory than their characters."""
 
-_MAX_BYTES: Final = LAZY_BYTES + 2 * MAX_CHARACTERS
-"""Bytes for which a chunk of many pieces counts in the queue."""
+_CHARACTER_BYTES: Final = 2
+_PIECE_BYTES: Final = 60
+"""Bytes for which a character and a further piece count in the queue."""
+
+_FULL: Final = MAX_CHARACTERS + 1
+"""What is taken from the room of a buffer that has all its pieces: then it is below 0."""
 
 
 class ChunkBuffer:
@@ -32,23 +36,26 @@ class ChunkBuffer:
             has grown by since that was queued.
     """
 
-    __slots__ = ("_pieces", "_taken_pieces", "room", "size", "taken")
+    __slots__ = ("_first_room", "_pieces", "_taken_pieces", "room", "size", "taken")
 
     def __init__(self, text: str, growth: int = 0) -> None:
         self._pieces = deque((text,))
         self._taken_pieces: list[str] = []
-        self.room = MAX_CHARACTERS - len(text)
+        self.room = self._first_room = MAX_CHARACTERS - len(text)
         """Number of characters that may be appended."""
         self.taken = False
         """Whether it takes no more."""
-        self.size = LAZY_BYTES + 2 * len(text) + growth
+        self.size = LAZY_BYTES + _CHARACTER_BYTES * len(text) + growth
         """Bytes for which it counts in the queue."""
 
     @property
     def growth(self) -> int:
         """Bytes by which it has grown, for which the next entry of its stream counts."""
-        grown = not self.taken and len(self._pieces) > 1
-        return max(0, _MAX_BYTES - self.size) if grown else 0
+        if self.taken:
+            return 0
+        room = self.room if self.room >= 0 else self.room + _FULL
+        characters, pieces = self._first_room - room, len(self._pieces) - 1
+        return _CHARACTER_BYTES * characters + _PIECE_BYTES * pieces
 
     def append(self, piece: str) -> bool:
         """Append a piece, for which there must be room.
@@ -59,7 +66,7 @@ class ChunkBuffer:
         self._pieces.append(piece)
         self.room -= len(piece)
         if len(self._pieces) >= MAX_PIECES:
-            self.room = -1
+            self.room -= _FULL
         return self.taken
 
     def late(self) -> str:

@@ -75,10 +75,18 @@ def test_it_counts_for_what_it_holds_and_its_successor_for_what_it_has_grown_by(
     assert buffer.growth == 0
     buffer.append("x" * 3_000)
     assert buffer.size < 1_000
-    assert buffer.size + buffer.growth >= 2 * 3_100
+    assert 2 * 3_000 < buffer.growth < 2 * 3_100
     assert ChunkBuffer("x", buffer.growth).size > buffer.growth
     buffer.take()
     assert buffer.growth == 0
+
+
+def test_small_pieces_count_also_where_there_is_no_more_room():
+    buffer = ChunkBuffer("x")
+    for _ in range(MAX_PIECES - 1):
+        buffer.append("x")
+    assert buffer.room < 0
+    assert 2_000 < buffer.growth < 100 * MAX_PIECES
 
 
 def test_a_text_is_taken_again():

@@ -253,8 +253,10 @@ def test_many_small_chunks_take_little_of_the_queue():
     sink = Sink(limit=8_000_000)
     for number in range(2 * MAX_STREAMS):
         tracker = Tracker(RunInfo(f"op-{number}", "tasks.demo", f"r{number}"), sink)
-        open_stream(tracker, "answer").write("word")
-    assert len(sink.read()) == 2 * MAX_STREAMS
+        with open_stream(tracker, "answer") as out:
+            for _ in range(5):
+                out.write("word ")
+    assert contents(sink.read()) == ["word " * 5] * 2 * MAX_STREAMS
 
 
 def test_what_chunks_have_grown_by_counts_at_the_latest_when_they_are_closed():
