@@ -41,6 +41,7 @@ bench: $(VENV)/.test system-packages ## Measure
 	@$(BIN)/python -m benchmarks $(BENCH_OPTIONS)
 
 soak: $(VENV)/.test system-packages ## Break everything again and again while operations run
+	@GREENLETS=1000 $(BIN)/python -m pytest -q tests/worker/streams/test_tasks.py -k greenlets
 	@PYTHONPATH=.:tests:tests/projects:tests/faults $(BIN)/python -m soak $(SOAK_OPTIONS)
 
 fuzz: $(VENV)/.test ## Send what reads strangers' bytes inputs that are wrong, or nearly right

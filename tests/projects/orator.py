@@ -1,7 +1,9 @@
 """A Celery project whose tasks stream what they find, piece by piece."""
 
+import logging
 import os
 import threading
+import time
 
 from celery import Celery
 
@@ -46,3 +48,22 @@ def one_of_many(self, name, count):
     out = self.stream(name)
     for number in range(count):
         out.write(f"{name}{number} ")
+
+
+_begun = []
+_all_begun = threading.Event()
+logger = logging.getLogger("orator")
+
+
+@app.task(base=StreamingTask, stream_logs="INFO", ignore_result=True)
+def says_everything(self, name, tasks, count):
+    """Tracks a loop, logs and streams, as soon as so many tasks of this process have begun."""
+    _begun.append(name)
+    if len(_begun) == tasks:
+        _all_begun.set()
+    _all_begun.wait(300)
+    with self.stream("answer") as out:
+        for number in self.track(range(count), f"track {name}"):
+            logger.info("%s logs %d", name, number)
+            out.write(f"{name} writes {number}. ")
+            time.sleep(0.001)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 
 import pytest
 from celery import Celery
+from support.conditions import eventually
 from support.workers import Worker
 
-from celery_wsprogress.protocol.events import Chunk
+from celery_wsprogress.protocol.events import Chunk, Completed, Log, Progress
 
 
 @pytest.fixture(scope="module", params=["prefork", "threads", "gevent"])
@@ -63,3 +65,40 @@ def test_tasks_that_run_at_once_do_not_mix(app, log):
     for name, task in tasks.items():
         whole = "".join(f"{name}{number} " for number in range(500))
         assert streams_of(log.wait_for_end(task.id)) == [(name, whole)]
+
+
+GREENLETS = int(os.environ.get("GREENLETS", "250"))  # `make soak` takes 1,000
+COUNT = 5
+
+
+def test_many_greenlets_with_loops_lines_and_streams_do_not_mix(redis_server, log):
+    """All are in the middle of it at once."""
+    url, queue = redis_server.url, "orator-many"
+    app = Celery("caller", broker=url, set_as_current=False)
+    how = {"pool": "gevent", "concurrency": GREENLETS, "options": ("-Q", queue)}
+    with Worker("orator", broker=url, backend=url, **how), app.producer_pool.acquire() as producer:
+        name, to = "orator.says_everything", {"queue": queue, "producer": producer}
+        tasks = {
+            app.send_task(name, (f"t{number}", GREENLETS, COUNT), **to).id: f"t{number}"
+            for number in range(GREENLETS)
+        }
+        events = eventually(lambda: all_of(log, tasks), 300, interval=0.5)
+    for task, name in tasks.items():
+        said = events[task]
+        lines = [one.data.message for one in said if isinstance(one, Log)]
+        progress = [one.data for one in said if isinstance(one, Progress)]
+        whole = "".join(f"{name} writes {n}. " for n in range(COUNT))
+        assert lines == [f"{name} logs {n}" for n in range(COUNT)]
+        assert streams_of(said) == [("answer", whole)]
+        assert {one.message for one in progress} == {f"track {name}"}
+        assert (progress[-1].current, progress[-1].total) == (COUNT, COUNT)
+
+
+def all_of(log, tasks):
+    """The events of each of these tasks, once all are completed."""
+    found = defaultdict(list)
+    for batch in log.batches():
+        for one in batch.events:
+            found[one.operation_id].append(one)
+    ended = sum(isinstance(found[task][-1], Completed) for task in tasks if task in found)
+    return found if ended == len(tasks) else None
