@@ -107,6 +107,12 @@ def _track(task: Any, number: int) -> None:
         pass
 
 
+def _stream(task: Any, number: int) -> None:
+    with task.stream("answer") as out:
+        for _ in range(number):
+            out.write("word ")
+
+
 def _tqdm_loop(_task: Any, number: int) -> None:
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         for _ in tqdm(range(number), "Reading rows", file=nowhere):
@@ -121,6 +127,7 @@ CALLS: Final[dict[str, tuple[Callable[[Any, int], None], int]]] = {
     "EventDispatcher.send": (_send, 100),
     "a loop in tqdm": (_tqdm_loop, 1_000_000),
     "a loop in track": (_track, 1_000_000),
+    "a word of a stream": (_stream, 1_000_000),
 }
 """Ways to say how far a task is, and how often each is called at a time."""
 
