@@ -6,6 +6,7 @@ It works where a loop runs in the caller's thread already, as in a notebook.
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -34,6 +35,9 @@ class LoopThread:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        if sys.is_finalizing():
+            # A generator that was left open: no thread but this one runs any more.
+            return
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 

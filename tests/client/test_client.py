@@ -96,8 +96,6 @@ def test_a_watch_that_is_left_is_unsubscribed_and_can_be_watched_again(served, w
 
     async def work():
         async with Client(served.url) as client:
-            await client.subscribe("other")
-            await client.unsubscribe("other")
             write(*start("a"))
             await leave(client)
             while served.sidecar.stats()["subscriptions"]:
