@@ -148,13 +148,12 @@ class MonitorScreen:
         at = ids.index(self._selected) if self._selected in ids else 0
         first = max(0, at - room + 1)
         shown = rows[first : first + room]
-        head, *lines = operation_table((one.operation for one in shown), short_ids=True)
-        marked = [
-            f"{'>' if str(row.operation['operation_id']) == self._selected else ' '} "
-            f"{'  ' if row.is_step else ''}{line}"
-            for row, line in zip(shown, lines, strict=True)
+        marks = [
+            ("> " if row.operation["operation_id"] == self._selected else "  ")
+            + ("  " if row.is_step else "")
+            for row in shown
         ]
-        return [f"  {head}", *marked]
+        return operation_table((one.operation for one in shown), short_ids=True, marks=marks)
 
     def _bottom(self) -> str:
         if self._typing:

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
 HEAD: Final = ("ID", "STATE", "DONE", "AT", "TYPE", "")
 
-_ID_WIDTH: Final = 36
+_MAX_ID_WIDTH: Final = 46
 _MAX_TYPE_WIDTH: Final = 30
 
 
 def operation_table(
-    operations: Iterable[Operation], columns: int | None = None, *, short_ids: bool = False
+    operations: Iterable[Operation],
+    columns: int | None = None,
+    *,
+    short_ids: bool = False,
+    marks: Sequence[str] | None = None,
 ) -> list[str]:
     """Return a line for each operation, below one with the heads of the columns.
 
@@ -35,8 +39,12 @@ def operation_table(
         operations: Snapshots, as in the wire protocol.
         columns: Columns of the terminal; None cuts nothing.
         short_ids: Whether only the beginning of a UUID is shown.
+        marks: What stands before each id.
     """
-    rows = [HEAD, *(_cells(one, short_id=short_ids) for one in operations)]
+    rows = [_cells(one, short_id=short_ids) for one in operations]
+    if marks is not None:
+        rows = [(mark + row[0], *row[1:]) for mark, row in zip(marks, rows, strict=True)]
+    rows = [HEAD, *rows]
     widths = [_column_width(cells, number) for number, cells in enumerate(zip(*rows, strict=True))]
     lines = [_line(row, widths) for row in rows]
     return lines if columns is None else [truncate_to_width(one, columns) for one in lines]
@@ -87,7 +95,7 @@ def _cells(operation: Operation, *, short_id: bool) -> tuple[str, ...]:
 
 def _column_width(cells: Sequence[str], number: int) -> int:
     widest = max(map(width, cells))
-    limits = {0: _ID_WIDTH, 4: _MAX_TYPE_WIDTH}
+    limits = {0: _MAX_ID_WIDTH, 4: _MAX_TYPE_WIDTH}
     return min(widest, limits.get(number, widest))
 
 

@@ -80,6 +80,8 @@ class WatchedOperations:
     def _warn_of_unknown(self, replies: list[dict[str, Any]]) -> None:
         """Warn of unknown operations: the id may be wrong, or the task not sent yet."""
         for reply in replies:
+            # The reply for several does not say which are known: their first events do.
+            self._unknown.update(reply.get("operation_ids") or ())
             if "operation_id" in reply and reply.get("operation") is None:
                 one = str(reply["operation_id"])
                 self._unknown.add(one)

@@ -80,6 +80,14 @@ def test_in_a_pipe_progress_is_a_line_now_and_then(served, write):
     assert [line.split()[-1] for line in steps] == ["59", "79"]
 
 
+def test_an_unknown_one_of_several_is_named_in_the_end(served, write):
+    write(started("a"))
+    done = run("watch", "a", "nobody", "--timeout", "5", "--url", served.url)
+    assert done.returncode == 3
+    assert "a has not ended within 5 s" in done.stderr
+    assert "Nothing was heard of nobody within 5 s" in done.stderr
+
+
 def test_an_interval_that_is_none():
     done = run("watch", "a", "--interval", "-1")
     assert done.returncode == 2

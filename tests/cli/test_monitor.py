@@ -46,10 +46,10 @@ def test_in_a_terminal_it_is_a_table(served, write):
     with terminal("monitor", "--url", served.url) as screen:
         screen.wait_for("Listening. Nothing has happened yet")
         write(started("a"), progress(0.5, operation_id="a", message="half"))
-        screen.wait_for("a   running   50%  00:00:01  t     half")
+        screen.wait_for("  a  running   50%  00:00:01  t     half")
         screen.wait_for("1 operations, 1 running")
         write(completed(operation_id="a", at=2.0, duration=1.0))
-        screen.wait_for("a   completed  100%  00:00:02  t")
+        screen.wait_for("  a  completed  100%  00:00:02  t")
         assert all(len(line) < 80 for line in screen.screen)
         screen.type(INTERRUPT)
         assert screen.wait() == 130
@@ -70,7 +70,7 @@ def test_keys(redis_url, write):
         screen.wait_for("text: mail")
         eventually(lambda: not shows(screen, "running"))
         screen.type("\x1b")
-        screen.wait_for("a   running")
+        screen.wait_for("a  running")
         screen.type("s")
         screen.wait_for("sort: newest")
         screen.type("c")

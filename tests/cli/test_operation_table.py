@@ -42,6 +42,11 @@ def test_short_ids():
     assert [line.split()[0] for line in table[1:]] == ["550e8400", "workflow:550e8400"]
 
 
+def test_marks_before_the_ids():
+    table = operation_table([operation("a"), operation("b")], marks=["> ", "    "])
+    assert [line.partition("running")[0] for line in table[1:]] == ["> a    ", "    b  "]
+
+
 def test_a_line_is_cut_and_holds_nothing_that_moves_the_cursor():
     lines = operation_table([operation("\x1b[31m", message="\u6f22" * 100)], 60)
     assert all(line.isprintable() for line in lines)

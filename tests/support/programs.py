@@ -37,7 +37,7 @@ def run(*arguments: str, command=OURS, stdin="", **variables: str):
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr

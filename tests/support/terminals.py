@@ -80,7 +80,7 @@ class Terminal:
 
     def wait(self) -> int:
         """Wait until it ends, and has been read; returns its exit code."""
-        code = self.process.wait(60)
+        code = self.process.wait(240)
         self._reader.join(60)
         return code
 
