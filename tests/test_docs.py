@@ -21,6 +21,8 @@ from celery import Celery
 from celery.bin.celery import celery as celery_cli
 from celery.contrib.testing.worker import start_worker
 from click.testing import CliRunner
+from fastapi.responses import HTMLResponse
+from support.asgi_servers import asgi_server
 from support.asyncio_runner import run_within
 from support.conditions import eventually
 from support.node import MODULES, bundle, require_packages
@@ -41,6 +43,7 @@ GUIDE = ROOT / "docs" / "tutorial" / "without-a-task.md"
 FIRST_BAR = ROOT / "docs" / "tutorial" / "first-bar.md"
 TASKS = ROOT / "docs" / "howto" / "report-progress.md"
 TRACK = ROOT / "docs" / "howto" / "track.md"
+ASGI = ROOT / "docs" / "howto" / "asgi.md"
 CANCEL = ROOT / "docs" / "howto" / "cancel.md"
 LOGS = ROOT / "docs" / "howto" / "logs.md"
 STREAMS = ROOT / "docs" / "howto" / "streams.md"
@@ -70,6 +73,12 @@ def examples_of_browser(language):
 
 def python_of(page):
     return "\n".join(text for kind, text in _BLOCK.findall(page.read_text()) if kind == "python")
+
+
+def block_of(page, language):
+    """The only block of a language."""
+    [text] = [text for kind, text in _BLOCK.findall(page.read_text()) if kind == language]
+    return text
 
 
 def run_page(page, text, **names):
@@ -389,6 +398,40 @@ def test_the_token_of_the_documentation_holds(monkeypatch, name):
     assert page["token"].count(".") == 2
 
 
+@pytest.mark.browser
+def test_the_asgi_application_of_the_documentation_serves_its_page(redis_url, browser):
+    """On a worker by threads, in a real page: by the element, and by server-sent events."""
+    text, html = python_of(ASGI), block_of(ASGI, "html")
+    page = run_page(ASGI, text.replace(DOCUMENTED_URL, redis_url))
+
+    @page["api"].get("/page/{task_id}", response_class=HTMLResponse)
+    def show(task_id: str):
+        return html.replace("TASK-ID", task_id)
+
+    with (
+        start_worker(page["celery"], pool="threads", concurrency=1, perform_ping_check=False),
+        asgi_server(page["app"]) as address,
+    ):
+        tab = browser.new_page()
+        tab.goto(f"http://{address}/page/none")
+        task_id = tab.evaluate(START_IMPORT)
+        tab.goto(f"http://{address}/page/{task_id}")
+        tab.wait_for_selector("#latest >> text=completed")
+        tab.wait_for_selector("celery-progress[state=completed]")
+        assert tab.evaluate("fetch('/wsprogress/operations/other').then(one => one.status)") == 403
+        tab.close()
+
+
+#: As a page of the application would start it.
+START_IMPORT = """
+    async () => {
+      const headers = { "Content-Type": "application/json" };
+      const answer = await fetch("/imports", { method: "POST", headers, body: "[1, 2, 3]" });
+      return await answer.json();
+    }
+"""
+
+
 def test_no_other_page_holds_python_that_nothing_runs():
     pages = (FIRST_BAR, TASKS, TRACK, LOGS, STREAMS, CANCEL, WORKFLOWS, LIBRARIES, WATCH)
     of_tasks = {page.name for page in pages}
@@ -401,7 +444,7 @@ OF_DJANGO = {"django.md"}
 
 DOCUMENTED_URL = "redis://localhost:6379/0"
 STANDALONE = {
-    *(*TOKENS, GUIDE.name, "brokers.md", "fastapi.md", "flask.md", "flower.md"),
+    *(*TOKENS, GUIDE.name, "asgi.md", "brokers.md", "fastapi.md", "flask.md", "flower.md"),
     "test-your-tasks.md",
 }
 

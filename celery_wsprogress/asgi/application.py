@@ -22,6 +22,7 @@ from celery_wsprogress.asgi.requests import (
 from celery_wsprogress.asgi.service import ProgressService
 from celery_wsprogress.asgi.settings import check_names
 from celery_wsprogress.asgi.websocket import AsgiWebSocket
+from celery_wsprogress.brokers.discovery import find_celery_app
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path, to_http_response
 from celery_wsprogress.sidecar.http.routes import is_known
 from celery_wsprogress.sidecar.http.static_files import is_file
@@ -57,6 +58,8 @@ class ProgressApplication:
         self._prefix = prefix.rstrip("/")
         self._permit = permit
         self._options = options
+        # Of this thread: the server may run in another one.
+        self._celery = find_celery_app()
         self._services: dict[asyncio.AbstractEventLoop, ProgressService] = {}
         """By their event loops: a process nearly always has one."""
 
@@ -91,7 +94,9 @@ class ProgressApplication:
         if found is None:
             for closed in [one for one in self._services if one.is_closed()]:
                 loop.run_in_executor(None, self._services.pop(closed).abandon)
-            found = self._services[loop] = ProgressService(self._permit, self._options)
+            found = self._services[loop] = ProgressService(
+                self._celery, self._permit, self._options
+            )
             found.start()
         return found
 

@@ -84,6 +84,8 @@ class AsgiConnection(ABC):
         self._subjects = NOBODY
         self._awaited: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._sent = asyncio.Event()
+        """Set whenever what the session wrote was sent."""
         self._ending = asyncio.Event()
         self._closed = asyncio.Event()
         self._on_command: Callable[[str], Steps[None]]
@@ -116,6 +118,8 @@ class AsgiConnection(ABC):
             for one in work:
                 one.cancel()
             ended = await asyncio.gather(*work, return_exceptions=True)
+            if self._closing is not None:
+                self._closing.cancel()
             self._closed.set()
             await serving
         for found in ended:
@@ -148,6 +152,7 @@ class AsgiConnection(ABC):
                 self.writer.note_sent()
             self.writer.finish()
             self.flush()
+            self._sent.set()
             await self.after_write()
 
     async def next_frames(self) -> bytes:
@@ -182,9 +187,8 @@ class AsgiConnection(ABC):
             steps.close()
         self.flush()
         while self.session is not None and self.session.replies:
-            await self.writer.wait_idle()
-            # The task that has sent the frames flushes the session.
-            await asyncio.sleep(0)
+            self._sent.clear()
+            await self._sent.wait()
 
     async def _take_step(self, steps: Steps[None]) -> bool:
         """Take a step in a turn of the client. Return whether there are more."""
@@ -217,7 +221,8 @@ class AsgiConnection(ABC):
         """Close the connection, within :data:`CLOSE_TIMEOUT`; then the server ends it."""
         if not flush:
             self.writer.close()
-        with contextlib.suppress(TimeoutError, OSError):
+        # Servers raise RuntimeError for what is sent after the end.
+        with contextlib.suppress(TimeoutError, OSError, RuntimeError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._write_unsent()
                 self.writer.close()

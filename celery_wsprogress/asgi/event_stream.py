@@ -159,6 +159,7 @@ class EventStream(AsgiConnection):
 
     async def _send_some(self, body: bytes) -> None:
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        self.writer.note_sent()
 
     async def read_all(self) -> None:
         """Receive until the client is gone."""

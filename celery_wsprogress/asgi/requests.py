@@ -1,7 +1,8 @@
 """What is decided about a request before it is served: its page, its client, its rights.
 
-Which host names there are is the user's server's own affair. Which pages may connect is checked
-here: browsers add cookies also where a page of another site opens a WebSocket or a stream.
+Which host names there are is the user's server's own affair, unless everything is open. Which pages
+may connect is checked here: browsers add cookies also where a page of another site opens a
+WebSocket or a stream.
 
 Runs in: the event loop.
 """
@@ -60,7 +61,9 @@ def check_page(request: Request, service: ProgressService, scope: Scope) -> None
     """
     settings, headers = service.settings, request.headers
     origin, host = single_header(headers, "Origin"), single_header(headers, "Host")
-    if settings.hosts and not host_allowed(host, settings.hosts):
+    # Of a server that is open, a page of any site could read all, by a name that leads to it.
+    is_open = not settings.needs_tokens and not settings.exact_only
+    if (is_open or settings.hosts) and not host_allowed(host, settings.hosts):
         raise Refused(HTTPAnswer(HTTPStatus.FORBIDDEN, _OTHER_HOST, TEXT))
     if settings.permit is not None:
         allowed = cookies_allowed(origin, host, settings.origins)

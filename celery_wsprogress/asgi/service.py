@@ -56,6 +56,7 @@ class ProgressService:
     """Reads the log and serves the clients of one event loop.
 
     Args:
+        app: The Celery application; None to look for that of the process.
         permit: Decides what a client may do; None where tokens do, or nobody.
         options: Settings that override those of the process.
 
@@ -63,8 +64,10 @@ class ProgressService:
         ConfigurationError: a setting is bad.
     """
 
-    def __init__(self, permit: Callable[..., Any] | None, options: Mapping[str, Any]) -> None:
-        app = find_celery_app()
+    def __init__(
+        self, app: Any, permit: Callable[..., Any] | None, options: Mapping[str, Any]
+    ) -> None:
+        app = app or find_celery_app()
         self.settings = settings = load_asgi_settings(app, permit, options)
         read, write = _broker(app, settings)
         self.hub = new_hub(settings)

@@ -195,6 +195,12 @@ def test_without_a_key_and_a_function_an_id_must_be_known(redis_server, write):
             assert call(client, command="subscribe", operation_id="any")["status"] == "subscribed"
 
 
+def test_an_open_server_is_not_reached_by_a_name_of_anybody(address):
+    """DNS rebinding: the name of a page leads to this server, and its origin is the same."""
+    assert get(address, "/wsprogress/operations", Host="evil.test")[0] == 403
+    assert get(address, "/wsprogress/operations", Host="localhost:8000")[0] == 200
+
+
 def test_a_client_that_sends_what_is_no_text_is_closed(address):
     with connect(f"ws://{address}/wsprogress/ws") as client:
         client.recv(60)

@@ -26,10 +26,9 @@ class FakeClient:
         app: The application.
         path: The path.
         kind: ``websocket`` or ``http``.
-        headers: Those of the request.
     """
 
-    def __init__(self, app, path, kind="websocket", **headers):
+    def __init__(self, app, path, kind="websocket"):
         self.takes = asyncio.Event()
         self.takes.set()
         self.sent = []
@@ -44,7 +43,7 @@ class FakeClient:
             "type": kind,
             "path": path,
             "query_string": b"",
-            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            "headers": [(b"host", b"localhost")],
             "client": ("127.0.0.1", 1),
         }
         self.task = asyncio.create_task(app(scope, self._incoming.get, self._send))
