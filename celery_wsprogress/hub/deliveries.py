@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.hub.store import OperationStore
     from celery_wsprogress.hub.subscription_index import SubscriptionIndex
+    from celery_wsprogress.operations.history import History
 
 
 class Delivery(NamedTuple):
@@ -73,8 +74,8 @@ class Deliveries:
         self._limiter = ProgressRateLimiter(progress_interval)
         self._unsent: dict[OperationRecord, tuple[int, float | None]] = {}
         """``cursor`` and ``since`` of the :class:`Delivery` that is due, by operation."""
-        self._last: list[Delivery] = []
-        """The last deliveries: the frames of their operations may be joined for several
+        self._joined: list[History] = []
+        """The histories of the last deliveries: their frames may be joined for several
         sessions."""
 
     @property
@@ -126,16 +127,17 @@ class Deliveries:
     def take(self) -> list[Delivery]:
         """Return the deliveries since the last call, for operations with a subscription."""
         unsent, self._unsent = self._unsent, {}
-        for delivery in self._last:
-            history = delivery.record.history
+        for history in self._joined:
             if history.joined:
                 history.joined = b""
-        self._last = [
+        deliveries = [
             Delivery(record, cursor, sessions, since)
             for record, (cursor, since) in unsent.items()
             if (sessions := self._index.of(record))
         ]
-        return self._last
+        # Not the deliveries: they would hold sessions whose connections are closed.
+        self._joined = [one.record.history for one in deliveries]
+        return deliveries
 
     def _add_late(
         self, record: OperationRecord, held_back: DueProgress | OperationRecord, now: float

@@ -143,7 +143,8 @@ class Workflows:
         for step in steps:
             self._add_place(Place(workflow, step))
             self._add_canvases_of(workflow, step)
-        around += self._add_unplanned([*workflow.groups, *(step.id for step in steps)])
+        groups = workflow.groups if workflow.unlisted else ()
+        around += self._add_unplanned([*groups, *(step.id for step in steps)])
         follows: list[Consequence] = []
         if known is None:
             queued = workflow_events.queued(workflow, plan.timestamp, plan.data)
@@ -260,7 +261,8 @@ class Workflows:
             return []
         joined: list[Workflow] = []
         workflow, group = self._groups.get(operation.group_id or "", (None, None))
-        if workflow is not None and group is not None and workflow.unlisted:
+        is_new = workflow is not None and task_id not in workflow.steps
+        if workflow is not None and group is not None and is_new and workflow.unlisted:
             self._add_place(Place(workflow, workflow.add_member(group, task_id, name)))
             joined.append(workflow)
         for other, starter in self._places.get(operation.parent_id or "", ()):

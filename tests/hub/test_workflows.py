@@ -427,6 +427,18 @@ def test_a_member_that_the_plan_does_not_name_may_be_over_before_it_is_read():
     assert log.said("workflow:g")[-1] == "completed"
 
 
+def test_members_that_are_over_before_a_plan_in_parts_is_read_count_once():
+    log = WorkflowLog()
+    for one in "bc":
+        log.start(one, group_id="g")
+        log.write(completed(operation_id=one, run=f"run-{one}"))
+    log.write(plan(("group", -1, "g"), ("task", 0, "a"), held="g", tasks=6))
+    log.write(plan(("task", 0, "d"), held="g", first=2))
+    details = log.snapshot("workflow:g")["details"]
+    assert (details["total"], details["completed"]) == (6, 2)
+    assert log.snapshot("b")["workflow_ids"] == ["g"]
+
+
 def test_tasks_that_are_said_to_have_started_each_other_join_nothing():
     log = WorkflowLog()
     log.start("x", parent_id="y", group_id="g")
