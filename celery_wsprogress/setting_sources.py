@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.origins import is_service_link
 from celery_wsprogress.setting_parsers import Parser, switch
-from celery_wsprogress.urls import masked
+from celery_wsprogress.urls import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,7 +47,7 @@ def parse_value(field: dataclasses.Field[Any], value: Any) -> Any:
 def _without_passwords(value: Any) -> Any:
     """Return a value, or what may be shown of it if it is a URL, or several."""
     if isinstance(value, str):
-        return masked(value) if "://" in value and "@" in value else value
+        return without_password(value)
     if isinstance(value, (list, tuple)):
         return type(value)(map(_without_passwords, value))
     return value

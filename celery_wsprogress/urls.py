@@ -39,6 +39,11 @@ def masked(url: str) -> str:
     return ";".join(_masked(part) for part in _NEXT_URL.split(url))
 
 
+def without_password(text: str) -> str:
+    """Return a text that may be a URL, or a list of some, without passwords."""
+    return masked(text) if "://" in text else text
+
+
 def _masked(url: str) -> str:
     found = _SCHEME.match(url)
     scheme = found[0] if found else ""

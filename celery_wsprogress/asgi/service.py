@@ -24,7 +24,6 @@ from celery_wsprogress.sidecar.fan_out import FanOut
 from celery_wsprogress.sidecar.ingest.dispatcher import Dispatcher
 from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus, LogReaderThread
 from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
-from celery_wsprogress.sidecar.limits.admission import ConnectionLimits
 from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
 from celery_wsprogress.sidecar.liveness.result_lookup import find_backend
 from celery_wsprogress.sidecar.liveness.service import LivenessService
@@ -72,7 +71,7 @@ class ProgressService:
         read, write = _broker(app, settings)
         self.hub = new_hub(settings)
         self.replay = StartupReplay()
-        self.limits = _client_limits(settings)
+        self.limits = ClientLimits.of(settings)
         self.authorizer = Authorizer(settings, None if permit is None else PermitFunction(permit))
         latency, broker = LatencyHistogram(), BrokerStatus()
         backend = find_backend(app, settings.result_backend)
@@ -147,16 +146,3 @@ def _broker(app: Any, settings: ServeSettings) -> tuple[BrokerAddress, BrokerAdd
     """Return the addresses to read from and to write to; else those of operations in memory."""
     found = choose_broker(app, settings)
     return found or (default_address(), default_address(write=True))
-
-
-def _client_limits(settings: ServeSettings) -> ClientLimits:
-    total = settings.max_connections
-    return ClientLimits(
-        ConnectionLimits(
-            total,
-            per_address=min(total, settings.address_connections),
-            per_subject=settings.subject_connections,
-        ),
-        client_share=settings.client_share,
-        address_share=settings.address_share,
-    )

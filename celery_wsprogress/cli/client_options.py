@@ -13,6 +13,7 @@ import click
 from celery_wsprogress.cli.application import find_application
 from celery_wsprogress.cli.named_sidecar import token_of, url_of
 from celery_wsprogress.client import Client, Connected, ConnectionChange, Disconnected
+from celery_wsprogress.client.target import TOKEN_VARIABLE
 from celery_wsprogress.errors import CommandError, ConfigurationError, NoConnection
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.urls import masked
@@ -33,8 +34,6 @@ INTERRUPTED: Final = 130
 
 APP: Final = "celery_wsprogress.app"
 """Where the context of a command holds the application."""
-
-TOKEN_VARIABLE: Final = "WSPROGRESS_TOKEN"  # noqa: S105 - the name of a variable
 
 EPILOG: Final = f"""\
 The URL can also be set in WSPROGRESS_WS_URL, the application in WSPROGRESS_APP. If the sidecar has
@@ -187,6 +186,21 @@ def run(work: Coroutine[Any, Any, int]) -> int:
         raise CommandFailed(f"{_text_of(exc)}. {_connection_hint(exc)}") from None
     except CommandError as exc:
         raise CommandFailed(f"{_text_of(exc)}{_token_hint(exc)}") from None
+
+
+async def run_until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
+    """Run several at once until one of them has ended; the others are cancelled.
+
+    What it raised is raised.
+    """
+    tasks = [asyncio.create_task(one) for one in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for one in done:
+            one.result()
+    finally:
+        for one in tasks:
+            one.cancel()
 
 
 def _text_of(exc: Exception) -> str:

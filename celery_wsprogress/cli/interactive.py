@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -59,15 +58,8 @@ def interactive(ctx: click.Context, url: str, token: Token, *, as_json: bool) ->
 
 async def _interactive(url: str, token: Token, printer: Printer) -> int:
     async with client_options.client(url, token, printer) as client:
-        prompting = asyncio.create_task(Repl(client, printer).run())
-        showing = asyncio.create_task(_show(client, printer))
-        try:
-            done, _ = await asyncio.wait({prompting, showing}, return_when=asyncio.FIRST_COMPLETED)
-            for one in done:
-                one.result()
-        finally:
-            prompting.cancel()
-            showing.cancel()
+        prompting = Repl(client, printer).run()
+        await client_options.run_until_one_ends(prompting, _show(client, printer))
     return client_options.COMPLETED
 
 

@@ -110,16 +110,8 @@ async def _show_table(url: str, token: Token, screen: MonitorScreen) -> int:
         async with client_options.client(url, token, screen) as client:
             screen.update(await _fetch(client))
             client_options.warn_of_broker_error(screen, [await client.send_command("ping")])
-            refreshing = asyncio.create_task(_refresh(client, screen))
-            pressing = asyncio.create_task(_press(client, screen, keys))
-            try:
-                tasks = {refreshing, pressing}
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for one in done:
-                    one.result()
-            finally:
-                refreshing.cancel()
-                pressing.cancel()
+            pressing = _press(client, screen, keys)
+            await client_options.run_until_one_ends(_refresh(client, screen), pressing)
     return client_options.COMPLETED
 
 

@@ -70,7 +70,7 @@ def serve(
             return
         setup = configure(ctx, app_path, broker, options)
         if show_config:
-            _show_config(ctx, app_path, setup, options)
+            _show_config(setup, options)
             return
         if child_of is not None:
             main = _as_child(setup, child_of)
@@ -84,8 +84,9 @@ def serve(
 
 
 class Setup(NamedTuple):
-    """The arguments of a :class:`.Sidecar`."""
+    """The arguments of a :class:`.Sidecar`, and the application that they come from."""
 
+    app: Any
     settings: ServeSettings
     address: BrokerAddress
     write_address: BrokerAddress
@@ -148,15 +149,12 @@ def configure(
             "where you can use start_websocket_background()",
         )
     backend = find_backend(app, _backend_url(settings))
-    return Setup(settings, *addresses, backend, None if app is None else ControlAddress.of_app(app))
+    control = None if app is None else ControlAddress.of_app(app)
+    return Setup(app, settings, *addresses, backend, control)
 
 
-def _show_config(
-    ctx: click.Context, app_path: str | None, setup: Setup, options: dict[str, Any]
-) -> None:
-    lines = config_lines(
-        setup.settings, find_application(ctx, app_path), os.environ, _given(options)
-    )
+def _show_config(setup: Setup, options: dict[str, Any]) -> None:
+    lines = config_lines(setup.settings, setup.app, os.environ, _given(options))
     for one in config_text(lines, setup.address):
         click.echo(one)
 

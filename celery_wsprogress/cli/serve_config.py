@@ -16,7 +16,7 @@ from celery_wsprogress.setting_sources import (
     from_conf,
     from_environ,
 )
-from celery_wsprogress.urls import masked
+from celery_wsprogress.urls import masked, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -86,4 +86,4 @@ def _shown(name: str, value: Any, *, secret: bool) -> str:
         return str(value).lower()
     several = isinstance(value, Collection) and not isinstance(value, str)
     texts = map(str, value if several else [value])
-    return escape_control(", ".join(masked(one) if "://" in one else one for one in texts))
+    return escape_control(", ".join(map(without_password, texts)))

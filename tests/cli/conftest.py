@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,3 +25,13 @@ def served(redis_url: str) -> Iterator[SidecarThread]:
 def write(redis_url: str) -> Iterator[Callable[..., None]]:
     with log_writer(redis_url) as write:
         yield write
+
+
+@pytest.fixture
+def in_utc(monkeypatch):
+    """Times of day are shown in UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()

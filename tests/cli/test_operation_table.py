@@ -1,21 +1,12 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from celery_wsprogress.cli.operation_table import description_of, moment_of, operation_table
 
+pytestmark = pytest.mark.usefixtures("in_utc")
+
 UUID = "550e8400-e29b-41d4-a716-446655440000"
-
-
-@pytest.fixture(autouse=True)
-def in_utc(monkeypatch):
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def operation(name="op-1", state="running", **more):

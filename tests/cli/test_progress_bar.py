@@ -1,20 +1,11 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from celery_wsprogress.cli.event_lines import width
 from celery_wsprogress.cli.progress_bar import progress_bar
 
-
-@pytest.fixture(autouse=True)
-def in_utc(monkeypatch):
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+pytestmark = pytest.mark.usefixtures("in_utc")
 
 
 def event(kind, **data):

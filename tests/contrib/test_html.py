@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from html.parser import HTMLParser
 
 import jinja2
 import jwt
 import pytest
 from celery import Celery
 from celery.result import AsyncResult, GroupResult
+from support.html_tags import HTMLTags
 
 from celery_wsprogress import start
 from celery_wsprogress.contrib.html import SafeHtml, operation_token, progress_element, served_at
@@ -18,20 +18,8 @@ from celery_wsprogress.errors import ConfigurationError
 KEY = "only for these tests: 32 bytes and more"
 
 
-class Tags(HTMLParser):
-    """The attributes of each tag."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.found = {}
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.found[tag] = dict(attrs)
-
-
 def tags_of(*args, **options):
-    return Tags(progress_element(*args, **options)).found
+    return HTMLTags(progress_element(*args, **options)).found
 
 
 def claims_of(token):

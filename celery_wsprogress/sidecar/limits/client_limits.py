@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from celery_wsprogress.sidecar.full_collections import FullCollections
@@ -56,16 +57,21 @@ class ClientLimits:
         self._client_share = client_share
 
     @classmethod
-    def of(cls, settings: ServeSettings, shares: FileShares) -> Self:
-        """Return the limits that the settings name, as far as there are files for them."""
-        total = shares.connections
+    def of(cls, settings: ServeSettings, shares: FileShares | None = None) -> Self:
+        """Return the limits that the settings name.
+
+        Args:
+            settings: How the clients are served.
+            shares: As far as there are files for them; None where another server opens those.
+        """
+        total = settings.max_connections if shares is None else shares.connections
+        limits = ConnectionLimits(
+            total,
+            per_address=min(total, settings.address_connections),
+            per_subject=settings.subject_connections,
+        )
         return cls(
-            ConnectionLimits(
-                total,
-                per_address=min(total, settings.address_connections),
-                per_subject=settings.subject_connections,
-                unfinished=shares.unfinished,
-            ),
+            limits if shares is None else replace(limits, unfinished=shares.unfinished),
             client_share=settings.client_share,
             address_share=settings.address_share,
         )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from html.parser import HTMLParser
-
 import pytest
+from support.html_tags import HTMLTags
 
 RENDER = """
 request = RequestFactory().get("/")
@@ -15,26 +14,16 @@ with override_settings(**{settings!r}):
 """
 
 
-class FoundTags(HTMLParser):
-    def __init__(self, text):
-        super().__init__()
-        self.found = {}
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.found[tag] = dict(attrs)
-
-
 def render(shop, inside="result", *, user="anna", result="'abc'", **settings):
     return shop.run(RENDER.format(user=user, inside=inside, result=result, settings=settings))
 
 
 def element(shop, *args, **options):
-    return FoundTags(render(shop, *args, **options)).found["celery-progress"]
+    return HTMLTags(render(shop, *args, **options)).found["celery-progress"]
 
 
 def test_the_bar_of_a_task_has_the_address_and_a_token_for_the_user(shop, sidecar_port):
-    found = FoundTags(render(shop, "result label='Import'")).found
+    found = HTMLTags(render(shop, "result label='Import'")).found
     address = f"localhost:{sidecar_port}"
     assert found["script"] == {"type": "module", "src": f"http://{address}/element.js"}
     token = found["celery-progress"].pop("token")
@@ -69,7 +58,7 @@ def test_everything_is_escaped(shop):
     evil = '"><script>alert(1)</script>'
     text = render(shop, "result label=result", result=repr(evil))
     assert "<script>" not in text
-    assert FoundTags(text).found["celery-progress"]["label"] == evil
+    assert HTMLTags(text).found["celery-progress"]["label"] == evil
 
 
 def test_without_a_task_there_is_nothing(shop):
@@ -88,7 +77,7 @@ def test_the_modules_may_be_static_files_of_the_project(shop):
     apps = shop.run(
         "from django.conf import settings\nresult = [*settings.INSTALLED_APPS, 'celery_wsprogress']"
     )
-    found = FoundTags(render(shop, "result nonce='r4nd0m'", INSTALLED_APPS=apps)).found["script"]
+    found = HTMLTags(render(shop, "result nonce='r4nd0m'", INSTALLED_APPS=apps)).found["script"]
     assert found["src"] == "/static/celery_wsprogress/element.js"
     assert found["nonce"] == "r4nd0m"
     found = shop.run(
