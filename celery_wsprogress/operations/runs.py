@@ -6,7 +6,7 @@ every event.
 
 ``started`` makes its run the current one and supersedes the run before, whose end does not end the
 operation any more. A run that was only ``received`` waits beside the current one. After the
-operation has ended, only ``started`` opens it again. A retry or a replacement names the run before
+operation has ended, only ``started`` opens it again. A retry or a replacement names the runs before
 it (``after``), since the log may hold the later run first.
 
 A reader may begin in the middle of the log, or may have evicted the operation. The first event of
@@ -118,7 +118,8 @@ class RunSet(Struct, gc=False):
         if trigger is Trigger.START:
             self._retire_unstarted()
         if event.after and (trigger is Trigger.START or trigger in ENDS):
-            self._mark_past(event.after)
+            for run_id in event.after.split():
+                self._mark_past(run_id)
         return verdict
 
     @property
@@ -215,8 +216,8 @@ class RunSet(Struct, gc=False):
             return False
         run = self.waiting.get(event.run)
         if run is None:
-            # A replacement that fails before it starts has no `started`, but names the run before.
-            fails_unstarted = event.after and event.after not in self.past
+            # A replacement that fails before it starts has no `started`, but names those before.
+            fails_unstarted = event.after and event.after.split()[0] not in self.past
             return current.started and not fails_unstarted
         # The `started` of neither was read. The end of either is that of the operation.
         return run.state is State.RUNNING and trigger not in ENDS

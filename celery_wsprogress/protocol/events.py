@@ -213,6 +213,8 @@ class _Envelope(
     """Id of the event (:mod:`.event_ids`), set by the sidecar."""
     run: ShortText = ""
     after: ShortText = ""
+    """The runs that a retry or a replacement follows, newest first, separated by spaces. Those of
+    several processes may be read in any order."""
     publication: ShortText = ""
     sub: ShortText = ""
     """Whose operation it is, as the caller has said. It does not leave the sidecar."""

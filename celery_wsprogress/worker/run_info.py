@@ -41,6 +41,10 @@ WITHHOLD_ERRORS: Final = "withhold_errors"
 MIRROR: Final = "mirror"
 """A key of :data:`HEADER`, inside the worker: Celery events of the task are sent."""
 
+MAX_RUNS_BEFORE: Final = 8
+"""Maximum number of earlier runs that a run names. What processes write at the same time may be
+read in any order; more than a few runs of one operation are not written at the same time."""
+
 _NO_HEADER: Final[Mapping[str, Any]] = {}
 
 _SHORT: Final = jsonable.MAX_NAME_BYTES // 6
@@ -76,8 +80,9 @@ class RunInfo(Struct, frozen=True, gc=False):
     operation_type: str
     run_id: str = ""
     publication: str = ""
-    retry_of: str = ""
-    """The id of the run that this one retries or replaces."""
+    after: str = ""
+    """The ids of the last :data:`MAX_RUNS_BEFORE` runs before it, where it retries or replaces one;
+    newest first, separated by spaces."""
     attempt: int = 1
     """The number of the attempt, from 1."""
     worker: str = ""
@@ -120,8 +125,13 @@ class RunInfo(Struct, frozen=True, gc=False):
         cls, operation_id: str, operation_type: str, header: Mapping[str, Any]
     ) -> RunInfo:
         """Return a run that never starts, because a task before it failed."""
-        retry_of = _name(header.get("after"))
-        return cls(operation_id, _name(operation_type), new_id(), retry_of=retry_of)
+        after = _name(header.get("after"))
+        return cls(operation_id, _name(operation_type), new_id(), after=after)
+
+    @property
+    def after_this(self) -> str:
+        """What a run that retries or replaces this one gets as :attr:`after`."""
+        return " ".join([self.run_id, *self.after.split()[: MAX_RUNS_BEFORE - 1]])
 
     @classmethod
     def _read(

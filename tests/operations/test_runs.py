@@ -164,6 +164,21 @@ def test_the_order_of_writers_does_not_change_where_one_run_ends(data):
     assert snapshot_of(mixed) == snapshot_of(usual)
 
 
+@given(st.data(), st.integers(2, 9), st.sampled_from(["replaced", "retrying"]))
+def test_runs_of_several_processes_end_once_in_whatever_order_they_are_read(data, count, word):
+    runs = [f"r{number}" for number in range(count)]
+    receipts = [status("received", run=run, publication=run) for run in runs]
+    lives = []
+    for number, run in enumerate(runs):
+        before = " ".join(reversed(runs[:number]))
+        started = status("started", run=run, publication=run, after=before, metadata={})
+        over = completed(run=run) if run == runs[-1] else status(word, run=run)
+        lives.append([started, progress(0.5, run=run), over])
+    operation, delivered = fold(data.draw(interleavings([receipts, *lives])))
+    assert operation.state is State.COMPLETED
+    assert sum(is_end(event) for event in delivered) == 1
+
+
 @given(logs())
 def test_a_snapshot_always_has_the_base_fields(events):
     operation = Operation(OPERATION, first_seen_at=events[0].timestamp)

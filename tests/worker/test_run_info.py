@@ -9,7 +9,7 @@ from msgspec import UNSET
 from celery_wsprogress.protocol.batches import decode_event
 from celery_wsprogress.protocol.events import LATEST
 from celery_wsprogress.worker.publishing.encoded_events import queued
-from celery_wsprogress.worker.run_info import RunInfo, new_id
+from celery_wsprogress.worker.run_info import MAX_RUNS_BEFORE, RunInfo, new_id
 
 
 def _minted(_):
@@ -55,3 +55,10 @@ def test_until_when_a_message_may_start():
     headers = {"id": "a", "expires": "1970-01-02T00:00:00+00:00"}
     run = RunInfo.from_publish_headers(headers, "task", "queue")
     assert decode_event(queued(run, 1.0).event).data.expires_at == run.expires_at == 86_400.0
+
+
+def test_a_run_names_the_last_runs_before_it_and_no_more():
+    run = RunInfo("op", "t", "r0")
+    for number in range(1, 30):
+        run = RunInfo("op", "t", f"r{number}", after=run.after_this)
+    assert run.after == " ".join(f"r{number}" for number in range(28, 28 - MAX_RUNS_BEFORE, -1))

@@ -238,7 +238,7 @@ def failed(
         duration=_set(duration),
         attempt=run.attempt,
     )
-    after = run.retry_of if unstarted else ""
+    after = run.after if unstarted else ""
     return _encode(
         Priority.LIFECYCLE, run, Error(data=data, after=after, **_envelope(run, timestamp))
     )
@@ -278,7 +278,7 @@ def _status(
         timestamp=timestamp,
         run=run.run_id,
         publication=run.publication,
-        after=run.retry_of,
+        after=run.after,
         sub=run.sub,
         workflow=run.workflow,
         data=data,

@@ -183,7 +183,8 @@ def _inherit_in_dict(signature: Any, tracker: Tracker) -> None:
 def replacement_header(tracker: Tracker) -> dict[str, Any]:
     """Return the header that a replacement gets from the run it replaces."""
     run = tracker.run
-    header = {"metadata": run.metadata, "tags": list(run.tags), "follow": True, "after": run.run_id}
+    header = {"metadata": run.metadata, "tags": list(run.tags), "follow": True}
+    header["after"] = run.after_this
     header |= {"sub": run.sub} if run.sub else {}
     return header if tracker.streams_errors else {**header, WITHHOLD_ERRORS: True}
 
@@ -237,7 +238,7 @@ def _retry_header(headers: Mapping[str, Any]) -> dict[str, Any]:
     if tracker is None:
         return {}
     tracker.retry_starts_at = time_of(headers.get("eta"))
-    return {"after": tracker.run.run_id}
+    return {"after": tracker.run.after_this}
 
 
 def _replaced_tracker(name: Any, headers: Mapping[str, Any]) -> Tracker | None:
