@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_EVICTED_IDS: Final = 50_000
 """Maximum number of ids of evicted finished operations that are remembered."""
 
-RECORD_BYTES: Final = 1_500
+RECORD_BYTES: Final = 1_300
 """Bytes of an operation besides its values and the entries of its history, as
 ``benchmarks/counted_memory.py`` measures them on CPython 3.11."""
 

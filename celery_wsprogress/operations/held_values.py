@@ -10,11 +10,11 @@ Pure.
 
 from __future__ import annotations
 
-from sys import getsizeof
+from sys import getsizeof, intern
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from celery_wsprogress.protocol.events import ProgressData, StatusData
 from celery_wsprogress.protocol.jsonable import (
@@ -27,6 +27,8 @@ from celery_wsprogress.protocol.jsonable import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from msgspec import UnsetType
 
 D = TypeVar("D", ProgressData, StatusData)
 
@@ -140,6 +142,14 @@ def to_held_data(data: D) -> tuple[D, int]:
             data, more = structs.replace(data, details={"truncated": True}), 0
         size += more
     return data, size
+
+
+def shared_text(value: str | UnsetType) -> str | None:
+    """Return the one text of this value that all operations share; None if it is unset.
+
+    The names of a task, a worker and a queue and the id of a group stand in thousands of them.
+    """
+    return None if value is UNSET else intern(value)
 
 
 def merge_metadata(

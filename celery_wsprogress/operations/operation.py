@@ -9,6 +9,7 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import UNSET, Struct, field, structs
@@ -18,6 +19,7 @@ from celery_wsprogress.operations.held_values import (
     SHORT_LENGTH,
     bounded_texts_size,
     merge_metadata,
+    shared_text,
     size_of,
     to_held_data,
 )
@@ -206,11 +208,11 @@ class Operation(Struct, gc=False):
         # Of another run than the current one only log lines are delivered.
         data = event.data
         self._fill_in(event, late=data.status in BEFORE_START)
-        self.status = data.status
+        self.status = intern(data.status)
         if trigger is Trigger.STALL:
             self._measure()
             return
-        self.own_status = data.status
+        self.own_status = self.status
         if data.attempt is not UNSET:
             self.attempt = data.attempt
         if trigger is Trigger.RETRY:
@@ -252,7 +254,7 @@ class Operation(Struct, gc=False):
         elif status == STARTED and self.started_at is None and self.is_current_run(event.run):
             self.started_at = event.timestamp
         self.rights_vary = self.rights_vary or _differs(self.sub, event.sub)
-        self.sub = event.sub or self.sub
+        self.sub = intern(event.sub) if event.sub else self.sub
         self.is_step = self.is_step or bool(event.workflow)
         self._fill_in_identity(data, late=late)
         if status == STARTED or (status in {RECEIVED, SCHEDULED} and event.run):
@@ -274,18 +276,18 @@ class Operation(Struct, gc=False):
 
     def _fill_in_identity(self, data: StatusData, *, late: bool) -> None:
         self.rights_vary = self.rights_vary or self._is_replaced_by(data)
-        self.operation_type = none_if_unset(data.operation_type) or self.operation_type
+        self.operation_type = shared_text(data.operation_type) or self.operation_type
         if data.metadata is not UNSET and data.metadata:
             # A late status does not undo what the task has set since.
             self.metadata = merge_metadata(self.metadata, data.metadata, prefer_older=late)
             self._metadata_size = size_of(self.metadata)
         self.tags = none_if_unset(data.tags) or self.tags
         # `received` of a waiting run does not say where the current one runs.
-        self.worker = _choose(self.worker, none_if_unset(data.worker), late=late)
-        self.queue = _choose(self.queue, none_if_unset(data.queue), late=late)
-        self.parent_id = none_if_unset(data.parent_id) or self.parent_id
-        self.root_id = none_if_unset(data.root_id) or self.root_id
-        self.group_id = none_if_unset(data.group_id) or self.group_id
+        self.worker = _choose(self.worker, shared_text(data.worker), late=late)
+        self.queue = _choose(self.queue, shared_text(data.queue), late=late)
+        self.parent_id = shared_text(data.parent_id) or self.parent_id
+        self.root_id = shared_text(data.root_id) or self.root_id
+        self.group_id = shared_text(data.group_id) or self.group_id
 
 
 def _differs(old: str | None, new: str | UnsetType | None) -> bool:

@@ -23,6 +23,7 @@ Pure.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from sys import getsizeof
 from typing import Final
 
@@ -91,15 +92,18 @@ class Run(Struct, gc=False):
         return self.stalled and self.state is _RUNNING
 
 
+_NO_RUNS: Final[Mapping[str, Run]] = {}  # shared by nearly all operations, to save memory
+
+
 class RunSet(Struct, gc=False):
     """The runs of one operation, and its state."""
 
     state: State = State.QUEUED
     current: Run | None = None
-    waiting: dict[str, Run] = field(default_factory=dict)
+    waiting: Mapping[str, Run] = field(default_factory=lambda: _NO_RUNS)
     """Runs by id that may be newer than the current one: they were only received or scheduled, or
     the ``started`` of neither was read. At most :data:`MAX_PAST_RUNS`."""
-    past: dict[str, Run] = field(default_factory=dict)
+    past: Mapping[str, Run] = field(default_factory=lambda: _NO_RUNS)
     """Runs by id that are older than the current one; the newest :data:`MAX_PAST_RUNS`."""
 
     def fold(self, event: Event, trigger: Trigger) -> Verdict:
@@ -185,7 +189,9 @@ class RunSet(Struct, gc=False):
             self.current = run
             return self._advance(run, event, trigger)
         if trigger in _RECEIPTS:
-            self._add_waiting(event, _RECEIPTS[trigger])
+            if event.run not in self.waiting:
+                run = Run(event.run, event.publication, _RECEIPTS[trigger])
+                self.waiting = _with(self.waiting, run)
             # Not delivered: a client that shows the last status would go back to `received`.
             return Verdict.STALE
         if self.state.ended and trigger is not Trigger.START:
@@ -196,16 +202,11 @@ class RunSet(Struct, gc=False):
             is_lost = waiting is not None and waiting.lost
             return Verdict.ENDED if is_lost else _verdict_on_superseded(event)
         self._supersede(current, trigger)
-        self.current = self.waiting.pop(event.run, None) or Run(event.run, event.publication)
+        self.current = self._take_waiting(event.run) or Run(event.run, event.publication)
         if self.current.state is State.RUNNING:
             # It was the current one before, so that `started` would be stale in RUNNING.
             self.current.state = None
         return self._advance(self.current, event, trigger)
-
-    def _add_waiting(self, event: Event, state: State) -> None:
-        if event.run not in self.waiting:
-            self.waiting[event.run] = Run(event.run, event.publication, state)
-            _keep_newest(self.waiting)
 
     def _is_older(self, event: Event, trigger: Trigger, current: Run) -> bool:
         """Return whether the run of an event began before the current one, by what was read.
@@ -230,23 +231,30 @@ class RunSet(Struct, gc=False):
             run.state = State.RUNNING
         is_unstarted = run.state is State.RUNNING and not run.started
         may_be_newer = is_unstarted and trigger is not Trigger.START
-        runs = self.waiting if may_be_newer or run.state in WAITING else self.past
-        runs[run.id] = run
-        _keep_newest(runs)
+        if may_be_newer or run.state in WAITING:
+            self.waiting = _with(self.waiting, run)
+        else:
+            self.past = _with(self.past, run)
 
     def _retire_unstarted(self) -> None:
         # A `started` was read: now all runs that reported before it are known to be older.
-        for run in [run for run in self.waiting.values() if run.state is State.RUNNING]:
-            self.past[run.id] = self.waiting.pop(run.id)
-        _keep_newest(self.past)
+        for run in self.waiting.values():
+            if run.state is State.RUNNING:
+                self._take_waiting(run.id)
+                self.past = _with(self.past, run)
 
     def _mark_past(self, run_id: str) -> None:
         """Record that another run follows this one, of which nothing may have been read yet."""
         if run_id not in self.past and (self.current is None or self.current.id != run_id):
-            run = self.waiting.pop(run_id, None) or Run(run_id, "")
+            run = self._take_waiting(run_id) or Run(run_id, "")
             run.superseded = True
-            self.past[run_id] = run
-            _keep_newest(self.past)
+            self.past = _with(self.past, run)
+
+    def _take_waiting(self, run_id: str) -> Run | None:
+        run = self.waiting.get(run_id)
+        if run is not None:
+            self.waiting = {key: one for key, one in self.waiting.items() if key != run_id}
+        return run
 
     def _advance(self, run: Run, event: Event, trigger: Trigger) -> Verdict:
         # A run that another one follows has ended, but its successor may end without an event. So
@@ -287,6 +295,6 @@ def _verdict_on_superseded(event: Event) -> Verdict:
     return Verdict.DELIVER if isinstance(event, Log) else Verdict.ENDED
 
 
-def _keep_newest(runs: dict[str, Run]) -> None:
-    while len(runs) > MAX_PAST_RUNS:
-        del runs[next(iter(runs))]
+def _with(runs: Mapping[str, Run], run: Run) -> Mapping[str, Run]:
+    """Return the newest runs with another one."""
+    return dict([*runs.items(), (run.id, run)][-MAX_PAST_RUNS:])

@@ -25,7 +25,7 @@ from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.hub.disclosure import Disclosure
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
-from celery_wsprogress.hub.store import Limits, OperationStore
+from celery_wsprogress.hub.store import RECORD_BYTES, Limits, OperationStore
 
 CHAIN = [("chain", -1), *[("task", 0, one, f"tasks.{one}") for one in "abc"]]
 GROUP = [("group", -1, "g"), *[("task", 0, one, f"tasks.{one}") for one in "abc"]]
@@ -601,7 +601,7 @@ def test_a_workflow_is_forgotten_with_its_operation():
     log.write(plan(*CHAIN))
     assert log.hub.workflows.get("workflow:c") is None
     assert log.hub.store.history_bytes == sum(
-        one.history.size + one.counted_size + one.plan_size + 1_500
+        one.history.size + one.counted_size + one.plan_size + RECORD_BYTES
         for one in log.hub.store.oldest_first()
     )
 
