@@ -72,7 +72,7 @@ def _help(name: str) -> str:
 
 
 def _settings_table(cls: type[Settings]) -> str:
-    told = dict(one for base in cls.__mro__[-2::-1] for one in _docs(base))
+    told = dict(one for base in cls.__mro__[-2::-1] for one in field_docs(base))
     rows = [
         [
             f"`{setting_sources.CONF_PREFIX}{field.name}`",
@@ -89,7 +89,7 @@ def _default(value: object) -> str:
     return "not set" if value in (None, ()) else f"`{value}`"
 
 
-def _docs(cls: type) -> Iterator[tuple[str, str]]:
+def field_docs(cls: type) -> Iterator[tuple[str, str]]:
     """Yield the docstrings below the fields of a class, with the name of each field."""
     [definition] = ast.parse(inspect.getsource(cls)).body
     assert isinstance(definition, ast.ClassDef)  # noqa: S101 - it is the source of a class

@@ -10,8 +10,8 @@ from support.asgi_servers import EventSource, asgi_server
 from support.conditions import eventually
 from support.event_log import log_writer
 from support.sample_events import completed, log, progress, status
+from support.wire_document import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
 from celery_wsprogress import create_token
 from celery_wsprogress.contrib.asgi import wsprogress_asgi

@@ -21,8 +21,8 @@ from click.testing import CliRunner
 from support.conditions import eventually
 from support.ports import free_port
 from support.servers import Sentinel
+from support.wire_document import connect
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 from celery_wsprogress import __version__
 from celery_wsprogress.cli import main

@@ -15,7 +15,7 @@ from celery import Celery
 from support.conditions import eventually
 from support.event_log import publish
 from support.sample_events import log
-from websockets.sync.client import connect
+from support.wire_document import connect
 
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.protocol.batches import encode_event, join_batch

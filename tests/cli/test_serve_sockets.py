@@ -16,7 +16,7 @@ import pytest
 from support.conditions import eventually
 from support.nginx import nginx
 from support.servers import RedisServer
-from websockets.sync.client import connect, unix_connect
+from support.wire_document import connect, unix_connect
 
 BROKER = "redis://localhost:1/0"
 """Nobody listens there: that matters to nothing here."""

@@ -10,7 +10,7 @@ import asyncio
 import json
 
 from support import asyncio_runner
-from websockets.asyncio.client import connect
+from support.wire_document import connect_async as connect
 
 PATIENCE = 60
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 
-from websockets.sync.client import connect
+from support.wire_document import connect
 
 
 @contextmanager

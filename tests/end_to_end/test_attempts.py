@@ -18,9 +18,9 @@ from celery import Celery
 from support.conditions import eventually
 from support.event_log import LogReader
 from support.sidecars import SidecarThread
+from support.wire_document import connect
 from support.workers import Worker
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 from celery_wsprogress import StreamingTask
 from celery_wsprogress.brokers import BrokerAddress

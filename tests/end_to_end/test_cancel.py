@@ -11,8 +11,8 @@ from celery import Celery, chain
 from support.conditions import eventually
 from support.sidecars import SidecarProcess, SidecarThread
 from support.tokens import KEY
+from support.wire_document import connect
 from support.workers import Worker
-from websockets.sync.client import connect
 
 from celery_wsprogress import StreamingTask, create_token
 from celery_wsprogress.brokers import BrokerAddress

@@ -19,9 +19,9 @@ import pytest
 from celery import Celery, group
 from support.conditions import eventually
 from support.sidecars import SidecarThread
+from support.wire_document import connect
 from support.workers import Worker
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 from celery_wsprogress import StreamingTask
 from celery_wsprogress.brokers import BrokerAddress

@@ -12,8 +12,8 @@ from support import process_state
 from support.asyncio_runner import run
 from support.conditions import eventually
 from support.sidecars import SidecarProcess
+from support.wire_document import connect
 from support.workers import Worker
-from websockets.sync.client import connect
 
 from celery_wsprogress import operation, start_websocket_background, ws_manager
 from celery_wsprogress.sidecar.embedded import background

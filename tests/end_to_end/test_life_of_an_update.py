@@ -19,7 +19,7 @@ import pytest
 from support.conditions import eventually
 from support.servers import RedisServer
 from support.sidecars import SidecarThread
-from websockets.sync.client import connect
+from support.wire_document import connect
 
 import celery_wsprogress
 from celery_wsprogress import StreamingTask

@@ -14,8 +14,8 @@ from celery import Celery, states
 from subscribed_client import to_the_end, until, watching
 from support.conditions import eventually
 from support.sidecars import SidecarProcess
+from support.wire_document import connect
 from support.workers import PROJECTS, Worker
-from websockets.sync.client import connect
 
 from celery_wsprogress import StreamingTask
 

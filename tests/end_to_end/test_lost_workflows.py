@@ -8,8 +8,8 @@ import pytest
 from support.conditions import eventually
 from support.projects import load_project
 from support.sidecars import SidecarThread
+from support.wire_document import connect
 from support.workers import Worker
-from websockets.sync.client import connect
 
 from celery_wsprogress.brokers import BrokerAddress
 

@@ -16,8 +16,8 @@ import pytest
 from celery import chain, chord, group
 from support.conditions import eventually
 from support.sidecars import PATIENT, SidecarThread
+from support.wire_document import connect
 from support.workers import PROJECTS, Worker
-from websockets.sync.client import connect
 
 from celery_wsprogress.brokers import BrokerAddress
 

@@ -16,8 +16,8 @@ import scenario
 from celery.contrib.testing.worker import start_worker
 from support.conditions import eventually
 from support.sidecars import SidecarProcess, SidecarThread
+from support.wire_document import connect
 from support.workers import Worker
-from websockets.sync.client import connect
 
 from celery_wsprogress.brokers.address import broker_address
 

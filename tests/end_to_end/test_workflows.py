@@ -14,9 +14,9 @@ from celery.result import AsyncResult, GroupResult
 from support.conditions import eventually
 from support.projects import load_project
 from support.sidecars import PATIENT, SidecarProcess, SidecarThread
+from support.wire_document import connect
 from support.workers import Worker
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 from celery_wsprogress.brokers import BrokerAddress
 

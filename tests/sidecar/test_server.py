@@ -16,8 +16,8 @@ import pytest
 from support.conditions import eventually
 from support.sample_events import completed, error, log, progress, queued, status
 from support.sidecars import PATIENT, SidecarThread, write_until_one_falls
+from support.wire_document import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress, open_writer

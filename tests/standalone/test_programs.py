@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from support.event_log import LogReader, end_of, result_of, spoken
+from support.wire_document import connect
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 from celery_wsprogress.protocol.events import Log, Progress
 

@@ -18,8 +18,8 @@ from support.conditions import eventually
 from support.event_log import log_writer
 from support.sample_events import log, queued
 from support.sidecars import SidecarThread
+from support.wire_document import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
 from celery_wsprogress import create_token
 from celery_wsprogress.brokers import BrokerAddress

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from support import asyncio_runner
 from support.sidecars import SidecarThread
-from websockets.sync.client import connect
+from support.wire_document import connect
 
 from celery_wsprogress.access.tokens import TokenVerifier
 from celery_wsprogress.brokers import BrokerAddress

@@ -15,8 +15,8 @@ from support.asyncio_runner import run
 from support.conditions import eventually
 from support.forks import in_child
 from support.ports import free_port
+from support.wire_document import connect
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 from celery_wsprogress import (
     WEBSOCKETS_AVAILABLE,

@@ -15,8 +15,8 @@ from support.event_log import log_writer
 from support.ports import free_port
 from support.sample_events import completed, status
 from support.sidecars import SidecarThread
+from support.wire_document import connect
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.sidecar.ingest import startup_replay

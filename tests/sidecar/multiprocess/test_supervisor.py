@@ -20,8 +20,8 @@ from support.conditions import eventually
 from support.event_log import log_writer
 from support.sample_events import completed, log, progress, queued, status
 from support.sidecars import SidecarProcess
+from support.wire_document import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
-from websockets.sync.client import connect
 
 from celery_wsprogress.sidecar.multiprocess.supervisor import MetricsLedger
 
