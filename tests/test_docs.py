@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import logging
@@ -10,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,7 +32,7 @@ from support.pages import web_server
 from support.ports import free_port
 from support.sidecars import SidecarThread
 
-from celery_wsprogress import log_handler, setting_sources, settings
+from celery_wsprogress import StreamingTask, log_handler, setting_sources, settings
 from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.brokers.address import broker_address
 from celery_wsprogress.cli import main
@@ -49,6 +51,7 @@ LOGS = ROOT / "docs" / "howto" / "logs.md"
 STREAMS = ROOT / "docs" / "howto" / "streams.md"
 WORKFLOWS = ROOT / "docs" / "howto" / "workflows.md"
 WATCH = ROOT / "docs" / "howto" / "watch-from-python.md"
+MCP = ROOT / "docs" / "howto" / "mcp.md"
 LIBRARIES = ROOT / "docs" / "howto" / "libraries.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative_to(ROOT).parts}]
@@ -147,7 +150,8 @@ def check_command(line):
     elif program == "make":
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif program == "pip":
-        assert arguments == ["install", "celery-wsprogress"]
+        assert arguments[:2] == ["install", "celery-wsprogress"]
+        assert {*arguments[2:]} <= {"mcp"}
     elif program == "export":
         check_variable(line)
     else:
@@ -383,6 +387,87 @@ def test_the_loops_of_the_documentation_watch_tasks(monkeypatch, capsys):
     assert [line for line in lines if line.startswith("completed ")]
 
 
+@pytest.fixture(scope="module")
+def tool():
+    """The tool of the documentation before a worker by threads: what it defines, and the hub."""
+    page = run_page(MCP, python_of(MCP).replace(DOCUMENTED_URL, "memory://"))
+    app = app_of(page)
+
+    @app.task(base=StreamingTask, name="mcp.fail")
+    def fail(rows):
+        raise ValueError("row 2 has no date")
+
+    @app.task(base=StreamingTask, bind=True, name="mcp.go_on")
+    def go_on(self, rows):
+        self.update_progress(0.5)
+        while True:
+            self.raise_if_cancelled()
+            time.sleep(0.01)
+
+    with (
+        start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
+        SidecarThread(broker_address(app)) as sidecar,
+        pytest.MonkeyPatch.context() as monkeypatch,
+    ):
+        monkeypatch.setenv("WSPROGRESS_WS_URL", sidecar.url)
+        # Late: it takes a second.
+        import mcp
+
+        yield {**page, "tasks": app.tasks, "Client": mcp.Client}, sidecar.sidecar.hub
+
+
+def test_the_tool_of_the_documentation_tells_how_far_its_task_is(tool):
+    page, _ = tool
+
+    async def call(told):
+        async def progress(*said):
+            told.append(said)
+
+        async with page["Client"](page["server"]) as client:
+            rows = {"rows": ["a", "b", "c"]}
+            return await client.call_tool("import_table", rows, progress_callback=progress)
+
+    answer = run_within(call(told := []))
+    assert answer.structured_content == {"rows": 3}
+    assert told[-1] == (1.0, 1.0, "row c")
+
+
+def test_the_tool_of_the_documentation_says_why_its_task_failed(tool, monkeypatch):
+    page, _ = tool
+    monkeypatch.setattr(page["import_rows"], "delay", page["tasks"]["mcp.fail"].delay)
+
+    async def call():
+        async with page["Client"](page["server"]) as client:
+            return await client.call_tool("import_table", {"rows": []})
+
+    answer = run_within(call())
+    assert answer.is_error
+    assert "row 2 has no date" in answer.content[0].text
+
+
+def test_who_cancels_the_call_of_the_tool_cancels_its_task(tool, monkeypatch):
+    page, hub = tool
+    monkeypatch.setattr(page["import_rows"], "delay", page["tasks"]["mcp.go_on"].delay)
+
+    async def call():
+        runs = asyncio.Event()
+
+        async def progress(*_):
+            runs.set()
+
+        async with page["Client"](page["server"]) as client:
+            call = client.call_tool("import_table", {"rows": []}, progress_callback=progress)
+            calling = asyncio.create_task(call)
+            await runs.wait()
+            calling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await calling
+
+    run_within(call())
+    [record, *_] = hub.store.newest_first()
+    eventually(lambda: hub.get(record.operation_id)["state"] == "cancelled")
+
+
 def _completed(hub, operation_id):
     return eventually(
         lambda: (seen := hub.get(operation_id)) and seen["state"] == "completed" and seen,
@@ -445,6 +530,7 @@ OF_DJANGO = {"django.md"}
 DOCUMENTED_URL = "redis://localhost:6379/0"
 STANDALONE = {
     *(*TOKENS, GUIDE.name, "asgi.md", "brokers.md", "fastapi.md", "flask.md", "flower.md"),
+    "mcp.md",
     "test-your-tasks.md",
 }
 
