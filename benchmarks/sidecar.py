@@ -86,7 +86,8 @@ runpy.run_module("celery_wsprogress", run_name="__main__")
 def sidecar(broker: str, *options: str, uvloop: bool = True) -> Iterator[Sidecar]:
     """Start one, and kill it in the end.
 
-    Its pings are rarer than a measurement is long, and it gives up no operation meanwhile.
+    Its pings are rarer than a measurement is long, it gives up no operation meanwhile, and it takes
+    as many clients of one address as the largest measurement has.
 
     Args:
         broker: The URL of its log.
@@ -97,6 +98,7 @@ def sidecar(broker: str, *options: str, uvloop: bool = True) -> Iterator[Sidecar
     command = [
         *(sys.executable, *program, "serve", "--broker", broker),
         *("--port", "0", "--heartbeat", "600", "--lost-after", "86400"),
+        *("--max-connections", "20000", "--address-connections", "20000"),
         *("--log-level", "error", *options),
     ]
     with started(command, MEASURED) as process:

@@ -24,6 +24,7 @@ _COMMANDS: Final = {
         "celery_wsprogress.cli.check",
         "Try everything between this machine, broker, workers and sidecar.",
     ),
+    "size": ("celery_wsprogress.cli.size", "Estimate what a load needs: cores, memory, traffic."),
     "token": ("celery_wsprogress.cli.token", "Create a token for clients of the sidecar."),
     "fake": ("celery_wsprogress.cli.fake", "Serve recorded events, for those who write pages."),
     "interactive": (
