@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 PLUGIN = ("-p", "no:celery_wsprogress", "-p", "celery_wsprogress.testing.plugin")
 
 TESTS = """
+import threading
+
 import pytest
 from celery import Celery
 
@@ -50,6 +52,8 @@ def test_eager(recorded_progress):
 def test_called(recorded_progress):
     import_rows(3)
     assert_progress(recorded_progress, ends="completed", monotonic=True)
+    # Nothing was started for it. In a process of many tests, others may start one at any time.
+    assert not [one for one in threading.enumerate() if "wsprogress" in one.name]
 
 
 def test_on_a_worker(celery_worker):
