@@ -1,4 +1,4 @@
-"""The wire protocol as an AsyncAPI document: ``python docs/asyncapi_document.py`` writes it.
+"""The wire protocol as an AsyncAPI document: ``python docs/asyncapi_document.py`` prints it.
 
 It is made from the classes that encode events, and from :mod:`wire_shapes`, which has the rest.
 Standards: AsyncAPI 3.0.0, JSON Schema 2020-12.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from pathlib import Path
+import sys
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import msgspec
@@ -23,7 +23,6 @@ from celery_wsprogress.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FILE: Final = Path(__file__).parent / "reference" / "asyncapi.json"
 EVENTS: Final = (*get_args(Event), wire_shapes.Connected, wire_shapes.Snapshot)
 _SCHEMAS: Final = "#/components/schemas/"
 _FORMAT: Final = "application/schema+json;version=draft-2020-12"
@@ -169,4 +168,4 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(text())
+    sys.stdout.write(text())

@@ -8,6 +8,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import asyncapi_document  # noqa: E402 - beside this file
 from generate import cli_reference, metrics_table, settings_tables, states_table  # noqa: E402 - beside this file
 
 from celery_wsprogress.version import __version__  # noqa: E402
@@ -31,3 +32,4 @@ _generated.mkdir(exist_ok=True)
 (_generated / "settings.md").write_text(settings_tables())
 (_generated / "cli.md").write_text(cli_reference())
 (_generated / "metrics.md").write_text(metrics_table())
+(_generated / "asyncapi.json").write_text(asyncapi_document.text())

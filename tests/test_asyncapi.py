@@ -17,7 +17,7 @@ from support.deliveries import process
 from support.hub_clients import HubClient
 from support.sample_events import completed, progress, status
 from support.transcripts import transcript
-from support.wire_document import COMMANDS, FILE, Conversation, check, check_event, connect
+from support.wire_document import COMMANDS, DOCS, Conversation, check, check_event, connect
 from websockets.sync.server import serve
 
 from celery_wsprogress.access.permissions import Permit
@@ -41,7 +41,7 @@ def test_it_has_every_command_every_state_and_every_code_of_an_error(monkeypatch
 
 
 def wire_protocol():
-    return (FILE.parent / "wire-protocol.md").read_text()
+    return (DOCS / "reference" / "wire-protocol.md").read_text()
 
 
 @pytest.mark.parametrize("life", LIVES, ids=lambda life: life["name"])

@@ -129,9 +129,3 @@ def test_the_generated_parts_hold_every_setting_and_every_command(monkeypatch):
         f"## `celery-wsprogress {name}`" in generate.cli_reference()
         for name in main.list_commands(None)
     )
-
-
-def test_the_asyncapi_document_is_what_the_code_makes(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "docs"))
-    made = importlib.import_module("asyncapi_document").text()
-    assert read("asyncapi.json") == made, "run `python docs/asyncapi_document.py`"

@@ -8,8 +8,10 @@ ignore.
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import re
+import sys
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,18 @@ from jsonschema.exceptions import ValidationError, best_match
 from websockets.asyncio import client as async_client
 from websockets.sync import client as sync_client
 
-FILE = Path(__file__).parents[2] / "docs" / "reference" / "asyncapi.json"
-DOCUMENT = json.loads(FILE.read_text())
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def _document() -> Any:
+    sys.path.insert(0, str(DOCS))
+    try:
+        return json.loads(importlib.import_module("asyncapi_document").text())
+    finally:
+        sys.path.remove(str(DOCS))
+
+
+DOCUMENT = _document()
 REFUSED = "reply_refused"
 
 
