@@ -58,7 +58,7 @@ PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative
 TOKENS = {"authenticate.md", "monitor.md"}
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: Diffs are applied by tests/test_coming_from.py.
-LANGUAGES = {"python", "bash", "diff", "html", "ini", "javascript", "json", "jsx", "text"}
+LANGUAGES = {"python", "bash", "diff", "html", "javascript", "json", "jsx", "text"}
 
 
 def blocks(language):
@@ -122,12 +122,6 @@ def test_a_frame_is_one_of_the_protocol(page, text):
 def test_a_command_is_one_that_exists(page, text):
     for line in text.splitlines():
         check_command(line)
-
-
-@pytest.mark.parametrize(("page", "text"), blocks("ini"))
-def test_a_service_starts_a_command_that_exists(page, text):
-    [command] = re.findall(r"^ExecStart=\S+/(.*)$", text, re.MULTILINE)
-    check_command(command)
 
 
 def check_command(line):

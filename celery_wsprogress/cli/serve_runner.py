@@ -143,10 +143,11 @@ def _print_startup(
 ) -> None:
     from celery_wsprogress.sidecar.sockets import address_of, reachable_addresses  # noqa: PLC0415 - see the module `serve`
 
-    if settings.unix_socket is not None:
+    if address_text.startswith("unix:"):
+        path = address_text.removeprefix("unix:")
         click.echo(f"WebSocket server started on {address_text}")
         click.echo(f"Broker: {masked(address.url)}")
-        click.echo(f"Status: curl --unix-socket {settings.unix_socket} http://localhost/status")
+        click.echo(f"Status: curl --unix-socket {path} http://localhost/status")
         return
     port = int(address_text.rpartition(":")[2])
     click.echo(f"WebSocket server started on ws://{address_text}")

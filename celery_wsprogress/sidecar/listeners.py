@@ -61,10 +61,16 @@ def port_of(sock: socket.socket) -> int:
     return 0 if is_unix(sock) else int(sock.getsockname()[1])
 
 
-def address_of(settings: ServeSettings, port: int) -> str:
-    """Return ``host:port``, for clients on this machine, or ``unix:`` and a path."""
-    if settings.unix_socket is not None:
-        return f"unix:{settings.unix_socket}"
+def address_of(settings: ServeSettings, sockets: list[socket.socket], port: int) -> str:
+    """Return ``host:port``, for clients on this machine, or ``unix:`` and a path.
+
+    Args:
+        settings: Where.
+        sockets: Those that are open, perhaps by systemd and elsewhere than the settings say.
+        port: The port, where there is one.
+    """
+    if sockets and is_unix(sockets[0]):
+        return f"unix:{sockets[0].getsockname()}"
     return display_address(settings.host, port)
 
 

@@ -162,7 +162,7 @@ class Sidecar:
     @property
     def address(self) -> str:
         """``host:port``, for clients on this machine, or ``unix:`` and a path."""
-        return listeners.address_of(self.settings, self.port)
+        return listeners.address_of(self.settings, self.sockets, self.port)
 
     async def start(self) -> None:
         """Listen, then begin to read the log.

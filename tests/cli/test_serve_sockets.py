@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import urllib.request
 from http.client import HTTPConnection
 from pathlib import Path
@@ -15,20 +12,13 @@ from pathlib import Path
 import pytest
 from support.conditions import eventually
 from support.nginx import nginx
+from support.programs import OURS
 from support.servers import RedisServer
+from support.services import start_service
 from support.wire_document import connect, unix_connect
 
 BROKER = "redis://localhost:1/0"
 """Nobody listens there: that matters to nothing here."""
-
-AS_SYSTEMD = """
-import os, sys
-if (passed := int(sys.argv[1])) >= 0:
-    os.dup2(passed, 3, inheritable=True)
-    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
-os.execv(sys.executable, [sys.executable, "-m", "celery_wsprogress", *sys.argv[2:]])
-"""
-"""Passes a socket as systemd does, and becomes the service."""
 
 
 @pytest.fixture
@@ -38,16 +28,9 @@ def serve(tmp_path):
 
     def start(*options, passed=-1, broker=BROKER, **variables):
         output = tmp_path / f"output-{len(started)}"
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("WSPROGRESS_")}
-        arguments = ["serve", "--broker", broker, *options]
+        command = [*OURS, "serve", "--broker", broker, *options]
         with output.open("w") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-c", AS_SYSTEMD, str(passed), *arguments],
-                env={**clean, **variables},
-                pass_fds=[passed] if passed >= 0 else [],
-                stdout=file,
-                stderr=file,
-            )
+            process = start_service(command, file, passed=passed, environment=variables)
         started.append(process)
         return process, output
 

@@ -32,7 +32,7 @@ def test_a_unix_socket_is_for_its_user_and_its_group(path):
         assert stat.S_IMODE(Path(path).stat().st_mode) == 0o660
         assert listeners.is_unix(sock)
         assert listeners.port_of(sock) == 0
-        assert listeners.address_of(settings, 0) == f"unix:{path}"
+        assert listeners.address_of(settings, [sock], 0) == f"unix:{path}"
         listeners.remove_file(settings, [sock])
     assert not Path(path).exists()
 

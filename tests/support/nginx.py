@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from support.conditions import eventually
 from support.ports import free_port
@@ -17,7 +18,8 @@ from support.servers import find_program
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CONFIGURATION = """
+#: In one process, which runs as the user of the tests.
+_MAIN: Final = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors;
 events {{}}
 http {{
@@ -25,20 +27,26 @@ http {{
   client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
   uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
   types {{ text/html html; text/javascript js; }}
-  server {{
-    listen 127.0.0.1:{port};
-    root {site};
-    location {prefix} {{
-      proxy_pass http://{target}/;
-      proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection "upgrade";
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    }}
+  include {folder}/site.conf;
+}}
+"""
+
+_SITE: Final = """
+server {{
+  listen 127.0.0.1:{port};
+  root {site};
+  location {prefix} {{
+    proxy_pass http://{target}/;
+    proxy_http_version 1.1;
+    proxy_set_header Host $http_host;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection "upgrade";
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
   }}
 }}
 """
+
+_PORT: Final = re.compile(r"^\s*listen 127\.0\.0\.1:(\d+)", re.MULTILINE)
 
 
 @contextmanager
@@ -52,21 +60,33 @@ def nginx(site: Path, target: int | Path, prefix: str) -> Iterator[str]:
     """
     port = free_port()
     upstream = f"unix:{target}:" if isinstance(target, Path) else f"127.0.0.1:{target}"
+    with run_nginx(_SITE.format(port=port, site=site, target=upstream, prefix=prefix)):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def run_nginx(configuration: str) -> Iterator[None]:
+    """Run it until the block ends, once it listens on each port.
+
+    Args:
+        configuration: What stands in the block ``http``, with ports of 127.0.0.1 only.
+    """
     with tempfile.TemporaryDirectory(prefix="wsp-nginx-") as folder:
+        Path(folder, "site.conf").write_text(configuration)
         file = Path(folder, "nginx.conf")
-        values = {
-            "folder": folder,
-            "port": port,
-            "site": site,
-            "target": upstream,
-            "prefix": prefix,
-        }
-        file.write_text(_CONFIGURATION.format(**values))
+        file.write_text(_MAIN.format(folder=folder))
         command = [find_program("nginx"), "-c", str(file), "-p", folder]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            eventually(lambda: _listens(port), what="nginx to listen")
-            yield f"http://127.0.0.1:{port}"
+            ports = [int(one) for one in _PORT.findall(configuration)]
+            errors = Path(folder, "errors")
+            for port in ports:
+                eventually(
+                    lambda port=port: _listens(port) or process.poll(),
+                    what=f"nginx to listen on {port}",
+                )
+            assert process.poll() is None, errors.read_text()
+            yield
         finally:
             process.terminate()
             process.wait(60)

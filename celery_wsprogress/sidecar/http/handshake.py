@@ -27,8 +27,6 @@ from celery_wsprogress.sidecar.http.refusals import RefusedHeader
 from celery_wsprogress.sidecar.http.routes import TEXT, HTTPAnswer, is_public
 
 if TYPE_CHECKING:
-    from websockets.asyncio.server import ServerConnection
-
     from celery_wsprogress.access.tokens import TokenVerifier
     from celery_wsprogress.settings import ServeSettings
 
@@ -121,11 +119,16 @@ def permit_for(
     )
 
 
-def address_of(connection: ServerConnection, request: Request, settings: ServeSettings) -> str:
-    """Return the address that a request comes from, behind the proxies that are listed."""
-    peer = connection.remote_address
+def address_of(peer: str, request: Request, settings: ServeSettings) -> str:
+    """Return the address that a request comes from, behind the proxies that are listed.
+
+    Args:
+        peer: The address that its connection comes from.
+        request: It.
+        settings: Which proxies are listed.
+    """
     forwarded_for = request.headers.get_all("X-Forwarded-For")
-    return client_address(peer[0] if peer else "", forwarded_for, settings.trusted_proxies)
+    return client_address(peer, forwarded_for, settings.trusted_proxies)
 
 
 def is_handshake(request: Request) -> bool:

@@ -130,7 +130,7 @@ class RequestHandler:
 
     async def _decide(self, connection: ServerConnection, request: Request) -> Response | None:
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see Sidecar._serve
-        connection.address = address_of(connection, request, self._settings)
+        connection.address = address_of(connection.address, request, self._settings)
         rejection = reject_reason(request, self._settings)
         if rejection is not None:
             self._log_rejection(connection, request, rejection.status)
