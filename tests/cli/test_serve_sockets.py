@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import urllib.request
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from support.conditions import eventually
 from support.nginx import nginx
 from support.programs import OURS
 from support.servers import RedisServer
-from support.services import start_service
+from support.services import UnixHTTP, start_service
 from support.wire_document import connect, unix_connect
 
 BROKER = "redis://localhost:1/0"
@@ -44,18 +43,6 @@ def wait_for(output, text):
     eventually(lambda: text in output.read_text(), timeout=60, what=text)
 
 
-class UnixHTTP(HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path):
-        super().__init__("localhost", timeout=60)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(str(self.path))
-
-
 @pytest.fixture
 def redis_url():
     with RedisServer() as server:
@@ -66,9 +53,7 @@ def test_a_unix_socket(serve, tmp_path, redis_url):
     path = tmp_path / "progress.sock"
     process, output = serve("--unix-socket", str(path), broker=redis_url)
     wait_for(output, f"WebSocket server started on unix:{path}\n")
-    client = UnixHTTP(path)
-    client.request("GET", "/healthz")
-    assert client.getresponse().read() == b"ok\n"
+    assert UnixHTTP(path).ask("/healthz") == (200, b"ok\n")
     with unix_connect(str(path), uri="ws://localhost/", open_timeout=60) as websocket:
         assert json.loads(websocket.recv(timeout=60))["event_type"] == "connected"
     with nginx(tmp_path, path, "/progress/") as site:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import pytest
 from conftest import skip_or_fail
-from support.deployments import Site
 from support.servers import ServerMissingError, find_program
 
 
 @pytest.fixture(scope="module")
-def machine(redis_server):
-    """nginx, two sidecars behind it, and a broker with nothing in it."""
+def broker(redis_server):
+    """The URL of a broker with nothing in it, on a machine that has nginx."""
     try:
         find_program("nginx")
     except ServerMissingError as exc:
         skip_or_fail(str(exc))
     redis_server.clear()
-    with Site(redis_server.url) as site:
-        yield site
+    return redis_server.url

@@ -10,7 +10,7 @@ from http.client import HTTPConnection, HTTPSConnection
 import pytest
 from msgspec import structs
 from support.conditions import eventually
-from support.deployments import FOLDER
+from support.deployments import FOLDER, Site
 from support.event_log import log_writer
 from support.sample_events import completed, result, status
 from websockets.sync.client import connect
@@ -21,7 +21,14 @@ pytestmark = pytest.mark.redis
 
 
 @pytest.fixture(scope="module")
-def ended(machine, redis_server):
+def machine(broker):
+    """nginx, and two sidecars behind it."""
+    with Site(broker) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def ended(machine, broker):
     """An operation that both sidecars know to have ended."""
     one = str(uuid.uuid4())
     events = [
@@ -29,7 +36,7 @@ def ended(machine, redis_server):
         result("hers", at=2.0),
         completed(at=2.0, duration=1.0),
     ]
-    with log_writer(redis_server.url) as write:
+    with log_writer(broker) as write:
         write(*[structs.replace(event, operation_id=one) for event in events])
     for name in "12":
         eventually(lambda name=name: b"completed" in ask_locally(machine, name, one)[1])

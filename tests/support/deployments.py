@@ -16,18 +16,17 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from support.conditions import eventually
 from support.nginx import run_nginx
 from support.ports import free_port
 from support.programs import OURS
-from support.services import start_service
+from support.services import UnixHTTP, start_service
 
 if TYPE_CHECKING:
     import subprocess
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "deploy"
 
 PROGRAM: Final = "/srv/proj/.venv/bin/celery-wsprogress"
+
+#: A busy machine is neither a dead client nor a lost task.
+_PATIENT: Final = {"WSPROGRESS_HEARTBEAT": "600", "WSPROGRESS_LOST_AFTER": "3600"}
 
 _APPLICATION: Final = 'from celery import Celery\n\napp = Celery("proj", broker={url!r})\n'
 
@@ -52,7 +54,7 @@ def unit(name: str) -> dict[str, list[str]]:
 class Service:
     """One sidecar of ``wsprogress@.service``, with the socket of ``wsprogress@.socket``.
 
-    As with systemd, the socket is open before the sidecar starts, and stays open.
+    As with systemd, the socket is open before the sidecar starts.
 
     Args:
         instance: What stands for ``%i``.
@@ -62,16 +64,14 @@ class Service:
 
     def __init__(self, instance: str, run: Path, project: Path) -> None:
         [path] = unit("wsprogress@.socket")["ListenStream"]
-        self.path = path.replace("%i", instance).replace("/run/wsprogress", str(run))
+        self.path = Path(path.replace("%i", instance).replace("/run/wsprogress", str(run)))
         self._project = project
         self._log = project / f"log-{instance}"
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(self.path)
-        self._socket.listen(128)
         self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notices.bind(str(run / f"notify-{instance}"))
-        self._notices.settimeout(60)
-        self.process: subprocess.Popen[bytes] | None = None
+        self._notices.settimeout(120)
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -79,36 +79,54 @@ class Service:
 
     def __exit__(self, *exc_info: object) -> None:
         """End it at once, and close its socket."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(60)
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(60)
         self._socket.close()
         self._notices.close()
 
     def start(self) -> None:
-        """Start it by the line of its unit; returns when it says that it is ready."""
+        """Start both units; returns when the sidecar has read the log."""
+        self.path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(self.path))
+        self._socket.listen(128)
+        self._start_sidecar()
+
+    def restart(self) -> int:
+        """Restart the sidecar, on the same socket; returns the exit code of the one before."""
+        code = self._stop_sidecar()
+        self._start_sidecar()
+        return code
+
+    def stop(self) -> int:
+        """Stop both units; returns the exit code of the sidecar."""
+        code = self._stop_sidecar()
+        self._socket.close()
+        return code
+
+    def _start_sidecar(self) -> None:
         [line] = unit("wsprogress@.service")["ExecStart"]
         program, *arguments = shlex.split(line)
         assert program == PROGRAM
         with self._log.open("a") as log:
-            self.process = start_service(
+            self._process = start_service(
                 [*OURS, *arguments],
                 log,
                 passed=self._socket.fileno(),
-                environment={"NOTIFY_SOCKET": str(self._notices.getsockname())},
+                environment={"NOTIFY_SOCKET": str(self._notices.getsockname()), **_PATIENT},
                 folder=self._project,
             )
-        assert self.next_notice() == "READY=1", self.output
+        assert self._next_notice() == "READY=1", self.output
+        eventually(lambda: UnixHTTP(self.path).ask("/readyz")[0] == 200, what="a ready sidecar")
 
-    def stop(self) -> int:
-        """End it as ``systemctl stop`` does; returns its exit code."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        assert self.next_notice() == "STOPPING=1", self.output
-        return self.process.wait(60)
+    def _stop_sidecar(self) -> int:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        assert self._next_notice() == "STOPPING=1", self.output
+        return self._process.wait(60)
 
-    def next_notice(self) -> str:
-        """What it tells systemd next."""
+    def _next_notice(self) -> str:
         return self._notices.recv(100).decode()
 
     @property
@@ -116,16 +134,24 @@ class Service:
         """What it has written to the journal."""
         return self._log.read_text()
 
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        _, text = UnixHTTP(self.path).ask("/metrics")
+        [found] = re.findall(rb"^\w*_connected_clients (\d+)$", text, re.MULTILINE)
+        return int(found)
+
 
 class Site:
-    """The whole machine: nginx with ``nginx.conf``, and two services behind it.
+    """The whole machine: nginx with ``nginx.conf``, and the two services behind it.
 
     Args:
         broker: Its URL.
+        spare: The names of further sidecars that nginx knows of; none of them runs.
     """
 
-    def __init__(self, broker: str) -> None:
-        self._broker = broker
+    def __init__(self, broker: str, spare: str = "") -> None:
+        self._broker, self._spare = broker, spare
         # Not pytest's folder: the path of a Unix socket may have 107 bytes at the most.
         self._folder = Path(tempfile.mkdtemp(prefix="wsp-site-"))
         self.certificate = self._folder / "fullchain.pem"
@@ -134,37 +160,37 @@ class Site:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            stack.callback(shutil.rmtree, self._folder)
+        with self._stack:
+            self._stack.callback(shutil.rmtree, self._folder)
             (self._folder / "proj.py").write_text(_APPLICATION.format(url=self._broker))
             for name in "12":
-                self.services.append(stack.enter_context(Service(name, self._folder, self._folder)))
+                self.add(name)
             make_certificate(self.certificate, self._folder / "key.pem")
-            stack.enter_context(run_nginx(self._configuration()))
-            self._stack = stack.pop_all()
+            self._stack.enter_context(run_nginx(self._configuration()))
+            self._stack = self._stack.pop_all()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._stack.close()
+
+    def add(self, name: str) -> Service:
+        """Start one more sidecar."""
+        service = self._stack.enter_context(Service(name, self._folder, self._folder))
+        self.services.append(service)
+        return service
 
     @property
     def url(self) -> str:
         """Where clients find the sidecars."""
         return f"wss://127.0.0.1:{self.port}/progress/"
 
-    def is_ready(self, instance: str) -> bool:
-        """What ``/readyz`` of one sidecar says, by the way that is for the machine itself."""
-        try:
-            with urlopen(f"http://127.0.0.1:{self.local_port}/{instance}/readyz", timeout=60) as it:
-                return it.status == 200
-        except HTTPError:
-            return False
-
     def _configuration(self) -> str:
-        text = re.sub(
-            r"^ *listen \[::\].*\n", "", (FOLDER / "nginx.conf").read_text(), flags=re.MULTILINE
-        )
+        text = (FOLDER / "nginx.conf").read_text()
+        text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.MULTILINE)
+        [second] = re.findall(r"^.*/2\.sock max_fails=0;\n", text, re.MULTILINE)
+        more = "".join(second.replace("2.sock", f"{name}.sock") for name in self._spare)
         for written, here in {
+            second: second + more,
             "listen 80;": f"listen 127.0.0.1:{self.plain_port};",
             "listen 443 ": f"listen 127.0.0.1:{self.port} ",
             "listen 127.0.0.1:9180;": f"listen 127.0.0.1:{self.local_port};",

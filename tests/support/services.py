@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+from http.client import HTTPConnection
 from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -19,6 +21,29 @@ if (passed := int(sys.argv[1])) >= 0:
     os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
 os.execv(sys.argv[2], sys.argv[2:])
 """
+
+
+class UnixHTTP(HTTPConnection):
+    """HTTP over a Unix socket.
+
+    Args:
+        path: Its file.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__("localhost", timeout=60)
+        self._path = str(path)
+
+    def connect(self) -> None:
+        """Open it."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self._path)
+
+    def ask(self, path: str) -> tuple[int, bytes]:
+        """The status and the text of an answer."""
+        self.request("GET", path)
+        with self.getresponse() as answer:
+            return answer.status, answer.read()
 
 
 def start_service(
