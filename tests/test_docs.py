@@ -12,11 +12,14 @@ import shlex
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlencode
 
+import jwt
 import msgspec
 import pytest
 from celery import Celery
@@ -46,6 +49,7 @@ FIRST_BAR = ROOT / "docs" / "tutorial" / "first-bar.md"
 TASKS = ROOT / "docs" / "howto" / "report-progress.md"
 TRACK = ROOT / "docs" / "howto" / "track.md"
 ASGI = ROOT / "docs" / "howto" / "asgi.md"
+FASTAPI = ROOT / "docs" / "howto" / "fastapi.md"
 CANCEL = ROOT / "docs" / "howto" / "cancel.md"
 LOGS = ROOT / "docs" / "howto" / "logs.md"
 STREAMS = ROOT / "docs" / "howto" / "streams.md"
@@ -56,6 +60,7 @@ LIBRARIES = ROOT / "docs" / "howto" / "libraries.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative_to(ROOT).parts}]
 TOKENS = {"authenticate.md", "monitor.md"}
+KEY = "k" * 40
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: Diffs are applied by tests/test_coming_from.py.
 LANGUAGES = {"python", "bash", "diff", "html", "javascript", "json", "jsx", "text"}
@@ -471,7 +476,7 @@ def _completed(hub, operation_id):
 
 @pytest.mark.parametrize("name", sorted(TOKENS))
 def test_the_token_of_the_documentation_holds(monkeypatch, name):
-    monkeypatch.setenv("WSPROGRESS_KEY", "k" * 40)
+    monkeypatch.setenv("WSPROGRESS_KEY", KEY)
     howto = ROOT / "docs" / "howto" / name
     page = run_page(howto, python_of(howto))
     assert page["token"].count(".") == 2
@@ -501,6 +506,29 @@ def test_the_asgi_application_of_the_documentation_serves_its_page(redis_url, br
         tab.close()
 
 
+def test_a_logged_in_user_of_the_documentation_gets_tokens_for_nobody_else(redis_url, monkeypatch):
+    monkeypatch.setenv("WSPROGRESS_KEY", KEY)
+    [text] = [text for kind, text in _BLOCK.findall(FASTAPI.read_text()) if "current_user" in text]
+    page = run_page(FASTAPI, text.replace(DOCUMENTED_URL, redis_url))
+    with asgi_server(page["app"]) as address:
+
+        def ask(path, user, body=None):
+            headers = {"X-User": user, "Content-Type": "application/json"}
+            request = urllib.request.Request(f"http://{address}{path}", body, headers)
+            try:
+                with urllib.request.urlopen(request, timeout=60) as response:
+                    return json.load(response)
+            except urllib.error.HTTPError as refused:
+                return refused.code
+
+        started = ask("/imports", "anna", b"[1, 2]")
+        again = ask(f"/imports/{started['task']}/token", "anna")
+        assert ask(f"/imports/{started['task']}/token", "bert") == 404
+    for token in (started["token"], again):
+        claims = jwt.decode(token, KEY, algorithms=["HS256"])
+        assert (claims["ids"], claims["sub"]) == ([started["task"]], "anna")
+
+
 #: As a page of the application would start it.
 START_IMPORT = """
     async () => {
@@ -523,7 +551,16 @@ OF_DJANGO = {"django.md"}
 
 DOCUMENTED_URL = "redis://localhost:6379/0"
 STANDALONE = {
-    *(*TOKENS, GUIDE.name, "asgi.md", "brokers.md", "fastapi.md", "flask.md", "flower.md"),
+    *(
+        *TOKENS,
+        GUIDE.name,
+        "asgi.md",
+        "brokers.md",
+        "eager.md",
+        "fastapi.md",
+        "flask.md",
+        "flower.md",
+    ),
     "mcp.md",
     "test-your-tasks.md",
 }
