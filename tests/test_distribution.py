@@ -1,4 +1,4 @@
-"""The wheel, built as it is for the world."""
+"""The wheel and the source distribution, built as they are for the world."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import email
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from configparser import ConfigParser
 from pathlib import Path
@@ -18,16 +19,30 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    command = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder))
+def built(tmp_path_factory):
+    """The folder with both."""
+    folder = tmp_path_factory.mktemp("built")
+    command = (sys.executable, "-m", "hatchling", "build", "-d", str(folder))
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = folder.glob("*.whl")
-    with zipfile.ZipFile(built) as archive:
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built):
+    [file] = built.glob("*.whl")
+    with zipfile.ZipFile(file) as archive:
         yield archive
+
+
+@pytest.fixture(scope="module")
+def source(built):
+    """The names in the source distribution, below its folder."""
+    [file] = built.glob("*.tar.gz")
+    with tarfile.open(file) as archive:
+        return {name.partition("/")[2] for name in archive.getnames()}
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +108,43 @@ def test_what_it_needs_and_what_it_offers(metadata):
     # Celery needs billiard anyway; it is named for the versions that do not run on Python 3.13.
     names = {re.match(r"[\w-]+", one)[0] for one in needed if not one.startswith("billiard")}
     assert names == {"celery", "click", "kombu", "msgspec", "pyjwt", "redis", "websockets"}
+
+
+def test_the_source_can_be_tested_and_built_again(source):
+    beside = {"pyproject.toml", "hatch_build.py", "Makefile", ".ci/run", "tests/conftest.py"}
+    assert beside | {"README.md", "LICENSE", "docs/conf.py", "docs/images/page.png"} <= source
+    modules = {str(one.relative_to(ROOT)) for one in (ROOT / "celery_wsprogress").rglob("*.py")}
+    assert modules <= source
+
+
+def test_nothing_that_is_made_on_the_way_is_in_the_source(source):
+    made = re.compile(r"(^|/)(__pycache__|node_modules|_build|_generated|screenshots|results)/")
+    assert [name for name in source if made.search(name)] == []
+
+
+def test_every_python_that_is_declared_is_one_that_is_tested(metadata):
+    kinds = metadata.get_all("Classifier")
+    declared = {one.rpartition(" ")[2] for one in kinds if re.search(r":: 3\.\d+$", one)}
+    [environments] = re.findall(r"^env_list = (.*)$", (ROOT / "tox.ini").read_text(), re.MULTILINE)
+    assert {f"3.{one}" for one in re.findall(r"py3(\d+)", environments)} == declared
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    [matrix] = re.findall(r"^ +python: \[(.*)\]$", workflow, re.MULTILINE)
+    assert declared <= set(re.findall(r"3\.\d+", matrix))
+
+
+def test_its_addresses_are_the_indexs_own(metadata):
+    addresses = [one.partition(", ")[2] for one in metadata.get_all("Project-URL")]
+    assert addresses
+    assert all(one.startswith("https://pypi.org/project/celery-wsprogress/") for one in addresses)
+
+
+def test_its_description_leads_nowhere_that_the_index_does_not_have(metadata):
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    text = metadata.get_payload()
+    assert "# celery-wsprogress" in text
+    assert "how it compares" in text
+    assert [one for one in _TARGETS.findall(text) if not one.startswith(("https://", "#"))] == []
+    assert "[how it compares](" in (ROOT / "README.md").read_text()
+
+
+_TARGETS = re.compile(r"\]\(([^)]*)\)")

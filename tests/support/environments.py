@@ -23,8 +23,8 @@ _BENEATH: Final = ("amqp", "billiard", "python-dateutil", "tzdata", "vine")
 #: What the worker's part of the tests is run with, taken from the extra `test` as it stands there.
 _TOOLS: Final = frozenset(
     {
-        "gevent", "hypothesis", "playwright", "psutil", "pytest", "pytest-timeout", "pytest-xdist",
-        "django", "django-celery-results", "numpy", "pyro4", "rich", "tqdm",
+        "gevent", "hypothesis", "jsonschema", "playwright", "psutil", "pytest", "pytest-timeout",
+        "pytest-xdist", "django", "django-celery-results", "numpy", "pyro4", "rich", "tqdm",
     }
 )  # fmt: skip
 
