@@ -17,12 +17,12 @@ import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import jwt
 import msgspec
 import pytest
-from celery import Celery
 from celery.bin.celery import celery as celery_cli
 from celery.contrib.testing.worker import start_worker
 from click.testing import CliRunner
@@ -79,8 +79,19 @@ def examples_of_browser(language):
     return [one for one in blocks(language) if one.values[0].name == "javascript-api.md"]
 
 
+def python_blocks(page):
+    return [text for kind, text in _BLOCK.findall(page.read_text()) if kind == "python"]
+
+
 def python_of(page):
-    return "\n".join(text for kind, text in _BLOCK.findall(page.read_text()) if kind == "python")
+    """The Python of a page in one text: what a block imports from the first one is there."""
+    return re.sub(r"^from proj import .*\n", "", "\n".join(python_blocks(page)), flags=re.MULTILINE)
+
+
+def in_memory(text):
+    """The same with a broker and a backend in this process."""
+    results = f'backend="{DOCUMENTED_URL}"'
+    return text.replace(results, 'backend="cache+memory://"').replace(DOCUMENTED_URL, "memory://")
 
 
 def block_of(page, language):
@@ -188,7 +199,7 @@ def check_key(line):
 
 def test_the_tasks_of_the_documentation_run():
     """On a worker by threads, watched by a sidecar; each of them is seen to its end."""
-    page = run_page(TASKS, python_of(TASKS))
+    page = run_page(TASKS, in_memory(python_of(TASKS)))
     app = app_of(page)
     with (
         start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
@@ -212,7 +223,7 @@ def test_the_tasks_of_the_documentation_run():
 
 
 def test_the_loops_and_phases_of_the_documentation_run():
-    page = run_page(TRACK, python_of(TRACK))
+    page = run_page(TRACK, in_memory(python_of(TRACK)))
     app = app_of(page)
     calls = {
         "import_rows": (["a", "b"], {2}, {}),
@@ -236,7 +247,7 @@ def test_the_loops_and_phases_of_the_documentation_run():
 
 def test_the_tasks_with_bars_of_their_own_are_seen_to_their_end(tmp_path, monkeypatch):
     # A module, which child processes import.
-    (tmp_path / "proj_with_bars.py").write_text(python_of(LIBRARIES))
+    (tmp_path / "proj_with_bars.py").write_text(in_memory(python_of(LIBRARIES)))
     monkeypatch.syspath_prepend(tmp_path)
     page = vars(importlib.import_module("proj_with_bars"))
     app = app_of(page)
@@ -253,7 +264,7 @@ def test_the_tasks_with_bars_of_their_own_are_seen_to_their_end(tmp_path, monkey
 
 
 def test_the_tasks_of_the_documentation_can_be_cancelled():
-    page = run_page(CANCEL, python_of(CANCEL))
+    page = run_page(CANCEL, in_memory(python_of(CANCEL)))
     app = app_of(page)
     ends = {}
     with (
@@ -287,7 +298,7 @@ def log_filters():
 
 def test_the_lines_of_the_documentation_are_seen(log_filters, monkeypatch):
     monkeypatch.setattr(sys, "stdout", sys.stdout)
-    page = run_page(LOGS, python_of(LOGS))
+    page = run_page(LOGS, in_memory(python_of(LOGS)))
     app = app_of(page)
     with (
         start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
@@ -315,7 +326,7 @@ def lines_of(hub, operation_id, kind="log"):
 
 
 def test_the_streams_of_the_documentation_are_seen(capsys):
-    page = run_page(STREAMS, python_of(STREAMS))
+    page = run_page(STREAMS, in_memory(python_of(STREAMS)))
     app = app_of(page)
     with (
         start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
@@ -349,7 +360,7 @@ def shapes_of(page):
 
 def test_each_id_of_the_documentation_is_one_to_watch():
     """On a worker by threads; each canvas of the table is seen to its end under its id."""
-    shapes, text = shapes_of(WORKFLOWS), python_of(WORKFLOWS)
+    shapes, text = shapes_of(WORKFLOWS), in_memory(python_of(WORKFLOWS))
     page = run_page(WORKFLOWS, text.partition("heavy =")[0], __name__="proj")
     assert len(shapes) > 10
     app = app_of(page)
@@ -370,17 +381,19 @@ def test_each_id_of_the_documentation_is_one_to_watch():
 
 def test_the_loops_of_the_documentation_watch_tasks(monkeypatch, capsys):
     """The first block on a worker by threads, the others before a sidecar, in a thread."""
-    first, *others = [text for kind, text in _BLOCK.findall(WATCH.read_text()) if kind == "python"]
-    page = run_page(WATCH, first)
-    app = app_of(page)
+    first, *others = python_blocks(WATCH)
+    page = run_page(WATCH, in_memory(first))
+    monkeypatch.setitem(sys.modules, "proj", SimpleNamespace(**page))
+    app, shown = app_of(page), {}
     with (
         start_worker(app, pool="threads", concurrency=2, perform_ping_check=False),
         SidecarThread(broker_address(app)) as sidecar,
         ThreadPoolExecutor(1) as thread,
     ):
         monkeypatch.setenv("WSPROGRESS_WS_URL", sidecar.url)
-        page = thread.submit(run_page, WATCH, "\n".join(others), **page).result()
-    assert page["outcome"].result == {"rows": 3}
+        for text in others:
+            shown |= thread.submit(run_page, WATCH, text).result()
+    assert shown["outcome"].result == {"rows": 3}
     lines = capsys.readouterr().out.splitlines()
     assert {"100% Importing", "{'rows': 3}", "[1, 2, 3]"} <= {*lines}
     assert [line for line in lines if line.startswith("completed ")]
@@ -389,7 +402,7 @@ def test_the_loops_of_the_documentation_watch_tasks(monkeypatch, capsys):
 @pytest.fixture(scope="module")
 def tool():
     """The tool of the documentation before a worker by threads: what it defines, and the hub."""
-    page = run_page(MCP, python_of(MCP).replace(DOCUMENTED_URL, "memory://"))
+    page = run_page(MCP, in_memory(python_of(MCP)))
     app = app_of(page)
 
     @app.task(base=StreamingTask, name="mcp.fail")
@@ -409,6 +422,8 @@ def tool():
         pytest.MonkeyPatch.context() as monkeypatch,
     ):
         monkeypatch.setenv("WSPROGRESS_WS_URL", sidecar.url)
+        # It takes tasks before it hears what is to be cancelled.
+        eventually(lambda: app.control.ping(timeout=1))
         # Late: it takes a second.
         import mcp
 
@@ -542,7 +557,7 @@ START_IMPORT = """
 def test_no_other_page_holds_python_that_nothing_runs():
     pages = (FIRST_BAR, TASKS, TRACK, LOGS, STREAMS, CANCEL, WORKFLOWS, LIBRARIES, WATCH)
     of_tasks = {page.name for page in pages}
-    run = {"README.md", *of_tasks, *STANDALONE, *OF_DJANGO}
+    run = {*of_tasks, *STANDALONE, *OF_DJANGO}
     assert {page.name for page in PAGES if python_of(page)} == run
 
 
@@ -551,18 +566,8 @@ OF_DJANGO = {"django.md"}
 
 DOCUMENTED_URL = "redis://localhost:6379/0"
 STANDALONE = {
-    *(
-        *TOKENS,
-        GUIDE.name,
-        "asgi.md",
-        "brokers.md",
-        "eager.md",
-        "fastapi.md",
-        "flask.md",
-        "flower.md",
-    ),
-    "mcp.md",
-    "test-your-tasks.md",
+    *(*TOKENS, GUIDE.name, "README.md", "asgi.md", "brokers.md", "eager.md", "fastapi.md"),
+    *("flask.md", "flower.md", "mcp.md", "test-your-tasks.md"),
 }
 
 
@@ -600,6 +605,36 @@ def test_each_block_runs_by_itself(redis_server, page, text, set_as_told):
     alone = "Nobody can see the operations" in ran.stderr
     if set_as_told or "start_websocket_background" in text:
         assert not alone
+
+
+#: Each block in names of its own; all of a page in one process, which is started once.
+EACH_BY_ITSELF = """
+import json, sys
+for text in json.load(sys.stdin):
+    exec(compile(text, "<block>", "exec"), {"__name__": "__main__"})
+"""
+
+
+@pytest.mark.parametrize(
+    "page", [TASKS, TRACK, LIBRARIES, LOGS, STREAMS, WORKFLOWS], ids=lambda one: one.name
+)
+def test_a_block_needs_nothing_but_the_first_one_in_its_file(redis_server, tmp_path, page):
+    first, *others = (one.replace(DOCUMENTED_URL, redis_server.url) for one in python_blocks(page))
+    (tmp_path / "proj.py").write_text(first)
+    assert others
+    assert "The blocks below import from this one, which is `proj.py`." in page.read_text()
+    ran = subprocess.run(
+        [sys.executable, "-c", EACH_BY_ITSELF],
+        input=json.dumps(others),
+        cwd=tmp_path,
+        env=bare(PYTHONPATH=f"{tmp_path}:{ROOT}"),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "Error" not in ran.stderr
 
 
 def test_a_page_runs_from_top_to_bottom_with_nothing_set(redis_server):
@@ -678,8 +713,8 @@ def test_the_page_of_the_guide_fills_its_bar(guide, sidecar, browser, tmp_path):
 def test_the_three_lines_fill_a_bar(browser, tmp_path, page):
     """The task of the page on a worker, its HTML in a browser, and a bar that fills."""
     [html] = [text for kind, text in _BLOCK.findall(page.read_text()) if kind == "html"]
-    text = python_of(page).replace(DOCUMENTED_URL, "memory://")
-    names = run_page(page, text, app=Celery("proj", broker="memory://"))
+    text = in_memory(python_of(page))
+    names = run_page(page, text)
     app = app_of(names)
     with (
         start_worker(app, pool="threads", concurrency=1, perform_ping_check=False),
