@@ -689,8 +689,7 @@ def test_the_javascript_of_the_guide_shows_an_operation(guide, sidecar, browser)
     page = browser.new_page()
     lines = []
     page.on("console", lambda line: lines.append(line.text))
-    script = script.replace("ws://localhost:8765", sidecar.url)
-    page.add_script_tag(content=f"const operationId = {json.dumps(guide[0])};\n{script}")
+    page.add_script_tag(content=placed(script, sidecar, guide[0]))
     eventually(lambda: page.evaluate("1") and [one for one in lines if "done in" in one])
     assert "[INFO] reading orders" in lines
     page.close()
@@ -778,9 +777,8 @@ def test_an_element_of_the_documentation_shows_an_operation(browser_page, _, htm
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("_", "script"), examples_of_browser("javascript"))
-def test_the_scripts_of_the_documentation_run_to_their_end(browser_page, guide, _, script):
-    named = f"const taskId = {json.dumps(guide[0])};\n"
-    page, lines = browser_page(f"<!doctype html><script type=module>{named}{script}</script>")
+def test_the_scripts_of_the_documentation_run_to_their_end(browser_page, _, script):
+    page, lines = browser_page(f"<!doctype html><script type=module>{script}</script>")
     last = "listed true completed" if "client.list" in script else "completed"
     eventually(lambda: page.evaluate("1") and last in lines, what=f"{last!r} among {lines}")
     if "client.list" in script:
