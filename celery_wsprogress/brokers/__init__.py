@@ -73,6 +73,17 @@ class LogEntry(NamedTuple):
     the process that waited for it; 0 where unknown."""
 
 
+class LogFault(NamedTuple):
+    """What is wrong with a log that can be written to."""
+
+    text: str
+    """What was found. It may hold the broker's own words."""
+    advice: str
+    """What to do about it."""
+    is_fatal: bool = False
+    """Whether nobody can read the log."""
+
+
 class Writer(Protocol):
     """Appends batches to the log. One thread uses it: the flusher of a process."""
 
@@ -153,6 +164,20 @@ def lacks_fanout(address: BrokerAddress) -> bool:
     """
     one: bool = import_module(f"{__name__}.connection").lacks_fanout(address)
     return one
+
+
+def find_fault(address: BrokerAddress) -> LogFault | None:
+    """Look for what a writer does not notice in the log. Connects; blocks for a few seconds.
+
+    Only RabbitMQ's log can have such faults. Call it after a writer was open.
+
+    Raises:
+        Exception: whatever the client library raises when the broker is down.
+    """
+    if not module_of(address.url).startswith("amqp."):
+        return None
+    found: LogFault | None = import_module(f"{__name__}.amqp.fault").find_fault(address)
+    return found
 
 
 def open_writer(address: BrokerAddress) -> Writer:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import textwrap
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +15,7 @@ from celery_wsprogress.cli import client_options
 from celery_wsprogress.cli.application import import_tasks
 from celery_wsprogress.cli.checks.configuration import check_configuration
 from celery_wsprogress.cli.checks.findings import CheckVerdict, skipped
+from celery_wsprogress.cli.printer import terminal_columns
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.settings import ServeSettings
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
     from celery_wsprogress.client.reconnecting_client import Token
 
 _PART_WIDTH: Final = 15
+_TEXT_COLUMN: Final = 8 + 1 + _PART_WIDTH + 2
+_WIDE: Final = 60
+"""Columns of a terminal in which what was found stands behind its part, line below line."""
+_NARROW_INDENT: Final = 4
 
 
 @click.command(epilog=client_options.EPILOG)
@@ -59,9 +66,9 @@ def check(ctx: click.Context, url: str, token: Token, *, timeout: float, as_json
 
 
 async def _check(app: Any, url: str, token: Token, timeout: float, *, as_json: bool) -> int:  # noqa: ASYNC109 - of each part
-    verdicts = []
+    verdicts, columns = [], terminal_columns(sys.stdout)
     async for finding in _findings(app, url, token, timeout):
-        click.echo(_json(finding) if as_json else _line(finding))
+        click.echo(_json(finding) if as_json else _text(finding, columns))
         verdicts.append(finding.verdict)
     failures = verdicts.count(CheckVerdict.FAILED)
     if not as_json:
@@ -79,10 +86,10 @@ async def _findings(app: Any, url: str, token: Token, timeout: float) -> AsyncIt
         text = "name the application with -A, or the broker in WSPROGRESS_URL"
         yield skipped(broker.PART, text)
     else:
-        found = broker.check_broker(address)
-        yield found
-        if found.verdict is CheckVerdict.FAILED:
-            address = None
+        for finding in broker.check_broker(address):
+            yield finding
+            if finding.verdict is CheckVerdict.FAILED:
+                address = None
     operation_id = f"check-{uuid.uuid4()}"
     if app is None and backend_url is None:
         yield skipped(backend.PART, "name the application with -A")
@@ -115,11 +122,24 @@ def _choose(app: Any) -> tuple[BrokerAddress | None, str, str | None]:
     return address, settings.exchange, settings.result_backend
 
 
-def _line(finding: Finding) -> str:
+def _text(finding: Finding, columns: int | None) -> str:
+    """Return a finding as lines: the verdict, and what to do below it.
+
+    Args:
+        finding: The finding.
+        columns: Columns of the terminal; None breaks no line.
+    """
     word = finding.verdict.value
     shown = word.upper() if finding.verdict is CheckVerdict.FAILED else word
     line = f"{shown:<8} {finding.part:<{_PART_WIDTH}}  {escape_control(finding.text, 500)}"
-    return f"{line}\n{'':<{8 + 1 + _PART_WIDTH}}  {finding.advice}" if finding.advice else line
+    indent = " " * (_TEXT_COLUMN if columns is None or columns >= _WIDE else _NARROW_INDENT)
+    lines = [line, indent + finding.advice] if finding.advice else [line]
+    if columns is None:
+        return "\n".join(lines)
+    wrapper = textwrap.TextWrapper(
+        columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(map(wrapper.fill, lines))
 
 
 def _json(finding: Finding) -> str:

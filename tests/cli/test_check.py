@@ -12,6 +12,7 @@ from support.clocks import Clock
 from support.ports import free_port
 from support.programs import OURS, run, terminal
 from support.sidecars import SidecarThread
+from support.terminals import COLUMNS
 from support.workers import Worker
 
 from celery_wsprogress.brokers import BrokerAddress
@@ -57,6 +58,18 @@ def place(redis_server):
         yield Place(redis_server.url, sidecar)
 
 
+@pytest.fixture(scope="module")
+def rabbitmq_place(rabbitmq_server):
+    rabbitmq_server.clear()
+    rabbitmq_server.control("add_vhost", "empty")
+    rabbitmq_server.control("set_permissions", "-p", "empty", "guest", ".*", ".*", ".*")
+    url = rabbitmq_server.url
+    with ExitStack() as stack:
+        stack.enter_context(Worker("checked", broker=url, pool="solo", concurrency=1))
+        yield Place(url, stack.enter_context(SidecarThread(BrokerAddress(url))))
+    rabbitmq_server.control("delete_vhost", "empty")
+
+
 @pytest.mark.parametrize(
     ("command", "options"), [(CELERY, ()), (OURS, ("-A", "checked"))], ids=["celery", "ours"]
 )
@@ -69,6 +82,34 @@ def test_everything_works(place, command, options):
     assert {text.partition(":")[0] for text in found.values()} == {"ok"}, found
     assert "one task is followed, checked.followed" in found["workers"]
     assert code == 0
+
+
+def test_everything_works_on_rabbitmq(rabbitmq_place):
+    code, found = rabbitmq_place.check(*PATIENT, RESULT_BACKEND="rpc://")
+    verdicts = {part: text.partition(":")[0] for part, text in found.items()}
+    del verdicts["result backend"]
+    assert set(verdicts.values()) == {"ok"}, found
+    assert (len(verdicts), code) == (6, 0)
+
+
+def test_another_virtual_host_than_those_of_sidecar_and_worker(rabbitmq_place):
+    code, found = rabbitmq_place.check(
+        *LONGER, RESULT_BACKEND="", BROKER_URL=f"{rabbitmq_place.broker[:-1]}empty"
+    )
+    assert found["broker"].startswith("ok"), found
+    assert "with the same broker (and virtual host)" in found["way of an event"]
+    assert "none has answered" in found["workers"]
+    assert code == 1
+
+
+def test_a_wrong_password_for_rabbitmq(rabbitmq_place):
+    wrong = rabbitmq_place.broker.replace("guest@", "hunter2@")
+    code, found = rabbitmq_place.check(*PATIENT, RESULT_BACKEND="", BROKER_URL=wrong)
+    assert "refuses user or password" in found["broker"]
+    assert found["way of an event"].startswith("skipped")
+    assert found["workers"].startswith("skipped")
+    assert "hunter2" not in str(found)
+    assert code == 1
 
 
 def test_what_a_person_reads(place):
@@ -84,6 +125,16 @@ def test_what_a_person_reads(place):
     assert any(line.startswith("warning  result backend   there is none") for line in lines)
     assert lines[-1] == "1 warning"
     assert "\x1b" not in screen.output
+
+
+def test_in_a_narrow_terminal_lines_are_broken_between_words(place):
+    variables = {"BROKER_URL": place.broker, "WSPROGRESS_WS_URL": f"ws://127.0.0.1:{free_port()}"}
+    with terminal("check", *PATIENT, command=CELERY, **variables) as screen:
+        assert screen.wait() == 1
+    lines = [line for line in screen.screen if line]
+    assert [line for line in lines if len(line) >= COLUMNS] == []
+    told = lines.index(next(line for line in lines if line.startswith("FAILED   sidecar")))
+    assert lines[told + 1].startswith(" " * 26 + "Start it there")
 
 
 # Planted mistakes: each is named by the part that it is of, and by the exit code.

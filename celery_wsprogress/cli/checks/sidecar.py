@@ -115,7 +115,7 @@ async def _check_way(
     timeout: float,  # noqa: ASYNC109 - as above
 ) -> Finding:
     if address is None:
-        return skipped(WAY, "there is no broker to write to")
+        return skipped(WAY, "no event can be written to the broker")
     try:
         await client.subscribe(operation_id)
     except CommandError as exc:
