@@ -67,6 +67,15 @@ class AppPublishing:
         return self._app()
 
     @property
+    def address(self) -> brokers.BrokerAddress:
+        """Where its events go.
+
+        Raises:
+            ConfigurationError: the address is invalid.
+        """
+        return _address_of(self._app(), self.settings)
+
+    @property
     def publisher(self) -> Publisher:
         """The app's publisher in this process, created when first needed."""
         if not self._publishers:
@@ -84,7 +93,7 @@ class AppPublishing:
 
     def _open_publisher(self) -> Publisher:
         app = self._app()
-        publisher = open_publisher(_address_of(app, self.settings), self.settings)
+        publisher = open_publisher(self.address, self.settings)
         # The flusher thread keeps its publisher alive, so the app's end must close it. Not at exit:
         # there the signals' handlers wait until the last events are written.
         weakref.finalize(app, publisher.close).atexit = False

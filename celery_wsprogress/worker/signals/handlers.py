@@ -25,6 +25,7 @@ from celery_wsprogress.worker.signals import (
     main_process,
     shutdown,
     solo_control,
+    start_line,
     successors,
     task_process,
 )
@@ -94,6 +95,11 @@ def _on_process_shutdown(exitcode: Any = None, **_: Any) -> None:
         drain_all(RECYCLE_DRAIN, UNTRUSTED_DRAIN)
 
 
+def _on_worker_ready(**named: Any) -> None:
+    solo_control.worker_ready(**named)
+    start_line.worker_ready(**named)
+
+
 def _on_worker_shutdown(**_: Any) -> None:
     solo_control.worker_shutdown()
     drain_all(WARM_SHUTDOWN_DRAIN)
@@ -127,7 +133,7 @@ _HANDLERS: Final[tuple[tuple[Any, Callable[..., Any]], ...]] = (
     (signals.after_task_publish, caller.after_publish),
     (signals.worker_process_init, current.worker_process_init),
     (signals.worker_init, main_process.patch_worker),
-    (signals.worker_ready, solo_control.worker_ready),
+    (signals.worker_ready, _on_worker_ready),
     (signals.task_received, main_process.received),
     (signals.task_prerun, task_process.started),
     (signals.task_success, task_process.succeeded),
