@@ -102,6 +102,17 @@ def test_another_virtual_host_than_those_of_sidecar_and_worker(rabbitmq_place):
     assert code == 1
 
 
+def test_an_exchange_of_another_type(rabbitmq_place, rabbitmq_server):
+    with rabbitmq_server.connect() as connection:
+        channel = connection.channel()
+        channel.exchange_declare("by_key", "direct", durable=True, auto_delete=False)
+        _, found = rabbitmq_place.check(*BRIEF, RESULT_BACKEND="", CHECKED_EXCHANGE="by_key")
+        channel.exchange_delete("by_key")
+        for queue in ("by_key.log", "by_key.epochs"):
+            channel.queue_delete(queue)
+    assert found["broker"].startswith("warning: The exchange by_key exists with other arguments")
+
+
 def test_a_wrong_password_for_rabbitmq(rabbitmq_place):
     wrong = rabbitmq_place.broker.replace("guest@", "hunter2@")
     code, found = rabbitmq_place.check(*PATIENT, RESULT_BACKEND="", BROKER_URL=wrong)
@@ -117,6 +128,7 @@ def test_what_a_person_reads(place):
         "BROKER_URL": place.broker,
         "RESULT_BACKEND": "",
         "WSPROGRESS_WS_URL": place.sidecar.url,
+        "NO_COLOR": "1",
     }
     with terminal("check", *PATIENT, command=CELERY, **variables) as screen:
         assert screen.wait() == 0
@@ -131,6 +143,7 @@ def test_in_a_narrow_terminal_lines_are_broken_between_words(place):
     variables = {"BROKER_URL": place.broker, "WSPROGRESS_WS_URL": f"ws://127.0.0.1:{free_port()}"}
     with terminal("check", *PATIENT, command=CELERY, **variables) as screen:
         assert screen.wait() == 1
+    assert "\x1b[31mFAILED" in screen.output
     lines = [line for line in screen.screen if line]
     assert [line for line in lines if len(line) >= COLUMNS] == []
     told = lines.index(next(line for line in lines if line.startswith("FAILED   sidecar")))
@@ -165,6 +178,13 @@ def test_a_wrong_password(place):
     assert found["workers"].startswith("skipped")
     assert "hunter2" not in str(found)
     assert returned == 1
+
+
+def test_a_server_that_evicts_keys(place, make_redis):
+    evicting = make_redis(options={"maxmemory": "1gb", "maxmemory-policy": "allkeys-lru"})
+    _, found = place.check(*BRIEF, BROKER_URL=evicting.url)
+    assert found["broker"].startswith("warning: The Redis server evicts keys")
+    assert "maxmemory-policy allkeys-lru" in found["broker"]
 
 
 def test_a_transport_that_kombu_does_not_know(place):

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 import redis
 from support.ports import free_port
 
 from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.brokers.amqp import topology
-from celery_wsprogress.brokers.redis import server_memory
 from celery_wsprogress.cli.checks.broker import check_broker
 from celery_wsprogress.cli.checks.findings import CheckVerdict
 
@@ -109,15 +105,6 @@ def test_a_replica(make_redis):
         assert "is a replica" in failure(replica.url)
 
 
-def test_a_server_that_evicts_keys(make_redis, monkeypatch, caplog):
-    monkeypatch.setattr(server_memory, "_warned", (threading.Event(), threading.Event()))
-    evicting = make_redis(options={"maxmemory": "1gb", "maxmemory-policy": "allkeys-lru"})
-    said = warning(evicting.url)
-    assert "maxmemory-policy allkeys-lru" in said
-    # It is a line of the table, and not of the log as well.
-    assert caplog.text == ""
-
-
 def test_no_streams_and_then_an_alarm(rabbitmq_without_streams):
     url = rabbitmq_without_streams.url
     said = warning(url)
@@ -145,18 +132,6 @@ def test_other_limits(rabbitmq_url):
     assert "the log has other limits" in said
     assert "'x-max-length-bytes'" in said
     assert "Delete the queue celery_wsprogress.log" in said
-
-
-def test_an_exchange_of_another_type(rabbitmq_server, monkeypatch):
-    monkeypatch.setattr(topology, "_warned", threading.Event())
-    with rabbitmq_server.connect() as connection:
-        channel = connection.channel()
-        channel.exchange_declare("by_key", "direct", durable=True, auto_delete=False)
-        said = warning(rabbitmq_server.url, exchange="by_key")
-        channel.exchange_delete("by_key")
-        for queue in ("by_key.log", "by_key.epochs"):
-            channel.queue_delete(queue)
-    assert "The exchange by_key exists with other arguments" in said
 
 
 def test_a_broker_of_one_process():
