@@ -66,7 +66,7 @@ class BarsPrinter(Printer):
             if waits or data.get("status") == "started":
                 self._show(operation_id, event if waits else None)
         self._draw(0.0)
-        self.print_line(event_line(event, self._name(event)))
+        self.print_line(event_line(event, self._name(event), self._paint))
 
     def _show(self, operation_id: str, event: Event | None) -> None:
         self._shown[operation_id] = event

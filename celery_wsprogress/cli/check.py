@@ -15,6 +15,7 @@ from celery_wsprogress.cli import client_options
 from celery_wsprogress.cli.application import import_tasks
 from celery_wsprogress.cli.checks.configuration import check_configuration
 from celery_wsprogress.cli.checks.findings import CheckVerdict, skipped
+from celery_wsprogress.cli.colors import painter
 from celery_wsprogress.cli.printer import terminal_columns
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.printable import escape_control
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from celery_wsprogress.brokers import BrokerAddress
     from celery_wsprogress.cli.checks.findings import Finding
+    from celery_wsprogress.cli.colors import Paint
     from celery_wsprogress.client.reconnecting_client import Token
 
 _PART_WIDTH: Final = 15
@@ -66,9 +68,9 @@ def check(ctx: click.Context, url: str, token: Token, *, timeout: float, as_json
 
 
 async def _check(app: Any, url: str, token: Token, timeout: float, *, as_json: bool) -> int:  # noqa: ASYNC109 - of each part
-    verdicts, columns = [], terminal_columns(sys.stdout)
+    verdicts, columns, paint = [], terminal_columns(sys.stdout), painter()
     async for finding in _findings(app, url, token, timeout):
-        click.echo(_json(finding) if as_json else _text(finding, columns))
+        click.echo(_json(finding) if as_json else _text(finding, columns, paint))
         verdicts.append(finding.verdict)
     failures = verdicts.count(CheckVerdict.FAILED)
     if not as_json:
@@ -122,24 +124,27 @@ def _choose(app: Any) -> tuple[BrokerAddress | None, str, str | None]:
     return address, settings.exchange, settings.result_backend
 
 
-def _text(finding: Finding, columns: int | None) -> str:
+def _text(finding: Finding, columns: int | None, paint: Paint) -> str:
     """Return a finding as lines: the verdict, and what to do below it.
 
     Args:
         finding: The finding.
         columns: Columns of the terminal; None breaks no line.
+        paint: Colours the verdict.
     """
     word = finding.verdict.value
     shown = word.upper() if finding.verdict is CheckVerdict.FAILED else word
-    line = f"{shown:<8} {finding.part:<{_PART_WIDTH}}  {escape_control(finding.text, 500)}"
+    verdict = f"{shown:<8}"
+    line = f"{verdict} {finding.part:<{_PART_WIDTH}}  {escape_control(finding.text, 500)}"
     indent = " " * (_TEXT_COLUMN if columns is None or columns >= _WIDE else _NARROW_INDENT)
     lines = [line, indent + finding.advice] if finding.advice else [line]
-    if columns is None:
-        return "\n".join(lines)
-    wrapper = textwrap.TextWrapper(
-        columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
-    return "\n".join(map(wrapper.fill, lines))
+    if columns is not None:
+        wrapper = textwrap.TextWrapper(
+            columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+        lines = [wrapper.fill(one) for one in lines]
+    lines[0] = lines[0].replace(verdict, paint(verdict, word), 1)
+    return "\n".join(lines)
 
 
 def _json(finding: Finding) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from celery_wsprogress.cli import colors
 from celery_wsprogress.cli.application import find_application
 from celery_wsprogress.cli.named_sidecar import token_of, url_of
 from celery_wsprogress.client import Client, Connected, ConnectionChange, Disconnected
@@ -56,12 +57,21 @@ class CommandFailed(click.ClickException):
 
 
 def options(command: Command) -> Command:
-    """Add ``-A``, ``--url``, ``--token-file`` and ``--json`` to a command.
+    """Add ``-A``, ``--url``, ``--token-file``, ``--color`` and ``--json`` to a command.
 
     It is called with ``url``, ``token`` and ``as_json``.
     """
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line."),
+        click.option(
+            "--color",
+            type=click.Choice(colors.CHOICES),
+            default="auto",
+            expose_value=False,
+            is_eager=True,
+            callback=lambda ctx, _param, choice: colors.choose(ctx, choice),
+            help="Colours: auto is where the output is a terminal.  [env: NO_COLOR for none]",
+        ),
         click.option(
             "--token-file",
             "token",

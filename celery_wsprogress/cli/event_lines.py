@@ -12,6 +12,7 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.cli.colors import plain
 from celery_wsprogress.cli.phase_bar import running_phase
 from celery_wsprogress.printable import escape_control
 from celery_wsprogress.protocol.events import LATEST, LIFE_CYCLE, RETRYING, SCHEDULED
@@ -19,6 +20,8 @@ from celery_wsprogress.protocol.workflow_ids import is_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from celery_wsprogress.cli.colors import Paint
 
     Event = Mapping[str, Any]
 
@@ -31,11 +34,18 @@ _UUID_LENGTH: Final = 36
 _MAX_NAME_LENGTH: Final = 24
 
 
-def event_line(event: Event, name: str = "") -> str:
-    """Return the line of an event: time, name of the operation if there is one, what happened."""
+def event_line(event: Event, name: str = "", paint: Paint = plain) -> str:
+    """Return the line of an event: time, name of the operation if there is one, what happened.
+
+    Args:
+        event: The event.
+        name: The name of the operation, if there are several.
+        paint: Colours the word that says what happened.
+    """
     word, text = _describe(event)
     label = f"{name}  " if name else ""
-    return f"{clock(event.get('timestamp', 0.0))}  {label}{word:<{LABEL_WIDTH}} {text}".rstrip()
+    shown = paint(word, word) + " " * (LABEL_WIDTH - len(word))
+    return f"{clock(event.get('timestamp', 0.0))}  {label}{shown} {text}".rstrip()
 
 
 def countdown_line(event: Event, now: float, name: str = "") -> str:

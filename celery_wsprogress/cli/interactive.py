@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from celery_wsprogress.cli import client_options
+from celery_wsprogress.cli.colors import painter
 from celery_wsprogress.cli.event_lines import table
 from celery_wsprogress.cli.operation_table import operation_table
 from celery_wsprogress.cli.printer import Printer, is_terminal, terminal_columns
@@ -120,7 +121,7 @@ class Repl:
 
     async def _list(self, _: str) -> None:
         reply = await self._client.send_command("list_operations", limit=LIST_LIMIT)
-        rows = operation_table(reply["operations"], terminal_columns(sys.stdout))
+        rows = operation_table(reply["operations"], terminal_columns(sys.stdout), paint=painter())
         self._print(reply, rows if reply["operations"] else ["no operations"])
 
     async def _get(self, operation_id: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from celery_wsprogress.cli import client_options
+from celery_wsprogress.cli.colors import painter
 from celery_wsprogress.cli.operation_table import operation_table
 from celery_wsprogress.cli.printer import terminal_columns
 from celery_wsprogress.operations.states import State
@@ -72,7 +73,9 @@ async def _list(
     if as_json:
         lines = [json.dumps(one) for one in found]
     else:
-        lines = operation_table(found, terminal_columns(sys.stdout)) if found else []
+        lines = (
+            operation_table(found, terminal_columns(sys.stdout), paint=painter()) if found else []
+        )
     for line in lines:
         click.echo(line)
     if not found:

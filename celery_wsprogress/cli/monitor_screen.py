@@ -6,6 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.cli.colors import painter
 from celery_wsprogress.cli.event_lines import truncate_to_width
 from celery_wsprogress.cli.keys import BACKSPACE, DOWN, ENTER, ESCAPE, UP
 from celery_wsprogress.cli.monitor_view import next_of
@@ -43,6 +44,7 @@ class MonitorScreen:
         self._url = url
         self._operations: Sequence[Mapping[str, Any]] = ()
         self._selected = ""
+        self._paint = painter()
         self._typing = False
         self._asked = ""
         self._message = ""
@@ -116,9 +118,11 @@ class MonitorScreen:
     def draw(self) -> None:
         """Draw all of it, in the place of what was drawn before."""
         columns, rows = shutil.get_terminal_size()
-        lines = [self._title(), *self._table(max(1, rows - _LINES_AROUND)), "", self._bottom()]
         # The last column stays free: some terminals begin a new line after it.
-        drawn = "\n".join(truncate_to_width(escape_control(one), columns - 1) for one in lines)
+        wide = columns - 1
+        table = self._table(max(1, rows - _LINES_AROUND), wide)
+        lines = [_fitting(self._title(), wide), *table, "", _fitting(self._bottom(), wide)]
+        drawn = "\n".join(lines)
         if drawn != self._drawn:
             self._write(erase_block(self._drawn) + drawn)
             self._drawn = drawn
@@ -138,12 +142,15 @@ class MonitorScreen:
         chosen += [f"type: {view.operation_type}"] if view.operation_type else []
         chosen += [f"tag: {view.tag}"] if view.tag else []
         chosen += [] if view.folded else ["workflows unfolded"]
-        return f"{len(self._operations):,} operations, {running:,} running  {'  '.join(chosen)}"
+        number = len(self._operations)
+        counted = "1 operation" if number == 1 else f"{number:,} operations"
+        return f"{counted}, {running:,} running  {'  '.join(chosen)}"
 
-    def _table(self, room: int) -> list[str]:
+    def _table(self, room: int, columns: int) -> list[str]:
         rows = self.view.rows(self._operations)
         if not rows:
-            return [NO_MATCH] if self._operations else [LISTENING, f"  {self._url}"]
+            said = [NO_MATCH] if self._operations else [LISTENING, f"  {self._url}"]
+            return [_fitting(one, columns) for one in said]
         ids = [str(one.operation["operation_id"]) for one in rows]
         at = ids.index(self._selected) if self._selected in ids else 0
         first = max(0, at - room + 1)
@@ -153,10 +160,15 @@ class MonitorScreen:
             + ("  " if row.is_step else "")
             for row in shown
         ]
-        return operation_table((one.operation for one in shown), short_ids=True, marks=marks)
+        operations = [one.operation for one in shown]
+        return operation_table(operations, columns, short_ids=True, marks=marks, paint=self._paint)
 
     def _bottom(self) -> str:
         if self._typing:
             return f"/{self.view.text}_   (Enter keeps it, Esc removes it)"
         text = f"text: {self.view.text}   " if self.view.text else ""
         return self._message or f"{text}{HELP}"
+
+
+def _fitting(text: str, columns: int) -> str:
+    return truncate_to_width(escape_control(text), columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from celery_wsprogress.cli.colors import plain
 from celery_wsprogress.cli.event_lines import (
     clock,
     figures,
@@ -17,6 +18,8 @@ from celery_wsprogress.protocol.workflow_ids import workflow_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from celery_wsprogress.cli.colors import Paint
 
     Operation = Mapping[str, Any]
 
@@ -32,6 +35,7 @@ def operation_table(
     *,
     short_ids: bool = False,
     marks: Sequence[str] | None = None,
+    paint: Paint = plain,
 ) -> list[str]:
     """Return a line for each operation, below one with the heads of the columns.
 
@@ -40,6 +44,7 @@ def operation_table(
         columns: Columns of the terminal; None cuts nothing.
         short_ids: Whether only the beginning of a UUID is shown.
         marks: What stands before each id.
+        paint: Colours the states.
     """
     rows = [_cells(one, short_id=short_ids) for one in operations]
     if marks is not None:
@@ -47,7 +52,9 @@ def operation_table(
     rows = [HEAD, *rows]
     widths = [_column_width(cells, number) for number, cells in enumerate(zip(*rows, strict=True))]
     lines = [_line(row, widths) for row in rows]
-    return lines if columns is None else [truncate_to_width(one, columns) for one in lines]
+    if columns is not None:
+        lines = [truncate_to_width(one, columns) for one in lines]
+    return [_painted(line, row, widths[0], paint) for line, row in zip(lines, rows, strict=True)]
 
 
 def state_of(operation: Operation) -> str:
@@ -91,6 +98,14 @@ def _cells(operation: Operation, *, short_id: bool) -> tuple[str, ...]:
         description_of(operation),
     )
     return tuple(map(escape_control, cells))
+
+
+def _painted(line: str, row: Sequence[str], id_width: int, paint: Paint) -> str:
+    """Return a line with its state coloured, if that is on it."""
+    state = row[1]
+    at = len(row[0]) + max(0, id_width - width(row[0])) + 2
+    end = at + len(state)
+    return line[:at] + paint(state, state) + line[end:] if line[at:end] == state else line
 
 
 def _column_width(cells: Sequence[str], number: int) -> int:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
+from celery_wsprogress.cli.colors import painter
 from celery_wsprogress.cli.event_lines import (
     countdown_line,
     event_line,
@@ -87,6 +88,7 @@ class Printer:
     ) -> None:
         self.as_json = as_json
         self._out = sys.stdout
+        self._paint = painter()
         self._names = short_names(ids)
         self._terminal = is_terminal(self._out)
         self._prompt = prompt if self._terminal else ""
@@ -183,7 +185,7 @@ class Printer:
 
     def _print_progress(self, event: Mapping[str, Any] | None) -> None:
         if event is not None:
-            self.print_line(event_line(event, self._name(event)))
+            self.print_line(event_line(event, self._name(event), self._paint))
 
     def _print_event(self, event: Mapping[str, Any]) -> None:
         """Print an event that is not progress. Each but a log line ends the bar."""
@@ -192,7 +194,7 @@ class Printer:
             self._end_bar()
         if event.get("event_type") == "status" and event["data"].get("status") == "started":
             self._percents.pop(str(event.get("operation_id")), None)
-        self.print_line(event_line(event, self._name(event)))
+        self.print_line(event_line(event, self._name(event), self._paint))
         if self._rewrites and event.get("event_type") == "status" and "starts_at" in event["data"]:
             self._waiting = event
 

@@ -79,7 +79,7 @@ class WorkflowPrinter(Printer):
             self._bars[workflow_id] = event
             self._changed = True
         else:
-            self.print_line(event_line(event, self._titles[workflow_id]))
+            self.print_line(event_line(event, self._titles[workflow_id], self._paint))
 
     def _step_event(self, event: Mapping[str, Any]) -> None:
         trees = [one for one in self._trees.values() if one.report(event)]
@@ -91,7 +91,8 @@ class WorkflowPrinter(Printer):
         if kind == "progress" and not self._percent_changed(event):
             return
         label = trees[0].label(str(event["operation_id"])) if trees else ""
-        self.print_line(event_line(event, label or f"  {self._name(event)}"))
+        name = label or f"  {self._name(event)}"
+        self.print_line(event_line(event, name, self._paint))
 
     def _draw(self) -> None:
         self._changed = False

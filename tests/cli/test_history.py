@@ -36,7 +36,7 @@ def test_the_oldest_come_first(filled, command):
 
 
 def test_in_a_terminal_nothing_is_rewritten(filled):
-    with terminal("history", "op-1", "--url", filled.url) as screen:
+    with terminal("history", "op-1", "--url", filled.url, NO_COLOR="1") as screen:
         assert screen.wait() == 0
     assert [line for line in screen.screen if line] == LINES
     assert "\x1b" not in screen.output

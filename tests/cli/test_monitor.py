@@ -47,7 +47,7 @@ def test_in_a_terminal_it_is_a_table(served, write):
         screen.wait_for("Listening. Nothing has happened yet")
         write(started("a"), progress(0.5, operation_id="a", message="half"))
         screen.wait_for("  a  running   50%  00:00:01  t     half")
-        screen.wait_for("1 operations, 1 running")
+        screen.wait_for("1 operation, 1 running")
         write(completed(operation_id="a", at=2.0, duration=1.0))
         screen.wait_for("  a  completed  100%  00:00:02  t")
         assert all(len(line) < 80 for line in screen.screen)

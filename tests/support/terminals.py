@@ -85,7 +85,7 @@ class Terminal:
         return code
 
 
-_SEQUENCE: Final = re.compile(r"\x1b\[(\d*)([AJK])")
+_SEQUENCE: Final = re.compile(r"\x1b\[([\d;]*)([AJKm])")
 
 
 def rendered(output: str) -> list[str]:
@@ -100,6 +100,9 @@ def rendered(output: str) -> list[str]:
         if sequence is not None:
             at = sequence.end()
             number, kind = sequence.groups()
+            if kind == "m":
+                # A colour: it takes no place.
+                continue
             if kind == "A":
                 row = max(0, row - int(number))
                 continue
