@@ -52,6 +52,9 @@ class ClientConnection(Protocol):
     session: Session | None
     """None until it is served."""
 
+    address: str
+    """The client's address; empty where it is not known."""
+
     @property
     def permit(self) -> Permit:
         """What the client may do."""

@@ -169,7 +169,8 @@ class ProgressConnection(ClosableConnection):
         self._log_refusal(limit)
 
     def _log_refusal(self, limit: str) -> None:
-        self.limits.log.write(limit, f"Refused a request from {self.who}: {_REASONS[limit]}")
+        text = f"Refused a request from {self.who}: {_REASONS[limit]}"
+        self.limits.log.write(limit, text, client=self.address)
 
     def drop(self, limit: str) -> None:
         """Close it at once: its request is not finished, and may not be."""

@@ -59,8 +59,11 @@ UNSUBSCRIBED_AFTER: Final = 1.0
 """Seconds without a command after which a client gets everything, with ``monitor_unsubscribed``."""
 
 
-LIMIT_CODES: Final = frozenset({"too_many_subscriptions", "too_large"})
-"""Codes of the commands that a limit refuses: the log names who has sent them."""
+LOGGED_CODES: Final = frozenset(
+    {"too_many_subscriptions", "too_large", "forbidden", "unauthorized"}
+)
+"""Codes of the refused commands that the log names, with who has sent them: a limit, another token
+or an option of ``serve`` would let them in."""
 
 CLIENT_ID_BITS: Final = 53
 """Bits of a client's random number: those of an integer of JavaScript."""
@@ -218,10 +221,12 @@ class Connections:
         is_token = isinstance(error, TokenError)
         if is_token:
             connection.charge(FAILED_TOKEN_COST)
-        if is_token or error.code in LIMIT_CODES:
+        if is_token or error.code in LOGGED_CODES:
             what = "token" if is_token else "command"
             connection.limits.log.write(
-                f"{what} {error.code}", f"Refused a {what} of {connection.who}: {error}"
+                f"{what} {error.code}",
+                f"Refused a {what} of {connection.who}: {error}",
+                client=connection.address,
             )
 
     def _refuse_subject(self, session: Session, connection: ClientConnection) -> None:
@@ -257,7 +262,8 @@ def _log_close(connection: ClientConnection) -> None:
     close = connection.own_close
     if close is not None and close.code not in NORMAL:
         text = f"Closed the connection of {connection.who} with {close.code}: {close.reason}"
-        connection.limits.log.write(f"close {int(close.code)}", text)
+        kind = f"close {int(close.code)}"
+        connection.limits.log.write(kind, text, client=connection.address)
 
 
 def _exceeds_permissions(session: Session, store: OperationStore, timestamp: float) -> bool:

@@ -38,9 +38,11 @@ MAX_SUBJECT_LENGTH: Final = 100
 class _Kind:
     """The lines of one kind."""
 
-    __slots__ = ("at_once", "budget", "latest", "left_out")
+    __slots__ = ("at_once", "budget", "fields", "latest", "left_out")
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, kind: str, at_once: int) -> None:
+        self.fields = {"refusal": kind, "client": ""}
+        """For a log of JSON; see :mod:`celery_wsprogress.cli.log_format`."""
         self.at_once = at_once
         self.budget = Budget(1 / LINE_INTERVAL, at_once)
         self.left_out = 0
@@ -59,18 +61,26 @@ class RefusalLog:
         self._kinds: dict[tuple[str, int], _Kind] = {}
 
     def write(
-        self, kind: str, text: str, *, level: int = logging.INFO, at_once: int = LINES_AT_ONCE
+        self,
+        kind: str,
+        text: str,
+        *,
+        client: str = "",
+        level: int = logging.INFO,
+        at_once: int = LINES_AT_ONCE,
     ) -> None:
         """Write a line, or count that it was left out.
 
         Args:
             kind: A word of ours, never one of a client: kinds are not forgotten.
             text: What was refused to whom, and why.
+            client: The address of whom, for a log of JSON.
             level: Warning, if an operator may have to do something.
             at_once: Lines of this kind that are written at once.
         """
-        found = self._kinds.setdefault((kind, level), _Kind(at_once))
+        found = self._kinds.setdefault((kind, level), _Kind(kind, at_once))
         found.latest = escape_control(text, MAX_LINE_LENGTH)
+        found.fields["client"] = escape_control(client, MAX_SUBJECT_LENGTH)
         found.left_out += 1
         self._write_if_due(found, level)
 
@@ -87,7 +97,8 @@ class RefusalLog:
         found.budget.charge(1, now)
         more = found.left_out - 1
         suffix = f" ({more} more lines like this were left out)" if more else ""
-        logger.log(level, "%s%s", found.latest, suffix)
+        fields = {name: value for name, value in found.fields.items() if value}
+        logger.log(level, "%s%s", found.latest, suffix, extra=fields)
         found.left_out = 0
 
 

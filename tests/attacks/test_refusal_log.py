@@ -129,6 +129,27 @@ def test_a_connection_that_is_closed_with_an_error(lines, what):
         eventually(lambda: lines(told))
 
 
+@pytest.mark.parametrize(
+    ("ids", "told"),
+    [
+        ([], r"127\.0\.0\.1: This server requires a token: send `authenticate` first"),
+        (["op"], r"127\.0\.0\.1 \(sub anna\): The token does not grant operation other"),
+    ],
+    ids=["unauthorized", "forbidden"],
+)
+def test_a_command_without_the_right(lines, caplog, ids, told):
+    with SidecarThread(MEMORY, key=KEY) as sidecar, connect(sidecar.url) as client:
+        ask = {"command": "subscribe", "operation_id": "other"}
+        if ids:
+            token = create_token(ids, key=KEY, sub="anna", expires_in=60)
+            client.send(json.dumps({"command": "authenticate", "token": token}))
+        client.send(json.dumps(ask))
+        eventually(lambda: lines(f"Refused a command of {told}"))
+    [record] = [one for one in caplog.records if "Refused a command" in one.getMessage()]
+    # What a log of JSON has beside the message.
+    assert (record.client, record.refusal.partition(" ")[0]) == ("127.0.0.1", "command")
+
+
 def test_a_token_that_has_ended(lines):
     token = create_token("op", key=KEY, sub=FORGED, expires_in=1)
     with SidecarThread(MEMORY, key=KEY) as sidecar, connect(sidecar.url) as client:

@@ -126,7 +126,7 @@ class RequestHandler:
         ):
             status = f"{response.status_code} {response.reason_phrase}"
             text = f"Refused a handshake from {connection.who}: {status}"
-            connection.limits.log.write("handshake", text)
+            connection.limits.log.write("handshake", text, client=connection.address)
 
     async def _decide(self, connection: ServerConnection, request: Request) -> Response | None:
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see Sidecar._serve
@@ -176,7 +176,7 @@ class RequestHandler:
         text = (
             f"Refused a connection from {connection.who}: wsprogress_{_SETTINGS[limit]} is reached"
         )
-        connection.limits.log.write(limit, text, level=logging.WARNING)
+        connection.limits.log.write(limit, text, client=connection.address, level=logging.WARNING)
         return service_unavailable(_FULL[limit])
 
     def _log_rejection(
@@ -186,9 +186,10 @@ class RequestHandler:
         log, client = connection.limits.log, connection.who
         if header is not None:
             text = describe_refusal(header, client)
-            log.write(header.what, text, level=logging.WARNING)
+            log.write(header.what, text, client=connection.address, level=logging.WARNING)
         else:
-            log.write(f"{status:d}", f"Refused a request from {client}: {status:d} {status.phrase}")
+            text = f"Refused a request from {client}: {status:d} {status.phrase}"
+            log.write(f"{status:d}", text, client=connection.address)
 
     async def _respond(self, connection: ProgressConnection, request: Request) -> Response:
         """Answer a request that is not for a WebSocket."""
@@ -231,5 +232,6 @@ class RequestHandler:
 
 
 def _unauthorized(connection: ProgressConnection, exc: TokenError) -> HTTPAnswer:
-    connection.limits.log.write("401", f"Refused a request from {connection.who}: {exc}")
+    text = f"Refused a request from {connection.who}: {exc}"
+    connection.limits.log.write("401", text, client=connection.address)
     return unauthorized(exc)

@@ -134,12 +134,24 @@ def readiness(report: Samples) -> dict[str, Any]:
     """Return whether the sidecar is ready and what that depends on: the body of ``/readyz``."""
     words = ("ready", "broker_connected", "rebuilt", "replayable", "stopping")
     numbers = ("gaps_total", "processes")
-    error = broker_error(report)
+    error, reasons = broker_error(report), _reasons(report)
     return {
         **{name: bool(report[name]) for name in words},
         **{name.removesuffix("_total"): report[name] for name in numbers},
         **({"broker_error": error} if error else {}),
+        **({"reasons": reasons} if reasons else {}),
     }
+
+
+def _reasons(report: Samples) -> list[str]:
+    """Return why the sidecar is not ready, as sentences; none if it is."""
+    found = ["It is stopping"] if report["stopping"] else []
+    if not report["broker_connected"]:
+        error = broker_error(report)
+        found.append(f"Its broker is away: {error}" if error else "It has not reached its broker")
+    elif not report["rebuilt"]:
+        found.append("It has not read the log yet")
+    return found
 
 
 def broker_error(report: Samples) -> str:

@@ -22,7 +22,7 @@ from celery_wsprogress.sidecar.http.routes import (
     needs_all_processes,
     route,
 )
-from celery_wsprogress.sidecar.metrics.definitions import STATS
+from celery_wsprogress.sidecar.metrics.definitions import STATS, readiness
 
 REPORT = {**dict.fromkeys(STATS, 0), "connected_clients": 3, "gaps_total": 2, "processes": 1}
 STATE = {"broker_connected": True, "rebuilt": True, "replayable": False, "stopping": False}
@@ -75,6 +75,27 @@ def test_readiness(get, ready, status):
         status,
         {"ready": ready, **STATE, "gaps": 2, "processes": 1},
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "reasons"),
+    [
+        ({}, None),
+        ({"broker_connected": False}, ["It has not reached its broker"]),
+        (
+            {"broker_connected": False, 'broker_error{text="OOM \\"full\\""}': 1},
+            ['Its broker is away: OOM "full"'],
+        ),
+        ({"rebuilt": False}, ["It has not read the log yet"]),
+        (
+            {"rebuilt": False, "stopping": True},
+            ["It is stopping", "It has not read the log yet"],
+        ),
+    ],
+)
+def test_why_it_is_not_ready(state, reasons):
+    report = {**REPORT, **STATE, "ready": not state, **state}
+    assert readiness(report).get("reasons") == reasons
 
 
 def test_status(get):
