@@ -13,6 +13,7 @@ import * as selectors from "../../celery_wsprogress/static/celery_wsprogress/cli
 import { StreamText } from "../../celery_wsprogress/static/celery_wsprogress/client/stream_text.js";
 import { Listener, Subscription } from "../../celery_wsprogress/static/celery_wsprogress/client/subscriptions.js";
 import { tickDelay } from "../../celery_wsprogress/static/celery_wsprogress/element/countdown.js";
+import * as display from "../../celery_wsprogress/static/celery_wsprogress/element/display.js";
 import * as format from "../../celery_wsprogress/static/celery_wsprogress/element/format.js";
 import { aggregate } from "../../celery_wsprogress/static/celery_wsprogress/element/workflow.js";
 
@@ -225,11 +226,31 @@ test("a workflow is as far as its members", () => {
   assert.deepEqual([failed.state, failed.error, failed.duration], ["error", "broke", 2]);
   assert.equal(aggregate("g", [member("completed", 1)]).state, "completed");
   assert.equal(aggregate("g", [member("queued", 0)]).state, "queued");
+  const some = aggregate("g", [member("completed", 1)], 2);
+  assert.deepEqual([some.state, some.progress, some.total, some.duration], ["running", 0.5, 2, null]);
   const waiting = (at) => ({ ...member("scheduled", 0), starts_at: at });
   const scheduled = aggregate("g", [waiting(9), waiting(5)]);
   assert.deepEqual([scheduled.state, scheduled.starts_at], ["scheduled", 5]);
   const mixed = aggregate("g", [waiting(9), member("queued", 0)]);
   assert.deepEqual([mixed.state, mixed.starts_at], ["queued", null]);
+});
+
+test("who has no connection reads when it is tried again", () => {
+  const lost = { code: 1006, reason: "", retryAt: 20_500 };
+  const link = { state: "connecting", lost, error: null, isUnknown: false, retryIn: null };
+  const retries = (client) => display.secondsToRetry(client, 1_000);
+  assert.deepEqual([link, { ...link, state: "open" }, { ...link, lost: null }, null].map(retries), [20, null, null, null]);
+  assert.equal(display.secondsToRetry(link, 20_500), null);
+  const text = (retryIn) => display.displayOf(null, format.WORDS, { ...link, retryIn }, 0, "en").text;
+  assert.deepEqual([20, null].map(text), ["Trying again in 20 sec.", "Trying again automatically."]);
+  assert.equal(tickDelay(null, 0, 20), 1_000);
+});
+
+test("what an exception said can be left out", () => {
+  const retrying = { state: "retrying", message: "KeyError: 'secret'", error: null, error_type: null };
+  assert.equal(display.withoutErrorDetail(retrying).message, "");
+  const failed = { state: "error", message: "Row 7", error: "secret", error_type: "KeyError" };
+  assert.deepEqual(display.withoutErrorDetail(failed), { ...failed, error: null, error_type: null });
 });
 
 test("a workflow that starts keeps the numbers of its tasks", () => {

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from msgspec import structs
 from support.conditions import eventually
 from support.ports import free_port
 from support.sample_events import completed, error, log, progress, result, status
@@ -52,7 +53,7 @@ def test_without_a_sidecar_it_says_that_there_is_no_connection(page_of):
     url = f"ws://127.0.0.1:{free_port()}"
     page = page_of(f'<celery-progress task-id=a url="{url}"></celery-progress>' * 2)
     expect(part(page, "status").first).to_have_text("no connection")
-    expect(part(page, "message").first).to_contain_text("Trying again automatically")
+    expect(part(page, "message").first).to_contain_text("Trying again ")
     said = [line for line in page.lines if line.startswith("<celery-progress>")]
     assert len(said) == 1, "once, however many bars there are"
     assert f"no connection to {url}/" in said[0]
@@ -64,7 +65,7 @@ def test_who_may_not_watch_reads_no_words_of_the_protocol(page_of, redis_server)
         expect(part(page, "status")).to_have_text("not available")
         expect(part(page, "error")).to_have_text("This progress cannot be shown here.")
         assert "authenticate" not in page.locator("celery-progress").inner_text()
-        assert [line for line in page.lines if "authenticate" in line], "an operator reads it"
+        assert [line for line in page.lines if "a may not be shown" in line], "an operator reads it"
 
 
 def test_an_id_that_nobody_hears_of_says_so_after_a_while_and_begins_all_the_same(page_of, life):
@@ -73,8 +74,58 @@ def test_an_id_that_nobody_hears_of_says_so_after_a_while_and_begins_all_the_sam
     expect(part(page, "message")).to_have_text("No update of this task has arrived yet.")
     expect(part(page, "status")).to_have_text("no updates yet")
     assert [line for line in page.lines if f"nothing was heard of {life.id}" in line]
+    assert life.id not in page.locator("celery-progress").inner_text(), "it says nothing to them"
+    expect(part(page, "bar")).to_have_accessible_name("task")
     life(started(), progress(0.5, at=2.0, message="half"))
     expect(part(page, "message")).to_have_text("half")
+    expect(part(page, "label")).to_have_text("t")
+
+
+def test_a_status_has_a_line_of_its_own_where_there_is_little_room(page_of, life):
+    life(started(), status("waiting for the mirror", at=2.0))
+    label = "a-name-that-has-no-place-to-break-and-is-rather-long"
+    page = page_of(
+        f'<main style="inline-size: 13rem"><celery-progress task-id="{life.id}" label="{label}">'
+        "</celery-progress></main>"
+    )
+    expect(part(page, "status")).to_have_text("waiting for the mirror")
+    lines = part(page, "status").evaluate(
+        "(one) => { const range = document.createRange(); range.selectNodeContents(one);"
+        "return new Set([...range.getClientRects()].map(({ top }) => top)).size }"
+    )
+    assert lines == 1
+    box, label = (page.locator(one).bounding_box() for one in ("main", "[part=label]"))
+    assert label["width"] > 0.9 * box["width"], "the name has the line above, not a column"
+
+
+def test_what_an_exception_said_and_the_result_can_be_hidden(page_of, life, write):
+    told = {
+        "done": [result({"rows": 7}, at=2.0), completed(at=3.0, duration=1.0)],
+        "failed": [error("of the database", at=2.0, duration=1.0)],
+        "again": [status("retrying", at=2.0, message="KeyError: of the database", attempt=1)],
+    }
+    for name, events in told.items():
+        run = [started(), progress(0.5, at=1.5), *events]
+        write(*[structs.replace(one, operation_id=f"{life.id} {name}") for one in run])
+    hides = "no-result no-error-detail"
+    bars = [
+        f'<celery-progress task-id="{life.id} {name}" {hides}></celery-progress>' for name in told
+    ]
+    page = page_of("".join(bars))
+    bar = {name: page.locator(f"celery-progress[task-id$={name}]") for name in told}
+    expect(bar["done"]).to_have_attribute("state", "completed")
+    expect(bar["failed"]).to_have_attribute("state", "error")
+    expect(bar["again"]).to_have_attribute("state", "retrying")
+    expect(bar["failed"].locator("[part=status]")).to_have_text("failed")
+    # Screen readers are told as little.
+    expect(bar["failed"].locator("[part=live]")).to_have_text("t: failed, 50%")
+    assert "rows" not in bar["done"].inner_text()
+    for name in ("failed", "again"):
+        assert "database" not in bar[name].inner_text()
+    bar["failed"].evaluate("(one) => one.removeAttribute('no-error-detail')")
+    expect(bar["failed"].locator("[part=error]")).to_have_text("ValueError: of the database")
+    bar["done"].evaluate("(one) => one.removeAttribute('no-result')")
+    expect(bar["done"].locator("[part=result]")).to_have_text('{"rows":7}')
 
 
 def test_a_task_that_runs_and_says_nothing_moves_and_one_that_is_stalled_does_not(page_of, life):

@@ -5,9 +5,11 @@
  *     <celery-progress task-id="…"></celery-progress>
  *
  * Attributes: `task-id`; or `workflow-id` for a chain, a group or a chord, whose steps unfold
- * (`expanded`); or `group-id` for all members of a group; `url` of the sidecar, by default the one
- * that served this module; `label`; `token`; `cancellable`, which shows a button where the sidecar
- * lets anybody cancel; `stream`, the name of a stream of the task whose text is shown. Slots:
+ * (`expanded`); or `task-ids` for several tasks, with spaces between them, as one bar; or `group-id`
+ * for all members of a group; `url` of the sidecar, by default the one that served this module;
+ * `label`; `token`, or `token-url`, from which tokens are fetched; `cancellable`, which shows a
+ * button where the sidecar lets anybody cancel; `stream`, the name of a stream of the task whose
+ * text is shown; `no-result` and `no-error-detail`, which hide these. Slots:
  * `label`, `result`, `stream`. Parts: `label`, `status`, `cancel`, `bar`, `fill`, `phases`, `phase`,
  * `phase-fill`, `message`, `figures`, `error`, `stream`, `result`, `toggle`, `steps`. The attributes
  * `state`, `status`, `indeterminate` and `connection` reflect the state, for styles.
@@ -19,7 +21,7 @@
  *
  * Runs in: a page. On a server it can be imported and does nothing.
  */
-import type { Monitor, Watch } from "./types/client/handles.js";
+import type { Monitor, Watch, WatchMany } from "./types/client/handles.js";
 import type { Operation } from "./types/client/protocol.js";
 import type { GetToken } from "./types/client/tokens.js";
 import type { Words } from "./types/element/format.js";
@@ -34,8 +36,8 @@ export declare class CeleryProgress extends Base {
     static words: Partial<Words>;
     constructor();
     /** The handle of what the element shows: `.done`, `.observe`, … */
-    get handle(): Monitor | Watch | null;
-    /** The snapshot of the operation or the group. @returns {Operation | null} */
+    get handle(): Monitor | Watch | WatchMany | null;
+    /** The snapshot of the operation, or of all of them as one. @returns {Operation | null} */
     get operation(): Operation | null;
     /** A function that returns a token, for tokens that expire. */
     get getToken(): GetToken | undefined;

@@ -5,9 +5,11 @@
  *     <celery-progress task-id="…"></celery-progress>
  *
  * Attributes: `task-id`; or `workflow-id` for a chain, a group or a chord, whose steps unfold
- * (`expanded`); or `group-id` for all members of a group; `url` of the sidecar, by default the one
- * that served this module; `label`; `token`; `cancellable`, which shows a button where the sidecar
- * lets anybody cancel; `stream`, the name of a stream of the task whose text is shown. Slots:
+ * (`expanded`); or `task-ids` for several tasks, with spaces between them, as one bar; or `group-id`
+ * for all members of a group; `url` of the sidecar, by default the one that served this module;
+ * `label`; `token`, or `token-url`, from which tokens are fetched; `cancellable`, which shows a
+ * button where the sidecar lets anybody cancel; `stream`, the name of a stream of the task whose
+ * text is shown; `no-result` and `no-error-detail`, which hide these. Slots:
  * `label`, `result`, `stream`. Parts: `label`, `status`, `cancel`, `bar`, `fill`, `phases`, `phase`,
  * `phase-fill`, `message`, `figures`, `error`, `stream`, `result`, `toggle`, `steps`. The attributes
  * `state`, `status`, `indeterminate` and `connection` reflect the state, for styles.
@@ -25,21 +27,23 @@ import { NORMAL } from "./client/close_codes.js";
 import { connect } from "./client.js";
 import { oncePerFrame } from "./element/animation_frame.js";
 import { Announcer } from "./element/announcer.js";
-import { languageOf, REFLECTED } from "./element/attributes.js";
+import { HIDING, languageOf, REFLECTED } from "./element/attributes.js";
 import { CancelButton } from "./element/cancel_button.js";
 import { Countdown } from "./element/countdown.js";
 import { Dispatcher } from "./element/dispatcher.js";
-import { displayOf } from "./element/display.js";
+import { displayOf, secondsToRetry, withoutErrorDetail } from "./element/display.js";
 import { mergeWords, WORDS } from "./element/format.js";
 import { adoptStyles } from "./element/shadow_dom.js";
 import { StreamPart } from "./element/stream_part.js";
+import { Target, TARGETS } from "./element/target.js";
+import { tokenFrom } from "./element/token_url.js";
 import { Unfolding } from "./element/unfolding.js";
 import { View } from "./element/view.js";
 import { warn, warnUnknown, warnUnreachable } from "./element/warnings.js";
-import { aggregate, describeWorkflow } from "./element/workflow.js";
+import { describeWorkflow } from "./element/workflow.js";
 
 /** @import { Client } from "./client.js" */
-/** @import { Monitor, Watch } from "./client/handles.js" */
+/** @import { Monitor, Watch, WatchMany } from "./client/handles.js" */
 /** @import { Operation, ProgressEvent } from "./client/protocol.js" */
 /** @import { GetToken } from "./client/tokens.js" */
 /** @import { Words } from "./element/format.js" */
@@ -50,7 +54,7 @@ const HERE = import.meta.url;
 const UNKNOWN_TIMEOUT = 10_000;
 
 /** Attributes of which a change begins another watch. */
-const WATCHED = ["task-id", "workflow-id", "group-id", "url", "token", "stream"];
+const WATCHED = [...TARGETS, "url", "token", "token-url", "stream"];
 
 /** @typedef {import("./element/display.js").Display} Display */
 
@@ -58,22 +62,23 @@ const WATCHED = ["task-id", "workflow-id", "group-id", "url", "token", "stream"]
 const Base = globalThis.HTMLElement ?? /** @type {any} */ (class {});
 
 export class CeleryProgress extends Base {
-  static observedAttributes = [...WATCHED, "label", "cancellable", "expanded", ...REFLECTED];
+  static observedAttributes = [
+    ...WATCHED, ...HIDING, "label", "cancellable", "expanded", ...REFLECTED,
+  ];
 
   /** The words that it shows; missing ones are in English. @type {Partial<Words>} */
   static words = WORDS;
 
   /** @type {Client | null} */
   #client = null;
-  /** @type {Watch | Monitor | null} */
+  /** @type {Watch | WatchMany | Monitor | null} */
   #handle = null;
   /** @type {Error | null} */
   #error = null;
   /** @type {GetToken | undefined} */
   #getToken;
   #restarting = false;
-  /** The ids that it follows, as JSON. */
-  #target = "";
+  #target = new Target(this);
   /** The event with the result. @type {ProgressEvent | null} */
   #resultEvent = null;
   #isUnknown = false;
@@ -108,11 +113,9 @@ export class CeleryProgress extends Base {
     return this.#handle;
   }
 
-  /** The snapshot of the operation or the group. @returns {Operation | null} */
+  /** The snapshot of the operation, or of all of them as one. @returns {Operation | null} */
   get operation() {
-    const handle = this.#handle;
-    if (!handle || "operation" in handle) return handle?.operation ?? null;
-    return aggregate(this.getAttribute("group-id") ?? "", handle.operations.values());
+    return this.#target.operationOf(this.#handle);
   }
 
   /** A function that returns a token, for tokens that expire. */
@@ -165,37 +168,32 @@ export class CeleryProgress extends Base {
   }
 
   #start() {
-    const [workflow, task, group] = ["workflow-id", "task-id", "group-id"].map((name) =>
-      this.getAttribute(name),
-    );
-    const id = workflow || task;
-    if (!id && !group) return;
-    this.#resetIfChanged(JSON.stringify([workflow, task, group]));
-    this.#stream.follow(id);
+    const target = new Target(this);
+    if (!target.id) return;
+    this.#resetIfChanged(target);
+    this.#stream.follow(target.isMany ? null : target.id);
     const token = this.getAttribute("token") ?? undefined;
     try {
       const url = this.getAttribute("url") ?? sidecarOf(HERE);
-      this.#client = connect(url, { token, getToken: this.#getToken });
+      const getToken = this.#getToken ?? tokenFrom(this.getAttribute("token-url"));
+      this.#client = connect(url, { token, getToken });
     } catch (error) {
-      this.#reject(/** @type {Error} */ (error));
+      this.#reject(/** @type {Error} */ (error), target.id);
       return;
     }
     const options = {
       stay: true,
-      workflow: !!workflow,
       onChange: (
         /** @type {Operation} */ operation,
         /** @type {ProgressEvent | null} */ event,
         /** @type {boolean} */ replayed,
       ) => this.#onChange(operation, event, replayed),
-      onRefused: (/** @type {Error} */ error) => this.#reject(error),
+      onRefused: (/** @type {Error} */ error, id = target.id) => this.#reject(error, id),
     };
-    const handle = id
-      ? this.#client.watch(id, options)
-      : this.#client.monitor({ group_id: group ?? "" }, options);
+    const handle = target.watch(this.#client, options);
     this.#handle = handle;
     const wait = () => {
-      this.#unknownTimer = setTimeout(() => this.#reportUnknown(id ?? group), UNKNOWN_TIMEOUT);
+      this.#unknownTimer = setTimeout(() => this.#reportUnknown(target.id), UNKNOWN_TIMEOUT);
     };
     handle.ready.then(() => handle === this.#handle && wait(), () => {});
     this.#client.observe(() => this.#observe());
@@ -205,11 +203,12 @@ export class CeleryProgress extends Base {
   /**
    * Forget the events of another operation.
    *
-   * @param {string} followed
+   * @param {Target} target
    */
-  #resetIfChanged(followed) {
-    if (followed === this.#target) return;
-    this.#target = followed;
+  #resetIfChanged(target) {
+    const { key } = this.#target;
+    this.#target = target;
+    if (key === target.key) return;
     this.#dispatcher.forget();
     this.#resultEvent = null;
   }
@@ -221,7 +220,7 @@ export class CeleryProgress extends Base {
     this.#scheduleRender();
   }
 
-  /** @param {string | null} id */
+  /** @param {string} id */
   #reportUnknown(id) {
     if (this.operation) return;
     this.#isUnknown = true;
@@ -247,16 +246,19 @@ export class CeleryProgress extends Base {
    */
   #onChange(operation, event, replayed) {
     this.#scheduleRender();
-    if (event?.event_type === "result") this.#resultEvent = event;
+    if (event?.event_type === "result" && !this.#target.isMany) this.#resultEvent = event;
     if (event?.event_type === "status" && event.data.status === "started") this.#resultEvent = null;
     if (event) this.#stream.add(event);
     this.#dispatcher.dispatchOnce(operation, event, replayed);
   }
 
-  /** @param {Error} error */
-  #reject(error) {
+  /**
+   * @param {Error} error
+   * @param {string} id
+   */
+  #reject(error, id) {
     this.#error = error;
-    warn(`it may not be shown: ${error.message}`);
+    warn(`${id} may not be shown: ${error.message}`);
     this.#dispatcher.dispatch("refused", { error });
     this.#scheduleRender();
   }
@@ -264,19 +266,31 @@ export class CeleryProgress extends Base {
   #render() {
     const wordsOf = () => mergeWords(/** @type {typeof CeleryProgress} */ (this.constructor).words);
     const words = wordsOf();
-    const workflow = this.getAttribute("workflow-id") || null;
+    const [client, { isWorkflow, isMany, id }] = [this.#client, this.#target];
     const shown = this.operation;
-    const operation = workflow && shown ? describeWorkflow(shown, words) : shown;
-    const [client, error, isUnknown] = [this.#client, this.#error, this.#isUnknown];
+    const operation = shown && this.#describe(shown, words);
     const now = client?.now ?? 0;
-    const display = displayOf(operation, words, client, error, isUnknown, now, languageOf(this));
-    const isGroup = !!workflow || (this.#handle !== null && !("operation" in this.#handle));
-    this.#view.render(operation, display, words, isGroup, this.#resultEvent, now);
+    const retryIn = secondsToRetry(client, Date.now());
+    const { state = "open", lost = null } = client ?? {};
+    const link = { state, lost, error: this.#error, isUnknown: this.#isUnknown, retryIn };
+    const display = displayOf(operation, words, link, now, languageOf(this));
+    this.#view.render(operation, display, words, isWorkflow || isMany, this.#resultEvent, now);
     this.#stream.render();
-    this.#cancelButton.render(operation, client, words, isGroup && !workflow);
-    this.#unfolding.paint(shown, client, workflow, wordsOf);
+    this.#cancelButton.render(operation, client, words, isMany);
+    this.#unfolding.paint(shown, client, isWorkflow ? id : null, wordsOf);
     this.#announcer.announce(operation, display);
-    this.#countdown.update(operation, now);
+    this.#countdown.update(operation, now, retryIn);
+  }
+
+  /**
+   * Return the operation as it is shown.
+   *
+   * @param {Operation} operation
+   * @param {Words} words
+   */
+  #describe(operation, words) {
+    const one = this.#target.isWorkflow ? describeWorkflow(operation, words) : operation;
+    return this.hasAttribute("no-error-detail") ? withoutErrorDetail(one) : one;
   }
 }
 

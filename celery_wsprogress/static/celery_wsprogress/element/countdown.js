@@ -1,5 +1,6 @@
 /**
- * The countdown of an operation that waits for its time, or for its next attempt.
+ * The countdown of an operation that waits for its time, or for its next attempt; and of a
+ * connection that waits for its next one.
  */
 
 import { hasNotBegun } from "../client/protocol.js";
@@ -42,16 +43,17 @@ function secondsTo(operation, at, now) {
  *
  * @param {Operation | null} operation
  * @param {number} now Epoch seconds by the clock of the sidecar.
+ * @param {number | null} [retryIn] Seconds until the next attempt to connect.
  * @returns {number | null} Null if nothing is counted down.
  */
-export function tickDelay(operation, now) {
-  const waits = [secondsToStart(operation, now), secondsToExpiry(operation, now)];
+export function tickDelay(operation, now, retryIn = null) {
+  const waits = [secondsToStart(operation, now), secondsToExpiry(operation, now), retryIn];
   const left = Math.min(...waits.map((one) => one ?? Infinity));
   if (left === Infinity) return null;
   return left <= 120 ? 1_000 : 10_000;
 }
 
-/** Calls a function again and again while an operation waits for its time. */
+/** Calls a function again and again while something is counted down. */
 export class Countdown {
   #onTick;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -67,10 +69,11 @@ export class Countdown {
    *
    * @param {Operation | null} operation
    * @param {number} now Epoch seconds by the clock of the sidecar.
+   * @param {number | null} [retryIn] Seconds until the next attempt to connect.
    */
-  update(operation, now) {
+  update(operation, now, retryIn) {
     this.stop();
-    const delay = tickDelay(operation, now);
+    const delay = tickDelay(operation, now, retryIn);
     if (delay !== null) this.#timer = setTimeout(this.#onTick, delay);
   }
 

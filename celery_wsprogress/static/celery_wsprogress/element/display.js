@@ -5,7 +5,7 @@
  */
 
 import { hasEnded } from "../client/protocol.js";
-import { formatStart, formatStatus } from "./format.js";
+import { fillTemplate, formatStart, formatStatus, formatWait } from "./format.js";
 
 /** @import { ConnectionState, Loss } from "../client/connection.js" */
 /** @import { Operation } from "../client/protocol.js" */
@@ -21,24 +21,57 @@ import { formatStart, formatStatus } from "./format.js";
  */
 
 /**
+ * @typedef {object} Link The way to the sidecar.
+ * @property {ConnectionState} state
+ * @property {Loss | null} lost
+ * @property {Error | null} error The reason why the watch was rejected.
+ * @property {boolean} isUnknown The sidecar has sent nothing about the operation for some time.
+ * @property {number | null} retryIn Whole seconds until the next attempt to connect; null if none
+ *   is awaited.
+ */
+
+/**
+ * Return an operation without what an exception said: the reason of its end, or of a retry.
+ *
+ * @param {Operation} operation
+ * @returns {Operation}
+ */
+export function withoutErrorDetail(operation) {
+  const message = operation.state === "retrying" ? "" : operation.message;
+  return { ...operation, message, error: null, error_type: null };
+}
+
+/**
+ * Return the whole seconds until the next attempt to connect; null if none is awaited.
+ *
+ * @param {{ state: ConnectionState, lost: Loss | null } | null} client
+ * @param {number} now Milliseconds by the clock of this machine.
+ */
+export function secondsToRetry(client, now) {
+  if (!client?.lost || client.state === "open") return null;
+  const seconds = Math.ceil((client.lost.retryAt - now) / 1000);
+  return seconds > 0 ? seconds : null;
+}
+
+/**
  * Return the texts to show.
  *
  * @param {Operation | null} operation
  * @param {Words} words
- * @param {{ state: ConnectionState, lost: Loss | null } | null} client
- * @param {Error | null} error The reason why the watch was rejected.
- * @param {boolean} isUnknown The sidecar has sent nothing about the operation for some time.
+ * @param {Link} link
  * @param {number} now Epoch seconds by the clock of the sidecar.
  * @param {string} [language]
  * @returns {Display}
  */
-export function displayOf(operation, words, client, error, isUnknown, now, language) {
-  const { state = "open", lost = null } = client ?? {};
+export function displayOf(operation, words, { state, lost, error, isUnknown, retryIn }, now, language) {
   if (operation && hasEnded(operation)) return { status: formatStatus(operation, words) };
   if (error) return { status: words.refused, problem: words.refusedText, connection: "closed" };
   if (state !== "open" && operation) return { status: words.reconnecting, connection: "reconnecting" };
   if (state !== "open" && lost) {
-    return { status: words.unreachable, text: words.unreachableText, connection: state };
+    const text = retryIn
+      ? fillTemplate(words.retryText, formatWait(retryIn, language))
+      : words.unreachableText;
+    return { status: words.unreachable, text, connection: state };
   }
   if (state !== "open") return { status: words.connecting };
   if (operation || !isUnknown) {

@@ -14,6 +14,7 @@ export const WORDS = {
   connecting: "connecting",
   unreachable: "no connection",
   unreachableText: "Trying again automatically.",
+  retryText: "Trying again in {}.",
   refused: "not available",
   refusedText: "This progress cannot be shown here.",
   unknown: "waiting for updates",
@@ -47,6 +48,8 @@ export const WORDS = {
   chain: "chain",
   group: "group",
   workflow: "workflow",
+  task: "task",
+  tasks: "tasks",
   steps: "Steps",
   stepsRefused: "The steps may not be shown here.",
 };

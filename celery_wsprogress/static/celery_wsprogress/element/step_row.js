@@ -51,11 +51,12 @@ export class Row {
    * @param {StepRow} row
    * @param {Words} words
    * @param {string | undefined} language
+   * @param {boolean} isDetailed Whether what its exception said may be shown.
    */
-  paint({ node }, words, language) {
+  paint({ node }, words, language, isDetailed) {
     const { kind, state, progress, total, ended, message } = node;
     const isTask = kind === "task";
-    const name = isTask ? node.type || node.id : words[kind];
+    const name = isTask ? node.type || words.task : words[kind];
     const count = (/** @type {number} */ value) => formatNumber(value, language);
     const of = isTask ? "" : fillTemplate(words.of, count(ended), count(total));
     const word = words[state];
@@ -67,7 +68,7 @@ export class Row {
     const at = isTask ? name.lastIndexOf(".") + 1 : 0;
     setText(this.#module, name.slice(0, at));
     setText(this.#last, name.slice(at));
-    this.#name.title = message ? `${name}: ${message}` : name;
+    this.#name.title = message && isDetailed ? `${name}: ${message}` : name;
     setText(this.#figures, of ? isolateDirection(figures) : figures);
     this.#fill.style.inlineSize = `${shown * 100}%`;
     reflect(this.#bar, "aria-label", name);

@@ -181,18 +181,20 @@ export class StepsView {
     const wanted = new Map();
     for (let index = first; index < last; index += 1) wanted.set(this.#rows[index].node, index);
     // The row with the focus exists also where it is not visible, or the focus would be lost.
-    const focused = this.#nodeOf(/** @type {ShadowRoot} */ (this.#box.getRootNode()).activeElement);
+    const root = /** @type {ShadowRoot} */ (this.#box.getRootNode());
+    const focused = this.#nodeOf(root.activeElement);
     if (focused && !wanted.has(focused)) {
       const index = this.#rows.findIndex((one) => one.node === focused);
       if (index >= 0) wanted.set(focused, index);
     }
     for (const [node, row] of this.#shown) if (!wanted.has(node)) this.#remove(node, row);
     const language = languageOf(this.#box);
+    const isDetailed = !root.host.hasAttribute("no-error-detail");
     const active = wanted.has(this.#active) ? this.#active : this.#rows[first]?.node;
     for (const [node, index] of wanted) {
       const row = this.#shown.get(node) ?? this.#create(node);
       row.place(this.#rows[index], index * this.#view.row, this.#folding.isUnfolded(node));
-      row.paint(this.#rows[index], words, language);
+      row.paint(this.#rows[index], words, language, isDetailed);
       reflect(row.element, "tabindex", node === active ? "0" : "-1");
       if (!row.element.isConnected) this.#tree.append(row.element);
     }

@@ -46,19 +46,25 @@ export const STYLES = `
 [part=head], [part=foot] {
   display: flex; gap: 0 1rem; align-items: baseline; justify-content: space-between;
 }
-[part=foot] { flex-wrap: wrap; }
+[part=head], [part=foot] { flex-wrap: wrap; }
+[part=head] { justify-content: end; }
 [part=message] { flex: 1 1 35%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-[part=status], [part=figures] { text-align: end; margin-inline-start: auto; }
+:host(:not([state])) [part=message] { white-space: normal; }
+[part=status], [part=figures] { text-align: end; }
+[part=figures] { margin-inline-start: auto; }
 [part=label], [part=message], [part=error], [part=result], [part=stream] { unicode-bidi: plaintext; }
 :host(:dir(rtl)) :is([part=message], [part=error], [part=result], [part=stream]) { text-align: right; }
-[part=label] { font-weight: 600; flex: 1; }
+[part=label] { font-weight: 600; flex: 1 1 auto; }
+[part=toggle]:not([hidden]) + [part=label] { max-inline-size: calc(100% - 1.75em); }
 [part=toggle] {
   all: unset; box-sizing: border-box; inline-size: 1.4em; margin-inline: -0.2em -0.75rem;
   border-radius: 0.3em; color: var(--_muted); text-align: center; cursor: pointer;
 }
 [part=toggle]:hover { color: var(--_text); background: var(--_track); }
 [part=toggle]:focus-visible { outline: 2px solid var(--_accent); }
-[part=status] { color: var(--_tone); font-size: 0.8125rem; font-weight: 500; }
+[part=status] {
+  color: var(--_tone); font-size: 0.8125rem; font-weight: 500; overflow-wrap: break-word;
+}
 [part=status]::before {
   content: ""; display: inline-block; inline-size: 0.5em; block-size: 0.5em; border-radius: 50%;
   margin-inline-end: 0.45em; background: currentColor; vertical-align: 0.08em;

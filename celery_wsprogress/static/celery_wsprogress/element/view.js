@@ -6,7 +6,7 @@
  */
 
 import { exactResult } from "../client/exact_json.js";
-import { languageOf, reflect } from "./attributes.js";
+import { fallbackLabel, languageOf, reflect } from "./attributes.js";
 import { formatFigures, formatPercent, formatResult } from "./format.js";
 import { renderPhases } from "./phases.js";
 import { buildShadow, isolateDirection, part, setText } from "./shadow_dom.js";
@@ -41,18 +41,19 @@ export class View {
     reflect(this.#host, "status", operation?.status);
     reflect(this.#host, "connection", display.connection);
     this.#setText("status", display.status);
-    this.#renderLabel(operation);
+    this.#renderLabel(operation, words);
     this.#renderBar(operation, display, words, isGroup, now);
     this.#renderEnd(operation, display, resultEvent);
   }
 
-  /** @param {Operation | null} operation */
-  #renderLabel(operation) {
-    const given = this.#host.getAttribute("label");
+  /**
+   * @param {Operation | null} operation
+   * @param {Words} words
+   */
+  #renderLabel(operation, words) {
     const slot = this.#slot("label");
-    const host = this.#host;
-    const id = host.getAttribute("workflow-id") || host.getAttribute("task-id");
-    const label = given ?? (operation?.operation_type || id || "");
+    const given = this.#host.getAttribute("label");
+    const label = given ?? (operation?.operation_type || words[fallbackLabel(this.#host)]);
     setText(slot, label);
     const [slotted] = slot.assignedNodes();
     this.#part("bar").setAttribute("aria-label", slotted?.textContent || label);
@@ -98,7 +99,8 @@ export class View {
     this.#setText("error", problem);
     this.#part("error").hidden = !problem;
     const slot = this.#slot("result");
-    const text = resultEvent ? formatResult(resultEvent.data.result, exactResult(resultEvent)) : "";
+    const hides = !resultEvent || this.#host.hasAttribute("no-result");
+    const text = hides ? "" : formatResult(resultEvent.data.result, exactResult(resultEvent));
     setText(slot, text);
     const shown = operation?.state === "completed" && (text || slot.assignedNodes().length);
     this.#part("result").hidden = !shown;

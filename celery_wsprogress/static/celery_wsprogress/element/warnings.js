@@ -28,7 +28,7 @@ export function warnUnreachable(url, { reason, code }) {
   warn(`no connection to ${url} (${why}); trying again. Is a sidecar there, and \`url\` right?`);
 }
 
-/** @param {string | null} id */
+/** @param {string} id */
 export function warnUnknown(id) {
   warn(
     `nothing was heard of ${id}. Is it the id of a task with base=StreamingTask, and does its ` +

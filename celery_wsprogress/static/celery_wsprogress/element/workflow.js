@@ -37,26 +37,28 @@ export function describeWorkflow(operation, words) {
  *
  * @param {string} id
  * @param {Iterable<Operation>} members
+ * @param {number} [total] How many there are, if some are not known yet.
  * @returns {Operation | null} Null without members.
  */
-export function aggregate(id, members) {
+export function aggregate(id, members, total) {
   const all = [...members];
   if (!all.length) return null;
+  const count = total ?? all.length;
   const ended = all.filter(hasEnded);
   const bad = all.find(({ state }) => state === "error" || state === "cancelled");
   const scheduled = all.every(({ state }) => state === "scheduled");
-  const over = ended.length === all.length;
+  const over = ended.length === count;
   const state = over ? (bad?.state ?? "completed") : stateLabel(all);
   const started = Math.min(...all.map((one) => one.started_at));
   const finished = over ? Math.max(...ended.map((one) => one.finished_at ?? one.started_at)) : null;
-  const sum = all.reduce((total, one) => total + (hasEnded(one) ? 1 : one.progress), 0);
+  const sum = all.reduce((found, one) => found + (hasEnded(one) ? 1 : one.progress), 0);
   return {
     ...emptyOperation(id, started),
     state,
     status: state,
-    progress: sum / all.length,
+    progress: sum / count,
     current: ended.length,
-    total: all.length,
+    total: count,
     finished_at: finished,
     duration: finished === null ? null : finished - started,
     // The first of them starts then; null counts as 0, but all have one.

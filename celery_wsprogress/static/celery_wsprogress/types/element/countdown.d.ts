@@ -1,5 +1,6 @@
 /**
- * The countdown of an operation that waits for its time, or for its next attempt.
+ * The countdown of an operation that waits for its time, or for its next attempt; and of a
+ * connection that waits for its next one.
  */
 import type { Operation } from "../client/protocol.js";
 /** @import { Operation } from "../client/protocol.js" */
@@ -23,10 +24,11 @@ export declare function secondsToExpiry(operation: Operation | null, now: number
  *
  * @param {Operation | null} operation
  * @param {number} now Epoch seconds by the clock of the sidecar.
+ * @param {number | null} [retryIn] Seconds until the next attempt to connect.
  * @returns {number | null} Null if nothing is counted down.
  */
-export declare function tickDelay(operation: Operation | null, now: number): number | null;
-/** Calls a function again and again while an operation waits for its time. */
+export declare function tickDelay(operation: Operation | null, now: number, retryIn?: number | null): number | null;
+/** Calls a function again and again while something is counted down. */
 export declare class Countdown {
     #private;
     /** @param {() => void} onTick Shows the operation, and calls `update`. */
@@ -36,7 +38,8 @@ export declare class Countdown {
      *
      * @param {Operation | null} operation
      * @param {number} now Epoch seconds by the clock of the sidecar.
+     * @param {number | null} [retryIn] Seconds until the next attempt to connect.
      */
-    update(operation: Operation | null, now: number): void;
+    update(operation: Operation | null, now: number, retryIn?: number | null): void;
     stop(): void;
 }

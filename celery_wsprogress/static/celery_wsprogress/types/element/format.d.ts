@@ -10,6 +10,7 @@ export declare const WORDS: {
     connecting: string;
     unreachable: string;
     unreachableText: string;
+    retryText: string;
     refused: string;
     refusedText: string;
     unknown: string;
@@ -43,6 +44,8 @@ export declare const WORDS: {
     chain: string;
     group: string;
     workflow: string;
+    task: string;
+    tasks: string;
     steps: string;
     stepsRefused: string;
 };

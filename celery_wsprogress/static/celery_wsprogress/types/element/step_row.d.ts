@@ -23,6 +23,7 @@ export declare class Row {
      * @param {StepRow} row
      * @param {Words} words
      * @param {string | undefined} language
+     * @param {boolean} isDetailed Whether what its exception said may be shown.
      */
-    paint({ node }: StepRow, words: Words, language: string | undefined): void;
+    paint({ node }: StepRow, words: Words, language: string | undefined, isDetailed: boolean): void;
 }

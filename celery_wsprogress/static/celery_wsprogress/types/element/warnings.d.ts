@@ -11,5 +11,5 @@ export declare function warn(text: string): void;
  * @param {Loss} lost
  */
 export declare function warnUnreachable(url: string | undefined, { reason, code }: Loss): void;
-/** @param {string | null} id */
-export declare function warnUnknown(id: string | null): void;
+/** @param {string} id */
+export declare function warnUnknown(id: string): void;

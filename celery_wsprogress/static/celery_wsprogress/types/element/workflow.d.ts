@@ -22,6 +22,7 @@ export declare function describeWorkflow(operation: Operation, words: {
  *
  * @param {string} id
  * @param {Iterable<Operation>} members
+ * @param {number} [total] How many there are, if some are not known yet.
  * @returns {Operation | null} Null without members.
  */
-export declare function aggregate(id: string, members: Iterable<Operation>): Operation | null;
+export declare function aggregate(id: string, members: Iterable<Operation>, total?: number): Operation | null;

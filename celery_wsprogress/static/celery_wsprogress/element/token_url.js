@@ -1,0 +1,42 @@
+/**
+ * Tokens that `<celery-progress token-url="…">` fetches from a server of the page.
+ *
+ * Runs in: a page.
+ */
+
+import { warn } from "./warnings.js";
+
+/** @import { GetToken } from "../client/tokens.js" */
+
+/** One function for each address, so that all bars that have it share a token. @type {Map<string, GetToken>} */
+const functions = new Map();
+
+/**
+ * Return the function that fetches a token, as `getToken`; undefined without an address.
+ *
+ * @param {string | null} url Relative to the page.
+ * @returns {GetToken | undefined}
+ */
+export function tokenFrom(url) {
+  if (!url) return undefined;
+  const address = new URL(url, document.baseURI).href;
+  const known = functions.get(address) ?? (() => fetchToken(address));
+  functions.set(address, known);
+  return known;
+}
+
+/**
+ * @param {string} address Answers with a token, or with JSON that has it as `token`.
+ * @returns {Promise<string | undefined>} None where the server gives none to this user: the sidecar
+ *   then says whether one is needed.
+ */
+async function fetchToken(address) {
+  const answer = await fetch(address, { cache: "no-store" });
+  if (answer.status === 401 || answer.status === 403) {
+    warn(`${address} gives no token: it answered ${answer.status}`);
+    return undefined;
+  }
+  if (!answer.ok) throw new Error(`${address} answered ${answer.status}`);
+  const text = (await answer.text()).trim();
+  return text.startsWith("{") ? JSON.parse(text).token : text;
+}
