@@ -9,12 +9,15 @@ import { CommandError, ConnectionClosed } from "../../celery_wsprogress/static/c
 const dashboard = (name) =>
   import(`../../celery_wsprogress/static/celery_wsprogress/dashboard/model/${name}.js`);
 const { accessError } = await dashboard("access_errors");
+const { COLUMNS, nextSorting, sortBy } = await dashboard("columns");
+const { toCsv, toJson } = await dashboard("export");
 const { delayQuantile, parseMetrics, counterRate } = await dashboard("prometheus_parser");
 const { EVERYTHING, isEmptyFilter, groupOf, makePredicate } = await dashboard("filter");
 const { compare, indexOf, sortKeyOf } = await dashboard("order");
 const { MAX_EVENTS, RecentEvents } = await dashboard("recent_events");
 const { OperationList, totalCount } = await dashboard("operation_list");
-const { addressOf, flowerTaskUrl, operationInHash } = await dashboard("routing");
+const { queryOf, readQuery } = await dashboard("query");
+const { addressOf, flowerTaskUrl, operationInHash, queryInHash } = await dashboard("routing");
 const { areaPath, roundUp, linePath, Series } = await dashboard("series");
 const { EventLog, MAX_EVENTS: HELD } = await dashboard("event_log");
 const format = await dashboard("format");
@@ -32,7 +35,7 @@ let number = 0;
 
 const FILTERED = operation("4f1c-9", {
   operation_type: "shop.Import", tags: ["Nightly", "eu"], message: "Reading rows", worker: "celery@a",
-  state: "running", error: null,
+  state: "running", error: null, group_id: "g-1", root_id: "r-1", workflow_ids: ["w-1"],
 });
 
 for (const [filter, shown] of [
@@ -51,6 +54,12 @@ for (const [filter, shown] of [
   [{ text: "rows missing" }, false],
   [{ text: "  " }, true],
   [{ text: ".*" }, false],
+  [{ within: " g-1 " }, true],
+  [{ within: "r-1" }, true],
+  [{ within: "w-1" }, true],
+  [{ within: "workflow:w-1" }, true],
+  [{ within: "4f1c-9" }, true],
+  [{ within: "g" }, false],
   [{ group: "running", type: "shop", tag: "eu", text: "rows" }, true],
   [{ group: "running", type: "shop", tag: "us", text: "rows" }, false],
 ]) {
@@ -60,8 +69,109 @@ for (const [filter, shown] of [
 }
 
 test("a filter of blanks is none", () => {
-  assert.ok(isEmptyFilter({ group: "", type: " ", tag: "", text: " " }));
+  assert.ok(isEmptyFilter({ group: "", type: " ", tag: "", within: " ", text: " " }));
   assert.ok(!isEmptyFilter({ ...EVERYTHING, group: "error" }));
+  assert.ok(!isEmptyFilter({ ...EVERYTHING, within: "g" }));
+});
+
+test("a step of which only the tree says it is found within its workflow, and so is the workflow", () => {
+  const isStepOf = ({ operation_id: id }, workflow) => id === "step" && workflow === "w";
+  const within = makePredicate({ ...EVERYTHING, within: "w" }, isStepOf);
+  assert.deepEqual(["step", "other", "workflow:w"].map((id) => within(operation(id))), [true, false, true]);
+});
+
+test("a choice is in the address, and comes back from it", () => {
+  const filter = { group: "error", type: "shop.*", tag: "a b", within: "g&1", text: "x=y?#", workflows: true };
+  for (const sorting of [null, { column: "time", descending: true }, { column: "task", descending: false }]) {
+    assert.deepEqual(readQuery(queryOf(filter, sorting)), { filter, sorting });
+    const address = addressOf("a?b", queryOf(filter, sorting));
+    assert.equal(operationInHash(address), "a?b");
+    assert.deepEqual(readQuery(queryInHash(address)), { filter, sorting });
+  }
+  assert.equal(queryOf({ ...EVERYTHING, text: " " }, null), "");
+  assert.equal(queryInHash(addressOf("a")), null);
+  assert.equal(queryInHash("#/?"), "");
+});
+
+test("an address that nobody can know chooses nothing", () => {
+  for (const text of ["", "state=broken&sort=-secret", "sort=toString", "workflows=yes", "x=%"]) {
+    assert.deepEqual(readQuery(text), { filter: EVERYTHING, sorting: null });
+  }
+});
+
+test("a column sorts one way, then the other, then no more", () => {
+  const presses = (column) => {
+    const first = nextSorting(null, column);
+    return [first, nextSorting(first, column), nextSorting(nextSorting(first, column), column)];
+  };
+  const [down, up] = [true, false].map((descending) => ({ column: "time", descending }));
+  assert.deepEqual(presses("time"), [down, up, null]);
+  assert.equal(presses("task")[0].descending, false);
+  assert.deepEqual(nextSorting(down, "started"), { column: "started", descending: true });
+});
+
+test("operations are sorted by a column, and what has no value there comes last", () => {
+  const all = [
+    operation("waits", { state: "queued", queued_at: 5 }),
+    operation("runs", { state: "running", started_at: 40, progress: 0.2, eta: 9, worker: "b", operation_type: "t.b" }),
+    operation("long", { state: "completed", started_at: 10, duration: 70, progress: 1, operation_type: "t.a" }),
+    operation("short", { state: "error", started_at: 20, duration: 7, progress: 0.2, worker: "a", operation_type: "t.c" }),
+  ];
+  const operations = new Map(all.map((one) => [one.operation_id, one]));
+  const places = all.map(sortKeyOf);
+  const order = (column, descending) => sortBy(places, operations, { column, descending }, 100).map(({ id }) => id);
+  assert.deepEqual(order("time", true), ["long", "runs", "short", "waits"]);
+  assert.deepEqual(order("time", false), ["short", "runs", "long", "waits"]);
+  assert.deepEqual(order("started", true), ["runs", "short", "long", "waits"]);
+  assert.deepEqual(order("task", false), ["long", "runs", "short", "waits"]);
+  assert.deepEqual(order("worker", false), ["short", "runs", "waits", "long"]);
+  assert.deepEqual(order("left", true)[0], "runs");
+  // Those that are equal stay as the table has them by itself.
+  assert.deepEqual(order("progress", false), ["waits", "runs", "short", "long"]);
+  assert.equal(new Set(COLUMNS).size, 6);
+});
+
+test("the list keeps the order that was chosen while operations change", () => {
+  const operations = new Map();
+  const list = new OperationList(operations);
+  const set = (id, progress) => {
+    operations.set(id, operation(id, { state: "running", progress }));
+    list.markDirty(id);
+  };
+  ["a", "b", "c"].forEach((id, index) => set(id, index / 10));
+  list.sort({ column: "progress", descending: true });
+  const ids = () => (list.update(200), list.order.map(({ id }) => id));
+  assert.deepEqual(ids(), ["c", "b", "a"]);
+  set("a", 0.9);
+  assert.ok(list.needsUpdate);
+  assert.deepEqual(ids(), ["a", "c", "b"]);
+  list.sort(null);
+  assert.deepEqual(ids(), ["a", "b", "c"]);
+});
+
+test("operations become a file that a spreadsheet reads and does not run", () => {
+  const one = operation("id-1", {
+    operation_type: "shop.a", state: "error", progress: 0.5, message: 'say "no",\nthen go', tags: ["a", "b"],
+    started_at: 1_735_734_005.5, error: "=cmd()", current: -3,
+  });
+  const [names, line, end] = toCsv([one]).split("\r\n");
+  assert.equal(end, "");
+  assert.ok(names.startsWith("operation_id,operation_type,state"));
+  assert.ok(line.startsWith("id-1,shop.a,error,"));
+  assert.ok(line.includes('"say ""no"",\nthen go"'));
+  assert.ok(line.includes(",2025-01-01T12:20:05.500Z,"));
+  assert.ok(line.endsWith(",'=cmd()"));
+  assert.ok(line.includes(",-3,") && line.includes(",a b,"));
+  assert.deepEqual(JSON.parse(toJson([one])), [one]);
+});
+
+test("a time of day is that of today, or has its date", () => {
+  const noon = new Date(2026, 2, 5, 12, 0, 9).getTime() / 1000;
+  assert.equal(format.clockOf(noon, noon + 60), "12:00:09");
+  assert.equal(format.clockOf(noon, noon + 86_400), "5 Mar 12:00");
+  assert.equal(format.clockOf(null, noon), "–");
+  assert.equal(format.startOf(operation("a", { state: "queued" })), null);
+  assert.equal(format.startOf(operation("a", { state: "running" })), 100);
 });
 
 test("each state is of one group, also one that nobody knows yet", () => {

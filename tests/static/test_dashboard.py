@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 import time
 import uuid
@@ -192,6 +195,97 @@ def test_it_is_filtered_by_state_type_tag_and_text(dashboard, live, write):
     expect(row_of(dashboard, other)).to_be_visible()
 
 
+def test_what_is_chosen_is_in_the_address_and_comes_back_with_it(open_dashboard, sidecar, live):
+    lives = [live(tags=["address"], group_id="the-group") for _ in range(3)]
+    for number, life in enumerate(lives):
+        life.say(progress((number + 1) / 10))
+    page = open_dashboard(f"{sidecar.http}/")
+    page.get_by_label("Filter by group or workflow").fill("the-group")
+    expect(page.locator("[data-id]")).to_have_count(3)
+    page.get_by_role("button", name="Running").click()
+    page.get_by_role("button", name="Progress", exact=True).click()
+    chosen = "state=running&within=the-group&sort=-progress"
+    page.wait_for_url(f"**/#/?{chosen}")
+    head = page.get_by_role("columnheader", name="Progress")
+    expect(head).to_have_attribute("aria-sort", "descending")
+    ids = [life.id for life in reversed(lives)]
+    eventually(lambda: shown_ids(page) == ids)
+    page.reload()
+    eventually(lambda: shown_ids(page) == ids)
+    expect(page.get_by_label("Filter by group or workflow")).to_have_value("the-group")
+    expect(page.get_by_role("button", name="Running")).to_have_attribute("aria-pressed", "true")
+    # It stays while an operation is open, and where a link names nothing but one.
+    row_of(page, lives[0]).click()
+    page.wait_for_url(f"**/#/operation/{lives[0].id}?{chosen}")
+    page.evaluate("(id) => { location.hash = `#/operation/${id}` }", lives[1].id)
+    page.wait_for_url(f"**/#/operation/{lives[1].id}?{chosen}")
+    expect(page.get_by_role("complementary").get_by_role("heading", level=2)).to_have_text(
+        lives[1].kind
+    )
+    # The group of an operation leads to all of its members.
+    group = page.get_by_role("complementary").get_by_role("link", name="the-group")
+    assert group.get_attribute("href") == "#/?within=the-group"
+    group.click()
+    page.wait_for_url("**/#/?within=the-group")
+    expect(page.get_by_role("complementary")).to_be_hidden()
+    page.get_by_role("button", name="Clear").click()
+    page.wait_for_url("**/#/")
+
+
+def shown_ids(page):
+    """The ids of the rows from the top."""
+    rows = page.locator("[data-id]").all()
+    placed = [
+        (int(one.get_attribute("aria-rowindex")), one.get_attribute("data-id")) for one in rows
+    ]
+    return [identity for _, identity in sorted(placed)]
+
+
+def test_columns_sort_and_say_so(dashboard, live):
+    lives = [live(tags=["sorted"]) for _ in range(3)]
+    for life, duration in zip(lives, (5.0, 50.0, 20.0), strict=True):
+        life.say(completed(duration=duration))
+    dashboard.get_by_label("Filter by tag").fill("sorted")
+    expect(dashboard.locator("[data-id]")).to_have_count(3)
+    clock = row_of(dashboard, lives[0]).locator("[data-part=started]")
+    expect(clock).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$|^\d+ \w+ \d\d:\d\d$"))
+    expect(clock).to_have_attribute("title", re.compile(r"\d"))
+    head = dashboard.get_by_role("columnheader", name="Time")
+    expect(head).not_to_have_attribute("aria-sort", re.compile("."))
+    slowest = [lives[index].id for index in (1, 2, 0)]
+    for direction, expected in (("descending", slowest), ("ascending", slowest[::-1])):
+        head.get_by_role("button").press("Enter")
+        expect(head).to_have_attribute("aria-sort", direction)
+        eventually(lambda expected=expected: shown_ids(dashboard) == expected)
+    head.get_by_role("button").press("Enter")
+    expect(head).not_to_have_attribute("aria-sort", re.compile("."))
+
+
+def test_what_is_shown_is_saved_as_a_file(dashboard, live):
+    lives = [live(tags=["saved"]) for _ in range(2)]
+    lives[0].say(progress(0.5, message='one, "two"'))
+    lives[1].say(error("=broken", duration=1.0))
+    dashboard.get_by_label("Filter by tag").fill("saved")
+    expect(dashboard.locator("[data-id]")).to_have_count(2)
+    expect(row_of(dashboard, lives[1])).to_contain_text("=broken")
+    expect(row_of(dashboard, lives[0])).to_contain_text("two")
+
+    def saved(name):
+        with dashboard.expect_download(timeout=LONG) as download:
+            dashboard.get_by_role("button", name=name).click()
+        ending = name.lower()
+        assert re.fullmatch(rf"operations-[\dT-]+\.{ending}", download.value.suggested_filename)
+        return Path(download.value.path()).read_text()
+
+    rows = list(csv.DictReader(io.StringIO(saved("CSV"), newline="")))
+    assert [one["operation_id"] for one in rows] == [life.id for life in lives]
+    assert rows[0]["message"] == 'one, "two"'
+    assert rows[1]["error"] == "'=broken", "no spreadsheet runs it"
+    found = json.loads(saved("JSON"))
+    assert [one["state"] for one in found] == ["running", "error"]
+    assert found[0]["tags"] == ["saved"]
+
+
 @pytest.mark.parametrize("told", ["before", "while it is shown"])
 def test_whole_numbers_of_a_result_are_shown_as_they_are(open_dashboard, sidecar, live, told):
     """Above 2**53 JavaScript's numbers are not whole any more."""
@@ -328,7 +422,7 @@ def test_everything_is_reached_by_keys(dashboard, live):
     while "row" not in reached:
         dashboard.keyboard.press("Tab")
         reached.append(dashboard.evaluate("document.activeElement.role ?? ''"))
-        assert len(reached) < 10
+        assert len(reached) < 20
     expect(row_of(dashboard, first)).to_be_focused()
     dashboard.keyboard.press("ArrowDown")
     expect(row_of(dashboard, second)).to_be_focused()
@@ -372,6 +466,9 @@ def test_the_sidecars_figures_are_shown_and_drawn(dashboard, live):
     expect(figures.locator("dt")).to_have_text(
         ["Clients", "Held", "Events", "Memory", "Gaps", "Unreadable"]
     )
+
+    expect(figures.locator("div").first).to_have_attribute("title", re.compile("Connections"))
+    expect(figures.locator("div").first).to_contain_text("Connections that are open now")
 
     def drawn():
         life.say(log("again"))
@@ -552,6 +649,11 @@ def test_it_fits_a_phone(open_dashboard, sidecar, live):
     row = row_of(page, life)
     expect(row).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    # Whatever is chosen, all of it is inside.
+    page.get_by_label("Filter by type").fill(life.kind)
+    for part in ("#filters", ".fields"):
+        inside = page.locator(part).evaluate("(part) => part.scrollWidth <= part.clientWidth")
+        assert inside, part
     row.click()
     box = page.get_by_role("complementary").bounding_box()
     assert box["width"] > 290

@@ -9,10 +9,13 @@ import { oncePerFrame } from "../element/animation_frame.js";
 import { TokenForm } from "./view/token_form.js";
 import { accessError } from "./model/access_errors.js";
 import { Detail } from "./view/detail.js";
+import { ExportButtons } from "./view/export_buttons.js";
 import { found, mark, write } from "./view/dom.js";
 import { Filters } from "./view/filters.js";
-import { addressOf, operationInHash } from "./model/routing.js";
+import { queryOf, readQuery } from "./model/query.js";
+import { addressOf, operationInHash, queryInHash } from "./model/routing.js";
 import { Session } from "./session.js";
+import { SortHeader } from "./view/sort_header.js";
 import { Statistics } from "./view/statistics.js";
 import { Stream } from "./view/stream.js";
 import { Table } from "./view/table.js";
@@ -27,6 +30,9 @@ const REORDER_INTERVAL = 250;
 /** Milliseconds of a frame, approximately. */
 const FRAME_TIME = 16;
 
+/** Milliseconds after a change until the address has it, since browsers bound the changes. */
+const ADDRESS_DELAY = 250;
+
 /** Milliseconds between two updates of elapsed times. */
 const CLOCK_INTERVAL = 1_000;
 
@@ -35,7 +41,8 @@ class Dashboard {
   #connection = found("connection");
   #empty = found("empty");
   #tokenForm = new TokenForm(() => this.#restart());
-  #filters = new Filters(() => this.#filter());
+  #filters = new Filters(() => this.#choose());
+  #sortHeader = new SortHeader(() => this.#choose());
   #stream = new Stream(() => this.#paintSoon());
   #table = new Table({
     onOpen: (id) => this.#open(id),
@@ -54,8 +61,11 @@ class Dashboard {
   #urgent = true;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #paintTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #addressTimer;
 
   constructor() {
+    new ExportButtons(() => this.#session.shown);
     new Statistics(() => this.#session);
     addEventListener("hashchange", () => this.#route());
     addEventListener("keydown", (event) => this.#key(event));
@@ -82,10 +92,30 @@ class Dashboard {
 
   // Input.
 
+  /** The reader has chosen other operations, or another order: show that, and note it. */
+  #choose() {
+    this.#filter();
+    clearTimeout(this.#addressTimer);
+    this.#addressTimer = setTimeout(() => this.#noteChoice(), ADDRESS_DELAY);
+  }
+
   #filter() {
-    this.#session.operationList.filter(this.#filters.filter);
+    const { operationList } = this.#session;
+    operationList.filter(this.#filters.filter);
+    operationList.sort(this.#sortHeader.sorting);
     this.#urgent = true;
     this.#paintSoon();
+  }
+
+  get #query() {
+    return queryOf(this.#filters.filter, this.#sortHeader.sorting);
+  }
+
+  /** Write into the address what is shown, without another step in the history of the tab. */
+  #noteChoice() {
+    const { hash } = location;
+    const address = addressOf(operationInHash(hash), this.#query);
+    if (address !== (hash || "#/")) history.replaceState(null, "", address);
   }
 
   /**
@@ -100,10 +130,18 @@ class Dashboard {
 
   /** @param {string | null} id */
   #open(id) {
-    location.hash = addressOf(id);
+    location.hash = addressOf(id, this.#query);
   }
 
   #route() {
+    const query = queryInHash(location.hash);
+    if (query !== null && query !== this.#query) {
+      const { filter, sorting } = readQuery(query);
+      this.#filters.set(filter);
+      this.#sortHeader.set(sorting);
+      this.#filter();
+    }
+    this.#noteChoice();
     const id = operationInHash(location.hash);
     const before = this.#detail.id;
     if (id === before) return;

@@ -58,7 +58,9 @@ export class Session {
       },
     });
     const isBelow = (/** @type {Operation} */ one) => this.workflows.steps.isBelow(one);
-    this.operationList = new OperationList(this.#monitor.operations, isBelow);
+    this.operationList = new OperationList(this.#monitor.operations, isBelow, (one, workflowId) =>
+      this.workflows.steps.isStepOf(one, workflowId),
+    );
     // A rejection is handled by `onRefused`.
     this.#monitor.ready.then(onChange, () => {});
   }
@@ -74,8 +76,13 @@ export class Session {
 
   /** Bring the list of operations up to date, and return the rows of the table. */
   updateRows() {
-    this.operationList.update();
+    this.operationList.update(this.now);
     return tableRows(this.operationList.order, this.operations, this.workflows.unfolded);
+  }
+
+  /** The operations that are shown, in their order. @returns {Operation[]} */
+  get shown() {
+    return this.operationList.order.flatMap(({ id }) => this.operations.get(id) ?? []);
   }
 
   close() {

@@ -5,7 +5,7 @@
  */
 
 import { exactResult } from "../../client/exact_json.js";
-import { hasEnded } from "../../client/protocol.js";
+import { hasEnded, hasNotBegun } from "../../client/protocol.js";
 import { formatNumber, formatPercent, formatResult, formatStart, formatDuration, formatWait, WORDS } from "../../element/format.js";
 import { isWorkflow, stepCount } from "./workflow_steps.js";
 
@@ -62,6 +62,7 @@ export function attemptOf({ attempt, max_attempts: limit }) {
  * @property {string} rate
  * @property {string} left
  * @property {string} time
+ * @property {string} started The time of day.
  * @property {string} worker
  * @property {string} attempt
  */
@@ -85,6 +86,7 @@ export function rowCells(operation, now) {
     rate: runs && rate !== null && current !== null ? `${formatNumber(rate)}${named}/s` : NONE,
     left: runs && eta !== null ? formatDuration(eta) : NONE,
     time: time === null ? NONE : formatDuration(time),
+    started: clockOf(startOf(operation), now),
     worker: operation.worker ?? NONE,
     attempt: attemptOf(operation) || NONE,
   };
@@ -123,6 +125,16 @@ export function elapsed(operation, now) {
 }
 
 /**
+ * Return when an operation started; null before that.
+ *
+ * @param {Operation} operation
+ * @returns {number | null} Epoch seconds.
+ */
+export function startOf(operation) {
+  return hasNotBegun(operation) ? null : operation.started_at || null;
+}
+
+/**
  * @param {ProgressEvent} event
  * @returns {Tone}
  */
@@ -158,7 +170,7 @@ export function summary(event) {
     case "log":
       return `${data.level}: ${data.message}`;
     case "status":
-      return [data.status, data.message, startOf(event)].filter(Boolean).join(": ");
+      return [data.status, data.message, waitOf(event)].filter(Boolean).join(": ");
     case "result":
       return formatResult(data.result, exactResult(event));
     case "completed":
@@ -177,7 +189,7 @@ export function summary(event) {
  *
  * @param {ProgressEvent} event A status.
  */
-function startOf({ data, timestamp }) {
+function waitOf({ data, timestamp }) {
   const left = data.starts_at === undefined ? 0 : data.starts_at - timestamp;
   return left > 0 ? `in ${formatWait(left)}` : "";
 }
@@ -192,6 +204,20 @@ export function timeOfDay(at) {
   const two = (/** @type {number} */ value) => String(value).padStart(2, "0");
   const parts = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two);
   return `${parts.join(":")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/**
+ * Return the time of day, to the second; on another day the date and the time to the minute.
+ *
+ * @param {number | null} at Epoch seconds; null if there is none.
+ * @param {number} now Epoch seconds.
+ */
+export function clockOf(at, now) {
+  if (at === null) return NONE;
+  const date = new Date(at * 1000);
+  const time = timeOfDay(at);
+  if (date.toDateString() === new Date(now * 1000).toDateString()) return time.slice(0, 8);
+  return `${date.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${time.slice(0, 5)}`;
 }
 
 /**

@@ -6,11 +6,13 @@
  * Pure.
  */
 
+import { sortBy } from "./columns.js";
 import { EVERYTHING, groupOf, GROUPS, isEmptyFilter, makePredicate } from "./filter.js";
 import { compare, indexOf, sortKeyOf } from "./order.js";
 import { isWorkflow } from "./workflow_steps.js";
 
 /** @import { Operation } from "../../client/protocol.js" */
+/** @import { Sorting } from "./columns.js" */
 /** @import { Filter, Group } from "./filter.js" */
 /** @import { SortKey } from "./order.js" */
 
@@ -42,19 +44,25 @@ export class OperationList {
   /** @type {Set<string>} */
   #dirty = new Set();
   #isBelow;
+  #isStepOf;
   #matches = makePredicate(EVERYTHING);
   /** Whether steps stand below their workflows only: not where the filter looks for them. */
   #nests = true;
   #filterChanged = false;
+  /** The order that the reader has chosen. @type {Sorting | null} */
+  #sorting = null;
 
   /**
    * @param {Map<string, Operation>} operations The snapshots; not changed here.
    * @param {(operation: Operation) => boolean} [isBelow] Whether an operation has no row of its own,
    *   because it stands below that of a workflow. When that changes, mark it.
+   * @param {(operation: Operation, workflowId: string) => boolean} [isStepOf] Whether an operation
+   *   is known to be a step of a workflow. When that changes, mark it, too.
    */
-  constructor(operations, isBelow = () => false) {
+  constructor(operations, isBelow = () => false, isStepOf = () => false) {
     this.#operations = operations;
     this.#isBelow = isBelow;
+    this.#isStepOf = isStepOf;
     for (const id of operations.keys()) this.#dirty.add(id);
   }
 
@@ -79,27 +87,39 @@ export class OperationList {
 
   /** @param {Filter} filter */
   filter(filter) {
-    this.#matches = makePredicate(filter);
+    this.#matches = makePredicate(filter, this.#isStepOf);
     this.#nests = isEmptyFilter(filter);
+    this.#filterChanged = true;
+  }
+
+  /**
+   * Sort by a column; null for the order of the table itself.
+   *
+   * @param {Sorting | null} sorting
+   */
+  sort(sorting) {
+    this.#sorting = sorting;
     this.#filterChanged = true;
   }
 
   /**
    * Bring the order and the counts up to date.
    *
-   * @returns {boolean} Whether the order or a count has changed.
+   * @param {number} [now] Epoch seconds, for an order by elapsed times.
+   * @returns {boolean} Whether the order or a count may have changed.
    */
-  update() {
+  update(now = 0) {
     const moved = [...this.#dirty].map((id) => this.#refresh(id)).filter((one) => one !== null);
     this.#dirty.clear();
     const gone = this.#removeEvicted();
     if (this.#filterChanged) this.#applyFilter();
-    if (this.#filterChanged || moved.length + gone.length > MAX_MOVES) this.#sort();
+    const sorts = this.#filterChanged || this.#sorting !== null;
+    if (sorts || moved.length + gone.length > MAX_MOVES) this.#sort(now);
     else {
       for (const { before } of [...moved, ...gone]) this.#remove(before);
       for (const { after } of moved) this.#insert(after);
     }
-    const changed = this.#filterChanged || moved.length > 0 || gone.length > 0;
+    const changed = sorts || moved.length > 0 || gone.length > 0;
     this.#filterChanged = false;
     return changed;
   }
@@ -157,9 +177,12 @@ export class OperationList {
     }
   }
 
-  #sort() {
-    const shown = [...this.#entries.values()].filter((one) => one.shown);
-    this.order = shown.map((one) => one.place).sort(compare);
+  /** @param {number} now */
+  #sort(now) {
+    const shown = [...this.#entries.values()].filter((one) => one.shown).map((one) => one.place);
+    this.order = this.#sorting
+      ? sortBy(shown, this.#operations, this.#sorting, now)
+      : shown.sort(compare);
   }
 
   /** @param {SortKey | null} place */

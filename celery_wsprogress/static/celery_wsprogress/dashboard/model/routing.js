@@ -1,5 +1,6 @@
 /**
- * Addresses of the dashboard: the fragment names the open operation.
+ * Addresses of the dashboard: the fragment names the open operation, and has a query that says what
+ * the table shows (`query.js`).
  *
  * Pure.
  */
@@ -14,20 +15,35 @@ const OPERATION = "#/operation/";
  */
 export function operationInHash(hash) {
   if (!hash.startsWith(OPERATION)) return null;
+  const [id] = hash.slice(OPERATION.length).split("?");
   try {
-    return decodeURIComponent(hash.slice(OPERATION.length)) || null;
+    return decodeURIComponent(id) || null;
   } catch {
     return null;
   }
 }
 
 /**
- * Return the fragment of an operation, or of the table alone.
+ * Return the query in a fragment; null if there is none.
+ *
+ * @param {string} hash
+ * @returns {string | null}
+ */
+export function queryInHash(hash) {
+  const at = hash.indexOf("?");
+  return at < 0 ? null : hash.slice(at + 1);
+}
+
+/**
+ * Return the fragment of an operation, or of the table alone. Without a query the table goes on to
+ * show what it shows.
  *
  * @param {string | null} id
+ * @param {string} [query]
  */
-export function addressOf(id) {
-  return id === null ? "#/" : OPERATION + encodeURIComponent(id);
+export function addressOf(id, query = "") {
+  const path = id === null ? "#/" : OPERATION + encodeURIComponent(id);
+  return query ? `${path}?${query}` : path;
 }
 
 /**

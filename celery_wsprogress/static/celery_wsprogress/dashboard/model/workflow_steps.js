@@ -87,6 +87,16 @@ export class WorkflowSteps {
     return known.some((one) => isWorkflow(this.#operations.get(one)));
   }
 
+  /**
+   * Return whether an operation is known to be a step of a workflow.
+   *
+   * @param {Operation} operation
+   * @param {string} workflowId The id that its caller holds.
+   */
+  isStepOf({ operation_id: id }, workflowId) {
+    return this.#workflows.get(id)?.has(workflowOperationId(workflowId)) ?? false;
+  }
+
   /** Forget the steps of workflows that are not held any more. */
   forgetEvicted() {
     for (const [id, workflows] of this.#workflows) {

@@ -1,5 +1,6 @@
 /**
- * The filters: a button for each group of states, and fields for type, tag and text.
+ * The filters: a button for each group of states, and fields for type, tag, group or workflow, and
+ * text.
  *
  * Runs in: a page.
  */
@@ -10,6 +11,9 @@ import { totalCount } from "../model/operation_list.js";
 
 /** @import { Filter, Group } from "../model/filter.js" */
 /** @import { OperationList } from "../model/operation_list.js" */
+
+/** The fields of the form. */
+const FIELDS = /** @type {const} */ (["type", "tag", "within", "text"]);
 
 /** @type {Record<Group | "", [name: string, tone: string]>} */
 const NAMES = {
@@ -52,6 +56,17 @@ export class Filters {
     this.#markPressed();
   }
 
+  /**
+   * Take over a filter, as an address has it.
+   *
+   * @param {Filter} filter
+   */
+  set(filter) {
+    for (const name of FIELDS) this.#field(name).value = filter[name];
+    this.filter = filter;
+    this.#markPressed();
+  }
+
   /** Show everything. */
   clear() {
     this.#form.reset();
@@ -86,8 +101,8 @@ export class Filters {
 
   /** @param {Partial<Filter>} change */
   #change(change) {
-    const [type, tag, text] = ["type", "tag", "text"].map((name) => this.#field(name).value);
-    this.filter = { ...this.filter, type, tag, text, ...change };
+    const texts = Object.fromEntries(FIELDS.map((name) => [name, this.#field(name).value]));
+    this.filter = { ...this.filter, ...texts, ...change };
     this.#markPressed();
     this.#onFilter();
   }

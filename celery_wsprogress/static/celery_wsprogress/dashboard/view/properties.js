@@ -6,6 +6,8 @@
 
 import { workflowOperationId } from "../../client/protocol.js";
 import { make } from "./dom.js";
+import { EVERYTHING } from "../model/filter.js";
+import { queryOf } from "../model/query.js";
 import { addressOf } from "../model/routing.js";
 import { attemptOf, momentOf, prettyJson } from "../model/format.js";
 
@@ -53,10 +55,19 @@ function factsOf(operation) {
   return [
     ...facts(texts, (name, value) => ({ name, text: String(value) })),
     ...facts(links, (name, id) => ({ name, text: String(id), link: addressOf(String(id)) })),
-    ...facts({ Group: operation.group_id }, (name, id) => ({ name, text: String(id) })),
+    ...facts({ Group: operation.group_id }, (name, id) => ({ name, text: String(id), link: membersOf(String(id)) })),
     { name: "Events", text: String(count) },
     ...facts(values, (name, value) => ({ name, text: prettyJson(value), code: true })),
   ];
+}
+
+/**
+ * Return the address of the table with the members of a group.
+ *
+ * @param {string} groupId
+ */
+function membersOf(groupId) {
+  return addressOf(null, queryOf({ ...EVERYTHING, within: groupId }, null));
 }
 
 /**

@@ -7,7 +7,7 @@
 import { make, mark, write } from "./dom.js";
 import { renderPhases } from "../../element/phases.js";
 import { addressOf } from "../model/routing.js";
-import { rowCells, operationTone } from "../model/format.js";
+import { momentOf, operationTone, rowCells, startOf } from "../model/format.js";
 
 /** @import { Operation } from "../../client/protocol.js" */
 /** @import { TableRow } from "../model/workflow_steps.js" */
@@ -83,9 +83,11 @@ export class Row {
     write(parts.module, type.slice(0, type.length - name.length));
     write(parts.name, name);
     write(parts.percent, percent);
-    for (const name of /** @type {const} */ (["state", "message", "rate", "left", "time", "worker", "attempt"])) {
+    for (const name of /** @type {const} */ (["state", "message", "rate", "left", "time", "started", "worker", "attempt"])) {
       write(parts[name], cells[name]);
     }
+    const started = startOf(operation);
+    mark(parts.started, "title", started === null ? null : momentOf(started));
     if (this.#operation?.tags !== operation.tags) this.#paintTags(operation.tags);
     mark(this.element, "data-tone", operationTone(operation));
     const hasPhases = renderPhases(parts.bar, operation);
@@ -123,6 +125,7 @@ function build() {
     cell("rate number", part("rate")),
     cell("left number", part("left")),
     cell("time number", part("time")),
+    cell("started number", part("started")),
     cell("worker", part("worker")),
     cell("attempt number", part("attempt")),
   );

@@ -26,16 +26,47 @@ const DELAY_QUANTILE = 0.95;
 /** @typedef {{ at: number, stats: Metrics, metrics: Metrics }} Reading */
 
 /**
- * @type {[name: string, of: (reading: Reading) => string, worrying?: (reading: Reading) => boolean][]}
+ * @typedef {object} Figure
+ * @property {string} name
+ * @property {string} means What it says, for those who see it for the first time.
+ * @property {(reading: Reading) => string} of
+ * @property {(reading: Reading) => boolean} [worrying]
  */
+
+/** @type {Figure[]} */
 const SHOWN = [
-  ["Clients", ({ stats }) => formatNumber(stats.connected_clients)],
-  ["Held", ({ stats }) => formatNumber(stats.held_operations)],
-  ["Events", ({ stats }) => formatNumber(stats.events_total)],
-  ["Memory", ({ metrics }) => formatBytes(metrics.process_resident_memory_bytes ?? 0)],
-  ["Gaps", ({ stats }) => formatNumber(stats.gaps_total), ({ stats }) => stats.gaps_total > 0],
-  ["Unreadable", ({ stats }) => formatNumber(stats.malformed_total),
-    ({ stats }) => stats.malformed_total > 0],
+  {
+    name: "Clients",
+    means: "Connections that are open now",
+    of: ({ stats }) => formatNumber(stats.connected_clients),
+  },
+  {
+    name: "Held",
+    means: "Operations that the sidecar holds in memory",
+    of: ({ stats }) => formatNumber(stats.held_operations),
+  },
+  {
+    name: "Events",
+    means: "Events that it has read since its start",
+    of: ({ stats }) => formatNumber(stats.events_total),
+  },
+  {
+    name: "Memory",
+    means: "Memory that its process takes",
+    of: ({ metrics }) => formatBytes(metrics.process_resident_memory_bytes ?? 0),
+  },
+  {
+    name: "Gaps",
+    means: "Batches of events that are missing in the log",
+    of: ({ stats }) => formatNumber(stats.gaps_total),
+    worrying: ({ stats }) => stats.gaps_total > 0,
+  },
+  {
+    name: "Unreadable",
+    means: "Messages that it could not read",
+    of: ({ stats }) => formatNumber(stats.malformed_total),
+    worrying: ({ stats }) => stats.malformed_total > 0,
+  },
 ];
 
 export class Statistics {
@@ -91,15 +122,25 @@ export class Statistics {
   /** @param {Reading} reading */
   #paint(reading) {
     if (!this.#figures.childElementCount) {
-      const pairs = SHOWN.map(([name]) => make("div", {}, make("dt", {}, name), make("dd")));
-      this.#figures.append(...pairs);
+      this.#figures.append(...SHOWN.map(makePair));
     }
-    SHOWN.forEach(([, of, worrying], index) => {
+    SHOWN.forEach(({ of, worrying }, index) => {
       const pair = this.#figures.children[index];
-      write(/** @type {Element} */ (pair.lastElementChild), of(reading));
+      write(/** @type {Element} */ (pair.querySelector("dd")), of(reading));
       mark(pair, "data-tone", worrying?.(reading) ? "warning" : null);
     });
   }
+}
+
+/**
+ * Return a figure with its name. What it means is a title for the pointer, and for who has none a
+ * second description that is not seen.
+ *
+ * @param {Figure} figure
+ */
+function makePair({ name, means }) {
+  const unseen = make("dd", { class: "unseen" }, means);
+  return make("div", { title: means }, make("dt", {}, name), make("dd"), unseen);
 }
 
 /**
