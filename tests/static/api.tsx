@@ -5,6 +5,9 @@ import {
   connect,
   OperationError,
   type Client,
+  type EventOf,
+  type Operation,
+  type ProgressEvent,
 } from "celery-wsprogress";
 import { CeleryProgress as Element } from "celery-wsprogress/element.js";
 import { watchSteps } from "celery-wsprogress/steps.js";
@@ -17,7 +20,8 @@ export async function page(): Promise<number> {
     signal: AbortSignal.timeout(1000),
     max_rate: 5,
     onProgress: ({ data }, operation) => console.log(data.progress, operation.eta?.toFixed(1)),
-    onLog: ({ data }) => console.log(data.message),
+    onLog: ({ data }) => console.log(data.message, data.level === "warning"),
+    onCompleted: ({ data }) => console.log(data.duration?.toFixed(1)),
     onChange: (operation, event) => console.log(operation.state, event?.event_type),
   });
   for await (const event of watch) console.log(event.event_type, event.timestamp.toFixed());
@@ -46,6 +50,34 @@ export async function page(): Promise<number> {
   return operations.length + monitor.operations.size + (await client.stats()).subscriptions;
 }
 
+export function textOf(event: ProgressEvent): string {
+  switch (event.event_type) {
+    case "progress":
+      return `${event.data.progress.toFixed(2)} ${event.data.message}`;
+    case "status":
+      return event.data.status;
+    case "error":
+      // @ts-expect-error an error has no progress
+      return `${event.data.error_type}: ${event.data.progress}`;
+    default:
+      return event.event_type;
+  }
+}
+
+export function barOfPage(): number {
+  const found = document.querySelector("celery-progress");
+  addEventListener("celery-log", ({ detail }) => console.log(detail.event.data.message, detail.replayed));
+  found?.addEventListener("celery-refused", ({ detail }) => console.log(detail.error.message));
+  document.createElement("celery-progress").getToken = () => "token";
+  // @ts-expect-error the element has no such property
+  console.log(found?.progress);
+  return found?.operation?.progress ?? 0;
+}
+
+export function Markup({ ids }: { ids: string[] }) {
+  return <celery-progress task-ids={ids.join(" ")} token-url="/token" no-result className="bar" />;
+}
+
 export function bar(element: Element): string | undefined {
   element.getToken = () => "token";
   return element.operation?.status;
@@ -60,4 +92,8 @@ export function Component({ id }: { id: string }) {
   const { operation: whole } = useOperation({ workflow: id });
   console.log(whole?.details.total, <CeleryProgress workflowId={id} expanded />);
   return <CeleryProgress taskId={id} label={operation?.operation_type} stream="answer" onResult={() => {}} />;
+}
+
+export function sizeOf(operation: Operation, { data }: EventOf<"progress">): number {
+  return (operation.total ?? 0) + (data.total ?? 0);
 }

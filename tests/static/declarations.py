@@ -2,7 +2,8 @@
 
 The declarations are shipped, so that users of the modules need no build step. Those of the four
 public modules lie beside them, the others in ``types/``. The modules of the dashboard are checked
-too; nobody imports them, so they have no declarations.
+too; nobody imports them, so they have no declarations. What JSDoc cannot say, as the element's name
+for ``document.querySelector``, stands in ``additions/`` and is put behind them.
 
 Generate them with ``python tests/static/declarations.py``; a test fails when that was forgotten.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 MODULES = HERE.parents[1] / "celery_wsprogress" / "static" / "celery_wsprogress"
 NODE_MODULES = HERE / "node_modules"
+ADDITIONS = HERE / "additions"
 PARTS = ["*.js", "client/*.js", "element/*.js", "dashboard/**/*.js"]
 PUBLIC = ("client.d.ts", "element.d.ts", "react.d.ts", "steps.d.ts")
 
@@ -54,7 +56,8 @@ def _lay_out(made: Path, folder: Path) -> None:
     for name in PUBLIC:
         if (made / name).is_file():
             text = re.sub(r'"\./(client|element)/', r'"./types/\1/', (made / name).read_text())
-            (folder / name).write_text(text)
+            more = ADDITIONS / name
+            (folder / name).write_text(text + (more.read_text() if more.is_file() else ""))
 
 
 def shipped(folder: Path) -> dict[str, str]:

@@ -193,3 +193,8 @@ export declare class Client {
     /** Close all handles and release the connection. */
     close(): void;
 }
+
+// The part that JSDoc cannot say; see `tests/static/additions`.
+
+export type { EventOf, EventType } from "./types/client/events.js";
+export type { Operation, ProgressEvent, Selector, State } from "./types/client/protocol.js";

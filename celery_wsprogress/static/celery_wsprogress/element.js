@@ -44,6 +44,7 @@ import { describeWorkflow } from "./element/workflow.js";
 
 /** @import { Client } from "./client.js" */
 /** @import { Monitor, Watch, WatchMany } from "./client/handles.js" */
+/** @import { EventOf } from "./client/events.js" */
 /** @import { Operation, ProgressEvent } from "./client/protocol.js" */
 /** @import { GetToken } from "./client/tokens.js" */
 /** @import { Words } from "./element/format.js" */
@@ -79,7 +80,7 @@ export class CeleryProgress extends Base {
   #getToken;
   #restarting = false;
   #target = new Target(this);
-  /** The event with the result. @type {ProgressEvent | null} */
+  /** The event with the result. @type {EventOf<"result"> | null} */
   #resultEvent = null;
   #isUnknown = false;
   #scheduleRender = oncePerFrame(() => this.#render());

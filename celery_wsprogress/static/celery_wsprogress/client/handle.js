@@ -8,21 +8,25 @@ import { withResolvers } from "./deferred.js";
 
 /** @import { Connection } from "./connection.js" */
 /** @import { Deferred } from "./deferred.js" */
+/** @import { EventOf, EventType } from "./events.js" */
 /** @import { Operation, ProgressEvent } from "./protocol.js" */
 /** @import { TokenSource } from "./tokens.js" */
 
 /**
- * @typedef {(event: ProgressEvent, operation: Operation, replayed: boolean) => void} EventHandler
+ * @template {EventType} Type
+ * @typedef {(event: EventOf<Type>, operation: Operation, replayed: boolean) => void} EventHandler
  *   Receives an event, the snapshot after it, and whether the event is from before the watch began.
- *
+ */
+
+/**
  * @typedef {object} Handlers
- * @property {EventHandler} [onProgress]
- * @property {EventHandler} [onStatus]
- * @property {EventHandler} [onLog]
- * @property {EventHandler} [onChunk]
- * @property {EventHandler} [onResult]
- * @property {EventHandler} [onCompleted]
- * @property {EventHandler} [onError] The operation failed or was cancelled.
+ * @property {EventHandler<"progress">} [onProgress]
+ * @property {EventHandler<"status">} [onStatus]
+ * @property {EventHandler<"log">} [onLog]
+ * @property {EventHandler<"chunk">} [onChunk]
+ * @property {EventHandler<"result">} [onResult]
+ * @property {EventHandler<"completed">} [onCompleted]
+ * @property {EventHandler<"error">} [onError] The operation failed or was cancelled.
  * @property {(operation: Operation, event: ProgressEvent | null, replayed: boolean) => void}
  *   [onChange] Called for any change; the event is null if a snapshot brought the change.
  * @property {(error: Error, id?: string) => void} [onRefused] The watch was rejected, or the

@@ -72,15 +72,7 @@
  * @property {number} [weight] Of a task: what it counts for in the progress of the workflow.
  * @property {string | null} [group_id] Of a group.
  *
- * @typedef {object} ProgressEvent An event of an operation.
- * @property {string} event_type `status`, `progress`, `log`, `result`, `completed`, `error`, …
- * @property {string} operation_id
- * @property {number} timestamp Epoch seconds, taken where it happened.
- * @property {Record<string, any>} data
- * @property {string} [event_id] The position in the log.
- * @property {string} [run]
- * @property {Operation} [operation] With `snapshot`: the snapshot.
- * @property {number | null} [missed] With `snapshot`: the number of events that were skipped.
+ * @typedef {import("./events.js").ProgressEvent} ProgressEvent An event of an operation.
  *
  * @typedef {object} CancelOptions
  * @property {boolean} [terminate] End the process of a task that runs, where the pool can.
@@ -99,6 +91,8 @@
  */
 
 import { LOST } from "./close_codes.js";
+
+/** @import { EventOf } from "./events.js" */
 
 /** Maximum characters of a list of ids in a command. */
 const MAX_IDS_LENGTH = 32_000;
@@ -139,10 +133,10 @@ export class CommandError extends Error {
 export class OperationError extends Error {
   name = "OperationError";
 
-  /** @param {ProgressEvent} event Its `error`. */
+  /** @param {EventOf<"error">} event */
   constructor(event) {
     super(event.data.error);
-    this.errorType = /** @type {string} */ (event.data.error_type);
+    this.errorType = event.data.error_type;
     this.cancelled = event.data.status === "cancelled";
     this.operationId = event.operation_id;
   }

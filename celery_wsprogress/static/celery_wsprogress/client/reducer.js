@@ -11,6 +11,7 @@
 import { mergeMetadata } from "./metadata.js";
 import { BEFORE_START, hasEnded, isEnd, isWorkflowOperation } from "./protocol.js";
 
+/** @import { EventOf } from "./events.js" */
 /** @import { Operation, ProgressEvent, State } from "./protocol.js" */
 
 /** States in which the current run is over and another run follows. */
@@ -195,7 +196,7 @@ function isForward(operation, state, event, first) {
   if (operation.state === "running") return !RECEIPTS.includes(state) && !started;
   // A retried or replaced run can still end; a run that was taken for lost can resume.
   if (FOLLOWED_STATES.includes(operation.state) && isEnd(event)) return true;
-  return started && event.data.details?.resumed === true;
+  return started && /** @type {any} */ (event.data).details?.resumed === true;
 }
 
 /**
@@ -205,7 +206,7 @@ function isForward(operation, state, event, first) {
  */
 function startRun(operation, event, same) {
   Object.assign(operation, OTHER_DEFAULTS);
-  if (same && event.data.details?.resumed === true) return;
+  if (same && /** @type {any} */ (event.data).details?.resumed === true) return;
   operation.status = "running";
   // A replacing run continues at the progress of the run before.
   if (operation.state !== "replaced") {
@@ -218,7 +219,7 @@ function startRun(operation, event, same) {
 
 /**
  * @param {Operation} operation
- * @param {ProgressEvent} event
+ * @param {EventOf<"status">} event
  * @param {boolean} overtaken
  */
 function applyStatus(operation, event, overtaken) {
@@ -273,7 +274,7 @@ function copyFields(operation, data, names) {
 
 /**
  * @param {Operation} operation
- * @param {ProgressEvent} event
+ * @param {EventOf<"progress">} event
  */
 function applyProgress(operation, { data }) {
   operation.progress = data.progress;

@@ -11,7 +11,8 @@ import { formatFigures, formatPercent, formatResult } from "./format.js";
 import { renderPhases } from "./phases.js";
 import { buildShadow, isolateDirection, part, setText } from "./shadow_dom.js";
 
-/** @import { Operation, ProgressEvent } from "../client/protocol.js" */
+/** @import { EventOf } from "../client/events.js" */
+/** @import { Operation } from "../client/protocol.js" */
 /** @import { Display } from "./display.js" */
 /** @import { Words } from "./format.js" */
 
@@ -33,7 +34,7 @@ export class View {
    * @param {Display} display
    * @param {Words} words
    * @param {boolean} isGroup The operation stands for the members of a workflow.
-   * @param {ProgressEvent | null} resultEvent The event with the result.
+   * @param {EventOf<"result"> | null} resultEvent The event with the result.
    * @param {number} now Epoch seconds by the clock of the sidecar.
    */
   render(operation, display, words, isGroup, resultEvent, now) {
@@ -91,7 +92,7 @@ export class View {
   /**
    * @param {Operation | null} operation
    * @param {Display} display
-   * @param {ProgressEvent | null} resultEvent
+   * @param {EventOf<"result"> | null} resultEvent
    */
   #renderEnd(operation, { problem = "" }, resultEvent) {
     const { error, error_type: type } = operation ?? {};

@@ -10,6 +10,7 @@ import { formatNumber, formatPercent, formatResult, formatStart, formatDuration,
 import { isWorkflow, stepCount } from "./workflow_steps.js";
 
 /** @import { ConnectionState, Loss } from "../../client/connection.js" */
+/** @import { EventOf } from "../../client/events.js" */
 /** @import { Operation, ProgressEvent } from "../../client/protocol.js" */
 
 /** @typedef {"accent" | "muted" | "success" | "failure" | "warning"} Tone */
@@ -187,7 +188,7 @@ export function summary(event) {
 /**
  * Return when an operation that waits for its time is to start, as it was said then; may be empty.
  *
- * @param {ProgressEvent} event A status.
+ * @param {EventOf<"status">} event
  */
 function waitOf({ data, timestamp }) {
   const left = data.starts_at === undefined ? 0 : data.starts_at - timestamp;

@@ -3,20 +3,21 @@
  * the subscription manager delivers events to it.
  */
 import type { Connection } from "./connection.js";
+import type { EventOf, EventType } from "./events.js";
 import type { Operation, ProgressEvent } from "./protocol.js";
 import type { TokenSource } from "./tokens.js";
-export type EventHandler = (event: ProgressEvent, operation: Operation, replayed: boolean) => void;
+export type EventHandler<Type extends EventType> = (event: EventOf<Type>, operation: Operation, replayed: boolean) => void;
 export type Handlers = {
-    onProgress?: EventHandler;
-    onStatus?: EventHandler;
-    onLog?: EventHandler;
-    onChunk?: EventHandler;
-    onResult?: EventHandler;
-    onCompleted?: EventHandler;
+    onProgress?: EventHandler<"progress">;
+    onStatus?: EventHandler<"status">;
+    onLog?: EventHandler<"log">;
+    onChunk?: EventHandler<"chunk">;
+    onResult?: EventHandler<"result">;
+    onCompleted?: EventHandler<"completed">;
     /**
      * The operation failed or was cancelled.
      */
-    onError?: EventHandler;
+    onError?: EventHandler<"error">;
     /**
      * Called for any change; the event is null if a snapshot brought the change.
      */

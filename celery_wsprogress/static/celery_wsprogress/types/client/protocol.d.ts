@@ -72,15 +72,7 @@
  * @property {number} [weight] Of a task: what it counts for in the progress of the workflow.
  * @property {string | null} [group_id] Of a group.
  *
- * @typedef {object} ProgressEvent An event of an operation.
- * @property {string} event_type `status`, `progress`, `log`, `result`, `completed`, `error`, …
- * @property {string} operation_id
- * @property {number} timestamp Epoch seconds, taken where it happened.
- * @property {Record<string, any>} data
- * @property {string} [event_id] The position in the log.
- * @property {string} [run]
- * @property {Operation} [operation] With `snapshot`: the snapshot.
- * @property {number | null} [missed] With `snapshot`: the number of events that were skipped.
+ * @typedef {import("./events.js").ProgressEvent} ProgressEvent An event of an operation.
  *
  * @typedef {object} CancelOptions
  * @property {boolean} [terminate] End the process of a task that runs, where the pool can.
@@ -238,31 +230,7 @@ export type TreeNode = {
      */
     group_id?: string | null;
 };
-export type ProgressEvent = {
-    /**
-     * `status`, `progress`, `log`, `result`, `completed`, `error`, …
-     */
-    event_type: string;
-    operation_id: string;
-    /**
-     * Epoch seconds, taken where it happened.
-     */
-    timestamp: number;
-    data: Record<string, any>;
-    /**
-     * The position in the log.
-     */
-    event_id?: string;
-    run?: string;
-    /**
-     * With `snapshot`: the snapshot.
-     */
-    operation?: Operation;
-    /**
-     * With `snapshot`: the number of events that were skipped.
-     */
-    missed?: number | null;
-};
+export type ProgressEvent = import("./events.js").ProgressEvent;
 export type CancelOptions = {
     /**
      * End the process of a task that runs, where the pool can.
@@ -292,6 +260,7 @@ export type Selector = {
     root_id?: string;
     steps_of?: string;
 };
+import type { EventOf } from "./events.js";
 /**
  * Return the id of the operation that shows a workflow.
  *
@@ -320,8 +289,8 @@ export declare class OperationError extends Error {
     cancelled: boolean;
     operationId: string;
     name: string;
-    /** @param {ProgressEvent} event Its `error`. */
-    constructor(event: ProgressEvent);
+    /** @param {EventOf<"error">} event */
+    constructor(event: EventOf<"error">);
 }
 /** The connection is closed for good. */
 export declare class ConnectionClosed extends Error {

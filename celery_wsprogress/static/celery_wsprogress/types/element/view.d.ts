@@ -4,10 +4,12 @@
  *
  * Runs in: a page.
  */
-import type { Operation, ProgressEvent } from "../client/protocol.js";
+import type { EventOf } from "../client/events.js";
+import type { Operation } from "../client/protocol.js";
 import type { Display } from "./display.js";
 import type { Words } from "./format.js";
-/** @import { Operation, ProgressEvent } from "../client/protocol.js" */
+/** @import { EventOf } from "../client/events.js" */
+/** @import { Operation } from "../client/protocol.js" */
 /** @import { Display } from "./display.js" */
 /** @import { Words } from "./format.js" */
 export declare class View {
@@ -21,8 +23,8 @@ export declare class View {
      * @param {Display} display
      * @param {Words} words
      * @param {boolean} isGroup The operation stands for the members of a workflow.
-     * @param {ProgressEvent | null} resultEvent The event with the result.
+     * @param {EventOf<"result"> | null} resultEvent The event with the result.
      * @param {number} now Epoch seconds by the clock of the sidecar.
      */
-    render(operation: Operation | null, display: Display, words: Words, isGroup: boolean, resultEvent: ProgressEvent | null, now: number): void;
+    render(operation: Operation | null, display: Display, words: Words, isGroup: boolean, resultEvent: EventOf<"result"> | null, now: number): void;
 }
