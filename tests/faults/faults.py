@@ -104,6 +104,15 @@ def kill_broker(system: System, chance: random.Random) -> None:
     system.wait_until_whole()
 
 
+def kill_leader(system: System, chance: random.Random) -> None:
+    """SIGKILL to the server that leads a cluster. The others go on, and it comes back to them."""
+    system.broker.kill_leader()
+    time.sleep(WHILE)
+    system.wait_until_whole()
+    system.broker.start()
+    system.wait_until_whole()
+
+
 def black_out(system: System, chance: random.Random) -> None:
     """The broker and all workers die at once, as on a machine that does; with its data it comes
     back, and they do."""
@@ -219,6 +228,7 @@ def crowd(system: System, many: int) -> list[str]:
 WORKER_KILLED: Final = Fault("worker killed", kill_worker)
 WORKER_PAUSED: Final = Fault("worker stopped and continued", pause_worker)
 BROKER_KILLED: Final = Fault("broker killed, data kept", kill_broker)
+LEADER_KILLED: Final = Fault("leader of the cluster killed", kill_leader)
 BLACKOUT: Final = Fault("broker and workers killed at once, data kept", black_out)
 HALF_OPEN: Final = tuple(
     Fault(f"half-open: {leg}", _freeze(leg)) for leg in ("clients", "sidecars", "workers")

@@ -9,8 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
 
 import redis
+import redis.sentinel
 from recordings import Log
 
 from celery_wsprogress.brokers import BrokerAddress, Reader, open_reader
@@ -25,9 +27,8 @@ _WAIT: Final = 0.2
 class _RedisReader:
     """Reads the stream with nothing but the Redis client."""
 
-    def __init__(self, url: str) -> None:
-        # Without retries: a connection that was renewed in silence may be to another log.
-        self._client = redis.Redis.from_url(url, socket_timeout=5, retry=None)
+    def __init__(self, address: BrokerAddress) -> None:
+        self._client = _client(address)
         self.epoch = self._wait_for_epoch()
 
     def read(self, position: str) -> Iterator[tuple[str, bytes]]:
@@ -51,11 +52,26 @@ class _RedisReader:
         return found.decode()
 
 
+def _client(address: BrokerAddress) -> redis.Redis:
+    """A connection to the server, or to the one that the sentinels name.
+
+    Without retries: a connection that was renewed in silence may be to another log.
+    """
+    if not address.url.startswith("sentinel"):
+        return redis.Redis.from_url(address.url, socket_timeout=5, retry=None)
+    sentinels = [urlsplit(one) for one in address.url.split(";")]
+    known = redis.sentinel.Sentinel(
+        [(one.hostname, one.port) for one in sentinels], socket_timeout=5
+    )
+    host, port = known.discover_master(address.transport_options["master_name"])
+    return redis.Redis(host=host, port=port, socket_timeout=5, retry=None)
+
+
 class _OurReader:
     """Reads with the product's reader."""
 
-    def __init__(self, url: str, position: str, epoch: str) -> None:
-        self._reader: Reader = open_reader(BrokerAddress(url), position, epoch)
+    def __init__(self, address: BrokerAddress, position: str, epoch: str) -> None:
+        self._reader: Reader = open_reader(address, position, epoch)
         self.epoch = self._reader.epoch
 
     def read(self, position: str) -> Iterator[tuple[str, bytes]]:
@@ -71,12 +87,12 @@ class LogTail:
     """Reads the log into :attr:`log` until it is left. A context manager.
 
     Args:
-        url: The broker.
+        address: The broker.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, address: BrokerAddress) -> None:
         self.log = Log()
-        self._url = url
+        self._address = address
         self._epoch = self._position = ""
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -122,9 +138,9 @@ class LogTail:
             reader.close()
 
     def _open(self) -> _RedisReader | _OurReader:
-        if self._url.startswith("redis"):
-            return _RedisReader(self._url)
-        return _OurReader(self._url, self._position, self._epoch)
+        if self._address.url.startswith(("redis", "sentinel")):
+            return _RedisReader(self._address)
+        return _OurReader(self._address, self._position, self._epoch)
 
 
 def whenever(condition: Callable[[], bool], timeout: float, interval: float = 0.05) -> bool:

@@ -11,11 +11,16 @@
 
 Results are kept by a server of their own, or by the broker's. Workers run under a parent that
 starts them again; each has a clock of its own. Celery's own traffic does not go through the
-networks: what Celery does when its broker hangs is its affair.
+networks: what Celery does when its broker hangs is its affair. For the same reason it has another
+broker than the events where these are on a cluster. Each process knows all servers of a cluster,
+and begins with another one.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
+import re
 import shutil
 import tempfile
 import time
@@ -36,9 +41,12 @@ from support.conditions import eventually
 from support.proxies import Proxy
 from support.sidecars import SidecarProcess
 
+from celery_wsprogress.brokers import BrokerAddress
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from support.clusters import Cluster
     from support.servers import Server
 
 DEFAULT_HEARTBEAT_INTERVAL = 0.2
@@ -53,8 +61,9 @@ class System:
     """A context manager that starts it all and ends it all.
 
     Args:
-        broker: A server that belongs to it: it will be killed.
+        broker: A server that belongs to it, or several: it will be killed.
         backend: Where results are stored: a server of its own, or the broker's.
+        celery: Celery's own broker, where it is not that of the events.
         skews: One worker each, whose clock is so many seconds ahead.
         sidecars: How many.
         concurrency: Processes of each worker.
@@ -64,9 +73,10 @@ class System:
 
     def __init__(
         self,
-        broker: Server,
+        broker: Server | Cluster,
         backend: str,
         *,
+        celery: str = "",
         skews: Sequence[float] = (0.0, 300.0),
         sidecars: int = 2,
         concurrency: int = 2,
@@ -75,17 +85,30 @@ class System:
     ) -> None:
         self.broker = broker
         self.records = Path(tempfile.mkdtemp(prefix="wsp-records-"))
-        self.app = emitter.make_app(broker.url, backend, result_expires=600)
+        self._celery = celery or broker.url
+        self.app = emitter.make_app(
+            self._celery,
+            backend,
+            result_expires=600,
+            wsprogress_url=broker.url,
+            wsprogress_transport_options=broker.transport_options,
+        )
         self.lost_after = lost_after
-        self.networks = {name: Proxy(broker.port) for name in ("workers", "sidecars")}
+        self.networks = {
+            name: [Proxy(port) for port in broker.ports] for name in ("workers", "sidecars")
+        }
         self._sidecar_count = sidecars
         self._stack = ExitStack()
         self._backend = backend
         self._skews = skews
         self._concurrency = concurrency
+        self._transport_options = {
+            "WSPROGRESS_TRANSPORT_OPTIONS": json.dumps(broker.transport_options)
+        }
         self._serving = {
             "WSPROGRESS_LOST_AFTER": str(lost_after),
             "WSPROGRESS_RESULT_BACKEND": backend,
+            **self._transport_options,
             **(serve or {}),
         }
         self.sent_at: dict[str, float] = {}
@@ -95,12 +118,12 @@ class System:
         self.doors: list[Proxy] = []
         """The network between each sidecar and its clients."""
         self.audience = Audience()
-        self.tail = LogTail(broker.url)
+        self.tail = LogTail(BrokerAddress(broker.url, broker.transport_options))
 
     def __enter__(self) -> Self:
         with self._stack as stack:
             stack.callback(shutil.rmtree, self.records, ignore_errors=True)
-            for network in self.networks.values():
+            for network in itertools.chain(*self.networks.values()):
                 stack.enter_context(network)
             for _ in range(self._sidecar_count):
                 self._add_sidecar(stack)
@@ -119,19 +142,26 @@ class System:
     @property
     def legs(self) -> dict[str, list[Proxy]]:
         """The networks, by whose connections go through them."""
-        return {"clients": self.doors, **{name: [one] for name, one in self.networks.items()}}
+        return {"clients": self.doors, **self.networks}
 
     @property
     def urls(self) -> list[str]:
         """The sidecars, as clients reach them."""
         return [f"ws://127.0.0.1:{door.port}" for door in self.doors]
 
-    def url_through(self, network: str) -> str:
-        """The broker, as it is reached through a network."""
-        return self.broker.url.replace(str(self.broker.port), str(self.networks[network].port), 1)
+    def url_through(self, network: str, *, first: int = 0) -> str:
+        """The broker, as it is reached through a network; the server to begin with, of several."""
+        urls = self.broker.url.split(";")
+        first %= len(urls)
+        doors = {one.target: one.port for one in self.networks[network]}
+        return re.sub(
+            r"(?<=127\.0\.0\.1:)\d+",
+            lambda port: str(doors[int(port[0])]),
+            ";".join(urls[first:] + urls[:first]),
+        )
 
     def _add_sidecar(self, stack: ExitStack) -> None:
-        broker = self.url_through("sidecars")
+        broker = self.url_through("sidecars", first=len(self.sidecars) + 1)
         sidecar = SidecarProcess(broker, environment=self._serving)
         self.sidecars.append(stack.enter_context(sidecar))
         self.doors.append(stack.enter_context(Proxy(sidecar.port)))
@@ -139,11 +169,12 @@ class System:
     def _add_worker(self, stack: ExitStack, skew: float) -> None:
         worker = RestartedWorker(
             "emitter",
-            broker=self.broker.url,
+            broker=self._celery,
             backend=self._backend,
             concurrency=self._concurrency,
             environment={
-                "WSPROGRESS_URL": self.url_through("workers"),
+                "WSPROGRESS_URL": self.url_through("workers", first=len(self.workers)),
+                **self._transport_options,
                 "WSPROGRESS_SIGN_INTERVAL": str(DEFAULT_HEARTBEAT_INTERVAL),
                 "VISIBILITY_TIMEOUT": str(VISIBILITY_TIMEOUT),
                 "RECORDS": str(self.records),

@@ -25,6 +25,7 @@ from faults import (
 )
 from log_tail import whenever
 from oracle import has_ended_for
+from rounds import check_nothing_is_lost, go_through, has_started
 from support.conditions import eventually
 from support.servers import RabbitMQServer, RedisServer, ServerMissingError
 from system import System
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
     from support.servers import Server
 
-#: Enough that all processes are busy for a second or two.
-OPERATIONS = 12
-ENDS = ("result", "failure", "retry", "result")
 MANY = 1_000
 
 
@@ -87,27 +85,6 @@ def system(request, redis_server):
 on_redis = pytest.mark.parametrize("system", [REDIS], indirect=True)
 on_one_redis = pytest.mark.parametrize("system", [ONE_REDIS], indirect=True)
 on_each_broker = pytest.mark.parametrize("system", [REDIS, RABBITMQ], indirect=True)
-
-
-def go_through(system, fault, chance):
-    """Let something happen in the middle of operations of all kinds; the accounts of it."""
-    system.wait_until_whole()
-    before = len(system.sent_at)
-    ids = system.plan(OPERATIONS)
-    system.audience.watch(ids)
-    for number, one in enumerate(ids):
-        system.send([one], ("once", "again")[number % 2], lines=8, pause=0.03, end=ENDS[number % 4])
-        if number == OPERATIONS // 2:
-            fault.do(system, chance)
-    return system.come_to_rest(list(system.sent_at)[before:])
-
-
-def check_nothing_is_lost(findings):
-    assert not findings.violations, findings
-    assert findings.counts["accepted"] > 0
-    assert findings.counts["deliveries"] > 0
-    assert findings.counts["died with the log"] == 0
-    assert findings.counts["not in time"] == 0
 
 
 def frames_of(system, operation_id):
@@ -215,11 +192,6 @@ def runs_of(system, operation_id):
 def begun(said):
     """The runs that have started, by what is said of them."""
     return {one.run for one in list(said) if (one.kind, one.text) == ("status", "started")}
-
-
-def has_started(system, operation_id):
-    """Whether the log has taken its start, and its first line."""
-    return any(event.kind == "log" for event in list(system.tail.log.events[operation_id]))
 
 
 @on_redis

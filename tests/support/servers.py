@@ -68,6 +68,8 @@ class Server:
     """One server process (and its children) with a folder of its own."""
 
     name = "server"
+    patience = PATIENCE
+    """Seconds it may take to answer."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -90,6 +92,16 @@ class Server:
     def url(self) -> str:
         """The URL as Celery takes it."""
         raise NotImplementedError
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports in its URL."""
+        return [self.port]
+
+    @property
+    def transport_options(self) -> dict[str, str]:
+        """What the URL cannot say."""
+        return {}
 
     @property
     def running(self) -> bool:
@@ -192,7 +204,7 @@ class Server:
                 os.killpg(self._process.pid, number)
 
     def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.patience
         while not self._answers():
             if not self.running or time.monotonic() > deadline:
                 log = (self.folder / "output.log").read_text(errors="replace")[-3000:]
@@ -272,18 +284,26 @@ class RedisServer(Server):
 
 
 class Sentinel(Server):
-    """One that knows a Redis server as the master ``events``, and may want a password itself."""
+    """One that knows a Redis server as the master ``events``, and may want a password itself.
+
+    Args:
+        master_port: The server's.
+        password: Its own.
+        quorum: Sentinels that must agree that the master is gone.
+    """
 
     name = "sentinel"
 
-    def __init__(self, master_port: int, password: str = "") -> None:
+    def __init__(self, master_port: int, password: str = "", *, quorum: int = 1) -> None:
         self._program = find_program("redis-server")
         self._password = password
         super().__init__()
         wants = f"requirepass {password}\n" if password else ""
         (self.folder / "sentinel.conf").write_text(
             f"port {self.port}\nbind 127.0.0.1\n{wants}"
-            f"sentinel monitor events 127.0.0.1 {master_port} 1\n"
+            f"sentinel monitor events 127.0.0.1 {master_port} {quorum}\n"
+            "sentinel down-after-milliseconds events 1000\n"
+            "sentinel failover-timeout events 10000\n"
         )
 
     @property
@@ -319,7 +339,10 @@ class RabbitMQServer(Server):
         self._epmd_program = find_program("epmd")
         super().__init__()
         self._features = {} if streams else {"RABBITMQ_FEATURE_FLAGS": "quorum_queue"}
-        self._epmd_port = free_port()
+        self.node = f"wsprogress{self.port}@localhost"
+        self.home = self.folder
+        """The folder with the Erlang cookie."""
+        self.epmd_port = free_port()
         self._dist_port = free_port()
         self._epmd: subprocess.Popen[bytes] | None = None
         (self.folder / "rabbitmq.conf").write_text(
@@ -334,11 +357,10 @@ class RabbitMQServer(Server):
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
     def start(self, *, fresh: bool = False) -> None:
-        if self._epmd is None:
-            self._epmd = self._spawn([self._epmd_program], self._environment())
+        self._start_epmd()
         super().start(fresh=fresh)
-        if not self._features and not self._knows_streams():
-            self._outlive_the_first_stream()
+        if not self._features:
+            self.outlive_the_first_stream()
 
     def remove(self) -> None:
         self.kill()
@@ -404,22 +426,29 @@ class RabbitMQServer(Server):
             raise
         return connection
 
-    def _outlive_the_first_stream(self) -> None:
+    def outlive_the_first_stream(self) -> None:
         """Make a stream queue, the first of a new node, and wait until it is on disk.
 
         Killed within a second of that, RabbitMQ 3.10 never again finds any of its streams.
         """
+        if self.knows_streams():
+            return
         with self.connect() as connection:
             channel = connection.channel()
             channel.queue_declare(
                 "first", durable=True, auto_delete=False, arguments={"x-queue-type": "stream"}
             )
             deadline = time.monotonic() + PATIENCE
-            while not self._knows_streams() and time.monotonic() < deadline:
+            while not self.knows_streams() and time.monotonic() < deadline:
                 time.sleep(0.05)
             channel.queue_delete("first")
 
-    def _knows_streams(self) -> bool:
+    def _start_epmd(self) -> None:
+        if self._epmd is None:
+            self._epmd = self._spawn([self._epmd_program], self._environment())
+
+    def knows_streams(self) -> bool:
+        """Whether what decides who leads a stream is on its disk."""
         names = self.folder.glob("mnesia/*/coordination/*/names.dets")
         return any(b"rabbit_stream_coordinator" in file.read_bytes() for file in names)
 
@@ -432,10 +461,10 @@ class RabbitMQServer(Server):
         return {
             "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin",
             "LANG": "C.UTF-8",
-            "HOME": folder,
-            "ERL_EPMD_PORT": str(self._epmd_port),
+            "HOME": str(self.home),
+            "ERL_EPMD_PORT": str(self.epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": f"wsprogress{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(self._dist_port),
             "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
