@@ -81,6 +81,10 @@ def connect(
             interval_start=0,
             reraise_as_library_errors=False,
         )
+    except OSError:
+        # Also a certificate that is refused, which is a ValueError as well.
+        release(connection)
+        raise
     except (ValueError, ImportError) as exc:
         # kombu 5.7 checks a Redis database and a sentinel's `master_name` only here
         # (transport/redis.py, `_prepare_virtual_host` and `_sentinel_managed_pool`).

@@ -2,7 +2,7 @@
 
 A client library may quote the URL, and so a password. So only the class of most errors is shown.
 The server's own answer is shown without the secrets of the address, because it names the missing
-right, memory or queue.
+right, memory or queue. So is what TLS says of a server's certificate.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def describe(exc: BaseException, secrets: Iterable[str] = ()) -> str:
     if isinstance(exc, ConfigurationError):
         return str(exc)
     if not is_an_answer(exc):
-        return name
+        reason = _connection_reason(exc)
+        return f"{name}: {reason}" if reason else name
     text = _MOVED if name in {"MovedError", "AskError"} else " ".join(str(exc).split())
     word = _FIRST_WORDS.get(name)
     if word and not text.startswith(word):
@@ -105,6 +106,23 @@ def describe(exc: BaseException, secrets: Iterable[str] = ()) -> str:
     text = "".join(one for one in text if one.isprintable())[:_MAX_CHARACTERS]
     command = "; ".join(getattr(exc, "__notes__", ()))
     return f"{name}: {text}" + (f" [{command}]" if command else "")
+
+
+def _connection_reason(exc: BaseException) -> str:
+    """Return why a connection failed whose options are to blame; ``""`` for other errors."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        # By its module's name: a process without TLS need not load it.
+        if type(cause).__module__ == "ssl":
+            refused = getattr(cause, "verify_message", "").rstrip(".")
+            if refused:
+                return f"the server's certificate is not accepted ({refused})"
+            reason = str(getattr(cause, "reason", None) or "unknown").replace("_", " ").lower()
+            return f"the server does not speak TLS as it should ({reason})"
+        if isinstance(cause, FileNotFoundError):
+            return "a file among the options of TLS, or the unix socket, does not exist"
+        cause = cause.__cause__ or cause.__context__
+    return ""
 
 
 class OutageLog:

@@ -328,11 +328,14 @@ class RabbitMQServer(Server):
 
     Args:
         streams: Offer stream queues. From 3.12 on a node cannot be told not to.
+        options: More of its ``rabbitmq.conf``.
     """
 
     name = "rabbitmq"
 
-    def __init__(self, *, streams: bool = True) -> None:
+    def __init__(
+        self, *, streams: bool = True, options: Mapping[str, object] | None = None
+    ) -> None:
         # Debian's wrappers on the PATH write to /var and insist on their own user.
         self._program = find_program("rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server")
         self._control = find_program("rabbitmqctl", "/usr/lib/rabbitmq/bin/rabbitmqctl")
@@ -349,6 +352,7 @@ class RabbitMQServer(Server):
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
             # The machine's fill level must not block publishers.
             "disk_free_limit.absolute = 1MB\n"
+            + "".join(f"{name} = {value}\n" for name, value in (options or {}).items())
         )
         (self.folder / "enabled_plugins").write_text("[].\n")
 

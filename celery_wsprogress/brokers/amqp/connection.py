@@ -9,6 +9,8 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from kombu.connection import Connection
+
 from celery_wsprogress.brokers import connection as any_connection
 
 if TYPE_CHECKING:
@@ -23,6 +25,19 @@ HEARTBEAT: Final = 15.0
 CLOSE_TIMEOUT: Final = 0.2
 
 
+class _AmqpConnection(Connection):
+    """Checks the certificate of each server of a list for that server's name.
+
+    With ``server_hostname`` None, kombu stores the first server's name in the options, and uses it
+    for all others (kombu 5.7, transport/pyamqp.py, ``establish_connection``).
+    """
+
+    def _init_params(self, *parameters: Any, **more: Any) -> None:
+        super()._init_params(*parameters, **more)  # type: ignore[no-untyped-call]
+        if isinstance(self.ssl, dict):
+            self.ssl = dict(self.ssl)
+
+
 def connect(address: BrokerAddress) -> Any:
     """Return a connection with heartbeats; see :func:`.connection.connect`."""
     options = dict(address.transport_options)
@@ -31,7 +46,9 @@ def connect(address: BrokerAddress) -> Any:
     # kombu's confirmation takes any ack for the one it waits for (py-amqp 5.4, channel.py,
     # `basic_publish_confirm`).
     options["confirm_publish"] = False
-    return any_connection.connect(address, options, heartbeat=HEARTBEAT)
+    return any_connection.connect(
+        address, options, connection_class=_AmqpConnection, heartbeat=HEARTBEAT
+    )
 
 
 class BlockedState:
