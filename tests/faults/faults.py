@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from support.clusters import Cluster, RedisFailover
 from support.conditions import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from support.servers import Server
     from system import System
 
 #: Seconds a cut lasts, unless it says otherwise: long enough to be noticed by everyone.
@@ -258,3 +260,12 @@ FAULTS: Final = (
     BLACKOUT,
     Fault("broker stopped and continued", pause_broker),
 )
+
+
+def faults_of(broker: Server | Cluster) -> Sequence[Fault]:
+    """What can happen to an installation on this broker."""
+    if not isinstance(broker, Cluster):
+        return FAULTS
+    # The sentinels name servers that no network of ours leads to.
+    beside = ("sidecars", "workers") if isinstance(broker, RedisFailover) else ()
+    return (*(one for one in FAULTS if one.name.partition(": ")[2] not in beside), LEADER_KILLED)

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from faults import FAULTS, crowd
+from faults import crowd, faults_of
 from oracle import LAWS, Findings, evidence
+from support.clusters import Cluster, RabbitMQCluster, RedisFailover
 from support.servers import RabbitMQServer, RedisServer
 from system import System
 
@@ -157,8 +158,9 @@ class Soak:
     def _harm(self, system: System, sender: Sender, deadline: float) -> None:
         """Every fault once, in any order, and then any of them; spread over the operations."""
         chance = random.Random(self.seed)
-        order = [*chance.sample(FAULTS, len(FAULTS))]
-        order += [chance.choice(FAULTS) for _ in range(self.faults - len(order))]
+        faults = faults_of(system.broker)
+        order = [*chance.sample(faults, len(faults))]
+        order += [chance.choice(faults) for _ in range(self.faults - len(order))]
         for number, fault in enumerate(order[: self.faults], 1):
             due = number * self.operations // (self.faults + 1)
             while sender.sent < due and sender.is_alive():
@@ -243,8 +245,22 @@ def show(figures: dict[str, Any], faults: Counter[str]) -> None:
             click.echo(f"| {name} | {shown} |")
 
 
+BROKERS: Final = {
+    "redis": lambda: RedisServer(persistent=True),
+    "rabbitmq": RabbitMQServer,
+    "sentinels": RedisFailover,
+    "three-nodes": RabbitMQCluster,
+}
+
+
 @click.command()
-@click.option("--broker", type=click.Choice(["redis", "rabbitmq"]), default="redis")
+@click.option(
+    "--broker",
+    type=click.Choice([*BROKERS]),
+    default="redis",
+    show_default=True,
+    help="On the clusters Celery's own messages are on another server.",
+)
 @click.option(
     "--backend",
     type=click.Choice(["another", "same"]),
@@ -267,10 +283,10 @@ def main(broker: str, backend: str, minutes: float, **sizes: int) -> None:
     began = time.monotonic()
     soak = Soak(**sizes)
     with ExitStack() as stack:
-        server = RabbitMQServer() if broker == "rabbitmq" else RedisServer(persistent=True)
-        stack.enter_context(server)
+        server = stack.enter_context(BROKERS[broker]())
         results = server if backend == "same" else stack.enter_context(RedisServer())
-        system = stack.enter_context(System(server, results.url, skews=SKEWS))
+        celery = results.url if isinstance(server, Cluster) else server.url
+        system = stack.enter_context(System(server, results.url, celery=celery, skews=SKEWS))
         findings = soak.run(system, began + minutes * 60)
         figures = report(soak, system, findings, time.monotonic() - began)
     where = machine(broker, backend, soak)
