@@ -1,8 +1,13 @@
+import json
+
 import pytest
 from kombu.transport import TRANSPORT_ALIASES, memory
 from kombu.transport.virtual import BrokerState
 from support.conditions import eventually
-from support.sample_events import status
+from support.event_log import publish
+from support.sample_events import OPERATION, log, status
+from support.sidecars import PATIENT, SidecarThread
+from websockets.sync.client import connect
 
 from celery_wsprogress.brokers import (
     EXCHANGE,
@@ -46,6 +51,30 @@ def test_each_reader_begins_now_in_an_epoch_of_its_own():
     assert [entry[:2] for entry in other.read("", wait=5)] == [("1", b"after")]
     one.close()
     other.close()
+
+
+def test_a_client_is_told_that_nothing_can_be_sent_again():
+    """To whichever sidecar it comes: each knows only what it has received itself."""
+    address = MEMORY._replace(exchange="told")
+    events = [batches.encode_event(one) for one in (status("started"), log("once"))]
+    with SidecarThread(address, **PATIENT) as server, connect(server.url) as socket:
+        said = ask(socket)
+        assert (said["replayable"], "recovered" in said) == (False, False)
+        publish(address, batches.join_batch("writer", 1, events))
+        frames = [json.loads(socket.recv(timeout=60)) for _ in range(2)]
+        assert frames[-1]["data"]["message"] == "once"
+        seen = frames[0]["event_id"]
+        with SidecarThread(address, **PATIENT) as other, connect(other.url) as elsewhere:
+            said = ask(elsewhere, since=seen)
+            assert (said["replayable"], said["recovered"]) == (False, False)
+            assert said["operation"] is None
+
+
+def ask(socket, **more):
+    """Subscribe; the reply."""
+    json.loads(socket.recv(timeout=60))
+    socket.send(json.dumps({"command": "subscribe", "operation_id": OPERATION, **more}))
+    return json.loads(socket.recv(timeout=60))
 
 
 def test_a_closed_reader_leaves_no_queue_that_fills():
