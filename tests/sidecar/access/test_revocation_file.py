@@ -8,13 +8,7 @@ from support import asyncio_runner
 
 from celery_wsprogress.access.tokens import TokenVerifier
 from celery_wsprogress.errors import ConfigurationError
-from celery_wsprogress.sidecar.access import revocation_file
 from celery_wsprogress.sidecar.access.revocation_file import RevocationFile
-
-
-@pytest.fixture(autouse=True)
-def often(monkeypatch):
-    monkeypatch.setattr(revocation_file, "CHECK_INTERVAL", 0.01)
 
 
 def replace(file, text):
@@ -35,7 +29,7 @@ def test_the_file_is_read_again_when_it_has_changed_and_keeps_what_it_cannot_rea
 
     async def run():
         file.write_text("jti:t1\n")
-        one = RevocationFile(str(file), verifier)
+        one = RevocationFile(str(file), verifier, interval=0.01)
         assert verifier.revocations.token_ids == {"t1"}
         one.start(lambda: changes.append(verifier.revocations.subjects))
         replace(file, "jti:t1\nsub:user\n")

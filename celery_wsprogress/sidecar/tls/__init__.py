@@ -1,0 +1,1 @@
+"""TLS of the port: the certificate, and the layer between a socket and its connection."""
