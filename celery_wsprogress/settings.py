@@ -122,6 +122,13 @@ class ServeSettings(ServeLimits):
     unix_socket: str | None = setting(None, text, "the path of a Unix socket")
     """Path of a Unix socket to listen on, instead of the host and the port: for a proxy on this
     machine. Its user and its group may connect."""
+    tls_cert: str | None = setting(None, text, "the path of a certificate in PEM")
+    """File of the certificate with which the port speaks TLS (``https``, ``wss``), and of those
+    that have signed it, in PEM. The files of TLS are read again when they change."""
+    tls_key: str | None = setting(None, text, "the path of a private key in PEM")
+    """File of the private key of that certificate, in PEM."""
+    tls_key_password_file: str | None = setting(None, text, "the path of a file")
+    """File that holds the password of that key, if it has one."""
     processes: int = setting(1, whole(1, 256), "a number from 1 to 256")
     """Number of ``serve`` processes that share the port. Each of them reads the whole log."""
     key: str | None = setting(
@@ -242,6 +249,11 @@ class ServeSettings(ServeLimits):
         """Whether the address may be served: a public one needs a key or an explicit choice."""
         closed = self.needs_tokens or self.insecure or self.exact_only
         return closed or self.is_local
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether the port speaks TLS."""
+        return self.tls_cert is not None
 
     @property
     def is_local(self) -> bool:

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 ANYWHERE: Final = "0.0.0.0"  # noqa: S104 - nothing listens there: it stands for the user's server
 """The host that the rules about public addresses are asked about."""
 
-_OF_THE_PORT: Final = frozenset({"host", "port", "unix_socket", "processes", "permit"})
+_OF_THE_PORT: Final = frozenset(
+    {
+        *("host", "port", "unix_socket", "processes", "permit"),
+        *("tls_cert", "tls_key", "tls_key_password_file"),
+    }
+)
 
 
 def check_names(options: Mapping[str, Any]) -> None:

@@ -36,12 +36,13 @@ def url_of(app: Any) -> str:
     conf = from_conf(app.conf, ServeSettings) if app is not None else {}
     sources = (conf, from_environ(os.environ, ServeSettings))
     settings = ServeSettings.load(
-        *({name: one.get(name) for name in ("host", "port")} for one in sources)
+        *({name: one.get(name) for name in ("host", "port", "tls_cert")} for one in sources)
     )
     if settings.port == 0:
         allowed = "a port that clients can know, unless --url is given"
         raise ConfigurationError("wsprogress_port", 0, allowed)
-    return f"ws://{display_address(settings.host, settings.port)}"
+    scheme = "wss" if settings.has_tls else "ws"
+    return f"{scheme}://{display_address(settings.host, settings.port)}"
 
 
 def token_of(app: Any) -> Callable[[], str] | None:

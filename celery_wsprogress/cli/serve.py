@@ -181,6 +181,7 @@ def _in_processes(setup: Setup) -> Coroutine[Any, Any, None]:
     from celery_wsprogress.brokers import lacks_fanout  # noqa: PLC0415 - see the module
     from celery_wsprogress.sidecar.access.authorizer import Authorizer  # noqa: PLC0415
     from celery_wsprogress.sidecar.systemd import has_sockets  # noqa: PLC0415
+    from celery_wsprogress.sidecar.tls.certificate import ServerCertificate  # noqa: PLC0415
 
     # Here, so that the error is shown once and not by each process.
     check_exposure(setup.settings)
@@ -191,6 +192,7 @@ def _in_processes(setup: Setup) -> Coroutine[Any, Any, None]:
             "1 with a Unix socket, or with sockets of systemd: they cannot be shared",
         )
     Authorizer(setup.settings)
+    ServerCertificate.of(setup.settings)
     if lacks_fanout(setup.address):
         raise ConfigurationError(
             "wsprogress_processes",

@@ -92,6 +92,18 @@ _OPTIONS: Final = (
     ),
     click.option("--port", help="Port to listen on; 0 means any free port.  [default: 8765]"),
     click.option(
+        "--tls-cert",
+        metavar="FILE",
+        help="Certificate (PEM, with its chain) with which the port speaks TLS: https and wss. "
+        "Read again when it changes.",
+    ),
+    click.option("--tls-key", metavar="FILE", help="Private key (PEM) of that certificate."),
+    click.option(
+        "--tls-key-password-file",
+        metavar="FILE",
+        help="File that holds the password of that key, if it has one.",
+    ),
+    click.option(
         "--processes",
         metavar="N",
         help="Number of processes that share the port, to use several cores. Each one reads the "

@@ -143,23 +143,24 @@ def _print_startup(
 ) -> None:
     from celery_wsprogress.sidecar.sockets import address_of, reachable_addresses  # noqa: PLC0415 - see the module `serve`
 
+    http, websocket = ("https", "wss") if settings.has_tls else ("http", "ws")
     if address_text.startswith("unix:"):
         path = address_text.removeprefix("unix:")
         click.echo(f"WebSocket server started on {address_text}")
         click.echo(f"Broker: {masked(address.url)}")
-        click.echo(f"Status: curl --unix-socket {path} http://localhost/status")
+        click.echo(f"Status: curl --unix-socket {path} {http}://localhost/status")
         return
     port = int(address_text.rpartition(":")[2])
-    click.echo(f"WebSocket server started on ws://{address_text}")
+    click.echo(f"WebSocket server started on {websocket}://{address_text}")
     others = reachable_addresses(settings.host)
     if others:
-        urls = ", ".join(f"ws://{address_of(one, port)}" for one in others)
+        urls = ", ".join(f"{websocket}://{address_of(one, port)}" for one in others)
         click.echo(f"Listening on every address of this machine: {urls}")
     if processes > 1:
         click.echo(f"Processes: {processes}")
     click.echo(f"Broker: {masked(address.url)}")
-    click.echo(f"Dashboard: http://{address_text}/")
-    click.echo(f"Status: curl http://{address_text}/status")
+    click.echo(f"Dashboard: {http}://{address_text}/")
+    click.echo(f"Status: curl {http}://{address_text}/status")
     open_to = describe_exposure(settings)
     if open_to is not None:
         logger.warning(

@@ -18,13 +18,12 @@ import asyncio
 import contextlib
 import random
 import time
-from socket import AF_UNIX
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from websockets.frames import DATA_OPCODES, CloseCode, Frame
 from websockets.protocol import State
 
-from celery_wsprogress.access.addresses import UNIX_PEER, address_key
+from celery_wsprogress.access.addresses import address_key
 from celery_wsprogress.access.held_grants import NOBODY
 from celery_wsprogress.protocol.close_codes import TOO_SLOW
 from celery_wsprogress.sidecar.buffered_reader import BufferedReader
@@ -32,8 +31,11 @@ from celery_wsprogress.sidecar.client_input import ClientInput
 from celery_wsprogress.sidecar.closable_connection import ClosableConnection
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path
 from celery_wsprogress.sidecar.http.request_head import RequestHead
+from celery_wsprogress.sidecar.limits.admission import REASONS
 from celery_wsprogress.sidecar.refusal_log import describe_client
-from celery_wsprogress.sidecar.socket_writer import SocketWriter
+from celery_wsprogress.sidecar.socket_writer import SocketWriter, TLSWriter
+from celery_wsprogress.sidecar.sockets import peer_host
+from celery_wsprogress.sidecar.tls.transport import TLSTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.hub.steps import Steps
     from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
+    from celery_wsprogress.sidecar.tls.certificate import ServerCertificate
 
 MIN_PING_FACTOR: Final = 0.75
 """The shortest ping interval, as a part of the heartbeat. Each connection has a random interval,
@@ -53,12 +56,14 @@ class ProgressConnection(ClosableConnection):
 
     Args:
         limits: The limits of all clients.
+        certificate: With which the port speaks TLS; None where it does not.
     """
 
     def __init__(
         self,
         *args: Any,
         limits: ClientLimits,
+        certificate: ServerCertificate | None = None,
         ping_interval: float | None = None,
         **options: Any,
     ) -> None:
@@ -74,6 +79,7 @@ class ProgressConnection(ClosableConnection):
         self.input: ClientInput
         """Set by :meth:`connection_made`."""
         self.limits = limits
+        self._certificate = certificate
         self.address = ""
         """The address of the client. Behind a listed proxy, that of the proxy at first."""
         self._subjects = NOBODY
@@ -105,11 +111,14 @@ class ProgressConnection(ClosableConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Create the writer, as there is a socket now."""
-        super().connection_made(transport)
         # The transport of a TCP socket both reads and writes, with asyncio and with uvloop.
-        socket = cast("asyncio.Transport", transport)
-        self.writer = SocketWriter(socket, self.flush, self.flush_in_turn, self._close_too_slow)
-        self.address = _host(transport)
+        socket, writer = cast("asyncio.Transport", transport), SocketWriter
+        self.address = peer_host(transport)
+        if self._certificate is not None:
+            context, buffer = self._certificate.context, self.limits.read_buffer
+            socket, writer = TLSTransport(socket, context, buffer, self._refuse_tls), TLSWriter
+        super().connection_made(socket)
+        self.writer = writer(socket, self.flush, self.flush_in_turn, self._close_too_slow)
         limits, address = self.limits, address_key(self.address)
         self.input = ClientInput(self, address, limits.new_budget(), limits.memory)
         socket.set_protocol(BufferedReader(self, limits.read_buffer))
@@ -168,8 +177,13 @@ class ProgressConnection(ClosableConnection):
         self.limits.admission.refused[limit] += 1
         self._log_refusal(limit)
 
+    def _refuse_tls(self, reason: str) -> None:
+        self.limits.admission.refused["tls"] += 1
+        text = f"Refused a TLS handshake from {self.who}: {reason}"
+        self.limits.log.write("tls", text, client=self.address)
+
     def _log_refusal(self, limit: str) -> None:
-        text = f"Refused a request from {self.who}: {_REASONS[limit]}"
+        text = f"Refused a request from {self.who}: {REASONS[limit]}"
         self.limits.log.write(limit, text, client=self.address)
 
     def drop(self, limit: str) -> None:
@@ -282,19 +296,3 @@ class ProgressConnection(ClosableConnection):
 
     def _close_too_slow(self) -> None:
         self.schedule_close(TOO_SLOW, "too slow: missed events that are no longer held")
-
-
-_REASONS: Final = {
-    "head": "its head is too large",
-    "malformed": "it is no HTTP",
-    "unfinished": "too many requests are not finished",
-    "timeout": "its head did not come in time",
-}
-
-
-def _host(transport: asyncio.BaseTransport) -> str:
-    """Return the address of the peer; an empty text if the socket is closed already."""
-    if transport.get_extra_info("socket").family is AF_UNIX:
-        return UNIX_PEER
-    peer = transport.get_extra_info("peername")
-    return str(peer[0]) if peer else ""

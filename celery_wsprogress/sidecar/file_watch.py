@@ -20,7 +20,8 @@ CHECK_INTERVAL: Final = 1.0
 
 Content = TypeVar("Content")
 
-_Version = tuple[int, int, int]
+_Version = tuple[int, int, int] | None
+"""None of a file that is not there."""
 
 
 class FileWatch(Generic[Content]):
@@ -60,7 +61,7 @@ class FileWatch(Generic[Content]):
             OSError: one of them cannot be read.
             ValueError: what they hold cannot be used.
         """
-        self._versions = self._stat()
+        self._versions = [_version(one) for one in self._paths]
         self._use(self._read())
 
     def start(self) -> None:
@@ -92,7 +93,7 @@ class FileWatch(Generic[Content]):
             OSError: one of them cannot be read. What was read before holds.
             ValueError: what they hold cannot be used. What was read before holds.
         """
-        versions = await asyncio.to_thread(self._stat)
+        versions = await asyncio.to_thread(lambda: [_version(one) for one in self._paths])
         if versions == self._versions:
             return False
         self._use(await asyncio.to_thread(self._read))
@@ -100,9 +101,14 @@ class FileWatch(Generic[Content]):
         self._versions = versions
         return True
 
-    def _stat(self) -> list[_Version]:
-        found = [one.stat() for one in self._paths]
-        return [(one.st_mtime_ns, one.st_size, one.st_ino) for one in found]
+
+def _version(path: Path) -> _Version:
+    try:
+        found = path.stat()
+    except OSError:
+        # To read it says why.
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def reason_of(exc: Exception) -> str:

@@ -49,6 +49,7 @@ from celery_wsprogress.sidecar.metrics.definitions import merge, readiness, stat
 from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
 from celery_wsprogress.sidecar.new_hub import new_hub
 from celery_wsprogress.sidecar.shutdown import CLOSES_PER_SECOND, close_all
+from celery_wsprogress.sidecar.tls.certificate import ServerCertificate
 
 if TYPE_CHECKING:
     import socket
@@ -90,8 +91,8 @@ class Sidecar:
             operations.
 
     Raises:
-        ConfigurationError: the settings contradict each other, or serve a public address that
-            must not be served without a key.
+        ConfigurationError: the settings contradict each other, name a file that cannot be used, or
+            serve a public address that must not be served without a key.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class Sidecar:
         self._link = link
         self._sweep_interval = sweep_interval
         self._authorizer = Authorizer(settings)
+        self._certificate = ServerCertificate.of(settings)
         workers = control or ControlAddress(write_address or address)
         self._connections = Connections(
             self._by_session,
@@ -184,6 +186,8 @@ class Sidecar:
         ]
         self._loop.call_later(NO_EVENTS_WARNING_AFTER, self._warn_if_no_events)
         self._authorizer.start(self._connections.close_revoked)
+        if self._certificate is not None:
+            self._certificate.start()
         self._liveness.start()
         self._dispatcher.start()
         self.ingest.start()
@@ -197,7 +201,8 @@ class Sidecar:
             unix=listeners.is_unix(sock),
             backlog=ACCEPTED_AT_ONCE,
             create_connection=cast(
-                "type[ServerConnection]", partial(ProgressConnection, limits=self.limits)
+                "type[ServerConnection]",
+                partial(ProgressConnection, limits=self.limits, certificate=self._certificate),
             ),
             process_request=self._requests.process,
             process_response=self._requests.log_failed_handshake,
@@ -244,6 +249,8 @@ class Sidecar:
         await asyncio.to_thread(self.ingest.stop)
         await self._liveness.stop()
         await self._authorizer.stop()
+        if self._certificate is not None:
+            await self._certificate.stop()
 
     def _report(self) -> Samples:
         """Return the figures of this process as they are now, and the latest of the others."""

@@ -12,8 +12,9 @@ What this relies on, and what breaks if websockets (17.1) or asyncio changes it:
 * websockets reads ``pause_writing`` and ``resume_writing`` of the protocol only to wait, so that
   ``set_write_buffer_limits(high=0)`` may make both come at each byte that is not taken. If it set
   limits of its own later, ``paused`` would come too late, and frames would change their order.
-* No extension is negotiated and there is no TLS: frames are the same bytes for all, and they are
-  what goes over the wire. With either of them this module cannot be used.
+* No extension is negotiated: frames are the same bytes for all. With one this module cannot be
+  used. With TLS what goes over the wire is another for each client: a :class:`TLSWriter` gives the
+  frames to the :class:`.TLSTransport`.
 * The loop closes the socket only after ``connection_lost``. Else its number could be that of
   another file when we write.
 
@@ -150,6 +151,18 @@ class SocketWriter:
         if not buffered or taken > self._acked_bytes:
             self._acked_bytes, self._acked_at = taken, now
         return now - self._acked_at > timeout
+
+
+class TLSWriter(SocketWriter):
+    """Writes the frames of a session through the transport, which encrypts them for its client."""
+
+    __slots__ = ()
+
+    def write(self, data: bytes) -> None:
+        """Write frames. Never waits."""
+        self.sent_bytes += len(data)
+        self.sent_writes += 1
+        self._transport.write(data)
 
 
 def limit_kernel_buffer(sock: socket.socket) -> None:

@@ -10,9 +10,13 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from celery_wsprogress.access.addresses import UNIX_PEER
 from celery_wsprogress.urls import is_loopback
+
+if TYPE_CHECKING:
+    from asyncio import BaseTransport
 
 Bind: TypeAlias = Callable[[socket.socket, tuple[str, int]], None]
 
@@ -75,6 +79,14 @@ def display_address(host: str, port: int) -> str:
 def address_of(host: str, port: int) -> str:
     """Return ``host:port``, with brackets around an IPv6 address."""
     return f"{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def peer_host(transport: BaseTransport) -> str:
+    """Return the address of the peer; an empty text if the socket is closed already."""
+    if transport.get_extra_info("socket").family is socket.AF_UNIX:
+        return UNIX_PEER
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if peer else ""
 
 
 def explain_oserror(exc: OSError, host: str, port: int) -> str:

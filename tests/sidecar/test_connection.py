@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
+from support import certificates
 from support.deliveries import process
 from support.sample_events import log, progress
 from websockets.asyncio.client import connect
@@ -25,6 +26,7 @@ from celery_wsprogress.sidecar.connection import MIN_PING_FACTOR, ProgressConnec
 from celery_wsprogress.sidecar.limits.admission import ConnectionLimits
 from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
 from celery_wsprogress.sidecar.socket_writer import MAX_KERNEL_BUFFER
+from celery_wsprogress.sidecar.tls.certificate import CertificateFiles, ServerCertificate
 
 TIMEOUT = 30
 
@@ -82,16 +84,21 @@ async def until(condition):
 
 
 @asynccontextmanager
-async def connected(*, ping_interval=None, patience=10, **options):
-    """A server of one session and its client."""
-    served = Served()
+async def connected(*, ping_interval=None, patience=10, files=None, **options):
+    """A server of one session and its client; with TLS, if there are the files of that."""
+    served, certificate = Served(), None
+    if files is not None:
+        paths = CertificateFiles(str(files.certificate), str(files.key), None)
+        certificate, options["ssl"] = ServerCertificate(paths), files.trusted()
     how = {"compression": None, "ping_interval": ping_interval}
     async with (
         serve(
             served.accept,
             "127.0.0.1",
             0,
-            create_connection=partial(ProgressConnection, limits=ClientLimits(CONNECTIONS)),
+            create_connection=partial(
+                ProgressConnection, limits=ClientLimits(CONNECTIONS), certificate=certificate
+            ),
             max_size=messages.MAX_COMMAND_BYTES,
             close_timeout=patience,
             write_limit=(65_536, 16_384),
@@ -100,7 +107,8 @@ async def connected(*, ping_interval=None, patience=10, **options):
         asyncio.timeout(4 * TIMEOUT),
     ):
         port = server.sockets[0].getsockname()[1]
-        async with connect(f"ws://127.0.0.1:{port}", **how, **options) as client:
+        scheme = "ws" if files is None else "wss"
+        async with connect(f"{scheme}://127.0.0.1:{port}", **how, **options) as client:
             await until(lambda: served.connection is not None)
             yield served, client
 
@@ -115,9 +123,14 @@ async def closed(client):
         return exc.rcvd.code
 
 
-def test_what_the_session_has_arrives_whole_and_in_order():
+@pytest.fixture(params=["plain", "TLS"])
+def files(request, tmp_path):
+    return certificates.make(tmp_path) if request.param == "TLS" else None
+
+
+def test_what_the_session_has_arrives_whole_and_in_order(files):
     async def scenario():
-        async with connected() as (served, client):
+        async with connected(files=files) as (served, client):
             sizes = [0, 1, 125, 126, 65_535, 65_536, 1_000_000, *range(500)]
             for size in sizes:
                 served.session.replies.add(b"x" * size)
@@ -127,9 +140,9 @@ def test_what_the_session_has_arrives_whole_and_in_order():
     run(scenario())
 
 
-def test_frames_and_those_the_library_writes_do_not_mix():
+def test_frames_and_those_the_library_writes_do_not_mix(files):
     async def scenario():
-        async with connected() as (served, client):
+        async with connected(files=files) as (served, client):
             for _ in range(20):
                 served.frame(b"x" * 100_000)
                 pong = await client.ping()
@@ -150,11 +163,11 @@ def test_commands_come_one_by_one_and_are_answered_at_once():
     run(scenario())
 
 
-def test_a_client_that_does_not_read_costs_a_bounded_number_of_bytes_and_misses_nothing():
+def test_a_client_that_does_not_read_costs_a_bounded_number_of_bytes_and_misses_nothing(files):
     frames = [json.dumps({"n": number, "fill": "x" * 50_000}).encode() for number in range(400)]
 
     async def scenario():
-        async with connected(max_queue=1) as (served, client):
+        async with connected(max_queue=1, files=files) as (served, client):
             for one in frames:
                 served.frame(one)
             await until(lambda: served.connection.paused)
@@ -304,9 +317,9 @@ def test_nothing_is_written_once_it_closes():
     run(scenario())
 
 
-def test_a_client_that_takes_nothing_is_stuck_and_one_that_does_is_not():
+def test_a_client_that_takes_nothing_is_stuck_and_one_that_does_is_not(files):
     async def scenario():
-        async with connected(max_queue=1) as (served, client):
+        async with connected(max_queue=1, files=files) as (served, client):
             connection = served.connection
             assert not connection.writer.is_stalled(0.0), "there is nothing to take"
             for _ in range(400):
@@ -325,11 +338,11 @@ def test_a_client_that_takes_nothing_is_stuck_and_one_that_does_is_not():
     run(scenario())
 
 
-def test_a_client_may_take_what_there_is_before_it_is_dismissed():
+def test_a_client_may_take_what_there_is_before_it_is_dismissed(files):
     frames = [str(number) * 10_000 for number in range(400)]
 
     async def scenario():
-        async with connected(max_queue=1) as (served, client):
+        async with connected(max_queue=1, files=files) as (served, client):
             for one in frames:
                 served.session.replies.add(one.encode())
             served.connection.flush()

@@ -39,7 +39,7 @@ class ServerAddress:
     host: str
     port: int
     url: str
-    """``ws://host:port``, for clients on this machine."""
+    """``ws://host:port``, for clients on this machine; with TLS ``wss://``."""
 
 
 class EmbeddedSidecar:
@@ -70,7 +70,8 @@ class EmbeddedSidecar:
     def address(self) -> ServerAddress:
         """The address that it listens on."""
         sidecar = self.sidecar
-        return ServerAddress(sidecar.settings.host, sidecar.port, f"ws://{sidecar.address}")
+        scheme = "wss" if sidecar.settings.has_tls else "ws"
+        return ServerAddress(sidecar.settings.host, sidecar.port, f"{scheme}://{sidecar.address}")
 
     def start(self) -> None:
         """Start the thread; return when it listens.

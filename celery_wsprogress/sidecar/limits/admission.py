@@ -22,6 +22,14 @@ from celery_wsprogress.access.held_grants import NOBODY
 REQUEST_TIMEOUT: Final = 5.0
 """Seconds that a client has to send the whole head of its request."""
 
+REASONS: Final = {
+    "head": "its head is too large",
+    "malformed": "it is no HTTP",
+    "unfinished": "too many requests are not finished",
+    "timeout": "its head did not come in time",
+}
+"""What the log says of a request that is refused, by the limit."""
+
 
 class Droppable(Protocol):
     """A connection."""
@@ -53,7 +61,7 @@ class Admission:
         self.refused: Counter[str] = Counter()
         """Connections that were refused, by the limit: ``connections``, ``address``,
         ``subject``, ``unfinished``, ``timeout``; ``head`` and ``malformed`` are requests whose head
-        is too large, or none."""
+        is too large, or none, and ``tls`` are handshakes of TLS that fail."""
         self._deadlines: dict[str, dict[Droppable, float]] = {}
         """The unfinished requests by address, oldest first, with the time for their heads."""
         self._unfinished: dict[Droppable, str] = {}

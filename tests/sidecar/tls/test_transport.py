@@ -1,0 +1,250 @@
+"""A port with TLS, on asyncio and on uvloop, and clients of the standard library and websockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import socket
+import ssl
+import threading
+import urllib.request
+from dataclasses import replace
+
+import pytest
+from support import certificates
+from support.conditions import eventually
+from websockets.sync.client import connect
+
+from celery_wsprogress.brokers import BrokerAddress
+from celery_wsprogress.settings import ServeSettings
+from celery_wsprogress.sidecar.server import Sidecar
+
+TIMEOUT = 60
+
+
+def loop_factories():
+    yield pytest.param(asyncio.new_event_loop, id="asyncio")
+    try:
+        import uvloop
+    except ImportError:
+        return
+    yield pytest.param(uvloop.new_event_loop, id="uvloop")
+
+
+class Port:
+    """The port of a sidecar in a thread."""
+
+    def __init__(self, loop, sidecar, files):
+        self.loop, self.sidecar, self.files = loop, sidecar, files
+
+    @property
+    def refused(self):
+        return self.sidecar.limits.admission.refused
+
+    def call(self, function, *arguments):
+        """Call something on the loop."""
+        done = threading.Event()
+        self.loop.call_soon_threadsafe(lambda: (function(*arguments), done.set()))
+        assert done.wait(TIMEOUT)
+
+    def plain(self):
+        return socket.create_connection(("127.0.0.1", self.sidecar.port), timeout=TIMEOUT)
+
+    def wrapped(self):
+        return self.files.trusted().wrap_socket(self.plain(), server_hostname="localhost")
+
+    def websocket(self):
+        return connect(
+            f"wss://localhost:{self.sidecar.port}/",
+            ssl=self.files.trusted(),
+            open_timeout=TIMEOUT,
+            compression=None,
+            max_size=None,
+        )
+
+    def figures(self):
+        url = f"https://localhost:{self.sidecar.port}/metrics"
+        with urllib.request.urlopen(url, context=self.files.trusted(), timeout=TIMEOUT) as reply:
+            return reply.read().decode()
+
+
+@pytest.fixture(scope="module", params=loop_factories())
+def port(request, tmp_path_factory):
+    loop, started, stop = request.param(), threading.Event(), asyncio.Event()
+    files = certificates.make(tmp_path_factory.mktemp("tls"))
+    settings = ServeSettings.load({"port": 0, "heartbeat": 600, **files.settings})
+    sidecar = Sidecar(settings, BrokerAddress("memory://"))
+
+    async def serve():
+        await sidecar.start()
+        started.set()
+        await stop.wait()
+        await sidecar.stop(0)
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    assert started.wait(TIMEOUT)
+    eventually(lambda: sidecar.ingest.status.connected)
+    yield Port(loop, sidecar, files)
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(TIMEOUT)
+    loop.close()
+
+
+@pytest.fixture(autouse=True)
+def no_errors(caplog):
+    """Whatever a client does, it is no error of the sidecar."""
+    caplog.set_level(logging.INFO)
+    yield
+    assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
+
+
+def received(sock):
+    """What comes until the end, however that is said."""
+    data = b""
+    try:
+        while chunk := sock.recv(65_536):
+            data += chunk
+    except (ConnectionError, ssl.SSLError):
+        pass
+    return data
+
+
+def test_a_client_is_served_and_its_close_is_answered(port):
+    with port.websocket() as websocket:
+        assert json.loads(websocket.recv(TIMEOUT))["event_type"] == "connected"
+        websocket.send('{"command": "ping"}')
+        assert json.loads(websocket.recv(TIMEOUT))["status"] == "pong"
+        assert websocket.ping().wait(TIMEOUT)
+    assert websocket.close_code == 1000
+
+
+def test_http_is_answered_and_its_end_is_said(port):
+    with port.wrapped() as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = b""
+        # An end that was not said would be an error here.
+        while chunk := sock.recv(65_536):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"\r\n\r\nok\n")
+
+
+def test_what_many_records_and_few_bytes_at_a_time_bring_is_one_request(port):
+    context, to_server, to_client = port.files.trusted(), ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(to_client, to_server, server_hostname="localhost")
+    with port.plain() as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def dribble():
+            data = to_server.read()
+            for start in range(0, len(data), 50):
+                sock.sendall(data[start : start + 50])
+
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                dribble()
+                to_client.write(sock.recv(65_536))
+        for letter in b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n":
+            tls.write(bytes([letter]))
+        dribble()
+        to_client.write(received(sock))
+        assert tls.read(65_536).startswith(b"HTTP/1.1 200")
+
+
+def test_many_commands_at_once_are_read_as_they_are_executed(port):
+    with port.websocket() as websocket:
+        websocket.recv(TIMEOUT)
+        for number in range(300):
+            websocket.send(json.dumps({"command": "ping", "request_id": f"{number:0500}"}))
+        replies = [json.loads(websocket.recv(TIMEOUT)) for _ in range(300)]
+        assert [int(one["request_id"]) for one in replies] == list(range(300))
+
+
+def test_http_without_tls_is_told_so_and_counted(port, caplog):
+    with port.plain() as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = received(sock)
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert answer.endswith(b"This port speaks TLS: use https:// or wss://\n")
+    assert "Refused a TLS handshake from 127.0.0.1: it is HTTP without TLS" in caplog.text
+    assert 'refused_connections_total{limit="tls"}' in port.figures()
+
+
+@pytest.mark.parametrize("data", [b"\x00" * 100, b"SSH-2.0-x\r\n", b"\x16\x03\x01\xff\xff" * 9])
+def test_what_is_no_tls_is_closed(port, data):
+    before = port.refused["tls"]
+    with port.plain() as sock:
+        sock.sendall(data)
+        received(sock)
+    eventually(lambda: port.refused["tls"] == before + 1)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+def test_tls_before_1_2_is_refused(port):
+    context = port.files.trusted()
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with port.plain() as sock, pytest.raises(ssl.SSLError):
+        context.wrap_socket(sock, server_hostname="localhost")
+
+
+def test_a_damaged_record_ends_the_connection(port):
+    context, to_server, to_client = port.files.trusted(), ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(to_client, to_server, server_hostname="localhost")
+    with port.plain() as sock:
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(to_server.read())
+                to_client.write(sock.recv(65_536))
+        tls.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        data = bytearray(to_server.read())
+        data[-1] ^= 1
+        sock.sendall(data)
+        to_client.write(received(sock))
+        with pytest.raises(ssl.SSLError):
+            tls.read(65_536)
+
+
+def test_a_handshake_that_does_not_end_has_the_time_of_a_head(port, caplog):
+    admission = port.sidecar.limits.admission
+    eventually(lambda: admission.unfinished == 0)
+    with port.plain() as silent, port.plain() as slow:
+        slow.sendall(b"\x16\x03\x01")
+        eventually(lambda: admission.unfinished == 2)
+        port.call(admission.drop_late, math.inf)
+        assert received(silent) == received(slow) == b""
+    assert "its head did not come in time" in caplog.text
+    assert admission.unfinished == 0
+
+
+def test_handshakes_that_do_not_end_count_as_unfinished_requests(port):
+    admission = port.sidecar.limits.admission
+    limits, before = admission.limits, port.refused["unfinished"]
+    eventually(lambda: admission.unfinished == 0)
+    port.call(setattr, admission, "limits", replace(limits, unfinished=2))
+    try:
+        waiting = [port.plain() for _ in range(3)]
+        assert received(waiting[0]) == b""
+        assert port.refused["unfinished"] == before + 1
+        for one in waiting:
+            one.close()
+        eventually(lambda: admission.unfinished == 0)
+    finally:
+        port.call(setattr, admission, "limits", limits)
+
+
+def test_a_client_that_ends_without_a_word_is_gone(port):
+    sock = port.wrapped()
+    sock.sendall(b"GET /healthz HTTP/1.1\r\n")
+    socket.socket(fileno=sock.detach()).close()
+    eventually(lambda: port.sidecar.limits.admission.unfinished == 0)
