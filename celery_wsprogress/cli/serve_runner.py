@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -33,13 +34,15 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 async def serve_alone(sidecar: Sidecar, address: BrokerAddress) -> None:
     """Serve until SIGTERM or Ctrl-C. A second signal ends the process at once."""
+    from celery_wsprogress.cli.hangup import reload_on_hangup  # noqa: PLC0415 - see the module `serve`
+
     stop = _stop_signal()
+    reload_on_hangup(sidecar.reload, stop, os.environ)
     await _start(sidecar)
     _print_startup(sidecar.settings, sidecar.address, address)
     _notify("READY=1")
     await stop.wait()
-    _notify("STOPPING=1")
-    click.echo("Stopping")
+    _say_stopping()
     await sidecar.stop()
 
 
@@ -53,6 +56,7 @@ async def serve_in_processes(
         address: The broker, to be printed.
         command: The command that starts this program again.
     """
+    from celery_wsprogress.cli.hangup import reload_on_hangup  # noqa: PLC0415 - see the module `serve`
     from celery_wsprogress.sidecar.multiprocess.supervisor import Supervisor  # noqa: PLC0415 - see the module `serve`
     from celery_wsprogress.sidecar.sockets import display_address, reserve_port  # noqa: PLC0415
 
@@ -64,13 +68,13 @@ async def serve_in_processes(
     port = sockets[0].getsockname()[1]
     supervisor = Supervisor(settings.processes, [*command, "--port", str(port), "--child-of"])
     supervisor.start()
+    reload_on_hangup(supervisor.reload, stop, os.environ)
     await _wait_first(supervisor.serving, stop)
     if supervisor.serving.is_set():
         _print_startup(settings, display_address(settings.host, port), address, settings.processes)
         _notify("READY=1")
     await stop.wait()
-    _notify("STOPPING=1")
-    click.echo("Stopping")
+    _say_stopping()
     # A second signal ends this process, and then the others, too: they watch their parent.
     await supervisor.stop()
 
@@ -81,9 +85,12 @@ async def serve_as_worker(sidecar: Sidecar, link: SupervisorLink) -> None:
     A second signal changes nothing. A service manager signals both the parent and its children,
     and the parent signals each child again.
     """
+    from celery_wsprogress.cli.hangup import reload_on_hangup  # noqa: PLC0415 - see the module `serve`
+
     stop = asyncio.Event()
     for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    reload_on_hangup(sidecar.reload, stop, {})
     await _start(sidecar)
     await _wait_first(stop, link.parent_gone)
     if link.parent_gone.is_set():
@@ -106,6 +113,13 @@ async def _start(sidecar: Sidecar) -> None:
         raise click.ClickException(_explain(exc, sidecar.settings)) from None
     except ConfigurationError as exc:
         raise click.UsageError(str(exc)) from None
+
+
+def _say_stopping() -> None:
+    _notify("STOPPING=1")
+    # The terminal may have been closed.
+    with contextlib.suppress(OSError):
+        click.echo("Stopping")
 
 
 def _notify(state: str) -> None:

@@ -48,6 +48,7 @@ from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import merge, readiness, stats
 from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
 from celery_wsprogress.sidecar.new_hub import new_hub
+from celery_wsprogress.sidecar.reload import Source, reload
 from celery_wsprogress.sidecar.shutdown import CLOSES_PER_SECOND, close_all
 from celery_wsprogress.sidecar.tls.certificate import ServerCertificate
 
@@ -251,6 +252,13 @@ class Sidecar:
         await self._authorizer.stop()
         if self._certificate is not None:
             await self._certificate.stop()
+
+    async def reload(self) -> None:
+        """Read the certificate, the public keys and the revoked tokens again; log what is new."""
+        sources = self._authorizer.sources
+        if self._certificate is not None:
+            sources.append(Source("the certificate", self._certificate.read_again))
+        await reload(sources)
 
     def _report(self) -> Samples:
         """Return the figures of this process as they are now, and the latest of the others."""

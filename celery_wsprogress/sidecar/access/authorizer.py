@@ -21,6 +21,7 @@ from celery_wsprogress.sidecar.access.key_store import KeyStore
 from celery_wsprogress.sidecar.access.permit_function import PermitFunction
 from celery_wsprogress.sidecar.access.revocation_file import RevocationFile
 from celery_wsprogress.sidecar.http.handshake import permit_for, single_header
+from celery_wsprogress.sidecar.reload import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,6 +68,16 @@ class Authorizer:
         self._keys.start()
         if self._revoked is not None:
             self._revoked.start(on_revoked)
+
+    @property
+    def sources(self) -> list[Source]:
+        """The files and URLs that can be read again."""
+        found = []
+        if self._settings.public_keys:
+            found.append(Source("the set of public keys", self._keys.read_again))
+        if self._revoked is not None:
+            found.append(Source("the file of revoked tokens", self._revoked.read_again))
+        return found
 
     async def stop(self) -> None:
         """End the work in the background."""

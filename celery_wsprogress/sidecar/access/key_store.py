@@ -96,6 +96,15 @@ class KeyStore:
             self._asked_at = now
         await self._read_together()
 
+    async def read_again(self) -> bool:
+        """Read the public keys now. Return whether they have changed.
+
+        Those of a place that cannot be read stay, and a line says so.
+        """
+        before = dict(self._by_place)
+        await self._read_together()
+        return before != self._by_place
+
     async def _read_together(self) -> None:
         if self._reading is None:
             self._reading = asyncio.get_running_loop().create_task(self._read_all())

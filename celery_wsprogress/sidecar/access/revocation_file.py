@@ -54,6 +54,15 @@ class RevocationFile:
         self._on_change = on_change
         self._watch.start()
 
+    async def read_again(self) -> bool:
+        """Read the file if it has changed. Return whether it has.
+
+        Raises:
+            OSError: it cannot be read. What was read before holds.
+            ValueError: a line is not understood. What was read before holds.
+        """
+        return await self._watch.read_again()
+
     async def stop(self) -> None:
         """Watch it no longer."""
         await self._watch.stop()

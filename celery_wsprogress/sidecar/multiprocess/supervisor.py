@@ -88,6 +88,12 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._supervise()) for _ in range(self._count)]
 
+    async def reload(self) -> None:
+        """Send SIGHUP to each process that serves. Others read their files when they start."""
+        for pid, process in self._running.items():
+            if pid in self._ledger.reports:
+                _send_signal(process, signal.SIGHUP)
+
     async def stop(self) -> None:
         """Send each of them SIGTERM, and wait until they have ended."""
         self._stopping.set()

@@ -118,6 +118,14 @@ class ServerCertificate:
         """Watch the files from now on."""
         self._watch.start()
 
+    async def read_again(self) -> bool:
+        """Load the files if one has changed. Return whether one has.
+
+        Raises:
+            BadFile: they cannot be used. What was loaded before holds.
+        """
+        return await self._watch.read_again()
+
     async def stop(self) -> None:
         """Watch them no longer."""
         await self._watch.stop()
