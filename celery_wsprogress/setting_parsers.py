@@ -88,6 +88,14 @@ def page_address(value: Any) -> str:
     return address.rstrip("/")
 
 
+def root_path(value: Any) -> str | None:
+    """Parse a path such as ``/progress``, with or without a slash at its end; ``/`` is none."""
+    path = text(value)
+    if not re.fullmatch(r"/|(/[A-Za-z0-9._~-]+)+/?", path):
+        raise ValueError(value)
+    return path.rstrip("/") or None
+
+
 def task_selection(value: Any) -> str | tuple[str, ...]:
     """Parse ``streaming``, ``all``, or globs for names of tasks."""
     if isinstance(value, str) and value.strip() in {"streaming", "all"}:

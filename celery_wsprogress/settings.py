@@ -32,6 +32,7 @@ from celery_wsprogress.setting_parsers import (
     named_keys,
     network,
     page_address,
+    root_path,
     signing_key,
     switch,
     task_selection,
@@ -129,6 +130,9 @@ class ServeSettings(ServeLimits):
     """File of the private key of that certificate, in PEM."""
     tls_key_password_file: str | None = setting(None, text, "the path of a file")
     """File that holds the password of that key, if it has one."""
+    root_path: str | None = setting(None, root_path, "a path such as /progress")
+    """Path under which a proxy serves the sidecar, if the proxy does not remove it. Requests
+    without it are served, too."""
     processes: int = setting(1, whole(1, 256), "a number from 1 to 256")
     """Number of ``serve`` processes that share the port. Each of them reads the whole log."""
     key: str | None = setting(

@@ -22,7 +22,7 @@ ANYWHERE: Final = "0.0.0.0"  # noqa: S104 - nothing listens there: it stands for
 _OF_THE_PORT: Final = frozenset(
     {
         *("host", "port", "unix_socket", "processes", "permit"),
-        *("tls_cert", "tls_key", "tls_key_password_file"),
+        *("tls_cert", "tls_key", "tls_key_password_file", "root_path"),
     }
 )
 

@@ -104,6 +104,11 @@ _OPTIONS: Final = (
         help="File that holds the password of that key, if it has one.",
     ),
     click.option(
+        "--root-path",
+        metavar="PATH",
+        help="Path under which a proxy serves this, if the proxy does not remove it: /progress.",
+    ),
+    click.option(
         "--processes",
         metavar="N",
         help="Number of processes that share the port, to use several cores. Each one reads the "

@@ -36,7 +36,7 @@ server {{
   listen 127.0.0.1:{port};
   root {site};
   location {prefix} {{
-    proxy_pass http://{target}/;
+    proxy_pass http://{target}{removed};
     proxy_http_version 1.1;
     proxy_set_header Host $http_host;
     proxy_set_header Upgrade $http_upgrade;
@@ -50,17 +50,21 @@ _PORT: Final = re.compile(r"^\s*listen 127\.0\.0\.1:(\d+)", re.MULTILINE)
 
 
 @contextmanager
-def nginx(site: Path, target: int | Path, prefix: str) -> Iterator[str]:
+def nginx(
+    site: Path, target: int | Path, prefix: str, *, removes_prefix: bool = True
+) -> Iterator[str]:
     """Serve a folder, and what listens under a prefix; gives the site's address.
 
     Args:
         site: The folder.
         target: The port, or the Unix socket, of what is served under the prefix.
         prefix: The path.
+        removes_prefix: Whether what is served does not see it.
     """
     port = free_port()
     upstream = f"unix:{target}:" if isinstance(target, Path) else f"127.0.0.1:{target}"
-    with run_nginx(_SITE.format(port=port, site=site, target=upstream, prefix=prefix)):
+    values = {"port": port, "site": site, "target": upstream, "prefix": prefix}
+    with run_nginx(_SITE.format(**values, removed="/" if removes_prefix else "")):
         yield f"http://127.0.0.1:{port}"
 
 

@@ -31,6 +31,11 @@ from celery_wsprogress.sidecar.http.handshake import (
     without_body,
 )
 from celery_wsprogress.sidecar.http.refusals import describe_refusal
+from celery_wsprogress.sidecar.http.root_path import (
+    is_root_without_slash,
+    redirect_to_root,
+    without_root,
+)
 from celery_wsprogress.sidecar.http.routes import (
     STARTING,
     HTTPAnswer,
@@ -131,13 +136,20 @@ class RequestHandler:
     async def _decide(self, connection: ServerConnection, request: Request) -> Response | None:
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see Sidecar._serve
         connection.address = address_of(connection.address, request, self._settings)
+        asked, root = request.path, self._settings.root_path
+        request.path = without_root(asked, root)
         rejection = reject_reason(request, self._settings)
         if rejection is not None:
             self._log_rejection(connection, request, rejection.status)
             response = to_http_response(rejection)
             return without_body(response) if request.method == "HEAD" else response
         if not is_handshake(request):
-            response = await self._respond(connection, request)
+            is_outside = is_root_without_slash(asked, root)
+            response = (
+                redirect_to_root(asked, root)
+                if is_outside
+                else await self._respond(connection, request)
+            )
             share_with_page(response, request.headers)
             return without_body(response) if request.method == "HEAD" else response
         refusal = self._admit(connection) or await self._wait_for_replay()

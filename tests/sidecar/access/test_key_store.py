@@ -159,6 +159,10 @@ def test_a_file_is_read_at_once_and_read_again(tmp_path):
             clock.now += MIN_REFRESH_INTERVAL
             await one.refresh()
             assert verifier.keys.knows("second")
+            file.write_text(jwks("third"))
+            assert await one.read_again(), "at once"
+            assert verifier.keys.knows("third")
+            assert not await one.read_again()
 
     asyncio_runner.run(run())
 
