@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import signal
 import ssl
+import subprocess
+import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from support import certificates
 from support.conditions import eventually
 from support.ports import free_port
-from support.programs import Piped, run
-from support.servers import RedisServer
+from support.programs import OURS, Piped, environment, run
+from support.servers import RedisServer, find_program
 from websockets.sync.client import connect
 
+ROOT = Path(__file__).parents[2]
 BROKER = "redis://localhost:1/0"
 """Nobody listens there: that matters to nothing here."""
 
@@ -65,6 +71,40 @@ def test_files_that_cannot_be_used_are_one_line_at_the_start(files, processes):
     line = done.stderr.splitlines()[-1]
     assert line.startswith(f"Error: wsprogress_tls_key is '{files.key}', but must be a file that ")
     assert line.endswith("(No such file or directory)")
+
+
+def is_ready(port, files):
+    try:
+        url = f"https://localhost:{port}/readyz"
+        with urllib.request.urlopen(url, context=files.trusted(), timeout=60):
+            return True
+    except urllib.error.HTTPError:
+        return False
+
+
+def test_the_commands_of_the_guide(redis_url, tmp_path):
+    for program in ("openssl", "curl"):
+        find_program(program)
+    port, page = free_port(), (ROOT / "docs" / "howto" / "tls.md").read_text()
+    make, ask = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    subprocess.run(make, cwd=tmp_path, shell=True, check=True, capture_output=True, timeout=120)
+    files = certificates.Files(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with Piped("serve", "--broker", redis_url, "--port", str(port), *files.options) as sidecar:
+        sidecar.wait_for("WebSocket server started")
+        eventually(lambda: is_ready(port, files), what="the sidecar to be ready")
+        asked = ask.replace("8765", str(port)).replace("celery-wsprogress", shlex.join(OURS))
+        done = subprocess.run(
+            ["bash", "-ec", asked],
+            cwd=tmp_path,
+            env=environment(PYTHONPATH=str(ROOT)),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert done.returncode == 0, done.stderr
+        assert '"ready":true' in done.stdout
+        assert "connected_clients" in done.stdout
 
 
 def test_the_configuration_shows_where_the_files_are(files):
