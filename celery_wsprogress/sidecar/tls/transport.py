@@ -24,6 +24,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+RECORD_BYTES: Final = 16_384
+"""The most that one record of TLS holds (RFC 8446, section 5.1)."""
+
 PLAIN_HTTP: Final = "HTTP_REQUEST"
 """OpenSSL's name for what comes where a person has written ``http://``."""
 
@@ -179,11 +182,11 @@ class TLSTransport(asyncio.Transport, asyncio.BufferedProtocol):
         rest = memoryview(data)
         try:
             while rest:
-                rest = rest[self._tls.write(rest) :]
+                # A buffer in memory keeps the size that it has once had.
+                rest = rest[self._tls.write(rest[:RECORD_BYTES]) :]
+                self._send()
         except ssl.SSLError:
             self.abort()
-            return
-        self._send()
 
     def _send(self) -> None:
         data = self._to_send.read()
