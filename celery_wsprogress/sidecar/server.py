@@ -48,9 +48,9 @@ from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import merge, readiness, stats
 from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
 from celery_wsprogress.sidecar.new_hub import new_hub
-from celery_wsprogress.sidecar.reload import Source, reload
+from celery_wsprogress.sidecar.reload import reload
 from celery_wsprogress.sidecar.shutdown import CLOSES_PER_SECOND, close_all
-from celery_wsprogress.sidecar.tls.certificate import ServerCertificate
+from celery_wsprogress.sidecar.tls.certificate import ServerCertificate, sources_of
 
 if TYPE_CHECKING:
     import socket
@@ -255,10 +255,7 @@ class Sidecar:
 
     async def reload(self) -> None:
         """Read the certificate, the public keys and the revoked tokens again; log what is new."""
-        sources = self._authorizer.sources
-        if self._certificate is not None:
-            sources.append(Source("the certificate", self._certificate.read_again))
-        await reload(sources)
+        await reload([*self._authorizer.sources, *sources_of(self._certificate)])
 
     def _report(self) -> Samples:
         """Return the figures of this process as they are now, and the latest of the others."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from celery_wsprogress.errors import ConfigurationError
 from celery_wsprogress.sidecar.file_watch import CHECK_INTERVAL, FileWatch
+from celery_wsprogress.sidecar.reload import Source
 
 if TYPE_CHECKING:
     from celery_wsprogress.settings import ServeSettings
@@ -142,6 +143,11 @@ class ServerCertificate:
             logger.info(
                 "The certificate was read; it is valid until %s", f"{end:%Y-%m-%d %H:%M} UTC"
             )
+
+
+def sources_of(certificate: ServerCertificate | None) -> list[Source]:
+    """Return what SIGHUP has read again."""
+    return [] if certificate is None else [Source("the certificate", certificate.read_again)]
 
 
 def load(files: CertificateFiles) -> Loaded:
