@@ -27,7 +27,7 @@ WATCHERS = 12
 
 @pytest.fixture(scope="module")
 def machine(broker):
-    with Site(broker, spare="34") as site:
+    with Site(broker) as site:
         yield site
 
 
@@ -130,4 +130,20 @@ def test_one_after_the_other(machine, write):
     reconnects, expected = run(watch_during(machine, write, replace))
     assert set(reconnects) <= {1, 2}
     # One for each sidecar that it was on.
+    assert sum(reconnects) == expected
+
+
+def test_the_new_ones_beside_the_old_ones(machine, write):
+    old = [*machine.services]
+
+    def replace():
+        new = [machine.add(name) for name in "34"]
+        machine.send_to("34")
+        for one in old:
+            assert one.stop() == 0
+        eventually(lambda: sum(one.clients for one in new) == WATCHERS)
+        return WATCHERS
+
+    reconnects, expected = run(watch_during(machine, write, replace))
+    assert set(reconnects) == {1}
     assert sum(reconnects) == expected

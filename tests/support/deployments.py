@@ -147,11 +147,10 @@ class Site:
 
     Args:
         broker: Its URL.
-        spare: The names of further sidecars that nginx knows of; none of them runs.
     """
 
-    def __init__(self, broker: str, spare: str = "") -> None:
-        self._broker, self._spare = broker, spare
+    def __init__(self, broker: str) -> None:
+        self._broker = broker
         # Not pytest's folder: the path of a Unix socket may have 107 bytes at the most.
         self._folder = Path(tempfile.mkdtemp(prefix="wsp-site-"))
         self.certificate = self._folder / "fullchain.pem"
@@ -166,7 +165,7 @@ class Site:
             for name in "12":
                 self.add(name)
             make_certificate(self.certificate, self._folder / "key.pem")
-            self._stack.enter_context(run_nginx(self._configuration()))
+            self._nginx = self._stack.enter_context(run_nginx(self._configuration("12")))
             self._stack = self._stack.pop_all()
         return self
 
@@ -184,13 +183,17 @@ class Site:
         """Where clients find the sidecars."""
         return f"wss://127.0.0.1:{self.port}/progress/"
 
-    def _configuration(self) -> str:
+    def send_to(self, names: str) -> None:
+        """List these sidecars in nginx, instead of others, and reload it."""
+        self._nginx.reload(self._configuration(names))
+
+    def _configuration(self, names: str) -> str:
         text = (FOLDER / "nginx.conf").read_text()
         text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.MULTILINE)
-        [second] = re.findall(r"^.*/2\.sock max_fails=0;\n", text, re.MULTILINE)
-        more = "".join(second.replace("2.sock", f"{name}.sock") for name in self._spare)
+        lines = re.findall(r"^.*\.sock max_fails=0;\n", text, re.MULTILINE)
+        listed = "".join(lines[0].replace("1.sock", f"{name}.sock") for name in names)
         for written, here in {
-            second: second + more,
+            "".join(lines): listed,
             "listen 80;": f"listen 127.0.0.1:{self.plain_port};",
             "listen 443 ": f"listen 127.0.0.1:{self.port} ",
             "listen 127.0.0.1:9180;": f"listen 127.0.0.1:{self.local_port};",

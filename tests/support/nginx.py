@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import signal
 import socket
 import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import psutil
 
 from support.conditions import eventually
 from support.ports import free_port
@@ -18,9 +22,9 @@ from support.servers import find_program
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: In one process, which runs as the user of the tests.
+#: All of its processes run as the user of the tests.
 _MAIN: Final = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors;
+daemon off; {user} worker_processes 1; pid {folder}/pid; error_log {folder}/errors;
 events {{}}
 http {{
   access_log off;
@@ -68,32 +72,67 @@ def nginx(
         yield f"http://127.0.0.1:{port}"
 
 
+class Nginx:
+    """One that runs."""
+
+    def __init__(self, folder: Path, configuration: str) -> None:
+        self._site = folder / "site.conf"
+        self._site.write_text(configuration)
+        file = folder / "nginx.conf"
+        # A master that is root gives its workers to another user, unless it is told not to.
+        user = "user root;" if os.geteuid() == 0 else ""
+        file.write_text(_MAIN.format(folder=folder, user=user))
+        command = [find_program("nginx"), "-c", str(file), "-p", str(folder)]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self._errors = folder / "errors"
+
+    def wait_until_it_listens(self) -> None:
+        """On each port of its configuration."""
+        for port in map(int, _PORT.findall(self._site.read_text())):
+            eventually(
+                lambda port=port: _listens(port) or self._process.poll() is not None,
+                what=f"nginx to listen on {port}",
+            )
+        assert self._process.poll() is None, self._errors.read_text()
+
+    def reload(self, configuration: str) -> None:
+        """Serve what is new by another configuration, and what is open as before."""
+        before = psutil.Process(self._process.pid).children()
+        self._site.write_text(configuration)
+        self._process.send_signal(signal.SIGHUP)
+        eventually(lambda: all(map(_is_leaving, before)), what="nginx to reload")
+        self.wait_until_it_listens()
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(60)
+
+
 @contextmanager
-def run_nginx(configuration: str) -> Iterator[None]:
+def run_nginx(configuration: str) -> Iterator[Nginx]:
     """Run it until the block ends, once it listens on each port.
 
     Args:
         configuration: What stands in the block ``http``, with ports of 127.0.0.1 only.
     """
     with tempfile.TemporaryDirectory(prefix="wsp-nginx-") as folder:
-        Path(folder, "site.conf").write_text(configuration)
-        file = Path(folder, "nginx.conf")
-        file.write_text(_MAIN.format(folder=folder))
-        command = [find_program("nginx"), "-c", str(file), "-p", folder]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        server = Nginx(Path(folder), configuration)
         try:
-            ports = [int(one) for one in _PORT.findall(configuration)]
-            errors = Path(folder, "errors")
-            for port in ports:
-                eventually(
-                    lambda port=port: _listens(port) or process.poll(),
-                    what=f"nginx to listen on {port}",
-                )
-            assert process.poll() is None, errors.read_text()
-            yield
+            server.wait_until_it_listens()
+            yield server
         finally:
-            process.terminate()
-            process.wait(60)
+            server.stop()
+
+
+def _is_leaving(worker: psutil.Process) -> bool:
+    """Whether a process of nginx takes no new connections."""
+    try:
+        return "shutting down" in " ".join(worker.cmdline())
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _listens(port: int) -> bool:
