@@ -661,6 +661,17 @@ def test_it_fits_a_phone(open_dashboard, sidecar, live):
     expect(row).to_be_focused()
 
 
+def test_no_column_is_cut_off_however_wide_the_table_is(open_dashboard, sidecar, live):
+    life = live()
+    page = open_dashboard(f"{sidecar.http}/#/operation/{life.id}")
+    expect(row_of(page, life)).to_be_visible()
+    expect(page.get_by_role("complementary").locator(".timeline")).to_contain_text("started")
+    inside = "(grid) => grid.scrollWidth <= grid.clientWidth"
+    for width in (1920, 1440, 1280, 1100, 1000, 800, 700, 480, 390, 320):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.locator("#grid").evaluate(inside), width
+
+
 def test_where_there_is_little_room_the_end_of_a_tasks_name_is_seen(dashboard, live):
     life = live()
     kind = "company.department.team.project.application.tasks.import_orders"
