@@ -22,9 +22,9 @@ from celery_wsprogress.access.pages import (
 from celery_wsprogress.errors import TokenError
 from celery_wsprogress.sidecar.http.handshake import ALLOW, METHODS, single_header
 from celery_wsprogress.sidecar.http.routes import (
-    STARTING,
     TEXT,
     HTTPAnswer,
+    not_started,
     service_unavailable,
     unauthorized,
 )
@@ -118,8 +118,10 @@ async def wait_for_replay(service: ProgressService) -> None:
         Refused: it takes long, or the server stops.
     """
     done = await service.replay.wait()
-    if service.metrics.stopping or not done:
-        raise Refused(service_unavailable("Stopping" if done else STARTING))
+    if service.metrics.stopping:
+        raise Refused(service_unavailable("Stopping"))
+    if not done:
+        raise Refused(not_started(service.metrics.report()))
 
 
 def admit(service: ProgressService, one: AsgiConnection) -> None:

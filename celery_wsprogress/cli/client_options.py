@@ -219,6 +219,8 @@ def _text_of(exc: Exception) -> str:
 
 
 def _connection_hint(exc: NoConnection) -> str:
+    if "its broker is away" in exc.reason:
+        return "Check the broker that `serve` was started with: celery -A … wsprogress check"
     if exc.code is not None:
         return f"Is the token still valid (--token-file, {TOKEN_VARIABLE})?"
     return "Is `celery-wsprogress serve` running there? Check --url or WSPROGRESS_WS_URL"
@@ -227,4 +229,7 @@ def _connection_hint(exc: NoConnection) -> str:
 def _token_hint(exc: CommandError) -> str:
     if exc.code not in {"unauthorized", "forbidden"}:
         return ""
-    return f" (the token is read from --token-file or {TOKEN_VARIABLE})"
+    return (
+        f" (the token is read from --token-file or {TOKEN_VARIABLE}; with -A it is made with the "
+        "key of the application, which must be the sidecar's: WSPROGRESS_KEY)"
+    )

@@ -37,11 +37,11 @@ from celery_wsprogress.sidecar.http.root_path import (
     without_root,
 )
 from celery_wsprogress.sidecar.http.routes import (
-    STARTING,
     HTTPAnswer,
     RequestContext,
     is_public,
     needs_all_processes,
+    not_started,
     route,
     service_unavailable,
     unauthorized,
@@ -175,7 +175,7 @@ class RequestHandler:
         replay_done = await self._startup_replay.wait()
         if self._metrics.stopping:
             return service_unavailable("Stopping")
-        return None if replay_done else service_unavailable(STARTING)
+        return None if replay_done else not_started(self._report())
 
     def _admit(self, connection: ProgressConnection) -> HTTPAnswer | None:
         """Let a WebSocket in, or return the response that refuses it for now."""

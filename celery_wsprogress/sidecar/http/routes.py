@@ -18,7 +18,12 @@ from celery_wsprogress.hub.disclosure import shown_snapshot
 from celery_wsprogress.hub.list_page import list_operations, parse_filters
 from celery_wsprogress.protocol.messages import encode_frame
 from celery_wsprogress.protocol.whole_numbers import parse_whole_number
-from celery_wsprogress.sidecar.metrics.definitions import readiness, stats, to_prometheus
+from celery_wsprogress.sidecar.metrics.definitions import (
+    broker_error,
+    readiness,
+    stats,
+    to_prometheus,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -164,6 +169,18 @@ def _operation(context: RequestContext, operation_id: str) -> HTTPAnswer:
 def service_unavailable(reason: str) -> HTTPAnswer:
     """Return the answer for a sidecar that starts or stops."""
     return HTTPAnswer(HTTPStatus.SERVICE_UNAVAILABLE, f"{reason}\n".encode(), TEXT, RETRY_AFTER)
+
+
+def not_started(report: Samples) -> HTTPAnswer:
+    """Return the answer to a handshake while the log is not read yet.
+
+    If the broker is away it has its sentence, and no ``Retry-After``: nobody knows for how long.
+    """
+    error = broker_error(report)
+    if not error:
+        return service_unavailable(STARTING)
+    text = f"The sidecar runs; its broker is away: {error}\n"
+    return HTTPAnswer(HTTPStatus.SERVICE_UNAVAILABLE, text.encode(), TEXT)
 
 
 def unauthorized(exc: TokenError) -> HTTPAnswer:

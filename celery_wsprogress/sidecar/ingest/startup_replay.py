@@ -1,6 +1,6 @@
 """The startup replay: a sidecar that starts rebuilds its operations from the retained log.
 
-Until the replay is complete no client gets a snapshot: handshakes wait for it, ten seconds at the
+Until the replay is complete no client gets a snapshot: handshakes wait for it, eight seconds at the
 most. The dispatcher advances it for each batch that it has processed.
 """
 
@@ -16,8 +16,9 @@ from celery_wsprogress.protocol.event_ids import parse_position
 
 logger = logging.getLogger(__name__)
 
-HANDSHAKE_HOLD: Final = 10.0
-"""Seconds that a handshake waits; then it is answered with 503 and a ``Retry-After``."""
+HANDSHAKE_HOLD: Final = 8.0
+"""Seconds that a handshake waits; then it is answered with 503. Clients wait for ten: less, so that
+they get the reason."""
 
 LOG_INTERVAL: Final = 1.0
 """Seconds between two log lines about its progress."""

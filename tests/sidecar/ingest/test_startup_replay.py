@@ -13,6 +13,7 @@ from support.asyncio_runner import run
 from support.conditions import eventually
 from support.event_log import log_writer
 from support.ports import free_port
+from support.programs import run as run_command
 from support.sample_events import completed, status
 from support.sidecars import SidecarThread
 from support.wire_document import connect
@@ -99,11 +100,17 @@ def unread(monkeypatch):
         yield sidecar
 
 
-def test_a_handshake_is_held_and_then_sent_away(unread):
+def test_a_handshake_is_held_and_then_told_that_the_broker_is_away(unread):
+    eventually(lambda: unread.sidecar.ingest.status.error)
     with pytest.raises(InvalidStatus) as caught:
         connect(unread.url, compression=None)
-    assert caught.value.response.status_code == 503
-    assert caught.value.response.headers["Retry-After"] == "5"
+    response = caught.value.response
+    assert response.status_code == 503
+    assert response.body.decode() == "The sidecar runs; its broker is away: ConnectionError\n"
+    assert "Retry-After" not in response.headers
+    done = run_command("list", "--url", unread.url)
+    assert done.returncode == 2
+    assert "its broker is away: ConnectionError. Check the broker that `serve`" in done.stderr
 
 
 @pytest.mark.parametrize("path", ["/operations", "/operations/op-1"])
