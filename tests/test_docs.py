@@ -30,9 +30,11 @@ from fastapi.responses import HTMLResponse
 from support.asgi_servers import asgi_server
 from support.asyncio_runner import run_within
 from support.conditions import eventually
+from support.event_log import log_writer
 from support.node import MODULES, bundle, require_packages
 from support.pages import web_server
 from support.ports import free_port
+from support.sample_events import completed, status
 from support.sidecars import SidecarThread
 
 from celery_wsprogress import StreamingTask, log_handler, setting_sources, settings
@@ -57,6 +59,7 @@ WORKFLOWS = ROOT / "docs" / "howto" / "workflows.md"
 WATCH = ROOT / "docs" / "howto" / "watch-from-python.md"
 MCP = ROOT / "docs" / "howto" / "mcp.md"
 LIBRARIES = ROOT / "docs" / "howto" / "libraries.md"
+SERVER_SENT_EVENTS = ROOT / "docs" / "howto" / "server-sent-events.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES = [page for page in PAGES if "_" not in {part[0] for part in page.relative_to(ROOT).parts}]
 TOKENS = {"authenticate.md", "monitor.md"}
@@ -155,8 +158,10 @@ def check_command(line):
     elif program == "python":
         check_manage(arguments)
     elif program == "curl":
-        path = arguments[0].removeprefix("http://localhost:8765")
-        assert path in {"/healthz", "/readyz", "/status", "/metrics", "/operations/<task"}
+        url = next(one for one in arguments if one.startswith("http://"))
+        path = url.removeprefix("http://localhost:8765")
+        known = {"/healthz", "/readyz", "/status", "/metrics", "/operations/<task"}
+        assert path in {*known, "/operations/<task-id>/events"}
     elif program == "make":
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     elif program == "pip":
@@ -542,6 +547,22 @@ def test_a_logged_in_user_of_the_documentation_gets_tokens_for_nobody_else(redis
     for token in (started["token"], again):
         claims = jwt.decode(token, KEY, algorithms=["HS256"])
         assert (claims["ids"], claims["sub"]) == ([started["task"]], "anna")
+
+
+@pytest.mark.browser
+def test_the_page_of_the_documentation_watches_without_our_javascript(redis_url, browser, tmp_path):
+    text = block_of(SERVER_SENT_EVENTS, "html").replace("TASK-ID", "sse-page")
+    with SidecarThread(BrokerAddress(redis_url)) as sidecar, log_writer(redis_url) as write:
+        text = text.replace("http://localhost:8765", sidecar.http)
+        (tmp_path / "page.html").write_text(text)
+        tab = browser.new_page()
+        with web_server(tmp_path) as root:
+            tab.goto(f"{root}/page.html")
+            write(status("started", operation_id="sse-page"))
+            tab.wait_for_selector("#latest >> text=/status|snapshot/", timeout=60_000)
+            write(completed(operation_id="sse-page"))
+            tab.wait_for_selector("#latest >> text=completed", timeout=60_000)
+        tab.close()
 
 
 #: As a page of the application would start it.

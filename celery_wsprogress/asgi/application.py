@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery_wsprogress.asgi.http_requests import answer_request
 from celery_wsprogress.asgi.lifespan import Lifespan
-from celery_wsprogress.asgi.messages import Channel, path_below, send_response, to_request
+from celery_wsprogress.asgi.messages import path_below, send_response, to_request
 from celery_wsprogress.asgi.requests import (
     Refused,
     address_of,
@@ -26,11 +26,13 @@ from celery_wsprogress.brokers.discovery import find_celery_app
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path, to_http_response
 from celery_wsprogress.sidecar.http.routes import is_known
 from celery_wsprogress.sidecar.http.static_files import is_file
+from celery_wsprogress.sidecar.streams.channel import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from celery_wsprogress.asgi.messages import ASGIApplication, Receive, Scope, Send
+    from celery_wsprogress.asgi.messages import ASGIApplication, Scope
+    from celery_wsprogress.sidecar.streams.channel import Receive, Send
 
 _REFUSABLE = "websocket.http.response"
 """The extension of ASGI to refuse a handshake with a response."""

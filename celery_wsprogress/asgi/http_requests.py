@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 from celery_wsprogress.access.addresses import address_key
 from celery_wsprogress.access.permissions import Permit
-from celery_wsprogress.asgi.event_stream import PATH_END, EventStream, subscription, watched_in
 from celery_wsprogress.asgi.messages import send_response, to_request
 from celery_wsprogress.asgi.requests import (
     Refused,
@@ -25,27 +24,31 @@ from celery_wsprogress.asgi.requests import (
     permit_of,
     wait_for_replay,
 )
+from celery_wsprogress.sidecar.http.event_requests import (
+    REFUSALS,
+    as_events,
+    headers_of_events,
+    path_of_operation,
+    subscription,
+    watched_in,
+)
 from celery_wsprogress.sidecar.http.handshake import (
     options_response,
     share_with_page,
-    single_header,
     to_http_response,
     without_body,
 )
 from celery_wsprogress.sidecar.http.routes import HTTPAnswer, RequestContext, is_public, route
 from celery_wsprogress.sidecar.http.static_files import respond_with_file
 from celery_wsprogress.sidecar.limits.stepped_work import SteppedWork
+from celery_wsprogress.sidecar.streams.event_stream import EventStream
 
 if TYPE_CHECKING:
     from websockets.http11 import Request
 
-    from celery_wsprogress.asgi.messages import Channel, Scope
+    from celery_wsprogress.asgi.messages import Scope
     from celery_wsprogress.asgi.service import ProgressService
-
-_REFUSALS: Final = frozenset(
-    {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE}
-)
-"""Of the answer about an operation: what refuses its events, too."""
+    from celery_wsprogress.sidecar.streams.channel import Channel
 
 
 async def answer_request(
@@ -60,22 +63,38 @@ async def answer_request(
         channel: Where the answer goes.
     """
     request = to_request(scope, path)
-    operation_id = watched_in(path)
+    response: Response | None
     try:
         check_method(request)
         if not is_public(path):
             check_page(request, service, scope)
-        if operation_id is not None and request.method == "GET":
-            await _stream(service, request, operation_id, scope, channel)
-            return
-        response = await _respond(service, request, scope)
     except Refused as exc:
         response = to_http_response(exc.answer)
     else:
-        _share(response, request, service)
-    await send_response(
-        channel.send, without_body(response) if request.method == "HEAD" else response
-    )
+        response = await _respond_to_page(service, request, scope, channel)
+    if response is not None:
+        await send_response(
+            channel.send, without_body(response) if request.method == "HEAD" else response
+        )
+
+
+async def _respond_to_page(
+    service: ProgressService, request: Request, scope: Scope, channel: Channel
+) -> Response | None:
+    """Return the response to a client that may connect; None where it was sent already."""
+    watched = watched_in(request)
+    response: Response | None
+    try:
+        if watched is None:
+            response = await _respond(service, request, scope)
+        else:
+            response = await _respond_with_events(service, request, watched, scope, channel)
+    except Refused as exc:
+        answer = exc.answer if watched is None else as_events(exc.answer, request)
+        response = to_http_response(answer)
+    if response is not None:
+        share_with_page(response, request.headers, service.settings)
+    return response
 
 
 async def _respond(service: ProgressService, request: Request, scope: Scope) -> Response:
@@ -111,46 +130,40 @@ async def _route(
     return await work.run(service.limits.turns)
 
 
-async def _stream(
+async def _respond_with_events(
     service: ProgressService,
     request: Request,
     operation_id: str,
     scope: Scope,
     channel: Channel,
-) -> None:
-    """Answer with the events of an operation.
+) -> Response | None:
+    """Send the events of an operation. Return the response where the head alone is asked for.
 
     Raises:
         Refused: the client may not watch it, or not now.
     """
     await wait_for_replay(service)
     permit = await permit_of(request, service, scope)
-    about = request.path.partition("?")[0].removesuffix(PATH_END)
-    answer = await _route(service, request, permit, scope, about)
-    if answer.status in _REFUSALS:
+    answer = await _route(service, request, permit, scope, path_of_operation(request))
+    if answer.status in REFUSALS:
         raise Refused(answer)
-    shared = Response(HTTPStatus.OK, "", Headers())
-    _share(shared, request, service)
+    response = headers_of_events(request, service.settings)
+    if request.method == "HEAD":
+        return response
     stream = EventStream(
         *channel,
         permit=permit,
         address=address_of(request, service, scope),
         limits=service.limits,
-        first_command=subscription(operation_id, single_header(request.headers, "Last-Event-ID")),
+        first_command=subscription(request, operation_id),
         hub=service.hub,
         operation_id=operation_id,
         keep_alive=service.settings.heartbeat,
-        headers=dict(shared.headers.raw_items()),
+        response=response,
     )
     admit(service, stream)
     try:
         await stream.serve(service.connections)
     finally:
         service.limits.admission.end(stream)
-
-
-def _share(response: Response, request: Request, service: ProgressService) -> None:
-    """Let the page that sent a request read the response, also where it sends cookies."""
-    share_with_page(response, request.headers)
-    if service.settings.permit is not None and response.headers.get("Access-Control-Allow-Origin"):
-        response.headers["Access-Control-Allow-Credentials"] = "true"
+    return None

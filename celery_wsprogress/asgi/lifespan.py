@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from celery_wsprogress.asgi.messages import ASGIApplication, Message, Receive, Scope, Send
+    from celery_wsprogress.asgi.messages import ASGIApplication, Scope
+    from celery_wsprogress.sidecar.streams.channel import Message, Receive, Send
 
 _STARTUP: Final = "lifespan.startup"
 _SHUTDOWN: Final = "lifespan.shutdown"

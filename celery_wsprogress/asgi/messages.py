@@ -9,28 +9,16 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-Message: TypeAlias = MutableMapping[str, Any]
+from celery_wsprogress.sidecar.streams.channel import Receive, Send, encode_headers
+
 Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApplication: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-class Channel(NamedTuple):
-    """The two ways of a request."""
-
-    receive: Receive
-    send: Send
-
-
-_HOP_BY_HOP: Final = frozenset({"connection", "upgrade"})
-"""Headers about the connection, which is the server's."""
 
 
 def path_below(scope: Scope, prefix: str) -> str | None:
@@ -80,11 +68,7 @@ async def send_response(send: Send, response: Response, kind: str = "http.respon
         {
             "type": f"{kind}.start",
             "status": int(response.status_code),
-            "headers": [
-                (name.lower().encode("latin-1"), value.encode("latin-1"))
-                for name, value in response.headers.raw_items()
-                if name.lower() not in _HOP_BY_HOP
-            ],
+            "headers": encode_headers(response),
         }
     )
     await send({"type": f"{kind}.body", "body": bytes(response.body or b"")})

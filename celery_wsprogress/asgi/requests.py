@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from websockets.http11 import Request
 
     from celery_wsprogress.access.permissions import Permit
-    from celery_wsprogress.asgi.connection import AsgiConnection
     from celery_wsprogress.asgi.messages import Scope
     from celery_wsprogress.asgi.service import ProgressService
+    from celery_wsprogress.sidecar.streams.sent_connection import SentConnection
 
 _FETCH_HEADERS: Final = ("Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest")
 _OTHER_SITE: Final = b"Pages of this origin may not connect here (origins)\n"
@@ -124,7 +124,7 @@ async def wait_for_replay(service: ProgressService) -> None:
         raise Refused(not_started(service.metrics.report()))
 
 
-def admit(service: ProgressService, one: AsgiConnection) -> None:
+def admit(service: ProgressService, one: SentConnection) -> None:
     """Count a connection, until :meth:`.Admission.end` is called with it.
 
     Raises:

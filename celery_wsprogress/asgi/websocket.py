@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from celery_wsprogress.asgi.connection import AsgiConnection
 from celery_wsprogress.protocol.close_codes import UNSUPPORTED
 from celery_wsprogress.protocol.messages import MAX_MESSAGE_BYTES, command_size
+from celery_wsprogress.sidecar.streams.sent_connection import SentConnection
 
 if TYPE_CHECKING:
-    from celery_wsprogress.asgi.connection import Closing
+    from celery_wsprogress.sidecar.streams.sent_connection import Closing
 
 _TOO_BIG: Final = 1009
 _NO_CODE: Final = 1005
 
 
-class AsgiWebSocket(AsgiConnection):
+class AsgiWebSocket(SentConnection):
     """A WebSocket that was accepted."""
 
     async def send_payload(self, payload: bytes) -> None:

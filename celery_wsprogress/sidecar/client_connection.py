@@ -1,7 +1,7 @@
 """What :class:`.Connections` needs of a connection, whatever carries it.
 
-:class:`.ProgressConnection` is one of websockets. The ASGI application has a WebSocket and a stream
-of server-sent events (:mod:`celery_wsprogress.asgi.connection`).
+:class:`.ProgressConnection` is one of websockets. :class:`.EventStream` is a stream of server-sent
+events. The ASGI application has WebSockets of its own.
 """
 
 from __future__ import annotations

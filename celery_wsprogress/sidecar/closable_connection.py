@@ -1,5 +1,7 @@
 """A WebSocket connection that can be closed without waiting for its client.
 
+Until its handshake it is one of HTTP, whose response may be one that does not end.
+
 Runs in: the event loop.
 """
 
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from websockets.asyncio.server import ServerConnection
 
 from celery_wsprogress.protocol.close_codes import LOST
+from celery_wsprogress.sidecar.ingest.startup_replay import HANDSHAKE_HOLD
 
 if TYPE_CHECKING:
     from websockets.frames import Close
@@ -18,13 +21,36 @@ if TYPE_CHECKING:
 CLOSE_TIMEOUT: Final = 3.0
 """Seconds a client has to take the close frame and answer it (``close_timeout`` of websockets)."""
 
+OPEN_TIMEOUT: Final = HANDSHAKE_HOLD + 10
+"""Seconds for a request and its response. While the log is read at the start, the response waits
+for that."""
+
 
 class ClosableConnection(ServerConnection):
-    """A connection that begins to close at once, and is aborted if its client takes too long."""
+    """A connection that begins to close at once, and is aborted if its client takes too long.
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    Args:
+        open_timeout: Seconds until the response to the request must be taken.
+    """
+
+    def __init__(self, *args: Any, open_timeout: float = OPEN_TIMEOUT, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._open_timeout = open_timeout
         self._closing: asyncio.Task[None] | None = None
+        self._deadline: asyncio.Timeout
+        """Of the response to the request."""
+
+    async def handshake(self, *args: Any, **options: Any) -> None:
+        """Answer the request, within ``open_timeout`` unless :meth:`take_time` was called.
+
+        websockets has a limit of this name, which is the same for all requests.
+        """
+        async with asyncio.timeout(self._open_timeout) as self._deadline:
+            await super().handshake(*args, **options)
+
+    def take_time(self) -> None:
+        """Let the response take as long as it likes; to be called while the request is decided."""
+        self._deadline.reschedule(None)
 
     @property
     def first_close_code(self) -> int:

@@ -26,6 +26,7 @@ from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.protocol.close_codes import (
     NORMAL,
+    RESTARTING,
     TOKEN_EXPIRED,
     TOO_SLOW,
     TRY_AGAIN_LATER,
@@ -35,6 +36,7 @@ from celery_wsprogress.sidecar.cancel_sender import REQUEST_COST
 from celery_wsprogress.sidecar.connection import ProgressConnection
 from celery_wsprogress.sidecar.limits.client_limits import FAILED_TOKEN_COST
 from celery_wsprogress.sidecar.limits.deadline_queue import DeadlineQueue
+from celery_wsprogress.sidecar.shutdown import restart_reason
 from celery_wsprogress.sidecar.token_expiry import TokenExpiry
 from celery_wsprogress.sidecar.welcome import welcome
 
@@ -132,6 +134,9 @@ class Connections:
                 loop = asyncio.get_running_loop()
                 loop.call_later(UNSUBSCRIBED_AFTER, self._monitor_if_silent, session)
             connection.serve_commands(lambda frame: self._answer(frame, session, connection))
+            if self._metrics.stopping:
+                # Those that were open before are closed by `close_all`.
+                connection.schedule_close(RESTARTING, restart_reason())
             await connection.wait_closed()
         finally:
             self._expiry.forget(session)

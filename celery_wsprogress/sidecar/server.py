@@ -32,7 +32,7 @@ from celery_wsprogress.sidecar.fan_out import FanOut
 from celery_wsprogress.sidecar.http.request_handler import RequestHandler
 from celery_wsprogress.sidecar.ingest.dispatcher import Dispatcher
 from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus, LogReaderThread
-from celery_wsprogress.sidecar.ingest.startup_replay import HANDSHAKE_HOLD, StartupReplay
+from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
 from celery_wsprogress.sidecar.library_log import library_logger
 from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
 from celery_wsprogress.sidecar.limits.open_files import (
@@ -50,6 +50,7 @@ from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
 from celery_wsprogress.sidecar.new_hub import new_hub
 from celery_wsprogress.sidecar.reload import reload
 from celery_wsprogress.sidecar.shutdown import CLOSES_PER_SECOND, close_all
+from celery_wsprogress.sidecar.streams.event_responder import EventResponder
 from celery_wsprogress.sidecar.tls.certificate import ServerCertificate, sources_of
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class Sidecar:
             settings,
             authorizer=self._authorizer,
             hub=self.hub,
+            events=EventResponder(settings, self._connections, self.hub),
             startup_replay=self._startup_replay,
             metrics=self._metrics,
             report=self._report,
@@ -210,8 +212,8 @@ class Sidecar:
             # The frames are shared by all clients, so no extension may change them.
             compression=None,
             max_size=MAX_MESSAGE_BYTES,
-            # While the log is read at the start, the handshake waits for it.
-            open_timeout=HANDSHAKE_HOLD + 10,
+            # The connections limit that themselves.
+            open_timeout=None,
             close_timeout=CLOSE_TIMEOUT,
             ping_interval=self.settings.heartbeat,
             ping_timeout=self.settings.heartbeat,

@@ -46,5 +46,9 @@ async def close_all(
 async def _close_after(delay: float, connection: ClientConnection) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(connection.wait_closed(), delay)
-    retry_ms = random.randint(100, int(MAX_RETRY_DELAY * 1000))  # noqa: S311
-    await connection.close_or_abort(RESTARTING, json.dumps({"retry_ms": retry_ms}), flush=True)
+    await connection.close_or_abort(RESTARTING, restart_reason(), flush=True)
+
+
+def restart_reason() -> str:
+    """Return the reason of a close frame that tells a client when to connect again."""
+    return json.dumps({"retry_ms": random.randint(100, int(MAX_RETRY_DELAY * 1000))})  # noqa: S311

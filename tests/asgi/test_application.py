@@ -6,9 +6,10 @@ import http.client
 import json
 
 import pytest
-from support.asgi_servers import EventSource, asgi_server
+from support.asgi_servers import asgi_server
 from support.conditions import eventually
 from support.event_log import log_writer
+from support.event_sources import EventSource
 from support.sample_events import completed, log, progress, status
 from support.wire_document import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus

@@ -18,6 +18,7 @@ from celery_wsprogress.access.addresses import client_address
 from celery_wsprogress.access.pages import (
     FILE_PAGES,
     OPAQUE,
+    cookies_allowed,
     host_allowed,
     may_read,
     origin_allowed,
@@ -184,24 +185,26 @@ def options_response() -> Response:
     headers = Headers()
     headers["Allow"] = ALLOW
     headers["Access-Control-Allow-Methods"] = ALLOW
-    headers["Access-Control-Allow-Headers"] = "Authorization"
+    headers["Access-Control-Allow-Headers"] = "Authorization, Last-Event-ID"
     headers["Access-Control-Max-Age"] = str(PREFLIGHT_MAX_AGE)
     headers["Content-Length"] = "0"
     headers["Connection"] = "close"
     return Response(HTTPStatus.NO_CONTENT, HTTPStatus.NO_CONTENT.phrase, headers)
 
 
-def share_with_page(response: Response, headers: Headers) -> None:
+def share_with_page(response: Response, headers: Headers, settings: ServeSettings) -> None:
     """Let the page that sent a request read the response, as CORS has it.
 
     Its origin was allowed, but in a check without ``Host`` (:func:`reject_reason`), which no page
     sends. One that may be any website's (``null``) is not told apart from others, so it reads
-    nothing.
+    nothing. A page whose cookies count reads the response to a request with cookies, too.
     """
-    if "Access-Control-Allow-Origin" in response.headers:
-        return
-    response.headers["Vary"] = "Origin"
-    origin = single_header(headers, "Origin")
-    is_checked = single_header(headers, "Host") is not None
-    if is_checked and origin and origin not in FILE_PAGES:
+    origin, host = single_header(headers, "Origin"), single_header(headers, "Host")
+    if "Access-Control-Allow-Origin" not in response.headers:
+        response.headers["Vary"] = "Origin"
+        if not host or not origin or origin in FILE_PAGES:
+            return
         response.headers["Access-Control-Allow-Origin"] = origin
+    uses_cookies = settings.permit is not None or settings.token_cookie is not None
+    if uses_cookies and cookies_allowed(origin, host, settings.origins):
+        response.headers["Access-Control-Allow-Credentials"] = "true"

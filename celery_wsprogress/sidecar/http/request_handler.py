@@ -2,7 +2,8 @@
 
 :class:`.Sidecar` gives :meth:`RequestHandler.process` to websockets as ``process_request``. It asks
 :mod:`.handshake` whether the request is allowed, :mod:`.static_files` for the browser modules and
-:mod:`.routes` for everything else that is not a WebSocket.
+:mod:`.routes` for everything else that is not a WebSocket. A stream of events is sent before it
+answers.
 
 Runs in: the event loop.
 """
@@ -11,13 +12,19 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from celery_wsprogress.access.addresses import address_key
 from celery_wsprogress.access.permissions import Permit
 from celery_wsprogress.errors import TokenError
 from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.sidecar.connection import ProgressConnection
+from celery_wsprogress.sidecar.http.event_requests import (
+    REFUSALS,
+    as_events,
+    path_of_operation,
+    watched_in,
+)
 from celery_wsprogress.sidecar.http.handshake import (
     LOST_UPGRADE,
     address_of,
@@ -30,6 +37,7 @@ from celery_wsprogress.sidecar.http.handshake import (
     to_http_response,
     without_body,
 )
+from celery_wsprogress.sidecar.http.limit_refusals import refuse
 from celery_wsprogress.sidecar.http.refusals import describe_refusal
 from celery_wsprogress.sidecar.http.root_path import (
     is_root_without_slash,
@@ -63,20 +71,9 @@ if TYPE_CHECKING:
     from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
     from celery_wsprogress.sidecar.metrics.definitions import Samples
     from celery_wsprogress.sidecar.multiprocess.supervisor_link import SupervisorLink
+    from celery_wsprogress.sidecar.streams.event_responder import EventResponder
 
 logger = logging.getLogger(__name__)
-
-_SETTINGS: Final = {
-    "connections": "max_connections",
-    "address": "address_connections",
-    "subject": "subject_connections",
-}
-"""The setting of each limit that :class:`.Admission` names."""
-_FULL: Final = {
-    "connections": "Too many connections",
-    "address": "Too many connections of this address",
-    "subject": "Too many connections of the holder of this token",
-}
 
 
 class RequestHandler:
@@ -86,6 +83,7 @@ class RequestHandler:
         settings: How the sidecar serves.
         authorizer: Gives each request its permit.
         hub: The operations, for ``/operations``.
+        events: Answers with the events of an operation.
         startup_replay: Handshakes wait until it is done.
         metrics: Says whether the sidecar stops.
         report: Makes the figures of all processes.
@@ -98,6 +96,7 @@ class RequestHandler:
         *,
         authorizer: Authorizer,
         hub: Hub,
+        events: EventResponder,
         startup_replay: StartupReplay,
         metrics: MetricsCollector,
         report: Callable[[], Samples],
@@ -106,6 +105,7 @@ class RequestHandler:
         self._settings = settings
         self._authorizer = authorizer
         self._hub = hub
+        self._events = events
         self._startup_replay = startup_replay
         self._metrics = metrics
         self._report = report
@@ -150,7 +150,7 @@ class RequestHandler:
                 if is_outside
                 else await self._respond(connection, request)
             )
-            share_with_page(response, request.headers)
+            share_with_page(response, request.headers, self._settings)
             return without_body(response) if request.method == "HEAD" else response
         refusal = self._admit(connection) or await self._wait_for_replay()
         refusal = refusal or await self._give_permit(connection, request)
@@ -165,7 +165,7 @@ class RequestHandler:
         except TokenError as exc:
             return _unauthorized(connection, exc)
         if not connection.hold_subjects():
-            return self._refuse("subject", connection)
+            return refuse("subject", connection)
         if connection.permit.untrusted:
             connection.input.budget = connection.limits.new_budget(trusted=False)
         return None
@@ -182,14 +182,7 @@ class RequestHandler:
         # The turns of who comes through a listed proxy count for the client's own address.
         connection.input.address = address_key(connection.address)
         limit = connection.limits.admission.admit(connection, connection.input.address)
-        return None if limit is None else self._refuse(limit, connection)
-
-    def _refuse(self, limit: str, connection: ProgressConnection) -> HTTPAnswer:
-        text = (
-            f"Refused a connection from {connection.who}: wsprogress_{_SETTINGS[limit]} is reached"
-        )
-        connection.limits.log.write(limit, text, client=connection.address, level=logging.WARNING)
-        return service_unavailable(_FULL[limit])
+        return None if limit is None else refuse(limit, connection)
 
     def _log_rejection(
         self, connection: ProgressConnection, request: Request, status: HTTPStatus
@@ -214,6 +207,9 @@ class RequestHandler:
         file = respond_with_file(request, self._settings.flower_url)
         if file is not None:
             return file
+        watched = watched_in(request)
+        if watched is not None:
+            return await self._respond_with_events(connection, request, watched)
         permit = Permit(None)
         if not is_public(request.path):
             try:
@@ -222,6 +218,26 @@ class RequestHandler:
                 return to_http_response(_unauthorized(connection, exc))
         if self._link is not None and needs_all_processes(request.path):
             await self._link.refresh()
+        return to_http_response(await self._route(connection, request.path, permit))
+
+    async def _respond_with_events(
+        self, connection: ProgressConnection, request: Request, operation_id: str
+    ) -> Response:
+        answer = await self._wait_for_replay()
+        if answer is None:
+            try:
+                permit = await self._authorizer.permit_for(request)
+            except TokenError as exc:
+                return to_http_response(_unauthorized(connection, exc))
+            answer = await self._route(connection, path_of_operation(request), permit)
+            if answer.status not in REFUSALS:
+                return await self._events.respond(connection, request, operation_id, permit)
+        return to_http_response(as_events(answer, request))
+
+    async def _route(
+        self, connection: ProgressConnection, target: str, permit: Permit
+    ) -> HTTPAnswer:
+        """Return what :mod:`.routes` answers for a path, in turns of the client."""
         context = RequestContext(
             hub=self._hub,
             permit=permit,
@@ -229,13 +245,13 @@ class RequestHandler:
             report=self._report,
             replay_done=self._startup_replay.done,
         )
-        steps = route(request.path, context)
-        if is_public(request.path):
+        steps = route(target, context)
+        if is_public(target):
             # Whether the sidecar is alive must be seen also while clients use up their budgets.
-            return to_http_response(take_all(steps))
+            return take_all(steps)
         client = connection.input
         work = SteppedWork(steps, client.address, client.budget)
-        return to_http_response(await work.run(connection.limits.turns))
+        return await work.run(connection.limits.turns)
 
     def _warn_of_lost_upgrade(self) -> None:
         if not self._warned_of_lost_upgrade:

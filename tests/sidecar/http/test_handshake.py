@@ -292,7 +292,7 @@ def test_a_page_that_may_connect_reads_the_answers(port, path, origin):
         _, headers, _ = whole_answer(port, method, path, Origin=origin)
         assert headers["Access-Control-Allow-Origin"] == origin
         assert headers["Vary"] == "Origin"
-    assert headers["Access-Control-Allow-Headers"] == "Authorization"
+    assert headers["Access-Control-Allow-Headers"] == "Authorization, Last-Event-ID"
     assert "GET" in headers["Access-Control-Allow-Methods"]
 
 

@@ -1,9 +1,9 @@
-"""The writer of a session whose client is reached by ASGI's ``send``.
+"""The writer of a session whose client is sent to by a coroutine.
 
 A session writes only while the writer is ready. It is not ready from a write until all of it was
 sent: so no more is held for a client than one write (:data:`.WRITE_BYTES`, or one larger frame),
-and what a slow client does not take stays a cursor in its session. The server's ``send`` waits
-while the client's socket is full.
+and what a slow client does not take stays a cursor in its session. ``send`` waits while the
+client's socket is full.
 
 Runs in: the event loop.
 """

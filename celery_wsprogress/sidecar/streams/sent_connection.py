@@ -1,9 +1,9 @@
-"""One client of the ASGI application, whatever it is sent: what WebSockets and streams share.
+"""One client that is sent to by a coroutine: what streams and the WebSockets of ASGI share.
 
-:class:`.Connections` serves it, as it serves those of the sidecar. Its frames are taken from the
-writer and sent one by one. Commands are executed one after the other, each step in a turn of the
-client (:mod:`celery_wsprogress.sidecar.limits.turn_queue`), and no command begins before the client
-has taken the reply to the one before.
+:class:`.Connections` serves it, as it serves a :class:`.ProgressConnection`. Its frames are taken
+from the writer and sent one by one. Commands are executed one after the other, each step in a turn
+of the client (:mod:`celery_wsprogress.sidecar.limits.turn_queue`), and no command begins before the
+client has taken the reply to the one before.
 
 Runs in: the event loop.
 """
@@ -18,21 +18,21 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from celery_wsprogress.access.addresses import address_key
 from celery_wsprogress.access.held_grants import NOBODY
-from celery_wsprogress.asgi.send_writer import SendWriter
 from celery_wsprogress.protocol.close_codes import LOST, TOO_SLOW
 from celery_wsprogress.protocol.frames import payloads_of
 from celery_wsprogress.sidecar.limits.stepped_work import SteppedWork
 from celery_wsprogress.sidecar.refusal_log import describe_client
+from celery_wsprogress.sidecar.streams.send_writer import SendWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from celery_wsprogress.access.permissions import Permit
-    from celery_wsprogress.asgi.messages import Receive, Send
     from celery_wsprogress.hub.session import Session
     from celery_wsprogress.hub.steps import Steps
     from celery_wsprogress.sidecar.connections import Connections
     from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
+    from celery_wsprogress.sidecar.streams.channel import Receive, Send
 
 CLOSE_TIMEOUT: Final = 3.0
 """Seconds that a client has to take what is sent before the connection ends."""
@@ -47,11 +47,11 @@ class Closing(NamedTuple):
     reason: str
 
 
-class AsgiConnection(ABC):
+class SentConnection(ABC):
     """A client; a :class:`.ClientConnection`.
 
     Args:
-        receive: Of the request.
+        receive: Of the request; see :class:`.Channel`.
         send: Of the request.
         permit: What the client may do.
         address: The client's address.

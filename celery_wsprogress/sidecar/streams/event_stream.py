@@ -14,66 +14,42 @@ Runs in: the event loop.
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
 
-from celery_wsprogress.asgi.connection import AsgiConnection
 from celery_wsprogress.protocol.frames import payloads_of
+from celery_wsprogress.sidecar.http.event_requests import retry_field
+from celery_wsprogress.sidecar.streams.channel import encode_headers
+from celery_wsprogress.sidecar.streams.sent_connection import SentConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from websockets.http11 import Response
 
-    from celery_wsprogress.asgi.connection import Closing
     from celery_wsprogress.hub.hub import Hub
-
-PATH_END: Final = "/events"
-
-NOTHING_SEEN: Final = "none"
-"""Stands for the id of the last event that a new client has seen: no log has it."""
+    from celery_wsprogress.sidecar.streams.sent_connection import Closing
 
 KEEP_ALIVE: Final = b": still here\n\n"
 """A comment, sent where there is nothing else, so that proxies keep the connection open."""
 
-_HEADERS: Final = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    # nginx would hold events back (ngx_http_proxy_module, `proxy_buffering`).
-    (b"x-accel-buffering", b"no"),
-)
+RETRY_AFTER: Final = 2
+"""Seconds after which a browser connects again, on average, where a connection breaks."""
+
 _NO_EVENTS: Final = frozenset({"connected", "reply"})
 """Messages of the protocol that are for WebSockets only."""
 
 
-def watched_in(path: str) -> str | None:
-    """Return the id in ``/operations/<id>/events``; None for any other path."""
-    prefix, _, rest = path.partition("/operations/")
-    if prefix or not rest.endswith(PATH_END):
-        return None
-    return rest.removesuffix(PATH_END) or None
-
-
-def subscription(operation_id: str, last_event_id: str | None) -> dict[str, Any]:
-    """Return the command that a request for events stands for."""
-    return {
-        "command": "subscribe",
-        "operation_id": operation_id,
-        "since": last_event_id or NOTHING_SEEN,
-        "resync": True,
-    }
-
-
-class EventStream(AsgiConnection):
+class EventStream(SentConnection):
     """A stream of one operation.
 
     Args:
-        more: Those of :class:`.AsgiConnection`.
+        more: Those of :class:`.SentConnection`.
         hub: Knows whether the operation has ended.
         operation_id: The operation.
         keep_alive: Seconds without an event after which a comment is sent.
-        headers: More headers of the response.
+        response: The response, without its body.
     """
 
     def __init__(
@@ -82,14 +58,14 @@ class EventStream(AsgiConnection):
         hub: Hub,
         operation_id: str,
         keep_alive: float,
-        headers: Mapping[str, str],
+        response: Response,
         **options: Any,
     ) -> None:
         super().__init__(*more, **options)
         self._hub = hub
         self._operation_id = operation_id
         self._keep_alive = keep_alive
-        self._headers = [(name.encode(), text.encode()) for name, text in headers.items()]
+        self._response = response
         self._begun = False
 
     async def write_all(self) -> None:
@@ -104,17 +80,20 @@ class EventStream(AsgiConnection):
         self.writer.finish()
         self.flush()
         if not events and self._is_over():
-            await self._send({"type": "http.response.start", "status": 204, "headers": []})
+            await self._start(HTTPStatus.NO_CONTENT)
             await self._end()
             return
-        headers = [*_HEADERS, *self._headers]
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._start(HTTPStatus.OK)
         self._begun = True
         # Its headers reach the client with the first bytes.
-        await self._send_some(KEEP_ALIVE)
+        await self._send_some(retry_field(RETRY_AFTER))
         for one in events:
             await self._send_some(one)
         await self.after_write()
+
+    async def _start(self, status: HTTPStatus) -> None:
+        headers = encode_headers(self._response)
+        await self._send({"type": "http.response.start", "status": int(status), "headers": headers})
 
     async def next_frames(self) -> bytes:
         """Wait for the next frames; meanwhile send a comment now and then."""
