@@ -19,14 +19,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from celery_wsprogress.operations.history import Kind
+from celery_wsprogress.operations.history_entry import Kind
 from celery_wsprogress.protocol.frames import text_frame
 from celery_wsprogress.protocol.messages import encode_snapshot_frame
 
 if TYPE_CHECKING:
     from celery_wsprogress.hub.disclosure import Disclosure
     from celery_wsprogress.hub.operation_record import OperationRecord
-    from celery_wsprogress.operations.history import Entry, History
+    from celery_wsprogress.operations.history import History
+    from celery_wsprogress.operations.history_entry import Entry
     from celery_wsprogress.protocol.event_ids import LogPosition
 
 
@@ -40,8 +41,8 @@ class SnapshotMark(NamedTuple):
 
     def still_needs(self, entry: Entry) -> bool:
         """Return whether an entry must be sent in spite of the snapshot."""
-        # Log lines, chunks and results (`OTHER`) are not in a snapshot, of whichever run they are.
-        if entry.seq > self.seq or entry.kind is Kind.OTHER:
+        # Log lines, results (`OTHER`) and chunks are not in a snapshot, of whichever run they are.
+        if entry.seq > self.seq or entry.kind is Kind.OTHER or entry.kind is Kind.CHUNK:
             return True
         # A snapshot of an operation that has ended does not replace the terminal event: clients
         # wait for that. But the end of an earlier run would look like the end of this one.
@@ -69,7 +70,7 @@ class SelectionCursor(NamedTuple):
         dropped = history.dropped_position
         if dropped is not None and dropped > self.position:
             # Entries that came after the subscription were dropped: the client has missed them.
-            cursor.lost_before = 0
+            cursor.lost_before = cursor.lost_chunks_before = 0
         return cursor
 
 
@@ -85,6 +86,7 @@ class ReplayCursor:
         "_counted",
         "_unread",
         "lost_before",
+        "lost_chunks_before",
         "missed_unknown",
         "needs_snapshot",
         "send_latest",
@@ -97,7 +99,7 @@ class ReplayCursor:
     def __init__(self, seq: int, *, send_latest: bool = False) -> None:
         self.seq = seq
         self.send_latest = send_latest
-        self.lost_before = 0
+        self.lost_before = self.lost_chunks_before = 0
         # Entries may have been dropped before the client subscribed, or may be made up for by a
         # snapshot. They are no gap.
         self.needs_snapshot = False
@@ -117,14 +119,22 @@ class ReplayCursor:
 
     def attach(self, history: History) -> None:
         """Begin to read a history."""
-        self.lost_before = history.dropped_seq
+        self._forgive(history)
         # Not `newest - seq`: replaced progress has left gaps, and was not missed by this client.
         self._unread, self._counted = len(history.after(self.seq)), history.newest
 
     def has_gap(self, history: History) -> bool:
         """Return whether an entry after the cursor was dropped."""
-        # What was dropped up to the cursor was sent before.
-        return history.dropped_seq > max(self.seq, self.lost_before)
+        # What was dropped up to the cursor was sent before. Of chunks and of all others the oldest
+        # are dropped, each by themselves.
+        return history.dropped_other_seq > max(
+            self.seq, self.lost_before
+        ) or history.dropped_chunk_seq > max(self.seq, self.lost_chunks_before)
+
+    def _forgive(self, history: History) -> None:
+        """Record that what was dropped until now is no gap."""
+        self.lost_before = history.dropped_other_seq
+        self.lost_chunks_before = history.dropped_chunk_seq
 
     def pending_entries(self, history: History) -> list[Entry]:
         """Return the entries that are to be sent, oldest first."""
@@ -195,7 +205,7 @@ class ReplayCursor:
         """
         self.snapshot = SnapshotMark(history.newest, history.run_start_seq)
         # The snapshot makes up for everything that was dropped until now.
-        self.lost_before = history.dropped_seq
+        self._forgive(history)
         self.needs_snapshot = self.send_latest = False
         # Count the events since the last count. If the operation was evicted meanwhile, its new
         # history begins after `first_seq`: numbers up to there are no events of it.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 
 from celery_wsprogress.hub.rate_limit import ProgressRateLimiter
-from celery_wsprogress.operations.history import KINDS, Entry
+from celery_wsprogress.operations.history_entry import KINDS, Entry
 from celery_wsprogress.protocol.events import Event
 from celery_wsprogress.protocol.frames import text_frame
 from celery_wsprogress.protocol.messages import encode_event_frame

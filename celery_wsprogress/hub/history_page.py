@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from celery_wsprogress.operations.history import Kind
+from celery_wsprogress.operations.history_entry import Kind
 from celery_wsprogress.protocol.batches import decode_event
 from celery_wsprogress.protocol.events import Result
 from celery_wsprogress.protocol.frames import payload_of
@@ -12,7 +12,8 @@ from celery_wsprogress.protocol.frames import payload_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from celery_wsprogress.operations.history import Entry, History
+    from celery_wsprogress.operations.history import History
+    from celery_wsprogress.operations.history_entry import Entry
 
 
 def newest_events(history: History | None, limit: int, max_bytes: int) -> tuple[list[bytes], bool]:

@@ -20,7 +20,7 @@ from celery_wsprogress.operations.operation import Operation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from celery_wsprogress.operations.history import Entry
+    from celery_wsprogress.operations.history_entry import Entry
     from celery_wsprogress.operations.states import State
     from celery_wsprogress.protocol.event_ids import LogPosition
 

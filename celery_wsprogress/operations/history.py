@@ -5,7 +5,8 @@ has written. So a slow client costs a number and not a queue.
 
 A progress replaces the earlier one of its run; no other event is replaced. A full history drops
 its oldest entries, but never the last status, the latest progress or the end. A cursor that is
-older than a dropped entry has missed events.
+older than a dropped entry has missed events. Chunks have a bound of their own, in bytes: a stream
+is worth little without its beginning, and log lines do not push it out, nor it them.
 
 Pure.
 """
@@ -13,86 +14,29 @@ Pure.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
-
-from celery_wsprogress.protocol.event_ids import event_id_of_frame, position_of_frame
-from celery_wsprogress.protocol.events import (
-    Chunk,
-    Completed,
-    Error,
-    Event,
-    Log,
-    Progress,
-    Result,
-    Status,
-)
+from celery_wsprogress.operations.history_entry import Entry, Kind
+from celery_wsprogress.protocol.event_ids import event_id_of_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from celery_wsprogress.protocol.event_ids import LogPosition
 
 MAX_ENTRIES: Final = 1_000
-"""Maximum number of entries of one operation, besides its latest progress."""
+"""Maximum number of entries of one operation, besides its latest progress and chunks."""
 MAX_BYTES: Final = 512_000
-"""Bytes held for one operation, besides its latest progress: about a thousand log lines."""
+"""Bytes of these: about a thousand log lines."""
+MAX_CHUNK_BYTES: Final = 3_000_000
+"""Bytes of the chunks of one operation: some 7,000 short ones."""
 
 MAX_JOINED_BYTES: Final = 16_384
 """Maximum size of joined frames that are kept for other sessions, until the next delivery."""
 
-ENTRY_OVERHEAD: Final = 150
-"""Bytes of an entry besides its frame, measured on CPython 3.11."""
-
-
-class Kind(IntEnum):
-    """The kind of an event: it decides whether the event is replaced or kept."""
-
-    PROGRESS = 0
-    STATUS = 1
-    OTHER = 2
-    """A log line, a chunk or a result."""
-    TERMINAL = 3
-
-
 # Read for each event: on CPython 3.11 an attribute of an Enum costs ten times what a name costs.
 _PROGRESS: Final = Kind.PROGRESS
-
-
-KINDS: Final[Mapping[type[Event], Kind]] = {
-    Progress: Kind.PROGRESS,
-    Status: Kind.STATUS,
-    Log: Kind.OTHER,
-    Chunk: Kind.OTHER,
-    Result: Kind.OTHER,
-    Completed: Kind.TERMINAL,
-    Error: Kind.TERMINAL,
-}
-
-
-class Entry(Struct, eq=False, gc=False):
-    """One delivered event."""
-
-    seq: int
-    """Number of the event among the delivered events of the operation."""
-    epoch_number: int
-    """Number of its epoch of the log."""
-    kind: Kind
-    run: str
-    frame: bytes
-    """The WebSocket frame, as :func:`~celery_wsprogress.protocol.frames.text_frame` makes it."""
-
-    @property
-    def position(self) -> LogPosition:
-        """The position in the log. It is rarely needed, so it is decoded from the frame."""
-        return position_of_frame(self.frame, self.epoch_number)
-
-    @property
-    def size(self) -> int:
-        """Bytes of memory."""
-        return len(self.frame) + ENTRY_OVERHEAD
+_CHUNK: Final = Kind.CHUNK
 
 
 class History:
@@ -103,18 +47,22 @@ class History:
             None if none were.
         first_seq: The ``seq`` that this history starts after. It is not below the last ``seq`` of
             an earlier history of the operation, so that cursors stay valid.
-        max_entries: Maximum number of entries, besides the latest progress.
+        max_entries: Maximum number of entries, besides the latest progress and chunks.
     """
 
     __slots__ = (
         "_bytes",
+        "_chunk_bytes",
         "_entries",
         "_joined_after",
         "_last_end",
         "_last_status",
         "_max_entries",
         "_newest_entry",
+        "_others",
         "_progress",
+        "dropped_chunk_seq",
+        "dropped_other_seq",
         "dropped_position",
         "dropped_seq",
         "first_seq",
@@ -137,6 +85,8 @@ class History:
         """``seq`` of the first event of the current run."""
         self.dropped_seq = 0
         """``seq`` of the newest dropped entry."""
+        self.dropped_chunk_seq = self.dropped_other_seq = 0
+        """``seq`` of the newest dropped chunk, and of the newest other one."""
         self.dropped_position = evicted_up_to
         """The log position up to which events may be missing; None if none are."""
         self._entries: list[Entry] = []
@@ -148,6 +98,10 @@ class History:
         self._newest_entry: Entry | None = None
         self._bytes = 0
         """Size of all entries but the latest progress."""
+        self._chunk_bytes = 0
+        """Size of the chunks."""
+        self._others = 0
+        """Number of all entries but the latest progress and the chunks."""
         self._joined_after = 0
         self.joined = b""
         """The joined frames after the cursor :attr:`_joined_after`, for further sessions; empty if
@@ -191,6 +145,8 @@ class History:
             self._last_status = entry
         elif kind is Kind.TERMINAL:
             self._last_end = entry
+        elif kind is _CHUNK:
+            return self._grow_by_chunk(entry.size)
         return self._grow(entry.size)
 
     def _replace_progress(self, entry: Entry) -> int:
@@ -206,8 +162,17 @@ class History:
     def _grow(self, size: int) -> int:
         before = self._bytes
         self._bytes += size
-        if self._bytes > MAX_BYTES or len(self._entries) >= self._max_entries:
-            self._drop_oldest()
+        self._others += 1
+        if self._bytes - self._chunk_bytes > MAX_BYTES or self._others >= self._max_entries:
+            self._drop_oldest(self._is_other_in_excess)
+        return self._bytes - before
+
+    def _grow_by_chunk(self, size: int) -> int:
+        before = self._bytes
+        self._bytes += size
+        self._chunk_bytes += size
+        if self._chunk_bytes > MAX_CHUNK_BYTES:
+            self._drop_oldest(self._is_chunk_in_excess)
         return self._bytes - before
 
     def after(self, cursor: int) -> list[Entry]:
@@ -257,23 +222,37 @@ class History:
             key=_seq,
         )
 
-    def _drop_oldest(self) -> None:
-        # A tenth more than needed, so that a full history is not walked for each event.
+    # A tenth more is dropped than needed, so that a full history is not walked for each event.
+
+    def _is_chunk_in_excess(self, entry: Entry) -> bool:
+        return entry.kind is _CHUNK and self._chunk_bytes > MAX_CHUNK_BYTES * 0.9
+
+    def _is_other_in_excess(self, entry: Entry) -> bool:
+        if entry.kind is _CHUNK:
+            return False
+        count = self._others + (self._progress is not None)
+        return count > self._max_entries * 0.9 or self._bytes - self._chunk_bytes > MAX_BYTES * 0.9
+
+    def _drop_oldest(self, is_in_excess: Callable[[Entry], bool]) -> None:
         # The newest entry is kept, too: cursors would not notice the gap if it were dropped.
         keep = {id(self._last_status), id(self._last_end), *map(id, self._entries[-1:])}
-        excess = self.count - self._max_entries * 0.9
         kept: list[Entry] = []
         for entry in self._entries:
-            if (excess <= 0 and self._bytes <= MAX_BYTES * 0.9) or id(entry) in keep:
+            if id(entry) in keep or not is_in_excess(entry):
                 kept.append(entry)
             else:
-                excess -= 1
                 self._drop(entry)
         self._entries = kept
 
     def _drop(self, entry: Entry) -> None:
         self._bytes -= entry.size
         # What was kept as the last status once may be dropped after newer entries.
+        if entry.kind is _CHUNK:
+            self._chunk_bytes -= entry.size
+            self.dropped_chunk_seq = entry.seq
+        else:
+            self._others -= 1
+            self.dropped_other_seq = max(self.dropped_other_seq, entry.seq)
         if entry.seq > self.dropped_seq:
             self.dropped_seq, self.dropped_position = entry.seq, entry.position
 

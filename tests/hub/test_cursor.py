@@ -31,10 +31,13 @@ from support.sample_events import (
 )
 
 from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.hub.cursor import ReplayCursor
 from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.hub.store import Limits, OperationStore
+from celery_wsprogress.operations.history import History
+from celery_wsprogress.operations.history_entry import Entry, Kind
 from celery_wsprogress.operations.operation import Operation
 from celery_wsprogress.operations.selector import EVERYTHING
 from celery_wsprogress.operations.states import Verdict
@@ -536,6 +539,28 @@ def test_a_line_that_was_to_follow_a_snapshot_and_goes_is_told_of():
     client.read_all()
     missed = sum(one["missed"] for one in snapshots(client.seen))
     assert len(client.ids) + missed == len(written)
+
+
+def test_a_chunk_that_goes_unread_is_a_gap_although_later_lines_went_before():
+    """Lines and chunks are dropped each by themselves, so what goes is not always what is newer."""
+    history = History()
+
+    def write(kind, size, number):
+        for seq in range(history.newest + 1, history.newest + 1 + number):
+            frame = b'{"event_id":"e.%d.0"}' % seq + b"x" * size
+            history.append(Entry(seq, 1, kind, "r", frame))
+
+    write(Kind.CHUNK, 5_000, 100)
+    write(Kind.OTHER, 100_000, 10)
+    assert history.dropped_other_seq > 100
+    cursor = ReplayCursor(0)
+    cursor.attach(history)
+    assert not cursor.has_gap(history)
+    write(Kind.CHUNK, 2_600_000, 1)
+    assert 0 < history.dropped_chunk_seq <= 100 < history.dropped_seq
+    assert cursor.has_gap(history)
+    cursor.mark_snapshot_sent(history)
+    assert not cursor.has_gap(history)
 
 
 @st.composite

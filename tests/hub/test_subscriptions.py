@@ -12,7 +12,7 @@ from celery_wsprogress.hub.hub import Hub
 from celery_wsprogress.hub.session import Session
 from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.hub.subscriptions import RECORDS_PER_STEP
-from celery_wsprogress.operations.history import MAX_ENTRIES
+from celery_wsprogress.operations.history import MAX_CHUNK_BYTES, MAX_ENTRIES
 from celery_wsprogress.operations.selector import EVERYTHING, Selector, SelectorField
 from celery_wsprogress.protocol.batches import Batch
 
@@ -172,9 +172,27 @@ def test_the_end_of_a_selector_takes_nothing_back_that_is_watched_by_id():
     assert taken(session) == ["op-red"]
 
 
+def test_a_stream_of_many_short_chunks_is_whole_for_those_who_come_late_whatever_else_there_is():
+    hub, number = Hub(), 5_000
+    for first in range(0, number, 500):
+        chunks = [chunk("word ", index) for index in range(first, first + 500)]
+        lines = [log("read " + "x" * 300) for _ in range(500)]
+        batch = Batch("w", 1 + first // 500, [*chunks, *lines])
+        process(hub, batch, epoch="e", position=f"{first + 1}", now=0.0)
+    session = Session(1, Permit(None))
+    hub.subscriptions.subscribe(session, OPERATION, replay=None, since=None)
+    frames = []
+    while session.has_unread:
+        frames += decoded(session.take(65_536, 0.0, 0.0))
+    seen = [one["data"]["index"] for one in frames if one["event_type"] == "chunk"]
+    assert seen == [*range(number)]
+    assert 0 < len(frames) - number <= MAX_ENTRIES
+
+
 def test_a_stream_that_is_longer_than_a_history_says_where_its_beginning_is_missing():
-    hub, closes = Hub(), 2 * MAX_ENTRIES
-    chunks = [*(chunk("word ", index) for index in range(closes)), chunk(None, closes, closed=True)]
+    text, hub = "word " * 800, Hub()
+    closes = MAX_CHUNK_BYTES // len(text)
+    chunks = [*(chunk(text, index) for index in range(closes)), chunk(None, closes, closed=True)]
     events = [status("started", operation_type="t", metadata={}), *chunks]
     process(hub, Batch("w", 1, events), epoch="e", position="1", now=0.0)
 

@@ -6,14 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from celery_wsprogress.operations.history import (
-    ENTRY_OVERHEAD,
     MAX_BYTES,
+    MAX_CHUNK_BYTES,
     MAX_ENTRIES,
     MAX_JOINED_BYTES,
-    Entry,
     History,
-    Kind,
 )
+from celery_wsprogress.operations.history_entry import ENTRY_OVERHEAD, Entry, Kind
 from celery_wsprogress.protocol.event_ids import LogPosition
 
 
@@ -95,6 +94,41 @@ def test_whatever_comes_it_stays_in_order_and_accounts_for_its_bytes(appended):
     assert history.count == len(held)
     lossless = [s for s, (kind, _, _) in enumerate(appended, start=1) if kind is not Kind.PROGRESS]
     assert set(seqs(held)) >= {seq for seq in lossless if seq > history.dropped_seq}
+
+
+_LARGE = st.integers(1, 300_000)
+_ALL_BUT_PROGRESS = st.sampled_from([one for one in Kind if one is not Kind.PROGRESS])
+
+
+@given(st.lists(st.tuples(_ALL_BUT_PROGRESS, _LARGE), max_size=60))
+def test_chunks_push_nothing_else_out_and_nothing_pushes_them_out(appended):
+    entries = [
+        entry(seq, kind, frame=b"x" * size) for seq, (kind, size) in enumerate(appended, start=1)
+    ]
+    held = filled(*entries).after(0)
+    for kinds in ({Kind.CHUNK}, {*Kind} - {Kind.CHUNK}):
+        alone = filled(*[one for one in entries if one.kind in kinds])
+        assert [one for one in held if one.kind in kinds] == alone.after(0)
+
+
+@given(st.lists(st.tuples(st.sampled_from(Kind), _LARGE), max_size=60))
+def test_what_is_held_is_bounded_by_the_bytes_of_chunks_and_of_all_else(appended):
+    history, largest = History(), 0
+    for seq, (kind, size) in enumerate(appended, start=1):
+        one = entry(seq, kind, frame=b"x" * size)
+        history.append(one)
+        largest = max(largest, one.size)
+        chunks = sum(held.size for held in history.after(0) if held.kind is Kind.CHUNK)
+        # The newest entry is kept in any case, and of some kinds the last one.
+        assert chunks <= MAX_CHUNK_BYTES + largest
+        assert history.size - chunks <= MAX_BYTES + 4 * largest
+
+
+def test_short_chunks_do_not_count_as_entries():
+    chunks = [entry(seq, Kind.CHUNK) for seq in range(1, 5 * MAX_ENTRIES)]
+    history = filled(*chunks, entry(5 * MAX_ENTRIES))
+    assert history.dropped_seq == 0
+    assert history.count == 5 * MAX_ENTRIES
 
 
 @given(st.integers(0, 40), st.sets(st.integers(1, 40), min_size=1))
