@@ -241,9 +241,9 @@ class Tracker:
         return Steps(total, self.update_progress, finish, self.run.operation_type)
 
     def replace(self, *, streams_errors: bool = False) -> None:
-        """Publish ``replaced``, once, before the successor of the same id can start.
+        """Close the streams and publish ``replaced``, once, before the successor of this id starts.
 
-        It does not end the run, which still fails if its successor cannot be published.
+        It does not end the run, which fails if its successor cannot be published.
 
         Args:
             streams_errors: Whether events may contain the texts of errors of all that follows.
@@ -251,6 +251,8 @@ class Tracker:
         self.replaced = True
         if not self._replacement_announced:
             self._replacement_announced = True
+            for stream in list(self.streams.values()):
+                stream.close()
             event = encoded_events.replaced(self.run, time(), stream_errors=streams_errors)
             self._emit(event, flush_progress=True)
 

@@ -6,11 +6,13 @@ import threading
 import time
 
 from celery import Celery
+from celery.exceptions import Ignore, Reject
 
 from celery_wsprogress import StreamingTask, copy_context, operation, stream
 
 app = Celery("orator", broker=os.environ["BROKER_URL"], backend=os.environ["RESULT_BACKEND"])
 app.conf.update(broker_connection_retry_on_startup=True)
+logger = logging.getLogger("orator")
 
 
 @app.task(base=StreamingTask)
@@ -43,6 +45,29 @@ def again(self):
     raise self.retry(countdown=0)
 
 
+@app.task(base=StreamingTask, stream_logs="INFO", soft_time_limit=2)
+def ends(self, how):
+    """Streams and logs, and then ends in a way of Celery's own."""
+    self.stream("answer").write("so far")
+    logger.info("before the end")
+    if how == "replaced":
+        raise self.replace(successor.si().set(queue=self.request.delivery_info["routing_key"]))
+    if how == "ignored":
+        raise Ignore
+    if how == "rejected":
+        raise Reject("no", requeue=False)
+    if how == "eager":
+        successor.apply(task_id=f"inner-{self.request.id}")
+        return
+    time.sleep(60)
+
+
+@app.task(base=StreamingTask, stream_logs="INFO")
+def successor(self):
+    self.stream("answer").write("the other")
+    logger.info("of the other")
+
+
 @app.task(base=StreamingTask)
 def one_of_many(self, name, count):
     out = self.stream(name)
@@ -52,7 +77,6 @@ def one_of_many(self, name, count):
 
 _begun = []
 _all_begun = threading.Event()
-logger = logging.getLogger("orator")
 
 
 @app.task(base=StreamingTask, stream_logs="INFO", ignore_result=True)

@@ -10,7 +10,7 @@ from celery import Celery
 from support.conditions import eventually
 from support.workers import Worker
 
-from celery_wsprogress.protocol.events import Chunk, Completed, Log, Progress
+from celery_wsprogress.protocol.events import Chunk, Completed, Error, Log, Progress, Status
 
 
 @pytest.fixture(scope="module", params=["prefork", "threads", "gevent"])
@@ -58,6 +58,52 @@ def test_each_attempt_has_streams_of_its_own(app, log):
     task = app.send_task("orator.again")
     said = streams_of(log.wait_for_end(task.id))
     assert said == [("answer", "attempt 0"), ("answer", "attempt 1")]
+
+
+FIRST = ["line", "chunk", "closed"]
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("ignored", [*FIRST, "completed"]),
+        ("rejected", [*FIRST, "error"]),
+        ("limited", [*FIRST, "error"]),
+        ("replaced", [*FIRST, "replaced", *FIRST, "completed"]),
+        ("eager", [*FIRST, "completed"]),
+    ],
+)
+def test_streams_and_lines_come_before_the_end_whatever_that_is(app, log, request, how, told):
+    if how == "limited" and "prefork" not in request.node.name:
+        pytest.skip("only prefork and gevent have a soft limit, and gevent's does not wake a sleep")
+    task = app.send_task("orator.ends", (how,))
+    events = log.wait_for_end(task.id)
+    assert in_words(events) == told
+    assert streams_of(events)[0] == ("answer", "so far")
+    if how == "replaced":
+        assert streams_of(events)[1] == ("answer", "the other")
+    if how == "eager":
+        assert in_words(log.wait_for_end(f"inner-{task.id}")) == [*FIRST, "completed"]
+
+
+def in_words(events):
+    """What is told in which order; a piece may be sent after a line that it was written before."""
+    words = []
+    for one in events:
+        if isinstance(one, Chunk):
+            words.append("closed" if one.data.closed is True else "chunk")
+        elif isinstance(one, Log):
+            words.append("line")
+        elif isinstance(one, Completed):
+            words.append("completed")
+        elif isinstance(one, Error):
+            words.append("error")
+        elif isinstance(one, Status) and one.data.status == "replaced":
+            words.append("replaced")
+    for at in range(len(words) - 1):
+        if words[at : at + 2] == ["chunk", "line"]:
+            words[at : at + 2] = ["line", "chunk"]
+    return words
 
 
 def test_tasks_that_run_at_once_do_not_mix(app, log):
