@@ -74,16 +74,28 @@ class ProgressService:
         self.limits = ClientLimits.of(settings)
         self.authorizer = Authorizer(settings, None if permit is None else PermitFunction(permit))
         latency, broker = LatencyHistogram(), BrokerStatus()
+        read_lag = LatencyHistogram("read_lag_seconds")
         backend = find_backend(app, settings.result_backend)
         self._liveness = LivenessService(self.hub, broker, settings, write, backend)
         fan_out = FanOut(latency.observe_since)
         self._dispatcher = Dispatcher(
-            self.hub, fan_out.deliver, broker, self.replay, self._liveness.resume
+            self.hub,
+            fan_out.deliver,
+            broker,
+            self.replay,
+            self._liveness.resume,
+            observe_lag=read_lag.observe,
         )
         self._reader = LogReaderThread(read, self._dispatcher.submit, broker)
         self._by_session: dict[Session, ClientConnection] = {}
         self.metrics = MetricsCollector(
-            self.hub, broker, self.replay, self._by_session, latency, limits=self.limits
+            self.hub,
+            broker,
+            self.replay,
+            self._by_session,
+            latency,
+            read_lag=read_lag,
+            limits=self.limits,
         )
         workers = ControlAddress(write) if app is None else ControlAddress.of_app(app)
         self.connections = Connections(
@@ -138,8 +150,11 @@ class ProgressService:
 
     async def _close_late(self) -> None:
         while True:
+            due = time.monotonic() + DEADLINE_INTERVAL
             await asyncio.sleep(DEADLINE_INTERVAL)
-            self.connections.close_late(time.monotonic())
+            now = time.monotonic()
+            self.metrics.loop_lag.observe(now - due)
+            self.connections.close_late(now)
 
 
 def _broker(app: Any, settings: ServeSettings) -> tuple[BrokerAddress, BrokerAddress]:

@@ -8,7 +8,7 @@ Runs in: the event loop. Pure: the time is passed in.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from msgspec import Raw
 
@@ -67,6 +67,15 @@ Command: TypeAlias = "Callable[[CommandContext], dict[str, Any] | Steps[dict[str
 """Executes a command and returns its reply, at once or in steps."""
 
 
+class Executed(NamedTuple):
+    """What a client has sent."""
+
+    command: str
+    """Its name; ``""`` if it is none of :data:`COMMANDS`."""
+    error: CommandError | TokenError | None
+    """The error that the reply tells; None if there is none."""
+
+
 def execute(
     frame: str | bytes,
     session: Session,
@@ -78,12 +87,8 @@ def execute(
     replayable: bool,
     canceller: Canceller | None = None,
     broker_error: str = "",
-) -> Steps[CommandError | TokenError | None]:
-    """Execute the command in a frame of a client, in steps, and queue the reply on its session.
-
-    Returns:
-        The error that the reply tells; None if there is none.
-    """
+) -> Steps[Executed]:
+    """Execute the command in a frame of a client, in steps, and queue the reply on its session."""
     session.commands += 1
     # From the first step on: events of what it subscribes to are sent behind its reply.
     session.is_answering = True
@@ -115,7 +120,8 @@ def execute(
         reply = {"error": str(exc), "code": exc.code, "command": named}
     session.replies.add(encode_reply(_as_reply(reply, fields.get("request_id"))))
     session.is_answering = False
-    return error
+    command = fields.get("command")
+    return Executed(command if isinstance(command, str) and command in COMMANDS else "", error)
 
 
 def _as_reply(reply: dict[str, Any], request_id: object) -> dict[str, Any]:

@@ -9,6 +9,7 @@ Pure: times are passed in. Runs in: the event loop.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -74,6 +75,12 @@ class Deliveries:
         self._limiter = ProgressRateLimiter(progress_interval)
         self._unsent: dict[OperationRecord, tuple[int, float | None]] = {}
         """``cursor`` and ``since`` of the :class:`Delivery` that is due, by operation."""
+        self.appended: Counter[type[Event]] = Counter()
+        """Numbers of events that were appended to the histories, by type."""
+        self.to_sessions = 0
+        """Number of deliveries to sessions: each once for each session."""
+        self.conflated = 0
+        """Number of progress events that a newer one replaced before they were appended."""
         self._joined: list[History] = []
         """The histories of the last deliveries: their frames may be joined for several
         sessions."""
@@ -86,12 +93,14 @@ class Deliveries:
     def add(self, record: OperationRecord, event: Event, event_id: str, epoch_number: int) -> None:
         """Encode an event and append it to the history of its operation."""
         newest = record.history.newest
+        kind = type(event)
+        self.appended[kind] += 1
         self._unsent.setdefault(record, (newest, event.timestamp))
         frame = text_frame(encode_event_frame(event, event_id))
         # All entries of a run share one `str`, to save memory.
         current = record.operation.runs.current
         run = current.id if current is not None and current.id == event.run else event.run
-        entry = Entry(newest + 1, epoch_number, KINDS[type(event)], run, frame)
+        entry = Entry(newest + 1, epoch_number, KINDS[kind], run, frame)
         self._store.append(record, entry)
 
     def add_progress(
@@ -102,6 +111,7 @@ class Deliveries:
             self.add(record, event, event_id, epoch_number)
         else:
             progress = DueProgress(event, event_id, epoch_number)
+            self.conflated += self._limiter.get(record) is not None
             self._limiter.hold_back(record, progress, self._interval)
 
     def add_workflow_progress(self, record: OperationRecord, now: float) -> None:
@@ -135,6 +145,7 @@ class Deliveries:
             for record, (cursor, since) in unsent.items()
             if (sessions := self._index.of(record))
         ]
+        self.to_sessions += sum(len(one.sessions) for one in deliveries)
         # Not the deliveries: they would hold sessions whose connections are closed.
         self._joined = [one.record.history for one in deliveries]
         return deliveries

@@ -56,8 +56,9 @@ class Hub:
     store: OperationStore = field(default_factory=OperationStore)
     counts: Counter[str] = field(default_factory=Counter)
     """Numbers of events: ``events``, ``delivered``, ``behind``, ``over``, ``resumed``,
-    ``malformed``; of batches: ``repeats`` (written twice) and ``gaps`` (missing); and of questions
-    of clients about unknown operations: ``lookups_refused``."""
+    ``malformed``; of batches: ``repeats`` (written twice) and ``gaps`` (missing), ``bytes`` of
+    all; of questions of clients about unknown operations: ``lookups_refused``; of operations that
+    clients resumed: ``recovered``, ``not_recovered``."""
     progress_interval: float = 0.0
     """Minimum seconds between two progress events of one operation, for all sessions."""
     events_read: Counter[type[LogEvent]] = field(default_factory=Counter)
@@ -65,7 +66,7 @@ class Hub:
     _log: LogCursor = field(default_factory=LogCursor)
     subscriptions: Subscriptions = field(init=False)
     workflows: Workflows = field(init=False)
-    _deliveries: Deliveries = field(init=False)
+    deliveries: Deliveries = field(init=False)
     _heartbeat_interval: float = 0.0
     """Seconds between two heartbeats of the writer whose batch is being processed."""
 
@@ -73,7 +74,7 @@ class Hub:
         self.workflows = Workflows(self.store)
         self.store.on_workflow_evicted = self.workflows.forget
         self.subscriptions = Subscriptions(self.store, self._log)
-        self._deliveries = Deliveries(
+        self.deliveries = Deliveries(
             self.store, self.subscriptions.index, self.progress_interval, self._progress_of
         )
         self.store.evicted.on_forgotten = self._close_slow_readers
@@ -116,7 +117,7 @@ class Hub:
             if record is not None and current is not None and current.id == run:
                 record.last_heartbeat_at = now
                 current.heartbeat_interval = batch.every
-                self._deliveries.add_held_back(record, now)
+                self.deliveries.add_held_back(record, now)
                 if current.mark_alive(batch.at):
                     self._resume(record, current, batch.at, at.event_id(index), now)
                 self.store.touch(record, now)
@@ -140,7 +141,7 @@ class Hub:
         is_current = before is not None and before.id == run
         is_progress = isinstance(event, Progress)
         if not (is_current and is_progress):
-            self._deliveries.add_held_back(record, now)
+            self.deliveries.add_held_back(record, now)
         # What a sidecar inferred was not reported by the run itself, and `queued` is of no run.
         reported = bool(run) and not event.inferred
         if reported and before is not None and is_current and before.mark_alive(event.timestamp):
@@ -156,9 +157,9 @@ class Hub:
                 record.history.run_start_seq = record.history.newest + 1
             epoch_number = self._log.epoch_number
             if is_progress:
-                self._deliveries.add_progress(record, event, event_id, epoch_number, now)
+                self.deliveries.add_progress(record, event, event_id, epoch_number, now)
             else:
-                self._deliveries.add(record, event, event_id, epoch_number)
+                self.deliveries.add(record, event, event_id, epoch_number)
         self.store.touch(record, now)
         # What a superseded run says is not of its operation, nor of a workflow.
         if isinstance(event, Status):
@@ -198,9 +199,9 @@ class Hub:
         for entry, result in results_of(record.history):
             told = structs.replace(result, operation_id=shown.operation_id, run=events[-1].run)
             event_id = derived_event_id(result.event_id)
-            self._deliveries.add(shown, told, event_id, entry.epoch_number)
+            self.deliveries.add(shown, told, event_id, entry.epoch_number)
         event_id = derived_event_id(record.history.last_event_id)
-        self._deliveries.add(shown, events[-1], event_id, entries[-1].epoch_number)
+        self.deliveries.add(shown, events[-1], event_id, entries[-1].epoch_number)
         self.store.touch(shown, record.last_event_at)
 
     def _conclude(
@@ -220,7 +221,7 @@ class Hub:
             if workflow is not None and record is not None:
                 if again:
                     workflow.change = change._replace(event_id=previous)
-                self._deliveries.add_workflow_progress(record, now)
+                self.deliveries.add_workflow_progress(record, now)
 
     def _create(self, event: Event) -> OperationRecord | None:
         """Create the record of an operation; None for an event that begins none."""
@@ -258,21 +259,21 @@ class Hub:
         if event.data.status == STARTED:
             record.history.run_start_seq = record.history.newest + 1
         event_id += SYNTHETIC_SUFFIX
-        self._deliveries.add(record, event, event_id, self._log.epoch_number)
+        self.deliveries.add(record, event, event_id, self._log.epoch_number)
         self._report(record, event, event_id, now)
 
     @property
     def next_due(self) -> float | None:
         """Monotonic time at which to call :meth:`flush_due`; None if nothing is held back."""
-        return self._deliveries.next_due
+        return self.deliveries.next_due
 
     def flush_due(self, now: float) -> None:
         """Deliver the progress that was held back until now."""
-        self._deliveries.add_due(now)
+        self.deliveries.add_due(now)
 
     def take_deliveries(self) -> list[Delivery]:
         """Return the deliveries since the last call, for operations with a subscription."""
-        return self._deliveries.take()
+        return self.deliveries.take()
 
     def _close_slow_readers(self, record: OperationRecord) -> None:
         """Close the sessions that have not read an evicted operation whose memory is needed."""

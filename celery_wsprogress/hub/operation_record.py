@@ -53,6 +53,7 @@ class OperationRecord:
     __slots__ = (
         "__weakref__",
         "counted_size",
+        "counted_state",
         "history",
         "last_event_at",
         "last_heartbeat_at",
@@ -74,6 +75,8 @@ class OperationRecord:
         self.serial = serial
         self.counted_size = 0
         """Bytes of the operation that :attr:`OperationStore.history_bytes` contains."""
+        self.counted_state: State | None = None
+        """The state in which :attr:`OperationStore.held` counts it; None before its first event."""
         self.phase = Phase.WAITING
         self.last_event_at = 0.0
         self.lru_touched_at = 0.0

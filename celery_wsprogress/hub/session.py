@@ -65,6 +65,7 @@ class Session:
         "permit",
         "replies",
         "selectors",
+        "snapshots",
         "subscribed",
         "subscribed_bytes",
         "too_slow",
@@ -83,11 +84,11 @@ class Session:
         """The selectors that it is subscribed to."""
         self.cursors: dict[str, ReplayCursor] = {}
         """Cursors by operation id, where a number is not enough."""
-        self.commands = 0
-        """Number of commands processed."""
+        self.commands = 0  # Number of commands processed.
         self.is_answering = False  # Events wait for the reply to the command that is executed.
         self.accepts_snapshots = False
         """Whether the client has sent ``resync: true``."""
+        self.snapshots = 0  # Number of those sent for events that were dropped.
         self.too_slow = False
         """Whether unread entries were dropped, so that the connection must be closed."""
         self.valid_until = float("inf")
@@ -277,6 +278,7 @@ class Session:
         if not self._prepare(record, cursor):
             return b""
         before = cursor.seq
+        self.snapshots += cursor.needs_snapshot
         frames, is_finished = cursor.take(record, room, timestamp, shown)
         if is_finished:
             self._mark_read(record, before, now)

@@ -7,7 +7,7 @@ The hub calls the store. Pure: ``now`` is seconds of the monotonic clock, passed
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -67,6 +67,10 @@ class OperationStore:
     """Bytes of memory of all operations and their histories, about."""
     evicted_up_to: LogPosition | None = None
     """The log position of the newest evicted event."""
+    held: Counter[State] = field(default_factory=Counter)
+    """Number of operations that are held, by state."""
+    ended: Counter[State] = field(default_factory=Counter)
+    """Number of operations that have ever ended, by state."""
     _appended: int = 0
     """Number of entries ever appended. A new history counts on from it, see :class:`History`."""
     evicted: EvictedRecords[OperationRecord] = field(default_factory=EvictedRecords)
@@ -133,12 +137,12 @@ class OperationStore:
         if record.operation.size != record.counted_size:
             self.history_bytes += record.operation.size - record.counted_size
             record.counted_size = record.operation.size
-        phase = PHASE_OF_STATE[record.operation.runs.state]
-        if record.phase is not phase:
-            self._set_phase(record, phase, now)
+        state = record.operation.runs.state
+        if record.counted_state is not state:
+            self._set_state(record, state, now)
         elif now - record.lru_touched_at >= LRU_TOUCH_INTERVAL:
             record.lru_touched_at = now
-            self._lru[phase].move_to_end(record.operation_id)
+            self._lru[record.phase].move_to_end(record.operation_id)
         # Nearly always neither is so.
         if self._queue_grown or self.history_bytes > self.limits.max_history_bytes:
             self.evict_excess()
@@ -155,11 +159,22 @@ class OperationStore:
         while self.history_bytes > limits.max_history_bytes and len(self._records) > 1:
             self._evict(self._next_to_evict())
 
-    def _set_phase(self, record: OperationRecord, phase: Phase, now: float) -> None:
+    def _set_state(self, record: OperationRecord, state: State, now: float) -> None:
+        """Count an operation in its new state, and put it at the end of the queue of its phase."""
+        phase = PHASE_OF_STATE[state]
+        self._discount(record)
+        record.counted_state = state
+        self.held[state] += 1
+        if phase is _FINISHED:
+            self.ended[state] += 1
         del self._lru[record.phase][record.operation_id]
         self._lru[phase][record.operation_id] = record
         self._queue_grown = True
         record.phase, record.lru_touched_at = phase, now
+
+    def _discount(self, record: OperationRecord) -> None:
+        if record.counted_state is not None:
+            self.held[record.counted_state] -= 1
 
     def _next_to_evict(self) -> OperationRecord:
         return next(_first(queue) for queue in self._lru if queue)
@@ -169,6 +184,7 @@ class OperationStore:
         del self._records[operation_id]
         del self._lru[record.phase][operation_id]
         self._by_serial.remove(record)
+        self._discount(record)
         size = history.size + record.counted_size + record.plan_size + RECORD_BYTES
         self.history_bytes -= size
         self.evicted.add(record, size, self.limits.max_history_bytes // 8)

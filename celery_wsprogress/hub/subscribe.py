@@ -104,6 +104,7 @@ def _subscribe_to_one(
     )
     if since is not None:
         reply["recovered"] = recovered
+        _count_resume(context, recovered=recovered)
     return reply
 
 
@@ -122,10 +123,16 @@ def _subscribe_to_several(context: CommandContext, replay: str | None) -> Steps[
         recovered[one] = context.hub.subscriptions.subscribe(
             context.session, one, replay=replay, since=since.get(one)
         )
+        if one in since:
+            _count_resume(context, recovered=recovered[one])
         if number % SUBSCRIPTIONS_PER_STEP == 0:
             yield
     reply = {"status": "subscribed", "operation_ids": ids, "operation": None}
     return reply | ({"recovered": {one: recovered[one] for one in since}} if since else {})
+
+
+def _count_resume(context: CommandContext, *, recovered: bool) -> None:
+    context.hub.counts["recovered" if recovered else "not_recovered"] += 1
 
 
 def _subscribe_by(

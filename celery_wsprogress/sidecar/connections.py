@@ -204,7 +204,7 @@ class Connections:
         if timestamp >= session.valid_until:
             # The command may add a token: what only an ended one granted must be gone before.
             self._expiry.check(session)
-        error = yield from commands.execute(
+        steps = commands.execute(
             frame,
             session,
             self._hub,
@@ -215,8 +215,9 @@ class Connections:
             canceller=partial(self._cancel, connection),
             broker_error=self._broker.error,
         )
-        if error is not None:
-            self._count_error(error, connection)
+        executed = yield from self._metrics.commands.measure(steps)
+        if executed.error is not None:
+            self._count_error(executed.error, connection)
         if not connection.hold_subjects():
             self._refuse_subject(session, connection)
         self._expiry.watch(session)

@@ -112,6 +112,7 @@ class Sidecar:
         self.settings = settings
         self.hub = new_hub(settings)
         latency, broker = LatencyHistogram(), BrokerStatus()
+        read_lag = LatencyHistogram("read_lag_seconds")
         self._startup_replay = StartupReplay()
         self._liveness = LivenessService(
             self.hub, broker, settings, write_address or address, backend
@@ -122,6 +123,7 @@ class Sidecar:
             broker,
             self._startup_replay,
             self._liveness.resume,
+            observe_lag=read_lag.observe,
         )
         self.ingest = LogReaderThread(address, self._dispatcher.submit, broker)
         self.port = settings.port
@@ -133,7 +135,13 @@ class Sidecar:
         self._shares = share_files(self._files.limit - self._files.in_use, settings.max_connections)
         self.limits = ClientLimits.of(settings, self._shares)
         self._metrics = MetricsCollector(
-            self.hub, broker, self._startup_replay, self._by_session, latency, limits=self.limits
+            self.hub,
+            broker,
+            self._startup_replay,
+            self._by_session,
+            latency,
+            read_lag=read_lag,
+            limits=self.limits,
         )
         self._link = link
         self._sweep_interval = sweep_interval
@@ -284,8 +292,10 @@ class Sidecar:
 
     async def _close_late(self) -> None:
         while True:
+            due = time.monotonic() + DEADLINE_INTERVAL
             await asyncio.sleep(DEADLINE_INTERVAL)
             now = time.monotonic()
+            self._metrics.loop_lag.observe(now - due)
             self.limits.admission.drop_late(now)
             self._connections.close_late(now)
 

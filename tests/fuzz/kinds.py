@@ -440,7 +440,15 @@ def handler(settings: ServeSettings) -> RequestHandler:
     """What answers requests, with a hub that has read its log."""
     hub, broker, replay = written_hub(), BrokerStatus(), StartupReplay()
     replay.complete()
-    metrics = MetricsCollector(hub, broker, replay, {}, LatencyHistogram(), limits=client_limits())
+    metrics = MetricsCollector(
+        hub,
+        broker,
+        replay,
+        {},
+        LatencyHistogram(),
+        read_lag=LatencyHistogram("read_lag_seconds"),
+        limits=client_limits(),
+    )
     return RequestHandler(
         settings,
         authorizer=Authorizer(settings),

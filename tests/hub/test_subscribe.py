@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from support.deliveries import process
@@ -93,6 +94,17 @@ def test_since_goes_with_ids_and_not_with_a_selector(session, field):
         take_all(subscribe(context(session, operation_id="op-1", since="e.1.0")))["recovered"]
         is True
     )
+
+
+def test_whoever_resumes_is_counted_by_whether_nothing_is_missing(session):
+    ids = ["op-1", "op-2"]
+    one = context(session, operation_id="op-1", since="e.1.0")
+    since = {"op-1": "e.1.0", "op-2": "other.1.0"}
+    several = replace(one, fields={"operation_ids": ids, "since": since})
+    for command in (one, several, replace(one, fields={"operation_ids": ids})):
+        take_all(subscribe(command))
+    counts = one.hub.counts
+    assert (counts["recovered"], counts["not_recovered"]) == (2, 1)
 
 
 def test_several_ids_are_subscribed_in_steps_and_all_of_them(session):

@@ -13,6 +13,7 @@ from threading import Event, Thread
 
 import jwt
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from support.conditions import eventually
 from support.sample_events import completed, error, log, progress, queued, status
 from support.sidecars import PATIENT, SidecarThread, write_until_one_falls
@@ -175,8 +176,37 @@ def test_what_it_did_is_there_for_prometheus(served, write):
         'closed_total{code="1000"} 1',
         'closed_total{code="1009"} 1',
         'delivery_delay_seconds_bucket{le="+Inf"} 1',
+        'commands_total{command="subscribe"} 1',
+        'told_total{type="completed"} 1',
+        'operations_in_state{state="completed"} 1',
     ):
         assert f"\ncelery_wsprogress_{line}\n" in text.decode()
+
+
+def test_how_late_it_reads_and_how_busy_it_is(served, write):
+    def samples(name):
+        found = text_string_to_metric_families(get(served, "/metrics")[1].decode())
+        return {
+            sample.name: sample.value
+            for family in found
+            for sample in family.samples
+            if family.name == f"celery_wsprogress_{name}"
+        }
+
+    write(*LIFE)
+    eventually(lambda: samples("read_lag_seconds").get("celery_wsprogress_read_lag_seconds_count"))
+    eventually(lambda: samples("loop_lag_seconds").get("celery_wsprogress_loop_lag_seconds_count"))
+    assert samples("read_bytes")["celery_wsprogress_read_bytes_total"] > 0
+
+
+def test_who_may_not_connect_is_counted_by_the_reason(served):
+    for header in ({"Host": "elsewhere.example"}, {"Origin": "https://elsewhere.example"}):
+        request = urllib.request.Request(f"{served.http}/status", headers=header)
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(request, timeout=30)
+    text = get(served, "/metrics")[1].decode()
+    for limit in ("host", "origin"):
+        assert f'refused_connections_total{{limit="{limit}"}} 1\n' in text
 
 
 def test_the_path_subscribes(served, write):

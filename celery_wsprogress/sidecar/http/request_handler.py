@@ -190,6 +190,7 @@ class RequestHandler:
         header = refused_header(request, self._settings)
         log, client = connection.limits.log, connection.who
         if header is not None:
+            connection.limits.admission.refused[header.what.partition(" ")[0]] += 1
             text = describe_refusal(header, client)
             log.write(header.what, text, client=connection.address, level=logging.WARNING)
         else:
@@ -260,6 +261,7 @@ class RequestHandler:
 
 
 def _unauthorized(connection: ProgressConnection, exc: TokenError) -> HTTPAnswer:
+    connection.limits.admission.refused["token"] += 1
     text = f"Refused a request from {connection.who}: {exc}"
     connection.limits.log.write("401", text, client=connection.address)
     return unauthorized(exc)

@@ -83,6 +83,8 @@ class Dispatcher:
         startup_replay: Advanced by each batch, until the log was read for the first time.
         on_caught_up: Called when everything is processed that was in the log when the broker was
             reached.
+        observe_lag: Called once for each read, with the seconds since the broker took the last of
+            its batches, where it says when that was; not while the log is read at the start.
     """
 
     def __init__(
@@ -92,12 +94,15 @@ class Dispatcher:
         broker: BrokerStatus,
         startup_replay: StartupReplay,
         on_caught_up: Callable[[], None],
+        *,
+        observe_lag: Callable[[float], None],
     ) -> None:
         self._hub = hub
         self._deliver = deliver
         self._broker = broker
         self._startup_replay = startup_replay
         self._on_caught_up = on_caught_up
+        self._observe_lag = observe_lag
         self._read_permit = threading.Semaphore(0)
         self._reads: deque[ReadResult] = deque()
         self._loop: asyncio.AbstractEventLoop
@@ -163,12 +168,15 @@ class Dispatcher:
                 entry = read.entries.popleft()
                 size += len(entry.batch)
                 processed += self._process(read.epoch, entry)
+                if not read.entries and entry.written_at and self._startup_replay.done:
+                    self._observe_lag(time.time() - entry.written_at)
             if not read.entries:
                 finished.append(self._reads.popleft())
                 # Behind its batches: a handshake that waits sees all of them.
                 if read.caught_up:
                     self._startup_replay.complete()
                     self._on_caught_up()
+        self._hub.counts["bytes"] += size
         if self._reads:
             # Behind whatever is ready by now: pings, commands and other fan-outs have their turn.
             self._loop.call_soon(self._process_some)

@@ -61,7 +61,8 @@ class Admission:
         self.refused: Counter[str] = Counter()
         """Connections that were refused, by the limit: ``connections``, ``address``,
         ``subject``, ``unfinished``, ``timeout``; ``head`` and ``malformed`` are requests whose head
-        is too large, or none, and ``tls`` are handshakes of TLS that fail."""
+        is too large, or none; ``tls`` are handshakes of TLS that fail; ``host``, ``origin`` and
+        ``token`` are requests without the right."""
         self._deadlines: dict[str, dict[Droppable, float]] = {}
         """The unfinished requests by address, oldest first, with the time for their heads."""
         self._unfinished: dict[Droppable, str] = {}

@@ -1,8 +1,9 @@
-"""The delivery latency as a histogram: from the time of an event to the write to its clients.
+"""Histograms of latencies: of deliveries, of reading the log, and of the event loop.
 
-One observation covers a whole fan-out (:mod:`celery_wsprogress.sidecar.fan_out`): it is
-made when the last session was written to, from the time of the oldest event. One observation for
-each session would cost more than the delivery.
+The latency of a delivery is from the time of an event to the write to its clients. One observation
+covers a whole fan-out (:mod:`celery_wsprogress.sidecar.fan_out`): it is made when the last session
+was written to, from the time of the oldest event. One observation for each session would cost more
+than the delivery.
 
 The two times come from two clocks. A worker's clock that is ahead makes latencies look shorter, but
 never negative; one that is behind makes them look longer.
@@ -22,16 +23,18 @@ BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 MAX_LATENCY: Final = 3600.0
 """Seconds. A longer latency is the error of a clock, and counts as this one."""
 
-_NAME: Final = "delivery_delay_seconds"
-
 
 class LatencyHistogram:
     """The latencies of one process.
 
     Runs in: the event loop.
+
+    Args:
+        name: The name of the metric.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "delivery_delay_seconds") -> None:
+        self._name = name
         self._counts = [0] * (len(BOUNDS) + 1)
         self._sum = 0.0
 
@@ -51,8 +54,8 @@ class LatencyHistogram:
         so_far = 0
         for bound, count in zip((*BOUNDS, float("inf")), self._counts, strict=True):
             so_far += count
-            found[definitions.labelled(f"{_NAME}_bucket", le=_text(bound))] = so_far
-        return {**found, f"{_NAME}_sum": self._sum, f"{_NAME}_count": so_far}
+            found[definitions.labelled(f"{self._name}_bucket", le=_text(bound))] = so_far
+        return {**found, f"{self._name}_sum": self._sum, f"{self._name}_count": so_far}
 
 
 def _text(bound: float) -> str:

@@ -8,10 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from support import deliveries
-from support.sample_events import completed, log, progress, queued, status
+from support.sample_events import completed, error, log, progress, queued, status
 
 from celery_wsprogress import __version__
+from celery_wsprogress.access.permissions import Permit
+from celery_wsprogress.hub.commands import Executed
 from celery_wsprogress.hub.hub import Hub
+from celery_wsprogress.hub.session import Session
+from celery_wsprogress.hub.steps import take_all
 from celery_wsprogress.protocol import batches
 from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
 from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
@@ -47,9 +51,10 @@ LIFE = (
 class Wrote:
     """What the accounts see of a connection."""
 
-    def __init__(self, writes, size, code=1000):
+    def __init__(self, writes, size, code=1000, snapshots=0):
         self.writer = SimpleNamespace(sent_writes=writes, sent_bytes=size)
         self.first_close_code = code
+        self.session = SimpleNamespace(snapshots=snapshots)
 
 
 class Process:
@@ -59,14 +64,23 @@ class Process:
         self.hub, self.broker, self.rebuilding = Hub(), BrokerStatus(), StartupReplay()
         self.connections, self.delays = {}, LatencyHistogram()
         self.limits = ClientLimits(ConnectionLimits(10, 10, 10))
-        self.accounts = MetricsCollector(
+        self.accounts = self.collector()
+
+    def collector(self):
+        return MetricsCollector(
             self.hub,
             self.broker,
             self.rebuilding,
             self.connections,
             self.delays,
+            read_lag=LatencyHistogram("read_lag_seconds"),
             limits=self.limits,
         )
+
+    def connect(self, *connections):
+        """Open connections; the accounts have them by their sessions."""
+        for number, one in enumerate(connections):
+            self.connections[Session(number, Permit(None))] = one
 
     def read(self, *events, counter=1):
         batch = batches.Batch("w", counter, events)
@@ -74,6 +88,12 @@ class Process:
 
     def report(self):
         return self.accounts.report()
+
+
+def command(name):
+    """A command that is answered in its second step."""
+    yield
+    return Executed(name, None)
 
 
 @pytest.fixture
@@ -91,11 +111,17 @@ def families(report):
     }
 
 
+def values(found, name):
+    """The samples of a metric by the value of its only label."""
+    return {value: number for (_, (_, value)), number in found[f"celery_wsprogress_{name}"].items()}
+
+
 def test_every_figure_of_a_process_is_a_metric_of_the_table(process):
     process.read(*LIFE)
     process.accounts.closed(Wrote(1, 1))
     process.limits.admission.refused["address"] += 1
     process.accounts.refused_commands["too_large"] += 1
+    take_all(process.accounts.commands.measure(command("ping")))
     shown = text_string_to_metric_families(to_prometheus(process.report()))
     kinds = {family.name: (family.type, family.documentation) for family in shown}
     # The parser leaves the end out of a counter's name.
@@ -123,19 +149,55 @@ def test_what_was_read_is_counted_by_type_and_by_what_became_of_it(process):
     assert stats(figures)["events_total"] == 6
 
 
+def test_what_ended_how_and_what_is_held_is_counted_by_state(process):
+    process.read(*LIFE, queued(operation_id="op-2", operation_type="t", metadata={}))
+    process.read(error(operation_id="op-3"), counter=2)
+    process.hub.store.expire(1e6)
+    process.read(queued(operation_id="op-4", operation_type="t", metadata={}), counter=3)
+    found = families(process.report())
+    held = {"completed": 0, "error": 0, "running": 0, "queued": 1}
+    assert values(found, "operations_in_state") == held
+    assert values(found, "ended") == {"completed": 1, "error": 1}
+
+
+def test_what_is_told_is_what_was_read_without_what_newer_progress_replaced(process):
+    process.hub = Hub(progress_interval=1.0)
+    process.accounts = process.collector()
+    process.hub.subscriptions.subscribe(Session(1, Permit(None)), "op-1", replay=None, since=None)
+    steps = [progress(number / 10, at=3.0) for number in range(9)]
+    process.read(status("started", at=2.0, metadata={}), *steps, completed(at=4.0))
+    report = process.report()
+    assert report["conflated_total"] == 7
+    assert values(families(report), "told") == {"status": 1, "progress": 2, "completed": 1}
+    assert report["deliveries_total"] == 1
+
+
+def test_a_command_is_counted_with_the_time_of_its_steps_and_only_by_a_name_there_is(process):
+    for name in ("ping", "ping", ""):
+        take_all(process.accounts.commands.measure(command(name)))
+    # One that is never answered, since its client is gone.
+    cut = process.accounts.commands.measure(command("get_stats"))
+    next(cut)
+    cut.close()
+    found = families(process.report())
+    assert values(found, "commands") == {"ping": 2, "other": 1}
+    assert all(seconds > 0 for seconds in values(found, "command_seconds").values())
+
+
 def test_what_connections_wrote_is_not_lost_when_they_close(process):
-    closing = Wrote(2, 30, code=4008)
-    process.connections.update({1: closing, 2: Wrote(5, 700)})
+    closing = Wrote(2, 30, code=4008, snapshots=3)
+    process.connect(closing, Wrote(5, 700))
     process.accounts.opened()
     process.accounts.opened()
     before = process.report()
     assert (before["sent_writes_total"], before["sent_bytes_total"]) == (7, 730)
-    del process.connections[1]
+    del process.connections[next(iter(process.connections))]
     process.accounts.closed(closing)
     after = process.report()
     assert (after["sent_writes_total"], after["sent_bytes_total"]) == (7, 730)
     assert (after["connected_clients"], after["connections_total"]) == (1, 2)
     assert after[labelled("closed_by_code", code="4008")] == 1
+    assert after["snapshots_total"] == 3
 
 
 def test_close_codes_that_clients_make_up_make_no_metrics(process):
@@ -165,6 +227,7 @@ def test_readiness_is_what_it_depends_on(process):
 def test_the_machine_is_asked_for_what_the_process_takes(process):
     report = process.report()
     assert report["process_cpu_seconds_total"] > 0
+    assert 2 < report["process_open_fds"] < report["process_max_fds"]
     assert report["process_resident_memory_bytes"] > 1_000_000
 
 
@@ -176,8 +239,8 @@ def test_each_has_its_own_clients_and_all_have_the_same_log():
     for process in (one, other):
         process.read(*LIFE)
         process.broker.connected = True
-    one.connections[1] = Wrote(2, 30)
-    other.connections.update({1: Wrote(1, 10), 2: Wrote(1, 10)})
+    one.connect(Wrote(2, 30))
+    other.connect(Wrote(1, 10), Wrote(1, 10))
     other.rebuilding.complete()
     together = merge([one.report(), other.report()])
     assert together["connected_clients"] == 3
