@@ -55,6 +55,7 @@ FASTAPI = ROOT / "docs" / "howto" / "fastapi.md"
 CANCEL = ROOT / "docs" / "howto" / "cancel.md"
 LOGS = ROOT / "docs" / "howto" / "logs.md"
 STREAMS = ROOT / "docs" / "howto" / "streams.md"
+TRACING = ROOT / "docs" / "howto" / "tracing.md"
 WORKFLOWS = ROOT / "docs" / "howto" / "workflows.md"
 WATCH = ROOT / "docs" / "howto" / "watch-from-python.md"
 MCP = ROOT / "docs" / "howto" / "mcp.md"
@@ -323,6 +324,18 @@ def test_the_lines_of_the_documentation_are_seen(log_filters, monkeypatch):
     }
 
 
+def test_the_task_of_the_documentation_carries_its_trace():
+    page = run_page(TRACING, in_memory(python_of(TRACING)))
+    with (
+        start_worker(app_of(page), pool="threads", concurrency=1, perform_ping_check=False),
+        SidecarThread(broker_address(app_of(page))) as sidecar,
+    ):
+        seen = _completed(sidecar.sidecar.hub, page["order"]([1, 2]).id)
+    trace_id, span_id = page["trace_of"](seen)
+    assert (len(trace_id), len(span_id)) == (32, 16)
+    assert int(trace_id, 16)
+
+
 def lines_of(hub, operation_id, kind="log"):
     """The data of its log lines, or of its events of another type."""
     events, _ = newest_events(hub.store.get(operation_id).history, 100, 1_000_000)
@@ -576,8 +589,8 @@ START_IMPORT = """
 
 
 def test_no_other_page_holds_python_that_nothing_runs():
-    pages = (FIRST_BAR, TASKS, TRACK, LOGS, STREAMS, CANCEL, WORKFLOWS, LIBRARIES, WATCH)
-    of_tasks = {page.name for page in pages}
+    of_one_app = (TASKS, TRACK, LOGS, STREAMS, TRACING, CANCEL, WORKFLOWS, LIBRARIES, WATCH)
+    of_tasks = {page.name for page in (FIRST_BAR, *of_one_app)}
     run = {*of_tasks, *STANDALONE, *OF_DJANGO}
     assert {page.name for page in PAGES if python_of(page)} == run
 

@@ -37,6 +37,7 @@ from celery_wsprogress.worker.signals import (
     run_tracker,
 )
 from celery_wsprogress.worker.signals.backend_outcome import events_from_backend
+from celery_wsprogress.worker.trace_context import with_trace
 from celery_wsprogress.worker.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def started(
     publishing = publishing_for(task, header)
     if publishing is None:
         return
-    run, publisher = run_of(task, request), publishing.publisher
+    run, publisher = with_trace(run_of(task, request), request), publishing.publisher
     options = run_options_of(task, header)
     tracker = run_tracker.make(task, kwargs, run, publisher, options)
     run_tracker.enter(task, kwargs, tracker)
@@ -87,7 +88,7 @@ def _start_eagerly(task_id: Any, task: Any, args: Any, kwargs: Any) -> None:
             run_tracker.enter(task, kwargs, Tracker(unpublished, None, outer, streams_errors=full))
         return
     shown = with_exposed_arguments(task, read_header(headers), args, kwargs or {})
-    run, timestamp = run_of(task, {**headers, HEADER: shown}), time.time()
+    run, timestamp = with_trace(run_of(task, {**headers, HEADER: shown}), headers), time.time()
     publisher = publishing.publisher
     options = run_options_of(task, header)
     # There is no message to be acknowledged.
