@@ -8,6 +8,8 @@ against each other.
 from __future__ import annotations
 
 import random
+import urllib.request
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -20,11 +22,16 @@ from faults import (
     HALF_OPEN_EVERYWHERE,
     WORKER_KILLED,
     WORKER_PAUSED,
+    Fault,
     crowd,
+    kill_worker,
     scatter,
 )
 from log_tail import whenever
 from oracle import has_ended_for
+from prometheus_client.parser import text_string_to_metric_families
+from recordings import ALIVE
+from recordings import ENDS as WORDS_OF_THE_END
 from rounds import check_nothing_is_lost, go_through, has_started
 from support.conditions import eventually
 from support.servers import RabbitMQServer, RedisServer, ServerMissingError
@@ -192,6 +199,86 @@ def runs_of(system, operation_id):
 def begun(said):
     """The runs that have started, by what is said of them."""
     return {one.run for one in list(said) if (one.kind, one.text) == ("status", "started")}
+
+
+class Accounts:
+    """What everybody has counted so far: each sidecar, the oracle's eye on the log, the clients."""
+
+    def __init__(self, system):
+        self.sidecars = [scrape(sidecar) for sidecar in system.sidecars]
+        log = system.tail.log
+        self.log = Counter(log.counts)
+        said = [one for events in list(log.events.values()) for one in list(events)]
+        self.said = Counter(one.kind for one in said if one.kind != ALIVE)
+        transcripts = system.audience.transcripts
+        self.unrecovered = sum(one.counts["unrecovered"] for one in transcripts)
+
+
+def last_end(system, operation_id):
+    """How an operation ended, as its log says: a run that was given up may have gone on."""
+    events = list(system.tail.log.events[operation_id])
+    return [one.kind for one in events if one.is_end][-1]
+
+
+def scrape(sidecar):
+    """The samples of a sidecar, by name and by the value of their only label."""
+    with urllib.request.urlopen(f"{sidecar.http}/metrics", timeout=60) as response:
+        families = text_string_to_metric_families(response.read().decode())
+    samples = Counter()
+    for family in families:
+        for sample in family.samples:
+            name = sample.name.removeprefix("celery_wsprogress_")
+            samples[(name, *sample.labels.values())] = sample.value
+    return samples
+
+
+def grown(after, before, name):
+    """How much the samples of a metric have grown, by their label."""
+    grew = {key[1]: after[key] - before[key] for key in after if key[0] == name}
+    return Counter({label: number for label, number in grew.items() if number})
+
+
+@on_redis
+def test_the_figures_of_the_sidecars_are_those_of_the_oracle(system):
+    """All clients come back at once, and a worker dies; no sidecar does."""
+
+    def happen(system, chance):
+        scatter(system, chance)
+        kill_worker(system, chance)
+
+    system.wait_until_whole()
+    eventually(lambda: system.tail.quiet_for > 1.0)
+    before, earlier = Accounts(system), set(system.sent_at)
+    check_nothing_is_lost(go_through(system, Fault("both", happen), random.Random(1)))
+    ids = [one for one in system.sent_at if one not in earlier]
+    eventually(lambda: system.tail.quiet_for > 1.0)
+
+    shown = {one.event_id: one.kind for operation in ids for one in frames_of(system, operation)}
+    ends = Counter(last_end(system, one) for one in ids)
+
+    def check_sidecar(figures, first):
+        # Events in, as the log has them; and out, as all clients together were shown them.
+        assert grown(figures, first, "events_total") == after.said - before.said
+        told = grown(figures, first, "told_total")
+        expected = Counter(shown.values())
+        for kind in ("status", "log", "result", *WORDS_OF_THE_END):
+            assert told[kind] == expected[kind], kind
+        for name, counted in (("gaps_total", "gaps"), ("repeats_total", "repeats")):
+            assert figures[(name,)] - first[(name,)] == after.log[counted] - before.log[counted]
+        held = {
+            state: figures["operations_in_state", state] - first["operations_in_state", state]
+            for state in ("completed", "error", "running", "queued", "received", "retrying")
+        }
+        assert {state: number for state, number in held.items() if number} == ends
+
+    after = Accounts(system)
+    for figures, first in zip(after.sidecars, before.sidecars, strict=True):
+        check_sidecar(figures, first)
+    pairs = list(zip(after.sidecars, before.sidecars, strict=True))
+    resumes = sum((grown(*pair, "resumes_total") for pair in pairs), Counter())
+    # A client may have lost its connection again before it was told.
+    assert resumes["yes"] > 0
+    assert resumes["no"] >= after.unrecovered - before.unrecovered
 
 
 @on_redis
