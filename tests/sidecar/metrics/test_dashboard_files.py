@@ -23,7 +23,7 @@ from celery_wsprogress.brokers import BrokerAddress, open_writer
 from celery_wsprogress.protocol import batches
 from celery_wsprogress.sidecar.metrics.definitions import METRICS
 
-FILES = Path(__file__).parents[2] / "docs" / "deploy"
+FILES = Path(__file__).parents[3] / "docs" / "figures"
 JOB = "celery-wsprogress"
 
 #: What a sidecar says only of trouble, or of several processes.
