@@ -29,7 +29,7 @@ from celery_wsprogress.sidecar.liveness.result_lookup import find_backend
 from celery_wsprogress.sidecar.liveness.service import LivenessService
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import stats
-from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
+from celery_wsprogress.sidecar.metrics.latency import Latencies
 from celery_wsprogress.sidecar.new_hub import new_hub
 from celery_wsprogress.sidecar.shutdown import close_all
 
@@ -73,29 +73,22 @@ class ProgressService:
         self.replay = StartupReplay()
         self.limits = ClientLimits.of(settings)
         self.authorizer = Authorizer(settings, None if permit is None else PermitFunction(permit))
-        latency, broker = LatencyHistogram(), BrokerStatus()
-        read_lag = LatencyHistogram("read_lag_seconds")
+        latencies, broker = Latencies(), BrokerStatus()
         backend = find_backend(app, settings.result_backend)
         self._liveness = LivenessService(self.hub, broker, settings, write, backend)
-        fan_out = FanOut(latency.observe_since)
+        fan_out = FanOut(latencies.delivery.observe_since)
         self._dispatcher = Dispatcher(
             self.hub,
             fan_out.deliver,
             broker,
             self.replay,
             self._liveness.resume,
-            observe_lag=read_lag.observe,
+            observe_lag=latencies.read.observe,
         )
         self._reader = LogReaderThread(read, self._dispatcher.submit, broker)
         self._by_session: dict[Session, ClientConnection] = {}
         self.metrics = MetricsCollector(
-            self.hub,
-            broker,
-            self.replay,
-            self._by_session,
-            latency,
-            read_lag=read_lag,
-            limits=self.limits,
+            self.hub, broker, self.replay, self._by_session, latencies, limits=self.limits
         )
         workers = ControlAddress(write) if app is None else ControlAddress.of_app(app)
         self.connections = Connections(
@@ -150,10 +143,7 @@ class ProgressService:
 
     async def _close_late(self) -> None:
         while True:
-            due = time.monotonic() + DEADLINE_INTERVAL
-            await asyncio.sleep(DEADLINE_INTERVAL)
-            now = time.monotonic()
-            self.metrics.loop_lag.observe(now - due)
+            now = await self.metrics.sleep(DEADLINE_INTERVAL)
             self.connections.close_late(now)
 
 

@@ -46,7 +46,7 @@ from celery_wsprogress.sidecar.limits.open_files import (
 from celery_wsprogress.sidecar.liveness.service import LivenessService
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
 from celery_wsprogress.sidecar.metrics.definitions import merge, readiness, stats
-from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
+from celery_wsprogress.sidecar.metrics.latency import Latencies
 from celery_wsprogress.sidecar.new_hub import new_hub
 from celery_wsprogress.sidecar.reload import reload
 from celery_wsprogress.sidecar.shutdown import CLOSES_PER_SECOND, close_all
@@ -111,19 +111,18 @@ class Sidecar:
         check_exposure(settings)
         self.settings = settings
         self.hub = new_hub(settings)
-        latency, broker = LatencyHistogram(), BrokerStatus()
-        read_lag = LatencyHistogram("read_lag_seconds")
+        latencies, broker = Latencies(), BrokerStatus()
         self._startup_replay = StartupReplay()
         self._liveness = LivenessService(
             self.hub, broker, settings, write_address or address, backend
         )
         self._dispatcher = Dispatcher(
             self.hub,
-            FanOut(latency.observe_since).deliver,
+            FanOut(latencies.delivery.observe_since).deliver,
             broker,
             self._startup_replay,
             self._liveness.resume,
-            observe_lag=read_lag.observe,
+            observe_lag=latencies.read.observe,
         )
         self.ingest = LogReaderThread(address, self._dispatcher.submit, broker)
         self.port = settings.port
@@ -135,13 +134,7 @@ class Sidecar:
         self._shares = share_files(self._files.limit - self._files.in_use, settings.max_connections)
         self.limits = ClientLimits.of(settings, self._shares)
         self._metrics = MetricsCollector(
-            self.hub,
-            broker,
-            self._startup_replay,
-            self._by_session,
-            latency,
-            read_lag=read_lag,
-            limits=self.limits,
+            self.hub, broker, self._startup_replay, self._by_session, latencies, limits=self.limits
         )
         self._link = link
         self._sweep_interval = sweep_interval
@@ -292,10 +285,7 @@ class Sidecar:
 
     async def _close_late(self) -> None:
         while True:
-            due = time.monotonic() + DEADLINE_INTERVAL
-            await asyncio.sleep(DEADLINE_INTERVAL)
-            now = time.monotonic()
-            self._metrics.loop_lag.observe(now - due)
+            now = await self._metrics.sleep(DEADLINE_INTERVAL)
             self.limits.admission.drop_late(now)
             self._connections.close_late(now)
 

@@ -39,7 +39,7 @@ from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
 from celery_wsprogress.sidecar.limits.admission import ConnectionLimits
 from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
 from celery_wsprogress.sidecar.metrics.collector import MetricsCollector
-from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
+from celery_wsprogress.sidecar.metrics.latency import Latencies
 from fuzz import batches, commands, requests
 from fuzz.tokens import Token, token
 from fuzz.values import CANARY, OPERATIONS, some
@@ -445,8 +445,7 @@ def handler(settings: ServeSettings) -> RequestHandler:
         broker,
         replay,
         {},
-        LatencyHistogram(),
-        read_lag=LatencyHistogram("read_lag_seconds"),
+        Latencies(),
         limits=client_limits(),
     )
     return RequestHandler(

@@ -6,6 +6,8 @@ these counts over when a connection is closed, and a report adds those of the op
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +15,6 @@ from celery_wsprogress.protocol import close_codes
 from celery_wsprogress.protocol.events import event_type
 from celery_wsprogress.sidecar.metrics import definitions
 from celery_wsprogress.sidecar.metrics.command_costs import CommandCosts
-from celery_wsprogress.sidecar.metrics.latency import LatencyHistogram
 from celery_wsprogress.sidecar.metrics.process_stats import process_samples
 from celery_wsprogress.version import __version__
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from celery_wsprogress.sidecar.ingest.log_reader import BrokerStatus
     from celery_wsprogress.sidecar.ingest.startup_replay import StartupReplay
     from celery_wsprogress.sidecar.limits.client_limits import ClientLimits
+    from celery_wsprogress.sidecar.metrics.latency import Latencies
 
 _RESUMES: Final = {"yes": "recovered", "no": "not_recovered"}
 """The counts of the hub behind the label ``recovered``."""
@@ -41,8 +43,7 @@ class MetricsCollector:
         broker: The state of the connection to the broker.
         startup_replay: Whether the retained log has been read.
         connections: The open connections.
-        latency: The histogram of delivery latencies.
-        read_lag: The histogram of the time from the broker to the hub.
+        latencies: The histograms of deliveries, of reading the log, and of the event loop.
         limits: Counts what was refused.
     """
 
@@ -52,9 +53,8 @@ class MetricsCollector:
         broker: BrokerStatus,
         startup_replay: StartupReplay,
         connections: Mapping[Session, ClientConnection],
-        latency: LatencyHistogram,
+        latencies: Latencies,
         *,
-        read_lag: LatencyHistogram,
         limits: ClientLimits,
     ) -> None:
         self.stopping = False
@@ -63,14 +63,11 @@ class MetricsCollector:
         """Commands that were answered with an error, by its code."""
         self.commands = CommandCosts()
         """Commands that were answered, and their cost."""
-        self.loop_lag = LatencyHistogram("loop_lag_seconds")
-        """By how much a timer of the event loop was late."""
         self._hub = hub
         self._broker = broker
         self._startup_replay = startup_replay
         self._connections = connections
-        self._latency = latency
-        self._read_lag = read_lag
+        self._latencies = latencies
         self._limits = limits
         self._opened = 0
         self._closed: Counter[str] = Counter()
@@ -90,6 +87,18 @@ class MetricsCollector:
         self._bytes += connection.writer.sent_bytes
         self._snapshots += 0 if connection.session is None else connection.session.snapshots
 
+    async def sleep(self, seconds: float) -> float:
+        """Sleep, and count how late the event loop ends that.
+
+        Returns:
+            Seconds of the monotonic clock.
+        """
+        due = time.monotonic() + seconds
+        await asyncio.sleep(seconds)
+        now = time.monotonic()
+        self._latencies.loop.observe(now - due)
+        return now
+
     def report(self) -> dict[str, float]:
         """Return all samples of this process as of now."""
         return {
@@ -101,9 +110,9 @@ class MetricsCollector:
             **self._hub.stats(),
             **self._of_connections(),
             **self._of_commands(),
-            **self._latency.samples(),
-            **self._read_lag.samples(),
-            **self.loop_lag.samples(),
+            **self._latencies.delivery.samples(),
+            **self._latencies.read.samples(),
+            **self._latencies.loop.samples(),
             **process_samples(),
         }
 

@@ -58,5 +58,17 @@ class LatencyHistogram:
         return {**found, f"{self._name}_sum": self._sum, f"{self._name}_count": so_far}
 
 
+class Latencies:
+    """The histograms of one process."""
+
+    def __init__(self) -> None:
+        self.delivery = LatencyHistogram()
+        """From an event's own time to the write to its clients."""
+        self.read = LatencyHistogram("read_lag_seconds")
+        """From the broker to the hub."""
+        self.loop = LatencyHistogram("loop_lag_seconds")
+        """By how much a timer of the event loop was late."""
+
+
 def _text(bound: float) -> str:
     return "+Inf" if bound == float("inf") else repr(bound)

@@ -32,7 +32,12 @@ from celery_wsprogress.sidecar.metrics.definitions import (
     stats,
     to_prometheus,
 )
-from celery_wsprogress.sidecar.metrics.latency import BOUNDS, MAX_LATENCY, LatencyHistogram
+from celery_wsprogress.sidecar.metrics.latency import (
+    BOUNDS,
+    MAX_LATENCY,
+    Latencies,
+    LatencyHistogram,
+)
 
 NAMES = [one.sample or one.name for one in METRICS if one.kind != "histogram"]
 COUNTERS = [one.sample or one.name for one in METRICS if one.kind == "counter"]
@@ -62,7 +67,7 @@ class Process:
 
     def __init__(self):
         self.hub, self.broker, self.rebuilding = Hub(), BrokerStatus(), StartupReplay()
-        self.connections, self.delays = {}, LatencyHistogram()
+        self.connections, self.delays = {}, Latencies()
         self.limits = ClientLimits(ConnectionLimits(10, 10, 10))
         self.accounts = self.collector()
 
@@ -73,7 +78,6 @@ class Process:
             self.rebuilding,
             self.connections,
             self.delays,
-            read_lag=LatencyHistogram("read_lag_seconds"),
             limits=self.limits,
         )
 
