@@ -110,8 +110,7 @@ def describe(exc: BaseException, secrets: Iterable[str] = ()) -> str:
 
 def _connection_reason(exc: BaseException) -> str:
     """Return why a connection failed whose options are to blame; ``""`` for other errors."""
-    cause: BaseException | None = exc
-    while cause is not None:
+    for cause in causes_of(exc):
         # By its module's name: a process without TLS need not load it.
         if type(cause).__module__ == "ssl":
             refused = getattr(cause, "verify_message", "").rstrip(".")
@@ -121,8 +120,17 @@ def _connection_reason(exc: BaseException) -> str:
             return f"the server does not speak TLS as it should ({reason})"
         if isinstance(cause, FileNotFoundError):
             return "a file among the options of TLS, or the unix socket, does not exist"
-        cause = cause.__cause__ or cause.__context__
     return ""
+
+
+def causes_of(exc: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from, each once: they may form a circle."""
+    seen: set[int] = set()
+    one: BaseException | None = exc
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__ or one.__context__
 
 
 class OutageLog:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def reload_on_hangup(
-    reload: Callable[[], Awaitable[None]], stop: asyncio.Event, environ: MutableMapping[str, str]
+    reload: Callable[[], Awaitable[None]],
+    stop: asyncio.Event,
+    environ: MutableMapping[str, str],
+    ready: asyncio.Event,
 ) -> None:
     """From now on, call a function at each SIGHUP, one call after the other.
 
@@ -30,11 +33,14 @@ def reload_on_hangup(
         reload: The function.
         stop: Is set when the terminal was closed.
         environ: Names the socket of systemd; empty where that is told by another process.
+        ready: Is set when it serves. A signal that comes before that waits: systemd must not be
+            told that it is ready.
     """
     loop, lock, tasks = asyncio.get_running_loop(), asyncio.Lock(), set[asyncio.Task[None]]()
     had_terminal = _has_terminal()
 
     async def work() -> None:
+        await ready.wait()
         async with lock:
             # systemd 253 wants the time with it (sd_notify(3), RELOADING=1).
             notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1_000}", environ)

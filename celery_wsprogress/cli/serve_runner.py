@@ -36,11 +36,12 @@ async def serve_alone(sidecar: Sidecar, address: BrokerAddress) -> None:
     """Serve until SIGTERM or Ctrl-C. A second signal ends the process at once."""
     from celery_wsprogress.cli.hangup import reload_on_hangup  # noqa: PLC0415 - see the module `serve`
 
-    stop = _stop_signal()
-    reload_on_hangup(sidecar.reload, stop, os.environ)
+    stop, ready = _stop_signal(), asyncio.Event()
+    reload_on_hangup(sidecar.reload, stop, os.environ, ready)
     await _start(sidecar)
     _print_startup(sidecar.settings, sidecar.address, address)
     _notify("READY=1")
+    ready.set()
     await stop.wait()
     _say_stopping()
     await sidecar.stop()
@@ -68,7 +69,7 @@ async def serve_in_processes(
     port = sockets[0].getsockname()[1]
     supervisor = Supervisor(settings.processes, [*command, "--port", str(port), "--child-of"])
     supervisor.start()
-    reload_on_hangup(supervisor.reload, stop, os.environ)
+    reload_on_hangup(supervisor.reload, stop, os.environ, supervisor.serving)
     await _wait_first(supervisor.serving, stop)
     if supervisor.serving.is_set():
         _print_startup(settings, display_address(settings.host, port), address, settings.processes)
@@ -87,11 +88,12 @@ async def serve_as_worker(sidecar: Sidecar, link: SupervisorLink) -> None:
     """
     from celery_wsprogress.cli.hangup import reload_on_hangup  # noqa: PLC0415 - see the module `serve`
 
-    stop = asyncio.Event()
+    stop, ready = asyncio.Event(), asyncio.Event()
     for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    reload_on_hangup(sidecar.reload, stop, {})
+    reload_on_hangup(sidecar.reload, stop, {}, ready)
     await _start(sidecar)
+    ready.set()
     await _wait_first(stop, link.parent_gone)
     if link.parent_gone.is_set():
         await sidecar.stop(drain=0.0)

@@ -134,15 +134,13 @@ class OperationStore:
     def touch(self, record: OperationRecord, now: float) -> None:
         """Record that an event of the operation was processed, and evict others if needed."""
         record.last_event_at = now
-        if record.operation.size != record.counted_size:
-            self.history_bytes += record.operation.size - record.counted_size
-            record.counted_size = record.operation.size
-        state = record.operation.runs.state
-        if record.counted_state is not state:
-            self._set_state(record, state, now)
-        elif now - record.lru_touched_at >= LRU_TOUCH_INTERVAL:
-            record.lru_touched_at = now
-            self._lru[record.phase].move_to_end(record.operation_id)
+        operation = record.operation
+        if (
+            operation.size != record.counted_size
+            or operation.runs.state is not record.counted_state
+            or now - record.lru_touched_at >= LRU_TOUCH_INTERVAL
+        ):
+            self._count_anew(record, now)
         # Nearly always neither is so.
         if self._queue_grown or self.history_bytes > self.limits.max_history_bytes:
             self.evict_excess()
@@ -158,6 +156,19 @@ class OperationStore:
             self._evict(_first(waiting))
         while self.history_bytes > limits.max_history_bytes and len(self._records) > 1:
             self._evict(self._next_to_evict())
+
+    def _count_anew(self, record: OperationRecord, now: float) -> None:
+        if not self.holds(record):
+            # What its event meant for its workflow has taken its memory.
+            return
+        operation = record.operation
+        self.history_bytes += operation.size - record.counted_size
+        record.counted_size = operation.size
+        if operation.runs.state is not record.counted_state:
+            self._set_state(record, operation.runs.state, now)
+        elif now - record.lru_touched_at >= LRU_TOUCH_INTERVAL:
+            record.lru_touched_at = now
+            self._lru[record.phase].move_to_end(record.operation_id)
 
     def _set_state(self, record: OperationRecord, state: State, now: float) -> None:
         """Count an operation in its new state, and put it at the end of the queue of its phase."""

@@ -39,7 +39,7 @@ from celery_wsprogress.operations.states import (
     Trigger,
     Verdict,
 )
-from celery_wsprogress.protocol.events import BACKEND_RUN, LOST, Error, Event, Log
+from celery_wsprogress.protocol.events import BACKEND_RUN, LOST, MAX_RUNS_BEFORE, Error, Event, Log
 
 MAX_PAST_RUNS: Final = 32
 """Maximum number of past runs that are remembered, to recognize their late events."""
@@ -122,7 +122,7 @@ class RunSet(Struct, gc=False):
         if trigger is Trigger.START:
             self._retire_unstarted()
         if event.after and (trigger is Trigger.START or trigger in ENDS):
-            for run_id in event.after.split():
+            for run_id in event.after.split(maxsplit=MAX_RUNS_BEFORE)[:MAX_RUNS_BEFORE]:
                 self._mark_past(run_id)
         return verdict
 
@@ -218,8 +218,8 @@ class RunSet(Struct, gc=False):
         run = self.waiting.get(event.run)
         if run is None:
             # A replacement that fails before it starts has no `started`, but names those before.
-            fails_unstarted = event.after and event.after.split()[0] not in self.past
-            return current.started and not fails_unstarted
+            before = event.after.partition(" ")[0]
+            return current.started and not (before and before not in self.past)
         # The `started` of neither was read. The end of either is that of the operation.
         return run.state is State.RUNNING and trigger not in ENDS
 

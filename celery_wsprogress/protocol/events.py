@@ -32,6 +32,10 @@ from celery_wsprogress.protocol.plans import PlanData
 
 T = TypeVar("T")
 
+MAX_RUNS_BEFORE: Final = 8
+"""Maximum number of earlier runs that a run names. What processes write at the same time may be
+read in any order; more than a few runs of one operation are not written at the same time."""
+
 MAX_ID_LENGTH: Final = 1_000
 """Maximum number of characters of an operation's id."""
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from celery_wsprogress import fork
 from celery_wsprogress.protocol import jsonable
-from celery_wsprogress.protocol.events import LATEST
+from celery_wsprogress.protocol.events import LATEST, MAX_RUNS_BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,10 +40,6 @@ WITHHOLD_ERRORS: Final = "withhold_errors"
 
 MIRROR: Final = "mirror"
 """A key of :data:`HEADER`, inside the worker: Celery events of the task are sent."""
-
-MAX_RUNS_BEFORE: Final = 8
-"""Maximum number of earlier runs that a run names. What processes write at the same time may be
-read in any order; more than a few runs of one operation are not written at the same time."""
 
 _NO_HEADER: Final[Mapping[str, Any]] = {}
 
@@ -81,8 +77,8 @@ class RunInfo(Struct, frozen=True, gc=False):
     run_id: str = ""
     publication: str = ""
     after: str = ""
-    """The ids of the last :data:`MAX_RUNS_BEFORE` runs before it, where it retries or replaces one;
-    newest first, separated by spaces."""
+    """The ids of the last :data:`.MAX_RUNS_BEFORE` runs before it, where it retries or replaces
+    one; newest first, separated by spaces."""
     attempt: int = 1
     """The number of the attempt, from 1."""
     worker: str = ""

@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 
 from celery_wsprogress.brokers import BrokerAddress, open_writer
 from celery_wsprogress.brokers.batch_writer import Announcements, BatchWriter
-from celery_wsprogress.brokers.failure import describe, is_an_answer
+from celery_wsprogress.brokers.failure import causes_of, describe, is_an_answer
 from celery_wsprogress.protocol import batches
 
 SAID = Announcements(
@@ -241,3 +241,10 @@ def test_too_many_clients_are_an_answer():
     assert is_an_answer(said)
     assert describe(said) == "ConnectionError: max number of clients reached"
     assert not is_an_answer(redis.ConnectionError("Error 111 connecting to host:6379."))
+
+
+def test_an_error_whose_causes_form_a_circle_is_described():
+    first, second = ConnectionError("a"), ConnectionError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert describe(first) == "ConnectionError"
+    assert list(causes_of(first)) == [first, second]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from support.sample_events import completed, log, queued
+from support.sample_events import completed, log, queued, status
 
 from benchmarks.counted_memory import KINDS, fill, traced
 from celery_wsprogress.access.permissions import Permit
@@ -90,3 +90,17 @@ def test_those_that_wait_for_their_time_are_not_looked_at_again_and_again(monkey
         full.expire(100.0 + DAY + second)
     assert len(full) == 1_000
     assert len(looks) <= 1_000 + 100
+
+
+def test_what_was_evicted_meanwhile_is_not_counted_again():
+    store = OperationStore(Limits(max_finished=0))
+    hub = Hub(store)
+    hub.process_batch(Batch("w", 1, [status("started")]), epoch="e", position="1", now=1.0)
+    record = store.get("op-1")
+    store.expire(1e9)
+    hub.process_batch(Batch("w", 2, [completed()]), epoch="e", position="2", now=2.0)
+    before = (store.history_bytes, dict(store.held), dict(store.ended))
+    record.operation.fold(completed())
+    record.operation.size += 100
+    store.touch(record, 100.0)
+    assert (store.history_bytes, dict(store.held), dict(store.ended)) == before

@@ -36,7 +36,15 @@ from celery_wsprogress.operations.operation import Operation
 from celery_wsprogress.operations.runs import MAX_PAST_RUNS
 from celery_wsprogress.operations.snapshot import snapshot_of
 from celery_wsprogress.operations.states import TRANSITIONS, State, Trigger, Verdict
-from celery_wsprogress.protocol.events import BEFORE_START, Completed, Error, Log, Progress, Status
+from celery_wsprogress.protocol.events import (
+    BEFORE_START,
+    MAX_RUNS_BEFORE,
+    Completed,
+    Error,
+    Log,
+    Progress,
+    Status,
+)
 
 
 def fold(events):
@@ -838,3 +846,12 @@ def test_what_is_queued_behind_the_end_is_not_where_the_operation_stands(end):
     operation, delivered = fold([end, queued()])
     assert words(delivered) == ["error"]
     assert operation.queued_at is not None
+
+
+@pytest.mark.parametrize("after", [" ", "  r1", " ".join(f"x{number}" for number in range(500))])
+def test_what_a_foreign_writer_names_as_runs_before_breaks_nothing(after):
+    late = structs.replace(error(run="r9", at=9.0), after=after)
+    operation, _ = fold([STARTED, late, status("started", run="r2", after=after, metadata={})])
+    assert operation.run.id == "r2"
+    # Besides those of the first events themselves.
+    assert len(operation.runs.past) <= 2 + MAX_RUNS_BEFORE

@@ -162,6 +162,8 @@ test("operations become a file that a spreadsheet reads and does not run", () =>
   assert.ok(line.includes(",2025-01-01T12:20:05.500Z,"));
   assert.ok(line.endsWith(",'=cmd()"));
   assert.ok(line.includes(",-3,") && line.includes(",a b,"));
+  const hidden = toCsv([operation("x;=HYPERLINK(1)", { message: "y\n+cmd()", status: 'a "-1" b' })]);
+  assert.ok(!/(^|[;\n"])[=+\-@]/m.test(hidden.split("\r\n")[1]), hidden);
   assert.deepEqual(JSON.parse(toJson([one])), [one]);
 });
 

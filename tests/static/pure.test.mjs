@@ -249,8 +249,12 @@ test("who has no connection reads when it is tried again", () => {
 test("what an exception said can be left out", () => {
   const retrying = { state: "retrying", message: "KeyError: 'secret'", error: null, error_type: null };
   assert.equal(display.withoutErrorDetail(retrying).message, "");
-  const failed = { state: "error", message: "Row 7", error: "secret", error_type: "KeyError" };
-  assert.deepEqual(display.withoutErrorDetail(failed), { ...failed, error: null, error_type: null });
+  // A retry that is revoked, or lost, before its next attempt.
+  for (const state of ["error", "cancelled"]) {
+    const over = { ...retrying, state, error: "secret", error_type: "KeyError" };
+    assert.deepEqual(display.withoutErrorDetail(over), { state, message: "", error: null, error_type: null });
+  }
+  assert.equal(display.withoutErrorDetail({ ...retrying, state: "running", message: "Row 7" }).message, "Row 7");
 });
 
 test("a workflow that starts keeps the numbers of its tasks", () => {

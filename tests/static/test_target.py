@@ -149,14 +149,23 @@ def test_bars_with_one_address_share_a_token(page_of, write_to, closed_sidecar):
     assert len(asked) == 1
 
 
-def test_who_gets_no_token_may_not_watch_and_an_operator_reads_why(page_of, life, closed_sidecar):
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ({"status": 403}, "403"),
+        ({"body": "<title>Log in</title>", "content_type": "text/html; charset=utf-8"}, "a page"),
+    ],
+)
+def test_who_gets_no_token_may_not_watch_and_an_operator_reads_why(
+    page_of, life, closed_sidecar, answer, why
+):
     page = page_of(
         f'<celery-progress task-id="{life.id}" url="{closed_sidecar.url}"'
         ' token-url="token?x"></celery-progress>',
-        tokens=lambda route: route.fulfill(status=403),
+        tokens=lambda route: route.fulfill(**answer),
     )
     expect(part(page, "status")).to_have_text("not available")
-    assert [line for line in page.lines if "token?x gives no token: it answered 403" in line]
+    assert [line for line in page.lines if f"token?x gives no token: it answered {why}" in line]
 
 
 def test_a_server_of_tokens_that_is_down_is_asked_again(page_of, life, closed_sidecar):

@@ -7,9 +7,9 @@ import pytest
 from msgspec import UNSET
 
 from celery_wsprogress.protocol.batches import decode_event
-from celery_wsprogress.protocol.events import LATEST
+from celery_wsprogress.protocol.events import LATEST, MAX_RUNS_BEFORE
 from celery_wsprogress.worker.publishing.encoded_events import queued
-from celery_wsprogress.worker.run_info import MAX_RUNS_BEFORE, RunInfo, new_id
+from celery_wsprogress.worker.run_info import RunInfo, new_id
 
 
 def _minted(_):

@@ -10,10 +10,10 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from celery_wsprogress.brokers.failure import describe
+from celery_wsprogress.brokers.failure import causes_of, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 class _Meaning(NamedTuple):
@@ -91,7 +91,7 @@ def explain(exc: Exception, shown: str, secrets: Sequence[str]) -> tuple[str, st
     for answer in _ANSWERS:
         if any(word in described for word in answer.words):
             return f"{shown} {answer.text} ({described})", answer.advice
-    causes = list(_causes(exc))
+    causes = list(causes_of(exc))
     if any(isinstance(one, ssl.SSLError) for one in causes):
         advice = "Check the scheme (rediss://, amqps://), the port and broker_use_ssl"
         return f"{shown}: no TLS connection ({_reason_of(causes)})", advice
@@ -107,13 +107,3 @@ def explain(exc: Exception, shown: str, secrets: Sequence[str]) -> tuple[str, st
 def _reason_of(causes: Sequence[BaseException]) -> str:
     """Return OpenSSL's word, which holds no secret."""
     return next(str(one.reason or "") for one in causes if isinstance(one, ssl.SSLError))
-
-
-def _causes(exc: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it was raised from."""
-    seen: set[int] = set()
-    one: BaseException | None = exc
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        yield one
-        one = one.__cause__ or one.__context__

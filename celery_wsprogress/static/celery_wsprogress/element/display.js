@@ -31,13 +31,15 @@ import { fillTemplate, formatStart, formatStatus, formatWait } from "./format.js
  */
 
 /**
- * Return an operation without what an exception said: the reason of its end, or of a retry.
+ * Return an operation without what an exception said: the reason of its end, or of a retry, which
+ * stays its message where no other attempt has said anything since.
  *
  * @param {Operation} operation
  * @returns {Operation}
  */
 export function withoutErrorDetail(operation) {
-  const message = operation.state === "retrying" ? "" : operation.message;
+  const told = ["retrying", "error", "cancelled"].includes(operation.state);
+  const message = told ? "" : operation.message;
   return { ...operation, message, error: null, error_type: null };
 }
 

@@ -32,8 +32,10 @@ export function tokenFrom(url) {
  */
 async function fetchToken(address) {
   const answer = await fetch(address, { cache: "no-store" });
-  if (answer.status === 401 || answer.status === 403) {
-    warn(`${address} gives no token: it answered ${answer.status}`);
+  // Who is not logged in any more is often led to a page for that.
+  const isPage = answer.headers.get("Content-Type")?.startsWith("text/html");
+  if (answer.status === 401 || answer.status === 403 || (answer.ok && isPage)) {
+    warn(`${address} gives no token: it answered ${isPage ? "a page, " : ""}${answer.status}`);
     return undefined;
   }
   if (!answer.ok) throw new Error(`${address} answered ${answer.status}`);

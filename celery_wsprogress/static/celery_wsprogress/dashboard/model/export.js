@@ -47,7 +47,8 @@ function field(value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
   const text = Array.isArray(value) ? value.join(" ") : String(value);
-  // Spreadsheets run what begins so, and any task can write it.
-  const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  // Spreadsheets run a cell that begins so, and any task can write it. In some languages a cell
+  // ends at a semicolon, and quotes within it do not count.
+  const plain = text.replace(/(^|[;\t\r\n"])(?=[=+\-@\t\r])/g, "$1'");
   return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
 }
