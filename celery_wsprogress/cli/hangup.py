@@ -6,9 +6,7 @@ Runs in: the event loop.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,11 +35,14 @@ def reload_on_hangup(
             told that it is ready.
     """
     loop, lock, tasks = asyncio.get_running_loop(), asyncio.Lock(), set[asyncio.Task[None]]()
-    had_terminal = _has_terminal()
+    # `nohup` lets a program ignore the signal of a terminal that is closed.
+    had_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
     async def work() -> None:
         await ready.wait()
         async with lock:
+            if stop.is_set():
+                return
             # systemd 253 wants the time with it (sd_notify(3), RELOADING=1).
             notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1_000}", environ)
             try:
@@ -61,10 +62,9 @@ def reload_on_hangup(
 
 
 def _has_terminal() -> bool:
-    """Return whether standard input is a terminal that is still there."""
+    """Return whether the process has a terminal that is still there."""
     try:
-        os.ttyname(sys.stdin.fileno())
         with Path("/dev/tty").open("rb"):
             return True
-    except (OSError, ValueError, AttributeError):
+    except OSError:
         return False

@@ -53,6 +53,7 @@ class FileWatch(Generic[Content]):
         self._interval = interval
         self._versions: list[_Version] = []
         self._watcher: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
 
     def read_first(self) -> None:
         """Read the files for the first time; to be called before :meth:`start`.
@@ -93,13 +94,15 @@ class FileWatch(Generic[Content]):
             OSError: one of them cannot be read. What was read before holds.
             ValueError: what they hold cannot be used. What was read before holds.
         """
-        versions = await asyncio.to_thread(lambda: [_version(one) for one in self._paths])
-        if versions == self._versions:
-            return False
-        self._use(await asyncio.to_thread(self._read))
-        # Only now: files that cannot be used are looked at again.
-        self._versions = versions
-        return True
+        # One after the other: a slow read must not put back what a later one has replaced.
+        async with self._lock:
+            versions = await asyncio.to_thread(lambda: [_version(one) for one in self._paths])
+            if versions == self._versions:
+                return False
+            self._use(await asyncio.to_thread(self._read))
+            # Only now: files that cannot be used are looked at again.
+            self._versions = versions
+            return True
 
 
 def _version(path: Path) -> _Version:

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+from celery_wsprogress.protocol.events import MAX_ID_LENGTH
 from celery_wsprogress.sidecar.http.handshake import (
     share_with_page,
     single_header,
@@ -48,7 +49,8 @@ def watched_in(request: Request) -> str | None:
         return None
     operation_id = unquote(rest.removesuffix(PATH_END))
     # A star would subscribe to everything.
-    return None if operation_id in {"", "*"} else operation_id
+    is_id = operation_id not in {"", "*"} and len(operation_id) <= MAX_ID_LENGTH
+    return operation_id if is_id else None
 
 
 def path_of_operation(request: Request) -> str:

@@ -136,6 +136,8 @@ class RequestHandler:
     async def _decide(self, connection: ServerConnection, request: Request) -> Response | None:
         assert isinstance(connection, ProgressConnection)  # noqa: S101 - see Sidecar._serve
         connection.address = address_of(connection.address, request, self._settings)
+        # The turns of who comes through a listed proxy count for the client's own address.
+        connection.input.address = address_key(connection.address)
         asked, root = request.path, self._settings.root_path
         request.path = without_root(asked, root)
         rejection = reject_reason(request, self._settings)
@@ -166,8 +168,7 @@ class RequestHandler:
             return _unauthorized(connection, exc)
         if not connection.hold_subjects():
             return refuse("subject", connection)
-        if connection.permit.untrusted:
-            connection.input.budget = connection.limits.new_budget(trusted=False)
+        _take_budget(connection, connection.permit)
         return None
 
     async def _wait_for_replay(self) -> HTTPAnswer | None:
@@ -179,8 +180,6 @@ class RequestHandler:
 
     def _admit(self, connection: ProgressConnection) -> HTTPAnswer | None:
         """Let a WebSocket in, or return the response that refuses it for now."""
-        # The turns of who comes through a listed proxy count for the client's own address.
-        connection.input.address = address_key(connection.address)
         limit = connection.limits.admission.admit(connection, connection.input.address)
         return None if limit is None else refuse(limit, connection)
 
@@ -217,6 +216,7 @@ class RequestHandler:
                 permit = await self._authorizer.permit_for(request)
             except TokenError as exc:
                 return to_http_response(_unauthorized(connection, exc))
+            _take_budget(connection, permit)
         if self._link is not None and needs_all_processes(request.path):
             await self._link.refresh()
         return to_http_response(await self._route(connection, request.path, permit))
@@ -230,6 +230,7 @@ class RequestHandler:
                 permit = await self._authorizer.permit_for(request)
             except TokenError as exc:
                 return to_http_response(_unauthorized(connection, exc))
+            _take_budget(connection, permit)
             answer = await self._route(connection, path_of_operation(request), permit)
             if answer.status not in REFUSALS:
                 return await self._events.respond(connection, request, operation_id, permit)
@@ -258,6 +259,11 @@ class RequestHandler:
         if not self._warned_of_lost_upgrade:
             self._warned_of_lost_upgrade = True
             logger.warning(LOST_UPGRADE.strip())
+
+
+def _take_budget(connection: ProgressConnection, permit: Permit) -> None:
+    if permit.untrusted:
+        connection.input.budget = connection.limits.new_budget(trusted=False)
 
 
 def _unauthorized(connection: ProgressConnection, exc: TokenError) -> HTTPAnswer:

@@ -24,8 +24,12 @@ def _descriptors() -> dict[str, float]:
         return {}
     # A list of 10,000 takes a few milliseconds; a `Path` for each of them would take ten times as
     # long.
-    with os.scandir("/dev/fd") as found:
-        in_use = sum(1 for _ in found)
+    try:
+        with os.scandir("/dev/fd") as found:
+            in_use = sum(1 for _ in found)
+    except OSError:
+        # It needs a descriptor itself; and a container may have no such folder.
+        return {}
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return {"process_open_fds": in_use}

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 KEEP_ALIVE: Final = b": still here\n\n"
 """A comment, sent where there is nothing else, so that proxies keep the connection open."""
 
+STUCK_AFTER: Final = 60.0
+"""Seconds after which a client that does not even take a comment is given up."""
+
 RETRY_AFTER: Final = 2
 """Seconds after which a browser connects again, on average, where a connection breaks."""
 
@@ -101,7 +104,8 @@ class EventStream(SentConnection):
             try:
                 return await asyncio.wait_for(self.writer.take(), self._keep_alive)
             except TimeoutError:
-                await self._send_some(KEEP_ALIVE)
+                # A client that does not even take that is gone.
+                await asyncio.wait_for(self._send_some(KEEP_ALIVE), STUCK_AFTER)
 
     async def send_payload(self, payload: bytes) -> None:
         """Send an event."""

@@ -63,7 +63,12 @@ class ResponseChannel:
 
     async def close(self) -> None:
         """End the response, and the connection with it."""
-        self._connection.abort()
+        transport = self._connection.transport
+        if transport.get_write_buffer_size():
+            transport.abort()
+        else:
+            # Over TLS this says that the body is whole (RFC 9112, section 9.8).
+            transport.close()
         await self._connection.wait_closed()
 
 

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 RECORD_BYTES: Final = 16_384
 """The most that one record of TLS holds (RFC 8446, section 5.1)."""
 
+PIECE_BYTES: Final = 2_048
+"""The most that OpenSSL is given at once: one call of it takes all updates of the keys in there."""
+
+MAX_ANSWER_BYTES: Final = 2_048
+"""The most that OpenSSL may answer by itself on one connection, after the handshake. A client may
+ask for new keys (RFC 8446, section 4.6.3), as few do, and to answer costs more than to ask."""
+
 PLAIN_HTTP: Final = "HTTP_REQUEST"
 """OpenSSL's name for what comes where a person has written ``http://``."""
 
@@ -67,6 +74,7 @@ class TLSTransport(asyncio.Transport, asyncio.BufferedProtocol):
         self._is_established = False
         self._is_closing = False
         self._is_paused = False
+        self._answer_bytes = 0
         plain.set_protocol(self)
 
     # The protocol of the socket.
@@ -77,8 +85,11 @@ class TLSTransport(asyncio.Transport, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Decrypt what was read."""
-        self._received.write(self._read_buffer[:nbytes])
-        self._decrypt()
+        # A copy: the connection may read into the same buffer.
+        read = bytes(self._read_buffer[:nbytes])
+        for start in range(0, nbytes, PIECE_BYTES):
+            self._received.write(read[start : start + PIECE_BYTES])
+            self._decrypt()
 
     def eof_received(self) -> None:
         """Pass on that the client sends nothing more; then the socket is closed."""
@@ -105,13 +116,18 @@ class TLSTransport(asyncio.Transport, asyncio.BufferedProtocol):
         if not self._is_established and not self._is_closing:
             self._shake_hands()
         while self._is_established and not (self._is_closing or self._is_paused):
-            count = self._read_some()
-            if count is None:
-                return
+            target = cast("memoryview", self._reader.get_buffer(-1))
+            # As one read of the socket would be, however small the records are.
+            filled, count = 0, self._read_some(target)
+            while count:
+                filled += count
+                count = self._read_some(target[filled:]) if filled < len(target) else None
+            if filled and not self._is_closing:
+                self._reader.buffer_updated(filled)
             if count == 0:
                 self._end_input()
+            if filled < len(target):
                 return
-            self._reader.buffer_updated(count)
 
     def _shake_hands(self) -> None:
         try:
@@ -133,9 +149,8 @@ class TLSTransport(asyncio.Transport, asyncio.BufferedProtocol):
             self._to_send.read()
             self._plain.write(_ANSWER)
 
-    def _read_some(self) -> int | None:
-        """Return the number of bytes in the connection's buffer; None if there are none now."""
-        target = cast("memoryview", self._reader.get_buffer(-1))
+    def _read_some(self, target: memoryview) -> int | None:
+        """Decrypt into a buffer. Return the number of bytes; None if there are none now."""
         try:
             # typeshed has only a bytearray here, and bytes as the result.
             count = self._tls.read(len(target), cast("Any", target))
@@ -145,7 +160,10 @@ class TLSTransport(asyncio.Transport, asyncio.BufferedProtocol):
             # Bytes that are no TLS, or a record that somebody has changed on its way.
             self.abort()
             return None
-        # An answer of OpenSSL's own, such as to an update of the keys.
+        self._answer_bytes += self._to_send.pending
+        if self._answer_bytes > MAX_ANSWER_BYTES:
+            self.abort()
+            return None
         self._send()
         return cast("int | None", count)
 

@@ -151,7 +151,11 @@ def test_the_head_alone_may_be_asked_for(sidecar, guarded):
     assert ask(guarded, path_of("head-1"), "HEAD", **bearer("other"))[0] == 403
 
 
-@pytest.mark.parametrize("path", ["/operations//events", "/operations/*/events", "/events"])
+@pytest.mark.parametrize(
+    "path",
+    ["/operations//events", "/operations/*/events", "/events", path_of(1_001 * "x")],
+    ids=["empty", "everything", "none", "long"],
+)
 def test_what_names_no_operation_is_not_there(sidecar, path):
     assert ask(sidecar, path)[0] == 404
 

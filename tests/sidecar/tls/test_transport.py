@@ -8,16 +8,21 @@ import logging
 import math
 import socket
 import ssl
+import subprocess
 import threading
+import time
 import urllib.request
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from support import certificates
 from support.conditions import eventually
+from support.sample_events import completed, status
 from websockets.sync.client import connect
 
 from celery_wsprogress.brokers import BrokerAddress
+from celery_wsprogress.protocol.batches import Batch
 from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.server import Sidecar
 
@@ -53,7 +58,11 @@ class Port:
         return socket.create_connection(("127.0.0.1", self.sidecar.port), timeout=TIMEOUT)
 
     def wrapped(self):
-        return self.files.trusted().wrap_socket(self.plain(), server_hostname="localhost")
+        """To this client an end that was not said is an error."""
+        context = self.files.trusted()
+        return context.wrap_socket(
+            self.plain(), server_hostname="localhost", suppress_ragged_eofs=False
+        )
 
     def websocket(self):
         return connect(
@@ -124,12 +133,40 @@ def test_a_client_is_served_and_its_close_is_answered(port):
 def test_http_is_answered_and_its_end_is_said(port):
     with port.wrapped() as sock:
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        answer = b""
-        # An end that was not said would be an error here.
-        while chunk := sock.recv(65_536):
-            answer += chunk
+        answer = b"".join(iter(lambda: sock.recv(65_536), b""))
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b"\r\n\r\nok\n")
+
+
+def test_the_end_of_a_stream_of_events_is_said(port):
+    batch = Batch("w", 1, [status("started", metadata={}), completed(duration=1.0)])
+    read = partial(port.sidecar.hub.process_batch, epoch="e", position="1", now=time.monotonic())
+    port.call(read, batch)
+    with port.wrapped() as sock:
+        sock.sendall(b"GET /operations/op-1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = b"".join(iter(lambda: sock.recv(65_536), b""))
+    assert b'"status":"completed"' in answer
+
+
+def test_a_client_that_asks_for_new_keys_again_and_again_is_cut_off(port):
+    command = ["openssl", "s_client", "-connect", f"localhost:{port.sidecar.port}"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
+    ) as client:
+        lines = iter(client.stdout.readline, b"")
+        assert any(b"Verify return code" in line for line in lines)
+        asked = 0
+        while asked < 1_000:
+            try:
+                # A line by itself: s_client takes a command only at the beginning of what it reads.
+                client.stdin.write(b"K\n")
+            except BrokenPipeError:
+                break
+            if not any(b"KEYUPDATE" in line for line in lines):
+                break
+            asked += 1
+        client.kill()
+    assert 0 < asked < 1_000
 
 
 def test_what_many_records_and_few_bytes_at_a_time_bring_is_one_request(port):
