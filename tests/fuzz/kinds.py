@@ -31,6 +31,7 @@ from celery_wsprogress.settings import ServeSettings
 from celery_wsprogress.sidecar.access.authorizer import Authorizer
 from celery_wsprogress.sidecar.client_input import ClientInput
 from celery_wsprogress.sidecar.connection import ProgressConnection
+from celery_wsprogress.sidecar.http.event_requests import headers_of_events, subscription
 from celery_wsprogress.sidecar.http.handshake import operation_id_in_path, permit_for
 from celery_wsprogress.sidecar.http.request_handler import RequestHandler
 from celery_wsprogress.sidecar.http.routes import JSON, RequestContext, route
@@ -436,22 +437,28 @@ def client_limits() -> ClientLimits:
     return ClientLimits(ConnectionLimits(total=10, per_address=10, per_subject=10))
 
 
+class EventHeads:
+    """Answers requests for events, without a socket that they could be sent to."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self._settings = settings
+
+    async def respond(self, _peer: Peer, request: Request, *_: object) -> Response:
+        assert subscription(request, "op")["since"]
+        return headers_of_events(request, self._settings)
+
+
 def handler(settings: ServeSettings) -> RequestHandler:
     """What answers requests, with a hub that has read its log."""
     hub, broker, replay = written_hub(), BrokerStatus(), StartupReplay()
     replay.complete()
-    metrics = MetricsCollector(
-        hub,
-        broker,
-        replay,
-        {},
-        Latencies(),
-        limits=client_limits(),
-    )
+    latencies, limits = Latencies(), client_limits()
+    metrics = MetricsCollector(hub, broker, replay, {}, latencies, limits=limits)
     return RequestHandler(
         settings,
         authorizer=Authorizer(settings),
         hub=hub,
+        events=EventHeads(settings),
         startup_replay=replay,
         metrics=metrics,
         report=metrics.report,

@@ -33,6 +33,7 @@ def path(rng: Random) -> str:
     found = some(rng, PATHS)
     if found in {"/operations/", "/ws/"}:
         found += some(rng, [*OPERATIONS, text(rng), "x" * 1_001])
+        found += some(rng, ["", "", "/events"])
     if rng.random() < 0.3:
         found += "".join(some(rng, ESCAPES) for _ in range(rng.randrange(5)))
     if rng.random() < 0.5:

@@ -108,8 +108,9 @@ def test_retry_is_another_run(life, worker, log, name):
     assert status(second, "started").data.attempt == end_of(second).attempt == 2
     assert status(second, "started").after == waits.after == first[0].run
     assert status(first, "started").after == ""
-    assert waits.data.starts_at == asks.data.starts_at
-    asked_at = asks.data.starts_at - asks.data.retry_in
+    # On a busy machine that time has come when the first attempt says that it asks.
+    assert asks.data.starts_at in {waits.data.starts_at, UNSET}
+    asked_at = waits.data.starts_at - asks.data.retry_in
     assert status(first, "started").timestamp <= asked_at <= asks.timestamp
     assert spoken(log.events(task.id)).count("queued") == 1
     seen = [

@@ -16,6 +16,12 @@ from celery_wsprogress.worker.signals import start_line
 WORDS = "Task events are"
 
 
+@pytest.fixture(autouse=True)
+def no_shared_tasks(monkeypatch):
+    """Every app of a process has the shared tasks of all others, and others are tested here."""
+    monkeypatch.setattr("celery._state._on_app_finalizers", set())
+
+
 @pytest.fixture
 def line(caplog):
     """The lines of a worker of an app."""
