@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 10
 
-WITHOUT_CLIENTS: Final = Load(1_000, 5, 0, 1, 60, 0)
-WITH_CLIENTS: Final = Load(1_000, 5, 1_000, 1, 60, 0)
-IDLE: Final = Load(10_000, 0.01, 5_000, 0, 60, 0)
+WITHOUT_CLIENTS: Final = Load(2_000, 5, 0, 1, 60, 0)
+WITH_CLIENTS: Final = Load(2_000, 5, 2_000, 1, 60, 0)
+IDLE: Final = Load(10_000, 0.1, 5_000, 0, 60, 0)
 
 SIZES: Final = (
-    Load(200, 5, 1_000, 0.5, 60, 0),
-    Load(2_000, 2, 5_000, 0.2, 60, 0),
-    Load(5_000, 1, 10_000, 0.1, 60, 0),
+    Load(1_000, 5, 3_000, 1, 60, 0),
+    Load(5_000, 2, 10_000, 0.2, 60, 0),
+    Load(500, 10, 2_000, 0.5, 60, 0),
 )
 """Loads other than those that the costs are taken from."""
 
