@@ -38,8 +38,7 @@ import { fillTemplate, formatStart, formatStatus, formatWait } from "./format.js
  * @returns {Operation}
  */
 export function withoutErrorDetail(operation) {
-  const told = ["retrying", "error", "cancelled"].includes(operation.state);
-  const message = told ? "" : operation.message;
+  const message = operation.state === "retrying" || operation.error ? "" : operation.message;
   return { ...operation, message, error: null, error_type: null };
 }
 

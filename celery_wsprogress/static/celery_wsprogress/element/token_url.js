@@ -32,13 +32,12 @@ export function tokenFrom(url) {
  */
 async function fetchToken(address) {
   const answer = await fetch(address, { cache: "no-store" });
-  // Who is not logged in any more is often led to a page for that.
-  const isPage = answer.headers.get("Content-Type")?.startsWith("text/html");
-  if (answer.status === 401 || answer.status === 403 || (answer.ok && isPage)) {
-    warn(`${address} gives no token: it answered ${isPage ? "a page, " : ""}${answer.status}`);
-    return undefined;
-  }
-  if (!answer.ok) throw new Error(`${address} answered ${answer.status}`);
+  const { ok, status } = answer;
+  const told = `${address} answered ${status}`;
+  if (!ok && status !== 401 && status !== 403) throw new Error(told);
   const text = (await answer.text()).trim();
-  return text.startsWith("{") ? JSON.parse(text).token : text;
+  // Who is not logged in any more is often led to a page for that.
+  if (ok && text[0] !== "<") return text[0] === "{" ? JSON.parse(text).token : text;
+  warn(`${told}: no token`);
+  return undefined;
 }

@@ -66,7 +66,8 @@ export type Link = {
  *   is awaited.
  */
 /**
- * Return an operation without what an exception said: the reason of its end, or of a retry.
+ * Return an operation without what an exception said: the reason of its end, or of a retry, which
+ * stays its message where no other attempt has said anything since.
  *
  * @param {Operation} operation
  * @returns {Operation}
