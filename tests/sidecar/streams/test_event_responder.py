@@ -282,8 +282,12 @@ def test_a_client_that_takes_nothing_is_closed(address, write):
         socket_of(sidecar, "stuck-1"),
     ):
         write(begin("stuck-1"))
-        for _ in range(4):
-            write(*(log("x" * 8_000, operation_id="stuck-1") for _ in range(200)))
+        read = sidecar.sidecar.hub.counts
+        for _ in range(16):
+            # No more at a time than is held for it: else it would get the last of it only.
+            before = read["events"]
+            write(*(log("x" * 8_000, operation_id="stuck-1") for _ in range(50)))
+            eventually(lambda before=before: read["events"] >= before + 50)
         closed(sidecar)
 
 
