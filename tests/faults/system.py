@@ -261,16 +261,18 @@ class System:
         ids = list(ids)
         deadline = time.monotonic() + timeout
         again = 0
-        rest = [one for one in ids if not self.is_settled(one)]
+        rest = self._unsettled(ids)
         while (rest or self._unwritten(ids)) and time.monotonic() < deadline:
             if rest and self.tail.quiet_for > RESEND_AFTER and self.is_whole():
                 forgotten = self._forgotten(rest)
                 again += len(forgotten)
                 self.send(forgotten, lines=1)
             time.sleep(0.2)
-            # What was written late may have opened again what had ended.
-            rest = [one for one in rest or ids if not self.is_settled(one)]
-        whenever(lambda: self.tail.quiet_for > 0.3, 5)
+            rest = self._unsettled(rest)
+            if not rest:
+                # What is written late opens again what had ended, as a run that was held for lost.
+                whenever(lambda: self.tail.quiet_for > 0.3, 5)
+                rest = self._unsettled(ids)
         findings = check(
             self.tail.log,
             self.audience.transcripts,
@@ -281,6 +283,9 @@ class System:
         findings.counts["not in time"] = len(rest)
         findings.counts["sent again"] = again
         return findings
+
+    def _unsettled(self, ids: Iterable[str]) -> list[str]:
+        return [one for one in ids if not self.is_settled(one)]
 
     def _forgotten(self, ids: Sequence[str]) -> list[str]:
         """Those of which nothing will be heard any more though no task of theirs came to an end.
