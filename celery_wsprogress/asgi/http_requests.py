@@ -29,7 +29,6 @@ from celery_wsprogress.sidecar.http.event_requests import (
     as_events,
     headers_of_events,
     path_of_operation,
-    subscription,
     watched_in,
 )
 from celery_wsprogress.sidecar.http.handshake import (
@@ -147,19 +146,17 @@ async def _respond_with_events(
     answer = await _route(service, request, permit, scope, path_of_operation(request))
     if answer.status in REFUSALS:
         raise Refused(answer)
-    response = headers_of_events(request, service.settings)
     if request.method == "HEAD":
-        return response
-    stream = EventStream(
+        return headers_of_events(request, service.settings)
+    stream = EventStream.of(
+        request,
+        operation_id,
         *channel,
+        hub=service.hub,
+        settings=service.settings,
         permit=permit,
         address=address_of(request, service, scope),
         limits=service.limits,
-        first_command=subscription(request, operation_id),
-        hub=service.hub,
-        operation_id=operation_id,
-        keep_alive=service.settings.heartbeat,
-        response=response,
     )
     admit(service, stream)
     try:

@@ -179,7 +179,7 @@ class RequestHandler:
         return None if replay_done else not_started(self._report())
 
     def _admit(self, connection: ProgressConnection) -> HTTPAnswer | None:
-        """Let a WebSocket in, or return the response that refuses it for now."""
+        """Let a client stay, or return the response that refuses it for now."""
         limit = connection.limits.admission.admit(connection, connection.input.address)
         return None if limit is None else refuse(limit, connection)
 
@@ -224,7 +224,8 @@ class RequestHandler:
     async def _respond_with_events(
         self, connection: ProgressConnection, request: Request, operation_id: str
     ) -> Response:
-        answer = await self._wait_for_replay()
+        # As a WebSocket, before it waits: it counts from then on.
+        answer = self._admit(connection) or await self._wait_for_replay()
         if answer is None:
             try:
                 permit = await self._authorizer.permit_for(request)

@@ -8,11 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from celery_wsprogress.access.addresses import address_key
-from celery_wsprogress.sidecar.http.event_requests import (
-    as_events,
-    headers_of_events,
-    subscription,
-)
+from celery_wsprogress.sidecar.http.event_requests import as_events, headers_of_events
 from celery_wsprogress.sidecar.http.handshake import to_http_response
 from celery_wsprogress.sidecar.http.limit_refusals import refuse
 from celery_wsprogress.sidecar.streams.event_stream import EventStream
@@ -64,17 +60,16 @@ class EventResponder:
         if request.method == "HEAD":
             return response
         channel = ResponseChannel(connection)
-        stream = EventStream(
+        stream = EventStream.of(
+            request,
+            operation_id,
             channel.receive,
             channel.send,
+            hub=self._hub,
+            settings=self._settings,
             permit=permit,
             address=connection.address,
             limits=connection.limits,
-            first_command=subscription(request, operation_id),
-            hub=self._hub,
-            operation_id=operation_id,
-            keep_alive=self._settings.heartbeat,
-            response=response,
         )
         limit = _admit(stream, connection)
         if limit is not None:
@@ -89,12 +84,11 @@ class EventResponder:
 
 
 def _admit(stream: EventStream, connection: ProgressConnection) -> str | None:
-    """Count a stream in the place of its request. Return the limit that does not allow it."""
+    """Count a stream in the place of its connection. Return the limit that does not allow it."""
     admission = connection.limits.admission
+    admission.end(connection)
     limit = admission.admit(stream, address_key(connection.address))
     if limit is None and not stream.hold_subjects():
         limit = "subject"
         admission.end(stream)
-    if limit is None:
-        admission.end(connection)
     return limit

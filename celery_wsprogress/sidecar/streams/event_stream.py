@@ -21,14 +21,21 @@ import msgspec
 from msgspec import Struct
 
 from celery_wsprogress.protocol.frames import payloads_of
-from celery_wsprogress.sidecar.http.event_requests import retry_field
+from celery_wsprogress.sidecar.http.event_requests import (
+    headers_of_events,
+    retry_field,
+    subscription,
+)
 from celery_wsprogress.sidecar.streams.channel import encode_headers
 from celery_wsprogress.sidecar.streams.sent_connection import SentConnection
 
 if TYPE_CHECKING:
-    from websockets.http11 import Response
+    from typing import Self
+
+    from websockets.http11 import Request, Response
 
     from celery_wsprogress.hub.hub import Hub
+    from celery_wsprogress.settings import ServeSettings
     from celery_wsprogress.sidecar.streams.sent_connection import Closing
 
 KEEP_ALIVE: Final = b": still here\n\n"
@@ -70,6 +77,36 @@ class EventStream(SentConnection):
         self._keep_alive = keep_alive
         self._response = response
         self._begun = False
+
+    @classmethod
+    def of(
+        cls,
+        request: Request,
+        operation_id: str,
+        *way: Any,
+        hub: Hub,
+        settings: ServeSettings,
+        **client: Any,
+    ) -> Self:
+        """Return the stream that a request is answered with.
+
+        Args:
+            request: Its client may watch the operation.
+            operation_id: The operation.
+            way: The two ways of the request, as of a :class:`.Channel`.
+            hub: Knows whether the operation has ended.
+            settings: How it is served.
+            client: ``permit``, ``address`` and ``limits``, as :class:`.SentConnection` has them.
+        """
+        return cls(
+            *way,
+            first_command=subscription(request, operation_id),
+            hub=hub,
+            operation_id=operation_id,
+            keep_alive=settings.heartbeat,
+            response=headers_of_events(request, settings),
+            **client,
+        )
 
     async def write_all(self) -> None:
         """Send the whole response."""

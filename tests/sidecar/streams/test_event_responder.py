@@ -240,6 +240,20 @@ def socket_of(sidecar, operation_id):
         yield one
 
 
+def test_a_client_counts_while_it_waits_for_the_log():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        SidecarThread(
+            BrokerAddress(f"redis://127.0.0.1:{silent.getsockname()[1]}/0"),
+            wait=False,
+            address_connections=1,
+        ) as sidecar,
+        socket.create_connection(("127.0.0.1", sidecar.port), 60) as one,
+    ):
+        one.sendall(f"GET {path_of('early-1')} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        eventually(lambda: ask(sidecar, path_of("early-2"))[2].startswith(b"Too many connections"))
+
+
 def test_who_says_more_than_the_request_is_disconnected(sidecar, write):
     write(begin("more-1"))
     with socket_of(sidecar, "more-1") as one:
