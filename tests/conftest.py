@@ -172,7 +172,8 @@ def skip_or_fail(reason: str) -> None:
     pytest.skip(reason)
 
 
-def _make(kind: Callable[[], S]) -> S:
+def make_or_skip(kind: Callable[[], S]) -> S:
+    """Make a server, or find a program; skip the test where this machine has none."""
     try:
         return kind()
     except ServerMissingError as exc:
@@ -194,32 +195,32 @@ def root_log_level() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    with _make(RedisServer) as server:
+    with make_or_skip(RedisServer) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def rabbitmq_server() -> Iterator[RabbitMQServer]:
-    with _make(RabbitMQServer) as server:
+    with make_or_skip(RabbitMQServer) as server:
         yield server
 
 
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
     """A Redis that keeps its data when it is killed."""
-    with _make(lambda: RedisServer(persistent=True)) as server:
+    with make_or_skip(lambda: RedisServer(persistent=True)) as server:
         yield server
 
 
 @pytest.fixture
 def own_rabbitmq() -> Iterator[RabbitMQServer]:
-    with _make(RabbitMQServer) as server:
+    with make_or_skip(RabbitMQServer) as server:
         yield server
 
 
 @pytest.fixture
 def rabbitmq_without_streams() -> Iterator[RabbitMQServer]:
-    with _make(lambda: RabbitMQServer(streams=False)) as server:
+    with make_or_skip(lambda: RabbitMQServer(streams=False)) as server:
         yield server
 
 
@@ -227,7 +228,7 @@ def rabbitmq_without_streams() -> Iterator[RabbitMQServer]:
 def make_redis() -> Iterator[Callable[..., RedisServer]]:
     """Start Redis servers with other arguments; they go with the test."""
     with ExitStack() as stack:
-        yield lambda **how: stack.enter_context(_make(lambda: RedisServer(**how)))
+        yield lambda **how: stack.enter_context(make_or_skip(lambda: RedisServer(**how)))
 
 
 @pytest.fixture
@@ -256,10 +257,5 @@ def broker_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The system's Chromium, headless; tests open contexts or pages of their own in it."""
-    try:
-        closes = ExitStack()
-        started = closes.enter_context(chromium())
-    except ServerMissingError as exc:
-        skip_or_fail(str(exc))
-    with closes:
-        yield started
+    with ExitStack() as closes:
+        yield make_or_skip(lambda: closes.enter_context(chromium()))

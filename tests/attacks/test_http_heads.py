@@ -6,18 +6,12 @@ nothing is logged as an error.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
-import threading
 import urllib.request
 
 import pytest
-from support.conditions import eventually
-
-from celery_wsprogress.brokers import BrokerAddress
-from celery_wsprogress.settings import ServeSettings
-from celery_wsprogress.sidecar.server import Sidecar
+from support.sidecar_loops import loop_factories, running
 
 HOST = b"Host: localhost\r\n"
 GET = b"GET /healthz HTTP/1.1\r\n" + HOST
@@ -28,35 +22,11 @@ UPGRADE = (
 END = b"\r\n"
 
 
-def loop_factories():
-    yield pytest.param(asyncio.new_event_loop, id="asyncio")
-    try:
-        import uvloop
-    except ImportError:
-        return
-    yield pytest.param(uvloop.new_event_loop, id="uvloop")
-
-
 @pytest.fixture(scope="module", params=loop_factories())
 def port(request):
     """The port of a sidecar on the loop; in a thread."""
-    loop, started, stop = request.param(), threading.Event(), asyncio.Event()
-    sidecar = Sidecar(ServeSettings.load({"port": 0}), BrokerAddress("memory://"))
-
-    async def serve():
-        await sidecar.start()
-        started.set()
-        await stop.wait()
-        await sidecar.stop(0)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert started.wait(30)
-    eventually(lambda: sidecar.ingest.status.connected)
-    yield sidecar.port
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(30)
-    loop.close()
+    with running(request.param) as (_, sidecar):
+        yield sidecar.port
 
 
 def answers(port, data, *, finish=False):

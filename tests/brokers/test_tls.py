@@ -9,11 +9,11 @@ import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from conftest import skip_or_fail
+from conftest import make_or_skip, skip_or_fail
 from support.conditions import eventually
 from support.event_log import batches, publish, read_until
 from support.ports import free_port
-from support.servers import RabbitMQServer, RedisServer, ServerMissingError
+from support.servers import RabbitMQServer, RedisServer
 from support.sidecars import SidecarThread
 
 from celery_wsprogress.brokers import BrokerAddress, open_reader, open_writer
@@ -58,15 +58,6 @@ def other(tmp_path_factory):
     return make(tmp_path_factory.mktemp("other"))
 
 
-def running(make_server):
-    try:
-        server = make_server()
-    except ServerMissingError as exc:
-        skip_or_fail(str(exc))
-    with server:
-        yield server
-
-
 @pytest.fixture(scope="module")
 def redis_port(ours):
     port = free_port()
@@ -76,7 +67,7 @@ def redis_port(ours):
         "tls-key-file": str(ours.key),
         "tls-auth-clients": "no",
     }
-    for _ in running(lambda: RedisServer(options=options)):
+    with make_or_skip(lambda: RedisServer(options=options)):
         yield port
 
 
@@ -90,7 +81,7 @@ def rabbitmq(ours):
         "ssl_options.certfile": ours.certificate,
         "ssl_options.keyfile": ours.key,
     }
-    for server in running(lambda: RabbitMQServer(options=options)):
+    with make_or_skip(lambda: RabbitMQServer(options=options)) as server:
         yield server, port
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from support.event_log import log_writer
 from support.sidecars import SidecarThread
+from support.time_zones import in_zone
 
 from celery_wsprogress.brokers import BrokerAddress
 
@@ -28,10 +28,7 @@ def write(redis_url: str) -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture
-def in_utc(monkeypatch):
+def in_utc():
     """Times of day are shown in UTC."""
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+    with in_zone("UTC"):
+        yield

@@ -12,17 +12,10 @@ from support import certificates
 from support.conditions import eventually
 from support.ports import free_port
 from support.programs import OURS, PROJECTS, Piped, environment
-from support.servers import RedisServer
 
 BROKER = "redis://localhost:1/0"
 """Nobody listens there: that matters to nothing here."""
 LAST = "Reload: all other settings, and the application, need a restart to change"
-
-
-@pytest.fixture(scope="module")
-def redis_url():
-    with RedisServer() as server:
-        yield server.url
 
 
 @pytest.fixture

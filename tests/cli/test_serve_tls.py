@@ -17,18 +17,12 @@ from support import certificates
 from support.conditions import eventually
 from support.ports import free_port
 from support.programs import OURS, Piped, environment, run
-from support.servers import RedisServer, find_program
+from support.servers import find_program
 from websockets.sync.client import connect
 
 ROOT = Path(__file__).parents[2]
 BROKER = "redis://localhost:1/0"
 """Nobody listens there: that matters to nothing here."""
-
-
-@pytest.fixture(scope="module")
-def redis_url():
-    with RedisServer() as server:
-        yield server.url
 
 
 @pytest.fixture

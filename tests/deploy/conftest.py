@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from conftest import skip_or_fail
-from support.servers import ServerMissingError, find_program
+from conftest import make_or_skip
+from support.servers import find_program
 
 
 @pytest.fixture(scope="module")
 def broker(redis_server):
     """The URL of a broker with nothing in it, on a machine that has nginx."""
-    try:
-        find_program("nginx")
-    except ServerMissingError as exc:
-        skip_or_fail(str(exc))
+    make_or_skip(lambda: find_program("nginx"))
     redis_server.clear()
     return redis_server.url

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import skip_or_fail
+from conftest import make_or_skip
 from support.deployments import FOLDER, PROGRAM, Service, unit
-from support.servers import ServerMissingError, find_program
+from support.servers import find_program
 
 from celery_wsprogress.cli import main
 from celery_wsprogress.settings import ServeSettings
@@ -22,10 +22,7 @@ UNITS = ("wsprogress@.service", "wsprogress@.socket")
 @pytest.fixture
 def analyze(tmp_path):
     """Ask ``systemd-analyze`` about the units, with a program that there is."""
-    try:
-        program = find_program("systemd-analyze")
-    except ServerMissingError as exc:
-        skip_or_fail(str(exc))
+    program = make_or_skip(lambda: find_program("systemd-analyze"))
     for name in UNITS:
         text = (FOLDER / name).read_text()
         (tmp_path / name).write_text(text.replace(PROGRAM, shutil.which("true")))

@@ -9,10 +9,10 @@ import urllib.request
 
 import psutil
 import pytest
-from conftest import skip_or_fail
+from conftest import make_or_skip
 from support.conditions import eventually
 from support.demos import Demo
-from support.servers import ServerMissingError, find_program
+from support.servers import find_program
 
 from example_app.launch import broker
 from example_app.launch.ports import Ports, is_free
@@ -26,10 +26,7 @@ def get(url: str, **data: str) -> bytes:
 
 
 def need_redis() -> None:
-    try:
-        find_program("redis-server")
-    except ServerMissingError as exc:
-        skip_or_fail(str(exc))
+    make_or_skip(lambda: find_program("redis-server"))
 
 
 def start(page: str, name: str) -> str:

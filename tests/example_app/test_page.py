@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import skip_or_fail
+from conftest import make_or_skip, skip_or_fail
 from fastapi import HTTPException
 from support.conditions import eventually
 from support.demos import Demo
 from support.node import NODE_MODULES, require_packages
-from support.servers import ServerMissingError, find_program
+from support.servers import find_program
 
 from example_app import web
 from example_app.work.fractal import WIDTH
@@ -36,10 +36,7 @@ LONG = 240_000  # ms; these tasks really work, and the machine may be busy with 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory) -> Iterator[Demo]:
-    try:
-        find_program("redis-server")
-    except ServerMissingError as exc:
-        skip_or_fail(str(exc))
+    make_or_skip(lambda: find_program("redis-server"))
     with Demo(tmp_path_factory.mktemp("demo")) as demo:
         demo.wait_until_ready()
         yield demo

@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
-from conftest import skip_or_fail
+from conftest import make_or_skip
 from faults import LEADER_KILLED
 from rounds import OPERATIONS, check_nothing_is_lost, go_through, has_started
 from support.clusters import RabbitMQCluster, RedisFailover
 from support.conditions import eventually
-from support.servers import ServerMissingError
 from system import System
 
 
@@ -18,10 +17,7 @@ from system import System
 def system(request, redis_server):
     """The events are on the cluster; Celery's messages and the results are not."""
     redis_server.clear()
-    try:
-        cluster = request.param()
-    except ServerMissingError as exc:
-        skip_or_fail(str(exc))
+    cluster = make_or_skip(request.param)
     with cluster, System(cluster, redis_server.url, celery=redis_server.url) as made:
         for number in range(4):
             made.join(f"client {number}", sidecar=number % 2, resync=number >= 2)

@@ -13,7 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from conftest import skip_or_fail
+from conftest import make_or_skip
 from faults import (
     BLACKOUT,
     BROKER_KILLED,
@@ -34,7 +34,7 @@ from recordings import ALIVE
 from recordings import ENDS as WORDS_OF_THE_END
 from rounds import check_nothing_is_lost, go_through, has_started
 from support.conditions import eventually
-from support.servers import RabbitMQServer, RedisServer, ServerMissingError
+from support.servers import RabbitMQServer, RedisServer
 from system import System
 
 if TYPE_CHECKING:
@@ -78,10 +78,7 @@ SHORT = [*(one for one in FAULTS if one not in {*HALF_OPEN, BLACKOUT}), HALF_OPE
 def system(request, redis_server):
     redis_server.clear()
     servers = request.param
-    try:
-        broker = servers.make_broker()
-    except ServerMissingError as exc:
-        skip_or_fail(str(exc))
+    broker = make_or_skip(servers.make_broker)
     results = broker if servers.results_on_broker else redis_server
     with broker, System(broker, results.url) as made:
         for number in range(4):

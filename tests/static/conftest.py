@@ -74,6 +74,36 @@ def sidecar(write, redis_server):
     write.sidecar = None
 
 
+@pytest.fixture
+def page_of(open_page, sidecar):
+    """Open a page with this body, that has the element from the sidecar."""
+
+    def page_of(body, **how):
+        module = f'<script type="module" src="{sidecar.http}/element.js"></script>'
+        return open_page(body, head=module + how.pop("head", ""), **how)
+
+    return page_of
+
+
+@pytest.fixture
+def logged_page_of(page_of):
+    """The same; ``lines`` of the page are those of its console from the beginning.
+
+    ``tokens`` answers requests for tokens.
+    """
+
+    def logged_page_of(body, tokens=None, **how):
+        page = page_of("", **how)
+        page.lines = []
+        page.on("console", lambda line: page.lines.append(line.text))
+        if tokens is not None:
+            page.route("**/token?*", tokens)
+        page.evaluate("(html) => document.body.innerHTML = html", body)
+        return page
+
+    return logged_page_of
+
+
 @pytest.fixture(scope="module")
 def stack(write, redis_server):
     """An application, a worker that runs its tasks, and a sidecar in a process of its own."""

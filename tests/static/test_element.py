@@ -46,17 +46,6 @@ def sidecar(stack):
     return stack[1]
 
 
-@pytest.fixture
-def page_of(open_page, sidecar):
-    """A page with these in its body, that has the element from the sidecar."""
-
-    def page_of(body, **how):
-        module = f'<script type="module" src="{sidecar.http}/element.js"></script>'
-        return open_page(body, head=module + how.pop("head", ""), **how)
-
-    return page_of
-
-
 def stats(sidecar):
     with urlopen(f"{sidecar.http}/status", timeout=10) as answer:
         return re.findall(rb'"connected_clients":(\d+)', answer.read())

@@ -23,21 +23,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.redis]
 KEY = "a key that is long enough for HS256"
 
 
-@pytest.fixture
-def page_of(open_page, sidecar):
-    """A page with these in its body, that has the element from the sidecar."""
-
-    def page_of(body, **how):
-        module = f'<script type="module" src="{sidecar.http}/element.js"></script>'
-        page = open_page("", head=module + how.pop("head", ""), **how)
-        page.lines = []
-        page.on("console", lambda line: page.lines.append(line.text))
-        page.evaluate("(html) => document.body.innerHTML = html", body)
-        return page
-
-    return page_of
-
-
 def started(**more):
     return status("started", at=1.0, metadata={}, operation_type="t", **more)
 
@@ -49,9 +34,9 @@ def part(page, name):
 # What is said.
 
 
-def test_without_a_sidecar_it_says_that_there_is_no_connection(page_of):
+def test_without_a_sidecar_it_says_that_there_is_no_connection(logged_page_of):
     url = f"ws://127.0.0.1:{free_port()}"
-    page = page_of(f'<celery-progress task-id=a url="{url}"></celery-progress>' * 2)
+    page = logged_page_of(f'<celery-progress task-id=a url="{url}"></celery-progress>' * 2)
     expect(part(page, "status").first).to_have_text("no connection")
     expect(part(page, "message").first).to_contain_text("Trying again ")
     said = [line for line in page.lines if line.startswith("<celery-progress>")]
@@ -59,17 +44,19 @@ def test_without_a_sidecar_it_says_that_there_is_no_connection(page_of):
     assert f"no connection to {url}/" in said[0]
 
 
-def test_who_may_not_watch_reads_no_words_of_the_protocol(page_of, redis_server):
+def test_who_may_not_watch_reads_no_words_of_the_protocol(logged_page_of, redis_server):
     with SidecarThread(BrokerAddress(redis_server.url), key=KEY) as closed:
-        page = page_of(f'<celery-progress task-id=a url="{closed.url}"></celery-progress>')
+        page = logged_page_of(f'<celery-progress task-id=a url="{closed.url}"></celery-progress>')
         expect(part(page, "status")).to_have_text("not available")
         expect(part(page, "error")).to_have_text("This progress cannot be shown here.")
         assert "authenticate" not in page.locator("celery-progress").inner_text()
         assert [line for line in page.lines if "a may not be shown" in line], "an operator reads it"
 
 
-def test_an_id_that_nobody_hears_of_says_so_after_a_while_and_begins_all_the_same(page_of, life):
-    page = page_of(f'<celery-progress task-id="{life.id}"></celery-progress>')
+def test_an_id_that_nobody_hears_of_says_so_after_a_while_and_begins_all_the_same(
+    logged_page_of, life
+):
+    page = logged_page_of(f'<celery-progress task-id="{life.id}"></celery-progress>')
     expect(part(page, "status")).to_have_text("waiting for updates")
     expect(part(page, "message")).to_have_text("No update of this task has arrived yet.")
     expect(part(page, "status")).to_have_text("no updates yet")
@@ -81,10 +68,10 @@ def test_an_id_that_nobody_hears_of_says_so_after_a_while_and_begins_all_the_sam
     expect(part(page, "label")).to_have_text("t")
 
 
-def test_a_status_has_a_line_of_its_own_where_there_is_little_room(page_of, life):
+def test_a_status_has_a_line_of_its_own_where_there_is_little_room(logged_page_of, life):
     life(started(), status("waiting for the mirror", at=2.0))
     label = "a-name-that-has-no-place-to-break-and-is-rather-long"
-    page = page_of(
+    page = logged_page_of(
         f'<main style="inline-size: 13rem"><celery-progress task-id="{life.id}" label="{label}">'
         "</celery-progress></main>"
     )
@@ -98,7 +85,7 @@ def test_a_status_has_a_line_of_its_own_where_there_is_little_room(page_of, life
     assert label["width"] > 0.9 * box["width"], "the name has the line above, not a column"
 
 
-def test_what_an_exception_said_and_the_result_can_be_hidden(page_of, life, write):
+def test_what_an_exception_said_and_the_result_can_be_hidden(logged_page_of, life, write):
     told = {
         "done": [result({"rows": 7}, at=2.0), completed(at=3.0, duration=1.0)],
         "failed": [error("of the database", at=2.0, duration=1.0)],
@@ -111,7 +98,7 @@ def test_what_an_exception_said_and_the_result_can_be_hidden(page_of, life, writ
     bars = [
         f'<celery-progress task-id="{life.id} {name}" {hides}></celery-progress>' for name in told
     ]
-    page = page_of("".join(bars))
+    page = logged_page_of("".join(bars))
     bar = {name: page.locator(f"celery-progress[task-id$={name}]") for name in told}
     expect(bar["done"]).to_have_attribute("state", "completed")
     expect(bar["failed"]).to_have_attribute("state", "error")
@@ -128,8 +115,10 @@ def test_what_an_exception_said_and_the_result_can_be_hidden(page_of, life, writ
     expect(bar["done"].locator("[part=result]")).to_have_text('{"rows":7}')
 
 
-def test_a_task_that_runs_and_says_nothing_moves_and_one_that_is_stalled_does_not(page_of, life):
-    page = page_of(f'<celery-progress task-id="{life.id}"></celery-progress>')
+def test_a_task_that_runs_and_says_nothing_moves_and_one_that_is_stalled_does_not(
+    logged_page_of, life
+):
+    page = logged_page_of(f'<celery-progress task-id="{life.id}"></celery-progress>')
     life(started())
     element = page.locator("celery-progress")
     expect(element).to_have_attribute("indeterminate", "")
@@ -151,16 +140,18 @@ def test_a_task_that_runs_and_says_nothing_moves_and_one_that_is_stalled_does_no
         ('lang="de"', '<div lang="en">{}</div>', "50%"),
     ],
 )
-def test_a_language_that_is_none_is_no_reason_to_show_nothing(page_of, life, html, wrapped, shown):
+def test_a_language_that_is_none_is_no_reason_to_show_nothing(
+    logged_page_of, life, html, wrapped, shown
+):
     life(started(), progress(0.5, at=2.0))
     bar = f'<celery-progress task-id="{life.id}"></celery-progress>'
-    page = page_of(wrapped.format(bar), html=html)
+    page = logged_page_of(wrapped.format(bar), html=html)
     expect(part(page, "figures")).to_have_text(shown)
 
 
-def test_the_language_around_a_shadow_counts(page_of, life):
+def test_the_language_around_a_shadow_counts(logged_page_of, life):
     life(started(), progress(0.5, at=2.0))
-    page = page_of('<div id=host lang="de"></div>', html='lang="en"')
+    page = logged_page_of('<div id=host lang="de"></div>', html='lang="en"')
     page.evaluate(
         """(id) => { const root = document.querySelector("#host").attachShadow({ mode: "open" });
             root.innerHTML = `<celery-progress task-id="${id}"></celery-progress>`; }""",
@@ -169,12 +160,12 @@ def test_the_language_around_a_shadow_counts(page_of, life):
     expect(part(page, "figures")).to_have_text("50\u00a0%")
 
 
-def test_some_words_may_be_others(page_of, life):
+def test_some_words_may_be_others(logged_page_of, life):
     life(started(), progress(0.5, at=2.0, current=1, total=2, eta=3.0))
     script = "customElements.whenDefined('celery-progress').then((One) => (One.words = "
     words = {"running": "läuft", "uploading": "lädt hoch", "of": None, "left": 3}
     head = f"<script>{script}{json.dumps(words)}))</script>"
-    page = page_of(f'<celery-progress task-id="{life.id}"></celery-progress>', head=head)
+    page = logged_page_of(f'<celery-progress task-id="{life.id}"></celery-progress>', head=head)
     expect(part(page, "status")).to_have_text("läuft")
     expect(part(page, "figures")).to_contain_text("1 of 2")
     for word, shown in (("uploading", "lädt hoch"), ("constructor", "constructor"), ("of", "of")):
@@ -182,14 +173,14 @@ def test_some_words_may_be_others(page_of, life):
         expect(part(page, "status")).to_have_text(shown)
 
 
-def test_whole_numbers_are_shown_as_they_are(page_of, life):
+def test_whole_numbers_are_shown_as_they_are(logged_page_of, life):
     given = {
         "id": 12345678901234567890,
         "list": [9007199254740993, 1.5],
         "text": '9007199254740993"',
     }
     life(started(), result(given, at=2.0), completed(at=3.0, duration=1.0))
-    page = page_of(f'<celery-progress task-id="{life.id}"></celery-progress>')
+    page = logged_page_of(f'<celery-progress task-id="{life.id}"></celery-progress>')
     shown = part(page, "result")
     expect(shown).to_contain_text("12345678901234567890")
     assert json.loads(shown.inner_text()) == given
@@ -198,9 +189,9 @@ def test_whole_numbers_are_shown_as_they_are(page_of, life):
 # What a page does to it.
 
 
-def test_what_is_taken_from_it_comes_back(page_of, life):
+def test_what_is_taken_from_it_comes_back(logged_page_of, life):
     life(started(), error("broke", at=2.0, duration=1.0))
-    page = page_of(f'<celery-progress task-id="{life.id}"></celery-progress>')
+    page = logged_page_of(f'<celery-progress task-id="{life.id}"></celery-progress>')
     element = page.locator("celery-progress")
     expect(element).to_have_attribute("state", "error")
     element.evaluate("(one) => { one.removeAttribute('state'); one.removeAttribute('status') }")
@@ -208,9 +199,11 @@ def test_what_is_taken_from_it_comes_back(page_of, life):
     expect(element).to_have_attribute("status", "error")
 
 
-def test_one_that_is_moved_into_a_frame_and_back_keeps_its_looks(page_of, life):
+def test_one_that_is_moved_into_a_frame_and_back_keeps_its_looks(logged_page_of, life):
     life(started(), progress(0.5, at=2.0))
-    page = page_of(f'<iframe></iframe><celery-progress task-id="{life.id}"></celery-progress>')
+    page = logged_page_of(
+        f'<iframe></iframe><celery-progress task-id="{life.id}"></celery-progress>'
+    )
     height = "(one) => one.shadowRoot.querySelector('[part=bar]').getBoundingClientRect().height"
     element = page.locator("celery-progress").element_handle()
     expect(part(page, "bar")).to_have_attribute("aria-valuenow", "50")
@@ -236,9 +229,9 @@ NOTE = """<script>window.seen = [];
     }</script>"""
 
 
-def test_events_come_once_whatever_is_done_to_the_element(page_of, life):
+def test_events_come_once_whatever_is_done_to_the_element(logged_page_of, life):
     life(started(), log("a", at=2.0))
-    page = page_of(
+    page = logged_page_of(
         f'<celery-progress task-id="{life.id}"></celery-progress><main></main>', head=NOTE
     )
     eventually(lambda: page.evaluate("seen") == ["status again", "log again"])
@@ -286,11 +279,11 @@ def test_a_page_that_loads_itself_anew_at_a_new_end_does_so_once(open_page, side
     assert page.evaluate("sessionStorage.loads") == "2"
 
 
-def test_a_token_that_is_renewed_changes_nothing_that_is_seen(page_of, life, redis_server):
+def test_a_token_that_is_renewed_changes_nothing_that_is_seen(logged_page_of, life, redis_server):
     with SidecarThread(BrokerAddress(redis_server.url), key=KEY) as closed:
         life(started(), completed(at=3.0, duration=2.0))
         first, second = (create_token(life.id, seconds, key=KEY) for seconds in (60, 120))
-        page = page_of(
+        page = logged_page_of(
             f'<celery-progress task-id="{life.id}" url="{closed.url}" token="{first}">'
             "</celery-progress>",
             head=NOTE,
@@ -339,10 +332,10 @@ NEW = """
 
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
 def test_it_works_where_there_is_nothing_that_is_newer_than_the_oldest_browsers(
-    page_of, life, direction
+    logged_page_of, life, direction
 ):
     life(started(), progress(0.5, at=2.0, message="half"))
-    page = page_of(
+    page = logged_page_of(
         f'<celery-progress task-id="{life.id}"></celery-progress>',
         head=f"<script>{NEW}</script>",
         html=f'lang="en" dir="{direction}"',

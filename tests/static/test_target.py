@@ -22,23 +22,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.redis]
 KEY = "a key that is long enough for HS256"
 
 
-@pytest.fixture
-def page_of(open_page, sidecar):
-    """A page with these in its body, that has the element from the sidecar."""
-
-    def page_of(body, tokens=None):
-        head = f'<script type="module" src="{sidecar.http}/element.js"></script>'
-        page = open_page("", head=head)
-        page.lines = []
-        page.on("console", lambda line: page.lines.append(line.text))
-        if tokens is not None:
-            page.route("**/token?*", tokens)
-        page.evaluate("(html) => document.body.innerHTML = html", body)
-        return page
-
-    return page_of
-
-
 @pytest.fixture(scope="module")
 def closed_sidecar(redis_server):
     """One with a key, of the same log."""
@@ -67,9 +50,9 @@ def part(page, name):
 # Several tasks.
 
 
-def test_several_tasks_are_one_bar_to_the_end_of_the_last(page_of, write_to):
+def test_several_tasks_are_one_bar_to_the_end_of_the_last(logged_page_of, write_to):
     tasks = [str(uuid.uuid4()) for _ in range(4)]
-    page = page_of(f'<celery-progress task-ids=" {" ".join(tasks)} "></celery-progress>')
+    page = logged_page_of(f'<celery-progress task-ids=" {" ".join(tasks)} "></celery-progress>')
     element, bar = page.locator("celery-progress"), part(page, "bar")
     expect(part(page, "status")).to_have_text("waiting for updates")
     expect(bar).to_have_accessible_name("tasks")
@@ -90,11 +73,11 @@ def test_several_tasks_are_one_bar_to_the_end_of_the_last(page_of, write_to):
     expect(part(page, "result")).to_be_hidden()
 
 
-def test_the_tasks_of_a_bar_can_be_others(page_of, write_to):
+def test_the_tasks_of_a_bar_can_be_others(logged_page_of, write_to):
     first, second = (str(uuid.uuid4()) for _ in range(2))
     write_to(first, started(), completed(at=2.0, duration=1.0))
     write_to(second, started(), progress(0.5, at=2.0))
-    page = page_of(f'<celery-progress task-ids="{first}" label="Files"></celery-progress>')
+    page = logged_page_of(f'<celery-progress task-ids="{first}" label="Files"></celery-progress>')
     bar, element = part(page, "bar"), page.locator("celery-progress")
     expect(element).to_have_attribute("state", "completed")
     element.evaluate("(one, ids) => one.setAttribute('task-ids', ids)", f"{first}\n{second}")
@@ -109,7 +92,9 @@ def test_the_tasks_of_a_bar_can_be_others(page_of, write_to):
 
 
 @pytest.mark.parametrize("written", [str, lambda token: json.dumps({"token": token})])
-def test_tokens_are_fetched_from_an_address_and_renewed(page_of, life, closed_sidecar, written):
+def test_tokens_are_fetched_from_an_address_and_renewed(
+    logged_page_of, life, closed_sidecar, written
+):
     asked = []
 
     def answer(route):
@@ -118,7 +103,7 @@ def test_tokens_are_fetched_from_an_address_and_renewed(page_of, life, closed_si
         route.fulfill(body=written(create_token(life.id, 3.0, key=KEY)))
 
     life(started(), progress(0.5, at=2.0))
-    page = page_of(
+    page = logged_page_of(
         f'<celery-progress task-id="{life.id}" url="{closed_sidecar.url}"'
         ' token-url="token?operation=a"></celery-progress>',
         tokens=answer,
@@ -131,7 +116,7 @@ def test_tokens_are_fetched_from_an_address_and_renewed(page_of, life, closed_si
     page.unroute_all(behavior="ignoreErrors")
 
 
-def test_bars_with_one_address_share_a_token(page_of, write_to, closed_sidecar):
+def test_bars_with_one_address_share_a_token(logged_page_of, write_to, closed_sidecar):
     tasks, asked = [str(uuid.uuid4()) for _ in range(3)], []
 
     def answer(route):
@@ -141,7 +126,7 @@ def test_bars_with_one_address_share_a_token(page_of, write_to, closed_sidecar):
     for task in tasks:
         write_to(task, started(), completed(at=2.0, duration=1.0))
     how = f'url="{closed_sidecar.url}" token-url="token?all"'
-    page = page_of(
+    page = logged_page_of(
         "".join(f"<celery-progress task-id={one} {how}></celery-progress>" for one in tasks),
         tokens=answer,
     )
@@ -157,9 +142,9 @@ def test_bars_with_one_address_share_a_token(page_of, write_to, closed_sidecar):
     ],
 )
 def test_who_gets_no_token_may_not_watch_and_an_operator_reads_why(
-    page_of, life, closed_sidecar, answer, why
+    logged_page_of, life, closed_sidecar, answer, why
 ):
-    page = page_of(
+    page = logged_page_of(
         f'<celery-progress task-id="{life.id}" url="{closed_sidecar.url}"'
         ' token-url="token?x"></celery-progress>',
         tokens=lambda route: route.fulfill(**answer),
@@ -168,10 +153,10 @@ def test_who_gets_no_token_may_not_watch_and_an_operator_reads_why(
     assert [line for line in page.lines if f"token?x answered {why}: no token" in line]
 
 
-def test_a_server_of_tokens_that_is_down_is_asked_again(page_of, life, closed_sidecar):
+def test_a_server_of_tokens_that_is_down_is_asked_again(logged_page_of, life, closed_sidecar):
     answers = iter([{"status": 503}, {"json": {"token": create_token(life.id, key=KEY)}}])
     life(started(), progress(0.5, at=2.0))
-    page = page_of(
+    page = logged_page_of(
         f'<celery-progress task-id="{life.id}" url="{closed_sidecar.url}"'
         ' token-url="token?y"></celery-progress>',
         tokens=lambda route: route.fulfill(**next(answers)),

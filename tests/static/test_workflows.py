@@ -173,17 +173,6 @@ def test_a_token_of_the_bar_alone_shows_no_steps(client_page, write, redis_serve
         assert found == ["forbidden", "forbidden", 3]
 
 
-@pytest.fixture
-def page_of(open_page, sidecar):
-    """A page with these in its body, that has the element from the sidecar."""
-
-    def page_of(body, **how):
-        module = f'<script type="module" src="{sidecar.http}/element.js"></script>'
-        return open_page(body, head=module + how.pop("head", ""), **how)
-
-    return page_of
-
-
 def row_of(page, name):
     return page.get_by_role("treeitem").filter(has_text=name)
 

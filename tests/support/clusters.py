@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import redis
 
 from support.conditions import eventually
 from support.servers import PATIENCE, RabbitMQServer, RedisServer, Sentinel, Server
+from support.startable import Startable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,22 +26,11 @@ if TYPE_CHECKING:
 _LOG = "celery_wsprogress.log"
 
 
-class Cluster:
+class Cluster(Startable):
     """Several servers that are one broker. A context manager."""
 
     def __init__(self) -> None:
         self.members: list[Server] = []
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.remove()
-            raise
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.remove()
 
     @property
     def transport_options(self) -> dict[str, str]:

@@ -23,13 +23,14 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import psutil
 import redis
 
 from support.conditions import eventually
 from support.ports import free_port
+from support.startable import Startable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,7 @@ def find_program(name: str, *more: str) -> str:
     return found
 
 
-class Server:
+class Server(Startable):
     """One server process (and its children) with a folder of its own."""
 
     name = "server"
@@ -76,17 +77,6 @@ class Server:
         # Not pytest's folder: the path of a unix socket may have 107 bytes at the most.
         self.folder = Path(tempfile.mkdtemp(prefix=f"wsp-{self.name}-"))
         self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.remove()
-            raise
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.remove()
 
     @property
     def url(self) -> str:

@@ -19,7 +19,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
+
+from support.startable import Startable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +36,7 @@ class WorkerFailedError(Exception):
     """The worker ended, or was not ready in time; the message holds the end of its log."""
 
 
-class Worker:
+class Worker(Startable):
     """``celery -A <project> worker``, with its pool, in a process group of its own.
 
     Args:
@@ -79,17 +81,6 @@ class Worker:
             **(environment or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.remove()
-            raise
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.remove()
 
     @property
     def running(self) -> bool:

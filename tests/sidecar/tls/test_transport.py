@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import math
@@ -19,23 +18,12 @@ import pytest
 from support import certificates
 from support.conditions import eventually
 from support.sample_events import completed, status
+from support.sidecar_loops import loop_factories, running
 from websockets.sync.client import connect
 
-from celery_wsprogress.brokers import BrokerAddress
 from celery_wsprogress.protocol.batches import Batch
-from celery_wsprogress.settings import ServeSettings
-from celery_wsprogress.sidecar.server import Sidecar
 
 TIMEOUT = 60
-
-
-def loop_factories():
-    yield pytest.param(asyncio.new_event_loop, id="asyncio")
-    try:
-        import uvloop
-    except ImportError:
-        return
-    yield pytest.param(uvloop.new_event_loop, id="uvloop")
 
 
 class Port:
@@ -81,25 +69,9 @@ class Port:
 
 @pytest.fixture(scope="module", params=loop_factories())
 def port(request, tmp_path_factory):
-    loop, started, stop = request.param(), threading.Event(), asyncio.Event()
     files = certificates.make(tmp_path_factory.mktemp("tls"))
-    settings = ServeSettings.load({"port": 0, "heartbeat": 600, **files.settings})
-    sidecar = Sidecar(settings, BrokerAddress("memory://"))
-
-    async def serve():
-        await sidecar.start()
-        started.set()
-        await stop.wait()
-        await sidecar.stop(0)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert started.wait(TIMEOUT)
-    eventually(lambda: sidecar.ingest.status.connected)
-    yield Port(loop, sidecar, files)
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(TIMEOUT)
-    loop.close()
+    with running(request.param, heartbeat=600, **files.settings) as (loop, sidecar):
+        yield Port(loop, sidecar, files)
 
 
 @pytest.fixture(autouse=True)

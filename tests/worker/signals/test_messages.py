@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from celery.exceptions import Retry
+from support.time_zones import in_zone
 
 from celery_wsprogress.worker.signals import messages
 
 
 @pytest.fixture
-def far_from_greenwich(monkeypatch):
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+def far_from_greenwich():
+    with in_zone("Asia/Tokyo"):
+        yield
 
 
 IN_A_MINUTE = timedelta(minutes=1)
