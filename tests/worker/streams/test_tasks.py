@@ -68,14 +68,11 @@ FIRST = ["line", "chunk", "closed"]
     [
         ("ignored", [*FIRST, "completed"]),
         ("rejected", [*FIRST, "error"]),
-        ("limited", [*FIRST, "error"]),
         ("replaced", [*FIRST, "replaced", *FIRST, "completed"]),
         ("eager", [*FIRST, "completed"]),
     ],
 )
-def test_streams_and_lines_come_before_the_end_whatever_that_is(app, log, request, how, told):
-    if how == "limited" and "prefork" not in request.node.name:
-        pytest.skip("only prefork and gevent have a soft limit, and gevent's does not wake a sleep")
+def test_streams_and_lines_come_before_the_end_whatever_that_is(app, log, how, told):
     task = app.send_task("orator.ends", (how,))
     events = log.wait_for_end(task.id)
     assert in_words(events) == told
@@ -84,6 +81,14 @@ def test_streams_and_lines_come_before_the_end_whatever_that_is(app, log, reques
         assert streams_of(events)[1] == ("answer", "the other")
     if how == "eager":
         assert in_words(log.wait_for_end(f"inner-{task.id}")) == [*FIRST, "completed"]
+
+
+# Threads have no soft limit, and that of gevent does not wake a sleep.
+@pytest.mark.parametrize("app", ["prefork"], indirect=True)
+def test_streams_and_lines_come_before_the_end_by_a_soft_limit(app, log):
+    events = log.wait_for_end(app.send_task("orator.ends", ("limited",)).id)
+    assert in_words(events) == [*FIRST, "error"]
+    assert streams_of(events) == [("answer", "so far")]
 
 
 def in_words(events):
