@@ -27,7 +27,7 @@ class Sidecar:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        found = re.search(r"ws://(\S+):(\d+)", process.stdout.readline())
+        found = re.search(r"wss?://(\S+):(\d+)", process.stdout.readline())
         if found is None:
             raise SidecarFailedError("the sidecar did not start; it said why")
         self.pid = process.pid

@@ -2,7 +2,7 @@
 
 Tasks report at an even pace, in batches of 20 events, and each client watches one task. Taken are
 the processor time of the sidecar for a second of that, its memory, and the bytes of the log. The
-first lines are the costs that the estimates are made from, by two loads that differ in one thing.
+first lines are the costs, by two loads that differ in one thing; the estimates are made from them.
 Run it with
 
     python -m benchmarks.size
@@ -20,7 +20,7 @@ from benchmarks.load import load
 from benchmarks.log_writer import log
 from benchmarks.machine import allow_many_files
 from benchmarks.sidecar import sidecar
-from celery_wsprogress.cli.size_estimate import DECODE, Load, decode_time, estimate
+from celery_wsprogress.cli.size_estimate import Costs, Load, decode_time, estimate
 from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
@@ -38,8 +38,11 @@ SIZES: Final = (
     Load(1_000, 5, 3_000, 1, 60, 0),
     Load(5_000, 2, 10_000, 0.2, 60, 0),
     Load(500, 10, 2_000, 0.5, 60, 0),
+    Load(200, 5, 1_000, 0.5, 60, 0),
+    Load(2_000, 2, 5_000, 0.2, 60, 0),
+    Load(5_000, 1, 10_000, 0.1, 60, 0),
 )
-"""Loads other than those that the costs are taken from."""
+"""Loads other than those that the costs are taken from; the last three are small."""
 
 
 class Taken(NamedTuple):
@@ -105,14 +108,14 @@ def _write_evenly(writer: Log, batches: Sequence[bytes]) -> None:
 
 
 def main() -> None:
-    """Print the costs, and each load as it was estimated and as it was measured."""
+    """Print the costs, and each load as it is estimated by them and as it was measured."""
     allow_many_files()
-    here = decode_time()
-    print(f"decoding an event {1e6 * here:.2f} µs, where the costs were taken {1e6 * DECODE:.2f}")
+    print(f"decoding an event {1e6 * decode_time():.2f} µs")
     without, with_clients, idle = run(WITHOUT_CLIENTS), run(WITH_CLIENTS), run(IDLE)
-    print(f"reading an event   {1e6 * without.busy / without.events:.1f} µs")
-    more = with_clients.busy - without.busy
-    print(f"a frame to a client {1e6 * more / with_clients.deliveries:.1f} µs")
+    read = without.busy / without.events
+    costs = Costs(read, (with_clients.busy - without.busy) / with_clients.deliveries)
+    print(f"reading an event   {1e6 * costs.read:.1f} µs")
+    print(f"a frame to a client {1e6 * costs.delivery:.1f} µs")
     print(f"a process           {without.empty / 1e6:.1f} MB")
     tasks = (without.memory - without.empty) / WITHOUT_CLIENTS.tasks
     clients = (idle.memory - idle.empty - tasks * IDLE.tasks) / IDLE.watchers
@@ -121,7 +124,7 @@ def main() -> None:
     for size in SIZES:
         measured = run(size)
         # What the tasks of a minute begin and end with is not written here.
-        expected = estimate(size._replace(duration=1e9), slower=here / DECODE)
+        expected = estimate(size._replace(duration=1e9), costs)
         print(
             f"{size.tasks:,} tasks, {size.updates} updates, {size.watchers:,} watchers, "
             f"{size.share}: busy {expected.busy:.3f} estimated, {measured.busy:.3f} measured "

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from celery_wsprogress.cli import size_estimate
 from celery_wsprogress.cli.event_lines import table
-from celery_wsprogress.cli.size_estimate import MAX_LOAD, Load, estimate
+from celery_wsprogress.cli.size_estimate import (
+    COSTS,
+    DECODE,
+    MAX_LOAD,
+    Load,
+    decode_time,
+    estimate,
+)
 from celery_wsprogress.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -64,8 +70,8 @@ def size(ctx: click.Context, /, *, here: bool, as_json: bool, **load: Any) -> No
     It exits with 1 where one log is too much for a core.
     """
     asked = Load(**load, held=ServeSettings().max_finished)
-    slower = size_estimate.decode_time() / size_estimate.DECODE if here else 1.0
-    found = estimate(asked, slower=slower)
+    costs = COSTS.times(decode_time() / DECODE) if here else COSTS
+    found = estimate(asked, costs)
     click.echo(json.dumps(found._asdict()) if as_json else "\n".join(_lines(found)))
     if found.processes is None:
         click.echo(

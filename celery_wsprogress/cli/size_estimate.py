@@ -14,12 +14,6 @@ from typing import Final, NamedTuple
 from celery_wsprogress.protocol.batches import decode_batch, encode_event, join_batch
 from celery_wsprogress.protocol.events import Progress, ProgressData
 
-READ: Final = 17.8e-6
-"""Seconds of the processor for an event of the log, as each sidecar process reads all of them."""
-
-DELIVERY: Final = 19.2e-6
-"""Seconds of the processor for a frame to one client, most of them in the kernel."""
-
 DECODE: Final = 0.53e-6
 """What :func:`decode_time` returned where the costs were measured."""
 
@@ -43,6 +37,22 @@ LIFE_EVENTS: Final = 4
 
 MAX_LOAD: Final = 0.7
 """The part of a processor that is planned for: the rest is for peaks."""
+
+
+class Costs(NamedTuple):
+    """Seconds of the processor. The defaults are those of the slowest of three runs."""
+
+    read: float = 17.8e-6
+    """For an event of the log, as each sidecar process reads all of them."""
+    delivery: float = 19.2e-6
+    """For a frame to one client, most of it in the kernel."""
+
+    def times(self, factor: float) -> Costs:
+        """Return the costs on a processor that takes so much longer."""
+        return Costs(factor * self.read, factor * self.delivery)
+
+
+COSTS: Final = Costs()
 
 
 class Load(NamedTuple):
@@ -83,19 +93,19 @@ class Estimate(NamedTuple):
     """Bytes per second that go to clients."""
 
 
-def estimate(load: Load, *, slower: float = 1.0) -> Estimate:
+def estimate(load: Load, costs: Costs = COSTS) -> Estimate:
     """Estimate what a load needs.
 
     Args:
         load: The load.
-        slower: How many times longer the processor takes than that of the measured costs.
+        costs: What the processor takes.
     """
     ends = load.tasks / load.duration
     events = load.tasks * load.updates + LIFE_EVENTS * ends
     deliveries = 0.0
     if load.tasks:
         deliveries = load.watchers * load.share * (load.updates + LIFE_EVENTS / load.duration)
-    reading, delivering = slower * READ * events, slower * DELIVERY * deliveries
+    reading, delivering = costs.read * events, costs.delivery * deliveries
     # Each process reads the whole log, and serves its part of the clients.
     processes = max(1, math.ceil(delivering / (MAX_LOAD - reading))) if reading < MAX_LOAD else None
     parts = processes or 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from celery_wsprogress.cli.size_estimate import MAX_LOAD, Load, decode_time, estimate
+from celery_wsprogress.cli.size_estimate import COSTS, MAX_LOAD, Load, decode_time, estimate
 
 loads = st.builds(
     Load,
@@ -20,12 +20,12 @@ loads = st.builds(
 
 @given(loads, st.floats(0.2, 5))
 def test_no_process_is_busier_than_planned_and_one_fewer_would_be(load, slower):
-    found = estimate(load, slower=slower)
+    found = estimate(load, COSTS.times(slower))
     if found.processes is None:
         assert found.busy >= MAX_LOAD
         return
     assert found.busy <= MAX_LOAD * 1.000001
-    reading = estimate(load._replace(watchers=0), slower=slower).busy
+    reading = estimate(load._replace(watchers=0), COSTS.times(slower)).busy
     delivering = (found.busy - reading) * found.processes
     fewer = found.processes - 1
     assert not fewer or reading + delivering / fewer > MAX_LOAD * 0.999999
@@ -41,7 +41,7 @@ def test_who_watches_costs_the_broker_only_what_more_processes_read(load):
 
 @given(loads, st.integers(2, 10))
 def test_slower_processors_need_at_least_as_many_processes(load, slower):
-    usual, slow = estimate(load), estimate(load, slower=slower)
+    usual, slow = estimate(load), estimate(load, COSTS.times(slower))
     assume(slow.processes is not None)
     assert usual.processes is not None
     assert slow.processes >= usual.processes
