@@ -76,7 +76,9 @@ class Deliveries:
         self._unsent: dict[OperationRecord, tuple[int, float | None]] = {}
         """``cursor`` and ``since`` of the :class:`Delivery` that is due, by operation."""
         self.appended: Counter[type[Event]] = Counter()
-        """Numbers of events that were appended to the histories, by type."""
+        """Numbers of events that were appended until the last delivery, by type."""
+        self._types: list[type[Event]] = []
+        """The types of those that were appended since: to count many at a time costs less."""
         self.to_sessions = 0
         """Number of deliveries to sessions: each once for each session."""
         self.conflated = 0
@@ -94,7 +96,7 @@ class Deliveries:
         """Encode an event and append it to the history of its operation."""
         newest = record.history.newest
         kind = type(event)
-        self.appended[kind] += 1
+        self._types.append(kind)
         self._unsent.setdefault(record, (newest, event.timestamp))
         frame = text_frame(encode_event_frame(event, event_id))
         # All entries of a run share one `str`, to save memory.
@@ -137,6 +139,8 @@ class Deliveries:
     def take(self) -> list[Delivery]:
         """Return the deliveries since the last call, for operations with a subscription."""
         unsent, self._unsent = self._unsent, {}
+        self.appended.update(self._types)
+        self._types.clear()
         for history in self._joined:
             if history.joined:
                 history.joined = b""
@@ -145,7 +149,7 @@ class Deliveries:
             for record, (cursor, since) in unsent.items()
             if (sessions := self._index.of(record))
         ]
-        self.to_sessions += sum(len(one.sessions) for one in deliveries)
+        self.to_sessions += sum([len(one.sessions) for one in deliveries])
         # Not the deliveries: they would hold sessions whose connections are closed.
         self._joined = [one.record.history for one in deliveries]
         return deliveries
